@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The physical model of an avatar: links, joints, shapes, masses and limits, as plain SI data.
+
+Neutral pose: the character stands upright facing -Y, left is +X, up is +Z, legs and arms hang
+straight down; then every link's frame is parallel to the world's. A link's origin is its joint;
+the root link's origin is the midpoint between the hips. All joint rotations are relative to the
+neutral pose, so one motion plays on every body.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import rotations
+from .rotations import Array
+
+BODY_VERSION = 1
+
+# The links of a humanoid body, parents first, with the role each takes its name from.
+LINK_PARENTS: dict[str, str | None] = {
+    "pelvis": None,
+    "chest": "pelvis",
+    "head": "chest",
+    "thigh.R": "pelvis",
+    "shin.R": "thigh.R",
+    "foot.R": "shin.R",
+    "upper_arm.R": "chest",
+    "forearm.R": "upper_arm.R",
+    "hand.R": "forearm.R",
+    "thigh.L": "pelvis",
+    "shin.L": "thigh.L",
+    "foot.L": "shin.L",
+    "upper_arm.L": "chest",
+    "forearm.L": "upper_arm.L",
+    "hand.L": "forearm.L",
+}
+LINK_NAMES: tuple[str, ...] = tuple(LINK_PARENTS)
+
+# Knees and elbows turn about the body's right: a knee bends by a negative angle, an elbow by a
+# positive one (the convention of DeepMimic's humanoid3d).
+HINGE_AXIS: tuple[float, float, float] = (-1.0, 0.0, 0.0)
+HINGE_LIMITS: dict[str, tuple[float, float]] = {"shin": (-2.7, 0.05), "forearm": (-0.05, 2.7)}
+
+JointKind = Literal["free", "spherical", "hinge", "fixed"]
+ShapeKind = Literal["capsule", "box", "sphere"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """One convex solid of a link, in the link's frame.
+
+    size: capsule (radius, length between the cap centres, along its own z);
+    box (half extents x, y, z); sphere (radius,). Metres.
+    """
+
+    kind: ShapeKind
+    size: tuple[float, ...]
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rotation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """One rigid part and the joint that holds it to its parent."""
+
+    name: str
+    parent: int  # index into Body.links, -1 for the root
+    joint: JointKind
+    offset: tuple[float, float, float]  # joint's place in the parent's frame, m; root: (0, 0, 0)
+    mass: float  # kg
+    centre: tuple[float, float, float]  # centre of mass in the link's frame, m
+    inertia: tuple[float, float, float]  # principal moments about the centre, link axes, kg m^2
+    shapes: tuple[Shape, ...]
+    axis: tuple[float, float, float] = HINGE_AXIS  # hinge axis, link frame
+    limits: tuple[float, float] = (-3.1, 3.1)  # hinge: angle; spherical: (0, greatest angle), rad
+    torque: float = 0.0  # greatest torque about each axis, N m
+    kp: float = 0.0  # PD gains, N m/rad and N m s/rad
+    kd: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """A whole character. links are ordered parents first; links[0] is the root."""
+
+    name: str
+    links: tuple[Link, ...]
+    height: float  # standing height in the neutral pose, m
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(link.name for link in self.links)
+
+    @property
+    def mass(self) -> float:
+        return sum(link.mass for link in self.links)
+
+    @property
+    def parents(self) -> tuple[int, ...]:
+        return tuple(link.parent for link in self.links)
+
+    def index(self, name: str) -> int:
+        """Index of the link called name. Raises KeyError."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise KeyError(name) from None
+
+    def forward(self, position: ArrayLike, local: ArrayLike) -> tuple[Array, Array]:
+        """Forward kinematics.
+
+        position (..., 3): root origin, world, m. local (..., L, 4): the root's world orientation,
+        then each joint's rotation relative to its parent's frame.
+        Returns link origins (..., L, 3) and link orientations (..., L, 4), world.
+        """
+        local = np.asarray(local, dtype=float)
+        places = [np.asarray(position, dtype=float)]
+        turns = [local[..., 0, :]]
+        for i, link in enumerate(self.links[1:], start=1):
+            parent_turn = turns[link.parent]
+            places.append(places[link.parent] + rotations.rotate(parent_turn, link.offset))
+            turns.append(rotations.multiply(parent_turn, local[..., i, :]))
+        return np.stack(places, axis=-2), np.stack(turns, axis=-2)
+
+    def local_rotations(self, world: ArrayLike) -> Array:
+        """Joint rotations (..., L, 4) of link orientations (..., L, 4): forward() undone."""
+        world = np.asarray(world, dtype=float)
+        parents = [max(p, 0) for p in self.parents]
+        local = rotations.multiply(rotations.conjugate(world[..., parents, :]), world)
+        local[..., 0, :] = world[..., 0, :]
+        return local
+
+    def centre_of_mass(self, places: Array, turns: Array) -> Array:
+        """Centre of mass (..., 3) of link frames (..., L, 3), (..., L, 4)."""
+        masses = np.array([link.mass for link in self.links])
+        centres = places + rotations.rotate(turns, np.array([link.centre for link in self.links]))
+        return np.einsum("l,...lk->...k", masses / masses.sum(), centres)
+
+    def lowest_points(self, places: Array, turns: Array) -> Array:
+        """Height (..., L) of each link's deepest shape point, m; +inf for a link without shapes."""
+        lows = []
+        for i, link in enumerate(self.links):
+            heights = [_shape_bottom(s, places[..., i, :], turns[..., i, :]) for s in link.shapes]
+            none = np.full(places.shape[:-2], np.inf)
+            lows.append(np.min(heights, axis=0) if heights else none)
+        return np.stack(lows, axis=-1)
+
+
+def _shape_bottom(shape: Shape, place: Array, turn: Array) -> Array:
+    """Height (...) of the lowest point of a shape on a link at place (..., 3), turn (..., 4)."""
+    centre = place + rotations.rotate(turn, np.array(shape.position))
+    axes = rotations.to_matrix(rotations.multiply(turn, np.array(shape.rotation)))
+    up = np.abs(axes[..., 2, :])  # |z component| of each shape axis
+    if shape.kind == "sphere":
+        reach = np.full(centre.shape[:-1], shape.size[0])
+    elif shape.kind == "capsule":
+        reach = shape.size[0] + up[..., 2] * shape.size[1] / 2
+    else:
+        reach = up @ np.array(shape.size)
+    return centre[..., 2] - reach
+
+
+def to_json(body: Body) -> dict[str, Any]:
+    """A body as JSON-ready data."""
+    return {"version": BODY_VERSION, **dataclasses.asdict(body)}
+
+
+def from_json(data: dict[str, Any]) -> Body:
+    """The inverse of to_json. Raises ValueError with a sentence on data that is no sound body."""
+    try:
+        if data["version"] != BODY_VERSION:
+            raise ValueError(f"body version {data['version']}, this add-on reads {BODY_VERSION}")
+        links = tuple(_link_from_json(link) for link in data["links"])
+        body = Body(str(data["name"]), links, float(data["height"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the body is damaged: {error!r} is missing or wrong") from error
+    validate(body)
+    return body
+
+
+def _link_from_json(data: dict[str, Any]) -> Link:
+    fields = dict(data)
+    fields["shapes"] = tuple(
+        Shape(s["kind"], tuple(s["size"]), tuple(s["position"]), tuple(s["rotation"])) for s in data["shapes"]
+    )
+    for key in ("offset", "centre", "inertia", "axis", "limits"):
+        fields[key] = tuple(float(x) for x in data[key])
+    return Link(**fields)
+
+
+def validate(body: Body) -> None:
+    """Raises ValueError with one sentence when the body cannot be simulated."""
+    for i, link in enumerate(body.links):
+        numbers = [*link.offset, link.mass, *link.centre, *link.inertia, *link.axis, *link.limits]
+        numbers += [link.torque, link.kp, link.kd]
+        for shape in link.shapes:
+            if shape.kind not in ("capsule", "box", "sphere"):
+                raise ValueError(f"the body's part {link.name} has an unknown shape {shape.kind}")
+            numbers += [*shape.size, *shape.position, *shape.rotation]
+        if not np.all(np.isfinite(numbers)):
+            raise ValueError(f"the body's part {link.name} has a number that is not finite")
+        if link.mass <= 0 or min(link.inertia) <= 0:
+            raise ValueError(f"the body's part {link.name} has no mass")
+        if not (link.parent < i and (link.parent >= 0) == (i > 0)):
+            raise ValueError(f"the body's part {link.name} comes before its parent")
+        if link.joint not in ("free", "spherical", "hinge", "fixed"):
+            raise ValueError(f"the body's part {link.name} has an unknown joint {link.joint}")

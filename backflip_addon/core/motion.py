@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A motion of a body: root place and joint rotations per frame, at a fixed rate.
+
+References and takes are both motions. On disk: npz without pickles, written whole to a temporary
+name and renamed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import rotations
+from .rotations import Array
+
+MOTION_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Motion:
+    """F frames of a body with L links.
+
+    rate: frames per second, frame f is at f / rate seconds.
+    position (F, 3): root origin, world, m (z up, floor at 0).
+    rotations (F, L, 4): the root's world orientation, then joint rotations, as Body.forward takes.
+    loops: the clip is a cycle (a walk), not a single performance.
+    """
+
+    rate: float
+    position: Array
+    rotations: Array
+    loops: bool = False
+
+    @property
+    def frames(self) -> int:
+        return len(self.position)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the last."""
+        return (self.frames - 1) / self.rate
+
+    def sample(self, times: ArrayLike) -> tuple[Array, Array]:
+        """Root places (T, 3) and rotations (T, L, 4) at times (T,), s; held still past the ends."""
+        place = np.clip(np.asarray(times, dtype=float) * self.rate, 0, self.frames - 1)
+        low = np.minimum(place.astype(int), max(self.frames - 2, 0))
+        high = np.minimum(low + 1, self.frames - 1)
+        t = place - low
+        position = self.position[low] + (self.position[high] - self.position[low]) * t[:, None]
+        turns = rotations.slerp(self.rotations[low], self.rotations[high], t[:, None])
+        return position, turns
+
+    def resampled(self, rate: float) -> Motion:
+        """The same motion at another rate; the last frame is the last that fits."""
+        count = int(np.floor(self.duration * rate + 1e-6)) + 1
+        position, turns = self.sample(np.arange(count) / rate)
+        return dataclasses.replace(self, rate=rate, position=position, rotations=turns)
+
+    def scaled_in_time(self, factor: float) -> Motion:
+        """The motion slowed down factor times (0.5: twice as fast)."""
+        return dataclasses.replace(self, rate=self.rate / factor)
+
+    def trimmed(self, start: float, end: float) -> Motion:
+        """The frames from start to end seconds. Raises ValueError when none are left."""
+        first = max(int(np.ceil(start * self.rate - 1e-6)), 0)
+        last = min(int(np.floor(end * self.rate + 1e-6)), self.frames - 1)
+        if last <= first:
+            raise ValueError("the trim range leaves fewer than two frames of the clip")
+        keep = slice(first, last + 1)
+        return dataclasses.replace(self, position=self.position[keep], rotations=self.rotations[keep])
+
+
+def validate(motion: Motion, link_count: int) -> None:
+    """Raises ValueError with one sentence when the motion cannot be used with link_count links."""
+    if motion.position.shape != (motion.frames, 3) or motion.rotations.shape != (motion.frames, link_count, 4):
+        raise ValueError(f"the motion's arrays do not fit a body of {link_count} links")
+    if motion.frames < 2 or not 1.0 <= motion.rate <= 1000.0:
+        raise ValueError("the motion has fewer than two frames or no sensible frame rate")
+    if not (np.all(np.isfinite(motion.position)) and np.all(np.isfinite(motion.rotations))):
+        raise ValueError("the motion holds numbers that are not finite")
+
+
+@dataclasses.dataclass(frozen=True)
+class Take:
+    """One simulated performance.
+
+    motion: the body's pose per recorded frame (the simulation's own rate, 120 Hz).
+    contacts (F, L) bool: link touched the floor in that frame.
+    torque (F,): greatest joint torque over its limit, 1.0 at the limit.
+    assist (F,): largest helper force in that frame, N; exactly 0 where none acted.
+    meta: JSON-ready facts: name, stage, seed, source ("search", "policy", ...), scene, measures.
+    """
+
+    motion: Motion
+    contacts: np.ndarray
+    torque: Array
+    assist: Array
+    meta: dict[str, Any]
+
+
+def save_motion(path: Path, motion: Motion) -> None:
+    """Write a motion to an npz file, whole or not at all."""
+    _write_npz(path, _motion_arrays(motion))
+
+
+def load_motion(path: Path) -> Motion:
+    """Read a motion. Raises ValueError with one sentence on a damaged or foreign file."""
+    return _motion_from(_read_npz(path), path)
+
+
+def save_take(path: Path, take: Take) -> None:
+    """Write a take to an npz file, whole or not at all."""
+    arrays = _motion_arrays(take.motion)
+    arrays |= {"contacts": take.contacts.astype(bool), "torque": take.torque, "assist": take.assist}
+    arrays["meta"] = np.array(json.dumps(take.meta))
+    _write_npz(path, arrays)
+
+
+def load_take(path: Path) -> Take:
+    """Read a take. Raises ValueError with one sentence on a damaged or foreign file."""
+    arrays = _read_npz(path)
+    try:
+        meta = json.loads(str(arrays["meta"]))
+        return Take(_motion_from(arrays, path), arrays["contacts"], arrays["torque"], arrays["assist"], meta)
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"the take {path.name} is damaged: {error}") from error
+
+
+def _motion_arrays(motion: Motion) -> dict[str, np.ndarray]:
+    return {
+        "version": np.array(MOTION_VERSION),
+        "rate": np.array(motion.rate),
+        "loops": np.array(motion.loops),
+        "position": motion.position,
+        "rotations": motion.rotations,
+    }
+
+
+def _motion_from(arrays: dict[str, np.ndarray], path: Path) -> Motion:
+    try:
+        if int(arrays["version"]) != MOTION_VERSION:
+            raise ValueError(f"{path.name} was written by another version of Backflip")
+        return Motion(float(arrays["rate"]), arrays["position"], arrays["rotations"], bool(arrays["loops"]))
+    except KeyError as error:
+        raise ValueError(f"{path.name} is not a Backflip motion: {error} is missing") from error
+
+
+def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {key: data[key] for key in data.files}
+    except FileNotFoundError:
+        raise ValueError(f"{path.name} is missing") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name} cannot be read; it is damaged or not a Backflip file") from error

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job folder: the one place where Blender and the trainer meet. Standard library alone.
+
+job.json        what to learn: {"version", "name", "body", "settings", "binding", "avatar"}
+reference.npz   the clip to imitate (core.motion)
+events.jsonl    one JSON object a line, appended by the trainer
+trainer.json    the running trainer: {"pid", "started", "host"}; its heartbeat is the file's mtime
+requests/       one JSON file a request to the trainer; taken (deleted) when it is obeyed
+stages/ takes/  what was learned and performed
+
+Files are written whole to a temporary name and renamed; readers tolerate a half-written last line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+JOB_VERSION = 1
+HEARTBEAT_SECONDS = 2.0
+SILENT_SECONDS = 30.0  # a trainer that has not beaten for so long is taken for dead
+
+REQUESTS = ("stop", "pause", "resume", "checkpoint", "shoot")
+
+
+class JobError(Exception):
+    """A job folder that cannot be used; the message is one sentence for the user."""
+
+
+class JobFolder:
+    """Paths and messages of one job."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @property
+    def job_file(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def reference_file(self) -> Path:
+        return self.path / "reference.npz"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def trainer_file(self) -> Path:
+        return self.path / "trainer.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "trainer.log"
+
+    @property
+    def requests(self) -> Path:
+        return self.path / "requests"
+
+    @property
+    def stages(self) -> Path:
+        return self.path / "stages"
+
+    @property
+    def takes(self) -> Path:
+        return self.path / "takes"
+
+    def create(self, job: dict[str, Any]) -> None:
+        """Make the folder and write job.json. Raises JobError when the disk refuses."""
+        try:
+            for folder in (self.path, self.requests, self.stages, self.takes):
+                folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.job_file, {"version": JOB_VERSION, **job})
+        except OSError as error:
+            raise JobError(f"The job folder {self.path} cannot be written: {error.strerror}.") from error
+
+    def read_job(self) -> dict[str, Any]:
+        """job.json. Raises JobError with one sentence when it is missing, damaged or foreign."""
+        job = read_json(self.job_file)
+        if not isinstance(job.get("body"), dict) or not isinstance(job.get("settings"), dict):
+            raise JobError(f"{self.job_file} is damaged: body or settings are missing.")
+        if job.get("version") != JOB_VERSION:
+            raise JobError(f"{self.job_file} was written by another version of Backflip.")
+        return job
+
+    # Trainer -> Blender
+
+    def append_event(self, kind: str, **fields: Any) -> None:
+        """Append one event; a full line in one write, so that readers never see two mixed."""
+        line = json.dumps({"time": time.time(), "kind": kind, **fields}) + "\n"
+        with open(self.events_file, "ab") as file:
+            if file.tell() and not _ends_with_newline(self.events_file):
+                line = "\n" + line  # a killed trainer left half a line behind
+            file.write(line.encode())
+
+    def read_events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Events from byte offset on, and the offset to go on from. Damaged lines are skipped."""
+        try:
+            with open(self.events_file, "rb") as file:
+                file.seek(offset)
+                data = file.read()
+        except FileNotFoundError:
+            return [], 0
+        whole = data[: data.rfind(b"\n") + 1]
+        return list(_parse_lines(whole)), offset + len(whole)
+
+    def beat(self) -> None:
+        """The trainer's heartbeat; call it every HEARTBEAT_SECONDS."""
+        if not self.trainer_file.exists():
+            write_json(self.trainer_file, {"pid": os.getpid(), "started": time.time(), "host": socket.gethostname()})
+        else:
+            os.utime(self.trainer_file)
+
+    def rest(self) -> None:
+        """The trainer says goodbye."""
+        self.trainer_file.unlink(missing_ok=True)
+
+    def running(self) -> bool:
+        """Whether a trainer is at work on this job, on this machine or (by heartbeat) another."""
+        try:
+            age = time.time() - self.trainer_file.stat().st_mtime
+            trainer = read_json(self.trainer_file)
+        except (JobError, FileNotFoundError):
+            return False
+        if trainer.get("host") == socket.gethostname():
+            return process_alive(int(trainer.get("pid", 0)))
+        return age < SILENT_SECONDS
+
+    # Blender -> trainer
+
+    def request(self, kind: str, **fields: Any) -> str:
+        """Ask the trainer for something of REQUESTS; returns the request's id."""
+        if kind not in REQUESTS:
+            raise ValueError(f"unknown request {kind!r}")
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+        self.requests.mkdir(exist_ok=True)
+        write_json(self.requests / f"{name}.json", {"kind": kind, "id": name, **fields})
+        return name
+
+    def take_requests(self) -> list[dict[str, Any]]:
+        """Requests in the order they were made; each is handed out once."""
+        requests = []
+        for file in sorted(self.requests.glob("*.json")) if self.requests.is_dir() else []:
+            with contextlib.suppress(JobError):
+                requests.append(read_json(file))
+            file.unlink(missing_ok=True)
+        return requests
+
+    def take_files(self) -> list[Path]:
+        """Recorded takes, oldest first."""
+        return sorted(self.takes.glob("*.npz"))
+
+    def stage_files(self) -> list[Path]:
+        """Saved stages, oldest first."""
+        return sorted(self.stages.glob("*.pt"))
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write JSON whole to a temporary name and rename. Raises OSError."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(data, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one JSON object. Raises JobError with one sentence."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise JobError(f"{path} is missing; this is not a Backflip job folder.") from None
+    except (OSError, ValueError) as error:
+        raise JobError(f"{path} cannot be read; it is damaged or half written ({error}).") from error
+    if not isinstance(data, dict):
+        raise JobError(f"{path} is damaged: it holds no JSON object.")
+    return data
+
+
+def process_alive(pid: int) -> bool:
+    """Whether a process of that id runs on this machine (a zombie does not count)."""
+    if pid <= 0:
+        return False
+    if os.name == "nt":
+        return _windows_process_alive(pid)
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _windows_process_alive(pid: int) -> bool:
+    import ctypes
+
+    query_limited, still_active = 0x1000, 259
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    handle = kernel.OpenProcess(query_limited, False, pid)
+    if not handle:
+        return False
+    code = ctypes.c_ulong()
+    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+    kernel.CloseHandle(handle)
+    return code.value == still_active
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
+    for line in data.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
