@@ -129,9 +129,11 @@ class JobFolder:
             trainer = read_json(self.trainer_file)
         except (JobError, FileNotFoundError):
             return False
-        if trainer.get("host") == socket.gethostname():
-            return process_alive(int(trainer.get("pid", 0)))
-        return age < SILENT_SECONDS
+        if trainer.get("host") != socket.gethostname():
+            return age < SILENT_SECONDS
+        pid = trainer.get("pid")
+        # A silent process may be a trainer at a long step, or a stranger with a dead trainer's number.
+        return isinstance(pid, int) and process_alive(pid) and (age < SILENT_SECONDS or _may_be_trainer(pid, age))
 
     # Blender -> trainer
 
@@ -217,6 +219,14 @@ def _windows_process_alive(pid: int) -> bool:
     kernel.GetExitCodeProcess(handle, ctypes.byref(code))
     kernel.CloseHandle(handle)
     return code.value == still_active
+
+
+def _may_be_trainer(pid: int, age: float) -> bool:
+    """Whether a live process that has not beaten for age seconds can be a trainer."""
+    try:
+        return b"backflip_addon" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return age < 20 * SILENT_SECONDS  # no /proc on this system
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting and watching a trainer, with a stand-in that speaks the job folder's contract."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "backflip_addon"
+STAND_IN = Path(__file__).with_name("stand_in_trainer.py")
+
+
+def copy_package(place: Path) -> Path:
+    """The parts of the package that launching needs, with the stand-in for a trainer."""
+    (place / "trainer").mkdir(parents=True)
+    # Blender alone can import the real one: the trainer's Python must not come across it.
+    (place / "__init__.py").write_text("import a_module_only_blender_has\n")
+    (place / "trainer" / "__init__.py").write_text("")
+    shutil.copy(STAND_IN, place / "trainer" / "__main__.py")
+    shutil.copytree(PACKAGE / "jobs", place / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
+    return place
+
+
+def import_launch(place: Path, name: str) -> ModuleType:
+    """The copy's jobs.launch as part of a package called name, as Blender imports an extension."""
+    package = ModuleType(name)
+    package.__path__ = [str(place)]
+    sys.modules[name] = package
+    return importlib.import_module(f"{name}.jobs.launch")
+
+
+@pytest.fixture(scope="module", params=["backflip_addon", "backflip"])
+def launch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """jobs.launch of a checkout, and of an extension whose folder has another name."""
+    place = copy_package(tmp_path_factory.mktemp("extensions") / "with space" / request.param)
+    name = f"bl_ext_stand_in_{request.param}"
+    yield import_launch(place, name)
+    for module in [module for module in sys.modules if module.split(".")[0] == name]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def make_job(launch: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    made = []
+
+    def make(**settings: Any) -> Any:
+        folder = launch.JobFolder(tmp_path / f"a job {len(made)}")
+        folder.create({"name": "test", "body": {}, "settings": settings})
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        launch.kill(folder)
+        launch.wait(folder, 5.0)
+
+
+def wait_for(launch: ModuleType, folder: Any, state: str) -> Any:
+    end = time.monotonic() + 20.0
+    while (status := launch.status(folder)).state != state:
+        assert time.monotonic() < end, f"still {status} instead of {state}"
+        time.sleep(0.02)
+    return status
+
+
+def test_job_runs_from_start_to_end(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job()
+    assert launch.status(folder).state == "idle"
+    launch.start(folder, sys.executable)
+    seen = []
+    last = launch.wait(folder, 20.0, on_status=seen.append, interval=0.02)
+    states = [status.state for status in seen]
+    assert states[0] == "starting" and "running" in states and states[-1] == "finished"
+    assert last.progress == 1.0 and last.control_steps == 123 and last.landed and not last.active
+    assert last.takes == 3 and last.best_take == "0001_search.npz", "a landed take beats a higher score"
+    running = [status for status in seen if status.state == "running" and status.message == "Trying."]
+    assert running[0].progress < running[-1].progress and running[0].seconds_left == 9.0
+    assert not folder.running() and not (folder.path / "start.lock").exists()
+
+
+def test_trainer_gets_a_clean_python(
+    launch: ModuleType, make_job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Blender's PYTHONHOME and PYTHONPATH would break another Python."""
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path))
+    folder = make_job(steps=1)
+    launch.start(folder, sys.executable)
+    assert launch.wait(folder, 20.0).state == "finished", launch.log_tail(folder)
+    started = folder.read_events()[0][0]
+    assert started["python_path"] == str(launch.ALIAS_PATH)
+
+
+def test_pause_resume_stop(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job(steps=10_000)
+    launch.start(folder, sys.executable)
+    wait_for(launch, folder, "running")
+    launch.request_pause(folder)
+    assert wait_for(launch, folder, "paused").message == "Paused."
+    launch.request_resume(folder)
+    wait_for(launch, folder, "running")
+    launch.request_stop(folder)
+    assert launch.wait(folder, 20.0).state == "stopped"
+
+
+def test_second_trainer_is_refused(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job(steps=10_000, start_seconds=0.5)
+    launch.start(folder, sys.executable)
+    with pytest.raises(launch.AlreadyRunning, match="already being trained by process"):
+        launch.start(folder, sys.executable)
+    wait_for(launch, folder, "running")
+    with pytest.raises(launch.AlreadyRunning):
+        launch.start(folder, sys.executable)
+
+
+def test_two_blenders_start_one_trainer(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job(steps=10_000)
+    package = launch.ALIAS_PATH.parents[1]
+    code = textwrap.dedent(f"""
+        import sys, types
+        package = types.ModuleType("other")
+        package.__path__ = [{str(package)!r}]
+        sys.modules["other"] = package
+        from other.jobs import launch
+        try:
+            launch.start(launch.JobFolder({str(folder.path)!r}), sys.executable)
+        except launch.AlreadyRunning:
+            print("refused")
+        else:
+            print("started")
+    """)
+    blenders = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, stderr=subprocess.STDOUT)
+        for _ in range(4)
+    ]
+    words = sorted(blender.communicate(timeout=30)[0].strip() for blender in blenders)
+    assert words == ["refused"] * 3 + ["started"]
+    wait_for(launch, folder, "running")
+    assert sum(event["kind"] == "started" for event in folder.read_events()[0]) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX's")
+def test_trainer_outlives_blender(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    """The starter's whole process group is killed; the trainer goes on and is found by the next."""
+    folder = make_job(steps=10_000)
+    package = launch.ALIAS_PATH.parents[1]
+    code = textwrap.dedent(f"""
+        import sys, types, time
+        package = types.ModuleType("other")
+        package.__path__ = [{str(package)!r}]
+        sys.modules["other"] = package
+        from other.jobs import launch
+        launch.start(launch.JobFolder({str(folder.path)!r}), sys.executable)
+        print("started", flush=True)
+        time.sleep(60)
+    """)
+    blender = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert blender.stdout is not None and blender.stdout.readline().strip() == "started"
+    os.killpg(blender.pid, signal.SIGKILL)
+    blender.communicate(timeout=10)
+    before = wait_for(launch, folder, "running")
+    time.sleep(0.3)
+    after = launch.status(folder)
+    assert after.state == "running" and after.event["seconds"] > before.progress * 10
+    launch.request_stop(folder)
+    assert launch.wait(folder, 20.0).state == "stopped"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
+def test_killed_trainer_is_seen_and_started_again(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job(steps=10_000)
+    launch.start(folder, sys.executable)
+    pid = wait_for(launch, folder, "running").pid
+    os.kill(pid, signal.SIGKILL)
+    died = wait_for(launch, folder, "died")
+    assert "start it again" in died.message and died.pid == 0
+    folder.request("stop")  # asked of the dead; the next one must not obey it
+    launch.start(folder, sys.executable)
+    wait_for(launch, folder, "running")
+    time.sleep(0.3)
+    assert launch.status(folder).state == "running"
+    assert launch.kill(folder)
+    wait_for(launch, folder, "died")
+
+
+def test_crash_shows_the_log(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job(behaviour="crash")
+    launch.start(folder, sys.executable)
+    died = launch.wait(folder, 20.0)
+    assert died.state == "died" and "RuntimeError: out of luck" in died.message
+    assert not launch.log_tail(folder).startswith("---")
+
+
+def test_lacking_module_is_named(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job()
+    folder.append_event("started", pid=0)
+    folder.log_file.write_text("--- now python\nTraceback\nModuleNotFoundError: No module named 'pybullet'\n")
+    assert "lacks pybullet" in launch.status(folder).message
+
+
+def test_error_of_the_trainer_is_the_message(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job(behaviour="error")
+    launch.start(folder, sys.executable)
+    failed = launch.wait(folder, 20.0)
+    assert (failed.state, failed.message) == ("failed", "The reference has no frames.")
+
+
+def test_wrong_python_is_one_sentence(launch: ModuleType, make_job: Callable[..., Any], tmp_path: Path) -> None:
+    folder = make_job()
+    with pytest.raises(launch.JobError, match="could not be started with"):
+        launch.start(folder, str(tmp_path / "no python"))
+    assert launch.status(folder).state == "idle" and not (folder.path / "start.lock").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 99, "body": {}, "settings": {}}'])
+def test_damaged_job_is_refused(launch: ModuleType, tmp_path: Path, text: str) -> None:
+    folder = launch.JobFolder(tmp_path)
+    folder.job_file.write_text(text)
+    with pytest.raises(launch.JobError, match=r"job\.json"):
+        launch.start(folder, sys.executable)
+
+
+def test_missing_job_is_a_failed_job(launch: ModuleType, tmp_path: Path) -> None:
+    status = launch.status(launch.JobFolder(tmp_path / "gone"))
+    assert status.state == "failed" and "not a Backflip job folder" in status.message
+
+
+def test_nobody_hears_a_request(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    with pytest.raises(launch.JobError, match="start it first"):
+        launch.request_stop(make_job())
+
+
+def test_lock_of_a_dead_blender_is_broken(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job(steps=1)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    lock = folder.path / "start.lock"
+    lock.write_text(json.dumps({"pid": ended.pid, "host": socket.gethostname()}))
+    launch.start(folder, sys.executable)
+    assert launch.wait(folder, 20.0).state == "finished"
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to tell processes apart")
+def test_reused_process_number_is_no_trainer(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    """After a restart of the computer a stranger may have the dead trainer's number."""
+    folder = make_job()
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+    folder.append_event("started", pid=stranger.pid)
+    facts = {"pid": stranger.pid, "host": socket.gethostname(), "started": time.time() - 3600}
+    folder.trainer_file.write_text(json.dumps(facts))
+    os.utime(folder.trainer_file, (time.time() - 3600,) * 2)
+    assert launch.status(folder).state == "died"
+    stranger.kill()
+    stranger.wait()
+
+
+def test_status_of_a_long_job_is_cheap(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+    folder = make_job()
+    line = json.dumps({"time": 1.0, "kind": "progress", "fraction": 0.5, "message": "Trying."}) + "\n"
+    folder.events_file.write_text(line * 50_000)
+    launch.status(folder)
+    begin = time.perf_counter()
+    for _ in range(10):
+        launch.status(folder)
+    assert (time.perf_counter() - begin) / 10 < 0.01
