@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated world: the one file that talks to PyBullet.
+
+PyBullet's conventions ((x, y, z, w) quaternions, the base's frame at its centre of mass, hinge
+angles as single numbers) end here. Control: stable PD (Tan et al. 2011) toward joint targets, with
+torque limits, computed afresh in each of SUBSTEPS substeps of a control step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+import numpy as np
+import pybullet
+from pybullet_utils import bullet_client
+
+from ..core import rotations
+from ..core.body import Body, Link, Shape
+from ..core.rotations import Array
+
+CONTROL_RATE = 30.0  # control steps a second
+SUBSTEPS = 4  # physics steps in a control step: 120 Hz
+GRAVITY = 9.81
+FRICTION = 0.9
+CORNER_RADIUS = 0.01  # of the spheres that stand for a box's corners, m
+SPEED_CHANGE = 40.0  # the most a joint's torque may change its speed by in one substep, rad/s
+JOINT_SPEED = 50.0  # rad/s, a safety net far above what a human joint does
+FLOOR = -1  # the floor body's only link, in PyBullet's numbering
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """What a performance takes place in.
+
+    friction: floor's coefficient. floor: floor height, m. mass: factor on all masses and inertias.
+    """
+
+    friction: float = FRICTION
+    floor: float = 0.0
+    mass: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class States:
+    """N states of a body, world frame, SI.
+
+    position (N, 3), velocity (N, 3): the root's origin. rotations (N, L, 4): Body.forward's local
+    rotations. angular_velocity (N, 3): the root's, world. joint_velocity (N, L, 3): of each
+    joint, in the child's frame.
+    """
+
+    position: Array
+    rotations: Array
+    velocity: Array
+    angular_velocity: Array
+    joint_velocity: Array
+
+    def __getitem__(self, index: Any) -> States:
+        return States(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+class World:
+    """One body on one floor in a PyBullet server of its own."""
+
+    def __init__(
+        self, body: Body, scene: Scene | None = None, control_rate: float = CONTROL_RATE, substeps: int = SUBSTEPS
+    ) -> None:
+        self.body = body
+        self.control_rate = control_rate
+        self.substeps = substeps
+        self._client = bullet_client.BulletClient(connection_mode=pybullet.DIRECT)
+        p = self._client
+        p.setGravity(0, 0, -GRAVITY)
+        p.setTimeStep(1.0 / (control_rate * substeps))
+        # A foot that lands with 5 m/s moves 4 cm a substep: contacts are made that far ahead (a quarter
+        # of a link's size), so that the solver stops it on the floor and not in it.
+        p.setPhysicsEngineParameter(
+            contactBreakingThreshold=0.25,
+            numSolverIterations=20,
+            erp=0.8,
+            contactERP=0.8,
+            deterministicOverlappingPairs=1,
+        )
+        self._floor = p.createMultiBody(0, p.createCollisionShape(p.GEOM_PLANE))
+        self._figure = _load_figure(p, body)
+        self._links = range(-1, len(body.links) - 1)  # PyBullet's numbers: the base is -1
+        self._root_centre = np.array(body.links[0].centre)
+        # PyBullet numbers the links behind the base as the URDF does: link i is our link i + 1
+        self._joints = [i - 1 for i, link in enumerate(body.links) if link.joint in ("spherical", "hinge")]
+        self._layout = _Layout(body)
+        moving = [body.links[j + 1] for j in self._joints]
+        self._kp = [link.kp for link in moving]
+        self._kd = [link.kd for link in moving]
+        self._torques = [[link.torque] * (3 if link.joint == "spherical" else 1) for link in moving]
+        self._disable_motors(moving)
+        self._masses = [p.getDynamicsInfo(self._figure, j)[0] for j in self._links]
+        self._inertias = [self._steady_inertia(j, p.getDynamicsInfo(self._figure, j)[2]) for j in self._links]
+        for j in self._links:
+            p.changeDynamics(self._figure, j, linearDamping=0, angularDamping=0, jointDamping=0)
+            p.changeDynamics(self._figure, j, lateralFriction=1.0, restitution=0, maxJointVelocity=JOINT_SPEED)
+        self.arrange(scene or Scene())
+
+    def _steady_inertia(self, j: int, inertia: tuple[float, ...]) -> list[float]:
+        """A link's moments of inertia, at least so large that its joint's greatest torque changes
+        its speed by no more than SPEED_CHANGE a substep.
+
+        Stable PD is stable only while its torque is not clamped: a foot's 90 N m on 0.005 kg m^2
+        flips it by 140 rad/s in 1/120 s, and it rings from limit to limit. The floor matters about
+        a limb's long axis alone; elsewhere the limb's own inertia is larger.
+        """
+        seconds = 1.0 / (self.control_rate * self.substeps)
+        least = self.body.links[j + 1].torque * seconds / SPEED_CHANGE
+        return [max(moment, least) for moment in inertia]
+
+    def close(self) -> None:
+        self._client.disconnect()
+
+    def arrange(self, scene: Scene) -> None:
+        """Change the circumstances: floor, friction, masses."""
+        p = self._client
+        self.scene = scene
+        p.changeDynamics(self._floor, FLOOR, lateralFriction=scene.friction, restitution=0)
+        p.resetBasePositionAndOrientation(self._floor, [0, 0, scene.floor], [0, 0, 0, 1])
+        for j, mass, inertia in zip(self._links, self._masses, self._inertias, strict=True):
+            moments = [moment * scene.mass for moment in inertia]
+            p.changeDynamics(self._figure, j, mass=mass * scene.mass, localInertiaDiagonal=moments)
+
+    def _disable_motors(self, moving: list[Link]) -> None:
+        """PyBullet gives every joint a velocity motor; without this it would brake them all."""
+        p = self._client
+        for j, link in zip(self._joints, moving, strict=True):
+            if link.joint == "hinge":
+                p.setJointMotorControl2(self._figure, j, p.VELOCITY_CONTROL, force=0)
+            else:
+                p.setJointMotorControlMultiDof(
+                    self._figure, j, p.POSITION_CONTROL, [0, 0, 0, 1], positionGain=0, velocityGain=1, force=[0, 0, 0]
+                )
+
+    def restart(self, state: States) -> None:
+        """Place the body in a state (no leading axis). The contact cache is lost."""
+        p = self._client
+        turn = state.rotations[0]
+        arm = rotations.rotate(turn, self._root_centre)
+        p.resetBasePositionAndOrientation(self._figure, state.position + arm, _xyzw(turn))
+        spin = state.angular_velocity
+        p.resetBaseVelocity(self._figure, state.velocity + np.cross(spin, arm), spin)
+        targets, velocities = self._layout.commands(state.rotations, state.joint_velocity)
+        p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
+
+    def step(self, targets: list[list[float]], velocities: list[list[float]]) -> None:
+        """One control step toward joint targets as commands() makes them."""
+        p, figure, joints = self._client, self._figure, self._joints
+        torques, kp, kd, mode = self._torques, self._kp, self._kd, pybullet.STABLE_PD_CONTROL
+        for _ in range(self.substeps):
+            p.setJointMotorControlMultiDofArray(
+                figure,
+                joints,
+                mode,
+                targetPositions=targets,
+                targetVelocities=velocities,
+                forces=torques,
+                positionGains=kp,
+                velocityGains=kd,
+            )
+            p.stepSimulation()
+
+    def commands(self, rotations_: Array, velocities: Array) -> tuple[list, list]:
+        """PD targets for step() from joint rotations (L, 4) and joint velocities (L, 3)."""
+        return self._layout.commands(rotations_, velocities)
+
+    def read(self) -> list[float]:
+        """The state as a flat list of numbers; states() turns many of them into arrays at once."""
+        p = self._client
+        place, turn = p.getBasePositionAndOrientation(self._figure)
+        velocity, spin = p.getBaseVelocity(self._figure)
+        numbers = [*place, *turn, *velocity, *spin]
+        for joint in p.getJointStatesMultiDof(self._figure, self._joints):
+            numbers += joint[0]
+            numbers += joint[1]
+        return numbers
+
+    def states(self, numbers: list[list[float]] | Array) -> States:
+        """States of flat readings (N, n)."""
+        return self._layout.states(np.asarray(numbers), self._root_centre)
+
+    def state(self) -> States:
+        """The present state (no leading axis)."""
+        return self.states([self.read()])[0]
+
+    def contacts(self) -> np.ndarray:
+        """Whether each link (L,) touches the floor (contact distance below 2 mm)."""
+        touching = np.zeros(len(self.body.links), dtype=bool)
+        for point in self._client.getContactPoints(self._figure, self._floor):
+            if point[8] < 0.002:
+                touching[point[3] + 1] = True
+        return touching
+
+    def push(self, velocity: Array, spin: Array) -> None:
+        """Kick the root: add velocities, m/s and rad/s, world frame."""
+        p = self._client
+        linear, angular = p.getBaseVelocity(self._figure)
+        p.resetBaseVelocity(self._figure, np.add(linear, velocity), np.add(angular, spin))
+
+    def save(self) -> int:
+        """Remember the present state in memory, contact cache included."""
+        return self._client.saveState()
+
+    def restore(self, saved: int) -> None:
+        self._client.restoreState(stateId=saved)
+
+    def forget(self, saved: int) -> None:
+        self._client.removeState(saved)
+
+
+class _Layout:
+    """Where each joint's numbers stand in PyBullet's lists."""
+
+    def __init__(self, body: Body) -> None:
+        self.count = len(body.links)
+        self.spherical = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
+        self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
+        self.axes = np.array([body.links[i].axis for i in self.hinges]).reshape(-1, 3)
+        self.order = sorted([*self.spherical, *self.hinges])
+        column, self.turn_columns, self.spin_columns = 13, {}, {}
+        for i in self.order:
+            width = (4, 3) if i in self.spherical else (1, 1)
+            self.turn_columns[i] = np.arange(column, column + width[0])
+            self.spin_columns[i] = np.arange(column + width[0], column + sum(width))
+            column += sum(width)
+        self.is_hinge = [i in self.hinges for i in self.order]
+
+    def commands(self, turns: Array, spins: Array) -> tuple[list, list]:
+        quaternions = turns[:, [1, 2, 3, 0]].tolist()
+        vectors = spins.tolist()
+        angles = dict(zip(self.hinges, rotations.twist_angle(turns[self.hinges], self.axes).tolist(), strict=True))
+        rates = dict(zip(self.hinges, np.sum(spins[self.hinges] * self.axes, axis=-1).tolist(), strict=True))
+        targets = [[angles[i]] if hinge else quaternions[i] for i, hinge in zip(self.order, self.is_hinge, strict=True)]
+        velocities = [[rates[i]] if hinge else vectors[i] for i, hinge in zip(self.order, self.is_hinge, strict=True)]
+        return targets, velocities
+
+    def states(self, numbers: Array, root_centre: Array) -> States:
+        count = len(numbers)
+        turns = np.broadcast_to(rotations.IDENTITY, (count, self.count, 4)).copy()
+        spins = np.zeros((count, self.count, 3))
+        turns[:, 0] = numbers[:, [6, 3, 4, 5]]
+        for i in self.spherical:
+            turns[:, i] = numbers[:, self.turn_columns[i][[3, 0, 1, 2]]]
+            spins[:, i] = numbers[:, self.spin_columns[i]]
+        for i, axis in zip(self.hinges, self.axes, strict=True):
+            turns[:, i] = rotations.from_axis_angle(axis, numbers[:, self.turn_columns[i][0]])
+            spins[:, i] = numbers[:, self.spin_columns[i]] * axis
+        arm = rotations.rotate(turns[:, 0], root_centre)
+        velocity = numbers[:, 7:10] - np.cross(numbers[:, 10:13], arm)
+        return States(numbers[:, 0:3] - arm, turns, velocity, numbers[:, 10:13], spins)
+
+
+def _xyzw(q: Array) -> list[float]:
+    return [q[1], q[2], q[3], q[0]]
+
+
+def _load_figure(client: Any, body: Body) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "body.urdf")
+        with open(path, "wb") as file:
+            file.write(urdf(body))
+        flags = pybullet.URDF_MAINTAIN_LINK_ORDER | pybullet.URDF_USE_INERTIA_FROM_FILE
+        return client.loadURDF(path, [0, 0, 2], useFixedBase=False, flags=flags)
+
+
+def urdf(body: Body) -> bytes:
+    """The body as URDF. Hinge limits are widened by nothing; spherical joints have none there."""
+    robot = ElementTree.Element("robot", name="body")
+    for link in body.links:
+        _link_element(robot, link)
+    for link in body.links[1:]:
+        _joint_element(robot, link, body.links[link.parent].name)
+    return ElementTree.tostring(robot)
+
+
+def _numbers(values: Any) -> str:
+    return " ".join(f"{value:.9g}" for value in values)
+
+
+def _link_element(robot: ElementTree.Element, link: Link) -> None:
+    element = ElementTree.SubElement(robot, "link", name=link.name)
+    inertial = ElementTree.SubElement(element, "inertial")
+    ElementTree.SubElement(inertial, "origin", xyz=_numbers(link.centre), rpy="0 0 0")
+    ElementTree.SubElement(inertial, "mass", value=f"{link.mass:.9g}")
+    ixx, iyy, izz = (f"{i:.9g}" for i in link.inertia)
+    ElementTree.SubElement(inertial, "inertia", ixx=ixx, iyy=iyy, izz=izz, ixy="0", ixz="0", iyz="0")
+    for shape in itertools.chain.from_iterable(map(_collision_shapes, link.shapes)):
+        collision = ElementTree.SubElement(element, "collision")
+        ElementTree.SubElement(collision, "origin", xyz=_numbers(shape.position), rpy=_numbers(_roll_pitch_yaw(shape)))
+        _shape_element(ElementTree.SubElement(collision, "geometry"), shape)
+
+
+def _collision_shapes(shape: Shape) -> list[Shape]:
+    """A box becomes the eight small spheres at its corners: Bullet makes only one contact a step
+    between a box and a plane, and none ahead of time, so a landing foot would sink and rock."""
+    if shape.kind != "box":
+        return [shape]
+    half = np.array(shape.size)
+    radius = min(CORNER_RADIUS, half.min())
+    # Level with the box's faces above and below, out to its edges sideways: the same footprint
+    inset = half - np.array([0.0, 0.0, radius])
+    corners = np.array(list(itertools.product((-1, 1), repeat=3))) * inset
+    places = np.array(shape.position) + rotations.rotate(np.array(shape.rotation), corners)
+    return [Shape("sphere", (radius,), tuple(place)) for place in places]
+
+
+def _shape_element(geometry: ElementTree.Element, shape: Shape) -> None:
+    if shape.kind == "sphere":
+        ElementTree.SubElement(geometry, "sphere", radius=f"{shape.size[0]:.9g}")
+    elif shape.kind == "capsule":
+        ElementTree.SubElement(geometry, "capsule", radius=f"{shape.size[0]:.9g}", length=f"{shape.size[1]:.9g}")
+    else:
+        ElementTree.SubElement(geometry, "box", size=_numbers(2 * half for half in shape.size))
+
+
+def _joint_element(robot: ElementTree.Element, link: Link, parent: str) -> None:
+    kind = {"hinge": "revolute", "spherical": "spherical", "fixed": "fixed"}[link.joint]
+    joint = ElementTree.SubElement(robot, "joint", name=link.name, type=kind)
+    ElementTree.SubElement(joint, "parent", link=parent)
+    ElementTree.SubElement(joint, "child", link=link.name)
+    ElementTree.SubElement(joint, "origin", xyz=_numbers(link.offset), rpy="0 0 0")
+    ElementTree.SubElement(joint, "axis", xyz=_numbers(link.axis))
+    if link.joint == "hinge":
+        low, high = (f"{limit:.9g}" for limit in link.limits)
+        ElementTree.SubElement(joint, "limit", lower=low, upper=high, effort="1000", velocity="100")
+
+
+def _roll_pitch_yaw(shape: Shape) -> tuple[float, float, float]:
+    """URDF's fixed-axis angles of the shape's rotation."""
+    m = rotations.to_matrix(np.array(shape.rotation))
+    pitch = np.arcsin(np.clip(-m[2, 0], -1, 1))
+    return float(np.arctan2(m[2, 1], m[2, 2])), float(pitch), float(np.arctan2(m[1, 0], m[0, 0]))
