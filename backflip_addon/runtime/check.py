@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Python lacks to be the trainer's. Asking never blocks: Check.begin(), then poll() from a timer."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+from . import packages
+
+CHECK_SECONDS = 20.0
+IMPORT_SECONDS = 120.0  # torch's first import on a cold disk is slow
+
+_MARK = "backflip-check:"
+
+# Runs in the other Python, which may be of any version: plain syntax, no imports that may be missing.
+_PROBE = """
+import json, sys
+names, deep = json.loads(sys.argv[1])
+found, broken = {}, {}
+try:
+    from importlib import metadata
+except ImportError:
+    metadata = None
+for name in names:
+    try:
+        found[name] = metadata.version(name) if metadata else ""
+    except Exception:
+        found[name] = ""
+    if deep and found[name]:
+        try:
+            __import__(name)
+        except Exception as error:
+            broken[name] = str(error) or type(error).__name__
+facts = {"version": list(sys.version_info[:3]), "bits": 64 if sys.maxsize > 2**32 else 32}
+facts.update(found=found, broken=broken)
+print("MARK" + json.dumps(facts))
+""".replace("MARK", _MARK)
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What a Python is and lacks.
+
+    version: () when it does not run. missing: the packages that are absent or broken, in words.
+    sentence: for the user, whether all is well or not.
+    """
+
+    python: str
+    version: tuple[int, ...]
+    missing: tuple[str, ...]
+    sentence: str
+
+    @property
+    def ready(self) -> bool:
+        return not self.missing
+
+
+class Check:
+    """A running check."""
+
+    def __init__(self, python: str, process: subprocess.Popen[bytes] | None, out: IO[bytes], seconds: float) -> None:
+        self.python = python
+        self._process = process
+        self._out = out
+        self._end = time.monotonic() + seconds
+        self._findings: Findings | None = None
+
+    @classmethod
+    def begin(cls, python: str, imports: bool = False) -> Check:
+        """Ask an interpreter (or the folder of an environment) what it has.
+
+        imports: import the packages too, which takes seconds and finds broken ones.
+        """
+        python = interpreter(python)
+        question = json.dumps([[packages.package_name(r) for r in packages.TRAINER], imports])
+        out = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended, in poll()
+        process = None
+        with contextlib.suppress(OSError):  # told by poll()
+            process = subprocess.Popen(
+                [python, "-c", _PROBE, question],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=packages.clean_environment(),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        return cls(python, process, out, IMPORT_SECONDS if imports else CHECK_SECONDS)
+
+    def poll(self) -> Findings | None:
+        """What was found, None while it is not known yet."""
+        if self._findings is None:
+            if self._process is None:
+                self._finish(not_running(self.python))
+            elif self._process.poll() is not None:
+                self._out.seek(0)
+                self._finish(_judge(self.python, self._out.read().decode("utf-8", "replace")))
+            elif time.monotonic() > self._end:
+                self.cancel()
+                words = f"{self.python} does not answer; choose another Python or install the runtime."
+                self._finish(Findings(self.python, (), ("Python",), words))
+        return self._findings
+
+    def cancel(self) -> None:
+        """End the check; whatever it found is lost."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _finish(self, findings: Findings) -> None:
+        self._findings = findings
+        self._out.close()
+
+
+def check(python: str, imports: bool = False) -> Findings:
+    """What an interpreter lacks; blocks for a tenth of a second, with imports for some seconds."""
+    running = Check.begin(python, imports)
+    while (findings := running.poll()) is None:
+        time.sleep(0.01)
+    return findings
+
+
+def interpreter(path: str) -> str:
+    """The interpreter meant by a path a user gave: itself, or that of the environment in a folder."""
+    folder = Path(path).expanduser()
+    for place in (packages.environment_python(folder), folder / "bin" / "python3", folder / "python.exe"):
+        if folder.is_dir() and place.is_file():
+            return str(place)
+    return str(folder)
+
+
+def not_running(python: str) -> Findings:
+    """The findings for something that cannot be run at all."""
+    words = f"{python} is not a Python that can be run; choose another in the preferences."
+    return Findings(python, (), ("Python",), words)
+
+
+def _judge(python: str, output: str) -> Findings:
+    lines = [line for line in output.splitlines() if line.startswith(_MARK)]
+    try:
+        facts = json.loads(lines[-1].removeprefix(_MARK))
+        version = tuple(int(number) for number in facts["version"])
+        found, broken, bits = dict(facts["found"]), dict(facts["broken"]), int(facts["bits"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return not_running(python)
+    name = ".".join(map(str, version))
+    if version < packages.PYTHON_VERSION or bits != 64:
+        lowest = ".".join(map(str, packages.PYTHON_VERSION))
+        words = f"{python} is a {bits}-bit Python {name}; the trainer needs a 64-bit Python {lowest} or newer."
+        return Findings(python, version, (f"Python {lowest}",), words)
+    missing = [_lack(requirement, found, broken) for requirement in packages.TRAINER]
+    lacks = tuple(words for words in missing if words)
+    if lacks:
+        return Findings(python, version, lacks, f"Python {name} at {python} lacks {_join(lacks)}.")
+    return Findings(python, version, (), f"Python {name} with {_versions(found)} is ready.")
+
+
+def _lack(requirement: str, found: dict[str, str], broken: dict[str, str]) -> str:
+    """What is wrong with one package, "" if nothing is. Another version than the pinned one will do."""
+    name = packages.package_name(requirement)
+    if not found.get(name):
+        return name
+    return f"a working {name} ({broken[name].splitlines()[0]})" if name in broken else ""
+
+
+def _versions(found: dict[str, str]) -> str:
+    return _join([f"{name} {version}" for name, version in found.items()])
+
+
+def _join(words: tuple[str, ...] | list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

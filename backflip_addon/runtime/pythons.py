@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding the Pythons of this computer."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from .packages import clean_environment
+
+PROBE_SECONDS = 15.0
+_PROBE = "import sys, venv, ensurepip; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)"
+
+
+def find_python(version: tuple[int, int], also: tuple[str, ...] = ()) -> str:
+    """A 64-bit Python of that version that can make environments, or "" when there is none.
+
+    also: interpreters to try after all others (Blender's own).
+    """
+    for candidate in _candidates(version, also):
+        if answers_as(candidate, version):
+            return candidate
+    return ""
+
+
+def answers_as(python: str, version: tuple[int, int]) -> bool:
+    """Whether an interpreter runs, is 64-bit and of that version, and can make environments."""
+    try:
+        run = subprocess.run(
+            [python, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return run.returncode == 0 and run.stdout.split() == [str(version[0]), str(version[1]), "True"]
+
+
+def lack_words(version: tuple[int, int]) -> str:
+    """The sentence for a computer without that Python."""
+    name = f"{version[0]}.{version[1]}"
+    return (
+        f"No Python {name} was found that can make environments; install it from python.org or with your "
+        f"system's packages (on Debian and Ubuntu python{name} and python{name}-venv) and try again."
+    )
+
+
+def _candidates(version: tuple[int, int], also: tuple[str, ...]) -> Iterator[str]:
+    """Interpreters worth asking, each once, the likeliest first."""
+    seen: set[str] = set()
+    for candidate in (*_on_path(version), *_in_known_places(version), *also):
+        if candidate and candidate not in seen:
+            seen.add(candidate)
+            yield candidate
+
+
+def _on_path(version: tuple[int, int]) -> Iterator[str]:
+    name = f"{version[0]}.{version[1]}"
+    for folder in os.get_exec_path():  # not which() alone: the first may be broken and the next sound
+        found = shutil.which(f"python{name}", path=folder)
+        if found:
+            yield found
+    launcher = shutil.which("py")
+    if launcher and os.name == "nt":
+        yield from _ask_launcher(launcher, name)
+    for plain in ("python3", "python"):
+        yield shutil.which(plain) or ""
+
+
+def _ask_launcher(launcher: str, name: str) -> Iterator[str]:
+    """What Windows' py knows as that version."""
+    command = [launcher, f"-{name}", "-c", "import sys; print(sys.executable)"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    if run.returncode == 0:
+        yield run.stdout.strip()
+
+
+def _in_known_places(version: tuple[int, int]) -> Iterator[str]:
+    """Interpreters that need not be on the path; a Blender started from a dock has hardly any."""
+    name = f"{version[0]}.{version[1]}"
+    home = Path.home()
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv")
+    versions = sorted(pyenv.glob(f"versions/{name}.*"), key=_newest, reverse=True)
+    versions += sorted((home / ".local/share/uv/python").glob(f"cpython-{name}.*"), reverse=True)
+    versions.append(Path(f"/Library/Frameworks/Python.framework/Versions/{name}"))
+    versions += [Path("/opt/homebrew"), Path("/usr/local"), Path("/usr")]
+    for root in versions:
+        interpreter = root / "bin" / f"python{name}"
+        if interpreter.is_file():
+            yield str(interpreter)
+    if os.name == "nt":
+        short = f"Python{version[0]}{version[1]}"
+        for base in (os.environ.get("LOCALAPPDATA", ""), os.environ.get("PROGRAMFILES", "")):
+            for place in (Path(base, "Programs", "Python", short), Path(base, short)):
+                if base and (place / "python.exe").is_file():
+                    yield str(place / "python.exe")
+
+
+def _newest(folder: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", folder.name))

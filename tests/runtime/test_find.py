@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""check, pythons and find, with interpreters made up of small scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from backflip_addon.runtime import check, find, install, packages, pythons
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
+
+
+def fake_python(path: Path, found: dict[str, str], version: tuple[int, ...] = (3, 11, 9), **facts: object) -> str:
+    """A program that answers a check as such a Python would."""
+    answer = {"version": version, "bits": 64, "found": found, "broken": {}} | facts
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho some warning\nprintf '%s\\n' 'backflip-check:{json.dumps(answer)}'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+WHOLE = {"numpy": "1.26.4", "torch": "2.13.0+cpu", "pybullet": "3.2.7"}
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(find.VARIABLE, raising=False)
+
+
+def test_check_of_this_python_tells_the_truth() -> None:
+    findings = check.check(sys.executable)
+    assert findings.version == sys.version_info[:3]
+    from importlib import metadata
+
+    def here(name: str) -> bool:
+        try:
+            return bool(metadata.version(name))
+        except metadata.PackageNotFoundError:
+            return False
+
+    lacking = {name for name in WHOLE if not here(name)}
+    assert set(findings.missing) == lacking
+    assert all(name in findings.sentence for name in lacking)
+
+
+@posix_only
+def test_what_is_lacking_is_said(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "python", {"numpy": "1.26.4", "torch": "", "pybullet": ""})
+    findings = check.check(python)
+    assert findings.missing == ("torch", "pybullet")
+    assert findings.sentence.endswith("lacks torch and pybullet.") and not findings.ready
+
+
+@posix_only
+def test_broken_package_is_said(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "python", WHOLE, broken={"torch": "libgomp is missing\nlong story"})
+    assert check.check(python, imports=True).missing == ("a working torch (libgomp is missing)",)
+
+
+@posix_only
+@pytest.mark.parametrize(("version", "bits"), [((3, 8, 1), 64), ((2, 7, 18), 64), ((3, 11, 2), 32)])
+def test_unfit_python_is_refused(tmp_path: Path, version: tuple[int, ...], bits: int) -> None:
+    findings = check.check(fake_python(tmp_path / "python", WHOLE, version, bits=bits))
+    assert not findings.ready and "the trainer needs a 64-bit Python 3.11" in findings.sentence
+
+
+@posix_only
+@pytest.mark.parametrize("script", ["exit 1", "echo hello", "echo backflip-check:{", "echo 'backflip-check:[1]'"])
+def test_no_python_at_all(tmp_path: Path, script: str) -> None:
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    findings = check.check(str(program))
+    assert findings.missing == ("Python",) and "is not a Python that can be run" in findings.sentence
+
+
+@posix_only
+def test_hanging_python_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(check, "CHECK_SECONDS", 0.3)
+    begin = time.monotonic()
+    running = check.Check.begin(str(program))
+    assert running.poll() is None and time.monotonic() - begin < 0.25
+    while (findings := running.poll()) is None:
+        time.sleep(0.02)
+    assert "does not answer" in findings.sentence and time.monotonic() - begin < 5.0
+
+
+def test_preference_is_taken_or_found_wanting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(find.VARIABLE, sys.executable)
+    runtime = find.find_runtime(str(tmp_path / "nothing here"))
+    assert runtime.missing and "There is no Python at" in runtime.sentence and not runtime.ready
+
+
+def test_preference_may_be_a_folder() -> None:
+    if sys.prefix == sys.base_prefix:
+        pytest.skip("this Python runs in no environment")
+    runtime = find.find_runtime(sys.prefix)
+    assert Path(runtime.python) == packages.environment_python(Path(sys.prefix))
+    assert runtime.source == "preference"
+
+
+@posix_only
+def test_variable_comes_before_the_installed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    fake_python(packages.environment_python(install.runtime_folder(home)), WHOLE)
+    assert find.find_runtime("", home).source == "installed"
+    monkeypatch.setenv(find.VARIABLE, fake_python(tmp_path / "python", WHOLE))
+    runtime = find.find_runtime("", home)
+    assert runtime.source == "variable" and runtime.ready and "torch 2.13.0+cpu" in runtime.sentence
+
+
+@posix_only
+def test_damaged_runtime_is_not_taken_for_sound(tmp_path: Path) -> None:
+    python = packages.environment_python(install.runtime_folder(tmp_path))
+    python.parent.mkdir(parents=True)
+    python.symlink_to(tmp_path / "a Python that was removed")
+    runtime = find.find_runtime("", tmp_path)
+    assert not runtime.ready and "repair it" in runtime.sentence
+
+
+def test_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
+    runtime = find.find_runtime("", tmp_path)
+    assert runtime == find.Runtime("", ("numpy", "torch", "pybullet"), runtime.sentence)
+    assert "install the runtime" in runtime.sentence
+
+
+@posix_only
+def test_change_of_packages_is_seen(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    fake_python(python, {"numpy": ""})
+    assert not find.find_runtime(str(python)).ready
+    fake_python(python, WHOLE)
+    os.utime(python, (time.time() + 5,) * 2)
+    assert find.find_runtime(str(python)).ready
+
+
+def test_this_python_is_found_again() -> None:
+    version = sys.version_info[:2]
+    assert pythons.answers_as(sys.executable, version)
+    assert pythons.find_python(version, also=(sys.executable,))
+    assert not pythons.answers_as(sys.executable, (version[0], version[1] + 1))
+
+
+@posix_only
+def test_search_passes_over_broken_pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launcher of a version manager stands on the path and fails; a sound one comes after it."""
+    broken, sound = tmp_path / "broken", tmp_path / "sound"
+    for folder, script in ((broken, "exit 127"), (sound, f"exec {sys.executable} \"$@\"")):
+        folder.mkdir()
+        program = folder / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(broken), str(sound))))
+    assert pythons.find_python(sys.version_info[:2]).startswith(str(sound))
+
+
+@posix_only
+def test_search_looks_into_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    for patch in ("9", "10"):
+        program = tmp_path / "versions" / f"{name}.{patch}" / "bin" / f"python{name}"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\nexec {sys.executable} \"$@\"\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert f"{name}.10" in pythons.find_python(sys.version_info[:2]), "the newest first"
+
+
+def test_none_found_says_what_to_do() -> None:
+    assert "python3.11-venv" in pythons.lack_words((3, 11))
+    assert not pythons.find_python((3, 99))
