@@ -152,29 +152,36 @@ class World:
         p.resetBasePositionAndOrientation(self._figure, state.position + arm, _xyzw(turn))
         spin = state.angular_velocity
         p.resetBaseVelocity(self._figure, state.velocity + np.cross(spin, arm), spin)
-        targets, velocities = self._layout.commands(state.rotations, state.joint_velocity)
+        (targets,) = self._layout.targets(state.rotations[None])
+        (velocities,) = self._layout.velocities(state.joint_velocity[None])
         p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
 
-    def step(self, targets: list[list[float]], velocities: list[list[float]]) -> None:
-        """One control step toward joint targets as commands() makes them."""
-        p, figure, joints = self._client, self._figure, self._joints
-        torques, kp, kd, mode = self._torques, self._kp, self._kd, pybullet.STABLE_PD_CONTROL
+    def step(self, targets: list, velocities: list) -> None:
+        """One control step toward joint targets as targets() and velocities() make them."""
         for _ in range(self.substeps):
-            p.setJointMotorControlMultiDofArray(
-                figure,
-                joints,
-                mode,
-                targetPositions=targets,
-                targetVelocities=velocities,
-                forces=torques,
-                positionGains=kp,
-                velocityGains=kd,
-            )
-            p.stepSimulation()
+            self.substep(targets, velocities)
 
-    def commands(self, rotations_: Array, velocities: Array) -> tuple[list, list]:
-        """PD targets for step() from joint rotations (L, 4) and joint velocities (L, 3)."""
-        return self._layout.commands(rotations_, velocities)
+    def substep(self, targets: list, velocities: list) -> None:
+        """One physics step; the PD torque is computed from the state at its start."""
+        self._client.setJointMotorControlMultiDofArray(
+            self._figure,
+            self._joints,
+            pybullet.STABLE_PD_CONTROL,
+            targetPositions=targets,
+            targetVelocities=velocities,
+            forces=self._torques,
+            positionGains=self._kp,
+            velocityGains=self._kd,
+        )
+        self._client.stepSimulation()
+
+    def targets(self, turns: Array) -> list:
+        """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow."""
+        return self._layout.targets(turns)
+
+    def velocities(self, spins: Array) -> list:
+        """Target velocities for step() of N poses' joint velocities (N, L, 3)."""
+        return self._layout.velocities(spins)
 
     def read(self) -> list[float]:
         """The state as a flat list of numbers; states() turns many of them into arrays at once."""
@@ -219,6 +226,13 @@ class World:
     def forget(self, saved: int) -> None:
         self._client.removeState(saved)
 
+    def save_file(self, path: str) -> None:
+        """Write the present state, contact cache included, for another world of the same body."""
+        self._client.saveBullet(path)
+
+    def restore_file(self, path: str) -> None:
+        self._client.restoreState(fileName=path)
+
 
 class _Layout:
     """Where each joint's numbers stand in PyBullet's lists."""
@@ -235,16 +249,25 @@ class _Layout:
             self.turn_columns[i] = np.arange(column, column + width[0])
             self.spin_columns[i] = np.arange(column + width[0], column + sum(width))
             column += sum(width)
-        self.is_hinge = [i in self.hinges for i in self.order]
+        self.hinge_slots = [self.order.index(i) for i in self.hinges]
 
-    def commands(self, turns: Array, spins: Array) -> tuple[list, list]:
-        quaternions = turns[:, [1, 2, 3, 0]].tolist()
-        vectors = spins.tolist()
-        angles = dict(zip(self.hinges, rotations.twist_angle(turns[self.hinges], self.axes).tolist(), strict=True))
-        rates = dict(zip(self.hinges, np.sum(spins[self.hinges] * self.axes, axis=-1).tolist(), strict=True))
-        targets = [[angles[i]] if hinge else quaternions[i] for i, hinge in zip(self.order, self.is_hinge, strict=True)]
-        velocities = [[rates[i]] if hinge else vectors[i] for i, hinge in zip(self.order, self.is_hinge, strict=True)]
-        return targets, velocities
+    def targets(self, turns: Array) -> list[list[list[float]]]:
+        """Joint targets of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]."""
+        quaternions = turns[:, self.order][..., [1, 2, 3, 0]].tolist()
+        angles = rotations.twist_angle(turns[:, self.hinges], self.axes).tolist()
+        for pose, hinges in zip(quaternions, angles, strict=True):
+            for slot, angle in zip(self.hinge_slots, hinges, strict=True):
+                pose[slot] = [angle]
+        return quaternions
+
+    def velocities(self, spins: Array) -> list[list[list[float]]]:
+        """Joint velocities (N, L, 3) as PyBullet takes them."""
+        vectors = spins[:, self.order].tolist()
+        rates = np.sum(spins[:, self.hinges] * self.axes, axis=-1).tolist()
+        for pose, hinges in zip(vectors, rates, strict=True):
+            for slot, rate in zip(self.hinge_slots, hinges, strict=True):
+                pose[slot] = [rate]
+        return vectors
 
     def states(self, numbers: Array, root_centre: Array) -> States:
         count = len(numbers)

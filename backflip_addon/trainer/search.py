@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Receding-horizon sampling search: from a reference to a performed take, without a network.
+
+Controls are PD targets around the reference (tracking.Track). Their offsets are knots on a fixed
+grid, linear between. In each window the cross-entropy method (Rubinstein 1999; for control, Pinneri
+et al. 2020) betters the knots of the next HORIZON steps by rollouts from the present state; then a
+few steps are performed and the window moves. The performance happens in one world that is only
+ever stepped forward from frame 0, so what it records is the replay; rollouts start from its state,
+contact cache included, written to a file that each worker restores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.body import Body
+from ..core.motion import Motion, Take
+from ..core.rotations import Array
+from .tracking import Cost, Track
+from .workers import Pool
+from .world import Scene, States, World
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """How hard to search. Steps are control steps."""
+
+    horizon: int = 18  # 0.6 s
+    execute: int = 6  # steps performed a window
+    knot: int = 3  # steps between knots
+    samples: int = 64  # rollouts a round
+    elites: int = 10
+    rounds: int = 8
+    first_rounds: int = 16  # before the first step, when nothing is known
+    new_deviation: float = 0.3  # rad, of knots never sampled
+    deviation: float = 0.15  # rad, of knots a former window has bettered
+    least_deviation: float = 0.02
+    settled: float = 0.02  # a window whose best betters by less than this share is done
+    smoothing: float = 0.2  # share of the old mean and deviation kept a round
+    lost: float = 0.6  # m, root too far from its goal to go on with a rollout
+
+
+class RolloutWorker:
+    """Runs rollouts of one body along one track, in a worker process."""
+
+    def __init__(self, body: Body, reference: Motion, scene: Scene, hold: float | None, lost: float) -> None:
+        self.world = World(body, scene)
+        self.track = Track(body, reference, hold)
+        self.cost = Cost(self.track)
+        self.lost = lost
+
+    def arrange(self, scene: Scene) -> None:
+        self.world.arrange(scene)
+
+    def rollouts(self, state_file: str, first: int, offsets: Array) -> tuple[Array, int]:
+        """Mean costs (N,) over the horizon of offsets (N, H, width) from a saved state.
+
+        Also the number of control steps simulated.
+        """
+        count, horizon = offsets.shape[:2]
+        self.world.restore_file(state_file)
+        start = self.world.save()
+        try:
+            return self._rollouts(start, first, offsets, count, horizon)
+        finally:
+            self.world.forget(start)
+
+    def _rollouts(self, start: int, first: int, offsets: Array, count: int, horizon: int) -> tuple[Array, int]:
+        world, track = self.world, self.track
+        turns = track.targets(offsets, first)
+        targets = world.targets(turns.reshape(-1, *turns.shape[2:]))
+        velocities = world.velocities(track.velocities(first, horizon))
+        steps = np.minimum(np.arange(first, first + horizon), track.steps - 1)
+        goals = (track.states.position[steps + 1] + [0, 0, world.scene.floor]).tolist()
+        readings, simulated = [], 0
+        for sample in range(count):
+            world.restore(start)
+            for h in range(horizon):
+                world.step(targets[sample * horizon + h], velocities[h])
+                reading = world.read()
+                readings.append(reading)
+                simulated += 1
+                if _far(reading, goals[h], self.lost):
+                    readings += [reading] * (horizon - 1 - h)
+                    break
+        costs = self.cost(world.states(readings), np.tile(steps, count), world.scene.floor).reshape(count, horizon)
+        effort = self.cost.weights.effort * np.mean(offsets**2, axis=(1, 2))
+        return costs.mean(axis=1) + effort, simulated
+
+
+def _far(reading: list[float], goal: list[float], limit: float) -> bool:
+    return abs(reading[2] - goal[2]) > limit or abs(reading[0] - goal[0]) + abs(reading[1] - goal[1]) > 2 * limit
+
+
+@dataclasses.dataclass
+class Plan:
+    """Feed-forward controls along a clip: offsets at the grid's knots (K, width)."""
+
+    knots: Array
+    knot: int
+
+    def offsets(self, first: int, count: int) -> Array:
+        """Offsets (count, width) for control steps from first on."""
+        return interpolate(self.knots, self.knot, first, count)
+
+
+def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:
+    """Offsets (..., count, width) at steps first... of knots (..., K, width), linear between."""
+    place = np.arange(first, first + count) / spacing
+    low = np.minimum(place.astype(int), knots.shape[-2] - 1)
+    high = np.minimum(low + 1, knots.shape[-2] - 1)
+    share = (place - low)[:, None]
+    return knots[..., low, :] * (1 - share) + knots[..., high, :] * share
+
+
+class Search:
+    """Plans a take of one body along one reference in one scene."""
+
+    def __init__(
+        self,
+        body: Body,
+        reference: Motion,
+        pool: Pool,
+        settings: SearchSettings | None = None,
+        scene: Scene | None = None,
+        seed: int = 0,
+        hold: float | None = None,
+    ) -> None:
+        self.settings = settings or SearchSettings()
+        self.scene = scene or Scene()
+        self.track = Track(body, reference, hold)
+        self.pool = pool
+        self.control_steps = 0
+        self._random = np.random.default_rng(seed)
+        count = (self.track.steps + self.settings.horizon) // self.settings.knot + 2
+        self.mean = np.zeros((count, self.track.width))
+        self.deviation = np.full_like(self.mean, self.settings.new_deviation)
+        self.costs: list[float] = []
+
+    def start_from(self, plan: Plan) -> None:
+        """Warm start: better an older plan instead of the bare reference."""
+        count = min(len(plan.knots), len(self.mean))
+        self.mean[:count] = plan.knots[:count]
+        self.deviation[:] = self.settings.deviation
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(self.mean.copy(), self.settings.knot)
+
+    def perform(
+        self,
+        start: States | None = None,
+        progress: Callable[[float, float], bool] | None = None,
+        until: Callable[[States, int], bool] | None = None,
+    ) -> Performance:
+        """Search and perform the whole track from its first state (or another).
+
+        progress(fraction, cost) is called a window; returning False ends the search early.
+        """
+        performance = Performance(self.track, self.scene, start or self.track.states[0])
+        with tempfile.TemporaryDirectory(prefix="backflip-") as folder:
+            file = os.path.join(folder, "state.bullet")
+            first = 0
+            while first < self.track.steps:
+                performance.world.save_file(file)
+                self._better(file, first, self.settings.rounds if first else self.settings.first_rounds)
+                count = min(self.settings.execute, self.track.steps - first)
+                performance.run(self.track.targets(interpolate(self.mean, self.settings.knot, first, count), first))
+                self.control_steps += count
+                first += count
+                if progress and not progress(first / self.track.steps, self.costs[-1]):
+                    break
+                if performance.lost(2 * self.settings.lost):
+                    break
+        return performance
+
+    def _better(self, state_file: str, first: int, rounds: int) -> None:
+        """Better the knots of one window in place."""
+        s = self.settings
+        low = first // s.knot + (1 if first else 0)  # the knot under the present step is already acted upon
+        high = (first + s.horizon - 1) // s.knot + 2
+        window = slice(low, min(high, len(self.mean)))
+        best, best_cost, stale = self.mean.copy(), np.inf, 0
+        for _ in range(rounds):
+            knots = self._sample(window, best if np.isfinite(best_cost) else None)
+            costs = self._evaluate(state_file, first, knots)
+            order = np.argsort(costs)[: s.elites]
+            improvement = (best_cost - costs[order[0]]) / max(best_cost, 1e-9) if np.isfinite(best_cost) else 1.0
+            if costs[order[0]] < best_cost:
+                best_cost, best = float(costs[order[0]]), knots[order[0]]
+            self._fit(window, knots[order][:, window])
+            stale = stale + 1 if improvement < s.settled else 0
+            if stale >= 2:
+                break
+        self.mean[window] = best[window]
+        self.deviation[window] = np.maximum(self.deviation[window], s.deviation)
+        self.costs.append(best_cost)
+
+    def _sample(self, window: slice, best: Array | None) -> Array:
+        """Knots (N, K, width): the mean, the best so far, and draws around the mean."""
+        noise = self._random.standard_normal((self.settings.samples, *self.mean[window].shape))
+        knots = np.repeat(self.mean[None], self.settings.samples, axis=0)
+        knots[:, window] += noise * self.deviation[window]
+        knots[0] = self.mean
+        if best is not None:
+            knots[1] = best
+        return knots
+
+    def _evaluate(self, state_file: str, first: int, knots: Array) -> Array:
+        offsets = interpolate(knots, self.settings.knot, first, self.settings.horizon)
+        parts = np.array_split(offsets, len(self.pool))
+        answers = self.pool.share("rollouts", [(state_file, first, part) for part in parts])
+        self.control_steps += sum(steps for _, steps in answers)
+        return np.concatenate([costs for costs, _ in answers])
+
+    def _fit(self, window: slice, elites: Array) -> None:
+        """Move mean and deviation to the elites, weighted by the logarithm of their rank."""
+        s = self.settings
+        weights = np.log(len(elites) + 0.5) - np.log(np.arange(1, len(elites) + 1))
+        weights /= weights.sum()
+        mean = np.einsum("e,ekw->kw", weights, elites)
+        spread = np.sqrt(np.einsum("e,ekw->kw", weights, (elites - mean) ** 2))
+        self.mean[window] = s.smoothing * self.mean[window] + (1 - s.smoothing) * mean
+        spread = s.smoothing * self.deviation[window] + (1 - s.smoothing) * spread
+        self.deviation[window] = np.maximum(spread, s.least_deviation)
+
+
+class Performance:
+    """One run of a world from a start state, recorded substep by substep."""
+
+    def __init__(self, track: Track, scene: Scene, start: States) -> None:
+        self.track = track
+        self.scene = scene
+        self.world = World(track.body, scene)
+        self.world.restart(start)
+        self.step = 0
+        self.assist = 0.0
+        self._readings = [self.world.read()]
+        self._contacts = [self.world.contacts()]
+
+    def run(self, turns: Array) -> None:
+        """Perform control steps toward PD targets (H, L, 4), recording every substep."""
+        targets = self.world.targets(turns)
+        velocities = self.world.velocities(self.track.velocities(self.step, len(turns)))
+        for target, velocity in zip(targets, velocities, strict=True):
+            for _ in range(self.world.substeps):
+                self.world.substep(target, velocity)
+                self._readings.append(self.world.read())
+                self._contacts.append(self.world.contacts())
+            self.step += 1
+
+    def lost(self, limit: float) -> bool:
+        goal = self.track.states.position[min(self.step, self.track.steps)] + [0, 0, self.scene.floor]
+        return bool(np.linalg.norm(self.world.state().position - goal) > limit)
+
+    def states(self) -> States:
+        """States at every substep so far (N,)."""
+        return self.world.states(self._readings)
+
+    def take(self, **meta: Any) -> Take:
+        """What was performed so far, at the physics' own rate."""
+        states = self.states()
+        rate = self.world.control_rate * self.world.substeps
+        count = len(states)
+        position = states.position - [0, 0, self.scene.floor]
+        motion = Motion(rate, position, states.rotations)
+        meta = {"scene": dataclasses.asdict(self.scene), "recorded": time.time(), **meta}
+        # The PD controller clamps each torque at its joint's limit: the ratio cannot pass 1
+        return Take(motion, np.array(self._contacts), np.ones(count), np.full(count, self.assist), meta)
