@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that differs between the Blenders this add-on runs in, 4.5 LTS to 5.2 LTS.
+
+Layered actions (slots, layers, strips, channelbags) are the only kind since 4.4 and are written the
+same way in all of them; what is left is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import addon_utils
+import bpy
+
+OLDEST = (4, 5, 0)
+
+
+def new_curve(channelbag: Any, data_path: str, index: int, group: str) -> bpy.types.FCurve:
+    """A new F-Curve in a group of its channelbag. 4.5 takes no group when it makes the curve."""
+    if bpy.app.version >= (5, 0, 0):
+        return channelbag.fcurves.new(data_path, index=index, group_name=group)
+    curve = channelbag.fcurves.new(data_path, index=index)
+    curve.group = channelbag.groups.get(group) or channelbag.groups.new(group)
+    return curve
+
+
+def curves(action: bpy.types.Action, slot: Any) -> Iterator[bpy.types.FCurve]:
+    """The F-Curves that animate whatever uses slot of action; none without a slot."""
+    if slot is None:
+        return
+    for layer in action.layers:
+        for strip in layer.strips:
+            bag = strip.channelbag(slot) if strip.type == "KEYFRAME" else None
+            if bag is not None:
+                yield from bag.fcurves
+
+
+def select_pose_bone(bone: bpy.types.PoseBone, selected: bool) -> None:
+    """Select a bone in pose mode. The selection moved from the bone to the pose bone in 5.0."""
+    if hasattr(bone, "select"):
+        bone.select = selected
+    else:
+        bone.bone.select = selected
+
+
+def ensure_addon(module: str) -> bool:
+    """Whether the importer or exporter add-on called module is at hand, switched on for this session if need be."""
+    _default, loaded = addon_utils.check(module)
+    return loaded or addon_utils.enable(module, default_set=False) is not None
+
+
+def import_fbx(filepath: str) -> None:
+    """Import an FBX file with the add-on that all supported Blenders bring. Raises RuntimeError.
+
+    The importer in C++ (4.5 and later) is the fallback where a Blender was built without the add-on.
+    """
+    if ensure_addon("io_scene_fbx"):
+        bpy.ops.import_scene.fbx(filepath=filepath, use_anim=True, ignore_leaf_bones=False)
+    else:
+        bpy.ops.wm.fbx_import(filepath=filepath)
+
+
+def import_gltf(filepath: str) -> None:
+    """Import a glTF or GLB file. Raises RuntimeError."""
+    ensure_addon("io_scene_gltf2")
+    bpy.ops.import_scene.gltf(filepath=filepath, disable_bone_shape=True)
+
+
+def redraw() -> None:
+    """Have every 3D viewport drawn anew; nothing without a window."""
+    for manager in bpy.data.window_managers:
+        for window in manager.windows:
+            for area in window.screen.areas if window.screen else ():
+                if area.type == "VIEW_3D":
+                    area.tag_redraw()
+
+
+def use_nodes(owner: bpy.types.Material | bpy.types.World) -> None:
+    """Give a new material or world its shader nodes. From 5.0 it always has them, and saying so is deprecated."""
+    if bpy.app.version < (5, 0, 0):
+        owner.use_nodes = True
+
+
+def image_format(render: bpy.types.RenderSettings) -> tuple[str, str, str]:
+    """What renders are written as: kind of media (none before 5.0), file format, colour mode."""
+    settings = render.image_settings
+    return getattr(settings, "media_type", ""), settings.file_format, settings.color_mode
+
+
+def set_image_format(render: bpy.types.RenderSettings, image_format: tuple[str, str, str]) -> None:
+    """Have renders written so. From 5.0 the kind of media must be chosen before the format."""
+    media, file_format, mode = image_format
+    if bpy.app.version >= (5, 0, 0):
+        render.image_settings.media_type = media
+    render.image_settings.file_format = file_format
+    render.image_settings.color_mode = mode
+
+
+def write_stills(render: bpy.types.RenderSettings) -> None:
+    """Have renders written as PNG stills."""
+    set_image_format(render, ("IMAGE", "PNG", "RGB"))
+
+
+def write_movie(render: bpy.types.RenderSettings) -> None:
+    """Have animations written as an MP4 that every player and browser shows (H.264)."""
+    set_image_format(render, ("VIDEO", "FFMPEG", "RGB"))
+    render.ffmpeg.format = "MPEG4"
+    render.ffmpeg.codec = "H264"

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading poses off an armature through Blender's own evaluation, and writing keyframes.
+
+Poses are evaluated in a scene of their own that holds nothing but the armature: the user's scene,
+its current frame and its values stay as they are, and the meshes cost nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import compat
+from ..core.rotations import Array
+from .rig import bone_order, without_scale
+
+LINEAR = 1  # Keyframe.interpolation's number in foreach_set
+
+
+class ActionError(Exception):
+    """An action that cannot be read or written; the message is one sentence for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Channel:
+    """One animated number: its RNA path from the object, its index, its values at the frames."""
+
+    data_path: str
+    index: int
+    group: str
+    values: Array
+
+
+# Reading
+
+
+def slots_for(action: bpy.types.Action) -> list[Any]:
+    """The slots of an action that can animate an object."""
+    return [slot for slot in action.slots if slot.target_id_type in ("OBJECT", "UNSPECIFIED")]
+
+
+def pick_slot(action: bpy.types.Action, armature: bpy.types.Object, identifier: str = "") -> Any:
+    """The slot called identifier, else the one that suits the armature best. Raises ActionError."""
+    slots = slots_for(action)
+    if identifier:
+        for slot in slots:
+            if identifier in (slot.identifier, slot.name_display):
+                return slot
+        raise ActionError(f"The action {action.name} has no slot called {identifier}; choose another slot.")
+    if not slots:
+        raise ActionError(f"The action {action.name} animates no object; choose an action made for an armature.")
+    bones = armature.data.bones
+    return max(slots, key=lambda slot: (_bones_moved(action, slot, bones), slot.name_display == armature.name))
+
+
+def _bones_moved(action: bpy.types.Action, slot: Any, bones: Any) -> int:
+    return len({name for curve in compat.curves(action, slot) if (name := bone_of(curve.data_path)) in bones})
+
+
+def moves_bones(action: bpy.types.Action, armature: bpy.types.Object) -> bool:
+    """Whether an action animates at least one bone of the armature."""
+    return any(_bones_moved(action, slot, armature.data.bones) for slot in slots_for(action))
+
+
+def bone_of(data_path: str) -> str:
+    """The pose bone an RNA path is about, "" if none."""
+    if not data_path.startswith('pose.bones["'):
+        return ""
+    name, quote, _rest = data_path[len('pose.bones["') :].partition('"]')
+    return bpy.utils.unescape_identifier(name) if quote else ""
+
+
+def bone_path(bone: str, prop: str) -> str:
+    """The RNA path of a pose bone's property."""
+    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{prop}'
+
+
+def action_range(action: bpy.types.Action, slot: Any = None) -> tuple[float, float]:
+    """First and last frame: the action's own manual range, else that of the slot's keyframes."""
+    if action.use_frame_range:
+        return float(action.frame_start), float(action.frame_end)
+    ranges = [tuple(curve.range()) for curve in compat.curves(action, slot) if not curve.is_empty]
+    if not ranges:
+        return float(action.frame_range[0]), float(action.frame_range[1])
+    return min(r[0] for r in ranges), max(r[1] for r in ranges)
+
+
+@contextlib.contextmanager
+def showing(armature: bpy.types.Object, action: bpy.types.Action | None, slot: Any = None) -> Iterator[None]:
+    """The armature animated by action alone, as it was again afterwards; None leaves the animation as it is."""
+    if action is None:
+        yield
+        return
+    had_data = armature.animation_data is not None
+    data = armature.animation_data_create()
+    if data.use_tweak_mode:
+        raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
+    before = (data.action, data.action_slot, data.use_nla)
+    influence = (data.action_influence, data.action_blend_type)
+    try:
+        data.action = action
+        data.action_slot = slot or pick_slot(action, armature)
+        data.use_nla = False
+        data.action_influence, data.action_blend_type = 1.0, "REPLACE"
+        yield
+    finally:
+        data.action_influence, data.action_blend_type = influence
+        data.action, slot_before, data.use_nla = before
+        if slot_before is not None:
+            data.action_slot = slot_before
+        if not had_data:
+            armature.animation_data_clear()
+
+
+@contextlib.contextmanager
+def stage(armature: bpy.types.Object) -> Iterator[bpy.types.Scene]:
+    """A scene that holds the armature alone, at the current scene's frame rate; gone afterwards."""
+    source = bpy.context.scene
+    scene = bpy.data.scenes.new("Backflip Evaluation")
+    posed = armature.data.pose_position
+    try:
+        scene.collection.objects.link(armature)
+        scene.render.fps, scene.render.fps_base = source.render.fps, source.render.fps_base
+        if posed != "POSE":
+            armature.data.pose_position = "POSE"
+        yield scene
+    finally:
+        if posed != "POSE":
+            armature.data.pose_position = posed
+        bpy.data.scenes.remove(scene)
+
+
+def sample_poses(
+    armature: bpy.types.Object,
+    frames: Iterable[float],
+    action: bpy.types.Action | None = None,
+    slot: Any = None,
+) -> Array:
+    """World pose matrices (F, B, 4, 4) of the armature's bones, in bone_order(), without scale.
+
+    Evaluated by Blender with constraints and drivers at frames, which need not be whole. With an
+    action it alone is played, else whatever animates the armature now.
+    """
+    order = _pose_order(armature)
+    poses = []
+    with showing(armature, action, slot), stage(armature) as scene:
+        for frame in frames:
+            poses.append(_evaluate(scene, armature, float(frame))[1][order])
+    return without_scale(np.array(poses).reshape(-1, len(order), 4, 4))
+
+
+def current_poses(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:
+    """World pose matrices (B, 4, 4) as they are shown now, in bone_order(), without scale."""
+    evaluated = armature.evaluated_get(depsgraph)
+    return without_scale(_read_world(evaluated)[_pose_order(armature)])
+
+
+def sample_object(armature: bpy.types.Object, frames: Sequence[float]) -> Array:
+    """The armature object's world matrices (F, 4, 4), scale and all; evaluated once when nothing moves it."""
+    if not is_moved(armature):
+        world = np.array(armature.matrix_world)
+        return np.broadcast_to(world, (len(frames), 4, 4))
+    with stage(armature) as scene:
+        return np.array([_evaluate(scene, armature, float(frame))[0] for frame in frames])
+
+
+def is_moved(ob: bpy.types.Object | None) -> bool:
+    """Whether an object's world matrix may change over time: itself or a parent is animated or constrained."""
+    while ob is not None:
+        data = ob.animation_data
+        if any(not c.mute for c in ob.constraints) or (data and _animates_object(data)):
+            return True
+        if ob.parent is not None and ob.parent_type != "OBJECT":
+            return True
+        ob = ob.parent
+    return False
+
+
+def _animates_object(data: bpy.types.AnimData) -> bool:
+    if any(not curve.data_path.startswith("pose.") for curve in data.drivers):
+        return True
+    return any(
+        not curve.data_path.startswith("pose.")
+        for action, slot in animations(data)
+        for curve in compat.curves(action, slot)
+    )
+
+
+def animations(data: bpy.types.AnimData | None) -> list[tuple[bpy.types.Action, Any]]:
+    """Every action and slot an ID plays or holds in its NLA, the active one first."""
+    if data is None:
+        return []
+    pairs = [(data.action, data.action_slot)] if data.action else []
+    strips = [strip for track in data.nla_tracks for strip in track.strips if strip.action]
+    return pairs + [(strip.action, strip.action_slot) for strip in strips]
+
+
+def _evaluate(scene: bpy.types.Scene, armature: bpy.types.Object, frame: float) -> tuple[Array, Array]:
+    """The object's world matrix and its bones' world matrices in pose order, at a frame."""
+    whole = int(np.floor(frame))
+    scene.frame_set(whole, subframe=frame - whole)
+    evaluated = armature.evaluated_get(scene.view_layers[0].depsgraph)
+    return np.array(evaluated.matrix_world), _read_world(evaluated)
+
+
+def _read_world(evaluated: bpy.types.Object) -> Array:
+    """World matrices (B, 4, 4) of an evaluated armature's bones, in the pose's own order."""
+    bones = evaluated.pose.bones
+    flat = np.empty(len(bones) * 16, dtype=np.float32)
+    bones.foreach_get("matrix", flat)  # columns first
+    return np.array(evaluated.matrix_world) @ flat.reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
+
+
+def _pose_order(armature: bpy.types.Object) -> list[int]:
+    """For each bone of bone_order(), its place among the pose's bones."""
+    places = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
+    return [places[bone.name] for bone in bone_order(armature)]
+
+
+# Writing
+
+
+def new_action(name: str, slot_name: str) -> tuple[bpy.types.Action, Any, Any]:
+    """A new action with a slot for an object, a layer, a strip; returns action, slot, channelbag."""
+    action = bpy.data.actions.new(name)
+    slot = action.slots.new(id_type="OBJECT", name=slot_name)
+    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    return action, slot, strip.channelbag(slot, ensure=True)
+
+
+def write_channels(channelbag: Any, frames: ArrayLike, channels: Iterable[Channel]) -> None:
+    """One curve a channel, linear between keys; a channel that never changes gets one key."""
+    frames = np.asarray(frames, dtype=np.float32)
+    for channel in channels:
+        values = np.asarray(channel.values, dtype=np.float32)
+        still = len(values) < 2 or np.ptp(values) == 0.0
+        count = 1 if still else len(values)
+        keys = np.column_stack([frames[:count], values[:count]]).ravel()
+        curve = compat.new_curve(channelbag, channel.data_path, channel.index, channel.group)
+        curve.keyframe_points.add(count)
+        curve.keyframe_points.foreach_set("co", keys)
+        curve.keyframe_points.foreach_set("interpolation", np.full(count, LINEAR, dtype=np.int32))
+        curve.update()

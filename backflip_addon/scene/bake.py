@@ -1,0 +1,478 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take as keyframes on the animator's own rig.
+
+The take gets a new action on a new NLA track that plays solo: solo silences every other track and
+the active action without touching them, so un-starring the track brings the user's own animation
+back. Every bone that carries the take is keyed in its own rotation mode against the pose its parent
+really has, so the armature object may be scaled, turned, parented or moving.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from .. import compat
+from ..core import retarget, rotations
+from ..core.body import Body
+from ..core.fit import Binding
+from ..core.motion import Motion
+from ..core.rig import Rig
+from ..core.rotations import Array
+from . import actions
+from .actions import ActionError, Channel, bone_path
+from .channels import data_property, to_channels
+from .rig import bone_order, read_rig, without_scale
+
+TRACK_PREFIX = "Backflip: "
+BEFORE_PROPERTY = "backflip_before"  # on a baked action: what its channels held before the bake, JSON
+TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
+STILL = 1e-6  # of the rig's size: a bone that moves less from its rest place is not moved at all
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnAnimation:
+    """Where the bones that the take does not move get their keys from.
+
+    frames: the action's frame for each baked frame, given the seconds since the take's start:
+    first + seconds * per_second, held at last.
+    """
+
+    action: bpy.types.Action
+    slot: Any
+    first: float
+    last: float
+    per_second: float
+
+    def frames(self, seconds: Array) -> Array:
+        return np.clip(self.first + seconds * self.per_second, self.first, self.last)
+
+
+@dataclasses.dataclass(frozen=True)
+class Baked:
+    """What a bake made, by name; warnings are sentences for the user."""
+
+    action: str
+    track: str
+    first: int
+    last: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bones:
+    """The armature's bones, parents first, and which of them the take moves."""
+
+    bones: list[bpy.types.Bone]
+    targets: dict[str, Array]  # mapped bone -> world matrices (F, 4, 4)
+    carriers: frozenset[str]  # unmapped bones between or above mapped ones: kept at rest
+
+    @property
+    def moved(self) -> list[str]:
+        return [b.name for b in self.bones if b.name in self.targets or b.name in self.carriers]
+
+    @property
+    def free(self) -> list[str]:
+        return [b.name for b in self.bones if b.name not in self.targets and b.name not in self.carriers]
+
+
+def scene_rate(scene: bpy.types.Scene) -> float:
+    """The scene's frames per second."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def bake_take(
+    armature: bpy.types.Object,
+    binding: Binding,
+    motion: Motion,
+    *,
+    name: str,
+    start_frame: int,
+    scene: bpy.types.Scene,
+    own: OwnAnimation | None = None,
+) -> Baked:
+    """Write a motion to the armature as a new action on a new NLA track of its own.
+
+    The motion is sampled at the scene's frames. own: the animation of the bones the take does not
+    move; without it they follow the armature's active action. Raises ActionError.
+    """
+    _check_writable(armature)
+    clip = motion.resampled(scene_rate(scene))
+    frames = start_frame + np.arange(clip.frames)
+    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
+    bones = _sort_bones(armature, retarget.bone_matrices(binding, rig, clip))
+    own = own or _active_animation(armature, scene, start_frame)
+    other = _animated_paths(armature)
+
+    action, slot, bag = actions.new_action(name, armature.name)
+    try:
+        before = _Before(armature)
+        # The object stands still in the take, and does so before its place is asked for.
+        actions.write_channels(bag, frames[:1], before.noted(_object_channels(armature, other)))
+        track = _add_track(armature, action, slot, frames)
+        world = actions.sample_object(armature, frames)
+        channels = _bone_channels(armature, bones, world, rig, other)
+        channels += _switched_off(armature, bones, other)
+        channels += _own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)
+        actions.write_channels(bag, frames, before.noted(channels))
+        action[BEFORE_PROPERTY] = json.dumps(before.values)
+    except Exception:
+        _remove_action(armature, action)
+        raise
+    return Baked(action.name, track.name, int(frames[0]), int(frames[-1]), tuple(_warnings(armature, bones)))
+
+
+def _check_writable(armature: bpy.types.Object) -> None:
+    if armature.library is not None:
+        raise ActionError(f"{armature.name} is linked from another file; make a library override of it first.")
+    if armature.animation_data is not None and armature.animation_data.use_tweak_mode:
+        raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
+
+
+def _sort_bones(armature: bpy.types.Object, targets: dict[str, Array]) -> _Bones:
+    carriers: set[str] = set()
+    for name in targets:
+        carriers.update(parent.name for parent in armature.data.bones[name].parent_recursive)
+    return _Bones(bone_order(armature), targets, frozenset(carriers - targets.keys()))
+
+
+# The body's place
+
+
+def bound_world(armature: bpy.types.Object, binding: Binding) -> Array:
+    """The armature object's world matrix (4, 4) when the body was built; it may have been moved since.
+
+    Found from the joints that the binding remembers. Raises ActionError when the skeleton is another one.
+    """
+    links = [link for link in binding.links if link.bone and link.name.startswith(_JOINTED)]
+    lost = [link.bone for link in links if link.bone not in armature.data.bones]
+    if lost:
+        raise ActionError(f"{armature.name} has no bone called {lost[0]} any more; build the body again.")
+    heads = np.array([armature.data.bones[link.bone].head_local for link in links], dtype=float)
+    joints = np.array([link.joint for link in links])
+    size = float(np.ptp(joints, axis=0).max())
+    for world in (np.array(armature.matrix_world), _similarity(heads, joints)):
+        if np.abs(heads @ world[:3, :3].T + world[:3, 3] - joints).max() < _SAME_PLACE * size:
+            return world
+    raise ActionError(f"The skeleton of {armature.name} has changed since its body was built; build the body again.")
+
+
+_JOINTED = ("thigh", "shin", "foot", "upper_arm", "forearm")  # links whose joints are their bones' heads
+_SAME_PLACE = 1e-4  # of the rig's size
+
+
+def _similarity(points: Array, targets: Array) -> Array:
+    """The scaling, rotation and translation (4, 4) that best brings points (N, 3) onto targets (Umeyama 1991)."""
+    centre, goal = points.mean(axis=0), targets.mean(axis=0)
+    u, stretch, vt = np.linalg.svd((targets - goal).T @ (points - centre))
+    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    turn = (u * flip) @ vt
+    scale = float((stretch * flip).sum() / ((points - centre) ** 2).sum())
+    world = np.eye(4)
+    world[:3, :3] = scale * turn
+    world[:3, 3] = goal - scale * turn @ centre
+    return world
+
+
+# The track
+
+
+def _add_track(
+    armature: bpy.types.Object, action: bpy.types.Action, slot: Any, frames: np.ndarray
+) -> bpy.types.NlaTrack:
+    """A new track on top that plays the action alone."""
+    action.use_frame_range = True
+    action.frame_start, action.frame_end = float(frames[0]), float(frames[-1])
+    data = armature.animation_data_create()
+    track = data.nla_tracks.new()
+    track.name = TRACK_PREFIX + action.name
+    strip = track.strips.new(action.name, int(frames[0]), action)
+    strip.action_slot = slot
+    strip.action_frame_start, strip.action_frame_end = float(frames[0]), float(frames[-1])
+    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    data.use_nla = True
+    track.is_solo = True
+    return track
+
+
+def baked_tracks(armature: bpy.types.Object) -> list[bpy.types.NlaTrack]:
+    """The armature's tracks that hold takes, oldest first."""
+    data = armature.animation_data
+    tracks = list(data.nla_tracks) if data else []
+    return [track for track in tracks if _baked_action(track) is not None]
+
+
+def _baked_action(track: bpy.types.NlaTrack) -> bpy.types.Action | None:
+    return next((s.action for s in track.strips if s.action and BEFORE_PROPERTY in s.action), None)
+
+
+def show_track(armature: bpy.types.Object, track_name: str) -> None:
+    """Play one take alone."""
+    for track in baked_tracks(armature):
+        if track.name == track_name:
+            track.is_solo = True
+
+
+def show_own_animation(armature: bpy.types.Object) -> None:
+    """Silence every take and put back what its channels held before; the takes stay in their tracks."""
+    for track in reversed(baked_tracks(armature)):
+        if track.is_solo:
+            track.is_solo = False
+        track.mute = True
+        _put_back(armature, json.loads(_baked_action(track)[BEFORE_PROPERTY]))
+    armature.update_tag(refresh={"OBJECT", "DATA", "TIME"})
+
+
+def _remove_action(armature: bpy.types.Object, action: bpy.types.Action) -> None:
+    for track in list(armature.animation_data.nla_tracks) if armature.animation_data else []:
+        if any(strip.action == action for strip in track.strips):
+            armature.animation_data.nla_tracks.remove(track)
+    bpy.data.actions.remove(action)
+
+
+class _Before:
+    """Notes what animated values were before the bake: Blender leaves the last frame's values behind."""
+
+    def __init__(self, armature: bpy.types.Object) -> None:
+        self.armature = armature
+        self.values: dict[str, list[float]] = {}
+
+    def noted(self, channels: list[Channel]) -> list[Channel]:
+        for path in {channel.data_path for channel in channels}:
+            value = self.armature.path_resolve(path)
+            self.values[path] = list(value) if hasattr(value, "__len__") else [value]
+        return channels
+
+
+def _put_back(armature: bpy.types.Object, values: dict[str, list[float]]) -> None:
+    for path, value in values.items():
+        owner, _dot, prop = path.rpartition(".")
+        try:
+            holder = armature.path_resolve(owner) if owner else armature
+        except ValueError:
+            continue  # a bone or constraint that has been removed since
+        setattr(holder, prop, value if len(value) > 1 else value[0])
+
+
+# Channels
+
+
+def _bone_channels(
+    armature: bpy.types.Object, bones: _Bones, world: Array, rig: Rig, other: set[str]
+) -> list[Channel]:
+    """Keys of the bones the take moves: location, rotation in each bone's mode, scale where it was touched."""
+    still = STILL * float(np.ptp(rig.heads, axis=0).max()) / float(np.cbrt(abs(np.linalg.det(world[0, :3, :3]))))
+    basis = pose_basis(bones.bones, bones.targets, bones.carriers, world)
+    by_mode: dict[str, list[str]] = {}
+    for name in bones.moved:
+        by_mode.setdefault(armature.pose.bones[name].rotation_mode, []).append(name)
+    channels: list[Channel] = []
+    for mode, names in by_mode.items():
+        turns = rotations.from_matrix(np.stack([basis[name][:, :3, :3] for name in names], axis=1))
+        values = to_channels(turns, mode)
+        for column, name in enumerate(names):
+            channels += _channels(name, data_property(mode), values[:, column])
+    for name in bones.moved:
+        bone = armature.data.bones[name]
+        if not (bone.use_connect and bone.parent):
+            place = basis[name][:, :3, 3]
+            channels += _channels(name, "location", place if np.abs(place).max() > still else np.zeros((1, 3)))
+        pose_bone = armature.pose.bones[name]
+        if bone_path(name, "scale") in other or any(abs(s - 1.0) > 1e-6 for s in pose_bone.scale):
+            channels += _channels(name, "scale", np.ones((1, 3)))
+    return channels
+
+
+def _channels(bone: str, prop: str, values: Array) -> list[Channel]:
+    path = bone_path(bone, prop)
+    return [Channel(path, index, bone, values[:, index]) for index in range(values.shape[1])]
+
+
+def pose_basis(
+    bones: Iterable[bpy.types.Bone], targets: dict[str, Array], carriers: Iterable[str], world: Array
+) -> dict[str, Array]:
+    """Each moved bone's own transform (F, 4, 4) that brings it to its target; identity for carriers.
+
+    targets: bone -> world matrices (F, 4, 4). world (F, 4, 4): the armature object's.
+    """
+    carriers = frozenset(carriers)
+    inverse = np.linalg.inv(world)
+    poses: dict[str, Array] = {}
+    basis: dict[str, Array] = {}
+    for bone in bones:
+        if bone.name in targets:
+            poses[bone.name] = without_scale(inverse @ targets[bone.name])
+            basis[bone.name] = _to_basis(bone, poses)
+        elif bone.name in carriers:
+            basis[bone.name] = np.broadcast_to(np.eye(4), world.shape)
+            poses[bone.name] = _from_rest(bone, poses, len(world))
+    return basis
+
+
+def _is_plain(bone: bpy.types.Bone) -> bool:
+    return bone.use_inherit_rotation and bone.use_local_location
+
+
+def _offset(bone: bpy.types.Bone) -> Array:
+    """The bone's rest matrix (4, 4) in its parent's frame."""
+    rest = np.array(bone.matrix_local, dtype=float)
+    return np.linalg.inv(np.array(bone.parent.matrix_local, dtype=float)) @ rest if bone.parent else rest
+
+
+def _to_basis(bone: bpy.types.Bone, poses: dict[str, Array]) -> Array:
+    pose = poses[bone.name]
+    if _is_plain(bone):
+        base = poses[bone.parent.name] @ _offset(bone) if bone.parent else _offset(bone)
+        return np.linalg.inv(base) @ pose
+    return np.array([_convert(bone, poses, Matrix(m), f, invert=True) for f, m in enumerate(pose)])
+
+
+def _from_rest(bone: bpy.types.Bone, poses: dict[str, Array], count: int) -> Array:
+    """Pose matrices of a bone that is not moved itself."""
+    if _is_plain(bone):
+        pose = poses[bone.parent.name] @ _offset(bone) if bone.parent else _offset(bone)
+        return np.broadcast_to(pose, (count, 4, 4))
+    return np.array([_convert(bone, poses, Matrix(), f, invert=False) for f in range(count)])
+
+
+def _convert(bone: bpy.types.Bone, poses: dict[str, Array], matrix: Matrix, frame: int, invert: bool) -> Array:
+    """Between a bone's own transform and its pose, as Blender itself does it, for the rarer kinds of bone."""
+    parents = {}
+    if bone.parent:
+        parents["parent_matrix"] = Matrix(poses[bone.parent.name][frame])
+        parents["parent_matrix_local"] = bone.parent.matrix_local
+    return np.array(bone.convert_local_to_pose(matrix, bone.matrix_local, invert=invert, **parents))
+
+
+def _object_channels(armature: bpy.types.Object, other: set[str]) -> list[Channel]:
+    """The object's own transform as it is now, where the user's animation would move it."""
+    channels = []
+    for prop in TRANSFORMS:
+        if prop in other:
+            values = np.array(getattr(armature, prop), dtype=float)
+            channels += [Channel(prop, i, "Object Transforms", values[i : i + 1]) for i in range(len(values))]
+    return channels
+
+
+def _switched_off(armature: bpy.types.Object, bones: _Bones, other: set[str]) -> list[Channel]:
+    """Constraints that would pull the take's bones elsewhere rest while the take plays."""
+    channels = []
+    for name in bones.moved:
+        for constraint in armature.pose.bones[name].constraints:
+            path = bone_path(name, f'constraints["{bpy.utils.escape_identifier(constraint.name)}"].influence')
+            if not constraint.mute and (constraint.influence > 0.0 or path in other):
+                channels.append(Channel(path, 0, name, np.zeros(1)))
+    return channels
+
+
+def _active_animation(armature: bpy.types.Object, scene: bpy.types.Scene, start: int) -> OwnAnimation | None:
+    data = armature.animation_data
+    if data is None or data.action is None or data.action_slot is None:
+        return None
+    return OwnAnimation(data.action, data.action_slot, float(start), float("inf"), scene_rate(scene))
+
+
+def _own_channels(
+    armature: bpy.types.Object, bones: _Bones, own: OwnAnimation | None, seconds: Array, other: set[str]
+) -> list[Channel]:
+    """Keys of the bones the take leaves alone: their own animation, else rest where an action would move them."""
+    free = frozenset(bones.free)
+    channels: list[Channel] = []
+    copied: set[str] = set()
+    if own is not None:
+        frames = own.frames(seconds).tolist()
+        for curve in compat.curves(own.action, own.slot):
+            name = actions.bone_of(curve.data_path)
+            if name in free and curve.data_path.endswith(TRANSFORMS):
+                values = np.array([curve.evaluate(frame) for frame in frames])
+                channels.append(Channel(curve.data_path, curve.array_index, name, values))
+                copied.add(curve.data_path)
+    for path in sorted(other - copied):
+        name = actions.bone_of(path)
+        if name in free and path.endswith(TRANSFORMS):
+            channels += _rest_channels(path, name)
+    return channels
+
+
+def _rest_channels(path: str, bone: str) -> list[Channel]:
+    prop = path.rpartition(".")[2]
+    rest = {"scale": (1, 1, 1), "rotation_quaternion": (1, 0, 0, 0), "rotation_axis_angle": (0, 0, 1, 0)}
+    values = rest.get(prop, (0, 0, 0))
+    return [Channel(path, i, bone, np.array([float(v)])) for i, v in enumerate(values)]
+
+
+def _animated_paths(armature: bpy.types.Object) -> set[str]:
+    """RNA paths that the user's own actions and tracks animate."""
+    pairs = actions.animations(armature.animation_data)
+    return {curve.data_path for action, slot in pairs for curve in compat.curves(action, slot)}
+
+
+def _warnings(armature: bpy.types.Object, bones: _Bones) -> list[str]:
+    warnings = []
+    drivers = armature.animation_data.drivers if armature.animation_data else ()
+    driven = sorted({name for curve in drivers if (name := actions.bone_of(curve.data_path)) in bones.moved})
+    if driven:
+        warnings.append(f"Drivers go on moving {', '.join(driven)}: mute them to see the take as it was performed.")
+    if armature.data.pose_position != "POSE":
+        warnings.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
+    return warnings
+
+
+# The proof
+
+
+def read_take_from_rig(
+    armature: bpy.types.Object, body: Body, binding: Binding, first: int, last: int, scene: bpy.types.Scene
+) -> Motion:
+    """The motion measured back off the rig as Blender evaluates it, at the scene's frame rate."""
+    places, turns = _measured_links(armature, binding, range(first, last + 1))
+    return Motion(scene_rate(scene), places[:, 0], body.local_rotations(turns))
+
+
+def bake_error(
+    armature: bpy.types.Object,
+    body: Body,
+    binding: Binding,
+    motion: Motion,
+    start_frame: int,
+    scene: bpy.types.Scene,
+) -> tuple[float, float]:
+    """Greatest distance (mm, at the body's scale) and angle (degrees) of any link from the take, at any frame.
+
+    The rig is evaluated by Blender with whatever animates it now.
+    """
+    clip = motion.resampled(scene_rate(scene))
+    places, turns = body.forward(clip.position, clip.rotations)
+    shown = _measured_links(armature, binding, range(start_frame, start_frame + clip.frames))
+    distance = np.linalg.norm(shown[0] - places, axis=-1)
+    return float(distance.max() * 1000.0), float(np.degrees(rotations.angle_between(shown[1], turns).max()))
+
+
+def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterable[int]) -> tuple[Array, Array]:
+    """Link places (F, L, 3) and turns (F, L, 4), in the simulation's world, of the rig at frames."""
+    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
+    return measured_links(binding, rig.bones, rig.rest, actions.sample_poses(armature, frames))
+
+
+def measured_links(binding: Binding, names: Sequence[str], rest: Array, poses: Array) -> tuple[Array, Array]:
+    """Link places (F, L, 3) and turns (F, L, 4), simulation's world, of bones' world matrices.
+
+    names: the bones of rest (B, 4, 4) and poses (F, B, 4, 4). A hand without a bone goes with its forearm.
+    """
+    index = {name: i for i, name in enumerate(names)}
+    heading = rotations.to_matrix(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw))
+    places, turns = [], []
+    for link in binding.links:
+        played = link.bone or next(b.bone for b in binding.links if b.name == link.name.replace("hand", "forearm"))
+        bone = index[played]
+        moved = poses[:, bone] @ np.linalg.inv(rest[bone])  # from rest to pose, world
+        places.append(moved[:, :3, :3] @ np.array(link.joint) + moved[:, :3, 3])
+        turn = rotations.to_matrix(np.array(link.turn)).T
+        turns.append(rotations.from_matrix(heading @ moved[:, :3, :3] @ turn))
+    return binding.to_sim(np.stack(places, axis=1)), np.stack(turns, axis=1)

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing rigs and clips in from files. A file that is refused leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import compat
+from .rig import VRM_PROPERTY, bound_meshes
+
+RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
+GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a second
+SOURCES = "Backflip Sources"  # the hidden collection of clips' armatures
+
+RIG_SUFFIXES = (".fbx", ".glb", ".gltf", ".vrm", ".blend", ".bvh")
+CLIP_SUFFIXES = (".bvh", ".txt", ".json", ".fbx", ".glb", ".gltf", ".vrma")
+
+
+class FileError(Exception):
+    """A file that cannot be used; the message is one sentence for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """What a file brought into the scene."""
+
+    objects: list[bpy.types.Object]
+    actions: list[bpy.types.Action]
+    before: dict[str, set[Any]]  # what the file held before it
+
+    @property
+    def armatures(self) -> list[bpy.types.Object]:
+        return [ob for ob in self.objects if ob.type == "ARMATURE"]
+
+
+def import_rig(filepath: str) -> tuple[bpy.types.Object, Imported]:
+    """Import a character; returns its armature object. Raises FileError, and then leaves nothing behind."""
+    path = _existing(filepath, RIG_SUFFIXES)
+    imported = import_file(path)
+    if not imported.armatures:
+        remove(imported)
+        raise FileError(f"{path.name} holds no armature: choose a file with a rigged character.")
+    armature = max(imported.armatures, key=lambda ob: (len(bound_meshes(ob)), len(ob.data.bones)))
+    hints = vrm_hints(path)
+    if hints:
+        armature[VRM_PROPERTY] = json.dumps(_bone_names(hints, armature))
+    return armature, imported
+
+
+def import_clip(filepath: str) -> Imported:
+    """Import an FBX or glTF clip into the hidden collection. Raises FileError, leaving nothing behind."""
+    path = _existing(filepath, CLIP_SUFFIXES)
+    imported = import_file(path)
+    if not imported.armatures or not imported.actions:
+        remove(imported)
+        raise FileError(f"{path.name} holds no animated armature: choose a file with an animation of a skeleton.")
+    _put_away(imported.objects)
+    return imported
+
+
+def import_file(path: Path) -> Imported:
+    """Import everything in a file, with the scene's settings and selection as they were. Raises FileError."""
+    before = {kind: set(getattr(bpy.data, kind)) for kind in _KINDS}
+    suffix = path.suffix.lower()
+    with _scene_kept() as scene:
+        try:
+            if suffix == ".blend":
+                _append(path)
+            elif suffix == ".bvh":
+                compat.ensure_addon("io_anim_bvh")
+                bpy.ops.import_anim.bvh(filepath=str(path), update_scene_fps=False)
+            elif suffix == ".fbx":
+                compat.import_fbx(str(path))
+            else:
+                scene.render.fps, scene.render.fps_base = GLTF_RATE, 1.0
+                _import_gltf(path)
+            rate = scene.render.fps / scene.render.fps_base
+        except (RuntimeError, OSError, ValueError, struct.error) as error:
+            _remove_new(before)
+            raise FileError(f"{path.name} cannot be imported: {_first_line(error)}") from error
+    new = {kind: [item for item in getattr(bpy.data, kind) if item not in before[kind]] for kind in _KINDS}
+    if suffix != ".blend":  # keys in a .blend are at its own scene's rate, which is not told
+        for action in new["actions"]:
+            action[RATE_PROPERTY] = rate
+    bpy.context.view_layer.update()
+    return Imported(new["objects"], new["actions"], before)
+
+
+def remove(imported: Imported) -> None:
+    """Take an import out of the file again, with everything that came with it."""
+    _remove_new(imported.before)
+
+
+_KINDS = ("objects", "meshes", "armatures", "actions", "materials", "images", "collections", "cameras", "lights")
+
+
+def _remove_new(before: dict[str, set[Any]]) -> None:
+    for kind, old in before.items():
+        bpy.data.batch_remove([item for item in getattr(bpy.data, kind) if item not in old])
+
+
+def _existing(filepath: str, suffixes: tuple[str, ...]) -> Path:
+    path = Path(bpy.path.abspath(filepath))
+    if path.suffix.lower() not in suffixes:
+        kinds = ", ".join(suffix[1:].upper() for suffix in suffixes)
+        raise FileError(f"{path.name or 'That'} is no file this step can read: choose one of {kinds}.")
+    if not path.is_file():
+        raise FileError(f"{path} does not exist: choose another file.")
+    return path
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].removeprefix("Error: ") if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def _scene_kept() -> Iterator[bpy.types.Scene]:
+    """Object mode inside; afterwards the scene's rate and range, the selection and the mode as they were."""
+    context = bpy.context
+    scene, layer = context.scene, context.view_layer
+    settings = (scene.render.fps, scene.render.fps_base, scene.frame_start, scene.frame_end, scene.frame_current)
+    active = layer.objects.active
+    mode = active.mode if active else "OBJECT"
+    selected = [ob for ob in layer.objects if ob.select_get()]
+    if mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+    try:
+        yield scene
+    finally:
+        scene.render.fps, scene.render.fps_base, scene.frame_start, scene.frame_end, frame = settings
+        if scene.frame_current != frame:
+            scene.frame_set(frame)
+        for ob in layer.objects:
+            ob.select_set(ob in selected)
+        layer.objects.active = active
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)
+
+
+def _append(path: Path) -> None:
+    """Append the armatures of a .blend with what hangs on them."""
+    with bpy.data.libraries.load(str(path), link=False) as (source, target):
+        target.objects = source.objects
+    loaded = [ob for ob in target.objects if ob is not None]
+    kept: set[bpy.types.Object] = set()
+    for armature in (ob for ob in loaded if ob.type == "ARMATURE"):
+        kept.update([armature, *armature.children_recursive, *bound_meshes(armature)])
+        while armature.parent is not None:
+            armature = armature.parent
+            kept.add(armature)
+    for ob in kept:
+        bpy.context.scene.collection.objects.link(ob)
+    bpy.data.batch_remove([ob for ob in loaded if ob not in kept and ob.users == 0])
+
+
+def _put_away(objects: list[bpy.types.Object]) -> None:
+    """Move objects into the hidden collection of sources."""
+    collection = bpy.data.collections.get(SOURCES) or bpy.data.collections.new(SOURCES)
+    if collection.name not in bpy.context.scene.collection.children:
+        bpy.context.scene.collection.children.link(collection)
+    for ob in objects:
+        for user in list(ob.users_collection):
+            user.objects.unlink(ob)
+        collection.objects.link(ob)
+    collection.hide_viewport = True
+    collection.hide_render = True
+
+
+# glTF and VRM
+
+
+def _import_gltf(path: Path) -> None:
+    """Import glTF in any of its wrappings; a VRM file is a GLB by another name."""
+    if path.suffix.lower() in (".glb", ".gltf"):
+        compat.import_gltf(str(path))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"{path.stem}.glb"
+        shutil.copyfile(path, copy)
+        compat.import_gltf(str(copy))
+
+
+def vrm_hints(path: Path) -> dict[str, str]:
+    """VRM's humanoid map of a file: VRM's bone name -> node name; empty when there is none."""
+    if path.suffix.lower() not in (".vrm", ".glb", ".gltf"):
+        return {}
+    try:
+        gltf = read_gltf_json(path)
+        nodes = [str(node.get("name", "")) for node in gltf.get("nodes", [])]
+        return {name: nodes[node] for name, node in _humanoid(gltf.get("extensions", {})).items() if nodes[node]}
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError, struct.error):
+        return {}  # the names on the bones will have to do
+
+
+def read_gltf_json(path: Path) -> dict[str, Any]:
+    """The JSON of a .gltf, .glb or .vrm file. Raises ValueError, OSError or struct.error."""
+    data = path.read_bytes()
+    if data[:4] == b"glTF":
+        length, kind = struct.unpack_from("<II", data, 12)
+        if kind != 0x4E4F534A:
+            raise ValueError("the file's first part is not JSON")
+        data = data[20 : 20 + length]
+    return json.loads(data)
+
+
+def _humanoid(extensions: dict[str, Any]) -> dict[str, int]:
+    if "VRMC_vrm" in extensions:  # VRM 1: {"hips": {"node": 3}, ...}
+        bones = extensions["VRMC_vrm"]["humanoid"]["humanBones"]
+        return {name: int(bone["node"]) for name, bone in bones.items()}
+    if "VRM" in extensions:  # VRM 0: [{"bone": "hips", "node": 3}, ...]
+        bones = extensions["VRM"]["humanoid"]["humanBones"]
+        return {str(bone["bone"]): int(bone["node"]) for bone in bones}
+    return {}
+
+
+def _bone_names(hints: dict[str, str], armature: bpy.types.Object) -> dict[str, str]:
+    """Node names as Blender's bones bear them: cut to 63 bytes."""
+    names = {name: node.encode()[:63].decode(errors="ignore") for name, node in hints.items()}
+    return {name: bone for name, bone in names.items() if bone in armature.data.bones}

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading an armature and the meshes bound to it as plain data (core.rig.Rig)."""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+import numpy as np
+
+from ..core.rig import Rig, Skin
+from ..core.rotations import Array
+
+VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own humanoid map, JSON
+SKIN_VERTICES = 20_000  # shapes are fitted to percentiles; more vertices would change nothing
+SKIN_WEIGHTS = 4  # heaviest bones of a vertex that are kept
+
+
+def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | None = None) -> Rig:
+    """The armature object's skeleton and skin at rest.
+
+    world (4, 4): where the object stands, without it where it stands now. Bones come parents first,
+    in the order of bone_order(). Reading the skin takes most of the time.
+    """
+    bones = bone_order(armature)
+    index = {bone.name: i for i, bone in enumerate(bones)}
+    world = np.array(armature.matrix_world) if world is None else world
+    local = np.array([bone.matrix_local for bone in bones], dtype=float).reshape(-1, 4, 4)
+    tails = np.array([bone.tail_local for bone in bones], dtype=float).reshape(-1, 3)
+    return Rig(
+        name=armature.name,
+        bones=tuple(index),
+        parents=tuple(index[bone.parent.name] if bone.parent else -1 for bone in bones),
+        rest=without_scale(world @ local),
+        tails=tails @ world[:3, :3].T + world[:3, 3],
+        deform=tuple(bone.use_deform for bone in bones),
+        skin=read_skin(armature, index) if with_skin else None,
+        hints=read_hints(armature, index),
+    )
+
+
+def bone_order(armature: bpy.types.Object) -> list[bpy.types.Bone]:
+    """The armature's bones, parents before children."""
+    order: list[bpy.types.Bone] = []
+    waiting = [bone for bone in reversed(armature.data.bones) if bone.parent is None]
+    while waiting:
+        bone = waiting.pop()
+        order.append(bone)
+        waiting.extend(reversed(bone.children))
+    return order
+
+
+def without_scale(matrices: Array) -> Array:
+    """Matrices (..., 4, 4) with each axis brought to unit length; shear, if any, stays to be seen."""
+    matrices = np.array(matrices, dtype=float)
+    lengths = np.linalg.norm(matrices[..., :3, :3], axis=-2, keepdims=True)
+    matrices[..., :3, :3] /= np.maximum(lengths, 1e-12)
+    return matrices
+
+
+def read_hints(armature: bpy.types.Object, index: dict[str, int]) -> dict[str, str]:
+    """role -> bone as the file the rig came from told it (VRM); empty for most rigs."""
+    try:
+        hints = json.loads(armature.get(VRM_PROPERTY, "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return {role: bone for role, bone in hints.items() if bone in index} if isinstance(hints, dict) else {}
+
+
+# Skin
+
+
+def bound_meshes(armature: bpy.types.Object) -> list[bpy.types.Object]:
+    """The mesh objects that the armature moves, through a modifier or as a bone's child."""
+    return [ob for ob in bpy.data.objects if ob.type == "MESH" and ob.data.vertices and _is_bound(ob, armature)]
+
+
+def _is_bound(mesh: bpy.types.Object, armature: bpy.types.Object) -> bool:
+    if mesh.parent == armature and mesh.parent_type in ("BONE", "ARMATURE"):
+        return True
+    return any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
+
+
+def read_skin(armature: bpy.types.Object, index: dict[str, int]) -> Skin | None:
+    """Vertices and their weights over all bound meshes; None when no vertex is bound."""
+    parts = [part for mesh in bound_meshes(armature) if (part := _read_mesh(mesh, armature, index))]
+    if not parts:
+        return None
+    vertices, bones, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Skin(vertices, bones, weights)
+
+
+def _read_mesh(
+    mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]
+) -> tuple[Array, np.ndarray, Array] | None:
+    """Vertices (V, 3), bones (V, K), weights (V, K) of one mesh; None when none has a weight."""
+    deformed = any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
+    deformed = deformed or mesh.parent_type == "ARMATURE"
+    rigid = mesh.parent_type == "BONE" and not deformed
+    if rigid and mesh.parent_bone not in index:
+        return None
+    world = _rest_matrix(mesh, armature) if mesh.parent_type == "BONE" else np.array(mesh.matrix_world)
+    count = len(mesh.data.vertices)
+    places = np.empty(count * 3, dtype=np.float32)
+    mesh.data.vertices.foreach_get("co", places)
+    chosen = np.arange(0, count, -(-count // SKIN_VERTICES))
+    vertices = places.reshape(-1, 3).astype(float)[chosen] @ world[:3, :3].T + world[:3, 3]
+    if rigid:
+        bones = np.full((len(chosen), SKIN_WEIGHTS), -1)
+        weights = np.zeros((len(chosen), SKIN_WEIGHTS))
+        bones[:, 0], weights[:, 0] = index[mesh.parent_bone], 1.0
+        return vertices, bones, weights
+    bones, weights = _read_weights(mesh, chosen, index)
+    bound = weights.sum(axis=1) > 0
+    return (vertices[bound], bones[bound], weights[bound]) if bound.any() else None
+
+
+def _rest_matrix(mesh: bpy.types.Object, armature: bpy.types.Object) -> Array:
+    """World matrix (4, 4) of a bone's child while the armature is at rest: it hangs on the bone's tail."""
+    bone = armature.data.bones.get(mesh.parent_bone)
+    if bone is None:
+        return np.array(mesh.matrix_world)
+    tail = np.array(bone.matrix_local)
+    tail[:3, 3] = bone.tail_local
+    return np.array(armature.matrix_world) @ tail @ np.array(mesh.matrix_parent_inverse) @ np.array(mesh.matrix_basis)
+
+
+def _read_weights(mesh: bpy.types.Object, chosen: np.ndarray, index: dict[str, int]) -> tuple[np.ndarray, Array]:
+    """The heaviest SKIN_WEIGHTS bones of each chosen vertex, normalised; -1 and 0 where there are fewer."""
+    bone_of = {group.index: index[group.name] for group in mesh.vertex_groups if group.name in index}
+    bones = np.full((len(chosen), SKIN_WEIGHTS), -1)
+    weights = np.zeros((len(chosen), SKIN_WEIGHTS))
+    vertices = mesh.data.vertices
+    for row, vertex in enumerate(chosen.tolist()):
+        pairs = [(g.weight, bone_of[g.group]) for g in vertices[vertex].groups if g.group in bone_of]
+        pairs.sort(reverse=True)
+        for column, (weight, bone) in enumerate(pairs[:SKIN_WEIGHTS]):
+            bones[row, column], weights[row, column] = bone, weight
+    total = weights.sum(axis=1, keepdims=True)
+    return bones, np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
