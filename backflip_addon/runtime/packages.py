@@ -104,7 +104,7 @@ def clean_environment() -> dict[str, str]:
     """This process's environment for another Python: without what Blender or a user's habits do to it."""
     unwelcome = {"__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
     kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("PYTHON") and k not in unwelcome}
-    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 # pip's complaints and what they mean; the first that is found counts. Without a network pip says as
@@ -144,7 +144,8 @@ def failure_words(log: str) -> str:
     nothing = re.search(r"No matching distribution found for (\S+)", log)
     if nothing:
         index = TORCH_CPU_INDEX if nothing[1].startswith("torch") else "pip's package index"
-        return f"No {nothing[1]} was found for this system; use a 64-bit Python 3.11 and see that {index} can be reached."
+        hint = f"use a 64-bit Python 3.11 and see that {index} can be reached"
+        return f"No {nothing[1]} was found for this system; {hint}."
     errors = [line for line in log.splitlines() if re.match(r"\s*(ERROR|Error|error)\b", line)]
     written = [line for line in log.splitlines() if line.strip()]
     last = (errors or written or ["nothing was said about why"])[-1].strip()

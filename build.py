@@ -1,0 +1,387 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one entry for a newcomer; needs Python 3.11 and nothing else.
+
+python3 build.py            validate the manifest and write dist/backflip-<version>.zip
+python3 build.py demo       learn a stunt from nothing: a film, a .blend, an .fbx and a report
+python3 build.py test       run the tests on every Blender that can be installed
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backflip_addon.runtime import packages, pythons
+
+ROOT = Path(__file__).resolve().parent
+STAMP_NAME = "backflip-stamp.json"
+CLI = "scripts/addons_core/bl_pkg/cli/blender_ext.py"  # Blender's own builder of extensions
+NOT_PURE = {".so", ".pyd", ".dll", ".dylib", ".whl", ".exe"}
+
+# What Blender's module takes from a Linux system, all of which a desktop has and a server may lack.
+SYSTEM_PACKAGES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libgl1 libegl1"
+
+
+class BuildError(Exception):
+    """What stops the work, in one sentence for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """A virtual environment in the repository's root. groups: of pyproject.toml's dependency-groups."""
+
+    name: str
+    blender: str
+    python: tuple[int, int]
+    groups: tuple[str, ...]
+    gigabytes: float
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / f".env-{self.name}"
+
+    @property
+    def interpreter(self) -> Path:
+        return packages.environment_python(self.folder)
+
+
+MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5)
+OTHERS = (
+    Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8),
+    Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
+)
+
+
+# Environments
+
+
+def make_environment(environment: Environment) -> Path:
+    """The environment's interpreter; made first when it is not there or has other pins."""
+    requirements = _requirements(environment)
+    stamp = hashlib.sha256("\n".join((environment.name, *requirements)).encode()).hexdigest()
+    if _stamp(environment) == stamp and pythons.answers_as(str(environment.interpreter), environment.python):
+        return environment.interpreter
+    base = pythons.find_python(environment.python, also=(sys.executable,))
+    if not base:
+        raise BuildError(pythons.lack_words(environment.python))
+    _need_disk(environment.gigabytes)
+    say(f"Making {environment.folder.name} for Blender {environment.blender} with {base}")
+    for step in packages.steps(environment.folder, base, requirements):
+        _take_step(step)
+    _check_blender(environment)
+    facts = {"stamp": stamp, "requirements": requirements}
+    (environment.folder / STAMP_NAME).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    return environment.interpreter
+
+
+def _requirements(environment: Environment) -> list[str]:
+    import tomllib
+
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    return [requirement for group in environment.groups for requirement in groups[group]]
+
+
+def _stamp(environment: Environment) -> str:
+    try:
+        return str(json.loads((environment.folder / STAMP_NAME).read_text(encoding="utf-8"))["stamp"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _need_disk(gigabytes: float) -> None:
+    free = shutil.disk_usage(ROOT).free / 1e9
+    if free < gigabytes:
+        raise BuildError(f"This needs {gigabytes:.1f} GB of disk and {ROOT} has {free:.1f} GB left; free some first.")
+
+
+def _take_step(step: packages.Step) -> None:
+    """Run one step of an installation. Raises BuildError."""
+    begin = time.monotonic()
+    code, log = _run_quietly(step)
+    if code and step.instead and packages.lacks_build(log):
+        code, log = _run_quietly(step.instead)
+    if code:
+        print(log[-3000:], file=sys.stderr)
+        raise BuildError(packages.failure_words(log))
+    say(f"  {step.words} ({time.monotonic() - begin:.0f} s)")
+
+
+def _run_quietly(step: packages.Step) -> tuple[int, str]:
+    """Run a step's command; on a terminal its last line shows. Returns the exit code and all output."""
+    lines: list[str] = []
+    environment = packages.clean_environment()
+    with subprocess.Popen(
+        step.command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    ) as process:
+        for line in process.stdout or ():
+            lines.append(line)
+            _show_passing(f"  {packages.with_pip_line(step.words, line)}")
+    _show_passing("")
+    return process.returncode, "".join(lines)
+
+
+def _check_blender(environment: Environment) -> None:
+    """Raises BuildError when Blender's module cannot be imported."""
+    command = [str(environment.interpreter), "-c", "import bpy; print(*bpy.app.version, sep='.')"]
+    run = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=packages.clean_environment(), check=False
+    )
+    if run.returncode == 0:
+        say(f"  Blender {run.stdout.split()[-1]} is ready")
+        return
+    print(run.stderr[-2000:], file=sys.stderr)
+    raise BuildError(import_words(run.stderr))
+
+
+def import_words(errors: str) -> str:
+    """One sentence for why Blender's module cannot be imported."""
+    if "cannot open shared object file" in errors:
+        library = errors.rpartition("ImportError: ")[2].partition(":")[0]
+        return (
+            f"Blender needs the system library {library}; on Debian and Ubuntu run: "
+            f"sudo apt-get install {SYSTEM_PACKAGES}"
+        )
+    last = [line for line in errors.splitlines() if line.strip()][-1:] or ["it ended without a word"]
+    return f"Blender's module cannot be imported: {last[0].strip()}"
+
+
+# The zip
+
+
+def stage(folder: Path) -> None:
+    """Lay out the extension in folder: the manifest beside the package's files."""
+    shutil.copytree(
+        ROOT / "backflip_addon",
+        folder,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*.tmp", "*~"),
+    )
+    for name in ("blender_manifest.toml", "LICENSE"):
+        shutil.copy(ROOT / name, folder / name)
+    compiled = [path.name for path in folder.rglob("*") if path.suffix.lower() in NOT_PURE]
+    if compiled:
+        raise BuildError(f"The add-on must be pure Python and holds {', '.join(compiled)}.")
+
+
+def make_zip(python: Path, out: Path) -> Path:
+    """Validate and build dist's zip with the builder inside the Blender of an environment."""
+    import tomllib
+
+    manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
+    out.mkdir(parents=True, exist_ok=True)
+    zip_file = out / f"{manifest['id']}-{manifest['version']}.zip"
+    builder = _builder(python)
+    with tempfile.TemporaryDirectory() as temporary:
+        staged = Path(temporary) / manifest["id"]
+        staged.mkdir()
+        stage(staged)
+        built = Path(temporary) / zip_file.name
+        _run_builder(python, builder, "validate", str(staged))
+        _run_builder(python, builder, "build", "--source-dir", str(staged), "--output-filepath", str(built))
+        _run_builder(python, builder, "validate", str(built))
+        shutil.copyfile(built, out / (zip_file.name + ".tmp"))
+        os.replace(out / (zip_file.name + ".tmp"), zip_file)
+    return zip_file
+
+
+def _builder(python: Path) -> Path:
+    # Not by importing bpy, which takes seconds and a desktop's libraries.
+    code = "import importlib.util; print(importlib.util.find_spec('bpy').submodule_search_locations[0])"
+    run = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    found = sorted(Path(run.stdout.strip()).glob(f"*/{CLI}")) if run.returncode == 0 else []
+    if not found:
+        raise BuildError(f"No Blender with its builder of extensions was found beside {python}.")
+    return found[-1]
+
+
+def _run_builder(python: Path, builder: Path, *arguments: str) -> None:
+    run = subprocess.run(
+        [str(python), str(builder), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if run.returncode:
+        raise BuildError(f"Blender refuses the extension: {run.stdout.strip()}")
+
+
+def command_zip(options: argparse.Namespace) -> int:
+    """Validate and zip, with the first Blender at hand."""
+    ready = [environment for environment in (MAIN, *OTHERS) if _stamp(environment)]
+    python = ready[0].interpreter if ready else make_environment(MAIN)
+    zip_file = make_zip(python, ROOT / "dist")
+    say(f"Wrote {zip_file.relative_to(ROOT)} ({zip_file.stat().st_size / 1e3:.0f} kB)")
+    return 0
+
+
+# The demo
+
+
+def command_demo(options: argparse.Namespace) -> int:
+    """Walk the whole road without a window."""
+    python = make_environment(MAIN)
+    command = [str(python), "-m", "backflip_addon.headless", "--out", str(options.out), "--clip", options.clip]
+    command += ["--minutes", str(options.minutes), "--seed", str(options.seed)]
+    with _blender_variables() as variables:
+        return _run_through(command, variables | {"BACKFLIP_PYTHON": str(python)})
+
+
+# The tests
+
+
+def command_test(options: argparse.Namespace) -> int:
+    """Every test on every Blender; the exit status is 0 when all that ran are green."""
+    begin = time.monotonic()
+    main = make_environment(MAIN)
+    _run_through_or_raise([str(main), "-m", "ruff", "check", "--quiet", "."], "The style check (ruff) found faults.")
+    codes, closing = [], []
+    for environment in (MAIN, *OTHERS):
+        try:
+            python = make_environment(environment)
+        except BuildError as error:
+            if pythons.find_python(environment.python, also=(sys.executable,)):
+                raise
+            closing.append(f"Blender {environment.blender}: left out. {error}")
+            continue
+        say(f"\nTesting on Blender {environment.blender} ({environment.folder.name})")
+        code, last = _run_pytest(python, main, options.arguments)
+        codes.append(code)
+        closing.append(f"Blender {environment.blender}: {last}")
+    say(f"\nAll in {(time.monotonic() - begin) / 60:.1f} minutes")
+    for line in closing:
+        say(line)
+    return 1 if any(codes) else 0
+
+
+def _run_pytest(python: Path, trainer: Path, arguments: list[str]) -> tuple[int, str]:
+    """Run the tests; returns pytest's exit code and its closing line."""
+    command = [str(python), "-m", "pytest", "-q", "-ra", "--durations=5", "--color=no", *arguments]
+    last = ""
+    with _blender_variables() as variables:
+        variables["BACKFLIP_PYTHON"] = str(trainer)
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                last = line.strip() if line.strip() and " in " in line else last
+    if process.returncode < 0 or process.returncode > 5:
+        last = f"the tests broke off with status {process.returncode}"
+    return process.returncode, last
+
+
+# Common
+
+
+@contextmanager
+def _blender_variables() -> Iterator[dict[str, str]]:
+    """Variables for a Blender that knows nothing of the user's preferences and add-ons, and leaves nothing there."""
+    with tempfile.TemporaryDirectory(prefix="backflip-", ignore_cleanup_errors=True) as resources:
+        yield packages.clean_environment() | {"BLENDER_USER_RESOURCES": resources}
+
+
+def _run_through(command: list[str], variables: dict[str, str]) -> int:
+    """Run a command with its output on the terminal. An interrupt is the command's to handle."""
+    with subprocess.Popen(command, cwd=ROOT, env=variables) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def _run_through_or_raise(command: list[str], words: str) -> None:
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise BuildError(words)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _show_passing(line: str) -> None:
+    """A line that the next one replaces; on a terminal alone."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r\033[K{line[:width]}", end="", flush=True)
+
+
+def _newer_python(arguments: list[str]) -> int:
+    """Go on with a Python 3.11 of this computer, or say that it needs one."""
+    found = shutil.which("python3.11")
+    if found and pythons.answers_as(found, (3, 11)):
+        return subprocess.call([found, __file__, *arguments])
+    raise BuildError(
+        f"build.py needs Python 3.11 or newer and this is {sys.version.split()[0]}; install Python 3.11 "
+        "and run: python3.11 build.py"
+    )
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.set_defaults(command=command_zip)
+    commands = parser.add_subparsers(metavar="demo | test")
+    demo = commands.add_parser("demo", help="learn a stunt from nothing")
+    demo.add_argument("--minutes", type=_minutes, default=10.0, help="learning time at most (10)")
+    demo.add_argument("--out", type=lambda text: Path(text).resolve(), default=ROOT / "demo", help="folder (demo)")
+    demo.add_argument("--clip", default="backflip", help="a clip of DeepMimic's by name, or a file (backflip)")
+    demo.add_argument("--seed", type=int, default=0, help="another seed, another performance (0)")
+    demo.set_defaults(command=command_demo)
+    test = commands.add_parser("test", help="run the tests on every Blender")
+    test.add_argument("arguments", nargs="*", help="passed on to pytest after --")
+    test.set_defaults(command=command_test)
+    return parser.parse_args(arguments)
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0.0 < minutes < 60.0 * 24 * 30:
+        raise argparse.ArgumentTypeError(f"{text} is not a time to learn in")
+    return minutes
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; returns the exit status."""
+    try:
+        if sys.version_info[:2] < packages.PYTHON_VERSION:
+            return _newer_python(arguments)
+        options = _parse(arguments)
+        return int(options.command(options))
+    except BuildError as error:
+        print(f"\nbuild.py: {error}", file=sys.stderr)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"\nbuild.py: {error.strerror or error}{where}.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nbuild.py: interrupted.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

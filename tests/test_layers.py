@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may know whom: every import of the package, held against the layers of the design."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "backflip_addon"
+
+BLENDER = {"bpy", "bpy_extras", "bl_ui", "bl_math", "blf", "bmesh", "gpu", "gpu_extras", "mathutils", "addon_utils"}
+NUMPY = {"numpy"}
+
+COMMON = {"compat", "preferences", "settings"}  # single files at the top, for Blender's wing
+
+# Room -> the rooms of the package it may import, and the packages from outside.
+LAYERS: dict[str, tuple[set[str], set[str]]] = {
+    "core": (set(), NUMPY),
+    "jobs": (set(), set()),
+    "runtime": (set(), set()),
+    "trainer": ({"core", "jobs"}, NUMPY | {"torch", "pybullet", "pybullet_data", "pybullet_utils"}),
+    "scene": ({"core", "compat"}, NUMPY | BLENDER),
+    "operators": ({"scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
+    "ui": ({"operators", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
+    "preferences": ({"operators", "jobs", "runtime", "compat"}, BLENDER),
+    "settings": ({"jobs", "core", "compat"}, BLENDER),
+    "compat": (set(), BLENDER),
+    "headless": ({"operators", "scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
+    "__init__": ({"ui", "operators"} | COMMON, BLENDER),
+}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    """Every import, wherever it stands: line, "inside" or "outside", dotted names."""
+    inside = ("backflip_addon", *path.relative_to(PACKAGE).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, "outside", alias.name.split(".")
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.lineno, "outside", (node.module or "").split(".")
+        elif isinstance(node, ast.ImportFrom):
+            base = list(inside[: len(inside) - node.level + 1])
+            module = base + (node.module.split(".") if node.module else [])
+            assert module and module[0] == "backflip_addon", f"{path}:{node.lineno} reaches out of the package"
+            if len(module) > 1:
+                yield node.lineno, "inside", module[1:]
+            else:
+                for alias in node.names:
+                    yield node.lineno, "inside", [alias.name]
+
+
+def test_every_room_is_known() -> None:
+    assert {room(path) for path in FILES} <= set(LAYERS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_follow_the_arrows(path: Path) -> None:
+    rooms, packages = LAYERS[room(path)]
+    wrong = []
+    for line, where, names in imports(path):
+        if where == "inside" and names[0] not in rooms | {room(path)}:
+            wrong.append(f"line {line}: {room(path)} may not know {names[0]}")
+        elif where == "outside" and names[0] not in packages | sys.stdlib_module_names:
+            wrong.append(f"line {line}: {room(path)} may not import {'.'.join(names)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_one_file_talks_to_pybullet() -> None:
+    talkers = [name_of(path) for path in FILES for _, _, names in imports(path) if names[0].startswith("pybullet")]
+    assert set(talkers) <= {"trainer/world.py".replace("/", path_separator())}
+
+
+def path_separator() -> str:
+    return "\\" if sys.platform == "win32" else "/"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_unsafe(path: Path) -> None:
+    """No pickles, no evaluated text, no errors swallowed whole."""
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
+            wrong.append(f"line {node.lineno}: bare except")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
+            wrong.append(f"line {node.lineno}: {node.func.id}")
+        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+            allows = (node.arg, node.value.value)
+            if allows in (("allow_pickle", True), ("weights_only", False), ("shell", True)):
+                wrong.append(f"line {node.value.lineno}: {allows[0]}={allows[1]}")
+    wrong += [f"line {line}: pickle" for line, _, names in imports(path) if names[0] in ("pickle", "marshal", "shelve")]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_licence_is_named(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n")
