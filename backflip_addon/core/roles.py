@@ -43,6 +43,12 @@ _VRM = {
 }  # fmt: skip
 
 
+_SWAP = {
+    "Left": "Right", "Right": "Left", "left": "right", "right": "left", "LEFT": "RIGHT", "RIGHT": "LEFT",
+    "L": "R", "R": "L", "l": "r", "r": "l", "左": "右", "右": "左",
+}  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True)
 class RoleMap:
     """bones: role -> bone name. certain: role -> False where it was guessed by structure.
@@ -74,24 +80,59 @@ def words(role: str) -> str:
 def guess(rig: Rig) -> RoleMap:
     """The best map that hints, names and structure give; it may lack roles (see missing)."""
     best = _from_hints(rig)
+    ways = _readings(rig)
     for family in families():
-        found = _from_family(rig, family)
-        if _score(found) > _score(best):
+        found = _from_family(family, ways, rig.bones)
+        if _score(found) + family.priority > _score(best):
             best = found
     bones = _tidy(rig, dict(best.bones))
-    if any(role not in bones for role in REQUIRED):
-        for role, bone in _from_words(rig).items():
-            if role not in bones and bone not in bones.values():
-                bones[role] = bone
-        bones = _tidy(rig, bones)
+    if _lacks(bones):
+        bones = _tidy(rig, _filled(bones, _from_words(rig)))
     certain = dict.fromkeys(bones, True)
-    if any(role not in bones for role in REQUIRED):
-        for role, bone in structure.guess(rig).items():
-            if role not in bones and bone not in bones.values():
-                bones[role], certain[role] = bone, False
-    return RoleMap(
-        {r: bones[r] for r in ROLES if r in bones}, {r: certain[r] for r in ROLES if r in bones}, best.family
-    )
+    if _lacks(bones):
+        by_structure = structure.guess(rig)
+        if not _lacks(by_structure) and sum(role in bones for role in REQUIRED) < 10:
+            bones = by_structure  # names of a few roles alone do more harm than good
+        else:
+            bones = _filled(bones, by_structure)
+        certain = {role: certain.get(role, False) and bones[role] == best.bones.get(role) for role in bones}
+    if _backwards(rig, bones):
+        bones = {_other(role): bone for role, bone in bones.items()}
+        certain = dict.fromkeys(bones, False)
+    ordered = [role for role in ROLES if role in bones]
+    return RoleMap({r: bones[r] for r in ordered}, {r: certain[r] for r in ordered}, best.family)
+
+
+def _lacks(bones: dict[str, str]) -> bool:
+    return any(role not in bones for role in REQUIRED)
+
+
+def _filled(bones: dict[str, str], more: dict[str, str]) -> dict[str, str]:
+    """bones with the roles it lacks taken from more, no bone twice."""
+    filled = dict(bones)
+    for role, bone in more.items():
+        if role not in filled and bone not in filled.values():
+            filled[role] = bone
+    return filled
+
+
+def _other(role: str) -> str:
+    """The role on the other side; a role of the trunk is its own."""
+    part, _, side = role.partition(".")
+    return f"{part}.{'R' if side == 'L' else 'L'}" if side else part
+
+
+def _backwards(rig: Rig, bones: dict[str, str]) -> bool:
+    """Whether both feet point to the back: then left and right are named as the viewer sees them."""
+    needed = ("thigh.L", "thigh.R", "upper_arm.L", "upper_arm.R", "foot.L", "foot.R", "toe.L", "toe.R")
+    if any(role not in bones for role in needed):
+        return False
+    at = {role: rig.heads[rig.places[bones[role]]] for role in needed}
+    up = at["upper_arm.L"] + at["upper_arm.R"] - at["thigh.L"] - at["thigh.R"]
+    left = at["thigh.L"] - at["thigh.R"] + at["upper_arm.L"] - at["upper_arm.R"]
+    ahead = np.cross(left, up)
+    feet = [at[f"toe.{side}"] - at[f"foot.{side}"] for side in SIDES]
+    return all(foot @ ahead < -0.7 * np.linalg.norm(foot) * np.linalg.norm(ahead) for foot in feet)
 
 
 def missing(role_map: RoleMap) -> list[str]:
@@ -117,8 +158,46 @@ def check(rig: Rig, role_map: RoleMap) -> None:
 
 
 def mirrored(rig: Rig, role_map: RoleMap) -> RoleMap:
-    """The map with each one-sided gap filled by the mirror image of the other side's bone."""
-    return role_map
+    """The map with each gap on one side filled by the mirror image of the other side's bone.
+
+    The image is the bone that has the same name but for its side, else the one that lies nearest to
+    the mirrored place.
+    """
+    bones, certain = dict(role_map.bones), dict(role_map.certain)
+    for role, bone in role_map.bones.items():
+        other = _other(role)
+        if other in bones or other == role:
+            continue
+        image = _image(rig, role_map, bone)
+        if image is not None and image not in bones.values():
+            bones[other], certain[other] = image, False
+    ordered = [role for role in ROLES if role in bones]
+    return RoleMap({r: bones[r] for r in ordered}, {r: certain.get(r, True) for r in ordered}, role_map.family)
+
+
+def _image(rig: Rig, role_map: RoleMap, bone: str) -> str | None:
+    """The bone on the other side of the body."""
+    swapped = re.sub(
+        r"left|right|(?<![a-zA-Z])[lr](?![a-zA-Z])|(?<=[a-z])[LR](?![a-z])|^[lr](?=[A-Z])",
+        lambda found: _SWAP[found.group()],
+        re.sub(r"Left|Right|LEFT|RIGHT|左|右|(?<![a-zA-Z])[LR](?![a-zA-Z])", lambda f: "\0" + _SWAP[f.group()], bone),
+    ).replace("\0", "")
+    if swapped != bone and swapped in rig.places:
+        return swapped
+    if "pelvis" not in role_map.bones or bone not in rig.places:
+        return None
+    middle = rig.heads[rig.places[role_map.bones["pelvis"]]]
+    pairs = [(r, _other(r)) for r in role_map.bones if r.endswith(".L") and _other(r) in role_map.bones]
+    at = {role: rig.heads[rig.places[name]] for role, name in role_map.bones.items()}
+    across = sum((at[a] - at[b] for a, b in pairs), np.zeros(3))
+    if np.linalg.norm(across) < 1e-9:
+        across = np.array([1.0, 0.0, 0.0])
+    across = across / np.linalg.norm(across)
+    place = rig.heads[rig.places[bone]]
+    away = np.linalg.norm(rig.heads - (place - 2 * across * ((place - middle) @ across)), axis=1)
+    best = int(np.argmin(away))
+    near = 0.05 * float(np.ptp(rig.heads, axis=0).max())
+    return rig.bones[best] if away[best] < near and rig.bones[best] != bone else None
 
 
 def to_json(role_map: RoleMap) -> dict[str, Any]:
@@ -170,22 +249,34 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).lower()
 
 
-def _stripped(rig: Rig) -> list[str]:
-    """Bone names without a name space ("rig:") and without what nearly all of them begin with."""
-    names = [re.split(r"[:|]", name)[-1] or name for name in rig.bones]
-    common = _common_prefix(names)
-    return [name[len(common) :] if name.startswith(common) and len(name) > len(common) else name for name in names]
+def _readings(rig: Rig) -> list[list[str]]:
+    """Ways to read the bone names: as they are, without a name space, without a common beginning or ending."""
+    names = _short_names(rig)
+    ways = [list(rig.bones), names]
+    for start in _shared(names):
+        ways.append([name[len(start) :] if name.startswith(start) else name for name in names])
+    for way in list(ways[1:]):
+        for end in _shared([name[::-1] for name in way]):
+            ways.append([name[: -len(end)] if name[::-1].startswith(end) else name for name in way])
+    unique: dict[tuple[str, ...], list[str]] = {tuple(way): way for way in ways}
+    return list(unique.values())
 
 
-def _common_prefix(names: list[str]) -> str:
-    """The longest beginning, up to a separator, that four in five names share; "" where none."""
+def _short_names(rig: Rig) -> list[str]:
+    """Bone names without a name space ("rig:")."""
+    return [re.split(r"[:|]", name)[-1] or name for name in rig.bones]
+
+
+def _shared(names: list[str], most: int = 3) -> list[str]:
+    """Beginnings up to a separator or a capital that at least ten names (and half of them) share."""
     counts: dict[str, int] = {}
     for name in names:
-        for cut in re.finditer(r"[_\-. ]", name[:-1]):
-            start = name[: cut.end()]
-            counts[start] = counts.get(start, 0) + 1
-    shared = [start for start, count in counts.items() if count >= 0.8 * len(names)]
-    return max(shared, key=len, default="")
+        for cut in re.finditer(r"[_\-. ]|(?<=[a-z])(?=[A-Z])", name[:-1]):
+            if cut.end():
+                start = name[: cut.end()]
+                counts[start] = counts.get(start, 0) + 1
+    shared = [start for start, count in counts.items() if count >= max(10, 0.4 * len(names))]
+    return sorted(shared, key=lambda start: -len(start))[:most]
 
 
 def _score(role_map: RoleMap) -> float:
@@ -211,30 +302,31 @@ def _vrm_role(key: str) -> str:
     return f"{part}.{side}" if part and side else part
 
 
-def _from_family(rig: Rig, family: Family) -> RoleMap:
-    """Roles whose bones carry the family's names."""
-    spellings = _spellings(rig, family.prefix)
-    bones: dict[str, str] = {}
-    for role, names in family.roles.items():
-        for by_name in spellings:
-            bone = next((by_name[name] for name in names if name in by_name), None)
-            if bone is not None and bone not in bones.values():
-                bones[role] = bone
-                break
-    return RoleMap(bones, dict.fromkeys(bones, True), family.name)
-
-
-def _spellings(rig: Rig, prefix: re.Pattern[str] | None) -> list[dict[str, str]]:
-    """Ways to read the names, strictest first: plain name -> bone (the first, nearest the root)."""
-    short = _stripped(rig)
-    if prefix is not None:
-        short = [prefix.sub("", name) for name in short]
-    tail = re.compile(r"[._]\d+$")  # numbers that exporters add
-    ways = [list(rig.bones), short, [tail.sub("", name) for name in short]]
-    found: list[dict[str, str]] = []
+def _from_family(family: Family, ways: list[list[str]], bones: tuple[str, ...]) -> RoleMap:
+    """Roles whose bones carry the family's names, in the way of reading that gives most of them."""
+    best = RoleMap({}, {}, "")
     for way in ways:
+        found: dict[str, str] = {}
+        spellings = _spellings(way, family.prefix, bones)
+        for role, names in family.roles.items():
+            for by_name in spellings:
+                bone = next((by_name[name] for name in names if name in by_name), None)
+                if bone is not None and bone not in found.values():
+                    found[role] = bone
+                    break
+        candidate = RoleMap(found, dict.fromkeys(found, True), family.name)
+        best = candidate if _score(candidate) > _score(best) else best
+    return best
+
+
+def _spellings(way: list[str], prefix: re.Pattern[str] | None, bones: tuple[str, ...]) -> list[dict[str, str]]:
+    """Plain name -> bone (of equal names the one nearest the root), strictest spelling first."""
+    short = [prefix.sub("", name) for name in way] if prefix is not None else way
+    tail = re.compile(r"(?<=.)[._]\d+$")  # numbers that exporters add
+    found: list[dict[str, str]] = []
+    for names in (short, [tail.sub("", name) for name in short]):
         by_name: dict[str, str] = {}
-        for bone, name in zip(rig.bones, way, strict=True):
+        for bone, name in zip(bones, names, strict=True):
             by_name.setdefault(_plain(name), bone)
         found.append(by_name)
     return found
@@ -295,6 +387,51 @@ def _list(words_: list[str]) -> str:
     return words_[0] if len(words_) == 1 else ", ".join(words_[:-1]) + " and " + words_[-1]
 
 
+# Words of bone names that are in no family's convention: role -> sets of words, best first. A name
+# must hold all words of a set; of several such bones the one nearest the root is taken.
+_SAYINGS: dict[str, tuple[str, ...]] = {
+    "pelvis": ("pelvis", "hips", "hip", "cog", "waist"),
+    "chest": ("upper chest", "chest", "thorax", "ribcage", "ribs", "upper torso", "upper body", "torso"),
+    "spine": ("spine", "abdomen", "belly", "stomach", "back", "torso"),
+    "neck": ("neck",),
+    "head": ("head", "skull"),
+    "shoulder": ("clavicle", "collar", "collarbone", "scapula", "shoulder"),
+    "upper_arm": ("upper arm", "upperarm", "uparm", "up arm", "humerus", "bicep", "arm", "shoulder"),
+    "forearm": ("forearm", "fore arm", "lower arm", "lowerarm", "low arm", "lowarm", "elbow", "radius", "ulna"),
+    "hand": ("hand", "wrist", "palm"),
+    "thigh": ("thigh", "upper leg", "upperleg", "upleg", "up leg", "femur", "hip", "leg"),
+    "shin": ("shin", "calf", "lower leg", "lowerleg", "lowleg", "low leg", "knee", "tibia", "crus", "leg"),
+    "foot": ("foot", "ankle"),
+    "toe": ("toe", "toes", "toebase", "ball"),
+}
+_SIDE_WORDS = {"l": "L", "left": "L", "lf": "L", "lft": "L", "r": "R", "right": "R", "rt": "R", "rgt": "R"}
+_NOT_BODY = {"ik", "pole", "target", "ctrl", "control", "twist", "roll", "end", "nub", "helper", "mch", "org", "tweak"}
+
+
 def _from_words(rig: Rig) -> dict[str, str]:
     """Roles read word by word from names in no known convention."""
-    return {}
+    names = [(_words_of(name), rig.bones[i]) for i, name in enumerate(_short_names(rig))]
+    found: dict[str, str] = {}
+    for side in ("", *SIDES):
+        for part, sayings in _SAYINGS.items():
+            if bool(side) != (part in _PAIRED):
+                continue
+            for saying in sayings:
+                bone = next((b for (w, s), b in names if s == side and set(saying.split()) <= w), None)
+                if bone is not None and bone not in found.values():
+                    found[f"{part}.{side}" if side else part] = bone
+                    break
+    # "shoulder" is the upper arm where a collar bone is not named otherwise
+    for side in SIDES:
+        if f"shoulder.{side}" in found and f"upper_arm.{side}" not in found:
+            found[f"upper_arm.{side}"] = found.pop(f"shoulder.{side}")
+    return found
+
+
+def _words_of(name: str) -> tuple[set[str], str]:
+    """A bone name's words in lower case, and its side; no words for control and helper bones."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    parts = [word.lower() for word in re.findall(r"[^\W\d_]+", split)]
+    side = next((_SIDE_WORDS[word] for word in parts if word in _SIDE_WORDS), "")
+    words_ = {word for word in parts if word not in _SIDE_WORDS}
+    return (set() if words_ & _NOT_BODY else words_), side

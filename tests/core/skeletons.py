@@ -101,7 +101,7 @@ def _skin(bones: list[str], parents: list[int], heads: np.ndarray, scale: float)
     """A tube around each limb bone's way to its child, a block for the others."""
     rng = np.random.default_rng(0)
     vertices, owners = [], []
-    for i, bone in enumerate(bones):
+    for i in range(len(bones)):
         child = next((j for j, p in enumerate(parents) if p == i), None)
         end = heads[child] if child is not None else heads[i]
         t = rng.random((60, 1))

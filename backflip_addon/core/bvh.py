@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading motion capture in Biovision's BVH format."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from . import roles, rotations
+from .rig import Rig
+from .rotations import Array
+
+_AXES = {"X": 0, "Y": 1, "Z": 2}
+_MOST_BYTES = 500_000_000
+
+# From a file's axes to z up: which way is up there -> rotation (3, 3).
+_TO_Z_UP = {
+    "Y": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
+    "Z": np.eye(3),
+    "X": np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]),
+}
+
+
+@dataclasses.dataclass
+class _Joint:
+    """One joint as the file has it. ends: offsets of its end sites."""
+
+    name: str
+    parent: int
+    offset: Array
+    channels: list[str]
+    ends: list[Array]
+
+
+def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float]:
+    """The skeleton of a BVH file, its motion (F, B, 4, 4) and its rate in frames/s.
+
+    World z up, lengths as in the file. up: "X", "Y" or "Z" where the file's up axis is known; else it
+    is found from the character. Rest: every joint unturned, as the file's offsets lay them out.
+    A last frame that was cut off is left out. Raises ValueError with one sentence.
+    """
+    path = Path(path)
+    head, numbers = _split(path)
+    joints = _parse_hierarchy(head, path.name)
+    frames, seconds = _parse_motion_head(numbers[0], numbers[1], path.name)
+    values = _parse_values(numbers[2], sum(len(j.channels) for j in joints), frames, path.name)
+    parents = tuple(joint.parent for joint in joints)
+    turns, places = _world(joints, values)
+    rest = _rest_places(joints)
+    rig = _rig(path.stem, joints, parents, rest, np.eye(3))
+    axis = up or up_axis(rig, places)
+    if axis not in _TO_Z_UP:
+        raise ValueError(f"{axis!r} is no axis: the up axis of a clip is X, Y or Z.")
+    convert = _TO_Z_UP[axis]
+    matrices = np.zeros((len(values), len(joints), 4, 4))
+    # the rest pose is unturned in our axes too: turning by convert on both sides keeps it so
+    matrices[..., :3, :3] = convert @ turns @ convert.T
+    matrices[..., :3, 3] = places @ convert.T
+    matrices[..., 3, 3] = 1.0
+    return _rig(path.stem, joints, parents, rest, convert), matrices, 1.0 / seconds
+
+
+def up_axis(rig: Rig, places: Array) -> str:
+    """ "Y" or "Z" (or "X"): the axis along which a character with joints at places (F, B, 3) mostly stands."""
+    bones = roles.guess(rig).bones
+    if "head" not in bones or "foot.L" not in bones or "foot.R" not in bones:
+        return "Y"  # as the format was made
+    head, feet = rig.places[bones["head"]], [rig.places[bones[f"foot.{side}"]] for side in "LR"]
+
+    def upward(points: Array) -> Array:
+        return rotations.normalise(points[..., head, :] - points[..., feet, :].mean(axis=-2))
+
+    # what the character does counts for more than its rest pose, which may lie or make no sense
+    votes = np.abs(upward(places).mean(axis=0)) + 0.3 * np.abs(upward(rig.heads))
+    return "XYZ"[int(np.argmax(votes * [0.7, 1.0, 1.0]))]
+
+
+def _split(path: Path) -> tuple[list[str], tuple[str, str, str]]:
+    """Lines of the hierarchy; and of the motion: the frame count, the frame time and the numbers."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"{path.name} is too large to be a motion clip: cut it into shorter clips.")
+        text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\r", "\n")
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error
+    if not text.lstrip().upper().startswith("HIERARCHY"):
+        raise ValueError(f"{path.name} is no BVH file: it does not begin with HIERARCHY.")
+    hierarchy, found, motion = text.partition("\nMOTION")
+    lines = [line.strip() for line in motion.split("\n") if line.strip()]
+    if not found or len(lines) < 3:
+        raise ValueError(f"{path.name} is cut off: it holds no motion; export or download it again.")
+    return [line.strip() for line in hierarchy.split("\n") if line.strip()], (lines[0], lines[1], " ".join(lines[2:]))
+
+
+def _parse_hierarchy(lines: list[str], file: str) -> list[_Joint]:
+    joints: list[_Joint] = []
+    open_: list[int] = []  # joints whose braces are open; -1 for an end site
+    try:
+        for line in lines[1:]:
+            word, *more = line.split(None, 1)
+            word, rest = word.upper(), more[0] if more else ""
+            if word in ("ROOT", "JOINT"):
+                parent = next((j for j in reversed(open_) if j >= 0), -1)
+                joints.append(_Joint(_unique(rest.rstrip("{").strip(), joints), parent, np.zeros(3), [], []))
+                open_.append(len(joints) - 1)
+            elif word == "END":
+                open_.append(-1)
+            elif word == "OFFSET":
+                offset = np.array([float(x) for x in rest.split()[:3]])
+                if offset.shape != (3,) or not np.isfinite(offset).all():
+                    raise ValueError("an offset is not three finite numbers")
+                _set_offset(joints, open_, offset)
+            elif word == "CHANNELS":
+                joints[open_[-1]].channels = _channels(rest)
+            elif word == "}":
+                open_.pop()
+            elif word != "{":
+                raise ValueError(f"the word {word} is not known")
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{file} is damaged: its skeleton cannot be read ({error}).") from error
+    if not joints or open_:
+        raise ValueError(f"{file} is damaged: its skeleton is empty or cut off.")
+    return joints
+
+
+def _set_offset(joints: list[_Joint], open_: list[int], offset: Array) -> None:
+    if open_[-1] >= 0:
+        joints[open_[-1]].offset = offset
+    else:
+        joints[next(j for j in reversed(open_) if j >= 0)].ends.append(offset)
+
+
+def _channels(rest: str) -> list[str]:
+    count, *names = rest.split()
+    names = [name.lower() for name in names]
+    if int(count) != len(names):
+        raise ValueError("a list of channels has another length than it says")
+    for name in names:
+        if name[:1].upper() not in _AXES or name[1:] not in ("position", "rotation"):
+            raise ValueError(f"the channel {name} is not known")
+    return names
+
+
+def _unique(name: str, joints: list[_Joint]) -> str:
+    """The name, with a number where an earlier joint has it."""
+    taken = {joint.name for joint in joints}
+    name = name or "joint"
+    if name not in taken:
+        return name
+    return next(f"{name}.{i:03d}" for i in range(1, len(joints) + 2) if f"{name}.{i:03d}" not in taken)
+
+
+def _parse_motion_head(count: str, time: str, file: str) -> tuple[int, float]:
+    try:
+        frames = int(float(count.split(":")[1]))
+        seconds = float(time.split(":")[1])
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"{file} is damaged: its frame count or frame time cannot be read.") from error
+    if not 1e-4 < seconds < 10.0:
+        raise ValueError(f"{file} has a frame time of {seconds:g} s, which cannot be: correct it in the file.")
+    return frames, seconds
+
+
+def _parse_values(text: str, channels: int, frames: int, file: str) -> Array:
+    """The channels' values (F, channels): as many whole frames as there are."""
+    words = text.split()
+    whole = len(words) // channels if channels else 0
+    if frames > 0:
+        whole = min(whole, frames)
+    if whole < 1:
+        raise ValueError(f"{file} is cut off: it does not hold one whole frame; export or download it again.")
+    try:
+        values = np.array(words[: whole * channels], dtype=float).reshape(whole, channels)
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: its motion holds something that is no number.") from error
+    broken = ~np.isfinite(values).all(axis=1)
+    if broken.any():
+        raise ValueError(f"{file} holds a number that is not finite in frame {int(np.argmax(broken)) + 1}: repair it.")
+    return values
+
+
+def _world(joints: list[_Joint], values: Array) -> tuple[Array, Array]:
+    """World rotations (F, J, 3, 3) and places (F, J, 3) of the joints, in the file's axes."""
+    frames = len(values)
+    turns, places = np.zeros((frames, len(joints), 3, 3)), np.zeros((frames, len(joints), 3))
+    column = 0
+    for i, joint in enumerate(joints):
+        offset = np.tile(joint.offset, (frames, 1))
+        turn = np.tile(np.eye(3), (frames, 1, 1))
+        for channel in joint.channels:
+            axis = _AXES[channel[0].upper()]
+            if channel.endswith("position"):
+                offset[:, axis] = values[:, column]  # replaces the joint's offset, as all writers mean it
+            else:
+                turn = turn @ _about(axis, np.radians(values[:, column]))
+            column += 1
+        if joint.parent < 0:
+            turns[:, i], places[:, i] = turn, offset
+        else:
+            turns[:, i] = turns[:, joint.parent] @ turn
+            places[:, i] = places[:, joint.parent] + np.einsum("fij,fj->fi", turns[:, joint.parent], offset)
+    return turns, places
+
+
+def _about(axis: int, angles: Array) -> Array:
+    """Rotation matrices (F, 3, 3) about one axis."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    out = np.zeros((len(angles), 3, 3))
+    out[:, axis, axis] = 1.0
+    out[:, i, i] = out[:, j, j] = np.cos(angles)
+    out[:, j, i] = np.sin(angles)
+    out[:, i, j] = -out[:, j, i]
+    return out
+
+
+def _rest_places(joints: list[_Joint]) -> Array:
+    """Joints at rest (J, 3), in the file's axes."""
+    places = np.zeros((len(joints), 3))
+    for i, joint in enumerate(joints):
+        places[i] = joint.offset + (places[joint.parent] if joint.parent >= 0 else 0.0)
+    return places
+
+
+def _rig(name: str, joints: list[_Joint], parents: tuple[int, ...], rest: Array, convert: Array) -> Rig:
+    matrices = np.tile(np.eye(4), (len(joints), 1, 1))
+    matrices[:, :3, 3] = rest @ convert.T
+    tails = np.array(rest)
+    for i, joint in enumerate(joints):
+        children = [rest[j] for j, parent in enumerate(parents) if parent == i]
+        ends = children or [rest[i] + end for end in joint.ends]
+        if ends:
+            tails[i] = np.mean(ends, axis=0)
+    return Rig(name, tuple(j.name for j in joints), parents, matrices, tails @ convert.T, (False,) * len(joints))
