@@ -347,7 +347,7 @@ def _foot_shape(parts: _Parts, side: str, points: Array) -> Shape:
     sole = parts.soles[side]
     tip = parts.local(f"foot.{side}", parts.neutral.toes[side])
     if len(points) >= 8:
-        low, high = np.quantile(points, 0.02, axis=0), np.quantile(points, 0.98, axis=0)
+        low, high = np.quantile(points, 0.01, axis=0), np.quantile(points, 0.99, axis=0)
         front, back, x, width = low[1], high[1], (low[0] + high[0]) / 2, high[0] - low[0]
     else:
         reach = float(np.hypot(tip[0], tip[1]))
@@ -379,7 +379,7 @@ def _head_shape(parts: _Parts, points: Array) -> Shape:
     centre = np.array([0.0, 0.0, parts.crown - radius])
     above = points[points[:, 2] > base] if len(points) else points
     if len(above) >= 8:
-        low, high = np.quantile(above, 0.05, axis=0), np.quantile(above, 0.95, axis=0)
+        low, high = np.quantile(above, 0.01, axis=0), np.quantile(above, 0.99, axis=0)
         radius = float(np.clip(np.median(high - low) / 2, 0.3 * tall, 0.7 * tall))
         centre = np.array([*(low + high)[:2] / 2, parts.crown - radius])
     return Shape("sphere", (radius,), _triple(centre))

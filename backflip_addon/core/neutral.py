@@ -21,7 +21,9 @@ from .rotations import Array
 
 DOWN = np.array([0.0, 0.0, -1.0])
 STANDING = np.radians(35)  # a trunk this close to upright stands
-_BEND = np.radians(8)  # a knee or elbow bent so far at rest shows its hinge axis
+# A knee or elbow bent by the second angle at rest shows its hinge's axis, one bent by the first does not
+# yet: straddled legs have knees a little off their true plane.
+_BENDS = {"leg": np.radians([10.0, 25.0]), "arm": np.radians([6.0, 15.0])}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +82,30 @@ def measure(rig: Rig, role_map: RoleMap) -> Neutral:
     owners = _owners(rig, place, bones, joints["chest"])
     driven = _driven(rig, place, owners)
     return Neutral(joints, turns, bones, owners, driven, up, facing, standing, toes)
+
+
+def sensible(rig: Rig, role_map: RoleMap, places: Array) -> np.ndarray:
+    """Whether poses with joints at places (F, B, 3) can be rest poses: legs below the trunk, sides apart."""
+    return standing_fitness(rig, role_map, places, upright=False) > 0.5
+
+
+def standing_fitness(rig: Rig, role_map: RoleMap, places: Array, upright: bool = True) -> Array:
+    """How well poses with joints at places (F, B, 3) serve as a rest pose: cosines (F,), 1 best, at most 0 unfit.
+
+    upright: the pose should also stand in the world, not only in itself.
+    """
+    at = {role: places[:, rig.places[bone]] for role, bone in role_map.bones.items()}
+    hips = (at["thigh.L"] + at["thigh.R"]) / 2
+    up = rotations.normalise(at.get("neck", at["head"]) - hips)
+    legs = [rotations.normalise(at[f"foot.{side}"] - at[f"thigh.{side}"]) for side in "LR"]
+    thighs = [rotations.normalise(at[f"shin.{side}"] - at[f"thigh.{side}"]) for side in "LR"]
+    straight = np.min([-np.sum(leg * up, axis=1) for leg in (*legs, *thighs)], axis=0)
+    leg = np.linalg.norm(at["shin.L"] - at["thigh.L"], axis=1)
+    across = at["thigh.L"] - at["thigh.R"] + at["upper_arm.L"] - at["upper_arm.R"]
+    across = across - up * np.sum(across * up, axis=1, keepdims=True)
+    apart = np.linalg.norm(across, axis=1) > 0.05 * leg
+    fitness = np.minimum(straight, up[:, 2]) if upright else straight
+    return np.where(apart, fitness, np.minimum(fitness, 0.0))
 
 
 def trunk_axes(rig: Rig, heads: dict[str, Array]) -> tuple[Array, Array]:
@@ -143,7 +169,7 @@ def _measure_arm(
     wrist = rig.heads[hand] if hand >= 0 else limb_end(rig, fore)
     sideways = np.array([0.0, 1.0, 0.0])  # an arm stretched up comes down sideways
     points = (rig.heads[upper], rig.heads[fore], wrist)
-    first, second = _straighten(points, trunk, np.array([0.0, -1.0]), sideways)
+    first, second = _straighten(points, trunk, np.array([0.0, -1.0]), sideways, _BENDS["arm"])
     for link, bone, point, turn in zip(
         (f"upper_arm.{side}", f"forearm.{side}", f"hand.{side}"),
         (upper, fore, hand),
@@ -168,18 +194,20 @@ def _measure_leg(
     """Fill in one leg's joints, turns and bones."""
     names = (f"thigh.{side}", f"shin.{side}", f"foot.{side}")
     points = tuple(rig.heads[place[name]] for name in names)
-    first, second = _straighten(points, trunk, np.array([0.0, 1.0]), np.array([1.0, 0.0, 0.0]))
+    first, second = _straighten(points, trunk, np.array([0.0, 1.0]), np.array([1.0, 0.0, 0.0]), _BENDS["leg"])
     leg_down = float(rotations.normalise(trunk @ (points[2] - points[0])) @ DOWN) > np.cos(STANDING)
     foot = _foot_turn(toe - points[2], trunk, second, standing and leg_down, rig.skin is not None)
     for link, point, turn in zip(names, points, (first, second, foot), strict=True):
         joints[link], turns[link], bones[link] = point, turn, place[link]
 
 
-def _straighten(points: tuple[Array, ...], trunk: Array, bends_to: Array, spare: Array) -> tuple[Array, Array]:
+def _straighten(
+    points: tuple[Array, ...], trunk: Array, bends_to: Array, spare: Array, bends: Array
+) -> tuple[Array, Array]:
     """Rotations (3, 3) of the upper and the lower part of a limb from rest to straight down.
 
     points: three joints at rest. bends_to (2,): where in the level plane the hinge moves the lower
-    part. spare: axis to turn about for a limb that points straight up.
+    part. spare: axis to turn about for a limb that points straight up. bends (2,): see _BENDS.
     """
     upper = rotations.normalise(trunk @ (points[1] - points[0]))
     if upper[2] > np.cos(np.radians(10)):
@@ -188,10 +216,11 @@ def _straighten(points: tuple[Array, ...], trunk: Array, bends_to: Array, spare:
     else:
         swing = _between(upper, DOWN)
     lower = rotations.normalise(swing @ trunk @ (points[2] - points[1]))
-    level = lower[:2]
-    if np.linalg.norm(level) > np.sin(_BEND) and level @ bends_to > 0.25 * np.linalg.norm(level):
+    level, bend = lower[:2], np.arccos(np.clip(-lower[2], -1.0, 1.0))
+    if level @ bends_to > 0.25 * np.linalg.norm(level):
         angle = np.arctan2(bends_to[1], bends_to[0]) - np.arctan2(level[1], level[0])
-        swing = about_z(angle) @ swing
+        angle = (angle + np.pi) % (2 * np.pi) - np.pi
+        swing = about_z(angle * float(np.interp(bend, bends, [0.0, 1.0]))) @ swing
     first = swing @ trunk
     return first, _between(first @ (points[2] - points[1]), DOWN) @ first
 

@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 
 from . import neutral as neutrals
-from . import roles, rotations
+from . import planting, roles, rotations
 from .body import LINK_NAMES, LINK_PARENTS, Body
 from .fit import Binding
 from .motion import Motion
@@ -47,18 +47,45 @@ def retarget(
     if not np.isfinite(matrices).all():
         raise ValueError("The clip holds numbers that are not finite: repair it or trim the damaged frames.")
     roles.check(source, source_map)
+    source = _with_sensible_rest(source, source_map, matrices)
     neutral = neutrals.measure(source, source_map)
     turns, places = _link_turns(source, source_map, neutral, matrices)
     if binding is not None:
-        heading = neutrals.about_z(binding.yaw).T
-        turns = rotations.multiply(rotations.from_matrix(heading), turns)
-        path, ratio = binding.to_sim(places["pelvis"]), binding.scale
-    else:
-        ratio = leg_length(body, sole=False) / neutral.leg_length
-        path = places["pelvis"] * ratio
-        path = path - path[0] * [1.0, 1.0, 0.0]
-    motion = Motion(float(rate), path, body.local_rotations(turns), loops)
-    return motion if binding is not None else put_on_floor(motion, body)
+        turns = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw), turns)
+        return Motion(float(rate), binding.to_sim(places["pelvis"]), body.local_rotations(turns), loops)
+    resting = _resting(source, neutral, matrices, places, rate)
+    if source.skin is None:
+        for i, side in enumerate(planting.SIDES):
+            foot = _LINK[f"foot.{side}"]
+            turns[:, foot] = planting.level(turns[:, foot], places[f"foot.{side}"], resting[:, i])
+    path = places["pelvis"] * (leg_length(body, sole=False) / neutral.leg_length)
+    path = path - path[0] * [1.0, 1.0, 0.0]
+    motion = put_on_floor(Motion(float(rate), path, body.local_rotations(turns), loops), body)
+    return planting.plant(motion, body, resting)
+
+
+def _resting(source: Rig, neutral: Neutral, matrices: Array, places: dict[str, Array], rate: float) -> np.ndarray:
+    """Frames (F, 2: left, right) in which the source's feet rest on the floor."""
+    resting = []
+    for side in planting.SIDES:
+        bone = neutral.bones[f"foot.{side}"]
+        local = source.rest[bone, :3, :3].T @ (neutral.toes[side] - source.heads[bone])
+        toe = matrices[:, bone, :3, 3] + matrices[:, bone, :3, :3] @ local
+        resting.append(planting.planted(places[f"foot.{side}"], toe, neutral.leg_length, rate))
+    return np.stack(resting, axis=1)
+
+
+def _with_sensible_rest(source: Rig, source_map: RoleMap, matrices: Array) -> Rig:
+    """The source with its most upright frame for a rest pose, where its own rest pose makes no sense."""
+    if neutrals.sensible(source, source_map, source.heads[None])[0]:
+        return source
+    fitness = neutrals.standing_fitness(source, source_map, matrices[:, :, :3, 3])
+    best = int(np.argmax(fitness))
+    rest = np.array(matrices[best])
+    rest[:, :3, :3] = _orthonormal(rest[:, :3, :3])
+    local = np.einsum("bji,bj->bi", source.rest[:, :3, :3], source.tails - source.heads)
+    tails = rest[:, :3, 3] + np.einsum("bij,bj->bi", rest[:, :3, :3], local)
+    return dataclasses.replace(source, rest=rest, tails=tails)
 
 
 def bone_matrices(binding: Binding, rig: Rig, motion: Motion) -> dict[str, Array]:
@@ -148,9 +175,8 @@ def _link_turns(source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Ar
 
 
 def _orthonormal(turns: Array) -> Array:
-    """The nearest rotations of (..., 3, 3) matrices that may hold scale."""
-    columns = turns / np.maximum(np.linalg.norm(turns, axis=-2, keepdims=True), 1e-12)
-    return columns
+    """(..., 3, 3) matrices without the scale of their columns."""
+    return turns / np.maximum(np.linalg.norm(turns, axis=-2, keepdims=True), 1e-12)
 
 
 def _joint_places(source: Rig, neutral: Neutral, matrices: Array) -> dict[str, Array]:

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feet that stay planted where the source's are.
+
+A body of other proportions than the source's slides a little over its planted feet. The slide is
+taken out by moving the whole body along (limbs keep their directions); the little that is then left
+between two planted feet is taken up by the legs, within a few degrees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from . import rotations
+from .body import Body
+from .motion import Motion
+from .rotations import Array
+
+SIDES = ("L", "R")
+_STILL = 0.35  # leg lengths a second: a foot slower than this may be planted
+_LOW = 0.06  # leg lengths above the foot's usual lowest place
+_SHORTEST = 0.06  # s: a shorter touch is none, a shorter gap is none
+_BLEND = 0.15  # s in which a leg's correction comes and goes
+_SMOOTHING = 0.03  # s
+_MOST_BEND = np.radians(2.0)  # the legs' directions are kept to this
+_LEVEL_TILT = np.radians(40)  # a mean tilt above this is a pose, not a crooked rest pose
+
+
+def planted(ankle: Array, toe: Array, leg: float, rate: float) -> np.ndarray:
+    """Frames (F,) in which a foot with these joints (F, 3) rests on the floor.
+
+    leg: hip to ankle in the joints' unit. rate: frames/s.
+    """
+    resting = np.zeros(len(ankle), dtype=bool)
+    for joint in (ankle, toe):
+        floor = np.quantile(joint[:, 2], 0.05)
+        resting |= (joint[:, 2] < floor + _LOW * leg) & (_speed(joint, rate) < _STILL * leg)
+    fewest = max(int(round(_SHORTEST * rate)), 1)
+    return _without_short(~_without_short(~resting, fewest), fewest + 1)
+
+
+def _speed(points: Array, rate: float) -> Array:
+    """Speed (F,) over about a twentieth of a second."""
+    half = max(int(round(0.025 * rate)), 1)
+    if len(points) <= 2 * half:
+        return np.zeros(len(points))
+    padded = np.concatenate([points[:1].repeat(half, 0), points, points[-1:].repeat(half, 0)])
+    span = np.full(len(points), 2.0 * half)
+    span[:half] -= np.arange(half, 0, -1)
+    span[-half:] -= np.arange(1, half + 1)
+    return np.linalg.norm(padded[2 * half :] - padded[: -2 * half], axis=1) * rate / span
+
+
+def _without_short(mask: np.ndarray, fewest: int) -> np.ndarray:
+    """The mask without runs of fewer frames."""
+    kept = mask.copy()
+    for start, end in runs(mask):
+        if end - start < fewest:
+            kept[start:end] = False
+    return kept
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """First frame and the frame after the last of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def level(turns: Array, ankle: Array, resting: np.ndarray) -> Array:
+    """Foot orientations (F, 4) corrected by a constant so that the resting foot's sole is level.
+
+    For sources without a mesh, whose rest pose does not tell where the sole is. ankle (F, 3).
+    """
+    if resting.sum() < 5:
+        return turns
+    # the flattest moments are those in which the ankle is lowest
+    low = resting & (ankle[:, 2] <= np.quantile(ankle[resting, 2], 0.5))
+    upward = rotations.rotate(rotations.conjugate(turns[low]), np.array([0.0, 0.0, 1.0]))
+    mean = upward.mean(axis=0)
+    steady = np.linalg.norm(mean)
+    tilt = np.arccos(np.clip(mean[2] / max(steady, 1e-9), -1.0, 1.0))
+    if steady < 0.95 or tilt > _LEVEL_TILT:
+        return turns
+    return rotations.multiply(turns, rotations.between_vectors([0.0, 0.0, 1.0], mean))
+
+
+def plant(motion: Motion, body: Body, resting: np.ndarray) -> Motion:
+    """The motion with its resting feet (F, 2: left, right) held still on the floor."""
+    if not resting.any() or motion.frames < 3:
+        return motion
+    shift = _root_shift(motion, body, resting)
+    motion = dataclasses.replace(motion, position=motion.position + shift)
+    places, turns = body.forward(motion.position, motion.rotations)
+    world = turns.copy()
+    for i, side in enumerate(SIDES):
+        correction = _foot_correction(motion, body, places, turns, resting[:, i], side)
+        _bend_leg(body, places, world, correction, side)
+    return dataclasses.replace(motion, rotations=body.local_rotations(world))
+
+
+def _sole_points(body: Body, places: Array, turns: Array, side: str) -> tuple[Array, Array]:
+    """Heel and toe of the sole (F, 2, 3), world, and how much each carries (F, 2)."""
+    index = body.index(f"foot.{side}")
+    box = next((shape for shape in body.links[index].shapes if shape.kind == "box"), None)
+    if box is None:
+        points = places[:, None, index].repeat(2, axis=1)
+    else:
+        _, length, height = box.size
+        corners = np.array(box.position) + [[0.0, length, -height], [0.0, -length, -height]]
+        points = places[:, None, index] + rotations.rotate(turns[:, None, index], corners)
+    above = points[..., 2] - points[..., 2].min(axis=1, keepdims=True)
+    weights = np.exp(-above / 0.01)
+    return points, weights / weights.sum(axis=1, keepdims=True)
+
+
+def _slips(points: Array, weights: Array, resting: np.ndarray) -> tuple[Array, np.ndarray]:
+    """Level way (F-1, 2) the sole slips from each frame to the next, and where it rests in both."""
+    both = resting[1:] & resting[:-1]
+    way = np.einsum("fp,fpk->fk", (weights[1:] + weights[:-1]) / 2, np.diff(points, axis=0))[:, :2]
+    return np.where(both[:, None], way, 0.0), both
+
+
+def _root_shift(motion: Motion, body: Body, resting: np.ndarray) -> Array:
+    """How far (F, 3) to move the body so that its resting feet neither slip nor hover."""
+    places, turns = body.forward(motion.position, motion.rotations)
+    total, count = np.zeros((motion.frames - 1, 2)), np.zeros(motion.frames - 1)
+    height = np.full(motion.frames, np.inf)
+    for i, side in enumerate(SIDES):
+        points, weights = _sole_points(body, places, turns, side)
+        way, both = _slips(points, weights, resting[:, i])
+        total += way
+        count += both
+        low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
+        height = np.where(resting[:, i], np.minimum(height, low), height)
+    step = -total / np.maximum(count, 1)[:, None]
+    step = _smooth(step, motion.rate)
+    shift = np.zeros((motion.frames, 3))
+    shift[1:, :2] = np.cumsum(step, axis=0)
+    known = np.isfinite(height)
+    lift = np.interp(np.arange(motion.frames), np.flatnonzero(known), -height[known])
+    shift[:, 2] = _smooth(lift[:, None], motion.rate)[:, 0]
+    return shift
+
+
+def _smooth(values: Array, rate: float) -> Array:
+    """Values (F, k) under a Gaussian of _SMOOTHING seconds."""
+    sigma = _SMOOTHING * rate
+    reach = int(np.ceil(3 * sigma))
+    if reach < 1 or len(values) < 2:
+        return values
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    padded = np.concatenate([values[:1].repeat(reach, 0), values, values[-1:].repeat(reach, 0)])
+    return np.stack([np.convolve(padded[:, k], kernel, "valid") for k in range(values.shape[1])], axis=1)
+
+
+def _foot_correction(motion: Motion, body: Body, places: Array, turns: Array, resting: np.ndarray, side: str) -> Array:
+    """How far (F, 3) to move one ankle so that its resting foot stays put on the floor."""
+    points, weights = _sole_points(body, places, turns, side)
+    way, _ = _slips(points, weights, resting)
+    low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
+    correction = np.zeros((motion.frames, 3))
+    spans = runs(resting)
+    for start, end in spans:
+        slid = np.concatenate([np.zeros((1, 2)), np.cumsum(way[start : end - 1], axis=0)])
+        correction[start:end, :2] = slid.mean(axis=0) - slid
+        correction[start:end, 2] = -low[start:end]
+    blend = max(int(round(_BLEND * motion.rate)), 1)
+    edges = [(0, 0), *spans, (motion.frames, motion.frames)]
+    for (_, left), (right, _) in zip(edges[:-1], edges[1:], strict=True):
+        gap = right - left
+        if gap <= 0:
+            continue
+        length = min(blend, gap + 1)
+        t = np.arange(1, gap + 1)
+        before = correction[left - 1] if left > 0 else np.zeros(3)
+        after = correction[right] if right < motion.frames else np.zeros(3)
+        fade = _ease(1 - t / length)[:, None]
+        rise = _ease(1 - (gap + 1 - t) / length)[:, None]
+        correction[left:right] = before * fade + after * rise
+    return correction
+
+
+def _ease(t: Array) -> Array:
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: str) -> None:
+    """Move an ankle by correction (F, 3): world (F, L, 4) gets the leg's new orientations; the foot keeps its own."""
+    thigh, shin, foot = (body.index(f"{part}.{side}") for part in ("thigh", "shin", "foot"))
+    upper = float(np.linalg.norm(body.links[shin].offset))
+    lower = float(np.linalg.norm(body.links[foot].offset))
+    away = places[:, foot] + correction - places[:, thigh]
+    reach = np.clip(np.linalg.norm(away, axis=1), abs(upper - lower) + 1e-6, (upper + lower) * (1 - 1e-6))
+    cosine = (reach**2 - upper**2 - lower**2) / (2 * upper * lower)
+    knee = rotations.multiply(rotations.conjugate(world[:, thigh]), world[:, shin])
+    old = rotations.twist_angle(knee, np.array([1.0, 0.0, 0.0]))
+    new = np.where(old < 0, -1.0, 1.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
+    moved = np.linalg.norm(correction, axis=1) > 1e-6
+    new = np.where(moved, new, old)
+
+    def swung(angle: Array) -> Array:
+        """The thigh's orientation for a knee angle: the ankle lies on its line from the hip."""
+        local = np.stack([np.zeros_like(angle), lower * np.sin(angle), -upper - lower * np.cos(angle)], axis=1)
+        line = rotations.rotate(world[:, thigh], local)
+        return rotations.multiply(rotations.between_vectors(line, away), world[:, thigh])
+
+    turned = swung(new)
+    down = np.array([0.0, 0.0, -1.0])
+    bent = rotations.multiply(turned, rotations.from_axis_angle([1.0, 0.0, 0.0], new))
+    change = np.maximum(
+        _angle(rotations.rotate(turned, down), rotations.rotate(world[:, thigh], down)),
+        _angle(rotations.rotate(bent, down), rotations.rotate(world[:, shin], down)),
+    )
+    part = np.where(moved, np.minimum(1.0, _MOST_BEND / np.maximum(change, 1e-9)), 0.0)
+    turned = rotations.slerp(world[:, thigh], turned, part)
+    angle = old + part * (new - old)
+    world[:, thigh] = turned
+    world[:, shin] = rotations.multiply(turned, rotations.from_axis_angle([1.0, 0.0, 0.0], angle))
+
+
+def _angle(a: Array, b: Array) -> Array:
+    return np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))
