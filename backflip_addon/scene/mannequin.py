@@ -23,6 +23,8 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import compat
+
 Floats = NDArray[np.float64]
 Point = tuple[float, float, float]
 
@@ -80,7 +82,7 @@ class _Part:
     caps: tuple[float, float]
     bones: tuple[tuple[float, str], ...]
     material: int = SHELL
-    segments: int = 24
+    segments: int = 20
     power: float = 2.0
     bands: tuple[tuple[float, float, int], ...] = ()
     floor: bool = False  # flat underneath, at z = 0
@@ -103,7 +105,7 @@ def _both(rows: tuple[tuple[float, float, float, float], ...]) -> tuple[tuple[fl
 
 def _ball(place: Point, radius: float, bone: str) -> _Part:
     rings = _both(((-radius, radius, radius, radius), (radius, radius, radius, radius)))
-    return _Part(place, "up", rings, (radius, radius), ((0.0, bone),), JOINT, segments=20)
+    return _Part(place, "up", rings, (radius, radius), ((0.0, bone),), JOINT, segments=18)
 
 
 # Lengths in metres. Heights of the trunk's parts are above the floor, limbs' parts from their joint.
@@ -118,19 +120,19 @@ _PARTS: tuple[_Part, ...] = (
             (1.000, 0.152, 0.102, 0.104),
             (1.045, 0.138, 0.098, 0.092),
         )),
-        (0.035, 0.022), ((0.0, "hips"),), segments=32, power=2.25,
+        (0.035, 0.022), ((0.0, "hips"),), segments=28, power=2.25,
         bands=((1.012, 1.030, JOINT),),
     ),
     _Part(  # waist
         (0, 0, 0), "up",
         _both((
-            (0.980, 0.120, 0.086, 0.080),
+            (0.920, 0.120, 0.086, 0.080),
             (1.060, 0.116, 0.088, 0.076),
             (1.146, 0.112, 0.088, 0.076),
             (1.230, 0.124, 0.094, 0.086),
             (1.280, 0.120, 0.090, 0.086),
         )),
-        (0.02, 0.02), ((1.035, "hips"), (1.085, "spine"), (1.205, "chest")), JOINT, segments=28, power=2.2,
+        (0.02, 0.02), ((0.940, "hips"), (1.070, "spine"), (1.235, "chest")), JOINT, segments=28, power=2.2,
     ),
     _Part(  # rib cage
         (0, 0, 0), "up",
@@ -144,7 +146,7 @@ _PARTS: tuple[_Part, ...] = (
             (1.455, 0.096, 0.062, 0.090),
             (1.480, 0.066, 0.046, 0.076),
         )),
-        (0.022, 0.022), ((1.215, "chest"), (1.285, "upper_chest")), segments=32, power=2.3,
+        (0.022, 0.022), ((1.215, "chest"), (1.285, "upper_chest")), segments=28, power=2.3,
     ),
     _Part(  # neck
         (0, 0.010, 0), "up",
@@ -166,7 +168,7 @@ _PARTS: tuple[_Part, ...] = (
             (1.690, 0.077, 0.098, 0.100),
             (1.750, 0.062, 0.076, 0.080),
         )),
-        (0.022, 0.062), ((0.0, "head"),), segments=32, power=2.15,
+        (0.022, 0.062), ((0.0, "head"),), segments=28, power=2.15,
     ),
     _Part(  # visor
         (0, -0.020, 0), "up",
@@ -251,7 +253,7 @@ _PARTS: tuple[_Part, ...] = (
             (0.260, 0.066, 0.060, 0.077, 0.066),
             (0.385, 0.052, 0.049, 0.058, 0.050),
         ),
-        (0.055, 0.022), ((0.0, "thigh.L"),), segments=28, bands=((0.165, 0.195, ACCENT_LEFT),),
+        (0.055, 0.022), ((0.0, "thigh.L"),), segments=24, bands=((0.165, 0.195, ACCENT_LEFT),),
     ),
     _ball((HIP_X, 0.0, KNEE), 0.050, "thigh.L"),
     _Part(  # shin
@@ -359,6 +361,9 @@ def _editing(context: bpy.types.Context, armature: bpy.types.Object) -> Iterator
 # --- The skin ---------------------------------------------------------------------------------
 
 
+_FIRST_RING = 0.22  # where on a rounded end's quarter turn its first ring lies
+
+
 def _loft(part: _Part) -> tuple[Floats, Floats]:
     """Points (R, S, 3) of the part's R rings, and where along its axis they lie (R,), m."""
     table = np.array(part.rings)
@@ -386,15 +391,22 @@ def _loft(part: _Part) -> tuple[Floats, Floats]:
     return points, along
 
 
+def _poles(part: _Part, points: Floats, along: Floats) -> Floats:
+    """The tips (2, 3) of a part's rounded ends."""
+    ahead = np.array(_FRAMES[part.axis][0], dtype=float)
+    reach = np.array([part.rings[0][0] - along[0], part.rings[-1][0] - along[-1]])
+    return points[[0, -1]].mean(axis=1) + reach[:, None] * ahead
+
+
 def _stations(part: _Part, knots: Floats) -> Floats:
     """Where along its axis a part gets rings: dense in the rounded ends, and exact at band edges."""
     first, last = knots[0], knots[-1]
     start, end = part.caps
-    steps = np.linspace(0.18, 1.0, 5) * (np.pi / 2)
+    steps = np.linspace(_FIRST_RING, 1.0, 4) * (np.pi / 2)
     head = first + start * (1 - np.cos(steps))
     tail = last - end * (1 - np.cos(steps))
     span = (last - end) - (first + start)
-    count = max(int(np.ceil(span / 0.026)), 1)
+    count = max(int(np.ceil(span / 0.042)), 1)
     body = np.linspace(first + start, last - end, count + 1)[1:-1]
     edges = np.array([edge for band in part.bands for edge in band[:2] if first + start < edge < last - end])
     if len(edges):
@@ -405,8 +417,8 @@ def _stations(part: _Part, knots: Floats) -> Floats:
 
 def _rounding(along: Floats, caps: tuple[float, float]) -> Floats:
     """Factor (R,) by which rings shrink towards the ends, an ellipse over each cap's length."""
-    first = along[0] - caps[0] * (1 - np.cos(0.18 * np.pi / 2))
-    last = along[-1] + caps[1] * (1 - np.cos(0.18 * np.pi / 2))
+    first = along[0] - caps[0] * (1 - np.cos(_FIRST_RING * np.pi / 2))
+    last = along[-1] + caps[1] * (1 - np.cos(_FIRST_RING * np.pi / 2))
     into = np.minimum((along - first) / caps[0], (last - along) / caps[1])
     return np.sqrt(1 - (1 - np.clip(into, 0, 1)) ** 2)
 
@@ -457,8 +469,7 @@ class _Skin:
         """Append a part, or its mirror image on the right."""
         points, along = _loft(part)
         rings, segments = points.shape[:2]
-        poles = np.stack([points[0].mean(axis=0), points[-1].mean(axis=0)])
-        vertices = np.concatenate([points.reshape(-1, 3), poles])
+        vertices = np.concatenate([points.reshape(-1, 3), _poles(part, points, along)])
         weights = _part_weights(part, np.concatenate([np.repeat(along, segments), along[[0, -1]]]))
         # Two of the frames are left-handed and a mirror image is too: those turn their faces round.
         flip = (np.linalg.det(np.array(_FRAMES[part.axis])) < 0) != mirror
@@ -539,9 +550,8 @@ def _material(name: str, colour: tuple[float, float, float], roughness: float) -
     material = bpy.data.materials.get(name)
     if material is None:
         material = bpy.data.materials.new(name)
-        material.use_nodes = True
+        compat.use_nodes(material)
         material.diffuse_color = (*colour, 1.0)  # what the viewport's solid mode shows
-        material.roughness = roughness
         shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
         shader.inputs["Base Color"].default_value = (*colour, 1.0)
         shader.inputs["Roughness"].default_value = roughness
