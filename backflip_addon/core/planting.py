@@ -137,10 +137,23 @@ def _root_shift(motion: Motion, body: Body, resting: np.ndarray) -> Array:
     step = _smooth(step, motion.rate)
     shift = np.zeros((motion.frames, 3))
     shift[1:, :2] = np.cumsum(step, axis=0)
-    known = np.isfinite(height)
-    lift = np.interp(np.arange(motion.frames), np.flatnonzero(known), -height[known])
-    shift[:, 2] = _smooth(lift[:, None], motion.rate)[:, 0]
+    shift[:, 2] = _lift(height, body.lowest_points(places, turns).min(axis=1), motion.rate)
     return shift
+
+
+def _lift(height: Array, lowest: Array, rate: float) -> Array:
+    """How far (F,) to raise the body: resting feet come to the floor, and nothing sinks into it in between.
+
+    height (F,): of the lower resting foot, inf where none rests. lowest (F,): of the body's lowest point.
+    """
+    frames = np.arange(len(height))
+    lift = np.zeros(len(height))
+    for _ in range(3):  # what the last interpolation sank is held from then on
+        known = np.isfinite(height)
+        lift = np.interp(frames, frames[known], -height[known])
+        sunk = lowest + lift < -0.002
+        height = np.where(sunk & ~known, lowest, height)
+    return _smooth(lift[:, None], rate)[:, 0]
 
 
 def _smooth(values: Array, rate: float) -> Array:

@@ -15,12 +15,18 @@ import numpy as np
 from . import neutral as neutrals
 from . import planting, roles, rotations
 from .body import LINK_NAMES, LINK_PARENTS, Body
+from .clipcheck import Finding, inspect
 from .fit import Binding
 from .motion import Motion
 from .neutral import DOWN, Neutral
 from .rig import Rig
 from .roles import RoleMap
 from .rotations import Array
+
+__all__ = [
+    "Finding", "adapt", "bone_matrices", "inspect", "leg_length", "link_frames", "put_on_floor", "retarget",
+    "standing_height",
+]  # fmt: skip
 
 _LINK = {name: i for i, name in enumerate(LINK_NAMES)}
 
