@@ -66,6 +66,7 @@ _BONES: tuple[tuple[str, str | None, Point, Point, bool], ...] = (
     ("toe.L", "foot.L", (HIP_X, BALL_Y, 0.022), (HIP_X, TOE_Y, 0.022), True),
 )
 
+
 @dataclasses.dataclass(frozen=True)
 class _Part:
     """One closed shell, lofted along an axis through elliptic rings.
@@ -109,6 +110,7 @@ def _ball(place: Point, radius: float, bone: str) -> _Part:
 
 
 # Lengths in metres. Heights of the trunk's parts are above the floor, limbs' parts from their joint.
+# fmt: off
 _PARTS: tuple[_Part, ...] = (
     _Part(  # pelvis
         (0, 0, 0), "up",
@@ -283,6 +285,7 @@ _PARTS: tuple[_Part, ...] = (
         (0.030, 0.030), ((0.095, "foot.L"), (0.132, "toe.L")), ACCENT_LEFT, segments=28, power=2.4, floor=True,
     ),
 )
+# fmt: on
 
 
 def add_mannequin(context: bpy.types.Context, name: str = NAME) -> bpy.types.Object:
@@ -381,10 +384,7 @@ def _loft(part: _Part) -> tuple[Floats, Floats]:
     front = middle[:, None] + depth[:, None] * ahead * round_off
     axes = np.array(_FRAMES[part.axis], dtype=float)
     points = (
-        np.array(part.origin)
-        + along[:, None, None] * axes[0]
-        + side[..., None] * axes[1]
-        + front[..., None] * axes[2]
+        np.array(part.origin) + along[:, None, None] * axes[0] + side[..., None] * axes[1] + front[..., None] * axes[2]
     )
     if part.floor:
         points[..., 2] = np.maximum(points[..., 2], 0.0)
