@@ -294,7 +294,7 @@ def status(folder: JobFolder) -> JobStatus:
     return JobStatus(
         state=state,
         progress=1.0 if state == "finished" else min(max(progress, 0.0), 1.0),
-        seconds=_decimal(story.progress.get("seconds"), None),
+        seconds=_decimal(story.end.get("seconds"), _decimal(story.progress.get("seconds"), None)),
         seconds_left=_decimal(story.progress.get("seconds_left"), None) if state == "running" else None,
         message=_message(state, folder, story),
         event=story.latest,

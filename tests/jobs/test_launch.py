@@ -86,7 +86,8 @@ def test_job_runs_from_start_to_end(launch: ModuleType, make_job: Callable[..., 
     last = launch.wait(folder, 20.0, on_status=seen.append, interval=0.02)
     states = [status.state for status in seen]
     assert states[0] == "starting" and "running" in states and states[-1] == "finished"
-    assert last.progress == 1.0 and last.control_steps == 123 and last.landed and not last.active
+    assert (last.progress, last.control_steps, last.seconds) == (1.0, 123, 1.0)
+    assert last.landed and not last.active
     assert last.takes == 3 and last.best_take == "0001_search.npz", "a landed take beats a higher score"
     running = [status for status in seen if status.state == "running" and status.message == "Trying."]
     assert running[0].progress < running[-1].progress and running[0].seconds_left == 9.0

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole road without a window: `python -m backflip_addon.headless --out DIR`, in Blender's module.
+
+It walks through the same operators as the sidebar's buttons, from the built-in mannequin to a film
+of what it learned, and measures the take on the rig that was baked. `build.py demo` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from . import register
+from .core import motion as motions
+from .core import truth
+from .core.motion import Motion, Take
+from .jobs import launch
+from .jobs.folder import JobError, JobFolder
+from .jobs.launch import JobStatus
+from .operators import live
+from .scene import bake, film, state
+
+FPS = 24  # the film's, and Blender's own
+STOP_SECONDS = 60.0  # a trainer that was asked to stop gets so long to save its last stage
+GRACE_SECONDS = 300.0  # so much longer than its time a trainer may take, for its start and its last take
+LINE_SECONDS = 10.0
+CLIP_FOLDER = Path("data", "motions")
+CLIP_PREFIX = "humanoid3d_"
+
+
+class DemoError(Exception):
+    """What ends the demo, in one sentence for the user."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the demo; the exit status tells whether the road was walked to its end, not whether it landed."""
+    options = _parse(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    begin = time.monotonic()
+    try:
+        clip = find_clip(options.clip)
+        options.out.mkdir(parents=True, exist_ok=True)
+        report = walk(clip, options.out, options.minutes, options.seed)
+    except (DemoError, JobError, state.StateError, OSError, RuntimeError) as error:
+        print(f"\nThe demo ended: {str(error).removeprefix('Error: ').strip()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nThe demo was interrupted.", file=sys.stderr)
+        return 1
+    _say_result(report, options.out, time.monotonic() - begin)
+    return 0
+
+
+def walk(clip: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
+    """The road: avatar, reference, training, take, bake, film. Returns the report."""
+    begin = time.monotonic()
+    _clean_scene(out / "backflip.blend")
+    ops = bpy.ops.backflip
+    scene = bpy.context.scene
+    say("1 Avatar: adding the mannequin, mapping its bones, building its body")
+    ops.add_mannequin()
+    ops.map_bones()
+    ops.build_body()
+    body, binding = state.body_and_binding(scene)
+    print(f"  {body.height:.2f} m, {body.mass:.0f} kg, {len(body.links)} parts")
+    say(f"2 Reference: {clip.stem}")
+    ops.import_reference(filepath=str(clip))
+    bpy.ops.wm.save_mainfile()  # the job folder lies beside the file
+    say(f"3 Train: up to {minutes:g} min, seed {seed}; Ctrl-C goes on with the best take so far")
+    folder, status = _train(scene, minutes, seed)
+    say(f"4 Takes: {status.takes} recorded, the best is {status.best_take or 'none'}")
+    take_file = _best_take(folder, status)
+    say(f"5 Bake and export: {take_file.name}")
+    ops.bake_take(take=take_file.name)
+    take = motions.load_take(take_file)
+    reference = motions.load_motion(folder.reference_file)
+    report = _measure(scene, reference, take)
+    report |= {
+        "seconds": round(status.seconds or 0.0, 1),
+        "control_steps": status.control_steps,
+        "clip": clip.stem,
+        "seed": seed,
+        "minutes": minutes,
+        "take": take_file.name,
+        "source": take.meta.get("source", ""),
+        "blender": bpy.app.version_string,
+    }
+    ops.export_shot(filepath=str(out / "backflip.fbx"), format="FBX")
+    _shoot(scene, out)
+    report["total_seconds"] = round(time.monotonic() - begin, 1)
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def find_clip(name: str) -> Path:
+    """A clip by DeepMimic's name or as a file. Raises DemoError.
+
+    pybullet_data is looked up by its place alone: importing it is the trainer's.
+    """
+    if Path(name).is_file():
+        return Path(name).resolve()
+    spec = importlib.util.find_spec("pybullet_data")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    clips = [clip for folder in folders for clip in (Path(folder) / CLIP_FOLDER).glob(f"{CLIP_PREFIX}*.txt")]
+    known = {clip.stem.removeprefix(CLIP_PREFIX): clip for clip in clips}
+    if name in known:
+        return known[name]
+    names = ", ".join(sorted(known)) or "none in this environment"
+    raise DemoError(f"There is no clip {name}; give a file, or one of: {names}.")
+
+
+def _clean_scene(blend: Path) -> None:
+    """An empty file with the add-on enabled, saved at blend."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    register()
+    bpy.context.scene.render.fps = FPS
+    bpy.context.scene.render.fps_base = 1.0
+    bpy.context.preferences.filepaths.save_version = 0
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+
+
+# Training
+
+
+def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder, JobStatus]:
+    """Train in the background until it has landed or the time is up. Raises DemoError."""
+    settings = scene.backflip
+    settings.minutes, settings.seed, settings.stop_when_landed = minutes, seed, True
+    bpy.ops.backflip.start_training()
+    folder = live.job_of(scene)
+    ticker = Ticker()
+    try:
+        status = launch.wait(folder, minutes * 60.0 + GRACE_SECONDS, ticker.show)
+        if status.active:
+            print("  The time is up; the trainer is asked to stop.")
+            status = _stop(folder)
+    except KeyboardInterrupt:
+        print("\n  Stopping; once more to break off.")
+        status = _stop(folder)
+    finally:
+        if launch.status(folder).active:  # broken off: nobody is left to watch the trainer
+            launch.kill(folder)
+    ticker.show(status)
+    if status.state in ("failed", "died") and not status.takes:
+        raise DemoError(status.message)
+    return folder, status
+
+
+def _stop(folder: JobFolder) -> JobStatus:
+    launch.request_stop(folder)
+    return launch.wait(folder, STOP_SECONDS)
+
+
+def _best_take(folder: JobFolder, status: JobStatus) -> Path:
+    """The file of the best take. Raises DemoError when none was recorded."""
+    best = folder.takes / status.best_take
+    if status.best_take and best.is_file():
+        return best
+    files = folder.take_files()
+    if not files:
+        raise DemoError("Nothing was recorded in so short a time; give it more --minutes.")
+    return files[-1]
+
+
+class Ticker:
+    """Prints a line when something changes, and now and then when nothing does."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._last = -LINE_SECONDS
+        self._shown: tuple[Any, ...] = ()
+
+    def show(self, status: JobStatus) -> None:
+        """Print a status if there is something new in it."""
+        now = time.monotonic() - self._begin
+        news = (status.state, status.takes, status.landed)
+        if news == self._shown and now - self._last < LINE_SECONDS:
+            return
+        self._shown, self._last = news, now
+        print(progress_line(status, now), flush=True)
+
+
+def progress_line(status: JobStatus, seconds: float) -> str:
+    """One line on how the learning goes, seconds after its start."""
+    parts = [f"  {clock(seconds)} {status.state:<8} {status.progress:4.0%}"]
+    if status.takes:
+        parts.append(f"{status.takes} take{'s' if status.takes > 1 else ''}{', landed' if status.landed else ''}")
+    if status.seconds_left:
+        parts.append(f"{clock(status.seconds_left)} left")
+    if status.message:
+        parts.append(status.message.splitlines()[0])
+    return "  ".join(parts)
+
+
+class _Tenths:
+    """Tells of every tenth part that is done."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._told = 0
+
+    def __call__(self, fraction: float) -> None:
+        if int(fraction * 10 + 1e-6) > self._told:
+            self._told = int(fraction * 10 + 1e-6)
+            self._tell(f"  {fraction:4.0%}")
+
+
+def clock(seconds: float) -> str:
+    """75 s as 1:15."""
+    whole = max(round(seconds), 0)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+# The proof
+
+
+def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str, Any]:
+    """The measures of truth, of the baked rig as Blender evaluates it, with the forces of the take."""
+    settings = scene.backflip
+    armature = state.avatar(scene)
+    body, binding = state.body_and_binding(scene)
+    first, last = settings.baked_first, settings.baked_last
+    shown = bake.read_take_from_rig(armature, body, binding, first, last, scene)
+    distance, angle = bake.bake_error(armature, body, binding, take.motion, first, scene)
+    measures = truth.measure(body, reference, as_shown(take, shown))
+    return measures | {"bake_error_mm": distance, "bake_error_deg": angle}
+
+
+def as_shown(take: Take, shown: Motion) -> Take:
+    """A take with the motion measured off the rig; contacts and forces are the simulation's.
+
+    A frame of the rig stands for the simulated frames from the one before it to itself: what touched
+    the floor in between has touched.
+    """
+    places = np.arange(shown.frames) * take.motion.rate / shown.rate
+    ends = np.minimum(np.floor(places + 1e-6).astype(int), take.motion.frames - 1)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    spans = [slice(min(start, end), end + 1) for start, end in zip(starts, ends, strict=True)]
+    return Take(
+        motion=shown,
+        contacts=np.array([take.contacts[span].any(axis=0) for span in spans]),
+        torque=np.array([take.torque[span].max() for span in spans]),
+        assist=np.array([take.assist[span].max() for span in spans]),
+        meta=take.meta,
+    )
+
+
+# The film
+
+
+def _shoot(scene: bpy.types.Scene, out: Path) -> None:
+    """Set, camera and light into the file; the film and the contact sheet beside it."""
+    settings = scene.backflip
+    scene.frame_start, scene.frame_end = settings.baked_first, settings.baked_last
+    scene.frame_set(scene.frame_start)
+    settings.show_body = settings.show_ghost = False
+    _body, binding = state.body_and_binding(scene)
+    armature = state.avatar(scene)
+    film.build_set(bpy.context, armature, yaw=binding.yaw, floor_height=float(binding.origin[2]), size=film.SIZE)
+    film.dress(scene, film.SIZE)
+    bpy.ops.wm.save_mainfile()
+    say(f"6 Film: {scene.frame_end - scene.frame_start + 1} frames")
+    stills = Path(tempfile.mkdtemp(prefix="backflip-film-"))
+    try:
+        with _chatter_away() as tell:
+            footage = film.shoot(bpy.context, stills, film.SIZE, progress=_Tenths(tell))
+            film.render_contact_sheet(bpy.context, out / "backflip.png", size=film.SIZE, footage=footage)
+            film.render_film(bpy.context, out / "backflip.mp4", film.SIZE, footage=footage)
+    finally:
+        shutil.rmtree(stills, ignore_errors=True)
+
+
+# Words
+
+
+@contextlib.contextmanager
+def _chatter_away() -> Iterator[Callable[[str], None]]:
+    """What Blender's own code prints for every frame goes nowhere; the function given prints all the same."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield lambda line: os.write(kept, f"{line}\n".encode()) and None
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def say(line: str) -> None:
+    print(f"\n{line}", flush=True)
+
+
+def _say_result(report: dict[str, Any], out: Path, seconds: float) -> None:
+    words = "landed" if report["landed"] else "followed the clip" if report["success"] else "did not land this time"
+    say(f"The character {words}. {clock(seconds)} in all; see {out / 'backflip.mp4'}")
+    keys = ("g_mpjpe_mm", "foot_skate_cm_s", "penetration_cm", "jerk_ratio", "assist", "bake_error_mm")
+    print("  " + ", ".join(f"{key} {report[key]:.3g}" for key in keys))
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m backflip_addon.headless", description=__doc__)
+    parser.add_argument("--out", type=lambda text: Path(text).resolve(), default=Path("demo").resolve())
+    parser.add_argument("--clip", default="backflip")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
