@@ -99,7 +99,7 @@ def plant(motion: Motion, body: Body, resting: np.ndarray) -> Motion:
     return dataclasses.replace(motion, rotations=body.local_rotations(world))
 
 
-def _sole_points(body: Body, places: Array, turns: Array, side: str) -> tuple[Array, Array]:
+def sole_points(body: Body, places: Array, turns: Array, side: str) -> tuple[Array, Array]:
     """Heel and toe of the sole (F, 2, 3), world, and how much each carries (F, 2)."""
     index = body.index(f"foot.{side}")
     box = next((shape for shape in body.links[index].shapes if shape.kind == "box"), None)
@@ -127,7 +127,7 @@ def _root_shift(motion: Motion, body: Body, resting: np.ndarray) -> Array:
     total, count = np.zeros((motion.frames - 1, 2)), np.zeros(motion.frames - 1)
     height = np.full(motion.frames, np.inf)
     for i, side in enumerate(SIDES):
-        points, weights = _sole_points(body, places, turns, side)
+        points, weights = sole_points(body, places, turns, side)
         way, both = _slips(points, weights, resting[:, i])
         total += way
         count += both
@@ -170,7 +170,7 @@ def _smooth(values: Array, rate: float) -> Array:
 
 def _foot_correction(motion: Motion, body: Body, places: Array, turns: Array, resting: np.ndarray, side: str) -> Array:
     """How far (F, 3) to move one ankle so that its resting foot stays put on the floor."""
-    points, weights = _sole_points(body, places, turns, side)
+    points, weights = sole_points(body, places, turns, side)
     way, _ = _slips(points, weights, resting)
     low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
     correction = np.zeros((motion.frames, 3))
@@ -192,6 +192,9 @@ def _foot_correction(motion: Motion, body: Body, places: Array, turns: Array, re
         fade = _ease(1 - t / length)[:, None]
         rise = _ease(1 - (gap + 1 - t) / length)[:, None]
         correction[left:right] = before * fade + after * rise
+    # a foot on its way must not pass through the floor; deeper ones are the clip's own business
+    sunk = np.clip(-low, 0.0, 0.05)
+    correction[:, 2] = np.where(resting, correction[:, 2], np.maximum(correction[:, 2], sunk))
     return correction
 
 
@@ -201,38 +204,42 @@ def _ease(t: Array) -> Array:
 
 
 def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: str) -> None:
-    """Move an ankle by correction (F, 3): world (F, L, 4) gets the leg's new orientations; the foot keeps its own."""
-    thigh, shin, foot = (body.index(f"{part}.{side}") for part in ("thigh", "shin", "foot"))
-    upper = float(np.linalg.norm(body.links[shin].offset))
-    lower = float(np.linalg.norm(body.links[foot].offset))
-    away = places[:, foot] + correction - places[:, thigh]
-    reach = np.clip(np.linalg.norm(away, axis=1), abs(upper - lower) + 1e-6, (upper + lower) * (1 - 1e-6))
+    """Move an ankle by correction (F, 3), or as far that way as the leg's directions may change.
+
+    world (F, L, 4) gets the leg's new orientations; the foot keeps its own.
+    """
+    thigh, shin = world[:, body.index(f"thigh.{side}")], world[:, body.index(f"shin.{side}")]
+    part = (np.linalg.norm(correction, axis=1) > 1e-6).astype(float)
+    for _ in range(4):
+        upper, lower = _reaching(body, places, thigh, shin, correction * part[:, None], side)
+        change = np.maximum(_turn_of_down(thigh, upper), _turn_of_down(shin, lower))
+        part = part * np.minimum(1.0, _MOST_BEND / np.maximum(change, 1e-9))
+    upper, lower = _reaching(body, places, thigh, shin, correction * part[:, None], side)
+    kept = (part > 0)[:, None]
+    world[:, body.index(f"thigh.{side}")] = np.where(kept, upper, thigh)
+    world[:, body.index(f"shin.{side}")] = np.where(kept, lower, shin)
+
+
+def _reaching(
+    body: Body, places: Array, thigh: Array, shin: Array, correction: Array, side: str
+) -> tuple[Array, Array]:
+    """Orientations (F, 4) of thigh and shin that move the ankle by correction (F, 3), in the leg's own plane."""
+    index = {part: body.index(f"{part}.{side}") for part in ("thigh", "shin", "foot")}
+    upper = float(np.linalg.norm(body.links[index["shin"]].offset))
+    lower = float(np.linalg.norm(body.links[index["foot"]].offset))
+    away = places[:, index["foot"]] + correction - places[:, index["thigh"]]
+    reach = np.clip(np.linalg.norm(away, axis=1), abs(upper - lower) + 1e-6, (upper + lower) * (1 - 1e-9))
     cosine = (reach**2 - upper**2 - lower**2) / (2 * upper * lower)
-    knee = rotations.multiply(rotations.conjugate(world[:, thigh]), world[:, shin])
-    old = rotations.twist_angle(knee, np.array([1.0, 0.0, 0.0]))
-    new = np.where(old < 0, -1.0, 1.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
-    moved = np.linalg.norm(correction, axis=1) > 1e-6
-    new = np.where(moved, new, old)
-
-    def swung(angle: Array) -> Array:
-        """The thigh's orientation for a knee angle: the ankle lies on its line from the hip."""
-        local = np.stack([np.zeros_like(angle), lower * np.sin(angle), -upper - lower * np.cos(angle)], axis=1)
-        line = rotations.rotate(world[:, thigh], local)
-        return rotations.multiply(rotations.between_vectors(line, away), world[:, thigh])
-
-    turned = swung(new)
-    down = np.array([0.0, 0.0, -1.0])
-    bent = rotations.multiply(turned, rotations.from_axis_angle([1.0, 0.0, 0.0], new))
-    change = np.maximum(
-        _angle(rotations.rotate(turned, down), rotations.rotate(world[:, thigh], down)),
-        _angle(rotations.rotate(bent, down), rotations.rotate(world[:, shin], down)),
-    )
-    part = np.where(moved, np.minimum(1.0, _MOST_BEND / np.maximum(change, 1e-9)), 0.0)
-    turned = rotations.slerp(world[:, thigh], turned, part)
-    angle = old + part * (new - old)
-    world[:, thigh] = turned
-    world[:, shin] = rotations.multiply(turned, rotations.from_axis_angle([1.0, 0.0, 0.0], angle))
+    knee = rotations.twist_angle(rotations.multiply(rotations.conjugate(thigh), shin), np.array([1.0, 0.0, 0.0]))
+    angle = np.where(knee < 0, -1.0, 1.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
+    # hip to ankle in the thigh's frame
+    line = np.stack([np.zeros_like(angle), lower * np.sin(angle), -upper - lower * np.cos(angle)], axis=1)
+    swing = rotations.between_vectors(rotations.rotate(thigh, line), away)
+    turned = rotations.multiply(swing, thigh)
+    return turned, rotations.multiply(turned, rotations.from_axis_angle([1.0, 0.0, 0.0], angle))
 
 
-def _angle(a: Array, b: Array) -> Array:
+def _turn_of_down(a: Array, b: Array) -> Array:
+    """Angle (F,) between the limb directions of two orientations (F, 4)."""
+    a, b = (rotations.rotate(q, np.array([0.0, 0.0, -1.0])) for q in (a, b))
     return np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))

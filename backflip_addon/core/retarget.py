@@ -24,8 +24,8 @@ from .roles import RoleMap
 from .rotations import Array
 
 __all__ = [
-    "Finding", "adapt", "bone_matrices", "inspect", "leg_length", "link_frames", "put_on_floor", "retarget",
-    "standing_height",
+    "Finding", "adapt", "bone_matrices", "inspect", "leg_length", "link_frames", "plant_feet", "put_on_floor",
+    "retarget", "standing_height",
 ]  # fmt: skip
 
 _LINK = {name: i for i, name in enumerate(LINK_NAMES)}
@@ -131,7 +131,18 @@ def link_frames(binding: Binding, motion: Motion) -> tuple[Array, Array]:
 def adapt(motion: Motion, leg: float, body: Body) -> Motion:
     """A motion recorded for legs of another length (hip to sole, m), on this body's floor."""
     scaled = dataclasses.replace(motion, position=motion.position * (leg_length(body) / leg))
-    return put_on_floor(scaled, body)
+    return plant_feet(put_on_floor(scaled, body), body)
+
+
+def plant_feet(motion: Motion, body: Body) -> Motion:
+    """The motion with feet that rest nearly still and low brought to rest, still and on the floor."""
+    places, turns = body.forward(motion.position, motion.rotations)
+    resting = []
+    for side in planting.SIDES:
+        points, _ = planting.sole_points(body, places, turns, side)
+        leg = leg_length(body, sole=False)
+        resting.append(planting.planted(points[:, 0], points[:, 1], leg, motion.rate))
+    return planting.plant(motion, body, np.stack(resting, axis=1))
 
 
 def put_on_floor(motion: Motion, body: Body) -> Motion:
