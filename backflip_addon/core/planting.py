@@ -24,6 +24,7 @@ _SHORTEST = 0.06  # s: a shorter touch is none, a shorter gap is none
 _BLEND = 0.15  # s in which a leg's correction comes and goes
 _SMOOTHING = 0.03  # s
 _MOST_BEND = np.radians(2.0)  # the legs' directions are kept to this
+_DEEPEST = 0.05  # m: what sinks in deeper is meant, or wrong in a way that raising would not mend
 _LEVEL_TILT = np.radians(40)  # a mean tilt above this is a pose, not a crooked rest pose
 
 
@@ -96,7 +97,20 @@ def plant(motion: Motion, body: Body, resting: np.ndarray) -> Motion:
     for i, side in enumerate(SIDES):
         correction = _foot_correction(motion, body, places, turns, resting[:, i], side)
         _bend_leg(body, places, world, correction, side)
-    return dataclasses.replace(motion, rotations=body.local_rotations(world))
+    return _raised(dataclasses.replace(motion, rotations=body.local_rotations(world)), body)
+
+
+def _raised(motion: Motion, body: Body) -> Motion:
+    """The motion raised where it still sinks into the floor, by no more than _DEEPEST."""
+    lowest = body.lowest_points(*body.forward(motion.position, motion.rotations)).min(axis=1)
+    depth = np.clip(-lowest - 0.002, 0.0, _DEEPEST)
+    reach = int(np.ceil(3 * _SMOOTHING * motion.rate))
+    padded = np.pad(depth, reach, mode="edge")
+    # the greatest depth around each frame first: then smoothing leaves nothing in the floor
+    widest = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    lift = np.zeros((motion.frames, 3))
+    lift[:, 2] = _smooth(widest[:, None], motion.rate)[:, 0]
+    return dataclasses.replace(motion, position=motion.position + lift)
 
 
 def sole_points(body: Body, places: Array, turns: Array, side: str) -> tuple[Array, Array]:
@@ -193,7 +207,7 @@ def _foot_correction(motion: Motion, body: Body, places: Array, turns: Array, re
         rise = _ease(1 - (gap + 1 - t) / length)[:, None]
         correction[left:right] = before * fade + after * rise
     # a foot on its way must not pass through the floor; deeper ones are the clip's own business
-    sunk = np.clip(-low, 0.0, 0.05)
+    sunk = np.clip(-low, 0.0, _DEEPEST)
     correction[:, 2] = np.where(resting, correction[:, 2], np.maximum(correction[:, 2], sunk))
     return correction
 
