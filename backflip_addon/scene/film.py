@@ -504,7 +504,7 @@ def _edit(cut: bpy.types.Scene, footage: Footage) -> None:
     render.fps_base = render.fps / footage.fps
     render.use_file_extension = False
     compat.write_movie(render)
-    render.ffmpeg.constant_rate_factor = "HIGH"
+    render.ffmpeg.constant_rate_factor = "PERC_LOSSLESS"
     render.ffmpeg.audio_codec = "NONE"
 
 
@@ -516,7 +516,10 @@ def render_contact_sheet(
     footage: Footage | None = None,
     columns: int = 4,
 ) -> Path:
-    """Write frames moments of the performance, evenly spread and stamped with their time, as one PNG."""
+    """Write frames moments of the performance, stamped with their time, as one PNG.
+
+    Of footage the moments are picked closer together where more happens; without it they are evenly spread.
+    """
     path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -525,10 +528,21 @@ def render_contact_sheet(
             scene = context.scene
             seconds = (scene.frame_end - scene.frame_start) * scene.render.fps_base / scene.render.fps
             footage = shoot(context, folder, size, times=np.linspace(0.0, seconds, frames).tolist())
-        picks = np.unique(np.linspace(0, len(footage.stills) - 1, frames).round().astype(int))
+        thumbnails = [_read_pixels(path)[::4, ::4].copy() for path in footage.stills]
+        picks = telling_moments(thumbnails, frames)
         tiles = [_stamped(_read_pixels(footage.stills[i]), footage.times[i]) for i in picks]
     _write_pixels(path, contact_sheet(tiles, columns))
     return path
+
+
+def telling_moments(stills: list[NDArray[np.float32]], count: int) -> list[int]:
+    """Indices of at most count stills, first and last among them, between which about as much time and change lies."""
+    if len(stills) <= count:
+        return list(range(len(stills)))
+    change = np.array([np.abs(b - a).mean() for a, b in zip(stills, stills[1:], strict=False)], dtype=float)
+    flow = np.concatenate([[0.0], np.cumsum(change + max(change.mean(), 1e-9) / 2)])
+    picks = [int(np.argmin(np.abs(flow - share))) for share in np.linspace(0.0, flow[-1], count)]
+    return sorted(set(picks))
 
 
 def contact_sheet(tiles: list[NDArray[np.float32]], columns: int) -> NDArray[np.float32]:

@@ -164,7 +164,8 @@ def test_film_and_contact_sheet_are_cut_from_footage_shot_once(performer: bpy.ty
     sheet = film.render_contact_sheet(bpy.context, tmp_path / "sheet.png", 3, footage=footage, columns=2)
     pixels = film._read_pixels(sheet)
     assert pixels.shape == (2 * 37 + 1, 2 * 65 + 1, 4)
-    np.testing.assert_allclose(pixels[1:37, 66:130], stills[2], atol=1 / 255)
+    for tile, shown in ((pixels[1:37, 1:65], stills[:1]), (pixels[1:37, 66:130], stills[1:4])):
+        assert min(np.abs(tile - still).max() for still in shown) <= 1 / 255
     assert settings(scene) == before
     assert len(bpy.data.scenes) == scenes
     assert not [image for image in bpy.data.images if image.name != "Render Result"]
@@ -184,6 +185,16 @@ def test_settings_come_back_even_when_shooting_fails(performer: bpy.types.Object
 def test_a_scene_without_a_camera_is_refused_in_words(performer: bpy.types.Object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no camera"):
         film.shoot(bpy.context, tmp_path, TINY)
+
+
+def test_moments_crowd_where_more_happens() -> None:
+    levels = [0.0] * 20 + list(np.linspace(0.0, 1.0, 10)) + [1.0] * 20
+    stills = [np.full((4, 6, 4), level, dtype=np.float32) for level in levels]
+    picks = film.telling_moments(stills, 8)
+    assert picks[0] == 0 and picks[-1] == 49 and picks == sorted(set(picks))
+    assert sum(20 <= i <= 30 for i in picks) >= 4
+    assert film.telling_moments(stills[:1] * 40, 4) == [0, 13, 26, 39]
+    assert film.telling_moments(stills[:3], 8) == [0, 1, 2]
 
 
 def test_time_stamps_are_drawn_on_large_enough_pictures() -> None:
