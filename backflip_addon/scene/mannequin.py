@@ -106,7 +106,7 @@ def _both(rows: tuple[tuple[float, float, float, float], ...]) -> tuple[tuple[fl
 
 def _ball(place: Point, radius: float, bone: str) -> _Part:
     rings = _both(((-radius, radius, radius, radius), (radius, radius, radius, radius)))
-    return _Part(place, "up", rings, (radius, radius), ((0.0, bone),), JOINT, segments=18)
+    return _Part(place, "up", rings, (radius, radius), ((0.0, bone),), JOINT, segments=28 if radius > 0.05 else 18)
 
 
 # Lengths in metres. Heights of the trunk's parts are above the floor, limbs' parts from their joint.
@@ -116,10 +116,10 @@ _PARTS: tuple[_Part, ...] = (
         (0, 0, 0), "up",
         _both((
             (0.815, 0.050, 0.062, 0.070),
-            (0.850, 0.105, 0.088, 0.108),
-            (0.900, 0.146, 0.104, 0.128),
-            (0.950, 0.162, 0.106, 0.122),
-            (1.000, 0.152, 0.102, 0.104),
+            (0.850, 0.098, 0.088, 0.104),
+            (0.900, 0.126, 0.104, 0.120),
+            (0.950, 0.144, 0.106, 0.116),
+            (1.000, 0.146, 0.102, 0.102),
             (1.045, 0.138, 0.098, 0.092),
         )),
         (0.035, 0.022), ((0.0, "hips"),), segments=28, power=2.25,
@@ -245,7 +245,7 @@ _PARTS: tuple[_Part, ...] = (
         ),
         (0.012, 0.012), ((0.0, "hand.L"),), ACCENT_LEFT, segments=14,
     ),
-    _ball((HIP_X, 0.0, HIP), 0.086, "hips"),
+    _ball((HIP_X + 0.006, 0.0, HIP), 0.084, "hips"),
     _Part(  # thigh
         (HIP_X, 0.0, HIP), "down",
         (
@@ -255,7 +255,7 @@ _PARTS: tuple[_Part, ...] = (
             (0.260, 0.066, 0.060, 0.077, 0.066),
             (0.385, 0.052, 0.049, 0.058, 0.050),
         ),
-        (0.055, 0.022), ((0.0, "thigh.L"),), segments=24, bands=((0.165, 0.195, ACCENT_LEFT),),
+        (0.055, 0.022), ((0.0, "thigh.L"),), segments=28, bands=((0.165, 0.195, ACCENT_LEFT),),
     ),
     _ball((HIP_X, 0.0, KNEE), 0.050, "thigh.L"),
     _Part(  # shin
@@ -402,9 +402,9 @@ def _stations(part: _Part, knots: Floats) -> Floats:
     """Where along its axis a part gets rings: dense in the rounded ends, and exact at band edges."""
     first, last = knots[0], knots[-1]
     start, end = part.caps
-    steps = np.linspace(_FIRST_RING, 1.0, 4) * (np.pi / 2)
-    head = first + start * (1 - np.cos(steps))
-    tail = last - end * (1 - np.cos(steps))
+    steps = [np.linspace(_FIRST_RING, 1.0, 7 if cap > 0.05 else 4) * (np.pi / 2) for cap in part.caps]
+    head = first + start * (1 - np.cos(steps[0]))
+    tail = last - end * (1 - np.cos(steps[1]))
     span = (last - end) - (first + start)
     count = max(int(np.ceil(span / 0.042)), 1)
     body = np.linspace(first + start, last - end, count + 1)[1:-1]
