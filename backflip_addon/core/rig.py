@@ -105,6 +105,18 @@ class Rig:
             below.extend(self.children[i])
         return below
 
+    def part(self, bones: list[int]) -> Rig:
+        """A rig of some bones alone, given parents first; without skin."""
+        place = {bone: i for i, bone in enumerate(bones)}
+        return Rig(
+            self.name,
+            tuple(self.bones[bone] for bone in bones),
+            tuple(place.get(self.parents[bone], -1) for bone in bones),
+            self.rest[bones],
+            self.tails[bones],
+            tuple(self.deform[bone] for bone in bones),
+        )
+
 
 def check_sound(rig: Rig) -> None:
     """Raises RigError with one sentence when the rig's numbers cannot be worked with."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import structure
-from .rig import Rig, RigError
+from .rig import FEWEST_BONES, Rig, RigError
 
 MAP_VERSION = 1
 
@@ -381,6 +381,27 @@ def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
                 f"{rig.name} holds several skeletons that are not connected: its {words(role)} does not hang "
                 "on its hips; parent the bones to one skeleton first."
             )
+    count = 1 + _others_apart(rig, pelvis, heads["pelvis"], size)
+    if count > 1:
+        raise RigError(
+            f"{rig.name} holds {count} skeletons that are not connected: separate them and pick the one to train."
+        )
+
+
+def _others_apart(rig: Rig, root: int, place: np.ndarray, size: float) -> int:
+    """How many further humanoids the armature holds that stand apart from the mapped one.
+
+    A second skeleton in the same place is a control rig's, and welcome.
+    """
+    others = 0
+    for other, parent in enumerate(rig.parents):
+        if parent >= 0 or other == root:
+            continue
+        tree = rig.descendants(other)
+        if len(tree) < FEWEST_BONES or np.linalg.norm(rig.heads[tree].mean(axis=0) - place) < 0.4 * size:
+            continue
+        others += bool(structure.guess(rig.part(tree)))
+    return others
 
 
 def _list(words_: list[str]) -> str:

@@ -72,7 +72,7 @@ def figure(
                 place = _about(np.array([0.0, 0.0, 1.0]), -bend) @ place  # forward, as elbows bend
                 place = _about(np.array([0.0, 1.0, 0.0]), np.radians(arms)) @ place
             if part in ("foot", "toe"):
-                place = _about(np.array([1.0, 0.0, 0.0]), -np.radians(knee)) @ place
+                place = _about(np.array([1.0, 0.0, 0.0]), np.radians(knee)) @ place
             above = parent if parent in ("pelvis", "chest") else f"{parent}.{side}"
             table[f"{part}.{side}"] = (above, place * [sign, 1.0, 1.0])
     heads: dict[str, np.ndarray] = {}
