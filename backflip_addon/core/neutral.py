@@ -235,7 +235,9 @@ def _foot_turn(toe: Array, trunk: Array, shin: Array, standing: bool, skinned: b
     if not skinned:
         # a skeleton with straddled legs may have its feet drawn at right angles to the shins;
         # the base in which the foot points straight ahead is the one it was made in
-        bases.sort(key=lambda base: round(abs(_toe_out(base @ toe)), 2))
+        straight = [abs(_toe_out(base @ toe)) for base in bases]
+        if straight[-1] < straight[0] - np.radians(3):
+            bases.reverse()
     base = bases[0]
     out = _toe_out(base @ toe)
     if abs(out) < np.radians(60):

@@ -223,13 +223,18 @@ def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: 
     world (F, L, 4) gets the leg's new orientations; the foot keeps its own.
     """
     thigh, shin = world[:, body.index(f"thigh.{side}")], world[:, body.index(f"shin.{side}")]
-    part = (np.linalg.norm(correction, axis=1) > 1e-6).astype(float)
-    for _ in range(4):
+    moved = np.linalg.norm(correction, axis=1) > 1e-6
+    least, most = np.zeros(len(correction)), moved.astype(float)
+    part = most
+    for _ in range(7):  # bisection for the largest part of the way; the first round tries all of it
         upper, lower = _reaching(body, places, thigh, shin, correction * part[:, None], side)
         change = np.maximum(_turn_of_down(thigh, upper), _turn_of_down(shin, lower))
-        part = part * np.minimum(1.0, _MOST_BEND / np.maximum(change, 1e-9))
-    upper, lower = _reaching(body, places, thigh, shin, correction * part[:, None], side)
-    kept = (part > 0)[:, None]
+        fits = change <= _MOST_BEND
+        most = np.where(fits, most, part)
+        least = np.where(fits, part, least)
+        part = (least + most) / 2
+    upper, lower = _reaching(body, places, thigh, shin, correction * least[:, None], side)
+    kept = (least > 0)[:, None]
     world[:, body.index(f"thigh.{side}")] = np.where(kept, upper, thigh)
     world[:, body.index(f"shin.{side}")] = np.where(kept, lower, shin)
 
