@@ -13,7 +13,7 @@ from typing import Any
 import addon_utils
 import bpy
 
-OLDEST = (4, 5, 0)
+IS_MODULE = bool(bpy.app.module)  # Python runs Blender, and not the other way round
 
 
 def new_curve(channelbag: Any, data_path: str, index: int, group: str) -> bpy.types.FCurve:

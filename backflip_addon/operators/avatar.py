@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 1: an avatar, the map of its bones, its physical body."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import bpy
+from bpy.props import FloatProperty, StringProperty
+
+from ..core import fit, roles
+from ..core.rig import RigError, check_sound
+from ..core.roles import RoleMap
+from ..jobs.folder import JobError, read_json, write_json
+from ..scene import files, mannequin, state
+from ..scene.files import RIG_SUFFIXES, FileError
+from ..scene.rig import read_rig
+from . import reference
+from .common import FileStep, Step, need_avatar, need_map, need_object_mode
+
+
+def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
+    """Make an armature the avatar and guess its map. Raises RigError for one that cannot be worked with."""
+    rig = read_rig(armature, with_skin=False)
+    check_sound(rig)
+    role_map = roles.guess(rig)
+    state.set_avatar(scene, armature, role_map)
+    return role_map
+
+
+def import_avatar(scene: bpy.types.Scene, filepath: str) -> bpy.types.Object:
+    """Import a character and make it the avatar. Raises FileError or RigError, and then leaves nothing behind."""
+    armature, imported = files.import_rig(filepath)
+    try:
+        rig = read_rig(armature, with_skin=False)
+        check_sound(rig)
+        roles.check(rig, roles.guess(rig))
+    except RigError:
+        files.remove(imported)
+        raise
+    choose(scene, armature)
+    return armature
+
+
+def build_body(scene: bpy.types.Scene, mass: float) -> str:
+    """Fit the body; returns a warning, "" for none. mass: kg, 0 for what is usual."""
+    armature = state.avatar(scene)
+    rig = read_rig(armature)
+    body, binding = fit.fit_body(rig, state.role_map(scene), mass or None)
+    state.set_body(scene, body, binding)
+    return reference.read_again(scene)
+
+
+class AddMannequin(Step, bpy.types.Operator):
+    """Add the built-in character and make it the avatar"""
+
+    bl_idname = "backflip.add_mannequin"
+    bl_label = "Add Mannequin"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_object_mode,)
+
+    def run(self, context: bpy.types.Context) -> None:
+        choose(context.scene, mannequin.add_mannequin(context))
+
+
+class ImportAvatar(FileStep, bpy.types.Operator):
+    """Import a rigged character (FBX, glTF, VRM, BLEND, BVH) and make it the avatar"""
+
+    bl_idname = "backflip.import_avatar"
+    bl_label = "Import Avatar"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_object_mode,)
+    suffixes = RIG_SUFFIXES
+
+    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        armature = import_avatar(context.scene, self.filepath)
+        self.report({"INFO"}, f"{armature.name} is the avatar")
+
+
+class PickAvatar(Step, bpy.types.Operator):
+    """Make an armature of this scene the avatar, and map its bones"""
+
+    bl_idname = "backflip.pick_avatar"
+    bl_label = "Use as Avatar"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_object_mode,)
+
+    armature: StringProperty(
+        name="Armature", description="Name of the armature object; the active one when empty", options={"SKIP_SAVE"}
+    )
+
+    def run(self, context: bpy.types.Context) -> None:
+        role_map = choose(context.scene, named_armature(context, self.armature))
+        lacking = [roles.words(role) for role in roles.missing(role_map)]
+        if lacking:
+            self.report({"WARNING"}, f"No bone was found for: {', '.join(lacking)}. Choose them in the list.")
+
+
+def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
+    """An armature object of the scene by name, the active object's own when empty. Raises RigError."""
+    ob = context.scene.objects.get(name) if name else context.view_layer.objects.active
+    if not name and ob is not None and ob.type == "MESH":
+        ob = ob.find_armature() or ob
+    if ob is None:
+        raise RigError(f"There is no object called {name} in this scene." if name else "Select an armature first.")
+    if ob.type != "ARMATURE":
+        raise RigError(f"{ob.name} is no armature: choose the armature that moves the character.")
+    return ob
+
+
+class MapBones(Step, bpy.types.Operator):
+    """Find out anew which bone plays which body part"""
+
+    bl_idname = "backflip.map_bones"
+    bl_label = "Map Bones"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_object_mode)
+
+    def run(self, context: bpy.types.Context) -> None:
+        choose(context.scene, state.avatar(context.scene))
+
+
+class SetRole(Step, bpy.types.Operator):
+    """Let a bone play a body part: the active bone, unless one is named"""
+
+    bl_idname = "backflip.set_role"
+    bl_label = "Use Active Bone"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar,)
+
+    role: StringProperty(name="Body Part", options={"SKIP_SAVE"})
+    bone: StringProperty(name="Bone", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        item = _item(context.scene, self.role)
+        active = context.active_pose_bone or state.avatar(context.scene).data.bones.active
+        bone = self.bone or (active.name if active else "")
+        if not bone:
+            raise RigError("Select a bone of the avatar first.")
+        if bone not in state.avatar(context.scene).data.bones:
+            raise RigError(f"{state.avatar(context.scene).name} has no bone called {bone}.")
+        item.bone = bone
+
+
+class ClearRole(Step, bpy.types.Operator):
+    """Take a body part's bone out of the map"""
+
+    bl_idname = "backflip.clear_role"
+    bl_label = "Clear Body Part"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar,)
+
+    role: StringProperty(name="Body Part", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        _item(context.scene, self.role).bone = ""
+
+
+class MirrorRoles(Step, bpy.types.Operator):
+    """Fill the gaps of one side with the mirror image of the other side's bones"""
+
+    bl_idname = "backflip.mirror_roles"
+    bl_label = "Mirror Map"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_object_mode)
+
+    def run(self, context: bpy.types.Context) -> None:
+        rig = read_rig(state.avatar(context.scene), with_skin=False)
+        state.set_role_map(context.scene, roles.mirrored(rig, state.role_map(context.scene)))
+
+
+class SaveMap(FileStep, bpy.types.Operator):
+    """Save the bone map as a preset"""
+
+    bl_idname = "backflip.save_map"
+    bl_label = "Save Map"
+    needs = (need_avatar,)
+    suffixes = (".json",)
+
+    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        path = Path(bpy.path.abspath(self.filepath)).with_suffix(".json")
+        try:
+            write_json(path, roles.to_json(state.role_map(context.scene)))
+        except OSError as error:
+            raise FileError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+class LoadMap(FileStep, bpy.types.Operator):
+    """Load a bone map from a preset"""
+
+    bl_idname = "backflip.load_map"
+    bl_label = "Load Map"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar,)
+    suffixes = (".json",)
+
+    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        path = Path(bpy.path.abspath(self.filepath))
+        try:
+            role_map = roles.from_json(read_json(path))
+        except JobError as error:
+            raise FileError(f"{path.name} is no bone map or cannot be read.") from error
+        except (ValueError, json.JSONDecodeError) as error:
+            raise FileError(f"{path.name}: {error}.") from error
+        armature = state.avatar(context.scene)
+        lost = sorted(bone for bone in role_map.bones.values() if bone not in armature.data.bones)
+        if lost:
+            raise RigError(f"{armature.name} lacks bones of this map, {lost[0]} for one: the map is of another rig.")
+        state.set_role_map(context.scene, role_map)
+
+
+class BuildBody(Step, bpy.types.Operator):
+    """Fit a physical body to the avatar: masses, joints and shapes"""
+
+    bl_idname = "backflip.build_body"
+    bl_label = "Build Body"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_map, need_object_mode)
+
+    mass: FloatProperty(name="Mass", description="kg; 0 takes what is usual for the height", min=0.0, max=1000.0)
+
+    def run(self, context: bpy.types.Context) -> None:
+        settings = context.scene.backflip
+        settings.mass = self.given(settings, "mass")
+        warning = build_body(context.scene, settings.mass)
+        if warning:
+            self.report({"WARNING"}, warning)
+
+
+def _item(scene: bpy.types.Scene, role: str) -> bpy.types.PropertyGroup:
+    """The map's line of a body part, the selected one when empty. Raises RigError."""
+    items = scene.backflip.roles
+    if not role and len(items):
+        return items[min(scene.backflip.role_index, len(items) - 1)]
+    if role not in items:
+        raise RigError(f"There is no body part called {role}; it is one of {', '.join(roles.ROLES)}.")
+    return items[role]
+
+
+CLASSES = (
+    AddMannequin,
+    ImportAvatar,
+    PickAvatar,
+    MapBones,
+    SetRole,
+    ClearRole,
+    MirrorRoles,
+    SaveMap,
+    LoadMap,
+    BuildBody,
+)

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 3: a training job, started, watched and asked through its folder."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+
+from .. import preferences
+from ..core import body as bodies
+from ..core import fit
+from ..core.motion import save_motion
+from ..jobs import launch
+from ..jobs.folder import JobError, JobFolder
+from ..jobs.launch import JobStatus
+from ..runtime.find import find_runtime
+from ..scene import state
+from ..settings import MODES
+from . import live
+from .common import Step, need_avatar, need_body, need_job, need_reference
+
+GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
+
+
+def python() -> str:
+    """The trainer's Python. Raises JobError with what it lacks."""
+    runtime = find_runtime(preferences.trainer_python(), preferences.data_folder("runtime"))
+    if not runtime.ready:
+        raise JobError(runtime.sentence)
+    return runtime.python
+
+
+def new_folder(scene: bpy.types.Scene, name: str) -> Path:
+    """Where a new job goes: beside a saved .blend, else into the add-on's data folder."""
+    stem = re.sub(r"[^\w-]+", "_", name).strip("_") or "job"
+    place = Path(bpy.data.filepath).with_suffix(".backflip") if bpy.data.filepath else preferences.jobs_folder()
+    folder = place / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{folder.name.rpartition('+')[0] or folder.name}+{number}")
+    return folder
+
+
+def create_job(scene: bpy.types.Scene, path: Path, settings: dict[str, object]) -> JobFolder:
+    """Write everything the trainer needs into a folder. Raises JobError or StateError."""
+    avatar = state.avatar(scene)
+    body, binding = state.body_and_binding(scene)
+    motion = state.reference(scene)
+    folder = JobFolder(path)
+    if folder.running():
+        raise JobError(f"A trainer is at work in {path}; stop it first or choose another folder.")
+    if folder.job_file.exists():
+        raise JobError(f"{path} already holds a job; choose another folder, or resume that job.")
+    facts = state.reference_facts(scene)
+    folder.create(
+        {
+            "name": f"{avatar.name} {facts['label']}".strip(),
+            "avatar": avatar.name,
+            "body": bodies.to_json(body),
+            "binding": fit.to_json(binding),
+            "reference": facts,
+            "settings": settings,
+        }
+    )
+    try:
+        save_motion(folder.reference_file, motion)
+    except OSError as error:
+        raise JobError(f"The job folder {path} cannot be written: {error.strerror}.") from error
+    return folder
+
+
+def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
+    """Wait for the trainer's end; returns the last status. Raises JobError when the job failed."""
+    folder = live.job_of(scene)
+    launch.wait(folder, seconds)
+    status = live.refresh(scene)
+    if status.state in ("failed", "died"):
+        raise JobError(status.message)
+    return status
+
+
+def _not_running(scene: bpy.types.Scene) -> str:
+    status = live.status_of(scene)
+    return "Training is on: stop it first." if status is not None and status.active else ""
+
+
+class StartTraining(Step, bpy.types.Operator):
+    """Have the avatar learn the stunt, in a process of its own that outlives Blender"""
+
+    bl_idname = "backflip.start_training"
+    bl_label = "Start Training"
+    needs = (need_avatar, need_body, need_reference, _not_running)
+
+    minutes: FloatProperty(name="Minutes", default=10.0, min=0.01, options={"SKIP_SAVE"})
+    seed: IntProperty(name="Seed", default=0, min=0, options={"SKIP_SAVE"})
+    workers: IntProperty(name="Processes", default=0, min=0, options={"SKIP_SAVE"})
+    mode: EnumProperty(name="Learning", items=MODES, default="auto", options={"SKIP_SAVE"})
+    stop_when_landed: BoolProperty(name="Stop When Landed", options={"SKIP_SAVE"})
+    friction: FloatProperty(name="Friction", default=0.9, min=0.0, options={"SKIP_SAVE"})
+    folder: StringProperty(
+        name="Folder", description="Where to keep the job; a new folder of its own when empty", options={"SKIP_SAVE"}
+    )
+    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene, settings = context.scene, context.scene.backflip
+        names = ("minutes", "seed", "workers", "mode", "stop_when_landed", "friction")
+        chosen = {name: self.given(settings, name) for name in names}
+        executable = python()
+        label = f"{state.avatar(scene).name}_{settings.reference_label}"
+        path = Path(bpy.path.abspath(self.folder)) if self.folder else new_folder(scene, label)
+        folder = create_job(scene, path, chosen)
+        launch.start(folder, executable)
+        live.set_job(scene, path)
+        live.watch()
+        if self.blocking:
+            status = wait(scene, float(chosen["minutes"]) * 60.0 + GRACE_SECONDS)
+            self.report({"INFO"}, status.message)
+
+
+class PauseTraining(Step, bpy.types.Operator):
+    """Have the trainer rest and give the machine free"""
+
+    bl_idname = "backflip.pause_training"
+    bl_label = "Pause"
+    needs = (need_job,)
+
+    def run(self, context: bpy.types.Context) -> None:
+        launch.request_pause(live.job_of(context.scene))
+        live.watch()
+
+
+class ResumeTraining(Step, bpy.types.Operator):
+    """Go on training: a paused job at once, an ended or killed one from its last stage"""
+
+    bl_idname = "backflip.resume_training"
+    bl_label = "Resume"
+    needs = (need_job,)
+
+    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        folder = live.job_of(context.scene)
+        job = folder.read_job()
+        if folder.running():
+            launch.request_resume(folder)
+        else:
+            launch.start(folder, python())
+        live.refresh(context.scene)
+        live.watch()
+        if self.blocking:
+            minutes = float(job["settings"].get("minutes", 10.0))
+            self.report({"INFO"}, wait(context.scene, minutes * 60.0 + GRACE_SECONDS).message)
+
+
+class StopTraining(Step, bpy.types.Operator):
+    """Have the trainer save what it has and end"""
+
+    bl_idname = "backflip.stop_training"
+    bl_label = "Stop"
+    needs = (need_job,)
+
+    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> set[str] | None:
+        folder = live.job_of(context.scene)
+        launch.request_stop(folder)
+        live.watch()
+        if self.blocking and wait(context.scene, GRACE_SECONDS).active:
+            self.report({"ERROR"}, "The trainer has not stopped yet.")
+            return {"CANCELLED"}
+        return None
+
+
+class Checkpoint(Step, bpy.types.Operator):
+    """Have the trainer save a stage now"""
+
+    bl_idname = "backflip.checkpoint"
+    bl_label = "Save Stage"
+    needs = (need_job,)
+
+    def run(self, context: bpy.types.Context) -> None:
+        launch.request_checkpoint(live.job_of(context.scene))
+
+
+class WaitJob(Step, bpy.types.Operator):
+    """Wait until the training has ended; for scripts"""
+
+    bl_idname = "backflip.wait_job"
+    bl_label = "Wait for Training"
+    needs = (need_job,)
+
+    timeout: FloatProperty(name="Timeout", description="Longest time to wait, s", default=3600.0, min=0.0)
+
+    def run(self, context: bpy.types.Context) -> set[str] | None:
+        status = wait(context.scene, self.timeout)
+        if status.active:
+            self.report({"WARNING"}, f"Training is still on after {self.timeout:g} s.")
+            return {"CANCELLED"}
+        self.report({"INFO"}, status.message)
+        return None
+
+
+class FindJob(Step, bpy.types.Operator):
+    """Tie this scene to a job on disk: one that another Blender started, or that was moved"""
+
+    bl_idname = "backflip.find_job"
+    bl_label = "Find Job"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: StringProperty(
+        name="Folder", description="The job's folder; the one this file knows when empty", subtype="DIR_PATH"
+    )
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = context.scene
+        folder = JobFolder(bpy.path.abspath(self.directory)) if self.directory else live.job_of(scene)
+        job = folder.read_job()
+        live.set_job(scene, folder.path)
+        live.watch()
+        self._find_avatar(scene, str(job.get("avatar", "")))
+
+    def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:
+        ob = scene.objects.get(name)
+        if scene.backflip.avatar is None and ob is not None and ob.type == "ARMATURE":
+            scene.backflip.avatar = ob
+        if scene.backflip.avatar is None:
+            self.report({"WARNING"}, f"The job's avatar {name} is not in this scene; choose one before baking.")
+
+
+CLASSES = (
+    StartTraining,
+    PauseTraining,
+    ResumeTraining,
+    StopTraining,
+    Checkpoint,
+    WaitJob,
+    FindJob,
+)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines that show the physical body over the character, and the reference as a ghost. numpy and Blender data."""
+
+from __future__ import annotations
+
+import functools
+
+import bpy
+import numpy as np
+
+from ..core import rotations
+from ..core.body import Body, Shape
+from ..core.fit import Binding
+from ..core.motion import Motion
+from ..core.rotations import Array
+from . import actions, bake
+from .rig import read_rig
+
+_RING = 24  # corners of a drawn circle
+
+
+def body_lines(armature: bpy.types.Object, body: Body, binding: Binding) -> Array:
+    """World line segments (N, 2, 3) of the body in the pose the armature shows now."""
+    rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding))
+    poses = actions.current_poses(armature, bpy.context.evaluated_depsgraph_get())
+    places, turns = bake.measured_links(binding, rig.bones, rig.rest, poses[None])
+    return binding.to_world(link_lines(body, places[0], turns[0]))
+
+
+def ghost_lines(scene: bpy.types.Scene, body: Body, binding: Binding, motion: Motion, start_frame: int) -> Array:
+    """World line segments (N, 2, 3) of the reference at the scene's current frame."""
+    seconds = (scene.frame_current_final - start_frame) / bake.scene_rate(scene)
+    position, turns = motion.sample([seconds])
+    places, world = body.forward(position[0], turns[0])
+    return binding.to_world(link_lines(body, places, world))
+
+
+def link_lines(body: Body, places: Array, turns: Array) -> Array:
+    """Segments (N, 2, 3) of all shapes of links at places (L, 3), turns (L, 4)."""
+    found = []
+    for i, link in enumerate(body.links):
+        for shape in link.shapes:
+            lines = rotations.rotate(np.array(shape.rotation), shape_lines(shape)) + np.array(shape.position)
+            found.append(rotations.rotate(turns[i], lines) + places[i])
+    return np.concatenate(found) if found else np.zeros((0, 2, 3))
+
+
+@functools.lru_cache(maxsize=128)
+def shape_lines(shape: Shape) -> Array:
+    """Segments (N, 2, 3) of one shape about its own centre."""
+    if shape.kind == "box":
+        return _box(np.array(shape.size))
+    radius = shape.size[0]
+    if shape.kind == "sphere":
+        return np.concatenate([_circle(radius, axis) for axis in range(3)])
+    half = np.array([0.0, 0.0, shape.size[1] / 2])
+    corners = radius * np.array([[1.0, 0, 0], [-1.0, 0, 0], [0, 1.0, 0], [0, -1.0, 0]])
+    sides = np.stack([corners - half, corners + half], axis=1)
+    caps = [_half_circle(radius, axis, up) + up * half for axis in (0, 1) for up in (1.0, -1.0)]
+    rings = [_circle(radius, 2) - half, _circle(radius, 2) + half]
+    return np.concatenate([sides, *caps, *rings])
+
+
+def _box(half: Array) -> Array:
+    corners = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * half
+    edges = [(i, i | bit) for i in range(8) for bit in (1, 2, 4) if not i & bit]
+    return corners[np.array(edges)]
+
+
+def _circle(radius: float, axis: int) -> Array:
+    angle = np.linspace(0, 2 * np.pi, _RING + 1)
+    points = np.insert(radius * np.column_stack([np.cos(angle), np.sin(angle)]), axis, 0.0, axis=1)
+    return np.stack([points[:-1], points[1:]], axis=1)
+
+
+def _half_circle(radius: float, axis: int, up: float) -> Array:
+    angle = np.linspace(0, np.pi, _RING // 2 + 1)
+    points = np.insert(radius * np.column_stack([np.cos(angle), up * np.sin(angle)]), axis, 0.0, axis=1)
+    return np.stack([points[:-1], points[1:]], axis=1)

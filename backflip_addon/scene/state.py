@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scene.backflip <-> plain data: the bone map, the body, the reference.
+
+Body, binding and reference are kept in the .blend as text, so that they need no file beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import functools
+import io
+import json
+import zipfile
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..core import body as bodies
+from ..core import fit, retarget, roles
+from ..core.body import Body
+from ..core.fit import Binding
+from ..core.motion import Motion
+from ..core.roles import RoleMap
+
+NO_BODY = "Build the body first (step 1)."
+NO_REFERENCE = "Choose a reference first (step 2)."
+
+
+class StateError(Exception):
+    """Something an earlier step has not made yet; the message is one sentence for the user."""
+
+
+def avatar(scene: bpy.types.Scene) -> bpy.types.Object:
+    """The scene's avatar. Raises StateError when it was not chosen or has been deleted."""
+    ob = scene.backflip.avatar
+    if ob is None or ob.name not in scene.objects:
+        raise StateError("Choose an avatar first (step 1).")
+    return ob
+
+
+# The bone map
+
+
+def set_avatar(scene: bpy.types.Scene, armature: bpy.types.Object, role_map: RoleMap) -> None:
+    """Make an armature the avatar, with a fresh map and no body yet."""
+    scene.backflip.avatar = armature
+    set_role_map(scene, role_map)
+
+
+def set_role_map(scene: bpy.types.Scene, role_map: RoleMap) -> None:
+    """Show a map in the list; the body has to be built again."""
+    settings = scene.backflip
+    settings.roles.clear()
+    for role in roles.ROLES:
+        item = settings.roles.add()
+        item.name = role
+        item.bone = role_map.bones.get(role, "")
+        item.certain = role_map.certain.get(role, True)
+        item.required = role in roles.REQUIRED
+    forget_body(settings)
+
+
+def role_map(scene: bpy.types.Scene) -> RoleMap:
+    """The map as the list shows it."""
+    mapped = [item for item in scene.backflip.roles if item.bone]
+    return RoleMap({item.name: item.bone for item in mapped}, {item.name: item.certain for item in mapped})
+
+
+# The body
+
+
+def set_body(scene: bpy.types.Scene, body: Body, binding: Binding) -> None:
+    settings = scene.backflip
+    settings.body_json = json.dumps(bodies.to_json(body))
+    settings.binding_json = json.dumps(fit.to_json(binding))
+    settings.body_height, settings.body_mass = body.height, body.mass
+    settings.body_stale = False
+
+
+def forget_body(settings: Any) -> None:
+    settings.body_json, settings.binding_json, settings.body_stale = "", "", False
+
+
+def body_and_binding(scene: bpy.types.Scene) -> tuple[Body, Binding]:
+    """The avatar's body and how it hangs on the rig. Raises StateError when there is none."""
+    settings = scene.backflip
+    if not settings.body_json or not settings.binding_json:
+        raise StateError(NO_BODY)
+    try:
+        return _read_body(settings.body_json), _read_binding(settings.binding_json)
+    except ValueError as error:
+        raise StateError(f"The body in this file cannot be read ({error}); build it again.") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _read_body(text: str) -> Body:
+    return bodies.from_json(json.loads(text))
+
+
+@functools.lru_cache(maxsize=8)
+def _read_binding(text: str) -> Binding:
+    return fit.from_json(json.loads(text))
+
+
+# The reference
+
+
+def set_reference(scene: bpy.types.Scene, motion: Motion, notes: list[dict[str, Any]]) -> None:
+    """Keep a clip on the body, whole; trim and time scale are applied when it is asked for."""
+    settings = scene.backflip
+    settings.reference_data = encode_motion(motion)
+    settings.reference_notes = json.dumps(notes)
+    settings.reference_seconds = motion.duration
+
+
+def forget_reference(scene: bpy.types.Scene) -> None:
+    settings = scene.backflip
+    settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
+    settings.reference_kind, settings.reference_label = "", ""
+
+
+def whole_reference(scene: bpy.types.Scene) -> Motion:
+    """The clip on the body, untrimmed. Raises StateError when there is none."""
+    text = scene.backflip.reference_data
+    if not text:
+        raise StateError(NO_REFERENCE)
+    try:
+        return decode_motion(text)
+    except ValueError as error:
+        raise StateError(f"{error}; choose the reference again.") from error
+
+
+def reference(scene: bpy.types.Scene) -> Motion:
+    """The clip to imitate: trimmed, timed, on the floor. Raises StateError."""
+    settings = scene.backflip
+    motion = whole_reference(scene)
+    end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
+    body = body_and_binding(scene)[0]
+    return _finished(settings.reference_data, settings.trim_start, end, settings.time_scale, settings.loops, body)
+
+
+@functools.lru_cache(maxsize=4)
+def _finished(text: str, start: float, end: float, time_scale: float, loops: bool, body: Body) -> Motion:
+    try:
+        motion = decode_motion(text).trimmed(start, end).scaled_in_time(time_scale)
+    except ValueError as error:
+        raise StateError(f"{_sentence(error)} Change From and To (step 2).") from error
+    return dataclasses.replace(retarget.put_on_floor(motion, body), loops=loops)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def encode_motion(motion: Motion) -> str:
+    """A motion as text."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        rate=np.array(motion.rate),
+        loops=np.array(motion.loops),
+        position=motion.position.astype(np.float32),
+        rotations=motion.rotations.astype(np.float32),
+    )
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@functools.lru_cache(maxsize=4)
+def decode_motion(text: str) -> Motion:
+    """The inverse of encode_motion. Raises ValueError."""
+    try:
+        with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as data:
+            arrays = {key: data[key] for key in data.files}
+        rate, loops = float(arrays["rate"]), bool(arrays["loops"])
+        motion = Motion(rate, arrays["position"].astype(float), arrays["rotations"].astype(float), loops)
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, binascii.Error) as error:
+        raise ValueError("The reference in this file is damaged") from error
+    return motion
+
+
+def reference_facts(scene: bpy.types.Scene) -> dict[str, Any]:
+    """Where the reference came from, for job.json: enough to let unmapped bones follow it."""
+    settings = scene.backflip
+    source = settings.reference_object
+    return {
+        "label": settings.reference_label,
+        "kind": settings.reference_kind,
+        "file": settings.reference_file,
+        "object": source.name if source else "",
+        "action": settings.reference_action,
+        "slot": settings.reference_slot,
+        "trim_start": settings.trim_start,
+        "time_scale": settings.time_scale,
+    }

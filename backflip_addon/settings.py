@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the add-on keeps in a .blend: one group of properties a scene, Scene.backflip.
+
+Objects of a running job are remembered by name in the job folder, not here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+MODES = (
+    ("auto", "Search, then Policy", "Find a landing by search first, then learn a policy from it"),
+    ("search", "Search Only", "Find one performance by sampling"),
+    ("scratch", "Policy From Scratch", "Learn by imitation alone, as DeepMimic does; takes longest"),
+)
+FORMATS = (
+    ("FBX", "FBX", "Autodesk FBX, with the animation baked"),
+    ("USD", "USD", "Universal Scene Description"),
+    ("ALEMBIC", "Alembic", "Alembic point cache of the meshes"),
+    ("GLTF", "glTF", "glTF binary, GLB"),
+    ("BVH", "BVH", "Motion capture skeleton without meshes"),
+)
+
+
+def _is_armature(_settings: Any, ob: bpy.types.Object) -> bool:
+    return ob.type == "ARMATURE"
+
+
+def _role_edited(role: BackflipRole, _context: bpy.types.Context) -> None:
+    """A bone chosen by hand is certain, and the body must be built anew."""
+    role["certain"] = True
+    role.id_data.backflip.body_json = ""
+
+
+def _adjusted(settings: BackflipSettings, _context: bpy.types.Context) -> None:
+    if settings.body_json:
+        settings["body_stale"] = True
+
+
+class BackflipRole(bpy.types.PropertyGroup):
+    """One body part (name) and the bone that plays it, "" if none."""
+
+    bone: StringProperty(name="Bone", description="Bone that plays this body part", update=_role_edited)
+    certain: BoolProperty(name="Certain", description="Known by name or chosen by hand, not guessed", default=True)
+    required: BoolProperty()
+
+
+class BackflipTake(bpy.types.PropertyGroup):
+    """One recorded take; name is its file's name."""
+
+    landed: BoolProperty(name="Landed")
+    score: FloatProperty(name="Score")
+    source: StringProperty(name="Source")
+    seconds: FloatProperty(name="Seconds")
+
+
+class BackflipSettings(bpy.types.PropertyGroup):
+    """Everything Backflip knows of a scene."""
+
+    # 1 Avatar
+    avatar: PointerProperty(
+        type=bpy.types.Object, name="Avatar", description="Armature of the character that learns", poll=_is_armature
+    )
+    roles: CollectionProperty(type=BackflipRole)
+    role_index: IntProperty(name="Body Part")
+    mass: FloatProperty(
+        name="Mass",
+        description="Mass of the whole body; 0 takes what is usual for the height",
+        default=0.0,
+        min=0.0,
+        soft_max=150.0,
+        max=1000.0,
+        precision=1,
+        unit="MASS",
+        update=_adjusted,
+    )
+    body_json: StringProperty(options={"HIDDEN"})
+    binding_json: StringProperty(options={"HIDDEN"})
+    body_stale: BoolProperty(options={"HIDDEN"})
+    body_height: FloatProperty(options={"HIDDEN"})  # m and kg, for the panel
+    body_mass: FloatProperty(options={"HIDDEN"})
+    show_body: BoolProperty(name="Show Body", description="Draw the physical body over the character", default=True)
+
+    # 2 Reference
+    reference_label: StringProperty(name="Reference", options={"HIDDEN"})
+    reference_kind: StringProperty(options={"HIDDEN"})  # "FILE", "ACTION" or "" for none
+    reference_file: StringProperty(options={"HIDDEN"})
+    reference_object: PointerProperty(
+        type=bpy.types.Object, name="Armature", description="Armature that the action moves", poll=_is_armature
+    )
+    reference_action: StringProperty(name="Action", description="Action to imitate")
+    reference_slot: StringProperty(name="Slot", description="Slot of the action; the best one when empty")
+    reference_data: StringProperty(options={"HIDDEN"})  # the clip on the body, see scene.state
+    reference_notes: StringProperty(options={"HIDDEN"})  # JSON: what seems wrong with the clip
+    reference_seconds: FloatProperty(options={"HIDDEN"})
+    trim_start: FloatProperty(
+        name="From",
+        description="Seconds of the clip to leave out at its start",
+        min=0.0,
+        precision=2,
+        unit="TIME_ABSOLUTE",
+    )
+    trim_end: FloatProperty(
+        name="To",
+        description="Second of the clip to end at; 0 takes it whole",
+        min=0.0,
+        precision=2,
+        unit="TIME_ABSOLUTE",
+    )
+    time_scale: FloatProperty(
+        name="Slow Down",
+        description="How many times longer the stunt shall take than the clip",
+        default=1.0,
+        min=0.1,
+        max=10.0,
+        precision=2,
+    )
+    loops: BoolProperty(name="Loop", description="The clip is a cycle, such as a walk, to be learned without an end")
+    show_ghost: BoolProperty(name="Show Ghost", description="Draw the reference beside the character", default=True)
+    start_frame: IntProperty(
+        name="Start Frame", description="Scene frame at which the ghost and a baked take begin", default=1
+    )
+
+    # 3 Train
+    minutes: FloatProperty(
+        name="Minutes", description="Longest time to train", default=10.0, min=0.05, soft_max=600.0, precision=1
+    )
+    seed: IntProperty(name="Seed", description="Another seed, another course of learning", default=0, min=0)
+    workers: IntProperty(
+        name="Processes", description="Simulations at a time; 0 uses every core", default=0, min=0, max=256
+    )
+    mode: EnumProperty(name="Learning", description="How the stunt is learned", items=MODES, default="auto")
+    stop_when_landed: BoolProperty(
+        name="Stop When Landed", description="End as soon as a landing has been found", default=False
+    )
+    friction: FloatProperty(name="Friction", description="Friction of the floor", default=0.9, min=0.0, max=3.0)
+    job_folder: StringProperty(
+        name="Job", description="Folder of the training job", subtype="DIR_PATH", options={"HIDDEN"}
+    )
+    job_folder_absolute: StringProperty(options={"HIDDEN"})  # finds the job when the .blend alone was moved
+
+    # 4 Takes
+    takes: CollectionProperty(type=BackflipTake)
+    take_index: IntProperty(name="Take")
+
+    # 5 Bake and export
+    baked_first: IntProperty(options={"HIDDEN"})
+    baked_last: IntProperty(options={"HIDDEN"})
+    export_format: EnumProperty(name="Format", description="File format of the shot", items=FORMATS, default="FBX")
+
+
+CLASSES = (BackflipRole, BackflipTake, BackflipSettings)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.backflip = PointerProperty(type=BackflipSettings)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.backflip
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bone map and the takes, as lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..core import roles
+
+
+class BACKFLIP_UL_roles(bpy.types.UIList):
+    """Body parts and their bones: red for a gap that must be filled, yellow for a guess."""
+
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active_data: Any,
+        _active_property: str,
+    ) -> None:
+        split = layout.split(factor=0.42)
+        lacking = item.required and not item.bone
+        split.alert = lacking
+        part = roles.words(item.name).capitalize()
+        split.label(text=part, icon=_colour(item))
+        avatar = context.scene.backflip.avatar
+        if avatar is not None:
+            split.prop_search(item, "bone", avatar.data, "bones", text="")
+        else:
+            split.label(text=item.bone)
+
+
+def _colour(item: Any) -> str:
+    if item.bone:
+        return "STRIP_COLOR_04" if item.certain else "STRIP_COLOR_03"  # green, yellow
+    return "STRIP_COLOR_01" if item.required else "STRIP_COLOR_09"  # red, grey
+
+
+class BACKFLIP_UL_takes(bpy.types.UIList):
+    """Recorded takes, oldest first."""
+
+    def draw_item(
+        self,
+        _context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active_data: Any,
+        _active_property: str,
+    ) -> None:
+        split = layout.split(factor=0.7)
+        split.label(text=item.name.removesuffix(".npz"), icon="CHECKMARK" if item.landed else "DOT")
+        split.label(text=f"{item.score:.2f}")
+
+
+CLASSES = (BACKFLIP_UL_roles, BACKFLIP_UL_takes)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The body over the character and the reference as a ghost, drawn in the 3D viewport."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..operators import overlay
+
+BODY_COLOUR = (1.0, 0.62, 0.15, 0.9)
+GHOST_COLOUR = (0.35, 0.75, 1.0, 0.7)
+
+_handle: Any = None
+_batches: tuple[int, Any, Any] = (-1, None, None)
+
+
+def _draw() -> None:
+    import gpu
+
+    global _batches
+    context = bpy.context
+    if context.space_data is not None and not context.space_data.overlay.show_overlays:
+        return
+    version, body, ghost = overlay.lines(context.scene)
+    if version != _batches[0]:
+        _batches = (version, _batch(body), _batch(ghost))
+    gpu.state.blend_set("ALPHA")
+    shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
+    shader.uniform_float("viewportSize", gpu.state.viewport_get()[2:])
+    shader.uniform_float("lineWidth", 1.4)
+    for batch, colour in ((_batches[1], BODY_COLOUR), (_batches[2], GHOST_COLOUR)):
+        if batch is not None:
+            shader.uniform_float("color", colour)
+            batch.draw(shader)
+    gpu.state.blend_set("NONE")
+
+
+def _batch(segments: np.ndarray) -> Any:
+    import gpu
+    from gpu_extras.batch import batch_for_shader
+
+    if not len(segments):
+        return None
+    shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
+    return batch_for_shader(shader, "LINES", {"pos": segments.reshape(-1, 3).astype(np.float32)})
+
+
+def register() -> None:
+    global _handle
+    if not bpy.app.background:
+        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+
+
+def unregister() -> None:
+    global _handle, _batches
+    if _handle is not None:
+        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+        _handle = None
+    _batches = (-1, None, None)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar's tab: one panel a step of the road, each saying what it lacks."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any, ClassVar
+
+import bpy
+
+from ..operators import avatar, live, reference, runtime, takes, training
+from ..operators.common import what_is_missing
+
+_LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
+
+
+class _Panel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Backflip"
+    bl_options: ClassVar[set[str]] = set()
+
+
+class BACKFLIP_PT_avatar(_Panel, bpy.types.Panel):
+    bl_label = "1 Avatar"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.backflip
+        if settings.avatar is not None:
+            layout.label(text=settings.avatar.name, icon="ARMATURE_DATA")
+        else:
+            _say(layout, context, "Choose the character that shall learn.", "INFO")
+        column = layout.column(align=True)
+        column.operator("backflip.pick_avatar", icon="EYEDROPPER")
+        column.operator("backflip.import_avatar", icon="IMPORT")
+        column.operator("backflip.add_mannequin", icon="OUTLINER_OB_ARMATURE")
+        if settings.avatar is None:
+            return
+        layout.separator()
+        row = layout.row()
+        row.template_list("BACKFLIP_UL_roles", "", settings, "roles", settings, "role_index", rows=6)
+        column = row.column(align=True)
+        column.operator("backflip.map_bones", text="", icon="FILE_REFRESH")
+        column.operator("backflip.mirror_roles", text="", icon="MOD_MIRROR")
+        column.operator("backflip.load_map", text="", icon="FILE_FOLDER")
+        column.operator("backflip.save_map", text="", icon="FILE_TICK")
+        column.separator()
+        column.operator("backflip.set_role", text="", icon="EYEDROPPER")
+        column.operator("backflip.clear_role", text="", icon="X")
+        layout.prop(settings, "mass")
+        _button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
+        if settings.body_json:
+            layout.label(text=f"{settings.body_height:.2f} m, {settings.body_mass:.1f} kg", icon="CHECKMARK")
+            layout.prop(settings, "show_body")
+
+
+class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
+    bl_label = "2 Reference"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.backflip
+        _button(layout, context, reference.ImportReference, "IMPORT")
+        column = layout.column(align=True)
+        column.prop(settings, "reference_object", text="", icon="ARMATURE_DATA")
+        column.prop_search(settings, "reference_action", bpy.data, "actions", text="")
+        column.operator("backflip.use_chosen_action", icon="ACTION")
+        if not settings.reference_data:
+            return
+        row = layout.row()
+        row.label(text=f"{settings.reference_label}, {settings.reference_seconds:.2f} s", icon="CHECKMARK")
+        row.operator("backflip.clear_reference", text="", icon="X", emboss=False)
+        for note in json.loads(settings.reference_notes or "[]"):
+            _say(layout, context, note["sentence"], "ERROR")
+            if words := _fix_words(note["fix"]):
+                layout.operator("backflip.apply_fix", text=words).code = note["code"]
+        row = layout.row(align=True)
+        row.prop(settings, "trim_start")
+        row.prop(settings, "trim_end")
+        layout.prop(settings, "time_scale")
+        layout.prop(settings, "loops")
+        layout.prop(settings, "show_ghost")
+
+
+class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
+    bl_label = "3 Train"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        status = live.status_of(context.scene)
+        if status is not None and status.active:
+            self._draw_running(context, status)
+        else:
+            self._draw_idle(context, status)
+        for line in runtime.LIVE.lines if runtime.LIVE.icon != "CHECKMARK" else ():
+            _say(layout, context, line, runtime.LIVE.icon)
+
+    def _draw_running(self, context: bpy.types.Context, status: Any) -> None:
+        layout = self.layout
+        text = f"{status.progress:.0%}"
+        if status.seconds_left is not None:
+            text += f", {_time(status.seconds_left)} left"
+        layout.progress(factor=status.progress, text=text, type="BAR")
+        _say(layout, context, status.message, "NONE")
+        row = layout.row(align=True)
+        if status.state == "paused":
+            row.operator("backflip.resume_training", icon="PLAY")
+        else:
+            row.operator("backflip.pause_training", icon="PAUSE")
+        row.operator("backflip.stop_training", icon="SNAP_FACE")
+        layout.operator("backflip.checkpoint", icon="FILE_TICK")
+
+    def _draw_idle(self, context: bpy.types.Context, status: Any) -> None:
+        layout, settings = self.layout, context.scene.backflip
+        column = layout.column()
+        column.prop(settings, "mode", text="")
+        column.prop(settings, "minutes")
+        column.prop(settings, "stop_when_landed")
+        row = column.row(align=True)
+        row.prop(settings, "seed")
+        row.prop(settings, "workers")
+        column.prop(settings, "friction")
+        _button(layout, context, training.StartTraining, "PLAY")
+        if status is not None:
+            for line in status.message.splitlines():
+                _say(layout, context, line, "CHECKMARK" if status.state == "finished" else "INFO")
+            if status.state in ("stopped", "died", "failed", "idle", "finished"):
+                layout.operator("backflip.resume_training", icon="FF", text="Go On Training")
+        layout.operator("backflip.find_job", icon="FILE_FOLDER")
+
+
+class BACKFLIP_PT_takes(_Panel, bpy.types.Panel):
+    bl_label = "4 Takes"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.backflip
+        if not len(settings.takes):
+            _say(layout, context, "Takes appear here while the avatar learns (step 3).", "INFO")
+            return
+        layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
+        landed = sum(item.landed for item in settings.takes)
+        layout.label(text=f"{len(settings.takes)} takes, {landed} landed")
+
+
+class BACKFLIP_PT_bake(_Panel, bpy.types.Panel):
+    bl_label = "5 Bake and Export"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.backflip
+        layout.prop(settings, "start_frame")
+        row = layout.column(align=True)
+        chosen = settings.takes[settings.take_index].name if settings.take_index < len(settings.takes) else ""
+        bake = _button(row, context, takes.BakeTake, "ACTION", text="Bake Chosen Take" if chosen else "Bake Take")
+        bake.take = chosen
+        if chosen:
+            row.operator("backflip.bake_take", text="Bake Best Take").take = ""
+        row = layout.row(align=True)
+        row.operator("backflip.show_take", text="Show Take").own = False
+        row.operator("backflip.show_take", text="Own Animation").own = True
+        layout.prop(settings, "export_format")
+        export = _button(layout, context, takes.ExportShot, "EXPORT")
+        export.format = settings.export_format
+
+
+def _button(layout: Any, context: bpy.types.Context, step: Any, icon: str, text: str | None = None) -> Any:
+    """A step's button, and under it what is missing before it can work."""
+    lacking = what_is_missing(context.scene, *step.needs)
+    row = layout.row()
+    row.enabled = not lacking
+    row.scale_y = 1.2
+    button = row.operator(step.bl_idname, icon=icon, text=text or step.bl_label)
+    if lacking:
+        _say(layout, context, lacking, "INFO")
+    return button
+
+
+def _say(layout: Any, context: bpy.types.Context, text: str, icon: str) -> None:
+    """A sentence, broken into lines that fit the sidebar."""
+    scale = context.preferences.system.ui_scale
+    width = max(int((context.region.width - 60 * scale) / (_LETTER * scale)), 20)
+    column = layout.column(align=True)
+    for i, line in enumerate(textwrap.wrap(text, width) or [""]):
+        column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")
+
+
+def _fix_words(fix: dict[str, Any]) -> str:
+    """A button's text for what a note offers, "" when there is nothing to press."""
+    if "time_scale" in fix:
+        return f"Slow Down {fix['time_scale']:g} Times"
+    if "start" in fix:
+        return f"Start at {fix['start']:.2f} s"
+    return "Loop" if fix.get("loops") else ""
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+CLASSES = (
+    BACKFLIP_PT_avatar,
+    BACKFLIP_PT_reference,
+    BACKFLIP_PT_train,
+    BACKFLIP_PT_takes,
+    BACKFLIP_PT_bake,
+)
