@@ -146,7 +146,10 @@ class BackflipSettings(bpy.types.PropertyGroup):
     )
     friction: FloatProperty(name="Friction", description="Friction of the floor", default=0.9, min=0.0, max=3.0)
     job_folder: StringProperty(
-        name="Job", description="Folder of the training job", subtype="DIR_PATH", options={"HIDDEN"}
+        name="Job",
+        description="Folder of the training job",
+        subtype="DIR_PATH",
+        options={"HIDDEN", "PATH_SUPPORTS_BLEND_RELATIVE"},
     )
     job_folder_absolute: StringProperty(options={"HIDDEN"})  # finds the job when the .blend alone was moved
 

@@ -17,7 +17,7 @@ from ..scene import files, mannequin, state
 from ..scene.files import RIG_SUFFIXES, FileError
 from ..scene.rig import read_rig
 from . import reference
-from .common import FileStep, Step, need_avatar, need_map, need_object_mode
+from .common import PATH, FileStep, Step, need_avatar, need_map, need_object_mode
 
 
 def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
@@ -73,7 +73,7 @@ class ImportAvatar(FileStep, bpy.types.Operator):
     needs = (need_object_mode,)
     suffixes = RIG_SUFFIXES
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def run(self, context: bpy.types.Context) -> None:
@@ -181,7 +181,7 @@ class SaveMap(FileStep, bpy.types.Operator):
     needs = (need_avatar,)
     suffixes = (".json",)
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def run(self, context: bpy.types.Context) -> None:
@@ -201,7 +201,7 @@ class LoadMap(FileStep, bpy.types.Operator):
     needs = (need_avatar,)
     suffixes = (".json",)
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def run(self, context: bpy.types.Context) -> None:

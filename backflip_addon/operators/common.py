@@ -20,6 +20,8 @@ from ..scene.state import StateError
 # Each carries one sentence for the user.
 USER_ERRORS = (RigError, JobError, ActionError, ExportError, FileError, StateError)
 
+PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"}  # options of a path property that may begin with //
+
 Need = Callable[[bpy.types.Scene], str]
 
 

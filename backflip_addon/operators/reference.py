@@ -20,7 +20,7 @@ from ..scene import state
 from ..scene.actions import ActionError
 from ..scene.files import CLIP_SUFFIXES, FileError
 from ..scene.reference import Source
-from .common import FileStep, Step, need_body, need_object_mode, need_reference
+from .common import PATH, FileStep, Step, need_body, need_object_mode, need_reference
 
 
 def use_file(scene: bpy.types.Scene, filepath: str, action: str = "") -> str:
@@ -125,7 +125,7 @@ class ImportReference(FileStep, bpy.types.Operator):
     needs = (need_body, need_object_mode)
     suffixes = CLIP_SUFFIXES
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     action: StringProperty(
         name="Action", description="Which action of a file with several; the longest when empty", options={"SKIP_SAVE"}

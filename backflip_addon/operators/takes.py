@@ -23,7 +23,7 @@ from ..scene.bake import Baked
 from ..scene.export import ExportError
 from ..settings import FORMATS
 from . import live
-from .common import FileStep, Step, need_avatar, need_object_mode
+from .common import PATH, FileStep, Step, need_avatar, need_object_mode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +154,7 @@ class ExportShot(FileStep, bpy.types.Operator):
     bl_label = "Export Shot"
     needs = (need_avatar, _has_bake, need_object_mode)
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH")
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     format: EnumProperty(name="Format", items=FORMATS, default="FBX", options={"SKIP_SAVE"})
 

@@ -21,7 +21,7 @@ from ..runtime.find import find_runtime
 from ..scene import state
 from ..settings import MODES
 from . import live
-from .common import Step, need_avatar, need_body, need_job, need_reference
+from .common import PATH, Step, need_avatar, need_body, need_job, need_reference
 
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
 
@@ -214,7 +214,10 @@ class FindJob(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     directory: StringProperty(
-        name="Folder", description="The job's folder; the one this file knows when empty", subtype="DIR_PATH"
+        name="Folder",
+        description="The job's folder; the one this file knows when empty",
+        subtype="DIR_PATH",
+        options=PATH,
     )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:

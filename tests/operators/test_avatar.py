@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from tests.scene import rigs  # noqa: E402
+
+
+def settings() -> Any:
+    return bpy.context.scene.backflip
+
+
+def counts() -> dict[str, int]:
+    kinds = ("objects", "meshes", "armatures", "actions", "materials", "images", "collections")
+    return {kind: len(getattr(bpy.data, kind)) for kind in kinds}
+
+
+def test_the_mannequin_is_mapped_and_gets_a_body(ops: Any) -> None:
+    ops.add_mannequin()
+    assert all(item.bone for item in settings().roles if item.required)
+    ops.build_body()
+    assert settings().body_height == pytest.approx(1.75, abs=0.03)
+    assert 50 < settings().body_mass < 90
+    ops.build_body(mass=80.0)
+    assert settings().body_mass == pytest.approx(80.0)
+
+
+def test_each_step_says_what_it_lacks(ops: Any) -> None:
+    with pytest.raises(RuntimeError, match="Choose an avatar first"):
+        ops.build_body()
+    rigs.build()
+    ops.pick_avatar()
+    with pytest.raises(RuntimeError, match="Build the body first"):
+        ops.import_reference(filepath="x.bvh")
+    with pytest.raises(RuntimeError, match="Build the body first"):
+        ops.start_training()
+    with pytest.raises(RuntimeError, match="There is no take yet"):
+        ops.bake_take()
+    with pytest.raises(RuntimeError, match="Bake a take first"):
+        ops.export_shot(filepath="x.fbx")
+    with pytest.raises(RuntimeError, match="Start training first"):
+        ops.stop_training()
+
+
+def test_pick_by_name_and_by_the_active_mesh(ops: Any) -> None:
+    one = rigs.build(name="One", skin=True)
+    two = rigs.build(name="Two")
+    ops.pick_avatar(armature="One")
+    assert settings().avatar == one
+    ops.pick_avatar()
+    assert settings().avatar == two
+    bpy.context.view_layer.objects.active = next(ob for ob in bpy.data.objects if ob.type == "MESH")
+    ops.pick_avatar()
+    assert settings().avatar == one
+
+
+@pytest.mark.parametrize(
+    ("bones", "sentence"),
+    [
+        (rigs.t_pose()[:7], "only 7 bones"),
+        ([], "no bones"),
+    ],
+)
+def test_what_is_no_character_is_refused(ops: Any, bones: list, sentence: str) -> None:
+    armature = bpy.data.objects.new("Toy", bpy.data.armatures.new("Toy"))
+    bpy.context.scene.collection.objects.link(armature)
+    if bones:
+        armature = rigs.build(bones, name="Small")
+    with pytest.raises(RuntimeError, match=sentence):
+        ops.pick_avatar(armature=armature.name)
+    assert settings().avatar is None
+
+
+def test_a_rig_without_legs_is_refused_by_name(ops: Any) -> None:
+    legless = [bone for bone in rigs.t_pose() if bone[0].split(".")[0] not in ("thigh", "shin", "foot", "toe")]
+    rigs.build(legless)
+    ops.pick_avatar()
+    with pytest.raises(RuntimeError, match="left thigh"):
+        ops.build_body()
+    assert not settings().body_json
+
+
+def test_the_map_is_edited_mirrored_saved_and_loaded(ops: Any, tmp_path: Path) -> None:
+    rigs.build()
+    ops.pick_avatar()
+    roles = settings().roles
+    ops.build_body()
+    ops.clear_role(role="thigh.R")
+    assert roles["thigh.R"].bone == "" and not settings().body_json
+    ops.mirror_roles()
+    assert roles["thigh.R"].bone == "thigh.R"
+    ops.set_role(role="chest", bone="upper_chest")
+    ops.save_map(filepath=str(tmp_path / "map.json"))
+    assert json.loads((tmp_path / "map.json").read_text())["bones"]["chest"] == "upper_chest"
+    ops.map_bones()
+    ops.load_map(filepath=str(tmp_path / "map.json"))
+    assert roles["chest"].bone == "upper_chest"
+    with pytest.raises(RuntimeError, match="no bone called"):
+        ops.set_role(role="chest", bone="Nonsense")
+    with pytest.raises(RuntimeError, match="no body part called"):
+        ops.set_role(role="tail", bone="head")
+
+
+def test_a_map_of_another_rig_or_no_map_is_refused(ops: Any, tmp_path: Path) -> None:
+    rigs.build()
+    ops.pick_avatar()
+    preset = {"version": 1, "bones": {"head": "Kopf"}, "certain": {}, "family": ""}
+    (tmp_path / "other.json").write_text(json.dumps(preset))
+    with pytest.raises(RuntimeError, match="Kopf"):
+        ops.load_map(filepath=str(tmp_path / "other.json"))
+    (tmp_path / "half.json").write_text('{"version": 1, "bo')
+    with pytest.raises(RuntimeError, match="no bone map"):
+        ops.load_map(filepath=str(tmp_path / "half.json"))
+    assert settings().roles["head"].bone == "head"
+
+
+@pytest.mark.parametrize(
+    ("file", "height"),
+    [
+        ("CesiumMan.glb", 1.5),
+        ("cryptovoxels.vrm", 1.48),
+        ("keijiro_NeoLowMan.fbx", 1.81),
+        ("makehuman_game_engine.glb", 1.64),
+    ],
+)
+def test_sample_rigs_are_imported_mapped_and_fitted(ops: Any, samples: Path, file: str, height: float) -> None:
+    scene = bpy.context.scene
+    scene.render.fps, scene.frame_end = 25, 77
+    ops.import_avatar(filepath=str(samples / "rigs" / file))
+    assert not [item.name for item in settings().roles if item.required and not item.bone]
+    ops.build_body()
+    assert settings().body_height == pytest.approx(height, abs=0.06)
+    assert (scene.render.fps, scene.frame_end) == (25, 77)
+
+
+def test_a_vrm_file_brings_its_own_map(ops: Any, samples: Path) -> None:
+    ops.import_avatar(filepath=str(samples / "rigs" / "cryptovoxels.vrm"))
+    assert settings().roles["forearm.L"].bone == "Left elbow"
+    assert json.loads(settings().avatar["backflip_vrm"])["leftLowerArm"] == "Left elbow"
+
+
+def test_a_toy_is_refused_and_nothing_is_left_of_it(ops: Any, samples: Path) -> None:
+    before = counts()
+    with pytest.raises(RuntimeError, match="only 7 bones"):
+        ops.import_avatar(filepath=str(samples / "rigs" / "kenney_mini_character-female-a.glb"))
+    assert counts() == before
+
+
+def test_files_that_are_no_rigs_are_refused(ops: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.glb").write_bytes(b"glTF nonsense")
+    (tmp_path / "notes.txt").write_text("hello")
+    before = counts()
+    cases = (("broken.glb", "cannot be imported"), ("notes.txt", "no file this step"), ("a.fbx", "does not exist"))
+    for name, sentence in cases:
+        with pytest.raises(RuntimeError, match=sentence):
+            ops.import_avatar(filepath=str(tmp_path / name))
+    assert counts() == before
+
+
+def test_a_character_of_another_blend_is_appended(ops: Any, tmp_path: Path) -> None:
+    rigs.build(name="Stored", skin=True)
+    cube = bpy.data.objects.new("Unrelated", bpy.data.meshes.new("Unrelated"))
+    bpy.context.scene.collection.objects.link(cube)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "stored.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    ops.import_avatar(filepath=str(tmp_path / "stored.blend"))
+    assert settings().avatar.name == "Stored"
+    assert sorted(ob.name for ob in bpy.context.scene.objects) == ["Skin", "Stored"]
+    ops.build_body()
+
+
+def test_a_scaled_and_turned_rig_has_the_same_body(ops: Any) -> None:
+    rigs.build(matrix=rigs.SCALED_AND_TURNED, skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    assert settings().body_height == pytest.approx(1.78, abs=0.02)
+    assert math.isfinite(settings().body_mass)

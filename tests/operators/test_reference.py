@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from backflip_addon.core import rotations  # noqa: E402
+from backflip_addon.scene import bake, state  # noqa: E402
+from tests.scene import rigs, takes  # noqa: E402
+
+
+@pytest.fixture
+def avatar(ops: Any) -> Any:
+    armature = rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    return armature
+
+
+def settings() -> Any:
+    return bpy.context.scene.backflip
+
+
+CLIPS = (
+    ("cmu1_jumping_jacks.bvh", 4.13),
+    ("fair1_dab.bvh", 11.27),
+    ("sl_avatar_jumpforjoy.bvh", 1.29),
+    ("snu_backflip.bvh", 1.65),
+    ("deepmimic_sideflip.txt", 2.44),
+    ("cmu_07_01_walk.fbx", 2.63),
+)
+
+
+@pytest.mark.parametrize(("file", "seconds"), CLIPS)
+def test_sample_clips_are_put_on_the_body(ops: Any, avatar: Any, samples: Path, file: str, seconds: float) -> None:
+    fps = bpy.context.scene.render.fps
+    ops.import_reference(filepath=str(samples / "motions" / file))
+    assert settings().reference_seconds == pytest.approx(seconds, abs=0.02)
+    motion = state.reference(bpy.context.scene)
+    body, _binding = state.body_and_binding(bpy.context.scene)
+    lows = body.lowest_points(*body.forward(motion.position, motion.rotations)).min(axis=1)
+    assert abs(np.quantile(lows, 0.02)) < 0.01
+    assert bpy.context.scene.render.fps == fps
+    assert bpy.context.view_layer.objects.active == avatar
+
+
+def test_an_imported_armature_is_put_away(ops: Any, avatar: Any, samples: Path) -> None:
+    ops.import_reference(filepath=str(samples / "motions" / "cmu_07_01_walk.fbx"))
+    source = settings().reference_object
+    assert [c.name for c in source.users_collection] == ["Backflip Sources"]
+    assert bpy.data.collections["Backflip Sources"].hide_viewport
+
+
+def test_what_is_odd_is_offered_and_mended_on_demand(ops: Any, avatar: Any, samples: Path) -> None:
+    ops.import_reference(filepath=str(samples / "motions" / "snu_backflip.bvh"))
+    assert "time_scale" in [note["code"] for note in json.loads(settings().reference_notes)]
+    assert settings().time_scale == 1.0
+    ops.apply_fix(code="time_scale")
+    assert settings().time_scale == 2.0
+    assert state.reference(bpy.context.scene).duration == pytest.approx(3.3, abs=0.02)
+    assert "time_scale" not in [note["code"] for note in json.loads(settings().reference_notes)]
+
+
+def test_trim_and_time_scale(ops: Any, avatar: Any, samples: Path) -> None:
+    ops.import_reference(filepath=str(samples / "motions" / "cmu1_jumping_jacks.bvh"))
+    settings().trim_start, settings().trim_end, settings().time_scale = 1.0, 3.0, 0.5
+    assert state.reference(bpy.context.scene).duration == pytest.approx(1.0, abs=0.02)
+    settings().trim_start = 3.0
+    with pytest.raises(state.StateError, match="Change From and To"):
+        state.reference(bpy.context.scene)
+
+
+def _baked_action(armature: Any) -> tuple[Any, Any, Any]:
+    """An action that shows a known motion: body, the motion, the action."""
+    scene = bpy.context.scene
+    body, binding = state.body_and_binding(scene)
+    motion = takes.tumble(body)
+    result = bake.bake_take(armature, binding, motion, name="Known", start_frame=10, scene=scene)
+    bake.show_own_animation(armature)
+    return body, motion, bpy.data.actions[result.action]
+
+
+def test_an_action_of_the_avatar_itself_comes_back_as_it_was(ops: Any, avatar: Any) -> None:
+    scene = bpy.context.scene
+    body, motion, action = _baked_action(avatar)
+    ops.reference_from_action(action=action.name)
+    read = state.whole_reference(scene)
+    position, turns = motion.sample(np.arange(read.frames) / 24.0)
+    assert read.rate == 24.0
+    np.testing.assert_allclose(read.position, position, atol=2e-3)
+    places, world = body.forward(position, turns)
+    read_places, read_world = body.forward(read.position, read.rotations)
+    np.testing.assert_allclose(read_places, places, atol=5e-3)
+    assert np.degrees(rotations.angle_between(read_world[:, :1], world[:, :1])).max() < 0.1
+    assert avatar.animation_data.action is None
+
+
+def test_an_action_of_another_armature(ops: Any, avatar: Any) -> None:
+    scene = bpy.context.scene
+    _body, _motion, action = _baked_action(avatar)
+    other = rigs.build(name="Other", matrix=rigs.SCALED_AND_TURNED, across=True)
+    other.animation_data_create().action = action
+    other.animation_data.action_slot = action.slots[0]
+    scene.frame_set(7)
+    ops.reference_from_action(armature="Other")
+    assert settings().reference_seconds == pytest.approx(1.5, abs=0.05)
+    assert other.animation_data.action == action
+    assert scene.frame_current == 7
+    assert len(bpy.data.scenes) == 1
+
+
+def test_a_new_body_gets_the_reference_again(ops: Any, avatar: Any, samples: Path) -> None:
+    ops.import_reference(filepath=str(samples / "motions" / "deepmimic_sideflip.txt"))
+    before = settings().reference_data
+    ops.build_body(mass=90.0)
+    assert settings().reference_data == before
+    settings().reference_file = "/nowhere/clip.txt"
+    ops.build_body()
+    assert not settings().reference_data
+
+
+def test_bad_clips_are_refused_in_a_sentence(ops: Any, avatar: Any, tmp_path: Path) -> None:
+    (tmp_path / "half.bvh").write_text("HIERARCHY\nROOT Hips\n{\n OFFSET 0 0 0\n")
+    (tmp_path / "clip.txt").write_text('{"Frames": [[1, 2')
+    (tmp_path / "clip.doc").write_text("")
+    for name in ("half.bvh", "clip.txt", "clip.doc", "missing.bvh", "missing.fbx"):
+        with pytest.raises(RuntimeError) as caught:
+            ops.import_reference(filepath=str(tmp_path / name))
+        assert "Traceback" not in str(caught.value) and len(str(caught.value)) > 20
+    with pytest.raises(RuntimeError, match="no action called"):
+        ops.reference_from_action(action="Nothing")
+    with pytest.raises(RuntimeError, match="plays no action"):
+        ops.reference_from_action()
+    assert not settings().reference_data
+
+
+def test_the_reference_survives_in_the_file(ops: Any, avatar: Any, samples: Path, tmp_path: Path) -> None:
+    ops.import_reference(filepath=str(samples / "motions" / "deepmimic_sideflip.txt"))
+    before = state.reference(bpy.context.scene)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    after = state.reference(bpy.context.scene)
+    np.testing.assert_array_equal(after.position, before.position)
+    assert math.isclose(after.rate, before.rate)

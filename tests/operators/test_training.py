@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The road with a stand-in for the trainer."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from backflip_addon.jobs import launch  # noqa: E402
+from backflip_addon.jobs.folder import JobFolder  # noqa: E402
+from backflip_addon.operators import live, takes, training  # noqa: E402
+from backflip_addon.scene import bake, state  # noqa: E402
+from tests.scene import rigs  # noqa: E402
+from tests.scene.takes import tumble  # noqa: E402
+
+STAND_IN = Path(__file__).with_name("stand_in_trainer.py")
+
+
+def settings() -> Any:
+    return bpy.context.scene.backflip
+
+
+@pytest.fixture
+def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """An avatar with a reference, in a saved file, and the stand-in for a trainer."""
+    monkeypatch.setattr(training, "python", lambda: sys.executable)
+    monkeypatch.setattr(launch, "command", lambda folder, python: [python, str(STAND_IN), str(folder.path.resolve())])
+    armature = rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    body, binding = state.body_and_binding(bpy.context.scene)
+    result = bake.bake_take(armature, binding, tumble(body), name="Stunt", start_frame=1, scene=bpy.context.scene)
+    bake.show_own_animation(armature)
+    ops.reference_from_action(action=result.action)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    yield ops
+    if settings().job_folder:
+        launch.kill(live.job_of(bpy.context.scene))
+
+
+def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    assert road.start_training(blocking=True, minutes=0.01, seed=3) == {"FINISHED"}
+    job = live.job_of(scene).read_job()
+    assert job["settings"] == {
+        "minutes": pytest.approx(0.01),
+        "seed": 3,
+        "workers": 0,
+        "mode": "auto",
+        "stop_when_landed": False,
+        "friction": pytest.approx(0.9),
+    }
+    assert job["avatar"] == "Rig" and job["reference"]["kind"] == "ACTION"
+    assert settings().job_folder.startswith("//")
+    assert [(item.name, item.landed) for item in settings().takes] == [
+        ("0000_search.npz", False),
+        ("0001_search.npz", True),
+        ("0002_search.npz", False),
+    ]
+    road.bake_take(start_frame=5)
+    armature = settings().avatar
+    shot = takes.read_shot(scene, takes.find_take(scene))
+    assert shot.file.name == "0001_search.npz"
+    millimetres, degrees = bake.bake_error(armature, shot.body, shot.binding, shot.take.motion, 5, scene)
+    assert millimetres < 1.0 and degrees < 0.1
+    road.bake_take(take="0002_search.npz", name="Failure")
+    assert [track.name for track in bake.baked_tracks(armature)][-1] == "Backflip: Failure"
+    road.show_take(own=True)
+    assert not any(track.is_solo for track in armature.animation_data.nla_tracks)
+    road.show_take()
+    for kind, suffix in (("FBX", "fbx"), ("USD", "usdc"), ("GLTF", "glb"), ("BVH", "bvh"), ("ALEMBIC", "abc")):
+        road.export_shot(filepath=str(tmp_path / f"shot.{suffix}"), format=kind)
+        assert (tmp_path / f"shot.{suffix}").stat().st_size > 1000
+
+
+def test_pause_resume_checkpoint_stop(road: Any) -> None:
+    scene = bpy.context.scene
+    road.start_training(minutes=1.0)
+    _until(lambda: live.refresh(scene).state == "running")
+    with pytest.raises(RuntimeError, match="stop it first"):
+        road.start_training()
+    road.pause_training()
+    _until(lambda: live.refresh(scene).state == "paused")
+    road.resume_training()
+    _until(lambda: live.refresh(scene).state == "running")
+    road.checkpoint()
+    assert road.wait_job(timeout=0.1) == {"CANCELLED"}
+    assert road.stop_training(blocking=True) == {"FINISHED"}
+    assert live.refresh(scene).state == "stopped"
+    with pytest.raises(RuntimeError, match="No trainer is at work"):
+        road.pause_training()
+
+
+def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
+    scene = bpy.context.scene
+    road.start_training(minutes=1.0)
+    _until(lambda: len(settings().takes) == 3 or live.refresh(scene).takes == 3)
+    launch.kill(live.job_of(scene))
+    with pytest.raises(RuntimeError, match="start it again"):
+        road.wait_job(timeout=10.0)
+    road.resume_training()
+    _until(lambda: live.refresh(scene).state == "running")
+
+
+def test_the_next_blender_finds_its_job(road: Any, tmp_path: Path) -> None:
+    road.start_training(blocking=True, minutes=0.01)
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    assert live.refresh(bpy.context.scene).state == "finished"
+    assert len(settings().takes) == 3
+    road.bake_take()
+    assert settings().avatar.animation_data.nla_tracks
+
+
+def test_a_file_that_moved_alone_still_finds_its_job(road: Any, tmp_path: Path) -> None:
+    road.start_training(blocking=True, minutes=0.01)
+    (tmp_path / "elsewhere").mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "elsewhere" / "shot.blend"))
+    road.bake_take()
+
+
+def test_an_earlier_job_is_found_by_its_folder(road: Any) -> None:
+    road.start_training(blocking=True, minutes=0.01)
+    folder = live.job_of(bpy.context.scene).path
+    settings().job_folder = settings().job_folder_absolute = ""
+    settings().takes.clear()
+    road.find_job(directory=str(folder))
+    assert len(settings().takes) == 3
+
+
+def test_the_timer_shows_what_a_job_does(road: Any) -> None:
+    road.start_training(minutes=1.0)
+    _until(lambda: live._tick() == live.BUSY_SECONDS and len(settings().takes) == 3)
+    assert live.status_of(bpy.context.scene).active
+    road.stop_training(blocking=True)
+    assert live._tick() == live.IDLE_SECONDS
+
+
+def test_damaged_jobs_and_takes_get_a_sentence(road: Any, tmp_path: Path) -> None:
+    road.start_training(blocking=True, minutes=0.01)
+    folder = live.job_of(bpy.context.scene)
+    (folder.takes / "0002_search.npz").write_bytes(b"half a take")
+    with pytest.raises(RuntimeError, match="damaged"):
+        road.bake_take(take="0002_search")
+    with pytest.raises(RuntimeError, match="no take called"):
+        road.bake_take(take="nothing")
+    folder.job_file.write_text('{"version": 1, "name"')
+    with pytest.raises(RuntimeError, match="half written"):
+        road.bake_take(take="0001_search")
+    with pytest.raises(RuntimeError, match="not a Backflip job"):
+        road.find_job(directory=str(tmp_path))
+    assert not bake.baked_tracks(settings().avatar)[1:]
+
+
+def test_a_folder_that_holds_a_job_is_not_overwritten(road: Any, tmp_path: Path) -> None:
+    JobFolder(tmp_path / "job").create({"name": "old", "body": {}, "settings": {}})
+    with pytest.raises(RuntimeError, match="already holds a job"):
+        road.start_training(folder=str(tmp_path / "job"))
+    assert json.loads((tmp_path / "job" / "job.json").read_text())["name"] == "old"
+
+
+def _until(condition: Any, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
