@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -410,10 +411,9 @@ def _end_words(reason: str, landed: bool) -> str:
 
 def _death_words(tail: str) -> str:
     words = "The trainer ended without a word; start it again to go on from its last stage."
-    for line in tail.splitlines():
-        if "No module named" in line:
-            module = line.rpartition(" ")[2].strip("'\"")
-            words = f"The trainer's Python lacks {module}; choose another or install the runtime in the preferences."
+    lacking = re.search(r"No module named '?(\w+)", tail)
+    if lacking and lacking[1] != "backflip_addon":
+        words = f"The trainer's Python lacks {lacking[1]}; choose another or install the runtime in the preferences."
     return f"{words}\n{tail}" if tail else words
 
 
