@@ -156,6 +156,9 @@ class BackflipSettings(bpy.types.PropertyGroup):
     # 4 Takes
     takes: CollectionProperty(type=BackflipTake)
     take_index: IntProperty(name="Take")
+    show_take: BoolProperty(
+        name="Show Attempt", description="Draw the chosen take in the viewport before it is baked", default=True
+    )
 
     # 5 Bake and export
     baked_first: IntProperty(options={"HIDDEN"})

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 from bpy.props import FloatProperty, StringProperty
 
+from .. import compat
 from ..core import fit, roles
 from ..core.rig import RigError, check_sound
 from ..core.roles import RoleMap
@@ -17,7 +18,7 @@ from ..scene import files, mannequin, state
 from ..scene.files import RIG_SUFFIXES, FileError
 from ..scene.rig import read_rig
 from . import reference
-from .common import PATH, FileStep, Step, need_avatar, need_map, need_object_mode
+from .common import PATH, FileStep, Step, need_avatar, need_body, need_map, need_object_mode
 
 
 def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
@@ -237,6 +238,18 @@ class BuildBody(Step, bpy.types.Operator):
             self.report({"WARNING"}, warning)
 
 
+class ToggleBody(Step, bpy.types.Operator):
+    """Draw the physical body over the character, or no longer"""
+
+    bl_idname = "backflip.toggle_body"
+    bl_label = "Show Body"
+    needs = (need_avatar, need_body)
+
+    def run(self, context: bpy.types.Context) -> None:
+        context.scene.backflip.show_body = not context.scene.backflip.show_body
+        compat.redraw()
+
+
 def _item(scene: bpy.types.Scene, role: str) -> bpy.types.PropertyGroup:
     """The map's line of a body part, the selected one when empty. Raises RigError."""
     items = scene.backflip.roles
@@ -258,4 +271,5 @@ CLASSES = (
     SaveMap,
     LoadMap,
     BuildBody,
+    ToggleBody,
 )

@@ -88,6 +88,14 @@ def take_facts(scene: bpy.types.Scene) -> dict[str, dict[str, Any]]:
     return seen.takes if seen else {}
 
 
+def chosen_take(scene: bpy.types.Scene) -> Path | None:
+    """The file of the take that is selected in the list."""
+    settings = scene.backflip
+    if not settings.job_folder or settings.take_index >= len(settings.takes):
+        return None
+    return job_of(scene).takes / settings.takes[settings.take_index].name
+
+
 def _read_takes(folder: JobFolder, seen: _Watched) -> None:
     try:
         if folder.events_file.exists() and folder.events_file.stat().st_size < seen.offset:
@@ -119,6 +127,8 @@ def _show_takes(scene: bpy.types.Scene, seen: _Watched) -> None:
     items = scene.backflip.takes
     if [item.name for item in items] == list(seen.takes):
         return
+    settings = scene.backflip
+    follows = settings.take_index >= len(items) - 1  # the latest was chosen, or nothing
     items.clear()
     for name, facts in seen.takes.items():
         item = items.add()
@@ -126,7 +136,8 @@ def _show_takes(scene: bpy.types.Scene, seen: _Watched) -> None:
         item.landed = bool(facts.get("landed"))
         item.score = _number(facts.get("score"))
         item.source = str(facts.get("source") or "")
-    scene.backflip.take_index = max(len(items) - 1, 0)
+    if follows:
+        settings.take_index = max(len(items) - 1, 0)
 
 
 def _number(value: Any) -> float:

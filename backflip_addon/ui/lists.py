@@ -23,16 +23,22 @@ class BACKFLIP_UL_roles(bpy.types.UIList):
         _active_data: Any,
         _active_property: str,
     ) -> None:
-        split = layout.split(factor=0.42)
+        split = layout.split(factor=0.46)
         lacking = item.required and not item.bone
         split.alert = lacking
-        part = roles.words(item.name).capitalize()
-        split.label(text=part, icon=_colour(item))
+        split.label(text=_part(item.name), icon=_colour(item))
         avatar = context.scene.backflip.avatar
         if avatar is not None:
             split.prop_search(item, "bone", avatar.data, "bones", text="")
         else:
             split.label(text=item.bone)
+
+
+def _part(role: str) -> str:
+    """A role in few words, the side last: "Upper arm L"."""
+    side = role.partition(".")[2]
+    plain = roles.words(role).removeprefix("left ").removeprefix("right ")
+    return f"{plain.capitalize()} {side}".strip()
 
 
 def _colour(item: Any) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 
 from ..operators import overlay
 
-BODY_COLOUR = (1.0, 0.62, 0.15, 0.9)
+BODY_COLOUR = (0.75, 1.0, 0.25, 0.85)
 GHOST_COLOUR = (0.35, 0.75, 1.0, 0.7)
+TAKE_COLOUR = (1.0, 0.55, 0.85, 0.8)
 
 _handle: Any = None
-_batches: tuple[int, Any, Any] = (-1, None, None)
+_batches: tuple[int, tuple[Any, ...]] = (-1, ())
 
 
 def _draw() -> None:
@@ -24,14 +25,14 @@ def _draw() -> None:
     context = bpy.context
     if context.space_data is not None and not context.space_data.overlay.show_overlays:
         return
-    version, body, ghost = overlay.lines(context.scene)
+    version, *segments = overlay.lines(context.scene)
     if version != _batches[0]:
-        _batches = (version, _batch(body), _batch(ghost))
+        _batches = (version, tuple(_batch(part) for part in segments))
     gpu.state.blend_set("ALPHA")
     shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
     shader.uniform_float("viewportSize", gpu.state.viewport_get()[2:])
     shader.uniform_float("lineWidth", 1.4)
-    for batch, colour in ((_batches[1], BODY_COLOUR), (_batches[2], GHOST_COLOUR)):
+    for batch, colour in zip(_batches[1], (BODY_COLOUR, GHOST_COLOUR, TAKE_COLOUR), strict=True):
         if batch is not None:
             shader.uniform_float("color", colour)
             batch.draw(shader)
@@ -59,4 +60,4 @@ def unregister() -> None:
     if _handle is not None:
         bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
         _handle = None
-    _batches = (-1, None, None)
+    _batches = (-1, ())

@@ -38,17 +38,15 @@ class BACKFLIP_PT_avatar(_Panel, bpy.types.Panel):
         if settings.avatar is None:
             return
         layout.separator()
-        row = layout.row()
-        row.template_list("BACKFLIP_UL_roles", "", settings, "roles", settings, "role_index", rows=6)
-        column = row.column(align=True)
-        column.operator("backflip.map_bones", text="", icon="FILE_REFRESH")
-        column.operator("backflip.mirror_roles", text="", icon="MOD_MIRROR")
-        column.operator("backflip.load_map", text="", icon="FILE_FOLDER")
-        column.operator("backflip.save_map", text="", icon="FILE_TICK")
-        column.separator()
-        column.operator("backflip.set_role", text="", icon="EYEDROPPER")
-        column.operator("backflip.clear_role", text="", icon="X")
-        layout.prop(settings, "mass")
+        row = layout.row(align=True)
+        row.label(text="Bone Map")
+        row.operator("backflip.map_bones", text="", icon="FILE_REFRESH")
+        row.operator("backflip.mirror_roles", text="", icon="MOD_MIRROR")
+        row.operator("backflip.set_role", text="", icon="EYEDROPPER")
+        row.operator("backflip.load_map", text="", icon="FILE_FOLDER")
+        row.operator("backflip.save_map", text="", icon="FILE_TICK")
+        layout.template_list("BACKFLIP_UL_roles", "", settings, "roles", settings, "role_index", rows=6)
+        layout.prop(settings, "mass", text="Mass" if settings.mass else "Mass (0: Usual)")
         _button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
         if settings.body_json:
             layout.label(text=f"{settings.body_height:.2f} m, {settings.body_mass:.1f} kg", icon="CHECKMARK")
@@ -140,6 +138,7 @@ class BACKFLIP_PT_takes(_Panel, bpy.types.Panel):
         layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
         landed = sum(item.landed for item in settings.takes)
         layout.label(text=f"{len(settings.takes)} takes, {landed} landed")
+        layout.prop(settings, "show_take")
 
 
 class BACKFLIP_PT_bake(_Panel, bpy.types.Panel):
