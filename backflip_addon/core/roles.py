@@ -376,7 +376,8 @@ def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
                 )
     pelvis = rig.root_of(rig.places[role_map.bones["pelvis"]])
     for role in ("head", "upper_arm.L", "upper_arm.R", "thigh.L", "thigh.R"):
-        if rig.root_of(rig.places[role_map.bones[role]]) != pelvis:
+        other = rig.root_of(rig.places[role_map.bones[role]])
+        if other != pelvis and not _controlled(rig, (pelvis, other)):
             raise RigError(
                 f"{rig.name} holds several skeletons that are not connected: its {words(role)} does not hang "
                 "on its hips; parent the bones to one skeleton first."
@@ -386,6 +387,12 @@ def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
         raise RigError(
             f"{rig.name} holds {count} skeletons that are not connected: separate them and pick the one to train."
         )
+
+
+def _controlled(rig: Rig, roots: tuple[int, ...]) -> bool:
+    """Whether these trees hold mechanism beside deforming bones: control rigs join trees by constraints."""
+    kinds = {rig.deform[bone] for root in roots for bone in rig.descendants(root)}
+    return len(kinds) == 2
 
 
 def _others_apart(rig: Rig, root: int, place: np.ndarray, size: float) -> int:
