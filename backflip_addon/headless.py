@@ -273,6 +273,7 @@ def _shoot(scene: bpy.types.Scene, out: Path) -> None:
     armature = state.avatar(scene)
     film.build_set(bpy.context, armature, yaw=binding.yaw, floor_height=float(binding.origin[2]), size=film.SIZE)
     film.dress(scene, film.SIZE)
+    _look_through_camera()
     bpy.ops.wm.save_mainfile()
     say(f"6 Film: {scene.frame_end - scene.frame_start + 1} frames")
     stills = Path(tempfile.mkdtemp(prefix="backflip-film-"))
@@ -283,6 +284,16 @@ def _shoot(scene: bpy.types.Scene, out: Path) -> None:
             film.render_film(bpy.context, out / "backflip.mp4", film.SIZE, footage=footage)
     finally:
         shutil.rmtree(stills, ignore_errors=True)
+
+
+def _look_through_camera() -> None:
+    """The file opens with the shot in its viewports."""
+    for screen in bpy.data.screens:
+        for area in screen.areas:
+            for space in area.spaces:
+                if space.type == "VIEW_3D" and space.region_3d is not None:
+                    space.region_3d.view_perspective = "CAMERA"
+                    space.shading.type = "MATERIAL"
 
 
 # Words

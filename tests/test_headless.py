@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("bpy")
+bpy = pytest.importorskip("bpy")
 
-from backflip_addon import headless
-from backflip_addon.core.motion import Motion, Take
-from backflip_addon.jobs.launch import JobStatus
+from backflip_addon import headless, unregister  # noqa: E402
+from backflip_addon.core.motion import Motion, Take  # noqa: E402
+from backflip_addon.jobs import launch  # noqa: E402
+from backflip_addon.jobs.launch import JobStatus  # noqa: E402
+from backflip_addon.operators import training  # noqa: E402
+from backflip_addon.scene import film  # noqa: E402
 
 
 @pytest.fixture
@@ -84,3 +89,100 @@ def test_chatter_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     print("after")
     sys.stdout.flush()
     assert capfd.readouterr().out == "10%\nafter\n"
+
+
+REPORT_KEYS = {
+    "landed",
+    "success",
+    "assist",
+    "g_mpjpe_mm",
+    "mpjpe_mm",
+    "foot_skate_cm_s",
+    "penetration_cm",
+    "jerk_ratio",
+    "bake_error_mm",
+    "bake_error_deg",
+    "seconds",
+    "control_steps",
+}
+
+
+def standing_clip(path: Path) -> Path:
+    """A DeepMimic clip of somebody who stands: time, root place and turn, then the joints' angles."""
+    turn = [1.0, 0.0, 0.0, 0.0]
+    leg, arm = [*turn, 0.0, *turn], [*turn, 0.0]
+    frame = [1 / 30, 0.0, 0.9, 0.0, *turn, *turn, *turn, *leg, *arm, *leg, *arm]
+    path.write_text(json.dumps({"Loop": "none", "Frames": [frame] * 31}))
+    return path
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A trainer without physics, and a film of the size of a stamp."""
+    trainer = Path(__file__).parent / "operators" / "stand_in_trainer.py"
+    monkeypatch.setattr(training, "python", lambda: sys.executable)
+    monkeypatch.setattr(launch, "command", lambda folder, python: [python, str(trainer), str(folder.path.resolve())])
+    monkeypatch.setattr(film, "SIZE", (64, 36))
+    monkeypatch.setattr(headless, "FPS", 8)
+    yield
+    unregister()
+
+
+def test_the_whole_road(stand_in: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a demo"
+    clip = standing_clip(tmp_path / "humanoid3d_stand.txt")
+    assert headless.main(["--clip", str(clip), "--out", str(out), "--minutes", "0.05", "--seed", "4"]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert set(report) >= REPORT_KEYS
+    assert report["bake_error_mm"] < 1.0 and report["bake_error_deg"] < 0.1
+    assert report["take"] == "0001_search.npz" and report["control_steps"] == 5 and report["seed"] == 4
+    assert report["landed"] in (True, False) and report["assist"] == 0.0
+    assert (out / "backflip.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "backflip.mp4").read_bytes()[4:8] == b"ftyp"
+    assert (out / "backflip.fbx").read_bytes().startswith(b"Kaydara FBX Binary")
+    said = capfd.readouterr().out
+    assert "finished" in said and "Append frame" not in said
+
+    bpy.ops.wm.open_mainfile(filepath=str(out / "backflip.blend"))
+    scene = bpy.context.scene
+    assert scene.camera is not None and scene.frame_end > scene.frame_start
+    armature = scene.backflip.avatar
+    poses = []
+    for frame in (scene.frame_start, scene.frame_end // 2, scene.frame_end):
+        scene.frame_set(frame)
+        evaluated = armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        poses.append(np.array([bone.matrix for bone in evaluated.pose.bones]))
+    assert max(np.abs(pose - poses[0]).max() for pose in poses) > 0.01, "the saved file plays the take"
+
+
+def test_failing_trainer_is_said(
+    stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crash = "import sys; print('ModuleNotFoundError: No module named \'pybullet\''); sys.exit(1)"
+    monkeypatch.setattr(launch, "command", lambda folder, python: [python, "-c", crash])
+    clip = standing_clip(tmp_path / "stand.txt")
+    assert headless.main(["--clip", str(clip), "--out", str(tmp_path / "out"), "--minutes", "0.05"]) == 1
+    assert "The demo ended: The trainer's Python lacks pybullet" in capsys.readouterr().err
+
+
+def test_interrupt_goes_on_with_the_best_take(
+    stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while it learns ends the learning, not the demo."""
+    waits = []
+    really_wait = launch.wait
+
+    def wait(folder: object, timeout: float, on_status: object = None) -> JobStatus:
+        waits.append(timeout)
+        if len(waits) == 1:
+            while not launch.status(folder).takes:
+                pass
+            raise KeyboardInterrupt
+        return really_wait(folder, timeout)
+
+    monkeypatch.setattr(launch, "wait", wait)
+    monkeypatch.setattr(headless, "_shoot", lambda scene, out: None)
+    clip = standing_clip(tmp_path / "stand.txt")
+    assert headless.main(["--clip", str(clip), "--out", str(tmp_path), "--minutes", "10"]) == 0
+    assert json.loads((tmp_path / "report.json").read_text())["take"] == "0001_search.npz"
+    assert len(waits) == 2
