@@ -102,7 +102,8 @@ def walk(clip: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
     ops.export_shot(filepath=str(out / "backflip.fbx"), format="FBX")
     _shoot(scene, out)
     report["total_seconds"] = round(time.monotonic() - begin, 1)
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps({key: _plain(value) for key, value in report.items()}, indent=1, allow_nan=False)
+    (out / "report.json").write_text(text + "\n", encoding="utf-8")
     return report
 
 
@@ -239,6 +240,11 @@ def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str,
     distance, angle = bake.bake_error(armature, body, binding, take.motion, first, scene)
     measures = truth.measure(body, reference, as_shown(take, shown))
     return measures | {"bake_error_mm": distance, "bake_error_deg": angle}
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no infinities: a measure that has no value is null."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def as_shown(take: Take, shown: Motion) -> Take:
