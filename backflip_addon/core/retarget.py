@@ -24,8 +24,8 @@ from .roles import RoleMap
 from .rotations import Array
 
 __all__ = [
-    "Finding", "adapt", "bone_matrices", "inspect", "leg_length", "link_frames", "plant_feet", "put_on_floor",
-    "retarget", "standing_height",
+    "Finding", "adapt", "bone_matrices", "from_origin", "inspect", "leg_length", "link_frames", "plant_feet",
+    "put_on_floor", "retarget", "standing_height",
 ]  # fmt: skip
 
 _LINK = {name: i for i, name in enumerate(LINK_NAMES)}
@@ -65,9 +65,8 @@ def retarget(
             foot = _LINK[f"foot.{side}"]
             turns[:, foot] = planting.level(turns[:, foot], places[f"foot.{side}"], resting[:, i])
     path = places["pelvis"] * (leg_length(body, sole=False) / neutral.leg_length)
-    path = path - path[0] * [1.0, 1.0, 0.0]
     motion = put_on_floor(Motion(float(rate), path, body.local_rotations(turns), loops), body)
-    return planting.plant(motion, body, resting)
+    return from_origin(planting.plant(motion, body, resting))
 
 
 def _resting(source: Rig, neutral: Neutral, matrices: Array, places: dict[str, Array], rate: float) -> np.ndarray:
@@ -151,6 +150,18 @@ def put_on_floor(motion: Motion, body: Body) -> Motion:
     # the lowest of all frames may be noise; one in fifty may sink in
     shift = -float(np.quantile(lowest, 0.02))
     return dataclasses.replace(motion, position=motion.position + [0.0, 0.0, shift])
+
+
+def from_origin(motion: Motion, forward: bool = False) -> Motion:
+    """The motion moved level so that it starts over the origin; forward: and turned to start facing -Y."""
+    position = motion.position - motion.position[0] * [1.0, 1.0, 0.0]
+    turns = motion.rotations
+    if forward:
+        back = rotations.conjugate(rotations.heading(turns[0, 0]))
+        position = rotations.rotate(back, position)
+        turns = turns.copy()
+        turns[:, 0] = rotations.multiply(back, turns[:, 0])
+    return dataclasses.replace(motion, position=position, rotations=turns)
 
 
 def standing_height(body: Body) -> float:

@@ -278,6 +278,19 @@ def test_put_on_floor_and_adapt() -> None:
     assert np.ptp(scaled.position[:, 1]) == pytest.approx(0.95, abs=0.02)
 
 
+def test_from_origin() -> None:
+    turn = rotations.from_axis_angle([0.0, 0.0, 1.0], 2.0)
+    poses = np.tile(rotations.IDENTITY, (3, 15, 1))
+    poses[:, 0] = turn
+    ahead = rotations.rotate(turn, np.array([0.0, -1.0, 0.0]))  # where that figure faces
+    motion = Motion(30.0, np.array([4.0, 5.0, 1.0]) + ahead * np.arange(3)[:, None], poses)
+    assert retarget.from_origin(motion).position[:, 2] == pytest.approx([1.0, 1.0, 1.0])
+    assert retarget.from_origin(motion).position[0] == pytest.approx([0.0, 0.0, 1.0])
+    facing = retarget.from_origin(motion, forward=True)
+    assert facing.position[2] == pytest.approx([0.0, -2.0, 1.0])
+    assert rotations.angle_between(facing.rotations[:, 0], rotations.IDENTITY).max() < 1e-6
+
+
 def test_a_thousand_frames_in_under_a_second() -> None:
     source = figure()
     matrices = np.tile(human(100, source), (10, 1, 1, 1))

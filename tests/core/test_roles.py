@@ -406,6 +406,16 @@ def test_three_disconnected_skeletons_are_refused() -> None:
         roles.check(split, roles.guess(split))
 
 
+def test_control_rigs_may_join_their_trees_by_constraints() -> None:
+    """Rigify's arms hang on mechanism bones, its hips on another root."""
+    good = figure()
+    parents = list(good.parents)
+    parents[good.index("chest")] = -1
+    deform = tuple(name != "neck" for name in good.bones)
+    split = dataclasses.replace(good, parents=tuple(parents), deform=deform)
+    roles.check(split, roles.guess(split))
+
+
 def test_three_characters_in_one_armature_are_refused() -> None:
     good = figure()
     count = len(good.bones)
