@@ -13,6 +13,7 @@ def register() -> None:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
     live.register()
+    runtime.register()
     overlay.register()
 
 

@@ -14,12 +14,14 @@ from ..runtime.install import Installation
 from .common import Step
 
 TICK_SECONDS = 0.2
+LOOK_SECONDS = 3.0
 
 
 @dataclasses.dataclass
 class _Live:
     """What the preferences and the training panel show."""
 
+    ready: bool = True  # until it has been looked for
     lines: tuple[str, ...] = ()
     icon: str = "NONE"
     installation: Installation | None = None
@@ -34,7 +36,14 @@ def look() -> bool:
     runtime = find_runtime(preferences.trainer_python(), preferences.data_folder("runtime"))
     LIVE.lines = tuple(runtime.sentence.splitlines())
     LIVE.icon = "CHECKMARK" if runtime.ready else "ERROR"
+    LIVE.ready = runtime.ready
     return runtime.ready
+
+
+def _first_look() -> None:
+    """Soon after Blender has started: the panel then says what is missing before anybody asks."""
+    look()
+    compat.redraw()
 
 
 def _tick() -> float | None:
@@ -46,7 +55,10 @@ def _tick() -> float | None:
     if progress.state == "running":
         return TICK_SECONDS
     LIVE.installation = None
-    LIVE.icon = "CHECKMARK" if progress.state == "done" else "ERROR"
+    if progress.state == "done":
+        look()
+    else:
+        LIVE.icon = "ERROR"
     return None
 
 
@@ -89,9 +101,15 @@ class InstallRuntime(Step, bpy.types.Operator):
 CLASSES = (CheckRuntime, InstallRuntime)
 
 
+def register() -> None:
+    if not bpy.app.background:
+        bpy.app.timers.register(_first_look, first_interval=LOOK_SECONDS)
+
+
 def unregister() -> None:
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    for timer in (_tick, _first_look):
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
     if LIVE.installation is not None:
         LIVE.installation.cancel()
         LIVE.installation = None

@@ -84,14 +84,24 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
     bl_label = "3 Train"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
         status = live.status_of(context.scene)
         if status is not None and status.active:
             self._draw_running(context, status)
         else:
             self._draw_idle(context, status)
-        for line in runtime.LIVE.lines if runtime.LIVE.icon != "CHECKMARK" else ():
-            _say(layout, context, line, runtime.LIVE.icon)
+        self._draw_runtime(context)
+
+    def _draw_runtime(self, context: bpy.types.Context) -> None:
+        """What the trainer's Python lacks, and how to mend it; nothing when all is well."""
+        found = runtime.LIVE
+        if found.installation is not None:
+            self.layout.progress(factor=found.fraction, text=" ".join(found.lines), type="BAR")
+        elif not found.ready:
+            for line in found.lines:
+                _say(self.layout, context, line, "ERROR")
+            row = self.layout.row(align=True)
+            row.operator("backflip.install_runtime", text="Install", icon="IMPORT")
+            row.operator("backflip.check_runtime", text="Check Again", icon="FILE_REFRESH")
 
     def _draw_running(self, context: bpy.types.Context, status: Any) -> None:
         layout = self.layout
