@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from mathutils import Matrix, Vector  # noqa: E402
+
+from backflip_addon.scene.rig import bone_order, bound_meshes, read_rig  # noqa: E402
+
+from . import rigs  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _empty() -> None:
+    rigs.empty_scene()
+
+
+def test_heads_and_tails_are_in_the_world() -> None:
+    rig = read_rig(rigs.build(matrix=rigs.SCALED_AND_TURNED))
+    places = {name: (head, tail) for name, _parent, head, tail in rigs.t_pose()}
+    for name, head, tail in zip(rig.bones, rig.heads, rig.tails, strict=True):
+        np.testing.assert_allclose(head, places[name][0], atol=1e-5)
+        np.testing.assert_allclose(tail, places[name][1], atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(rig.rest[:, :3, :3], axis=1), 1.0, atol=1e-6)
+    assert all(parent < i for i, parent in enumerate(rig.parents))
+
+
+def test_the_skin_is_read_at_rest_whatever_the_pose() -> None:
+    armature = rigs.build(skin=True)
+    before = read_rig(armature).skin
+    armature.pose.bones["thigh.L"].rotation_quaternion = (0.7, 0.7, 0, 0)
+    bpy.context.view_layer.update()
+    after = read_rig(armature).skin
+    np.testing.assert_allclose(after.vertices, before.vertices)
+    thigh = read_rig(armature).bones.index("thigh.L")
+    own = before.vertices[(before.bones[:, 0] == thigh) & (before.weights[:, 0] > 0)]
+    np.testing.assert_allclose(own.min(axis=0), (0.06, -0.05, 0.44), atol=1e-5)
+
+
+def test_a_mesh_that_hangs_on_a_bone_is_its_skin() -> None:
+    armature = rigs.build()
+    data = bpy.data.meshes.new("Helmet")
+    data.from_pydata([(0, 0, 1.6), (0.1, 0, 1.7), (0, 0.1, 1.8)], [], [(0, 1, 2)])
+    mesh = bpy.data.objects.new("Helmet", data)
+    bpy.context.scene.collection.objects.link(mesh)
+    mesh.parent, mesh.parent_type, mesh.parent_bone = armature, "BONE", "head"
+    bone = armature.data.bones["head"]
+    tail = Matrix.Translation(bone.tail_local) @ bone.matrix_local.to_3x3().to_4x4()
+    mesh.matrix_parent_inverse = (armature.matrix_world @ tail).inverted()
+    armature.pose.bones["head"].rotation_quaternion = (0.8, 0, 0.6, 0)
+    bpy.context.view_layer.update()
+    rig = read_rig(armature)
+    np.testing.assert_allclose(rig.skin.vertices, [tuple(v.co) for v in data.vertices], atol=1e-5)
+    assert (rig.skin.bones[:, 0] == rig.bones.index("head")).all()
+
+
+def test_a_helper_mesh_is_no_skin() -> None:
+    armature = rigs.build(skin=True)
+    data = bpy.data.meshes.new("Icosphere")
+    data.from_pydata([(9, 9, 9)], [], [])
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Icosphere", data))
+    assert [mesh.name for mesh in bound_meshes(armature)] == ["Skin"]
+
+
+def test_no_skin_at_all() -> None:
+    assert read_rig(rigs.build()).skin is None
+
+
+def test_uneven_scale_leaves_its_shear_to_be_seen() -> None:
+    matrix = Matrix.Diagonal((1.0, 1.0, 2.0, 1.0))
+    bones = [("a", None, (0, 0, 0), (0.0, 1.0, 1.0))]
+    armature = rigs.build(bones, matrix=Matrix.Identity(4))
+    armature.matrix_world = matrix
+    bpy.context.view_layer.update()
+    turn = read_rig(armature).rest[0, :3, :3]
+    assert np.abs(turn.T @ turn - np.eye(3)).max() > 0.1
+
+
+def test_parents_come_first_in_any_order_of_making() -> None:
+    armature = rigs.build()
+    names = [bone.name for bone in bone_order(armature)]
+    assert sorted(names) == sorted(bone.name for bone in armature.data.bones)
+    for bone in armature.data.bones:
+        assert bone.parent is None or names.index(bone.parent.name) < names.index(bone.name)
+
+
+def test_13000_vertices_are_read_in_half_a_second() -> None:
+    armature = rigs.build()
+    count = 13_000
+    data = bpy.data.meshes.new("Dense")
+    data.from_pydata([Vector((math.sin(i), math.cos(i), i / count)) for i in range(count)], [], [])
+    mesh = bpy.data.objects.new("Dense", data)
+    bpy.context.scene.collection.objects.link(mesh)
+    mesh.modifiers.new("Armature", "ARMATURE").object = armature
+    for k, name in enumerate(("spine", "chest", "head", "thigh.L")):
+        mesh.vertex_groups.new(name=name).add(list(range(count)), 0.1 + 0.2 * k, "REPLACE")
+    start = time.perf_counter()
+    skin = read_rig(armature).skin
+    assert time.perf_counter() - start < 0.5
+    assert len(skin.vertices) == count
+    np.testing.assert_allclose(skin.weights.sum(axis=1), 1.0)
