@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
@@ -172,3 +173,24 @@ def _until(condition: Any, seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "file", ["CesiumMan.glb", "cryptovoxels.vrm", "keijiro_NeoLowMan.fbx", "makehuman_game_engine.glb"]
+)
+def test_a_take_on_a_rig_of_somebody_else(ops: Any, samples: Path, tmp_path: Path, file: str) -> None:
+    """A clip's own motion as the take: every rig shows it exactly."""
+    from backflip_addon.core.motion import Take, save_take
+
+    scene = bpy.context.scene
+    ops.import_avatar(filepath=str(samples / "rigs" / file))
+    ops.build_body()
+    ops.import_reference(filepath=str(samples / "motions" / "deepmimic_sideflip.txt"))
+    motion = state.reference(scene).resampled(120.0)
+    body, binding = state.body_and_binding(scene)
+    nothing = np.zeros(motion.frames)
+    take = Take(motion, np.zeros((motion.frames, len(body.links)), dtype=bool), nothing, nothing, {"name": "Clip"})
+    save_take(tmp_path / "clip.npz", take)
+    ops.bake_take(take=str(tmp_path / "clip.npz"), start_frame=1)
+    millimetres, degrees = bake.bake_error(settings().avatar, body, binding, motion, 1, scene)
+    assert millimetres < 1.0 and degrees < 0.1
