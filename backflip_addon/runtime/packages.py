@@ -140,7 +140,8 @@ def failure_words(log: str) -> str:
     """One sentence for what went wrong in an installation's output."""
     for pattern, words in _FAILURES:
         if re.search(pattern, log):
-            return words
+            which = f"PyTorch's package index ({TORCH_CPU_INDEX})" if "/whl/cpu/torch/" in log else "The package index"
+            return words.replace("The package index", which, 1)
     nothing = re.search(r"No matching distribution found for (\S+)", log)
     if nothing:
         index = TORCH_CPU_INDEX if nothing[1].startswith("torch") else "pip's package index"

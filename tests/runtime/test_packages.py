@@ -45,6 +45,7 @@ def test_steps_install_every_requirement_once(tmp_path: Path) -> None:
             "ERROR: No matching distribution found for numpy==1.26.4",
             "cannot be reached",
         ),
+        ("Retrying after 'NewConnectionError': /whl/cpu/torch/", "PyTorch's package index (https://"),
         ("ERROR: No matching distribution found for torch==2.13.0+cpu", "use a 64-bit Python 3.11"),
         ("The virtual environment was not created because ensurepip is not available.", "python3.11-venv"),
         ("error: command '/usr/bin/gcc' failed: No such file", "C++ compiler"),
