@@ -32,17 +32,18 @@ from .world import Scene, States, World
 class SearchSettings:
     """How hard to search. Steps are control steps."""
 
-    horizon: int = 18  # 0.6 s
-    execute: int = 6  # steps performed a window
-    knot: int = 3  # steps between knots
+    horizon: int = 24  # 0.8 s
+    execute: int = 4  # steps performed a window
+    knot: int = 4  # steps between knots
     samples: int = 64  # rollouts a round
     elites: int = 10
-    rounds: int = 8
-    first_rounds: int = 16  # before the first step, when nothing is known
-    new_deviation: float = 0.3  # rad, of knots never sampled
-    deviation: float = 0.15  # rad, of knots a former window has bettered
+    rounds: int = 6
+    first_rounds: int = 12  # before the first step, when nothing is known
+    new_deviation: float = 0.12  # rad, of knots never sampled
+    deviation: float = 0.08  # rad, of knots a former window has bettered
     least_deviation: float = 0.02
-    settled: float = 0.02  # a window whose best betters by less than this share is done
+    settled: float = 0.01  # a window whose best betters by less than this share is stale
+    patience: int = 3  # stale rounds after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
 
@@ -166,9 +167,10 @@ class Search:
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0])
         with tempfile.TemporaryDirectory(prefix="backflip-") as folder:
-            file = os.path.join(folder, "state.bullet")
             first = 0
             while first < self.track.steps:
+                # A new name each time: PyBullet keeps what it has once read from a file's name
+                file = os.path.join(folder, f"state-{first}.bullet")
                 performance.world.save_file(file)
                 self._better(file, first, self.settings.rounds if first else self.settings.first_rounds)
                 count = min(self.settings.execute, self.track.steps - first)
@@ -197,7 +199,7 @@ class Search:
                 best_cost, best = float(costs[order[0]]), knots[order[0]]
             self._fit(window, knots[order][:, window])
             stale = stale + 1 if improvement < s.settled else 0
-            if stale >= 2:
+            if stale >= s.patience:
                 break
         self.mean[window] = best[window]
         self.deviation[window] = np.maximum(self.deviation[window], s.deviation)
@@ -250,8 +252,9 @@ class Performance:
         targets = self.world.targets(turns)
         velocities = self.world.velocities(self.track.velocities(self.step, len(turns)))
         for target, velocity in zip(targets, velocities, strict=True):
+            self.world.drive(target, velocity)
             for _ in range(self.world.substeps):
-                self.world.substep(target, velocity)
+                self.world.substep()
                 self._readings.append(self.world.read())
                 self._contacts.append(self.world.contacts())
             self.step += 1

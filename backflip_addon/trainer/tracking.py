@@ -3,7 +3,8 @@
 
 A control step t drives the joints toward the reference at the step's end, time (t + 1) / rate,
 turned by the step's offsets: three numbers (a rotation vector, joint frame) a spherical joint, one
-a hinge. Past the clip's end the last pose is held.
+a hinge. Past the clip's end the last pose is held. What is followed is the reference made feasible
+(core.feasible): its flights obey the laws of motion, and take-off aims at the momentum they need.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import dataclasses
 
 import numpy as np
 
-from ..core import rotations, truth
+from ..core import feasible, rotations, truth
 from ..core.body import Body
 from ..core.motion import Motion
 from ..core.rotations import Array
-from .world import CONTROL_RATE, States
+from .world import CONTROL_RATE, GRAVITY, States
 
 END_LINKS = ("head", "hand.R", "foot.R", "hand.L", "foot.L")
 
@@ -29,13 +30,16 @@ class Weights:
     root: float = 2.0  # rad^2, root orientation
     ends: float = 10.0  # m^2, end links about the centre of mass
     centre: float = 20.0  # m^2, centre of mass
-    velocity: float = 0.6  # (m/s)^2, its velocity
+    velocity: float = 2.0  # (m/s)^2, its velocity: half a second later it is a place
     spin: float = 0.03  # (rad/s)^2, root's angular velocity
-    floor: float = 40.0  # m^2, depth of links that may not touch under FLOOR_MARGIN
+    momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
+    floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
     effort: float = 0.05  # rad^2, offsets
 
 
-FLOOR_MARGIN = 0.02
+BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
+FLOOR_MARGIN = 0.04  # m: forbidden links are kept so far off the floor
+LARGE_COST = 4.0  # beyond it a step's cost grows by its logarithm: a fall is a fall
 
 
 class Track:
@@ -48,17 +52,30 @@ class Track:
         self.standing = truth.ends_standing(body, reference)
         self.hold = (truth.SETTLE_SECONDS if self.standing else 0.0) if hold is None else hold
         self.clip_steps = int(np.floor(reference.duration * rate + 1e-6))
-        self.steps = self.clip_steps + int(round(self.hold * rate))
+        self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
+        goal, flights = feasible.feasible(body, reference)
         times = np.arange(self.steps + 1) / rate
-        position, turns = reference.sample(times)
+        position, turns = goal.sample(times)
         places, world = body.forward(position, turns)
-        self.states = States(position, turns, *_velocities(body, reference, times, rate))
+        self.states = States(position, turns, *_velocities(goal, times, rate))
         self.places, self.world = places, world
         self.centre = body.centre_of_mass(places, world)
-        self.centre_velocity = _centre_velocity(body, reference, times)
+        self.centre_velocity, self.momentum = momenta(body, self.states, places, world)
+        for flight in flights:
+            self._build_up(flight, times)
         self.allowed = truth.allowed_contacts(body, reference)
         self.columns = control_columns(body)
         self.width = sum(len(c) for c in self.columns.values())
+
+    def _build_up(self, flight: feasible.Flight, times: Array) -> None:
+        """Aim at the momentum that a flight needs: hold it in the air, build it up before."""
+        air = (times >= flight.start) & (times <= flight.end)
+        self.momentum[air] = flight.momentum
+        self.centre_velocity[air] = flight.velocity + (times[air] - flight.start)[:, None] * [0, 0, -GRAVITY]
+        share = np.clip(1 - (flight.start - times) / BUILD_UP, 0, 1)[:, None] * (times < flight.start)[:, None]
+        takeoff = int(np.flatnonzero(air)[0])
+        self.momentum += share * (flight.momentum - flight.momentum_before)
+        self.centre_velocity += share * (flight.velocity - self.centre_velocity[max(takeoff - 1, 0)])
 
     def targets(self, offsets: Array, first: int) -> Array:
         """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""
@@ -90,7 +107,7 @@ def control_columns(body: Body) -> dict[int, np.ndarray]:
     return columns
 
 
-def _velocities(body: Body, reference: Motion, times: Array, rate: float) -> tuple[Array, Array, Array]:
+def _velocities(reference: Motion, times: Array, rate: float) -> tuple[Array, Array, Array]:
     """Root velocity, root angular velocity and joint velocities of the reference at times.
 
     Central differences over one control step; zero past the clip's end.
@@ -111,14 +128,6 @@ def _velocities(body: Body, reference: Motion, times: Array, rate: float) -> tup
     return velocity, spin[:, 0], joints
 
 
-def _centre_velocity(body: Body, reference: Motion, times: Array) -> Array:
-    half = 1 / 60
-    ends = [np.clip(times + sign * half, 0, reference.duration) for sign in (-1, 1)]
-    centres = [body.centre_of_mass(*body.forward(*reference.sample(t))) for t in ends]
-    span = np.where(times <= reference.duration + 1e-9, np.maximum(ends[1] - ends[0], half), np.inf)
-    return (centres[1] - centres[0]) / span[:, None]
-
-
 class Cost:
     """How far states are from a track, per state."""
 
@@ -128,6 +137,7 @@ class Cost:
         body = track.body
         self._joints = np.array(list(track.columns))
         self._ends = np.array([body.index(name) for name in END_LINKS if name in body.names])
+        self._inertia = tucked_inertia(body)
         self._forbidden = np.flatnonzero(~track.allowed)
 
     def __call__(self, states: States, steps: np.ndarray, floor: float = 0.0) -> Array:
@@ -145,25 +155,36 @@ class Cost:
         cost = w.pose * np.mean(pose**2, axis=1) + w.root * root**2
         cost += w.ends * np.mean(np.sum(ends**2, axis=-1), axis=1)
         cost += w.centre * np.sum((centre - track.centre[goal] - [0, 0, floor]) ** 2, axis=-1)
-        velocity = centre_velocity(body, states, places, world)
+        velocity, momentum = momenta(body, states, places, world)
         cost += w.velocity * np.sum((velocity - track.centre_velocity[goal]) ** 2, axis=-1)
+        cost += w.momentum * np.sum(((momentum - track.momentum[goal]) / self._inertia) ** 2, axis=-1)
         cost += w.spin * np.sum((states.angular_velocity - aim.angular_velocity[goal]) ** 2, axis=-1)
         if len(self._forbidden):
             lows = body.lowest_points(places, world)[:, self._forbidden] - floor
-            depth = np.clip(FLOOR_MARGIN - lows, 0, 0.2)
-            cost += w.floor * np.sum(depth**2, axis=1) / FLOOR_MARGIN
-        return cost
+            cost += w.floor * np.sum(np.clip(1 - lows / FLOOR_MARGIN, 0, 1), axis=1)
+        return LARGE_COST * np.log1p(cost / LARGE_COST)
 
 
-def centre_velocity(body: Body, states: States, places: Array, world: Array) -> Array:
-    """Velocity (N, 3) of the centre of mass."""
-    count = len(body.links)
+def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Array, Array]:
+    """Velocity (N, 3) of the centre of mass, m/s, and angular momentum (N, 3) about it, kg m^2/s."""
     linear, angular = [states.velocity], [states.angular_velocity]
-    for i in range(1, count):
+    for i in range(1, len(body.links)):
         parent = body.links[i].parent
         linear.append(linear[parent] + np.cross(angular[parent], places[:, i] - places[:, parent]))
         angular.append(angular[parent] + rotations.rotate(world[:, i], states.joint_velocity[:, i]))
+    spins = np.stack(angular, axis=1)
     masses = np.array([link.mass for link in body.links])
     arms = rotations.rotate(world, np.array([link.centre for link in body.links]))
-    velocities = np.stack(linear, axis=1) + np.cross(np.stack(angular, axis=1), arms)
-    return np.einsum("l,nlk->nk", masses / masses.sum(), velocities)
+    velocities = np.stack(linear, axis=1) + np.cross(spins, arms)
+    shares = masses / masses.sum()
+    centre = np.einsum("l,nlk->nk", shares, places + arms)
+    velocity = np.einsum("l,nlk->nk", shares, velocities)
+    inertia = np.array([link.inertia for link in body.links])
+    own = rotations.rotate(world, inertia * rotations.rotate(rotations.conjugate(world), spins))
+    orbital = np.cross(places + arms - centre[:, None], masses[:, None] * (velocities - velocity[:, None]))
+    return velocity, (own + orbital).sum(axis=1)
+
+
+def tucked_inertia(body: Body) -> float:
+    """A body's moment of inertia in a tuck, kg m^2: about 0.023 m h^2 (Yeadon 1990, 0.07 stretched)."""
+    return 0.023 * body.mass * body.height**2
