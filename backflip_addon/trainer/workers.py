@@ -25,6 +25,8 @@ class Pool:
     """count processes, each with its own make(*arguments)."""
 
     def __init__(self, count: int, make: Callable[..., Any], *arguments: Any) -> None:
+        # A worker has one core: numpy's own threads would only fight for it. Read when it is imported
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
         self._processes = []
