@@ -64,6 +64,7 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
         "landed": landed if standing else None,
         "success": bool(followed and (stood or not standing) and assist == 0.0),
         "assist": assist,
+        "followed": _followed_share(mean_error[during], reference.duration, take.motion.rate),
         "g_mpjpe_mm": float(errors[during].mean() * 1000),
         "mpjpe_mm": float(relative[during].mean() * 1000),
         "worst_error_mm": float(mean_error[during].max() * 1000),
@@ -77,6 +78,11 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
         "complete": bool(complete),
         "seconds": float(times[-1]),
     }
+
+
+def score(measures: dict[str, Any]) -> float:
+    """One number in [0, 1] to rank attempts by: the share of the clip followed, times nearness."""
+    return float(measures["followed"] * np.exp(-measures["g_mpjpe_mm"] / 500.0))
 
 
 def ends_standing(body: Body, reference: Motion) -> bool:
@@ -216,6 +222,13 @@ def root_tilt(turns: Array) -> Array:
     """Angle (F,) between the root's up axis and the world's, rad."""
     up = rotations.rotate(turns[..., 0, :], np.array([0.0, 0.0, 1.0]))[..., 2]
     return np.arccos(np.clip(up, -1, 1))
+
+
+def _followed_share(errors: Array, clip_seconds: float, rate: float) -> float:
+    """The share of the clip until the mean link error (F,) first passes FOLLOWED_ERROR."""
+    lost = np.flatnonzero(errors > FOLLOWED_ERROR)
+    count = int(lost[0]) if len(lost) else len(errors)
+    return min(1.0, count / max(clip_seconds * rate, 1.0))
 
 
 def _upright(turns: Array) -> np.ndarray:

@@ -12,6 +12,7 @@ contact cache included, written to a file that each worker restores.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tempfile
 import time
@@ -26,6 +27,8 @@ from ..core.rotations import Array
 from .tracking import Cost, Track
 from .workers import Pool
 from .world import Scene, States, World
+
+Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +146,8 @@ class Search:
         count = (self.track.steps + self.settings.horizon) // self.settings.knot + 2
         self.mean = np.zeros((count, self.track.width))
         self.deviation = np.full_like(self.mean, self.settings.new_deviation)
-        self.costs: list[float] = []
+        self.costs: list[float] = []  # of each window's best rollout
+        self.performed = 0  # control steps that are settled
 
     def start_from(self, plan: Plan) -> None:
         """Warm start: better an older plan instead of the bare reference."""
@@ -155,35 +159,62 @@ class Search:
     def plan(self) -> Plan:
         return Plan(self.mean.copy(), self.settings.knot)
 
-    def perform(
-        self,
-        start: States | None = None,
-        progress: Callable[[float, float], bool] | None = None,
-        until: Callable[[States, int], bool] | None = None,
-    ) -> Performance:
-        """Search and perform the whole track from its first state (or another).
+    def perform(self, start: States | None = None, tell: Tell | None = None) -> Performance:
+        """Search and perform the track from its first state, or another, to its end.
 
-        progress(fraction, cost) is called a window; returning False ends the search early.
+        Ends early when the character is lost past hope. tell is called after every round, and may
+        raise to break the search off; what is performed so far is in self.performed steps.
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0])
+        performance.run(self._targets(0, self.performed))  # a search taken up again: its past is known
         with tempfile.TemporaryDirectory(prefix="backflip-") as folder:
-            first = 0
-            while first < self.track.steps:
+            while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
+                first = self.performed
                 # A new name each time: PyBullet keeps what it has once read from a file's name
                 file = os.path.join(folder, f"state-{first}.bullet")
                 performance.world.save_file(file)
-                self._better(file, first, self.settings.rounds if first else self.settings.first_rounds)
+                self._better(file, first, self.settings.rounds if first else self.settings.first_rounds, tell)
+                os.unlink(file)
                 count = min(self.settings.execute, self.track.steps - first)
-                performance.run(self.track.targets(interpolate(self.mean, self.settings.knot, first, count), first))
+                performance.run(self._targets(first, count))
                 self.control_steps += count
-                first += count
-                if progress and not progress(first / self.track.steps, self.costs[-1]):
-                    break
-                if performance.lost(2 * self.settings.lost):
-                    break
+                self.performed += count
         return performance
 
-    def _better(self, state_file: str, first: int, rounds: int) -> None:
+    def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
+        """Play the present plan open loop from the first state to the end, wherever that leads."""
+        performance = Performance(self.track, scene or self.scene, start or self.track.states[0])
+        performance.run(self._targets(0, self.track.steps))
+        return performance
+
+    def _targets(self, first: int, count: int) -> Array:
+        return self.track.targets(interpolate(self.mean, self.settings.knot, first, count), first)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to go on from here in another process: arrays and numbers."""
+        return {
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "costs": np.array(self.costs),
+            "performed": self.performed,
+            "control_steps": self.control_steps,
+            "random": json.dumps(self._random.bit_generator.state),
+        }
+
+    def take_up(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint() of a search with the same body, reference and settings.
+
+        Raises ValueError when it does not fit.
+        """
+        if checkpoint["mean"].shape != self.mean.shape or checkpoint["deviation"].shape != self.mean.shape:
+            raise ValueError("the saved search belongs to another body or clip")
+        self.mean, self.deviation = checkpoint["mean"].copy(), checkpoint["deviation"].copy()
+        self.costs = [float(cost) for cost in checkpoint["costs"]]
+        self.performed = int(checkpoint["performed"])
+        self.control_steps = int(checkpoint["control_steps"])
+        self._random.bit_generator.state = json.loads(str(checkpoint["random"]))
+
+    def _better(self, state_file: str, first: int, rounds: int, tell: Tell | None) -> None:
         """Better the knots of one window in place."""
         s = self.settings
         low = first // s.knot + (1 if first else 0)  # the knot under the present step is already acted upon
@@ -198,6 +229,8 @@ class Search:
             if costs[order[0]] < best_cost:
                 best_cost, best = float(costs[order[0]]), knots[order[0]]
             self._fit(window, knots[order][:, window])
+            if tell:
+                tell(first / self.track.steps, best_cost)
             stale = stale + 1 if improvement < s.settled else 0
             if stale >= s.patience:
                 break
@@ -243,9 +276,9 @@ class Performance:
         self.world = World(track.body, scene)
         self.world.restart(start)
         self.step = 0
-        self.assist = 0.0
         self._readings = [self.world.read()]
         self._contacts = [self.world.contacts()]
+        self._efforts = [0.0]
 
     def run(self, turns: Array) -> None:
         """Perform control steps toward PD targets (H, L, 4), recording every substep."""
@@ -257,6 +290,7 @@ class Performance:
                 self.world.substep()
                 self._readings.append(self.world.read())
                 self._contacts.append(self.world.contacts())
+                self._efforts.append(self.world.effort())
             self.step += 1
 
     def lost(self, limit: float) -> bool:
@@ -275,5 +309,5 @@ class Performance:
         position = states.position - [0, 0, self.scene.floor]
         motion = Motion(rate, position, states.rotations)
         meta = {"scene": dataclasses.asdict(self.scene), "recorded": time.time(), **meta}
-        # The PD controller clamps each torque at its joint's limit: the ratio cannot pass 1
-        return Take(motion, np.array(self._contacts), np.ones(count), np.full(count, self.assist), meta)
+        # No helper force exists in this world: assist is zero because there is none to act
+        return Take(motion, np.array(self._contacts), np.array(self._efforts), np.zeros(count), meta)

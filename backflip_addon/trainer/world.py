@@ -222,6 +222,21 @@ class World:
                 touching[point[3] + 1] = True
         return touching
 
+    def touches(self, links: set[int]) -> bool:
+        """Whether any of these links (PyBullet's numbers: ours less 1) touches the floor; cheaper than contacts()."""
+        points = self._client.getContactPoints(self._figure, self._floor)
+        return any(point[3] in links and point[8] < 0.002 for point in points)
+
+    def effort(self) -> float:
+        """The greatest joint torque of the last substep over its limit."""
+        states = self._client.getJointStatesMultiDof(self._figure, self._joints)
+        ratios = [
+            max(map(abs, state[3]), default=0.0) / limit[0]
+            for state, limit in zip(states, self._torques, strict=True)
+            if limit[0] > 0
+        ]
+        return max(ratios, default=0.0)
+
     def push(self, velocity: Array, spin: Array) -> None:
         """Kick the root: add velocities, m/s and rad/s, world frame."""
         p = self._client

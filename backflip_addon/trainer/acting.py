@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A policy's network in numpy alone: what the physics workers act by.
+
+A batch of a few dozen bodies through two small layers is too little work for torch, and a worker
+without torch starts a second sooner and needs less memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+CLIP = 8.0  # normalised observations are clipped here
+
+
+@dataclasses.dataclass(frozen=True)
+class Actor:
+    """Layers of (weights (out, in), bias (out,)), ELU between; float32.
+
+    mean, deviation (n,): of the observations. log_std (width,): of the exploration.
+    """
+
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+    mean: np.ndarray
+    deviation: np.ndarray
+    log_std: np.ndarray
+
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
+        """Mean actions (N, width) of observations (N, n)."""
+        x = np.clip((observations - self.mean) / self.deviation, -CLIP, CLIP).astype(np.float32)
+        for weights, bias in self.layers[:-1]:
+            x = x @ weights.T + bias
+            x = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+        weights, bias = self.layers[-1]
+        return x @ weights.T + bias
+
+    def sample(self, observations: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Actions (N, width) with exploration, and their log probabilities (N,)."""
+        mean = self(observations)
+        noise = random.standard_normal(mean.shape).astype(np.float32)
+        action = mean + noise * np.exp(self.log_std)
+        return action, -0.5 * np.sum(noise**2, axis=1) - np.sum(self.log_std) - 0.5 * noise.shape[1] * np.log(2 * np.pi)

@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many bodies that imitate at once: the environment a policy practises in.
+
+Each worker holds an Arena of N worlds. The physics steps them one after the other; everything else
+(observation, reward, termination, joint targets) is numpy over all N together, so that Python's
+share stays small. A world that ends its episode starts a new one at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from ..core import rotations, truth
+from ..core.body import Body
+from ..core.motion import Motion, Take
+from ..core.rotations import Array
+from .acting import Actor
+from .guide import Figures, Guide, Imitation, Senses
+from .tracking import Track, control_columns
+from .world import FRICTION, Scene, States, World
+
+ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
+LARGEST_TURN = 1.2  # rad, of an action
+PRIVILEGED = 5  # what only the critic sees: friction, mass, floor, delay, whether it may still be pushed
+
+
+@dataclasses.dataclass(frozen=True)
+class Disturbances:
+    """What a robust policy must bear. Deviations are of normal distributions, the rest uniform."""
+
+    pose: float = 0.05  # rad, every joint axis and the root
+    velocity: float = 0.1  # m/s, root
+    spin: float = 0.3  # rad/s, root and joints
+    friction: tuple[float, float] = (0.6, 1.2)
+    mass: float = 0.1  # share, either way
+    floor: float = 0.02  # m, either way
+    delay: int = 1  # control steps that the senses may lag behind
+    push: float = 0.3  # m/s, the whole body, horizontally, once at a random moment
+    push_spin: float = 0.5  # rad/s
+
+    def scaled(self, share: float) -> Disturbances:
+        """All of it a share as strong."""
+        low, high = (FRICTION + (bound - FRICTION) * share for bound in self.friction)
+        numbers = {name: getattr(self, name) * share for name in ("pose", "velocity", "spin", "mass", "floor")}
+        push = {"push": self.push * share, "push_spin": self.push_spin * share}
+        return Disturbances(**numbers, **push, friction=(low, high), delay=self.delay if share > 0 else 0)
+
+
+NONE = Disturbances(0, 0, 0, (FRICTION, FRICTION), 0, 0, 0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """When an episode is over before its end."""
+
+    distance: float = 0.4  # m, mean link distance from the goal
+    tilt: float = 1.3  # rad, root orientation against the goal's
+
+
+@dataclasses.dataclass
+class Circumstances:
+    """Of one episode: the scene, sensor delay in control steps, and a push at a control step."""
+
+    scene: Scene
+    delay: int = 0
+    push_step: int = -1
+    push: Array = dataclasses.field(default_factory=lambda: np.zeros(3))
+    push_spin: Array = dataclasses.field(default_factory=lambda: np.zeros(3))
+
+
+def draw_circumstances(d: Disturbances, random: np.random.Generator, last: int, scene: Scene | None = None) -> Circumstances:
+    """Circumstances of an episode; a push falls before control step last. scene: keep this one."""
+    direction = random.uniform(0, 2 * np.pi)
+    own = Scene(random.uniform(*d.friction), random.uniform(-d.floor, d.floor), 1 + random.uniform(-d.mass, d.mass))
+    return Circumstances(
+        scene or own,
+        int(random.integers(0, d.delay + 1)),
+        int(random.integers(0, max(last, 1))),
+        d.push * random.uniform() * np.array([math.cos(direction), math.sin(direction), 0]),
+        d.push_spin * random.normal(size=3) / math.sqrt(3),
+    )
+
+
+def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Generator, floor: float) -> States:
+    """A state (no leading axis) in the clip's frame, shaken, and set on or above a floor."""
+    count = len(body.links)
+    joints = np.array([1.0 if link.joint in ("spherical", "hinge") else 0.0 for link in body.links])
+    joints[0] = 1.0
+    axes = np.array([link.axis if link.joint == "hinge" else (0, 0, 0) for link in body.links])
+    hinge = np.array([link.joint == "hinge" for link in body.links])
+
+    def shake(size: float) -> Array:
+        vectors = random.normal(size=(count, 3)) * size * joints[:, None]
+        vectors[hinge] = axes[hinge] * vectors[hinge, :1]
+        return vectors
+
+    turns = rotations.multiply(state.rotations, rotations.from_rotation_vector(shake(d.pose)))
+    spins = shake(d.spin)
+    angular = state.angular_velocity + spins[0]
+    spins[0] = 0
+    velocity = state.velocity + random.normal(size=3) * d.velocity
+    position = state.position + [0, 0, max(floor, 0.0)]
+    if d.pose > 0:
+        lows = [body.lowest_points(*(a[None] for a in body.forward(p, r))).min() for p, r in
+                ((position, turns), (state.position, state.rotations))]
+        # No deeper in the floor than the undisturbed state is in its own
+        position[2] += max(0.0, floor + min(lows[1], 0.0) - lows[0])
+    return States(position, turns, velocity, angular, state.joint_velocity + spins)
+
+
+class Arena:
+    """N worlds of one body that follow one guide."""
+
+    def __init__(self, body: Body, guide: Guide, allowed: np.ndarray, count: int, limits: Limits | None = None) -> None:
+        self.body = body
+        self.guide = guide
+        self.allowed = allowed
+        self.limits = limits or Limits()
+        self.worlds = [World(body) for _ in range(count)]
+        self.senses = Senses(body, guide)
+        self.imitation = Imitation(body)
+        self.columns = control_columns(body)
+        self.width = sum(len(c) for c in self.columns.values())
+        self._velocities = self.worlds[0].velocities(guide.spins)
+        self._forbidden = {i - 1 for i in np.flatnonzero(~allowed)}  # PyBullet's numbers
+        self._axes = {i: np.array(link.axis) for i, link in enumerate(body.links) if link.joint == "hinge"}
+        self.steps = np.zeros(count, dtype=int)
+        self.circumstances = [Circumstances(Scene()) for _ in range(count)]
+        self.floors = np.zeros(count)
+        self.readings: list[list[float]] = [[] for _ in range(count)]
+        self.last_actions = np.zeros((count, self.width), dtype=np.float32)
+        self.recorders: list[Recorder | None] = [None] * count
+        self._felt: Array | None = None  # what the senses said one step ago
+        self._delays = np.zeros(count, dtype=bool)
+
+    def start(self, index: int, step: int, state: States, circumstances: Circumstances) -> None:
+        """Begin an episode in a world; the state is in world coordinates."""
+        world = self.worlds[index]
+        if world.scene != circumstances.scene:
+            world.arrange(circumstances.scene)
+        world.restart(state)
+        self.circumstances[index] = circumstances
+        self.floors[index] = circumstances.scene.floor
+        self._delays[index] = circumstances.delay > 0
+        self.steps[index] = step
+        self.readings[index] = world.read()
+        self.last_actions[index] = 0
+        if self.recorders[index]:
+            self.recorders[index].record(world, self.readings[index])
+
+    def look(self) -> None:
+        """Compute the figures of all worlds; sense() and the rest speak of these."""
+        self.now = Figures.of(self.body, self.worlds[0].states(self.readings))
+
+    def sense(self, fresh: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """What the actor (N, n) and the critic (N, m) observe. fresh (N,): episodes just begun."""
+        felt = self.senses(self.now, np.minimum(self.steps, self.guide.steps))
+        before = felt if self._felt is None else self._felt
+        if fresh is not None:
+            before = np.where(fresh[:, None], felt, before)
+        late = np.where(self._delays[:, None], before, felt)
+        self._felt = felt
+        return self._observations(felt, late)
+
+    def _observations(self, felt: Array, late: Array) -> tuple[np.ndarray, np.ndarray]:
+        known = np.concatenate([self.last_actions, self.senses.phases[np.minimum(self.steps, self.guide.steps)]], axis=1)
+        secret = np.array([
+            (c.scene.friction - 0.9, 10 * (c.scene.mass - 1), 50 * c.scene.floor, c.delay, s <= c.push_step)
+            for c, s in zip(self.circumstances, self.steps, strict=True)
+        ])
+        actor = np.concatenate([late, known], axis=1).astype(np.float32)
+        return actor, np.concatenate([felt, known, secret], axis=1).astype(np.float32)
+
+    def peek(self) -> np.ndarray:
+        """The critic's observations (N, m) after a step, before anything is restarted."""
+        felt = self.senses(self.now, np.minimum(self.steps, self.guide.steps))
+        return self._observations(felt, felt)[1]
+
+    def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
+        """One control step of all (or the active) worlds. Returns (N,): a forbidden link touched."""
+        turns = self._targets(actions)
+        targets = self.worlds[0].targets(turns)
+        fouls = np.zeros(len(self.worlds), dtype=bool)
+        last = self.guide.steps - 1
+        for i, world in enumerate(self.worlds):
+            if active is not None and not active[i]:
+                continue
+            step = int(self.steps[i])
+            own = self.circumstances[i]
+            if step == own.push_step:
+                world.push(own.push, own.push_spin)
+            world.drive(targets[i], self._velocities[min(step, last)])
+            recorder = self.recorders[i]
+            for _ in range(world.substeps):
+                world.substep()
+                fouls[i] |= world.touches(self._forbidden)
+                if recorder:
+                    recorder.record(world)
+            self.readings[i] = world.read()
+            self.steps[i] += 1
+        self.last_actions = actions.astype(np.float32)
+        return fouls
+
+    def _targets(self, actions: np.ndarray) -> Array:
+        """Joint targets (N, L, 4): the guide's, turned by the actions."""
+        vectors = np.clip(actions * ACTION_SCALE, -LARGEST_TURN, LARGEST_TURN)
+        full = np.zeros((len(actions), len(self.body.links), 3))
+        for link, columns in self.columns.items():
+            own = vectors[:, columns]
+            full[:, link] = own * self._axes[link] if link in self._axes else own
+        goal = self.guide.turns[np.minimum(self.steps, self.guide.steps - 1)]
+        return rotations.multiply(goal, rotations.from_rotation_vector(full))
+
+    def judge(self) -> tuple[Array, np.ndarray]:
+        """Reward (N,) in [0, 1] of the present states, and whether they are lost (N,)."""
+        now = self.now.lifted(-self.floors)
+        goal = self.senses.goals[np.minimum(self.steps, self.guide.steps)]
+        distance = np.linalg.norm(now.places - goal.places, axis=-1).mean(axis=1)
+        tilt = rotations.angle_between(now.states.rotations[:, 0], goal.states.rotations[:, 0])
+        return self.imitation(now, goal), (distance > self.limits.distance) | (tilt > self.limits.tilt)
+
+    def close(self) -> None:
+        for world in self.worlds:
+            world.close()
+
+
+class Recorder:
+    """Everything of one performance, substep by substep."""
+
+    def __init__(self) -> None:
+        self.readings: list[list[float]] = []
+        self.contacts: list[np.ndarray] = []
+        self.efforts: list[float] = []
+
+    def record(self, world: World, reading: list[float] | None = None) -> None:
+        self.efforts.append(world.effort() if self.readings else 0.0)
+        self.readings.append(reading or world.read())
+        self.contacts.append(world.contacts())
+
+    def take(self, world: World, **meta: Any) -> Take:
+        """What was recorded, at the physics' own rate, the floor at height 0."""
+        states = world.states(self.readings)
+        motion = Motion(
+            world.control_rate * world.substeps, states.position - [0, 0, world.scene.floor], states.rotations
+        )
+        meta = {"scene": dataclasses.asdict(world.scene), "recorded": time.time(), **meta}
+        # No helper force exists in this world: assist is zero because there is none to act
+        return Take(motion, np.array(self.contacts), np.array(self.efforts), np.zeros(len(states)), meta)
+
+
+@dataclasses.dataclass(frozen=True)
+class Practice:
+    """How episodes of practice begin.
+
+    starts (T,): probabilities of the control step at which one begins.
+    """
+
+    disturbances: Disturbances
+    starts: Array
+
+
+class PracticeWorker:
+    """Practises, and plays trials, in a worker process."""
+
+    def __init__(
+        self, body: Body, reference: Motion, guide: Guide, hold: float | None, count: int, seed: int, limits: Limits
+    ) -> None:
+        self.body = body
+        self.reference = reference
+        self.guide = guide
+        self.count = count
+        track = Track(body, reference, hold)
+        self.allowed = track.allowed
+        self.limits = limits
+        self.arena = Arena(body, guide, track.allowed, count, limits)
+        self.random = np.random.default_rng(seed)
+        self._fresh = np.ones(count, dtype=bool)
+        self._begun = np.zeros(count, dtype=int)  # at which step each episode began
+        self._returns = np.zeros(count)
+
+    def seed(self, seed: int) -> None:
+        """Begin anew with another random stream (a resumed training)."""
+        self.random = np.random.default_rng(seed)
+        self._fresh[:] = True
+
+    def collect(self, actor: Actor, practice: Practice, length: int) -> dict[str, Any]:
+        """Practise length control steps in every world. Arrays lead with (length, N)."""
+        arena, data, episodes = self.arena, [], []
+        finals: list[np.ndarray] = []
+        self._restart(self._fresh, practice)
+        arena.look()
+        for _ in range(length):
+            observation, secret = arena.sense(self._fresh)
+            self._fresh = np.zeros(self.count, dtype=bool)
+            action, likelihood = actor.sample(observation, self.random)
+            fouls = arena.step(action)
+            arena.look()
+            reward, lost = arena.judge()
+            failed = fouls | lost | ~np.isfinite(reward)
+            ended = arena.steps >= self.guide.steps
+            data.append((observation, secret, action, likelihood, np.where(failed, 0.0, reward), failed, ended & ~failed))
+            self._returns += data[-1][4]
+            done = failed | ended
+            if done.any():
+                if (ended & ~failed).any():
+                    finals.append(arena.peek()[ended & ~failed])
+                for i in np.flatnonzero(done):
+                    episodes.append((self._begun[i], arena.steps[i], float(self._returns[i]), bool(failed[i])))
+                self._restart(done, practice)
+                arena.look()
+                self._fresh = done
+        names = ("observations", "secrets", "actions", "likelihoods", "rewards", "failed", "ended")
+        result: dict[str, Any] = {name: np.stack(part) for name, part in zip(names, zip(*data, strict=True), strict=True)}
+        result["last"] = arena.peek()
+        result["finals"] = np.concatenate(finals) if finals else np.zeros((0, result["secrets"].shape[-1]), np.float32)
+        result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)
+        return result
+
+    def _restart(self, which: np.ndarray, practice: Practice) -> None:
+        for i in np.flatnonzero(which):
+            step = int(self.random.choice(len(practice.starts), p=practice.starts))
+            own = draw_circumstances(practice.disturbances, self.random, self.guide.steps)
+            state = disturbed(
+                self.body, self.guide.states[step], practice.disturbances, self.random, own.scene.floor
+            )
+            self.arena.start(i, step, state, own)
+            self._begun[i], self._returns[i] = step, 0.0
+
+    def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
+        """Play trials from frame 0 without exploration; the measures of each (core.truth)."""
+        results = []
+        for first in range(0, len(seeds), self.count):
+            results += self._trials(actor, seeds[first : first + self.count], disturbances)
+        self._fresh[:] = True
+        return results
+
+    def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
+        arena, count = self.arena, self.count
+        active = np.arange(count) < len(seeds)
+        arena.recorders = [Recorder() if here else None for here in active]
+        for i, seed in enumerate(seeds):
+            begin_trial(arena, i, seed, disturbances)
+        rewards = np.zeros(count)
+        arena.look()
+        fresh = np.ones(count, dtype=bool)
+        for _ in range(self.guide.steps):
+            observation, _ = arena.sense(fresh)
+            fresh = np.zeros(count, dtype=bool)
+            arena.step(actor(observation), active)
+            arena.look()
+            rewards += arena.judge()[0]
+        results = []
+        for i, seed in enumerate(seeds):
+            take = arena.recorders[i].take(arena.worlds[i])
+            measures = truth.measure(self.body, self.reference, take)
+            results.append({"seed": seed, "return": float(rewards[i] / self.guide.steps), **measures})
+        arena.recorders = [None] * count
+        return results
+
+
+def begin_trial(
+    arena: Arena, index: int, seed: int, disturbances: Disturbances, scene: Scene | None = None, start: States | None = None
+) -> None:
+    """Set up one trial from frame 0: everything random follows from its seed."""
+    random = np.random.default_rng([seed, 7])
+    own = draw_circumstances(disturbances, random, arena.guide.steps, scene)
+    state = start or disturbed(arena.body, arena.guide.states[0], disturbances, random, own.scene.floor)
+    arena.start(index, 0, state, own)

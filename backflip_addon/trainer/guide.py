@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a policy follows: goal states and feed-forward controls, a control step at a time.
+
+From a plan that landed, the goals are the states it passed through: physics has been through them
+once, and the controls that led there are known. Without a plan (learning from scratch) the goals
+are the feasible reference and the controls aim at it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..core import rotations
+from ..core.body import Body
+from ..core.rotations import Array
+from .search import Performance, Plan
+from .tracking import END_LINKS, Track, momenta
+from .world import Scene, States
+
+# DeepMimic's weights of the joints (and the root) in the pose and velocity terms, by part
+LINK_WEIGHTS = {
+    "pelvis": 0.20833,
+    "chest": 0.10416,
+    "head": 0.0625,
+    "thigh": 0.10416,
+    "shin": 0.0625,
+    "foot": 0.0416,
+    "upper_arm": 0.0625,
+    "forearm": 0.0416,
+}
+TERM_WEIGHTS = np.array([0.5, 0.05, 0.15, 0.2, 0.1])  # pose, velocity, ends, root, centre of mass
+
+
+@dataclasses.dataclass(frozen=True)
+class Guide:
+    """steps T; states (T + 1,): goals at the control steps' boundaries; turns (T, L, 4) and spins
+    (T, L, 3): joint targets and target velocities that lead from each to the next."""
+
+    states: States
+    turns: Array
+    spins: Array
+
+    @property
+    def steps(self) -> int:
+        return len(self.turns)
+
+    @staticmethod
+    def of_track(track: Track) -> Guide:
+        """The feasible reference itself."""
+        none = np.zeros((track.steps, track.width))
+        return Guide(track.states, track.targets(none, 0), track.velocities(0, track.steps))
+
+    @staticmethod
+    def of_plan(track: Track, plan: Plan, scene: Scene | None = None) -> Guide:
+        """A plan, performed once from frame 0."""
+        turns = track.targets(plan.offsets(0, track.steps), 0)
+        performance = Performance(track, scene or Scene(), track.states[0])
+        performance.run(turns)
+        states = performance.states()[:: performance.world.substeps]
+        performance.world.close()
+        return Guide(states, turns, track.velocities(0, track.steps))
+
+    def arrays(self) -> dict[str, Array]:
+        """As plain arrays, to be stored."""
+        states = {f"states.{f.name}": getattr(self.states, f.name) for f in dataclasses.fields(States)}
+        return {**states, "turns": self.turns, "spins": self.spins}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, Any]) -> Guide:
+        """The inverse of arrays(). Raises KeyError when something is missing."""
+        states = States(*(np.asarray(arrays[f"states.{f.name}"]) for f in dataclasses.fields(States)))
+        return Guide(states, np.asarray(arrays["turns"]), np.asarray(arrays["spins"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What is computed of N states once and used by observation, reward and termination.
+
+    places (N, L, 3), world (N, L, 4): link frames. centre, velocity, momentum (N, 3): of the
+    centre of mass; momentum about it, kg m^2/s.
+    """
+
+    states: States
+    places: Array
+    world: Array
+    centre: Array
+    velocity: Array
+    momentum: Array
+
+    @staticmethod
+    def of(body: Body, states: States) -> Figures:
+        places, world = body.forward(states.position, states.rotations)
+        centre = body.centre_of_mass(places, world)
+        return Figures(states, places, world, centre, *momenta(body, states, places, world))
+
+    def __getitem__(self, index: Any) -> Figures:
+        return Figures(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
+
+    def lifted(self, height: Array) -> Figures:
+        """The same, higher by height (N,)."""
+        up = np.asarray(height)[:, None] * [0.0, 0.0, 1.0]
+        states = dataclasses.replace(self.states, position=self.states.position + up)
+        return dataclasses.replace(self, states=states, places=self.places + up[:, None], centre=self.centre + up)
+
+
+class Imitation:
+    """DeepMimic's reward (Peng et al. 2018) with the weights of its published code, in [0, 1]."""
+
+    def __init__(self, body: Body) -> None:
+        weights = np.array([LINK_WEIGHTS.get(name.partition(".")[0], 0.0) for name in body.names])
+        self.weights = weights / weights.sum()
+        self.ends = np.array([body.index(name) for name in END_LINKS])
+
+    def terms(self, now: Figures, goal: Figures) -> Array:
+        """The five terms (N, 5), each 1 where now equals goal."""
+        a, b = now.states, goal.states
+        turn = rotations.angle_between(a.rotations, b.rotations) ** 2
+        spin = np.sum((a.joint_velocity - b.joint_velocity) ** 2, axis=-1)
+        root_spin = np.sum((a.angular_velocity - b.angular_velocity) ** 2, axis=-1)
+        spin[:, 0] = root_spin
+        ends = np.sum((now.places[:, self.ends] - goal.places[:, self.ends]) ** 2, axis=-1).mean(axis=1)
+        place = np.sum((a.position - b.position) ** 2, axis=-1)
+        speed = np.sum((a.velocity - b.velocity) ** 2, axis=-1)
+        root = place + 0.1 * turn[:, 0] + 0.01 * speed + 0.001 * root_spin
+        centre = 0.1 * np.sum((now.velocity - goal.velocity) ** 2, axis=-1)
+        errors = np.stack([2 * turn @ self.weights, 0.1 * spin @ self.weights, 40 * ends, 5 * root, 10 * centre], axis=1)
+        return np.exp(-errors)
+
+    def __call__(self, now: Figures, goal: Figures) -> Array:
+        """Reward (N,)."""
+        return self.terms(now, goal) @ (TERM_WEIGHTS / TERM_WEIGHTS.sum())
+
+
+class Senses:
+    """What the policy feels of N states: the body as it is, and where it is off its goal.
+
+    Everything is in the clip's own frame (the character starts facing -Y at the origin). The floor
+    is felt only through the body: heights are above the floor the clip knows.
+    """
+
+    PHASES = 16  # bumps over the clip that tell the network where it is
+
+    def __init__(self, body: Body, guide: Guide) -> None:
+        self.body = body
+        self.guide = guide
+        self.goals = Figures.of(body, guide.states)
+        self.joints = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
+        self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
+        self.axes = np.array([body.links[i].axis for i in self.hinges])
+        self.feet = np.array([body.index(name) for name in ("foot.L", "foot.R")])
+        self.inertia = 0.05 * body.mass * body.height**2
+        centres = np.linspace(0, guide.steps, self.PHASES)
+        width = guide.steps / (self.PHASES - 1)
+        steps = np.arange(guide.steps + 1)
+        self.phases = np.exp(-0.5 * ((steps[:, None] - centres) / width) ** 2)
+
+    def __call__(self, now: Figures, steps: np.ndarray) -> Array:
+        """Feelings (N, n) at control-step boundaries steps (N,)."""
+        goal = self.goals[steps]
+        a, b = now.states, goal.states
+        relative = rotations.multiply(rotations.conjugate(b.rotations), a.rotations)
+        errors = rotations.to_rotation_vector(relative)
+        root_error = rotations.to_rotation_vector(
+            rotations.multiply(a.rotations[:, 0], rotations.conjugate(b.rotations[:, 0]))
+        )
+        inverse = rotations.conjugate(a.rotations[:, 0])
+        limbs = rotations.rotate(inverse[:, None], now.places[:, 1:] - now.places[:, :1])
+        axes = rotations.to_matrix(a.rotations[:, 0])
+        parts = [
+            a.position[:, 2:],
+            axes[:, :, 1],
+            axes[:, :, 2],
+            a.velocity,
+            a.angular_velocity,
+            limbs.reshape(len(limbs), -1),
+            self._columns(a.joint_velocity),
+            self._columns(errors),
+            self._columns(a.joint_velocity - b.joint_velocity),
+            a.position - b.position,
+            root_error,
+            a.velocity - b.velocity,
+            a.angular_velocity - b.angular_velocity,
+            now.centre - goal.centre,
+            now.velocity - goal.velocity,
+            (now.momentum - goal.momentum) / self.inertia,
+            now.places[:, self.feet, 2],
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def _columns(self, vectors: Array) -> Array:
+        """Joint vectors (N, L, 3) as (N, width): three a spherical joint, one a hinge."""
+        balls = vectors[:, self.joints].reshape(len(vectors), -1)
+        return np.concatenate([balls, np.sum(vectors[:, self.hinges] * self.axes, axis=-1)], axis=1)

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One training run of a job: search for a landed take, then a policy; told in the job's events.
+
+Everything that a later run needs is saved as it comes, so that a trainer killed at any moment goes
+on from its last stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import math
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core import body as bodies
+from ..core import motion as motions
+from ..core import truth
+from ..core.body import Body
+from ..core.motion import Motion, Take
+from ..jobs.folder import HEARTBEAT_SECONDS, JobError, JobFolder
+from .search import Plan, RolloutWorker, Search, SearchSettings
+from .workers import Pool, WorkerError, core_count
+from .world import FRICTION, Scene
+
+PROGRESS_SECONDS = 0.5  # between progress events
+PAUSE_SECONDS = 0.1  # between looks for a request while paused
+STORY = (0.0, 0.25, 0.5, 0.75)  # shares of a search after which the plan so far is played as a take
+HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
+MOST_SAMPLES = 256
+PLAN_FILE = "plan.npz"  # a landed plan, in stages/
+SEARCH_FILE = "search.npz"  # a search under way, in stages/
+
+
+class Stopped(Exception):
+    """The user asked to stop."""
+
+
+class TimeIsUp(Exception):
+    """The run's minutes are over."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A job's settings, checked. workers 0: one a core."""
+
+    minutes: float = 10.0
+    seed: int = 0
+    workers: int = 0
+    mode: str = "auto"
+    stop_when_landed: bool = False
+    friction: float = FRICTION
+
+    @staticmethod
+    def of(data: dict[str, Any]) -> Settings:
+        """Raises JobError with a sentence on settings that make no sense."""
+        known = {field.name for field in dataclasses.fields(Settings)}
+        try:
+            given = {key: value for key, value in data.items() if key in known}
+            settings = Settings(**given)
+            sound = math.isfinite(settings.minutes) and settings.minutes > 0 and 0 <= settings.friction < 10
+            sound = sound and int(settings.workers) >= 0 and int(settings.seed) >= 0
+        except (TypeError, ValueError) as error:
+            raise JobError(f"The job's settings are damaged: {error}.") from error
+        if not sound or settings.mode not in ("auto", "search", "scratch"):
+            raise JobError("The job's settings are damaged: minutes, seed, workers, friction or mode make no sense.")
+        return settings
+
+
+def run_job(path: str | os.PathLike[str]) -> int:
+    """Run a job to its end; returns the exit status."""
+    folder = JobFolder(path)
+    signal.signal(signal.SIGTERM, _stop_signal)
+    try:
+        job = folder.read_job()
+        for needed in (folder.requests, folder.stages, folder.takes):
+            needed.mkdir(exist_ok=True)
+        run = Run(folder, job)
+        with _heartbeat(folder):
+            run.go()
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        if not isinstance(error, (JobError, WorkerError, OSError, ValueError)):
+            traceback.print_exc()
+        sentence = _sentence(error)
+        print(sentence, file=sys.stderr)
+        with contextlib.suppress(OSError):
+            folder.append_event("error", message=sentence)
+        return 1
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rest()
+
+
+def _stop_signal(_signal: int, _frame: object) -> None:
+    raise Stopped
+
+
+def _sentence(error: BaseException) -> str:
+    """What went wrong, for the user."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full; make room and resume the job. What was saved before is kept."
+    if isinstance(error, PermissionError):
+        return f"The job folder cannot be written: {error.filename or error}."
+    if isinstance(error, MemoryError):
+        return "The machine ran out of memory; train with fewer processes."
+    if isinstance(error, WorkerError):
+        return f"A physics process failed: {str(error).strip().splitlines()[-1]}."
+    if isinstance(error, (JobError, ValueError)):
+        return str(error)
+    return f"The trainer failed: {type(error).__name__}: {error}. The log beside the job has the details."
+
+
+@contextlib.contextmanager
+def _heartbeat(folder: JobFolder) -> Iterator[None]:
+    """Beat in the background, whatever the run is busy with."""
+    end = threading.Event()
+
+    def beat() -> None:
+        while not end.wait(HEARTBEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                folder.beat()
+
+    folder.beat()
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+class Run:
+    """One run of one job. Raises JobError or ValueError when the job is damaged."""
+
+    def __init__(self, folder: JobFolder, job: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = Settings.of(job["settings"])
+        self.body: Body = bodies.from_json(job["body"])
+        self.reference: Motion = motions.load_motion(folder.reference_file)
+        motions.validate(self.reference, len(self.body.links))
+        self.scene = Scene(friction=float(self.settings.friction))
+        self.workers = int(self.settings.workers) or core_count()
+        self.began = time.monotonic()
+        self.paused_seconds = 0.0
+        self.control_steps = 0
+        self.phase = "search"
+        self.best: tuple[tuple[bool, bool, float], str] | None = None
+        self._told = 0.0
+        self._number = _next_number(folder.takes)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds at work: pauses do not count."""
+        return time.monotonic() - self.began - self.paused_seconds
+
+    def go(self) -> None:
+        """Run the phases that the mode asks for, and tell how it ended."""
+        self.folder.append_event(
+            "started", pid=os.getpid(), workers=self.workers, mode=self.settings.mode, seed=self.settings.seed
+        )
+        reason = "time"
+        try:
+            reason = self._phases()
+        except Stopped:
+            reason = "stopped"
+        except TimeIsUp:
+            pass
+        self.folder.append_event(
+            "finished",
+            reason=reason,
+            best_take=self.best[1] if self.best else "",
+            landed=bool(self.best and self.best[0][0]),
+            seconds=round(self.seconds, 2),
+            control_steps=self.control_steps,
+        )
+
+    def _phases(self) -> str:
+        if self.settings.mode == "scratch":
+            return self._learn(None)
+        plan = self._landed_plan()
+        if self.settings.mode == "search" or self.settings.stop_when_landed:
+            return "landed" if plan else "time"
+        return self._learn(plan)
+
+    # Search
+
+    def _landed_plan(self) -> Plan | None:
+        """The plan of an earlier run, or one searched for now, harder with every attempt."""
+        known = _load_arrays(self.folder.stages / PLAN_FILE)
+        if known is not None:
+            return Plan(known["knots"], int(known["knot"]))
+        settings = SearchSettings()
+        arguments = (self.body, self.reference, self.scene, None, settings.lost)
+        with Pool(self.workers, RolloutWorker, *arguments) as pool:
+            saved = _load_arrays(self.folder.stages / SEARCH_FILE)
+            attempt = int(saved["attempt"]) if saved else 0
+            while True:
+                samples = min(int(settings.samples * HARDER**attempt), MOST_SAMPLES)
+                harder = dataclasses.replace(settings, samples=samples)
+                seed = self.settings.seed + 1000 * attempt
+                search = Search(self.body, self.reference, pool, harder, self.scene, seed)
+                if saved:
+                    search.take_up(saved)
+                    self.control_steps, saved = search.control_steps, None
+                plan = self._search_once(search, attempt)
+                if plan is not None:
+                    return plan
+                attempt += 1
+                (self.folder.stages / SEARCH_FILE).unlink(missing_ok=True)
+
+    def _search_once(self, search: Search, attempt: int) -> Plan | None:
+        """One search from frame 0 to the end; its plan when that succeeded."""
+        before = self.control_steps - search.control_steps
+        told = [share for share in STORY if search.performed > share * search.track.steps]
+        saved_at = search.performed
+
+        def tell(fraction: float, cost: float) -> None:
+            nonlocal saved_at
+            self.control_steps = before + search.control_steps
+            if search.performed != saved_at:
+                saved_at = search.performed
+                _save_arrays(self.folder.stages / SEARCH_FILE, {**search.checkpoint(), "attempt": attempt})
+            due = [share for share in STORY if share not in told and fraction >= share]
+            if due:
+                told.extend(due)
+                self._record(search.attempt().take(), f"Try {attempt + 1}, {round(fraction * 100)} % planned", "search")
+            words = f"Attempt {attempt + 1}: planning {fraction * search.track.steps / search.track.rate:.1f} s"
+            self._progress("search", fraction, f"{words} of {search.track.steps / search.track.rate:.1f} s", -cost)
+
+        try:
+            performance = search.perform(tell=tell)
+        except (Stopped, TimeIsUp):
+            _save_arrays(self.folder.stages / SEARCH_FILE, {**search.checkpoint(), "attempt": attempt})
+            self._record(search.attempt().take(), f"Attempt {attempt + 1}, broken off", "search")
+            raise
+        self.control_steps = before + search.control_steps
+        measures = self._record(performance.take(), f"Attempt {attempt + 1}", "search")
+        if not (measures["landed"] or (measures["landed"] is None and measures["success"])):
+            return None
+        _save_arrays(self.folder.stages / PLAN_FILE, {"knots": search.plan.knots, "knot": search.plan.knot})
+        self.folder.append_event("stage", file=PLAN_FILE, phase="search", control_steps=self.control_steps)
+        return search.plan
+
+    # Policy
+
+    def _learn(self, plan: Plan | None) -> str:
+        """Train a network until the time is up."""
+        return "time"
+
+    # What all phases share
+
+    def _record(self, take: Take, name: str, source: str, stage: str = "") -> dict[str, Any]:
+        """Measure and save a take, and tell of it. Returns the measures."""
+        measures = truth.measure(self.body, self.reference, take)
+        score = truth.score(measures)
+        file = f"{self._number:04d}_{source}.npz"
+        facts = {"name": name, "source": source, "seed": self.settings.seed, "stage": stage, "score": score}
+        meta = {**take.meta, **facts, "measures": measures, "control_steps": self.control_steps}
+        motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
+        self._number += 1
+        landed, success = bool(measures["landed"]), bool(measures["success"])
+        rank = (landed, success, score)
+        if self.best is None or rank >= self.best[0]:
+            self.best = (rank, file)
+        self.folder.append_event(
+            "take",
+            file=file,
+            name=name,
+            landed=landed,
+            success=success,
+            score=round(score, 4),
+            source=source,
+            stage=stage,
+            control_steps=self.control_steps,
+            seconds=round(self.seconds, 2),
+        )
+        return measures
+
+    def _progress(self, phase: str, fraction: float, message: str, score: float) -> None:
+        """Tell how far it is, and obey requests. Raises Stopped or TimeIsUp."""
+        self._obey()
+        now = time.monotonic()
+        limit = self.settings.minutes * 60.0
+        if now - self._told >= PROGRESS_SECONDS or phase != self.phase:
+            self._told, self.phase = now, phase
+            left = limit - self.seconds
+            if phase == "search" and fraction > 0.05:
+                left = min(left, self.seconds * (1 - fraction) / fraction)
+            self.folder.append_event(
+                "progress",
+                phase=phase,
+                fraction=round(fraction, 4),
+                seconds=round(self.seconds, 2),
+                seconds_left=round(max(left, 0.0), 1),
+                control_steps=self.control_steps,
+                message=message,
+                best_score=round(score, 4),
+            )
+        if self.seconds > limit:
+            raise TimeIsUp
+
+    def _obey(self) -> None:
+        """Carry out what was asked since the last look."""
+        for request in self.folder.take_requests():
+            kind = request.get("kind")
+            if kind == "stop":
+                raise Stopped
+            if kind == "pause":
+                self._rest()
+            elif kind == "checkpoint":
+                self._checkpoint()
+
+    def _rest(self) -> None:
+        """Wait for resume or stop."""
+        self.folder.append_event("paused")
+        began = time.monotonic()
+        try:
+            while True:
+                time.sleep(PAUSE_SECONDS)
+                kinds = [request.get("kind") for request in self.folder.take_requests()]
+                if "stop" in kinds:
+                    raise Stopped
+                if "resume" in kinds:
+                    self.folder.append_event("resumed")
+                    return
+        finally:
+            self.paused_seconds += time.monotonic() - began
+
+    def _checkpoint(self) -> None:
+        """The search saves itself at every window; there is nothing newer to save."""
+        self.folder.append_event("stage", file=SEARCH_FILE, phase=self.phase, control_steps=self.control_steps)
+
+
+def _next_number(takes: Path) -> int:
+    numbers = [int(file.name[:4]) for file in takes.glob("*.npz") if file.name[:4].isdigit()] if takes.is_dir() else []
+    return max(numbers, default=-1) + 1
+
+
+def _save_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write an npz file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, **{key: np.asarray(value) for key, value in arrays.items()})
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _load_arrays(path: Path) -> dict[str, Any] | None:
+    """An npz file's arrays; None when it is missing or damaged (then the work is done anew)."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {key: data[key] for key in data.files}
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # a damaged zip raises a dozen kinds
+        print(f"{path.name} cannot be read and is done anew: {error}", file=sys.stderr)
+        return None
