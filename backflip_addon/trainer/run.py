@@ -240,18 +240,21 @@ class Run:
             self._progress("search", fraction, f"{words} of {search.track.steps / search.track.rate:.1f} s", -cost)
 
         try:
-            performance = search.perform(tell=tell)
+            performance = search.perform(tell=tell, good=self._good)
         except (Stopped, TimeIsUp):
             _save_arrays(self.folder.stages / SEARCH_FILE, {**search.checkpoint(), "attempt": attempt})
             self._record(search.attempt().take(), f"Attempt {attempt + 1}, broken off", "search")
             raise
         self.control_steps = before + search.control_steps
         measures = self._record(performance.take(), f"Attempt {attempt + 1}", "search")
-        if not (measures["landed"] or (measures["landed"] is None and measures["success"])):
+        if not _succeeded(measures):
             return None
         _save_arrays(self.folder.stages / PLAN_FILE, {"knots": search.plan.knots, "knot": search.plan.knot})
         self.folder.append_event("stage", file=PLAN_FILE, phase="search", control_steps=self.control_steps)
         return search.plan
+
+    def _good(self, take: Take) -> bool:
+        return _succeeded(truth.measure(self.body, self.reference, take))
 
     # Policy
 
@@ -341,6 +344,11 @@ class Run:
     def _checkpoint(self) -> None:
         """The search saves itself at every window; there is nothing newer to save."""
         self.folder.append_event("stage", file=SEARCH_FILE, phase=self.phase, control_steps=self.control_steps)
+
+
+def _succeeded(measures: dict[str, Any]) -> bool:
+    """Landed, or, where there is nothing to land, followed to the end."""
+    return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
 
 
 def _next_number(takes: Path) -> int:

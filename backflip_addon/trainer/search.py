@@ -28,6 +28,7 @@ from .tracking import Cost, Track
 from .workers import Pool
 from .world import Scene, States, World
 
+GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
 
@@ -159,11 +160,17 @@ class Search:
     def plan(self) -> Plan:
         return Plan(self.mean.copy(), self.settings.knot)
 
-    def perform(self, start: States | None = None, tell: Tell | None = None) -> Performance:
+    def perform(
+        self,
+        start: States | None = None,
+        tell: Tell | None = None,
+        good: Callable[[Take], bool] | None = None,
+    ) -> Performance:
         """Search and perform the track from its first state, or another, to its end.
 
-        Ends early when the character is lost past hope. tell is called after every round, and may
-        raise to break the search off; what is performed so far is in self.performed steps.
+        Ends early when the character is lost past hope, or when the plan so far, played open loop
+        to the end, is already good. tell is called after every round, and may raise to break the
+        search off; what is performed so far is in self.performed steps.
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0])
         performance.run(self._targets(0, self.performed))  # a search taken up again: its past is known
@@ -179,12 +186,17 @@ class Search:
                 performance.run(self._targets(first, count))
                 self.control_steps += count
                 self.performed += count
+                if good and self.performed > GOOD_FROM * self.track.steps:
+                    attempt = self.attempt(start=start)
+                    if good(attempt.take()):
+                        return attempt
         return performance
 
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""
         performance = Performance(self.track, scene or self.scene, start or self.track.states[0])
         performance.run(self._targets(0, self.track.steps))
+        self.control_steps += self.track.steps
         return performance
 
     def _targets(self, first: int, count: int) -> Array:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the benchmarks share: bodies, clips, a search timed from its start, tables, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import humanoid
+
+from backflip_addon.core import body as bodies
+from backflip_addon.core import truth
+from backflip_addon.core.body import Body
+from backflip_addon.core.motion import Motion, Take
+from backflip_addon.trainer.search import Plan, RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.workers import Pool, core_count
+from backflip_addon.trainer.world import Scene
+
+
+def parser(description: str | None, clip: bool = True) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument("--json", type=Path, help="write the figures to this file")
+    result.add_argument("--workers", type=int, default=core_count(), help="physics processes (all cores)")
+    result.add_argument("--body", type=Path, help="a job.json whose body is used instead of DeepMimic's humanoid")
+    if clip:
+        result.add_argument("--clip", default="backflip", help="humanoid3d_<name> of pybullet_data, or a file")
+    return result
+
+
+def figure(options: argparse.Namespace) -> Body:
+    """The body to train: DeepMimic's humanoid, or that of a job."""
+    if options.body is None:
+        return humanoid.humanoid()
+    return bodies.from_json(json.loads(options.body.read_text(encoding="utf-8"))["body"])
+
+
+def succeeded(measures: dict[str, Any]) -> bool:
+    """Landed, or for a clip that does not end standing, followed to its end."""
+    return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
+
+
+def search(
+    body: Body, reference: Motion, workers: int, seed: int, limit: float = 600.0, settings: SearchSettings | None = None
+) -> tuple[Plan | None, Take, dict[str, Any], float, int]:
+    """Search until a take succeeds or the limit's seconds are over, from the start of the processes.
+
+    Returns the plan (None when it failed), the last take and its measures, seconds, control steps.
+    """
+    settings = settings or SearchSettings()
+    begin, steps, attempt = time.perf_counter(), 0, 0
+    with Pool(workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
+        while True:
+            one = Search(body, reference, pool, settings, seed=seed + 1000 * attempt)
+            take = one.perform(good=lambda t: succeeded(truth.measure(body, reference, t))).take()
+            measures = truth.measure(body, reference, take)
+            steps += one.control_steps
+            seconds = time.perf_counter() - begin
+            if succeeded(measures):
+                return one.plan, take, measures, seconds, steps
+            if seconds > limit:
+                return None, take, measures, seconds, steps
+            attempt += 1
+
+
+def median(values: list[float]) -> float:
+    return float(statistics.median(values)) if values else float("nan")
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    """Print rows of the same keys as a table."""
+    if not rows:
+        return
+    texts = [{key: _text(value) for key, value in row.items()} for row in rows]
+    widths = {key: max(len(key), *(len(row[key]) for row in texts)) for key in texts[0]}
+    for row in [{key: key for key in widths}, *texts]:
+        print("  ".join(row[key].rjust(width) for key, width in widths.items()), flush=True)
+
+
+def write(options: argparse.Namespace, figures: dict[str, Any]) -> None:
+    """Write the figures where --json says."""
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seconds from the start to a take that lands in a replay from frame 0, for several seeds."""
+
+from __future__ import annotations
+
+import common
+import humanoid
+
+
+def main() -> int:
+    parser = common.parser(__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=600.0, help="seconds after which a seed is given up")
+    options = parser.parse_args()
+    body = common.figure(options)
+    reference = humanoid.clip(options.clip, body)
+    runs = []
+    for seed in range(options.seeds):
+        _plan, _take, measures, seconds, steps = common.search(body, reference, options.workers, seed, options.limit)
+        runs.append(
+            {
+                "seed": seed,
+                "landed": bool(measures["landed"]),
+                "success": measures["success"],
+                "seconds": round(seconds, 1),
+                "control_steps": steps,
+                "g_mpjpe_mm": round(measures["g_mpjpe_mm"], 1),
+                "penetration_cm": round(measures["penetration_cm"], 2),
+                "foot_skate_cm_s": round(measures["foot_skate_cm_s"], 1),
+                "jerk_ratio": round(measures["jerk_ratio"], 2),
+                "illegal": ",".join(measures["illegal_contacts"]) or "none",
+            }
+        )
+        common.table(runs[-1:])
+    common.table(runs)
+    median = common.median([run["seconds"] for run in runs])
+    landed = sum(run["landed"] for run in runs)
+    print(f"{options.clip}: landed {landed} of {len(runs)}, median {median:.1f} s on {options.workers} cores")
+    common.write(options, {"cores": options.workers, "runs": runs, "median_seconds": median})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
