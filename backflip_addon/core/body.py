@@ -10,6 +10,8 @@ neutral pose, so one motion plays on every body.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -117,13 +119,17 @@ class Body:
         Returns link origins (..., L, 3) and link orientations (..., L, 4), world.
         """
         local = np.asarray(local, dtype=float)
-        places = [np.asarray(position, dtype=float)]
-        turns = [local[..., 0, :]]
-        for i, link in enumerate(self.links[1:], start=1):
-            parent_turn = turns[link.parent]
-            places.append(places[link.parent] + rotations.rotate(parent_turn, link.offset))
-            turns.append(rotations.multiply(parent_turn, local[..., i, :]))
-        return np.stack(places, axis=-2), np.stack(turns, axis=-2)
+        turns = local.copy()
+        for level in _levels(self.parents):  # all links equally deep in the tree at once
+            above = [self.links[i].parent for i in level]
+            turns[..., level, :] = rotations.multiply(turns[..., above, :], local[..., level, :])
+        parents = [max(p, 0) for p in self.parents]
+        arms = rotations.rotate(turns[..., parents, :], np.array([link.offset for link in self.links]))
+        places = arms
+        places[..., 0, :] = position
+        for i, parent in enumerate(self.parents[1:], start=1):
+            places[..., i, :] += places[..., parent, :]
+        return places, turns
 
     def local_rotations(self, world: ArrayLike) -> Array:
         """Joint rotations (..., L, 4) of link orientations (..., L, 4): forward() undone."""
@@ -139,14 +145,24 @@ class Body:
         centres = places + rotations.rotate(turns, np.array([link.centre for link in self.links]))
         return np.einsum("l,...lk->...k", masses / masses.sum(), centres)
 
-    def lowest_points(self, places: Array, turns: Array) -> Array:
-        """Height (..., L) of each link's deepest shape point, m; +inf for a link without shapes."""
+    def lowest_points(self, places: Array, turns: Array, links: Sequence[int] | None = None) -> Array:
+        """Height (..., L) of each (or those) links' deepest shape point, m; +inf without shapes."""
         lows = []
-        for i, link in enumerate(self.links):
+        for i in range(len(self.links)) if links is None else links:
+            link = self.links[i]
             heights = [_shape_bottom(s, places[..., i, :], turns[..., i, :]) for s in link.shapes]
             none = np.full(places.shape[:-2], np.inf)
             lows.append(np.min(heights, axis=0) if heights else none)
         return np.stack(lows, axis=-1)
+
+
+@functools.cache
+def _levels(parents: tuple[int, ...]) -> list[list[int]]:
+    """Link indices by their depth in the tree, the root's left out."""
+    depths = [0]
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+    return [[i for i, d in enumerate(depths) if d == depth] for depth in range(1, max(depths) + 1)]
 
 
 def _shape_bottom(shape: Shape, place: Array, turn: Array) -> Array:

@@ -28,15 +28,13 @@ def multiply(a: ArrayLike, b: ArrayLike) -> Array:
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
     bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )
+    w = aw * bw - ax * bx - ay * by - az * bz
+    result = np.empty((*np.shape(w), 4))
+    result[..., 0] = w
+    result[..., 1] = aw * bx + ax * bw + ay * bz - az * by
+    result[..., 2] = aw * by - ax * bz + ay * bw + az * bx
+    result[..., 3] = aw * bz + ax * by - ay * bx + az * bw
+    return result
 
 
 def conjugate(q: ArrayLike) -> Array:
@@ -48,8 +46,22 @@ def rotate(q: ArrayLike, vectors: ArrayLike) -> Array:
     """Rotate (..., 3) vectors by (..., 4) quaternions."""
     q, vectors = np.asarray(q, dtype=float), np.asarray(vectors, dtype=float)
     w, u = q[..., :1], q[..., 1:]
-    t = 2.0 * np.cross(u, vectors)
-    return vectors + w * t + np.cross(u, t)
+    t = 2.0 * cross(u, vectors)
+    return vectors + w * t + cross(u, t)
+
+
+def cross(a: ArrayLike, b: ArrayLike) -> Array:
+    """Cross product of (..., 3) vectors: as numpy's, without its overhead, which is most of its time
+    on small arrays."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    x = ay * bz - az * by
+    result = np.empty((*np.shape(x), 3))
+    result[..., 0] = x
+    result[..., 1] = az * bx - ax * bz
+    result[..., 2] = ax * by - ay * bx
+    return result
 
 
 def to_matrix(q: ArrayLike) -> Array:

@@ -73,7 +73,9 @@ class Circumstances:
     push_spin: Array = dataclasses.field(default_factory=lambda: np.zeros(3))
 
 
-def draw_circumstances(d: Disturbances, random: np.random.Generator, last: int, scene: Scene | None = None) -> Circumstances:
+def draw_circumstances(
+    d: Disturbances, random: np.random.Generator, last: int, scene: Scene | None = None
+) -> Circumstances:
     """Circumstances of an episode; a push falls before control step last. scene: keep this one."""
     direction = random.uniform(0, 2 * np.pi)
     own = Scene(random.uniform(*d.friction), random.uniform(-d.floor, d.floor), 1 + random.uniform(-d.mass, d.mass))
@@ -106,10 +108,11 @@ def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Gene
     velocity = state.velocity + random.normal(size=3) * d.velocity
     position = state.position + [0, 0, max(floor, 0.0)]
     if d.pose > 0:
-        lows = [body.lowest_points(*(a[None] for a in body.forward(p, r))).min() for p, r in
-                ((position, turns), (state.position, state.rotations))]
+        feet = [body.index(name) for name in truth.FEET]
+        places, world = body.forward(np.stack([position, state.position]), np.stack([turns, state.rotations]))
+        shaken, still = body.lowest_points(places, world, feet).min(axis=1)
         # No deeper in the floor than the undisturbed state is in its own
-        position[2] += max(0.0, floor + min(lows[1], 0.0) - lows[0])
+        position[2] += max(0.0, floor + min(still, 0.0) - shaken)
     return States(position, turns, velocity, angular, state.joint_velocity + spins)
 
 
@@ -153,9 +156,13 @@ class Arena:
         if self.recorders[index]:
             self.recorders[index].record(world, self.readings[index])
 
-    def look(self) -> None:
-        """Compute the figures of all worlds; sense() and the rest speak of these."""
-        self.now = Figures.of(self.body, self.worlds[0].states(self.readings))
+    def look(self, which: np.ndarray | None = None) -> None:
+        """Compute the figures of all (or those) worlds; sense() and the rest speak of these."""
+        if which is None:
+            self.now = Figures.of(self.body, self.worlds[0].states(self.readings))
+            return
+        index = np.flatnonzero(which)
+        self.now.put(index, Figures.of(self.body, self.worlds[0].states([self.readings[i] for i in index])))
 
     def sense(self, fresh: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What the actor (N, n) and the critic (N, m) observe. fresh (N,): episodes just begun."""
@@ -168,7 +175,8 @@ class Arena:
         return self._observations(felt, late)
 
     def _observations(self, felt: Array, late: Array) -> tuple[np.ndarray, np.ndarray]:
-        known = np.concatenate([self.last_actions, self.senses.phases[np.minimum(self.steps, self.guide.steps)]], axis=1)
+        phases = self.senses.phases[np.minimum(self.steps, self.guide.steps)]
+        known = np.concatenate([self.last_actions, phases], axis=1)
         secret = np.array([
             (c.scene.friction - 0.9, 10 * (c.scene.mass - 1), 50 * c.scene.floor, c.delay, s <= c.push_step)
             for c, s in zip(self.circumstances, self.steps, strict=True)
@@ -303,19 +311,22 @@ class PracticeWorker:
             reward, lost = arena.judge()
             failed = fouls | lost | ~np.isfinite(reward)
             ended = arena.steps >= self.guide.steps
-            data.append((observation, secret, action, likelihood, np.where(failed, 0.0, reward), failed, ended & ~failed))
-            self._returns += data[-1][4]
+            ended &= ~failed
+            reward = np.where(failed, 0.0, reward)
+            data.append((observation, secret, action, likelihood, reward, failed, ended))
+            self._returns += reward
             done = failed | ended
             if done.any():
-                if (ended & ~failed).any():
-                    finals.append(arena.peek()[ended & ~failed])
+                if ended.any():
+                    finals.append(arena.peek()[ended])
                 for i in np.flatnonzero(done):
                     episodes.append((self._begun[i], arena.steps[i], float(self._returns[i]), bool(failed[i])))
                 self._restart(done, practice)
-                arena.look()
+                arena.look(done)
                 self._fresh = done
         names = ("observations", "secrets", "actions", "likelihoods", "rewards", "failed", "ended")
-        result: dict[str, Any] = {name: np.stack(part) for name, part in zip(names, zip(*data, strict=True), strict=True)}
+        columns = zip(names, zip(*data, strict=True), strict=True)
+        result: dict[str, Any] = {name: np.stack(part) for name, part in columns}
         result["last"] = arena.peek()
         result["finals"] = np.concatenate(finals) if finals else np.zeros((0, result["secrets"].shape[-1]), np.float32)
         result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)
@@ -364,7 +375,12 @@ class PracticeWorker:
 
 
 def begin_trial(
-    arena: Arena, index: int, seed: int, disturbances: Disturbances, scene: Scene | None = None, start: States | None = None
+    arena: Arena,
+    index: int,
+    seed: int,
+    disturbances: Disturbances,
+    scene: Scene | None = None,
+    start: States | None = None,
 ) -> None:
     """Set up one trial from frame 0: everything random follows from its seed."""
     random = np.random.default_rng([seed, 7])

@@ -99,6 +99,13 @@ class Figures:
     def __getitem__(self, index: Any) -> Figures:
         return Figures(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
 
+    def put(self, index: np.ndarray, others: Figures) -> None:
+        """Write other figures over those at index, in place."""
+        for field in dataclasses.fields(States):
+            getattr(self.states, field.name)[index] = getattr(others.states, field.name)
+        for name in ("places", "world", "centre", "velocity", "momentum"):
+            getattr(self, name)[index] = getattr(others, name)
+
     def lifted(self, height: Array) -> Figures:
         """The same, higher by height (N,)."""
         up = np.asarray(height)[:, None] * [0.0, 0.0, 1.0]
@@ -126,8 +133,8 @@ class Imitation:
         speed = np.sum((a.velocity - b.velocity) ** 2, axis=-1)
         root = place + 0.1 * turn[:, 0] + 0.01 * speed + 0.001 * root_spin
         centre = 0.1 * np.sum((now.velocity - goal.velocity) ** 2, axis=-1)
-        errors = np.stack([2 * turn @ self.weights, 0.1 * spin @ self.weights, 40 * ends, 5 * root, 10 * centre], axis=1)
-        return np.exp(-errors)
+        pose, speed = 2 * turn @ self.weights, 0.1 * spin @ self.weights
+        return np.exp(-np.stack([pose, speed, 40 * ends, 5 * root, 10 * centre], axis=1))
 
     def __call__(self, now: Figures, goal: Figures) -> Array:
         """Reward (N,)."""

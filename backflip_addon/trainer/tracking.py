@@ -167,21 +167,24 @@ class Cost:
 
 def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Array, Array]:
     """Velocity (N, 3) of the centre of mass, m/s, and angular momentum (N, 3) about it, kg m^2/s."""
-    linear, angular = [states.velocity], [states.angular_velocity]
-    for i in range(1, len(body.links)):
-        parent = body.links[i].parent
-        linear.append(linear[parent] + np.cross(angular[parent], places[:, i] - places[:, parent]))
-        angular.append(angular[parent] + rotations.rotate(world[:, i], states.joint_velocity[:, i]))
-    spins = np.stack(angular, axis=1)
+    parents = [max(parent, 0) for parent in body.parents]
+    spins = rotations.rotate(world, states.joint_velocity)
+    spins[:, 0] = states.angular_velocity
+    for i, parent in enumerate(body.parents[1:], start=1):
+        spins[:, i] += spins[:, parent]
+    linear = rotations.cross(spins[:, parents], places - places[:, parents])
+    linear[:, 0] = states.velocity
+    for i, parent in enumerate(body.parents[1:], start=1):
+        linear[:, i] += linear[:, parent]
     masses = np.array([link.mass for link in body.links])
     arms = rotations.rotate(world, np.array([link.centre for link in body.links]))
-    velocities = np.stack(linear, axis=1) + np.cross(spins, arms)
+    velocities = linear + rotations.cross(spins, arms)
     shares = masses / masses.sum()
     centre = np.einsum("l,nlk->nk", shares, places + arms)
     velocity = np.einsum("l,nlk->nk", shares, velocities)
     inertia = np.array([link.inertia for link in body.links])
     own = rotations.rotate(world, inertia * rotations.rotate(rotations.conjugate(world), spins))
-    orbital = np.cross(places + arms - centre[:, None], masses[:, None] * (velocities - velocity[:, None]))
+    orbital = rotations.cross(places + arms - centre[:, None], masses[:, None] * (velocities - velocity[:, None]))
     return velocity, (own + orbital).sum(axis=1)
 
 

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training a policy: practice on all cores, then an update, over and over.
+
+From a landed plan the policy learns corrections to the plan's controls, and follows the states the
+plan passed through; from scratch (no plan) it learns corrections to the reference itself.
+Practice and update take turns: while torch uses the cores the workers wait, and the other way
+round.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.body import Body
+from ..core.motion import Motion, Take
+from ..core.rotations import Array
+from . import stages
+from .environment import NONE, Arena, Disturbances, Limits, Practice, PracticeWorker, Recorder, begin_trial
+from .guide import Guide
+from .policy import ActorCritic
+from .ppo import PPO, Experience, PPOSettings
+from .search import Plan
+from .tracking import Track
+from .workers import Pool, core_count
+from .world import Scene, States
+
+REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
+LONGEST_REST = 4.0  # s that a fallen character is waited for
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningSettings:
+    """How to train."""
+
+    worlds: int = 32  # a worker
+    length: int = 64  # control steps a world an iteration
+    hidden: tuple[int, ...] = (256, 128)
+    std: float = 0.4  # of the first exploration, times environment.ACTION_SCALE rad
+    first_share: float = 0.3  # of the disturbances, to begin with
+    share_step: float = 0.02  # by which it grows an iteration while most episodes go well
+    going_well: float = 0.6
+    from_start: float = 0.3  # share of episodes that begin at frame 0
+    disturbances: Disturbances = Disturbances()
+    limits: Limits = Limits()
+    ppo: PPOSettings = PPOSettings()
+
+
+class Starts:
+    """Where along the clip episodes begin: more often shortly before where they fail.
+
+    After the adaptive state initialisation of Peng et al. (SFV, 2018), with failures counted
+    instead of learned.
+    """
+
+    BEFORE = (3, 20)  # control steps before a failure within which to begin
+    FORGET = 0.95  # an iteration
+
+    def __init__(self, steps: int, from_start: float) -> None:
+        self.steps = steps
+        self.from_start = from_start
+        self.failures = np.zeros(steps + 1)
+
+    def learn(self, episodes: Array) -> None:
+        """Take episodes (E, 4) (begun, ended, return, failed) into account."""
+        self.failures *= self.FORGET
+        ends = episodes[episodes[:, 3] > 0, 1].astype(int)
+        np.add.at(self.failures, np.clip(ends, 0, self.steps), 1.0)
+
+    def probabilities(self) -> Array:
+        """Of each control step (T,)."""
+        uniform = np.full(self.steps, 1.0 / self.steps)
+        hard = np.zeros(self.steps)
+        for back in range(*self.BEFORE):
+            hard[: self.steps + 1 - back] += self.failures[back:]
+        hard = hard / hard.sum() if hard.sum() > 0 else uniform
+        # The last steps teach nothing: there is no time left to fail
+        mixed = (1 - self.from_start) * (0.5 * uniform + 0.5 * hard)
+        mixed[0] += self.from_start
+        return mixed / mixed.sum()
+
+
+class PolicyTraining:
+    """One policy in training. plan None: from scratch. workers 0: one a core."""
+
+    def __init__(
+        self,
+        body: Body,
+        reference: Motion,
+        settings: LearningSettings | None = None,
+        workers: int = 0,
+        seed: int = 0,
+        plan: Plan | None = None,
+        hold: float | None = None,
+        scene: Scene | None = None,
+    ) -> None:
+        self.body, self.reference, self.hold = body, reference, hold
+        self.settings = settings or LearningSettings()
+        self.workers = workers or core_count()
+        self.seed_value = seed
+        self.track = Track(body, reference, hold)
+        self.guide = Guide.of_plan(self.track, plan, scene) if plan else Guide.of_track(self.track)
+        self.samples, self.seconds, self.iterations = 0, 0.0, 0
+        self.share = self.settings.first_share
+        self.survival, self.landing = 0.0, 0.0
+        self.starts = Starts(self.guide.steps, self.settings.from_start)
+        self._pool: Pool | None = None
+        self._arena = Arena(body, self.guide, self.track.allowed, 1, self.settings.limits)
+        observed, secret = (part.shape[1] for part in self._sample_observation())
+        torch.manual_seed(seed)
+        s = self.settings
+        self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, s.std)
+        self.ppo = PPO(self.network, s.ppo, seed)
+
+    def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
+        begin_trial(self._arena, 0, 0, NONE, Scene())
+        self._arena.look()
+        return self._arena.sense(np.ones(1, dtype=bool))
+
+    @property
+    def pool(self) -> Pool:
+        """The workers, started when first needed (playing takes of a stage needs none)."""
+        if self._pool is None:
+            torch.set_num_threads(self.workers)
+            s = self.settings
+            arguments = (self.body, self.reference, self.guide, self.hold, s.worlds, self.seed_value, s.limits)
+            self._pool = Pool(self.workers, PracticeWorker, *arguments)
+            seeds = np.random.default_rng([self.seed_value, self.iterations]).integers(0, 2**31, self.workers)
+            self._pool.share("seed", [(int(seed),) for seed in seeds])
+        return self._pool
+
+    def iterate(self) -> dict[str, Any]:
+        """Practise, then one update. Returns JSON-ready progress."""
+        began = time.monotonic()
+        s = self.settings
+        practice = Practice(s.disturbances.scaled(self.share), self.starts.probabilities())
+        actor = self.network.in_numpy()
+        parts = self.pool.call("collect", actor, practice, s.length)
+        practised = time.monotonic()
+        batch = _together(parts)
+        episodes = np.concatenate([part["episodes"] for part in parts])
+        if self.iterations == 0:
+            self._learn_scale(batch)  # the first batch's likelihoods came from an unscaled network
+            report = {}
+        else:
+            report = self.ppo.update(batch)
+            self._learn_scale(batch)
+        self._count(batch, episodes)
+        self.seconds += time.monotonic() - began
+        return {
+            "iteration": self.iterations,
+            "samples": self.samples,
+            "seconds": round(self.seconds, 2),
+            "practice_seconds": round(practised - began, 3),
+            "mean_return": float(batch.rewards.mean()),
+            "episode_return": float(episodes[:, 2].mean()) if len(episodes) else 0.0,
+            "survival": self.survival,
+            "landing_estimate": self.landing,
+            "disturbance_share": round(self.share, 3),
+            **report,
+        }
+
+    def _learn_scale(self, batch: Experience) -> None:
+        self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))
+        self.network.secret.learn(batch.secrets.reshape(-1, batch.secrets.shape[-1]))
+
+    def _count(self, batch: Experience, episodes: Array) -> None:
+        """Keep the running figures, the starts and the disturbances' share up to date."""
+        s = self.settings
+        self.iterations += 1
+        self.samples += batch.rewards.size
+        self.starts.learn(episodes)
+        if not len(episodes):
+            return
+        self.survival += 0.2 * (float(1 - episodes[:, 3].mean()) - self.survival)
+        whole = episodes[episodes[:, 0] == 0]
+        if len(whole):
+            self.landing += 0.2 * (float(1 - whole[:, 3].mean()) - self.landing)
+        if self.landing > s.going_well:
+            self.share = min(1.0, self.share + s.share_step)
+
+    def evaluate(
+        self, trials: int = 50, disturbances: Disturbances | None = None, seed: int = 10_000
+    ) -> dict[str, Any]:
+        """Play trials without exploration; landing rate by core.truth, and means of its measures."""
+        d = self.settings.disturbances if disturbances is None else disturbances
+        seeds = [seed + k for k in range(trials)]
+        parts = [part.tolist() for part in np.array_split(seeds, self.workers)]
+        answers = self.pool.share("trials", [(self.network.in_numpy(), part, d) for part in parts if part])
+        results = [result for answer in answers for result in answer]
+        good = [r["success"] if r["landed"] is None else r["landed"] for r in results]
+        return {
+            "trials": trials,
+            "landing_rate": float(np.mean(good)),
+            "success_rate": float(np.mean([r["success"] for r in results])),
+            "results": results,
+            **{key: float(np.mean([r[key] for r in results])) for key in ("return", "g_mpjpe_mm", "mpjpe_mm")},
+        }
+
+    def attempt(
+        self, seed: int = 0, scene: Scene | None = None, disturbed: bool = False, start: States | None = None
+    ) -> Take:
+        """One performance of the present policy, from frame 0 to the end of the hold.
+
+        A failed one is played on until the character lies still.
+        """
+        arena, actor = self._arena, self.network.in_numpy()
+        recorder = Recorder()
+        arena.recorders = [recorder]
+        disturbances = self.settings.disturbances if disturbed else NONE
+        begin_trial(arena, 0, seed, disturbances, scene if scene or disturbed else Scene(), start)
+        fresh, failed = np.ones(1, dtype=bool), False
+        for step in range(self.guide.steps + int(LONGEST_REST * self.track.rate)):
+            arena.look()
+            failed |= bool(arena.judge()[1][0])
+            if step >= self.guide.steps and (not failed or _at_rest(arena.now.states)):
+                break
+            observation, _ = arena.sense(fresh)
+            fresh = np.zeros(1, dtype=bool)
+            failed |= bool(arena.step(actor(observation))[0])
+        take = recorder.take(arena.worlds[0], seed=seed, disturbed=disturbed, samples=self.samples)
+        arena.recorders = [None]
+        return take
+
+    def save(self, path: str | Path) -> None:
+        """Write a stage: enough to go on training, and to play takes, elsewhere."""
+        content = {
+            "network": self.network.state_dict(),
+            "optimiser": self.ppo.optimiser.state_dict(),
+            "hidden": list(self.settings.hidden),
+            "rate": self.ppo.rate,
+            "random": self.ppo.random.get_state(),
+            "guide": self.guide.arrays(),
+            "failures": self.starts.failures,
+            "numbers": {
+                "samples": self.samples,
+                "seconds": self.seconds,
+                "iterations": self.iterations,
+                "share": self.share,
+                "survival": self.survival,
+                "landing": self.landing,
+                "seed": self.seed_value,
+            },
+        }
+        stages.save(Path(path), content)
+
+    def load(self, path: str | Path) -> None:
+        """Go on from a stage. Raises ValueError with a sentence when it does not fit."""
+        content = stages.load(Path(path))
+        try:
+            guide = Guide.from_arrays(stages.arrays(content["guide"]))
+            if guide.turns.shape != self.guide.turns.shape:
+                raise ValueError(f"the stage {Path(path).name} belongs to another body or clip")
+            if tuple(content["hidden"]) != self.settings.hidden:
+                raise ValueError(f"the stage {Path(path).name} has a network of another size")
+            self.network.load_state_dict(content["network"])
+            self.ppo.optimiser.load_state_dict(content["optimiser"])
+            self.ppo.rate = float(content["rate"])
+            self.ppo.random.set_state(content["random"])
+            self.starts.failures = content["failures"].numpy().copy()
+            numbers = content["numbers"]
+            self.samples, self.iterations = int(numbers["samples"]), int(numbers["iterations"])
+            self.seconds, self.share = float(numbers["seconds"]), float(numbers["share"])
+            self.survival, self.landing = float(numbers["survival"]), float(numbers["landing"])
+            self.seed_value = int(numbers["seed"])
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise ValueError(f"the stage {Path(path).name} is damaged: {error}") from error
+        self.guide = guide
+        self._arena.close()
+        self._arena = Arena(self.body, guide, self.track.allowed, 1, self.settings.limits)
+        self._close_pool()
+
+    def _close_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def close(self) -> None:
+        self._close_pool()
+        self._arena.close()
+
+    def __enter__(self) -> PolicyTraining:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _together(parts: list[dict[str, Any]]) -> Experience:
+    """One batch of the workers' batches, side by side along N."""
+    names = [field.name for field in dataclasses.fields(Experience) if field.name not in ("finals", "last")]
+    sides = {name: np.concatenate([part[name] for part in parts], axis=1) for name in names}
+    finals = np.zeros((int(sides["ended"].sum()), parts[0]["finals"].shape[1]), np.float32)
+    # The order of ended's rows is (t, worker, n); each worker's own finals are in (t, n)
+    worker = np.concatenate([np.full(part["ended"].shape[1], k) for k, part in enumerate(parts)])
+    owner = np.broadcast_to(worker, sides["ended"].shape)[sides["ended"]]
+    for k, part in enumerate(parts):
+        finals[owner == k] = part["finals"]
+    return Experience(**sides, finals=finals, last=np.concatenate([part["last"] for part in parts]))
+
+
+def _at_rest(states: States) -> bool:
+    speeds = (np.abs(states.velocity).max(), np.abs(states.angular_velocity).max() / 10)
+    return bool(max(*speeds, np.abs(states.joint_velocity).max() / 10) < REST_SPEED)
+
+

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proximal policy optimisation (Schulman et al. 2017), with the learning rate led by the
+divergence from the policy that practised, as in rsl_rl."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from .policy import ActorCritic
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOSettings:
+    discount: float = 0.97
+    trace: float = 0.95  # GAE's lambda
+    clip: float = 0.2
+    epochs: int = 5
+    minibatches: int = 4
+    divergence: float = 0.02  # wanted KL of an update
+    learning_rate: float = 3e-4  # of the actor, to begin with
+    least_rate: float = 2e-5
+    most_rate: float = 3e-3
+    critic_rate: float = 1e-3
+    entropy: float = 0.0
+    gradient: float = 1.0  # greatest norm
+
+
+@dataclasses.dataclass
+class Experience:
+    """A batch of practice; arrays lead with (T, N).
+
+    failed: the episode ended for good after this step. ended: its time was up, and it would have
+    gone on; the critic says how. finals (K, m): the critic's observations after those K steps, in
+    the order of ended's rows. last (N, m): after the last step.
+    """
+
+    observations: np.ndarray
+    secrets: np.ndarray
+    actions: np.ndarray
+    likelihoods: np.ndarray
+    rewards: np.ndarray
+    failed: np.ndarray
+    ended: np.ndarray
+    finals: np.ndarray
+    last: np.ndarray
+
+
+def advantages(
+    rewards: np.ndarray,
+    values: np.ndarray,
+    following: np.ndarray,
+    failed: np.ndarray,
+    ended: np.ndarray,
+    discount: float,
+    trace: float,
+) -> np.ndarray:
+    """Generalised advantage estimates (T, N) (Schulman et al. 2016).
+
+    following (T, N): value of the state each step led to, before any restart. A failed episode's
+    future is worth nothing; an ended one's is worth what the critic says, but the sum stops there.
+    """
+    result = np.zeros_like(rewards)
+    running = np.zeros(rewards.shape[1])
+    for t in range(len(rewards) - 1, -1, -1):
+        surprise = rewards[t] + discount * following[t] * ~failed[t] - values[t]
+        running = surprise + discount * trace * running * ~(failed[t] | ended[t])
+        result[t] = running
+    return result
+
+
+class PPO:
+    """Optimises an actor-critic on batches of experience."""
+
+    def __init__(self, network: ActorCritic, settings: PPOSettings, seed: int = 0) -> None:
+        self.network = network
+        self.settings = settings
+        critic = list(network.critic.parameters())
+        actor = [*network.actor.parameters(), network.log_std]
+        self.optimiser = torch.optim.Adam(
+            [{"params": actor, "lr": settings.learning_rate}, {"params": critic, "lr": settings.critic_rate}]
+        )
+        self.rate = settings.learning_rate
+        self.random = torch.Generator().manual_seed(seed)
+
+    def update(self, batch: Experience) -> dict[str, float]:
+        """One PPO update; returns what happened."""
+        s = self.settings
+        # Rewards are at most 1: scaled so that the value of always getting 1 is 1
+        rewards = batch.rewards * (1 - s.discount)
+        with torch.no_grad():
+            values = self._values(batch.secrets)
+            following = np.concatenate([values[1:], self._values(batch.last)[None]])
+            following[batch.ended] = self._values(batch.finals)
+            old = self.network.distribution(_flat(batch.observations))
+        gains = advantages(rewards, values, following, batch.failed, batch.ended, s.discount, s.trace)
+        returns = torch.as_tensor((gains + values).reshape(-1), dtype=torch.float32)
+        gains = torch.as_tensor(gains.reshape(-1), dtype=torch.float32)
+        gains = (gains - gains.mean()) / (gains.std() + 1e-8)
+        flat = (_flat(batch.observations), _flat(batch.secrets), _flat(batch.actions), _flat(batch.likelihoods, 0))
+        losses, divergences = [], []
+        for _ in range(s.epochs):
+            order = torch.randperm(len(gains), generator=self.random)
+            for part in order.chunk(s.minibatches):
+                divergence, loss = self._descend(
+                    *(x[part] for x in flat), gains[part], returns[part], old.mean[part], old.stddev[part]
+                )
+                divergences.append(divergence)
+                losses.append(loss)
+        # How much of the returns' variance the critic foresees
+        explained = 1 - float(np.var(returns.numpy() - values.reshape(-1)) / max(returns.var().item(), 1e-9))
+        return {
+            "value_loss": float(np.mean(losses)),
+            "divergence": float(np.mean(divergences)),
+            "learning_rate": self.rate,
+            "explained": explained,
+            "std": torch.exp(self.network.log_std).mean().item(),
+        }
+
+    def _descend(
+        self,
+        observations: torch.Tensor,
+        secrets: torch.Tensor,
+        actions: torch.Tensor,
+        likelihoods: torch.Tensor,
+        gains: torch.Tensor,
+        returns: torch.Tensor,
+        old_mean: torch.Tensor,
+        old_std: torch.Tensor,
+    ) -> tuple[float, float]:
+        s = self.settings
+        now = self.network.distribution(observations)
+        with torch.no_grad():
+            old = torch.distributions.Normal(old_mean, old_std)
+            divergence = float(torch.distributions.kl_divergence(old, now).sum(-1).mean())
+        self._lead(divergence)
+        ratio = torch.exp(now.log_prob(actions).sum(-1) - likelihoods)
+        bounded = torch.clip(ratio, 1 - s.clip, 1 + s.clip)
+        policy_loss = -torch.min(ratio * gains, bounded * gains).mean()
+        value_loss = ((self.network.value(secrets) - returns) ** 2).mean()
+        loss = policy_loss + value_loss - s.entropy * now.entropy().sum(-1).mean()
+        self.optimiser.zero_grad()
+        loss.backward()
+        for group in self.optimiser.param_groups:
+            torch.nn.utils.clip_grad_norm_(group["params"], s.gradient)
+        self.optimiser.step()
+        return divergence, value_loss.item()
+
+    def _lead(self, divergence: float) -> None:
+        """Slow down when the policy runs from the one that practised, hurry when it hardly moves."""
+        s = self.settings
+        if divergence > 2 * s.divergence:
+            self.rate = max(self.rate / 1.5, s.least_rate)
+        elif divergence < s.divergence / 2:
+            self.rate = min(self.rate * 1.5, s.most_rate)
+        self.optimiser.param_groups[0]["lr"] = self.rate
+
+    def _values(self, secrets: np.ndarray) -> np.ndarray:
+        return self.network.value(torch.as_tensor(secrets, dtype=torch.float32)).numpy()
+
+
+def _flat(array: np.ndarray, kept: int = 1) -> torch.Tensor:
+    """(T, N, ...) as a float tensor (T N, ...)."""
+    shape = (-1, *array.shape[2:]) if kept else (-1,)
+    return torch.as_tensor(np.ascontiguousarray(array).reshape(shape), dtype=torch.float32)
