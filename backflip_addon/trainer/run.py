@@ -19,7 +19,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,17 +29,25 @@ from ..core import truth
 from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..jobs.folder import HEARTBEAT_SECONDS, JobError, JobFolder
-from .search import Plan, RolloutWorker, Search, SearchSettings
+from .search import Plan, RolloutWorker, Search, SearchSettings, disturbed, replan_settings
 from .workers import Pool, WorkerError, core_count
 from .world import FRICTION, Scene
+
+if TYPE_CHECKING:
+    from .learning import PolicyTraining
 
 PROGRESS_SECONDS = 0.5  # between progress events
 PAUSE_SECONDS = 0.1  # between looks for a request while paused
 STORY = (0.0, 0.25, 0.5, 0.75)  # shares of a search after which the plan so far is played as a take
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
+ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
+START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
 PLAN_FILE = "plan.npz"  # a landed plan, in stages/
 SEARCH_FILE = "search.npz"  # a search under way, in stages/
+
+
+Rank = tuple[bool, bool, float]  # landed, success, score: what makes one take better than another
 
 
 class Stopped(Exception):
@@ -154,11 +162,29 @@ class Run:
         self.workers = int(self.settings.workers) or core_count()
         self.began = time.monotonic()
         self.paused_seconds = 0.0
-        self.control_steps = 0
         self.phase = "search"
-        self.best: tuple[tuple[bool, bool, float], str] | None = None
+        self.best: tuple[Rank, str] | None = None
+        self.control_steps = 0  # of all the job's runs
+        self._remember()
         self._told = 0.0
+        self._checkpoint_wanted = False
         self._number = _next_number(folder.takes)
+
+    def _remember(self) -> None:
+        """What earlier runs of the job have come to."""
+        for event in self.folder.read_events()[0]:
+            steps = event.get("control_steps")
+            if isinstance(steps, int):
+                self.control_steps = max(self.control_steps, steps)
+            if event.get("kind") == "take" and (self.folder.takes / str(event.get("file"))).is_file():
+                self._compare(
+                    (bool(event.get("landed")), bool(event.get("success")), float(event.get("score") or 0.0)),
+                    str(event["file"]),
+                )
+
+    def _compare(self, rank: Rank, file: str) -> None:
+        if self.best is None or rank >= self.best[0]:
+            self.best = (rank, file)
 
     @property
     def seconds(self) -> float:
@@ -172,7 +198,10 @@ class Run:
         )
         reason = "time"
         try:
-            reason = self._phases()
+            asked = [request for request in self.folder.take_requests() if request.get("kind") == "shoot"]
+            for request in asked:
+                self._shoot(request)
+            reason = "shot" if asked else self._phases()
         except Stopped:
             reason = "stopped"
         except TimeIsUp:
@@ -213,7 +242,7 @@ class Run:
                 search = Search(self.body, self.reference, pool, harder, self.scene, seed)
                 if saved:
                     search.take_up(saved)
-                    self.control_steps, saved = search.control_steps, None
+                    saved = None
                 plan = self._search_once(search, attempt)
                 if plan is not None:
                     return plan
@@ -229,9 +258,12 @@ class Run:
         def tell(fraction: float, cost: float) -> None:
             nonlocal saved_at
             self.control_steps = before + search.control_steps
-            if search.performed != saved_at:
+            if search.performed != saved_at or self._checkpoint_wanted:
                 saved_at = search.performed
                 _save_arrays(self.folder.stages / SEARCH_FILE, {**search.checkpoint(), "attempt": attempt})
+                if self._checkpoint_wanted:
+                    self._checkpoint_wanted = False
+                    self.folder.append_event("stage", file=SEARCH_FILE, phase="search")
             due = [share for share in STORY if share not in told and fraction >= share]
             if due:
                 told.extend(due)
@@ -259,8 +291,125 @@ class Run:
     # Policy
 
     def _learn(self, plan: Plan | None) -> str:
-        """Train a network until the time is up."""
-        return "time"
+        """Train a network, from the plan or from scratch, until it is robust or the time is up."""
+        phase = "policy" if plan else "scratch"
+        with self._training(plan) as training:
+            known = self._latest_stage(phase)
+            if known:
+                training.load(known)
+            before = self.control_steps - training.samples
+            due, landed_in_a_row = training.iterations, 0
+            try:
+                while True:
+                    self.control_steps = before + training.samples
+                    if training.iterations >= due:
+                        due = _next_recording(training.iterations)
+                        measures = self._record_policy(training, phase)
+                        landed_in_a_row = landed_in_a_row + 1 if _succeeded(measures) else 0
+                        if landed_in_a_row and self.settings.stop_when_landed:
+                            return "landed"
+                        if landed_in_a_row >= 2 and plan and self._robust(training, phase):
+                            return "robust"
+                    told = training.iterate()
+                    self._progress(phase, self.seconds / (60 * self.settings.minutes), *_words(told, phase))
+                    if self._checkpoint_wanted:
+                        self._checkpoint_wanted = False
+                        self._save_stage(training, phase)
+            except (Stopped, TimeIsUp):
+                self.control_steps = before + training.samples
+                self._record_policy(training, phase)
+                raise
+
+    def _training(self, plan: Plan | None) -> PolicyTraining:
+        # torch takes a second to import and the search does without it
+        from .learning import PolicyTraining
+
+        return PolicyTraining(
+            self.body, self.reference, workers=self.workers, seed=self.settings.seed, plan=plan, scene=self.scene
+        )
+
+    def _robust(self, training: PolicyTraining, phase: str) -> bool:
+        """Whether nine in ten disturbed trials land; told as progress."""
+        rate = training.evaluate(ROBUST_TRIALS)["landing_rate"]
+        self.folder.append_event("evaluation", phase=phase, landing_rate=rate, trials=ROBUST_TRIALS)
+        return rate >= ROBUST
+
+    def _record_policy(self, training: PolicyTraining, phase: str) -> dict[str, Any]:
+        """Save a stage and the attempt it makes."""
+        stage = self._save_stage(training, phase)
+        name = f"{training.samples / 1e6:.2f} M steps"
+        return self._record(training.attempt(self.settings.seed, self.scene), name, phase, stage)
+
+    def _save_stage(self, training: PolicyTraining, phase: str) -> str:
+        file = f"{training.iterations:06d}_{phase}.pt"
+        training.save(self.folder.stages / file)
+        self.folder.append_event(
+            "stage", file=file, phase=phase, samples=training.samples, control_steps=self.control_steps
+        )
+        return file
+
+    def _latest_stage(self, phase: str = "") -> Path | None:
+        """The newest stage that can be read; one that a crash has damaged is passed over."""
+        from . import stages
+
+        for file in reversed([f for f in self.folder.stage_files() if f.stem.endswith(phase)]):
+            try:
+                stages.load(file)
+                return file
+            except ValueError as error:
+                print(f"{error}; an older stage is used", file=sys.stderr)
+        return None
+
+    # Shooting
+
+    def _shoot(self, request: dict[str, Any]) -> None:
+        """Record a take in the circumstances a request names: of a stage, or of the plan, replanned."""
+        try:
+            seed = int(request.get("seed", 0))
+            friction, mass = float(request.get("friction", self.settings.friction)), float(request.get("mass", 1.0))
+            scene = Scene(friction=friction, mass=mass)
+            unsteady = bool(request.get("disturbed", True))
+        except (TypeError, ValueError) as error:
+            raise JobError(f"What was to be shot cannot be understood: {error}.") from error
+        stage = self._stage_asked_for(str(request.get("stage", "")))
+        plan = _load_arrays(self.folder.stages / PLAN_FILE)
+        name = f"Shot {seed}" + (f", friction {friction:g}" if friction != FRICTION else "")
+        name += f", mass x {mass:g}" if mass != 1.0 else ""
+        if stage is not None:
+            with self._training(None) as training:
+                training.load(stage)
+                take = training.attempt(seed, scene, disturbed=unsteady)
+            self._record(take, name, stage.stem.partition("_")[2], stage.name)
+        elif plan is not None:
+            self._record(self._replanned(plan, scene, seed, unsteady), name, "replan")
+        else:
+            raise JobError("This job has neither a landed plan nor a policy yet; train it first.")
+
+    def _stage_asked_for(self, name: str) -> Path | None:
+        """A stage by its file's name, or the newest one. Raises JobError."""
+        if not name:
+            return self._latest_stage()
+        files = {file.name: file for file in self.folder.stage_files()}
+        if name not in files:
+            raise JobError(f"This job has no stage called {name}.")
+        return files[name]
+
+    def _replanned(self, known: dict[str, Any], scene: Scene, seed: int, unsteady: bool) -> Take:
+        settings = replan_settings()
+        with Pool(self.workers, RolloutWorker, self.body, self.reference, scene, None, settings.lost) as pool:
+            search = Search(self.body, self.reference, pool, settings, scene, seed)
+            search.start_from(Plan(known["knots"], int(known["knot"])))
+            random = np.random.default_rng(seed)
+            start = search.track.states[0]
+            if unsteady:
+                start = disturbed(start, random, *START_NOISE)
+            took = self.control_steps
+
+            def tell(fraction: float, cost: float) -> None:
+                self.control_steps = took + search.control_steps
+                self._progress("shoot", fraction, "Shooting a take", -cost)
+
+            return search.perform(start, tell, self._good).take(seed=seed)
 
     # What all phases share
 
@@ -274,9 +423,7 @@ class Run:
         motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
         self._number += 1
         landed, success = bool(measures["landed"]), bool(measures["success"])
-        rank = (landed, success, score)
-        if self.best is None or rank >= self.best[0]:
-            self.best = (rank, file)
+        self._compare((landed, success, score), file)
         self.folder.append_event(
             "take",
             file=file,
@@ -323,7 +470,9 @@ class Run:
             if kind == "pause":
                 self._rest()
             elif kind == "checkpoint":
-                self._checkpoint()
+                self._checkpoint_wanted = True
+            elif kind == "shoot":
+                self._try_to_shoot(request)
 
     def _rest(self) -> None:
         """Wait for resume or stop."""
@@ -341,9 +490,29 @@ class Run:
         finally:
             self.paused_seconds += time.monotonic() - began
 
-    def _checkpoint(self) -> None:
-        """The search saves itself at every window; there is nothing newer to save."""
-        self.folder.append_event("stage", file=SEARCH_FILE, phase=self.phase, control_steps=self.control_steps)
+    def _try_to_shoot(self, request: dict[str, Any]) -> None:
+        """Shoot in the midst of training; what cannot be shot does not end the training."""
+        if self.phase == "shoot":
+            return  # one shot at a time: it is asked for again by the next press of the button
+        phase = self.phase
+        try:
+            self._shoot(request)
+        except JobError as error:
+            self.folder.append_event("warning", message=str(error))
+        self.phase = phase
+
+
+def _next_recording(iteration: int) -> int:
+    """Dense early, sparse late: the failures of the first minutes are the story."""
+    return iteration + max(1, iteration // 8)
+
+
+def _words(told: dict[str, Any], phase: str) -> tuple[str, float]:
+    """A sentence on an iteration, and its score."""
+    words = f"{told['samples'] / 1e6:.2f} M steps, {told['survival']:.0%} of the episodes survive"
+    return ("Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: ") + words, told[
+        "mean_return"
+    ]
 
 
 def _succeeded(measures: dict[str, Any]) -> bool:
