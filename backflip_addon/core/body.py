@@ -188,33 +188,45 @@ def from_json(data: dict[str, Any]) -> Body:
     """The inverse of to_json. Raises ValueError with a sentence on data that is no sound body."""
     try:
         if data["version"] != BODY_VERSION:
-            raise ValueError(f"body version {data['version']}, this add-on reads {BODY_VERSION}")
+            raise ValueError(f"the body has version {data['version']}; this add-on reads {BODY_VERSION}")
         links = tuple(_link_from_json(link) for link in data["links"])
         body = Body(str(data["name"]), links, float(data["height"]))
+        validate(body)
     except (KeyError, TypeError) as error:
         raise ValueError(f"the body is damaged: {error!r} is missing or wrong") from error
-    validate(body)
     return body
 
 
 def _link_from_json(data: dict[str, Any]) -> Link:
     fields = dict(data)
     fields["shapes"] = tuple(
-        Shape(s["kind"], tuple(s["size"]), tuple(s["position"]), tuple(s["rotation"])) for s in data["shapes"]
+        Shape(s["kind"], *(tuple(float(x) for x in s[key]) for key in ("size", "position", "rotation")))
+        for s in data["shapes"]
     )
     for key in ("offset", "centre", "inertia", "axis", "limits"):
         fields[key] = tuple(float(x) for x in data[key])
+    for key in ("mass", "torque", "kp", "kd"):
+        fields[key] = float(data[key])
     return Link(**fields)
+
+
+_SIZE_COUNT = {"capsule": 2, "box": 3, "sphere": 1}
 
 
 def validate(body: Body) -> None:
     """Raises ValueError with one sentence when the body cannot be simulated."""
+    if not body.links or len(set(body.names)) < len(body.links):
+        raise ValueError("the body has no parts, or two of the same name")
+    if not (np.isfinite(body.height) and body.height > 0):
+        raise ValueError("the body has no sensible height")
     for i, link in enumerate(body.links):
+        vectors = (link.offset, link.centre, link.inertia, link.axis)
+        if any(len(vector) != 3 for vector in vectors) or len(link.limits) != 2:
+            raise ValueError(f"the body's part {link.name} has a vector of the wrong length")
         numbers = [*link.offset, link.mass, *link.centre, *link.inertia, *link.axis, *link.limits]
         numbers += [link.torque, link.kp, link.kd]
         for shape in link.shapes:
-            if shape.kind not in ("capsule", "box", "sphere"):
-                raise ValueError(f"the body's part {link.name} has an unknown shape {shape.kind}")
+            _validate_shape(shape, link.name)
             numbers += [*shape.size, *shape.position, *shape.rotation]
         if not np.all(np.isfinite(numbers)):
             raise ValueError(f"the body's part {link.name} has a number that is not finite")
@@ -222,5 +234,14 @@ def validate(body: Body) -> None:
             raise ValueError(f"the body's part {link.name} has no mass")
         if not (link.parent < i and (link.parent >= 0) == (i > 0)):
             raise ValueError(f"the body's part {link.name} comes before its parent")
-        if link.joint not in ("free", "spherical", "hinge", "fixed"):
+        if link.joint not in ("free", "spherical", "hinge", "fixed") or (link.joint == "free") != (i == 0):
             raise ValueError(f"the body's part {link.name} has an unknown joint {link.joint}")
+
+
+def _validate_shape(shape: Shape, part: str) -> None:
+    if shape.kind not in _SIZE_COUNT:
+        raise ValueError(f"the body's part {part} has an unknown shape {shape.kind}")
+    if len(shape.size) != _SIZE_COUNT[shape.kind] or len(shape.position) != 3 or len(shape.rotation) != 4:
+        raise ValueError(f"the body's part {part} has a {shape.kind} with the wrong number of numbers")
+    if min(shape.size) < 0 or shape.size[0] == 0:
+        raise ValueError(f"the body's part {part} has a {shape.kind} without a size")
