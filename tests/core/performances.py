@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A body and motions made by hand, whose truths are known without the code under test."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from backflip_addon.core import fit, roles, rotations
+from backflip_addon.core.body import HINGE_AXIS, Body
+from backflip_addon.core.motion import Motion, Take
+from tests.core import skeletons
+
+Array = np.ndarray
+
+
+@functools.cache
+def body() -> Body:
+    """A figure of 1.7 m with skin, fitted: no Blender, no PyBullet."""
+    rig = skeletons.figure(skin=True)
+    return fit.fit_body(rig, roles.guess(rig))[0]
+
+
+def hips_height(figure: Body) -> float:
+    """Height of the root when the straight legs' soles are on the floor, summed up the leg by hand."""
+    heights = []
+    for side in ("L", "R"):
+        foot = figure.links[figure.index(f"foot.{side}")]
+        box = foot.shapes[0]
+        assert box.kind == "box" and np.allclose(box.rotation, [1, 0, 0, 0]), "the tests count on level box feet"
+        legs = sum(figure.links[figure.index(f"{part}.{side}")].offset[2] for part in ("thigh", "shin", "foot"))
+        heights.append(-(legs + box.position[2] - box.size[2]))
+    return max(heights)
+
+
+def neutral(figure: Body, frames: int) -> Array:
+    """Local rotations (F, L, 4) of the neutral pose."""
+    return np.tile(np.array([1.0, 0.0, 0.0, 0.0]), (frames, len(figure.links), 1))
+
+
+def standing(figure: Body, seconds: float = 1.0, rate: float = 30.0) -> Motion:
+    """Standing still in the neutral pose, soles on the floor."""
+    frames = round(seconds * rate) + 1
+    position = np.tile([0.0, 0.0, hips_height(figure)], (frames, 1))
+    return Motion(rate, position, neutral(figure, frames))
+
+
+def bent(figure: Body, turns: Array, bend: Array) -> Array:
+    """The local rotations turns (F, L, 4), with hips, knees and ankles bent by bend (F,) rad so that the feet
+    stay level and the shanks lean back as much as the thighs lean forward."""
+    x, hinge = np.array([1.0, 0.0, 0.0]), np.array(HINGE_AXIS)
+    for side in ("L", "R"):
+        turns[:, figure.index(f"thigh.{side}")] = rotations.from_axis_angle(-x, bend)
+        turns[:, figure.index(f"shin.{side}")] = rotations.from_axis_angle(hinge, -2 * bend)
+        turns[:, figure.index(f"foot.{side}")] = rotations.from_axis_angle(-x, bend)
+    return turns
+
+
+def crouched_height(figure: Body, bend: Array) -> Array:
+    """Root height over level soles with legs bent as by bent()."""
+    thigh, shin = figure.links[figure.index("shin.L")].offset, figure.links[figure.index("foot.L")].offset
+    straight = -(thigh[2] + shin[2])
+    return hips_height(figure) - straight * (1 - np.cos(bend))
+
+
+def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: float = 0.35) -> Motion:
+    """Standing, a leap in one fixed pose with so many turns about the left-right axis (backward: +),
+    standing again. The root, not the centre of mass, flies the parabola; 0.5 s on the ground before and after."""
+    ground = round(0.5 * rate)
+    air = round(2 * np.sqrt(2 * height / 9.81) * rate)
+    times = np.arange(air + 1) / air
+    lift = np.concatenate([np.zeros(ground), 4 * height * times * (1 - times), np.zeros(ground)])
+    angle = np.concatenate([np.zeros(ground), 2 * np.pi * turns * times, np.full(ground, 2 * np.pi * turns)])
+    rotation = neutral(figure, len(lift))
+    rotation[:, 0] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
+    # Turned about mid body, so that the feet do not go through the floor
+    middle = np.array([0.0, 0.0, 0.1])
+    lift = lift + 0.9 * np.sin(np.pi * np.clip((np.arange(len(lift)) - ground) / air, 0, 1))
+    position = np.stack([0 * lift, 0 * lift, hips_height(figure) + lift], axis=1)
+    position += middle - rotations.rotate(rotation[:, 0], middle)
+    return Motion(rate, position, rotations.continuous(rotation))
+
+
+def performed(figure: Body, reference: Motion, settle: float = 1.0, rate: float = 120.0) -> Take:
+    """A take that is its reference to the number, held a second longer, feet in contact where they are low."""
+    count = round((reference.duration + settle) * rate) + 1
+    position, turns = reference.sample(np.arange(count) / rate)
+    places, world = figure.forward(position, turns)
+    feet = [figure.index("foot.L"), figure.index("foot.R")]
+    contacts = np.zeros((count, len(figure.links)), dtype=bool)
+    contacts[:, feet] = figure.lowest_points(places, world)[:, feet] < 0.01
+    return Take(Motion(rate, position, turns), contacts, np.full(count, 0.5), np.zeros(count), {})
