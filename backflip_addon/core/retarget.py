@@ -9,6 +9,7 @@ joints, so that they hold even where bones slide or their axes lie anywhere.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -93,17 +94,21 @@ def _with_sensible_rest(source: Rig, source_map: RoleMap, matrices: Array) -> Ri
     return dataclasses.replace(source, rest=rest, tails=tails)
 
 
-def bone_matrices(binding: Binding, rig: Rig, motion: Motion) -> dict[str, Array]:
+def bone_matrices(
+    binding: Binding, rig: Rig, motion: Motion, bones: Mapping[str, str] | None = None
+) -> dict[str, Array]:
     """World matrices (F, 4, 4) of every bone that the body moves, by name, parents first.
 
     Exact and rigid: joints keep the distances they have at rest. Lengths are world units.
+    bones: other bones, such as a rig's controls, and the link each goes with.
     """
+    bones = binding.bones if bones is None else bones
     places, turns = link_frames(binding, motion)
     heading = neutrals.about_z(binding.yaw)
     found: dict[int, Array] = {}
     for i, link in enumerate(binding.links):
         turn = heading @ rotations.to_matrix(turns[:, i]) @ rotations.to_matrix(np.array(link.turn))
-        for name in link.bones:
+        for name in (bone for bone, owner in bones.items() if owner == link.name):
             bone = rig.index(name)
             matrix = np.zeros((motion.frames, 4, 4))
             matrix[:, :3, :3] = turn @ rig.rest[bone, :3, :3]

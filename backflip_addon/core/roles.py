@@ -230,12 +230,12 @@ def _read_family(data: dict[str, Any]) -> Family:
     for role, names in data["roles"].items():
         for side in SIDES if role in _PAIRED else ("",):
             key = f"{role}.{side}" if side else role
-            roles[key] = tuple(_plain(_sided(name, side)) for name in names)
+            roles[key] = tuple(_plain(sided(name, side)) for name in names)
     prefix = re.compile(data["prefix"], re.IGNORECASE) if "prefix" in data else None
     return Family(data["name"], prefix, roles, int(data.get("priority", 0)))
 
 
-def _sided(template: str, side: str) -> str:
+def sided(template: str, side: str) -> str:
     """A family file's name for one side: {Left}, {left}, {L}, {l} and {左} stand for the side."""
     if side != "R":
         return template.replace("{", "").replace("}", "")

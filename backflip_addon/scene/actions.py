@@ -234,9 +234,10 @@ def new_action(name: str, slot_name: str) -> tuple[bpy.types.Action, Any, Any]:
     return action, slot, strip.channelbag(slot, ensure=True)
 
 
-def write_channels(channelbag: Any, frames: ArrayLike, channels: Iterable[Channel]) -> None:
+def write_channels(channelbag: Any, frames: ArrayLike, channels: Iterable[Channel]) -> list[bpy.types.FCurve]:
     """One curve a channel, linear between keys; a channel that never changes gets one key."""
     frames = np.asarray(frames, dtype=np.float32)
+    curves = []
     for channel in channels:
         values = np.asarray(channel.values, dtype=np.float32)
         still = len(values) < 2 or np.ptp(values) == 0.0
@@ -247,3 +248,5 @@ def write_channels(channelbag: Any, frames: ArrayLike, channels: Iterable[Channe
         curve.keyframe_points.foreach_set("co", keys)
         curve.keyframe_points.foreach_set("interpolation", np.full(count, LINEAR, dtype=np.int32))
         curve.update()
+        curves.append(curve)
+    return curves

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import bpy
@@ -21,11 +21,12 @@ from mathutils import Matrix
 from .. import compat
 from ..core import retarget, rotations
 from ..core.body import Body
+from ..core.controls import Controls
+from ..core.controls import find as find_controls
 from ..core.fit import Binding
 from ..core.motion import Motion
-from ..core.rig import Rig
 from ..core.rotations import Array
-from . import actions
+from . import actions, control
 from .actions import ActionError, Channel, bone_path
 from .channels import data_property, to_channels
 from .rig import bone_order, read_rig, without_scale
@@ -71,7 +72,7 @@ class _Bones:
 
     bones: list[bpy.types.Bone]
     targets: dict[str, Array]  # mapped bone -> world matrices (F, 4, 4)
-    carriers: frozenset[str]  # unmapped bones between or above mapped ones: kept at rest
+    carriers: frozenset[str]  # unmapped bones between or above mapped ones, or idle controls: kept at rest
 
     @property
     def moved(self) -> list[str]:
@@ -106,7 +107,9 @@ def bake_take(
     clip = motion.resampled(scene_rate(scene))
     frames = start_frame + np.arange(clip.frames)
     rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
-    bones = _sort_bones(armature, retarget.bone_matrices(binding, rig, clip))
+    controls = find_controls(binding, rig.bones)
+    targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
+    bones = _sort_bones(armature, targets, controls)
     own = own or _active_animation(armature, scene, start_frame)
     other = _animated_paths(armature)
 
@@ -117,10 +120,17 @@ def bake_take(
         actions.write_channels(bag, frames[:1], before.noted(_object_channels(armature, other)))
         track = _add_track(armature, action, slot, frames)
         world = actions.sample_object(armature, frames)
-        channels = _bone_channels(armature, bones, world, rig, other)
-        channels += _switched_off(armature, bones, other)
+        channels = _switched_off(armature, bones, other)
+        if controls is not None:
+            channels += _switches(armature, controls)
         channels += _own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)
         actions.write_channels(bag, frames, before.noted(channels))
+        still = STILL * float(np.ptp(rig.heads, axis=0).max()) / _scale(world)
+        if controls is None:
+            basis = pose_basis(bones.bones, bones.targets, bones.carriers, world)
+        else:
+            basis = _control_basis(armature, bag, bones, world, frames, still, other)
+        actions.write_channels(bag, frames, before.noted(_bone_channels(armature, bones, basis, still, other)))
         action[BEFORE_PROPERTY] = json.dumps(before.values)
     except Exception:
         _remove_action(armature, action)
@@ -135,7 +145,9 @@ def _check_writable(armature: bpy.types.Object) -> None:
         raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
 
 
-def _sort_bones(armature: bpy.types.Object, targets: dict[str, Array]) -> _Bones:
+def _sort_bones(armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None) -> _Bones:
+    if controls is not None:
+        return _Bones(bone_order(armature), targets, frozenset(controls.at_rest))
     carriers: set[str] = set()
     for name in targets:
         carriers.update(parent.name for parent in armature.data.bones[name].parent_recursive)
@@ -252,29 +264,78 @@ class _Before:
 
 def _put_back(armature: bpy.types.Object, values: dict[str, list[float]]) -> None:
     for path, value in values.items():
-        owner, _dot, prop = path.rpartition(".")
+        custom = path.endswith('"]')
+        owner, _dot, prop = path[:-2].rpartition('["') if custom else path.rpartition(".")
         try:
             holder = armature.path_resolve(owner) if owner else armature
         except ValueError:
             continue  # a bone or constraint that has been removed since
-        setattr(holder, prop, value if len(value) > 1 else value[0])
+        if custom:
+            holder[prop] = value[0]
+        else:
+            setattr(holder, prop, value if len(value) > 1 else value[0])
 
 
 # Channels
 
 
+def _scale(world: Array) -> float:
+    """World units per unit of the armature's own."""
+    return float(np.cbrt(abs(np.linalg.det(world[0, :3, :3]))))
+
+
+def _control_basis(
+    armature: bpy.types.Object,
+    bag: Any,
+    bones: _Bones,
+    world: Array,
+    frames: np.ndarray,
+    still: float,
+    other: set[str],
+) -> dict[str, Array]:
+    """Own transforms (F, 4, 4) of a control rig's controls, such that the rig shows the take."""
+    inverse = np.linalg.inv(world)
+    poses = {name: without_scale(inverse @ target) for name, target in bones.targets.items()}
+    names = [bone.name for bone in bones.bones]
+    at_rest = dict.fromkeys(bones.carriers, np.broadcast_to(np.eye(4), (1, 4, 4)))
+    basis = control.first_guess(armature, poses)
+    for _ in range(control.ROUNDS):
+        written = actions.write_channels(bag, frames, _bone_channels(armature, bones, basis | at_rest, still, other))
+        shown = without_scale(inverse[:, None] @ actions.sample_poses(armature, frames))
+        for curve in written:
+            bag.fcurves.remove(curve)
+        seen = {name: shown[:, names.index(name)] for name in poses}
+        if control.is_close(poses, seen, still / STILL):
+            break
+        basis = control.refined(armature, poses, seen, basis)
+    return basis | at_rest
+
+
+def _switches(armature: bpy.types.Object, controls: Controls) -> list[Channel]:
+    """Custom properties that have the rig follow the controls that are keyed."""
+    channels = []
+    for switch in controls.switches:
+        if switch.prop in armature.pose.bones[switch.bone]:
+            path = f'pose.bones["{bpy.utils.escape_identifier(switch.bone)}"]["{switch.prop}"]'
+            channels.append(Channel(path, 0, switch.bone, np.array([switch.value])))
+    return channels
+
+
 def _bone_channels(
-    armature: bpy.types.Object, bones: _Bones, world: Array, rig: Rig, other: set[str]
+    armature: bpy.types.Object, bones: _Bones, basis: dict[str, Array], still: float, other: set[str]
 ) -> list[Channel]:
-    """Keys of the bones the take moves: location, rotation in each bone's mode, scale where it was touched."""
-    still = STILL * float(np.ptp(rig.heads, axis=0).max()) / float(np.cbrt(abs(np.linalg.det(world[0, :3, :3]))))
-    basis = pose_basis(bones.bones, bones.targets, bones.carriers, world)
+    """Keys of the bones the take moves: location, rotation in each bone's mode, scale where it was touched.
+
+    basis: each bone's own transforms (F, 4, 4). still: a bone that moves less is not moved, armature's units.
+    """
     by_mode: dict[str, list[str]] = {}
     for name in bones.moved:
         by_mode.setdefault(armature.pose.bones[name].rotation_mode, []).append(name)
     channels: list[Channel] = []
+    count = max(map(len, basis.values()))
     for mode, names in by_mode.items():
-        turns = rotations.from_matrix(np.stack([basis[name][:, :3, :3] for name in names], axis=1))
+        own = [np.broadcast_to(basis[name][:, :3, :3], (count, 3, 3)) for name in names]
+        turns = rotations.from_matrix(np.stack(own, axis=1))
         values = to_channels(turns, mode)
         for column, name in enumerate(names):
             channels += _channels(name, data_property(mode), values[:, column])
@@ -457,13 +518,18 @@ def bake_error(
 def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterable[int]) -> tuple[Array, Array]:
     """Link places (F, L, 3) and turns (F, L, 4), in the simulation's world, of the rig at frames."""
     rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
-    return measured_links(binding, rig.bones, rig.rest, actions.sample_poses(armature, frames))
+    controls = find_controls(binding, rig.bones)
+    turned_by = controls.turned_by if controls else {}
+    return measured_links(binding, rig.bones, rig.rest, actions.sample_poses(armature, frames), turned_by)
 
 
-def measured_links(binding: Binding, names: Sequence[str], rest: Array, poses: Array) -> tuple[Array, Array]:
+def measured_links(
+    binding: Binding, names: Sequence[str], rest: Array, poses: Array, turned_by: Mapping[str, str] | None = None
+) -> tuple[Array, Array]:
     """Link places (F, L, 3) and turns (F, L, 4), simulation's world, of bones' world matrices.
 
     names: the bones of rest (B, 4, 4) and poses (F, B, 4, 4). A hand without a bone goes with its forearm.
+    turned_by: other bones that show the rotation of a link's bone (core.controls).
     """
     index = {name: i for i, name in enumerate(names)}
     heading = rotations.to_matrix(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw))
@@ -473,6 +539,8 @@ def measured_links(binding: Binding, names: Sequence[str], rest: Array, poses: A
         bone = index[played]
         moved = poses[:, bone] @ np.linalg.inv(rest[bone])  # from rest to pose, world
         places.append(moved[:, :3, :3] @ np.array(link.joint) + moved[:, :3, 3])
+        whole = index[(turned_by or {}).get(played, played)]
+        moved = poses[:, whole] @ np.linalg.inv(rest[whole])
         turn = rotations.to_matrix(np.array(link.turn)).T
         turns.append(rotations.from_matrix(heading @ moved[:, :3, :3] @ turn))
     return binding.to_sim(np.stack(places, axis=1)), np.stack(turns, axis=1)
