@@ -34,6 +34,7 @@ JOINT_ORDER: tuple[str, ...] = (
 )
 HINGES = ("shin.R", "forearm.R", "shin.L", "forearm.L")
 FRAME_NUMBERS = 44
+MOST_FRAMES = 100_000  # of a clip whose frames last unequally, resampled
 LEG_LENGTH = 0.8814  # hip to sole of DeepMimic's figure, m: thigh 0.4215, shin 0.4099, foot 0.0500
 
 # DeepMimic's axes (x ahead, y up, z right) in ours (-y ahead, z up, -x right)
@@ -49,7 +50,10 @@ def load(path: Path) -> tuple[Motion, float]:
     durations = frames[:-1, 0]
     if np.any(durations <= 0):
         raise ValueError(f"{path.name}: a frame lasts no time at all; every frame but the last needs a duration.")
-    motion = _to_motion(frames, 1.0 / float(np.median(durations)), loops)
+    rate = 1.0 / float(np.median(durations))
+    if not 1.0 <= rate <= 1000.0 or durations.sum() * rate > MOST_FRAMES:
+        raise ValueError(f"{path.name}: its frames last far too short or too long to be a performance.")
+    motion = _to_motion(frames, rate, loops)
     if np.ptp(durations) > 1e-6:
         motion = _evenly_timed(motion, durations)
     return motion, LEG_LENGTH
@@ -62,13 +66,26 @@ def _read_frames(path: Path) -> tuple[Array, bool]:
         loops = data.get("Loop") in ("wrap", True)
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name} is no DeepMimic clip, or is cut off: {error}.") from error
     if frames.ndim != 2 or frames.shape[1] != FRAME_NUMBERS or len(frames) < 2:
         raise ValueError(f"{path.name} is no humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
     if not np.all(np.isfinite(frames)):
         raise ValueError(f"{path.name} holds numbers that are not finite.")
+    quaternions = [frames[:, c : c + 4] for c in _quaternion_columns()]
+    if min(float(np.linalg.norm(q, axis=1).min()) for q in quaternions) < 0.1:
+        raise ValueError(f"{path.name} holds rotations that are none: their four numbers are nearly zero.")
     return frames, loops
+
+
+def _quaternion_columns() -> list[int]:
+    """Where the root's and each spherical joint's four numbers begin."""
+    columns, column = [4], 8
+    for name in JOINT_ORDER:
+        if name not in HINGES:
+            columns.append(column)
+        column += 1 if name in HINGES else 4
+    return columns
 
 
 def _to_motion(frames: Array, rate: float, loops: bool) -> Motion:

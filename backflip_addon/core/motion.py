@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +84,8 @@ def validate(motion: Motion, link_count: int) -> None:
         raise ValueError("the motion has fewer than two frames or no sensible frame rate")
     if not (np.all(np.isfinite(motion.position)) and np.all(np.isfinite(motion.rotations))):
         raise ValueError("the motion holds numbers that are not finite")
+    if np.any(np.abs(np.linalg.norm(motion.rotations, axis=-1) - 1) > 0.01):
+        raise ValueError("the motion holds rotations that are none: their quaternions are not of unit length")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,11 +127,17 @@ def save_take(path: Path, take: Take) -> None:
 def load_take(path: Path) -> Take:
     """Read a take. Raises ValueError with one sentence on a damaged or foreign file."""
     arrays = _read_npz(path)
+    motion = _motion_from(arrays, path)
     try:
         meta = json.loads(str(arrays["meta"]))
-        return Take(_motion_from(arrays, path), arrays["contacts"], arrays["torque"], arrays["assist"], meta)
+        take = Take(motion, arrays["contacts"], arrays["torque"], arrays["assist"], meta)
     except (KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"the take {path.name} is damaged: {error}") from error
+    fits = take.contacts.shape == motion.rotations.shape[:2] and take.contacts.dtype == bool
+    fits = fits and all(a.shape == (motion.frames,) and a.dtype.kind == "f" for a in (take.torque, take.assist))
+    if not fits or not isinstance(meta, dict):
+        raise ValueError(f"the take {path.name} is damaged: its parts do not fit together")
+    return take
 
 
 def _motion_arrays(motion: Motion) -> dict[str, np.ndarray]:
@@ -144,12 +151,20 @@ def _motion_arrays(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def _motion_from(arrays: dict[str, np.ndarray], path: Path) -> Motion:
+    marks = [arrays[key] for key in ("version", "rate", "loops") if key in arrays]
+    if any(mark.shape or mark.dtype.kind not in "biuf" for mark in marks):
+        raise ValueError(f"{path.name} is damaged: its version, rate or loop mark is no number")
     try:
         if int(arrays["version"]) != MOTION_VERSION:
             raise ValueError(f"{path.name} was written by another version of Backflip")
-        return Motion(float(arrays["rate"]), arrays["position"], arrays["rotations"], bool(arrays["loops"]))
+        rate, loops = float(arrays["rate"]), bool(arrays["loops"])
+        position, turns = arrays["position"], arrays["rotations"]
     except KeyError as error:
         raise ValueError(f"{path.name} is not a Backflip motion: {error} is missing") from error
+    sound = position.dtype.kind == turns.dtype.kind == "f" and turns.ndim == 3
+    if not sound or position.shape != (len(turns), 3) or turns.shape[2] != 4:
+        raise ValueError(f"{path.name} is damaged: it holds no frames of a body")
+    return Motion(rate, position, turns, loops)
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -164,8 +179,8 @@ def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as data:
-            return {key: data[key] for key in data.files}
+            return {key: np.asarray(data[key]) for key in data.files}
     except FileNotFoundError:
         raise ValueError(f"{path.name} is missing") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged zip, or an array that is no archive, raises a dozen kinds
         raise ValueError(f"{path.name} cannot be read; it is damaged or not a Backflip file") from error
