@@ -405,6 +405,10 @@ def _message(state: State, folder: JobFolder, story: _Story) -> str:
 
 
 def _end_words(reason: str, landed: bool) -> str:
+    if reason == "shot":
+        return "Finished: the takes are recorded."
+    if reason == "robust":
+        return "Finished: the stunt lands nearly every time, pushed and on other floors too."
     if reason == "landed" or landed:
         return "Finished: the stunt has landed."
     if reason == "time":

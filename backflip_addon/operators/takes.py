@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..core import body as bodies
 from ..core import fit
@@ -22,8 +22,8 @@ from ..scene import reference as clips
 from ..scene.bake import Baked
 from ..scene.export import ExportError
 from ..settings import FORMATS
-from . import live
-from .common import PATH, FileStep, Step, need_avatar, need_object_mode
+from . import live, training
+from .common import PATH, FileStep, Step, need_avatar, need_job, need_object_mode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +127,52 @@ class BakeTake(Step, bpy.types.Operator):
         self.report({"INFO"}, f"{baked.action}: frames {baked.first} to {baked.last}")
 
 
+def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any) -> None:
+    """Ask for takes in these circumstances; a trainer is started for it where none is at work.
+
+    Each take has a seed of its own, counted up from the one given. Raises JobError.
+    """
+    folder = live.job_of(scene)
+    if not folder.stage_files() and not (folder.stages / "plan.npz").is_file():
+        raise JobError("This job has learned nothing yet that could be shot; train until a take lands.")
+    first = int(circumstances.pop("seed"))
+    try:
+        for number in range(count):
+            folder.request("shoot", seed=first + number, **circumstances)
+    except OSError as error:
+        raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
+    if not folder.running():
+        launch.start(folder, python)
+    live.watch()
+
+
+class ShootMore(Step, bpy.types.Operator):
+    """Have the character perform again what it has learned: another start, floor or weight"""
+
+    bl_idname = "backflip.shoot_more"
+    bl_label = "Shoot More"
+    needs = (need_job,)
+
+    count: IntProperty(name="Takes", description="How many", default=1, min=1, max=100, options={"SKIP_SAVE"})
+    seed: IntProperty(name="Seed", description="Of the first take; each has its own", min=0, options={"SKIP_SAVE"})
+    disturbed: BoolProperty(
+        name="Unsteady Start", description="Start each take a little differently", default=True, options={"SKIP_SAVE"}
+    )
+    friction: FloatProperty(name="Friction", description="Of the floor", default=0.9, min=0.0, options={"SKIP_SAVE"})
+    mass: FloatProperty(name="Weight", description="Factor", default=1.0, min=0.1, max=10.0, options={"SKIP_SAVE"})
+    blocking: BoolProperty(name="Wait", description="Return when the takes are recorded", options={"SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        self.seed = len(context.scene.backflip.takes)
+        return context.window_manager.invoke_props_dialog(self)
+
+    def run(self, context: bpy.types.Context) -> None:
+        circumstances = {name: getattr(self, name) for name in ("seed", "disturbed", "friction", "mass")}
+        shoot(context.scene, training.python(), self.count, **circumstances)
+        if self.blocking:
+            self.report({"INFO"}, training.wait(context.scene, self.count * training.GRACE_SECONDS).message)
+
+
 class ShowTake(Step, bpy.types.Operator):
     """Play a baked take, or the avatar's own animation again"""
 
@@ -179,4 +225,4 @@ class ExportShot(FileStep, bpy.types.Operator):
         return settings.export_format
 
 
-CLASSES = (BakeTake, ShowTake, ExportShot)
+CLASSES = (ShootMore, BakeTake, ShowTake, ExportShot)

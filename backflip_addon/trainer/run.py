@@ -458,7 +458,7 @@ class Run:
                 message=message,
                 best_score=round(score, 4),
             )
-        if self.seconds > limit:
+        if self.seconds > limit and phase != "shoot":
             raise TimeIsUp
 
     def _obey(self) -> None:

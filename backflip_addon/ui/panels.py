@@ -149,6 +149,7 @@ class BACKFLIP_PT_takes(_Panel, bpy.types.Panel):
         landed = sum(item.landed for item in settings.takes)
         layout.label(text=f"{len(settings.takes)} takes, {landed} landed")
         layout.prop(settings, "show_take")
+        _button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
 
 
 class BACKFLIP_PT_bake(_Panel, bpy.types.Panel):
