@@ -19,7 +19,6 @@ from backflip_addon.scene import actions, bake  # noqa: E402
 from backflip_addon.scene.rig import bone_order, read_rig  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 
-
 # In a process of its own: Rigify's classes bring Blender's module down when a file is loaded afterwards.
 GENERATE = """
 import os, sys
