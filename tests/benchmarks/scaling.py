@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same search with one physics process and with two: draws do not depend on their number."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import common
+import humanoid
+
+from backflip_addon.trainer.search import RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.workers import Pool
+from backflip_addon.trainer.world import Scene
+
+
+class Enough(Exception):
+    """So many rounds are enough for the comparison."""
+
+
+def main() -> int:
+    parser = common.parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=40)
+    options = parser.parse_args()
+    body = common.figure(options)
+    reference = humanoid.clip(options.clip, body)
+    settings = SearchSettings()
+    seconds, steps = {}, {}
+    for count in (1, 2):
+        with Pool(count, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
+            pool.call("arrange", Scene())  # wait until the processes are there
+            search = Search(body, reference, pool, settings)
+            left = options.rounds
+
+            def tell(_fraction: float, _cost: float) -> None:
+                nonlocal left
+                left -= 1
+                if left <= 0:
+                    raise Enough
+
+            began = time.perf_counter()
+            with contextlib.suppress(Enough):
+                search.perform(tell=tell)
+            seconds[count], steps[count] = time.perf_counter() - began, search.control_steps
+    common.table([{"workers": n, "seconds": seconds[n], "control_steps": steps[n]} for n in seconds])
+    print(f"two workers are {seconds[1] / seconds[2]:.2f} times as fast as one")
+    common.write(options, {"one": round(seconds[1], 2), "two": round(seconds[2], 2), "control_steps": steps})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Control steps a second on one core: ours, PyBullet's deep_mimic environment, the bare physics.
+
+A control step is 1/30 s in all three. Ours: rollouts as the search makes them, with restored
+states, observation and cost. Bare: the same body, substeps and servo, stepped alone. PyBullet's: its
+environment with observation, reward and its own 8 substeps of stable PD. They take turns in one
+run, so that a busy machine slows all three.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+import tempfile
+import time
+import types
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+
+import common
+import humanoid
+import numpy as np
+
+from backflip_addon.core.body import Body
+from backflip_addon.core.motion import Motion
+from backflip_addon.trainer.search import RolloutWorker
+from backflip_addon.trainer.world import Scene
+
+HORIZON = 24
+SAMPLES = 32
+
+
+def main() -> int:
+    parser = common.parser(__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each of the three")
+    parser.add_argument("--turns", type=int, default=5)
+    options = parser.parse_args()
+    body = common.figure(options)
+    reference = humanoid.clip(options.clip, body)
+    contestants = {
+        "ours": Ours(body, reference),
+        "pybullet_deep_mimic": DeepMimicEnvironment(options.clip),
+        "bare_physics": Bare(body, reference),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(options.turns):
+        for name, contestant in contestants.items():
+            rates[name].append(_rate(contestant.run, options.seconds / options.turns))
+    figures = {name: round(common.median(turns), 1) for name, turns in rates.items()}
+    common.table([{"environment": name, "steps/s a core": rate} for name, rate in figures.items()])
+    print(f"ours is {figures['ours'] / figures['pybullet_deep_mimic']:.1f} times PyBullet's")
+    print(f"ours is {figures['ours'] / figures['bare_physics']:.0%} of the bare physics")
+    common.write(options, {**figures, "turns": rates})
+    return 0
+
+
+def _rate(run: object, seconds: float) -> float:
+    steps, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        steps += run()
+    return steps / (time.perf_counter() - began)
+
+
+class Ours:
+    """The search's rollouts from frame 0."""
+
+    def __init__(self, body: Body, reference: Motion) -> None:
+        self.worker = RolloutWorker(body, reference, Scene(), None, 10.0)
+        self.worker.world.restart(self.worker.track.states[0])
+        self.file = os.path.join(tempfile.mkdtemp(prefix="backflip-"), "state.bullet")
+        self.worker.world.save_file(self.file)
+        self.random = np.random.default_rng(0)
+
+    def run(self) -> int:
+        offsets = 0.05 * self.random.standard_normal((SAMPLES, HORIZON, self.worker.track.width))
+        return self.worker.rollouts(self.file, 0, offsets)[1]
+
+
+class Bare:
+    """The physics alone: targets set, four substeps."""
+
+    def __init__(self, body: Body, reference: Motion) -> None:
+        worker = RolloutWorker(body, reference, Scene(), None, 10.0)
+        self.world = worker.world
+        self.world.restart(worker.track.states[0])
+        self.start = self.world.save()
+        offsets = 0.05 * np.random.default_rng(0).standard_normal((HORIZON, worker.track.width))
+        self.targets = self.world.targets(worker.track.targets(offsets, 0))
+        self.velocities = self.world.velocities(worker.track.velocities(0, HORIZON))
+
+    def run(self) -> int:
+        for _ in range(SAMPLES):
+            self.world.restore(self.start)
+            for target, velocity in zip(self.targets, self.velocities, strict=True):
+                self.world.step(target, velocity)
+        return SAMPLES * HORIZON
+
+
+class DeepMimicEnvironment:
+    """PyBullet's own port, stepped by the reference's pose as action, as its gym wrapper does."""
+
+    def __init__(self, clip: str) -> None:
+        _without_gym()
+        parser_module = importlib.import_module("pybullet_utils.arg_parser")
+        module = importlib.import_module("pybullet_envs.deep_mimic.env.pybullet_deep_mimic_env")
+        arguments = parser_module.ArgParser()
+        with redirect_stdout(io.StringIO()):
+            file = humanoid.DATA / "args" / f"run_humanoid3d_{clip}_args.txt"
+            arguments.load_file(str(file if file.exists() else humanoid.DATA / "args" / "run_humanoid3d_walk_args.txt"))
+            start = module.InitializationStrategy.START
+            self.environment = module.PyBulletDeepMimicEnv(arguments, False, None, init_strategy=start)
+
+    def run(self) -> int:
+        env = self.environment
+        with redirect_stdout(io.StringIO()):
+            env.reset()
+        for step in range(HORIZON):
+            figure = env._humanoid
+            figure.setSimTime(step / 30.0)
+            action = self._action(figure.computePose(figure._frameFraction))
+            env.set_action(0, action)
+            for _ in range(8):
+                env.update(1 / 240.0)
+            env.record_state(0)
+            env.calc_reward(0)
+        return HORIZON
+
+    def _action(self, pose: list[float]) -> list[float]:
+        """A pose as action: axis and angle for each spherical joint, an angle for each hinge."""
+        action, index = [], 7
+        for degrees in (4, 4, 4, 1, 4, 4, 1, 4, 1, 4, 4, 1):
+            part = pose[index : index + degrees]
+            index += degrees
+            if degrees == 4:
+                half = np.linalg.norm(part[:3])
+                angle = 2 * np.arctan2(half, part[3])
+                axis = np.array(part[:3]) / half if half > 1e-6 else np.array([1.0, 0, 0])
+                action += [float(angle), *axis.tolist()]
+            else:
+                action.append(float(part[0]))
+        return action
+
+
+def _without_gym() -> None:
+    """pybullet_envs asks for gym in its __init__, which this environment does without."""
+    if "pybullet_envs" not in sys.modules:
+        package = types.ModuleType("pybullet_envs")
+        package.__path__ = [str(Path(find_spec("pybullet_data").origin).parents[1] / "pybullet_envs")]
+        sys.modules["pybullet_envs"] = package
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
