@@ -7,6 +7,7 @@ a baked rig.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,11 @@ FEET = ("foot.L", "foot.R")
 def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     """All measures of a take that follows a reference from its frame 0. JSON-ready.
 
-    landed is None for a clip that does not end standing (there is nothing to land).
+    landed is None for a clip that does not end standing (there is nothing to land). A simulation that
+    breaks down into numbers that are not finite is measured up to there. Raises ValueError when that is
+    its first frame.
     """
+    frames, take = take.motion.frames, _sound_part(take)
     places, turns = body.forward(take.motion.position, take.motion.rotations)
     times = np.arange(take.motion.frames) / take.motion.rate
     goal_places, goal_turns = body.forward(*reference.sample(times))
@@ -41,11 +45,12 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     relative = np.linalg.norm((places - places[:, :1]) - (goal_places - goal_places[:, :1]), axis=-1)
     lows = body.lowest_points(places, turns)
     standing = ends_standing(body, reference)
-    complete = times[-1] >= reference.duration + (SETTLE_SECONDS if standing else 0.0) - 1.5 / take.motion.rate
+    needed = reference.duration + (SETTLE_SECONDS if standing else 0.0) - 1.5 / take.motion.rate
+    complete = take.motion.frames == frames and times[-1] >= needed
     mean_error = errors.mean(axis=1)
     followed = bool(complete and mean_error[during].max() <= FOLLOWED_ERROR)
     stood = bool(_upright(turns)[times > reference.duration].all()) if complete else False
-    assist = float(np.max(take.assist, initial=0.0))
+    assist = float(np.max(np.abs(take.assist), initial=0.0))
     spin = net_somersault(take.motion.rotations[during][:, 0])
     goal_spin = net_somersault(goal_turns[during][:, 0])
     illegal = take.contacts & ~allowed_contacts(body, reference)
@@ -78,6 +83,20 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
         "complete": bool(complete),
         "seconds": float(times[-1]),
     }
+
+
+def _sound_part(take: Take) -> Take:
+    """The take up to its first frame with a number that is not finite."""
+    motion = take.motion
+    sound = np.isfinite(motion.position).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
+    sound &= np.isfinite(take.torque) & np.isfinite(take.assist)
+    if sound.all():
+        return take
+    end = int(np.argmin(sound))
+    if not end:
+        raise ValueError("the take holds numbers that are not finite")
+    motion = dataclasses.replace(motion, position=motion.position[:end], rotations=motion.rotations[:end])
+    return Take(motion, take.contacts[:end], take.torque[:end], take.assist[:end], take.meta)
 
 
 def score(measures: dict[str, Any]) -> float:
