@@ -65,7 +65,7 @@ def crouched_height(figure: Body, bend: Array) -> Array:
 
 
 def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: float = 0.35) -> Motion:
-    """Standing, a leap in one fixed pose with so many turns about the left-right axis (backward: +),
+    """Standing, a leap in one fixed pose with so many turns about the left-right axis (backward: -),
     standing again. The root, not the centre of mass, flies the parabola; 0.5 s on the ground before and after."""
     ground = round(0.5 * rate)
     air = round(2 * np.sqrt(2 * height / 9.81) * rate)

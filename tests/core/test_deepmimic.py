@@ -47,9 +47,7 @@ def test_places_turn_from_y_up_to_z_up(tmp_path: Path) -> None:
     assert motion.rate == pytest.approx(10.0) and not motion.loops
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"), [("x", (0.0, -1.0, 0.0)), ("y", (0.0, 0.0, 1.0)), ("z", (-1.0, 0.0, 0.0))]
-)
+@pytest.mark.parametrize(("theirs", "ours"), [("x", (0.0, -1.0, 0.0)), ("y", (0.0, 0.0, 1.0)), ("z", (-1.0, 0.0, 0.0))])
 def test_rotations_turn_with_their_axes(tmp_path: Path, theirs: str, ours: tuple) -> None:
     turned = frame(root=about(theirs, 0.7), chest=about(theirs, -0.4), foot_L=about(theirs, 0.2))
     motion, _ = deepmimic.load(write(tmp_path, [turned, turned]))
