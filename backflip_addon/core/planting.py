@@ -23,7 +23,9 @@ _LOW = 0.06  # leg lengths above the foot's usual lowest place
 _SHORTEST = 0.06  # s: a shorter touch is none, a shorter gap is none
 _BLEND = 0.15  # s in which a leg's correction comes and goes
 _SMOOTHING = 0.03  # s
-_MOST_BEND = np.radians(2.0)  # the legs' directions are kept to this
+_MOST_BEND = np.radians(2.6)  # the legs' directions are kept to this
+_QUIET = 0.02  # leg lengths a second: joints slower than this are equally still
+_BALL = 0.7  # where the ball of the foot lies, from heel to tip
 _DEEPEST = 0.05  # m: what sinks in deeper is meant, or wrong in a way that raising would not mend
 _LEVEL_TILT = np.radians(40)  # a mean tilt above this is a pose, not a crooked rest pose
 
@@ -41,16 +43,23 @@ def planted(ankle: Array, toe: Array, leg: float, rate: float) -> np.ndarray:
     return _without_short(~_without_short(~resting, fewest), fewest + 1)
 
 
+def holds(ankle: Array, toe: Array, leg: float, rate: float) -> Array:
+    """How much (F, 2) a planted foot turns about its ankle and about its ball: about the stiller of the two."""
+    speeds = np.stack([_speed(joint * [1.0, 1.0, 0.0], rate) for joint in (ankle, toe)], axis=1) / leg
+    weights = (speeds**2 + _QUIET**2) ** -2.0
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
 def _speed(points: Array, rate: float) -> Array:
-    """Speed (F,) over about a twentieth of a second."""
-    half = max(int(round(0.025 * rate)), 1)
-    if len(points) <= 2 * half:
+    """Speed (F,) over a thirtieth of a second, before each frame or after it, whichever is less."""
+    span = min(max(int(round(rate / 30)), 1), len(points) - 1)
+    if span < 1:
         return np.zeros(len(points))
-    padded = np.concatenate([points[:1].repeat(half, 0), points, points[-1:].repeat(half, 0)])
-    span = np.full(len(points), 2.0 * half)
-    span[:half] -= np.arange(half, 0, -1)
-    span[-half:] -= np.arange(1, half + 1)
-    return np.linalg.norm(padded[2 * half :] - padded[: -2 * half], axis=1) * rate / span
+    steps = np.linalg.norm(points[span:] - points[:-span], axis=1) * rate / span
+    after = np.concatenate([steps, np.full(span, np.inf)])
+    before = np.concatenate([np.full(span, np.inf), steps])
+    # in a clip shorter than two spans the middle has neither
+    return np.where(np.isfinite(np.minimum(after, before)), np.minimum(after, before), steps.mean())
 
 
 def _without_short(mask: np.ndarray, fewest: int) -> np.ndarray:
@@ -86,16 +95,21 @@ def level(turns: Array, ankle: Array, resting: np.ndarray) -> Array:
     return rotations.multiply(turns, rotations.between_vectors([0.0, 0.0, 1.0], mean))
 
 
-def plant(motion: Motion, body: Body, resting: np.ndarray) -> Motion:
-    """The motion with its resting feet (F, 2: left, right) held still on the floor."""
+def plant(motion: Motion, body: Body, resting: np.ndarray, held: Array | None = None) -> Motion:
+    """The motion with its resting feet (F, 2: left, right) held still on the floor.
+
+    held (F, 2: left, right, 2): see holds(); without it a foot is held by that of its heel and its tip
+    that carries it.
+    """
     if not resting.any() or motion.frames < 3:
         return motion
-    shift = _root_shift(motion, body, resting)
+    shift = _root_shift(motion, body, resting, held)
     motion = dataclasses.replace(motion, position=motion.position + shift)
     places, turns = body.forward(motion.position, motion.rotations)
     world = turns.copy()
     for i, side in enumerate(SIDES):
-        correction = _foot_correction(motion, body, places, turns, resting[:, i], side)
+        hold = None if held is None else held[:, i]
+        correction = _foot_correction(motion, body, places, turns, resting[:, i], side, hold)
         _bend_leg(body, places, world, correction, side)
     return _raised(dataclasses.replace(motion, rotations=body.local_rotations(world)), body)
 
@@ -128,6 +142,19 @@ def sole_points(body: Body, places: Array, turns: Array, side: str) -> tuple[Arr
     return points, weights / weights.sum(axis=1, keepdims=True)
 
 
+def _held_points(body: Body, places: Array, turns: Array, side: str, hold: Array | None) -> tuple[Array, Array]:
+    """Points (F, 2, 3) of a foot, world, and how much it is held by each (F, 2)."""
+    if hold is None:
+        return sole_points(body, places, turns, side)
+    index = body.index(f"foot.{side}")
+    box = next((shape for shape in body.links[index].shapes if shape.kind == "box"), None)
+    ball = np.zeros(3)
+    if box is not None:
+        ball[1:] = box.position[1] + (1 - 2 * _BALL) * box.size[1], box.position[2] - 0.6 * box.size[2]
+    points = places[:, None, index] + rotations.rotate(turns[:, None, index], np.stack([np.zeros(3), ball]))
+    return points, hold
+
+
 def _slips(points: Array, weights: Array, resting: np.ndarray) -> tuple[Array, np.ndarray]:
     """Level way (F-1, 2) the sole slips from each frame to the next, and where it rests in both."""
     both = resting[1:] & resting[:-1]
@@ -135,13 +162,13 @@ def _slips(points: Array, weights: Array, resting: np.ndarray) -> tuple[Array, n
     return np.where(both[:, None], way, 0.0), both
 
 
-def _root_shift(motion: Motion, body: Body, resting: np.ndarray) -> Array:
+def _root_shift(motion: Motion, body: Body, resting: np.ndarray, held: Array | None) -> Array:
     """How far (F, 3) to move the body so that its resting feet neither slip nor hover."""
     places, turns = body.forward(motion.position, motion.rotations)
     total, count = np.zeros((motion.frames - 1, 2)), np.zeros(motion.frames - 1)
     height = np.full(motion.frames, np.inf)
     for i, side in enumerate(SIDES):
-        points, weights = sole_points(body, places, turns, side)
+        points, weights = _held_points(body, places, turns, side, None if held is None else held[:, i])
         way, both = _slips(points, weights, resting[:, i])
         total += way
         count += both
@@ -182,9 +209,11 @@ def _smooth(values: Array, rate: float) -> Array:
     return np.stack([np.convolve(padded[:, k], kernel, "valid") for k in range(values.shape[1])], axis=1)
 
 
-def _foot_correction(motion: Motion, body: Body, places: Array, turns: Array, resting: np.ndarray, side: str) -> Array:
+def _foot_correction(
+    motion: Motion, body: Body, places: Array, turns: Array, resting: np.ndarray, side: str, hold: Array | None
+) -> Array:
     """How far (F, 3) to move one ankle so that its resting foot stays put on the floor."""
-    points, weights = sole_points(body, places, turns, side)
+    points, weights = _held_points(body, places, turns, side, hold)
     way, _ = _slips(points, weights, resting)
     low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
     correction = np.zeros((motion.frames, 3))
@@ -223,20 +252,30 @@ def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: 
     world (F, L, 4) gets the leg's new orientations; the foot keeps its own.
     """
     thigh, shin = world[:, body.index(f"thigh.{side}")], world[:, body.index(f"shin.{side}")]
-    moved = np.linalg.norm(correction, axis=1) > 1e-6
-    least, most = np.zeros(len(correction)), moved.astype(float)
+    level = correction * [1.0, 1.0, 0.0]
+    # a foot that slides is seen before one that hovers: the level part comes first
+    aside = level * _fitting_part(body, places, thigh, shin, np.zeros_like(level), level, side)[:, None]
+    way = (
+        aside
+        + (correction - level) * _fitting_part(body, places, thigh, shin, aside, correction - level, side)[:, None]
+    )
+    upper, lower = _reaching(body, places, thigh, shin, way, side)
+    kept = (np.linalg.norm(way, axis=1) > 1e-9)[:, None]
+    world[:, body.index(f"thigh.{side}")] = np.where(kept, upper, thigh)
+    world[:, body.index(f"shin.{side}")] = np.where(kept, lower, shin)
+
+
+def _fitting_part(body: Body, places: Array, thigh: Array, shin: Array, start: Array, way: Array, side: str) -> Array:
+    """The largest part (F,), up to 1, of a way (F, 3) from start (F, 3) for which the leg's directions hardly change."""
+    least, most = np.zeros(len(way)), (np.linalg.norm(way, axis=1) > 1e-6).astype(float)
     part = most
-    for _ in range(7):  # bisection for the largest part of the way; the first round tries all of it
-        upper, lower = _reaching(body, places, thigh, shin, correction * part[:, None], side)
-        change = np.maximum(_turn_of_down(thigh, upper), _turn_of_down(shin, lower))
-        fits = change <= _MOST_BEND
+    for _ in range(7):  # bisection; the first round tries all of it
+        upper, lower = _reaching(body, places, thigh, shin, start + way * part[:, None], side)
+        fits = np.maximum(_turn_of_down(thigh, upper), _turn_of_down(shin, lower)) <= _MOST_BEND
         most = np.where(fits, most, part)
         least = np.where(fits, part, least)
         part = (least + most) / 2
-    upper, lower = _reaching(body, places, thigh, shin, correction * least[:, None], side)
-    kept = (least > 0)[:, None]
-    world[:, body.index(f"thigh.{side}")] = np.where(kept, upper, thigh)
-    world[:, body.index(f"shin.{side}")] = np.where(kept, lower, shin)
+    return least
 
 
 def _reaching(

@@ -60,25 +60,28 @@ def retarget(
     if binding is not None:
         turns = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw), turns)
         return Motion(float(rate), binding.to_sim(places["pelvis"]), body.local_rotations(turns), loops)
-    resting = _resting(source, neutral, matrices, places, rate)
+    resting, held = _resting(source, neutral, matrices, places, rate)
     if source.skin is None:
         for i, side in enumerate(planting.SIDES):
             foot = _LINK[f"foot.{side}"]
             turns[:, foot] = planting.level(turns[:, foot], places[f"foot.{side}"], resting[:, i])
     path = places["pelvis"] * (leg_length(body, sole=False) / neutral.leg_length)
     motion = put_on_floor(Motion(float(rate), path, body.local_rotations(turns), loops), body)
-    return from_origin(planting.plant(motion, body, resting))
+    return from_origin(planting.plant(motion, body, resting, held))
 
 
-def _resting(source: Rig, neutral: Neutral, matrices: Array, places: dict[str, Array], rate: float) -> np.ndarray:
-    """Frames (F, 2: left, right) in which the source's feet rest on the floor."""
-    resting = []
+def _resting(
+    source: Rig, neutral: Neutral, matrices: Array, places: dict[str, Array], rate: float
+) -> tuple[np.ndarray, Array]:
+    """Frames (F, 2: left, right) in which the source's feet rest on the floor, and by what (planting.holds)."""
+    resting, held = [], []
     for side in planting.SIDES:
         bone = neutral.bones[f"foot.{side}"]
         local = source.rest[bone, :3, :3].T @ (neutral.toes[side] - source.heads[bone])
         toe = matrices[:, bone, :3, 3] + matrices[:, bone, :3, :3] @ local
         resting.append(planting.planted(places[f"foot.{side}"], toe, neutral.leg_length, rate))
-    return np.stack(resting, axis=1)
+        held.append(planting.holds(places[f"foot.{side}"], toe, neutral.leg_length, rate))
+    return np.stack(resting, axis=1), np.stack(held, axis=1)
 
 
 def _with_sensible_rest(source: Rig, source_map: RoleMap, matrices: Array) -> Rig:
