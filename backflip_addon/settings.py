@@ -48,12 +48,30 @@ def _adjusted(settings: BackflipSettings, _context: bpy.types.Context) -> None:
         settings["body_stale"] = True
 
 
+def _part(part: BackflipPart, _context: bpy.types.Context) -> None:
+    _adjusted(part.id_data.backflip, _context)
+
+
 class BackflipRole(bpy.types.PropertyGroup):
     """One body part (name) and the bone that plays it, "" if none."""
 
     bone: StringProperty(name="Bone", description="Bone that plays this body part", update=_role_edited)
     certain: BoolProperty(name="Certain", description="Known by name or chosen by hand, not guessed", default=True)
     required: BoolProperty()
+
+
+class BackflipPart(bpy.types.PropertyGroup):
+    """One part of the body (name; both sides), and the user's factors for it."""
+
+    mass: FloatProperty(name="Mass", description="1 is what was fitted", default=1.0, min=0.05, max=20.0, update=_part)
+    size: FloatProperty(name="Size", description="1 is what was fitted", default=1.0, min=0.1, max=5.0, update=_part)
+    strength: FloatProperty(
+        name="Strength", description="1 is a person's of this size", default=1.0, min=0.05, max=20.0, update=_part
+    )
+    reach: FloatProperty(
+        name="Reach", description="How far the joint turns", default=1.0, min=0.1, max=2.5, update=_part
+    )
+    kilograms: FloatProperty(options={"HIDDEN"})  # of the body as it was built, for the panel
 
 
 class BackflipTake(bpy.types.PropertyGroup):
@@ -85,6 +103,8 @@ class BackflipSettings(bpy.types.PropertyGroup):
         unit="MASS",
         update=_adjusted,
     )
+    parts: CollectionProperty(type=BackflipPart)
+    part_index: IntProperty(name="Part")
     body_json: StringProperty(options={"HIDDEN"})
     binding_json: StringProperty(options={"HIDDEN"})
     body_stale: BoolProperty(options={"HIDDEN"})
@@ -166,7 +186,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
     export_format: EnumProperty(name="Format", description="File format of the shot", items=FORMATS, default="FBX")
 
 
-CLASSES = (BackflipRole, BackflipTake, BackflipSettings)
+CLASSES = (BackflipRole, BackflipPart, BackflipTake, BackflipSettings)
 
 
 def register() -> None:

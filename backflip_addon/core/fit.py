@@ -56,6 +56,8 @@ _STRENGTH_SIZE = 45.0 * 1.62  # kg m
 # Greatest angle from neutral of the spherical joints, rad.
 _REACH = {"chest": 1.3, "head": 1.4, "upper_arm": 3.1, "thigh": 2.7, "foot": 1.3}
 
+_FARTHEST = 3.1
+
 # Sizes for a rig without skin, as parts of the standing height.
 _RADIUS = {"upper_arm": 0.026, "forearm": 0.022, "thigh": 0.042, "shin": 0.030, "head": 0.062, "hand": 0.025}
 
@@ -116,6 +118,7 @@ class Adjustment:
     mass: float = 1.0
     size: float = 1.0
     strength: float = 1.0
+    reach: float = 1.0  # how far the joint turns
 
 
 def fit_body(
@@ -297,11 +300,21 @@ def _link(
         centre=_triple(centre),
         inertia=_inertia(shapes, link_mass),
         shapes=shapes,
-        limits=bodies.HINGE_LIMITS.get(part, (0.0, _REACH.get(part, 3.1))),
+        limits=_limits(part, adjustment.reach),
         torque=torque,
         kp=kp,
         kd=kd,
     )
+
+
+def _limits(part: str, reach: float) -> tuple[float, float]:
+    """Hinge: least and greatest angle; spherical: 0 and the greatest angle; rad."""
+    low, high = bodies.HINGE_LIMITS.get(part, (0.0, _REACH.get(part, _FARTHEST)))
+    if reach == 1.0:
+        return low, high
+    # the small end of a hinge is its stop, and stays
+    low, high = (low * reach if low < -0.1 else low), (high * reach if high > 0.1 else high)
+    return max(low, -_FARTHEST), min(high, _FARTHEST)
 
 
 def _centre(name: str, parts: _Parts, shapes: tuple[Shape, ...]) -> Array:

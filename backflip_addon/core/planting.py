@@ -266,7 +266,7 @@ def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: 
 
 
 def _fitting_part(body: Body, places: Array, thigh: Array, shin: Array, start: Array, way: Array, side: str) -> Array:
-    """The largest part (F,), up to 1, of a way (F, 3) from start (F, 3) for which the leg's directions hardly change."""
+    """The largest part (F,), up to 1, of a way (F, 3) on from start (F, 3) that hardly turns the leg."""
     least, most = np.zeros(len(way)), (np.linalg.norm(way, axis=1) > 1e-6).astype(float)
     part = most
     for _ in range(7):  # bisection; the first round tries all of it

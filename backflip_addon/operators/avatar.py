@@ -14,7 +14,7 @@ from ..core import fit, roles
 from ..core.rig import RigError, check_sound
 from ..core.roles import RoleMap
 from ..jobs.folder import JobError, read_json, write_json
-from ..scene import files, mannequin, state
+from ..scene import check, files, mannequin, state
 from ..scene.files import RIG_SUFFIXES, FileError
 from ..scene.rig import read_rig
 from . import reference
@@ -48,7 +48,7 @@ def build_body(scene: bpy.types.Scene, mass: float) -> str:
     """Fit the body; returns a warning, "" for none. mass: kg, 0 for what is usual."""
     armature = state.avatar(scene)
     rig = read_rig(armature)
-    body, binding = fit.fit_body(rig, state.role_map(scene), mass or None)
+    body, binding = fit.fit_body(rig, state.role_map(scene), mass or None, state.adjustments(scene))
     state.set_body(scene, body, binding)
     return reference.read_again(scene)
 
@@ -250,6 +250,35 @@ class ToggleBody(Step, bpy.types.Operator):
         compat.redraw()
 
 
+class ResetParts(Step, bpy.types.Operator):
+    """Take back all changes to the parts of the body"""
+
+    bl_idname = "backflip.reset_parts"
+    bl_label = "Reset Parts"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar,)
+
+    def run(self, context: bpy.types.Context) -> None:
+        for part in context.scene.backflip.parts:
+            part.mass = part.size = part.strength = part.reach = 1.0
+
+
+class CheckPose(Step, bpy.types.Operator):
+    """Pose the avatar to show whether its map is right: left arm and left knee forward, right arm up at its side"""
+
+    bl_idname = "backflip.check_pose"
+    bl_label = "Check Pose"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_body, need_object_mode)
+
+    def run(self, context: bpy.types.Context) -> None:
+        armature = state.avatar(context.scene)
+        if not check.take_back(armature):
+            check.show(armature, *state.body_and_binding(context.scene))
+        context.view_layer.update()
+        compat.redraw()
+
+
 def _item(scene: bpy.types.Scene, role: str) -> bpy.types.PropertyGroup:
     """The map's line of a body part, the selected one when empty. Raises RigError."""
     items = scene.backflip.roles
@@ -272,4 +301,6 @@ CLASSES = (
     LoadMap,
     BuildBody,
     ToggleBody,
+    ResetParts,
+    CheckPose,
 )

@@ -86,7 +86,7 @@ def need_body(scene: bpy.types.Scene) -> str:
     settings = scene.backflip
     if not settings.body_json:
         return state.NO_BODY
-    return "The mass was changed: build the body again (step 1)." if settings.body_stale else ""
+    return "Masses, sizes or limits were changed: build the body again (step 1)." if settings.body_stale else ""
 
 
 def need_reference(scene: bpy.types.Scene) -> str:

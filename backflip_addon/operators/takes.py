@@ -17,7 +17,7 @@ from ..core.fit import Binding
 from ..core.motion import Take, load_take, validate
 from ..jobs import launch
 from ..jobs.folder import JobError
-from ..scene import bake, export, state
+from ..scene import bake, check, export, state
 from ..scene import reference as clips
 from ..scene.bake import Baked
 from ..scene.export import ExportError
@@ -85,6 +85,7 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
 def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = "") -> Baked:
     """A take's keyframes on the avatar. Raises ActionError or StateError."""
     armature = state.avatar(scene)
+    check.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
     name = name or f"{armature.name} {shot.take.meta.get('name') or shot.file.stem}"
     baked = bake.bake_take(

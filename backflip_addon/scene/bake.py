@@ -109,7 +109,7 @@ def bake_take(
     rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
     controls = find_controls(binding, rig.bones)
     targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
-    bones = _sort_bones(armature, targets, controls)
+    bones = sort_bones(armature, targets, controls)
     own = own or _active_animation(armature, scene, start_frame)
     other = _animated_paths(armature)
 
@@ -145,7 +145,7 @@ def _check_writable(armature: bpy.types.Object) -> None:
         raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
 
 
-def _sort_bones(armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None) -> _Bones:
+def sort_bones(armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None) -> _Bones:
     if controls is not None:
         return _Bones(bone_order(armature), targets, frozenset(controls.at_rest))
     carriers: set[str] = set()

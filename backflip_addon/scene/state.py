@@ -20,8 +20,8 @@ import numpy as np
 
 from ..core import body as bodies
 from ..core import fit, retarget, roles
-from ..core.body import Body
-from ..core.fit import Binding
+from ..core.body import LINK_NAMES, Body
+from ..core.fit import Adjustment, Binding
 from ..core.motion import Motion
 from ..core.roles import RoleMap
 
@@ -47,6 +47,7 @@ def avatar(scene: bpy.types.Scene) -> bpy.types.Object:
 def set_avatar(scene: bpy.types.Scene, armature: bpy.types.Object, role_map: RoleMap) -> None:
     """Make an armature the avatar, with a fresh map and no body yet."""
     scene.backflip.avatar = armature
+    scene.backflip.parts.clear()
     set_role_map(scene, role_map)
 
 
@@ -71,9 +72,24 @@ def role_map(scene: bpy.types.Scene) -> RoleMap:
 
 # The body
 
+PARTS = tuple(dict.fromkeys(name.partition(".")[0] for name in LINK_NAMES))
+_FACTORS = tuple(field.name for field in dataclasses.fields(Adjustment))
+
+
+def adjustments(scene: bpy.types.Scene) -> dict[str, Adjustment]:
+    """The user's factors by part of the body."""
+    found = scene.backflip.parts
+    return {part.name: Adjustment(**{key: getattr(part, key) for key in _FACTORS}) for part in found}
+
 
 def set_body(scene: bpy.types.Scene, body: Body, binding: Binding) -> None:
     settings = scene.backflip
+    for name in PARTS:
+        part = settings.parts.get(name)
+        if part is None:
+            part = settings.parts.add()
+            part.name = name
+        part.kilograms = sum(link.mass for link in body.links if link.name.partition(".")[0] == name)
     settings.body_json = json.dumps(bodies.to_json(body))
     settings.binding_json = json.dumps(fit.to_json(binding))
     settings.body_height, settings.body_mass = body.height, body.mass

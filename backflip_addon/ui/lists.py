@@ -47,6 +47,25 @@ def _colour(item: Any) -> str:
     return "STRIP_COLOR_01" if item.required else "STRIP_COLOR_09"  # red, grey
 
 
+class BACKFLIP_UL_parts(bpy.types.UIList):
+    """Parts of the body and what they weigh, both sides together; a dot marks changed ones."""
+
+    def draw_item(
+        self,
+        _context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active_data: Any,
+        _active_property: str,
+    ) -> None:
+        changed = any(abs(factor - 1.0) > 1e-6 for factor in (item.mass, item.size, item.strength, item.reach))
+        split = layout.split(factor=0.65)
+        split.label(text=item.name.replace("_", " ").capitalize(), icon="DOT" if changed else "BLANK1")
+        split.label(text=f"{item.kilograms:.1f} kg")
+
+
 class BACKFLIP_UL_takes(bpy.types.UIList):
     """Recorded takes, oldest first."""
 
@@ -65,4 +84,4 @@ class BACKFLIP_UL_takes(bpy.types.UIList):
         split.label(text=f"{item.score:.2f}")
 
 
-CLASSES = (BACKFLIP_UL_roles, BACKFLIP_UL_takes)
+CLASSES = (BACKFLIP_UL_roles, BACKFLIP_UL_parts, BACKFLIP_UL_takes)

@@ -50,7 +50,30 @@ class BACKFLIP_PT_avatar(_Panel, bpy.types.Panel):
         _button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
         if settings.body_json:
             layout.label(text=f"{settings.body_height:.2f} m, {settings.body_mass:.1f} kg", icon="CHECKMARK")
-            layout.prop(settings, "show_body")
+            row = layout.row(align=True)
+            row.prop(settings, "show_body", toggle=True)
+            row.operator("backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
+
+
+class BACKFLIP_PT_parts(_Panel, bpy.types.Panel):
+    bl_label = "Body Parts"
+    bl_parent_id = "BACKFLIP_PT_avatar"
+    bl_options: ClassVar[set[str]] = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return bool(len(context.scene.backflip.parts))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.backflip
+        layout.template_list("BACKFLIP_UL_parts", "", settings, "parts", settings, "part_index", rows=4)
+        part = settings.parts[min(settings.part_index, len(settings.parts) - 1)]
+        column = layout.column(align=True)
+        for name in ("mass", "size", "strength", "reach"):
+            column.prop(part, name)
+        row = layout.row(align=True)
+        row.operator("backflip.build_body", text="Apply", icon="ARMATURE_DATA")
+        row.operator("backflip.reset_parts", text="Reset", icon="LOOP_BACK")
 
 
 class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
@@ -210,6 +233,7 @@ def _time(seconds: float) -> str:
 
 CLASSES = (
     BACKFLIP_PT_avatar,
+    BACKFLIP_PT_parts,
     BACKFLIP_PT_reference,
     BACKFLIP_PT_train,
     BACKFLIP_PT_takes,

@@ -182,3 +182,45 @@ def test_a_scaled_and_turned_rig_has_the_same_body(ops: Any) -> None:
     ops.build_body()
     assert settings().body_height == pytest.approx(1.78, abs=0.02)
     assert math.isfinite(settings().body_mass)
+
+
+def test_parts_are_adjusted(ops: Any) -> None:
+    rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body(mass=70.0)
+    parts = settings().parts
+    assert parts["thigh"].kilograms == pytest.approx(2 * 0.1447 * 70.0, rel=0.02)
+    parts["thigh"].mass, parts["forearm"].reach, parts["hand"].size = 2.0, 0.5, 3.0
+    assert settings().body_stale
+    ops.build_body(mass=70.0)
+    assert not settings().body_stale
+    assert settings().body_mass == pytest.approx(70.0 * (1 + 2 * 0.1447), rel=0.02)
+    body = json.loads(settings().body_json)
+    links = {link["name"]: link for link in body["links"]}
+    assert links["forearm.L"]["limits"][1] == pytest.approx(1.35)
+    assert links["forearm.L"]["limits"][0] == pytest.approx(-0.05)
+    ops.reset_parts()
+    assert parts["thigh"].mass == 1.0 and settings().body_stale
+
+
+@pytest.mark.parametrize("guise", [{}, {"bones": rigs.a_pose(), "across": True, "matrix": rigs.SCALED_AND_TURNED}])
+def test_the_check_pose_comes_and_goes(ops: Any, guise: dict) -> None:
+    armature = rigs.build(skin=True, **guise)
+    ops.pick_avatar()
+    ops.build_body()
+    armature.pose.bones["head"].location = (0.0, 0.01, 0.0)
+    bpy.context.view_layer.update()
+    before = {bone.name: bone.matrix.copy() for bone in armature.pose.bones}
+
+    def head(bone: str) -> Any:
+        return armature.matrix_world @ armature.pose.bones[bone].head
+
+    ops.check_pose()
+    left = head("hand.L") - head("upper_arm.L")
+    assert left.y < -0.5 and abs(left.x) < 0.05 and abs(left.z) < 0.05  # straight ahead
+    assert (head("forearm.R") - head("upper_arm.R")).x < -0.27
+    assert (head("hand.R") - head("forearm.R")).y < -0.24
+    assert (head("shin.L") - head("thigh.L")).y < -0.4 and (head("foot.L") - head("shin.L")).z < -0.39
+    ops.check_pose()
+    for bone in armature.pose.bones:
+        assert (bone.matrix.translation - before[bone.name].translation).length < 1e-3
