@@ -24,6 +24,10 @@ GRAVITY = 9.81
 RATE = 120.0  # Hz, at which flights are integrated
 AIRBORNE = 0.03  # m: a body is in flight while its lowest point is higher
 SHORTEST_FLIGHT = 0.15  # s
+CLOSED = 1e-3  # rad: a flight that misses its landing's orientation by less has found it
+LARGEST_CHANGE = 1.5  # rad, of the root in one step from the clip to a flight: more is another stunt
+SMALLEST_STEP = 0.05  # of that way
+NEWTON_STEPS = 8
 SMOOTHING = 0.03  # s, standard deviation of the filter over the clip's frames
 
 
@@ -98,8 +102,7 @@ def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Arr
     velocity = (centre[-1] - centre[0]) / seconds - gravity * seconds / 2
     path = centre[0] + velocity * times[:, None] + gravity * times[:, None] ** 2 / 2
     own = _own_momentum(shape, root, motion.rate)
-    momentum = _momentum_for(shape, root, own.mean(axis=0), motion.rate)
-    turns = _integrate(shape, root[0], momentum, motion.rate)
+    momentum, turns = _evened(shape, root, own, motion.rate)
     turns = _closed(turns, root[-1])
     change = float(rotations.angle_between(turns, root).max())
     before = own[: max(int(0.04 * motion.rate), 1)].mean(axis=0)
@@ -148,42 +151,61 @@ def _own_momentum(shape: _Shape, root: Array, rate: float) -> Array:
 
 
 def _integrate(shape: _Shape, start: Array, momentum: Array, rate: float) -> Array:
-    """Root orientations (F, 4) of a body that changes shape with constant angular momentum."""
-    turns = [start]
+    """Root orientations (F, K, 4) of a body that changes shape, for K courses of its angular
+    momentum (F, K, 3) in the world's frame."""
+    turns = [np.broadcast_to(start, (momentum.shape[1], 4))]
     inverse = np.linalg.inv(shape.inertia)
     for f in range(len(inverse) - 1):
-        spin = inverse[f] @ (rotations.rotate(rotations.conjugate(turns[-1]), momentum) - shape.momentum[f])
+        own = rotations.rotate(rotations.conjugate(turns[-1]), momentum[f]) - shape.momentum[f]
+        spin = own @ inverse[f].T
         half = rotations.multiply(turns[-1], rotations.from_rotation_vector(spin / (2 * rate)))
-        mid_inverse, mid_momentum = (inverse[f] + inverse[f + 1]) / 2, (shape.momentum[f] + shape.momentum[f + 1]) / 2
-        spin = mid_inverse @ (rotations.rotate(rotations.conjugate(half), momentum) - mid_momentum)
+        middle = (momentum[f] + momentum[f + 1]) / 2, (shape.momentum[f] + shape.momentum[f + 1]) / 2
+        own = rotations.rotate(rotations.conjugate(half), middle[0]) - middle[1]
+        spin = own @ (inverse[f] + inverse[f + 1]).T / 2
         turns.append(rotations.normalise(rotations.multiply(turns[-1], rotations.from_rotation_vector(spin / rate))))
     return np.array(turns)
 
 
-def _momentum_for(shape: _Shape, root: Array, guess: Array, rate: float) -> Array:
-    """The angular momentum that turns root[0] into root[-1]: Newton's method by differences.
+def _evened(shape: _Shape, root: Array, own: Array, rate: float) -> tuple[Array, Array]:
+    """The angular momentum (3,) that turns root[0] into root[-1], and the root's orientations (F, 4).
 
-    The guess, the clip's own mean momentum, decides the number of turns.
+    Many momenta do, with fewer or more turns and twists on the way. The one that belongs to the clip
+    is reached from the clip: its own momentum (F, 3) is blended into a constant one, in one step
+    where that goes well, in smaller ones where it does not. Where no constant one is found (a double
+    somersault about an axis that a free body does not keep to) it is as even as it could be made,
+    down to the clip as it is.
     """
+    best, best_turns = own.mean(axis=0), root
+    share, step = 0.0, 1.0
+    while share < 1.0 and step > SMALLEST_STEP:
+        goal = min(share + step, 1.0)
+        momentum, turns, error = _shoot(shape, root, own, goal, best, rate)
+        if error < CLOSED and rotations.angle_between(turns, best_turns).max() < LARGEST_CHANGE:
+            share, best, best_turns = goal, momentum, turns
+        else:
+            step /= 2
+    return best, best_turns
+
+
+def _shoot(
+    shape: _Shape, root: Array, own: Array, share: float, guess: Array, rate: float
+) -> tuple[Array, Array, float]:
+    """Newton's method by differences for the constant part of a blended momentum; it, the root's
+    orientations (F, 4), and the angle by which they miss root[-1], rad."""
     momentum = guess.copy()
     scale = max(float(np.linalg.norm(guess)), 1.0)
-    for _ in range(12):
-        error = _closing_error(shape, root, momentum, rate)
-        if np.linalg.norm(error) < 1e-4:
+    probes = np.concatenate([np.zeros((1, 3)), 1e-3 * scale * np.eye(3)])
+    for attempt in range(NEWTON_STEPS):
+        courses = (1 - share) * own[:, None] + share * (momentum + probes)
+        turns = _integrate(shape, root[0], courses, rate)
+        errors = rotations.to_rotation_vector(rotations.multiply(root[-1], rotations.conjugate(turns[-1])))
+        error = float(np.linalg.norm(errors[0]))
+        if error < CLOSED / 10 or attempt == NEWTON_STEPS - 1:
             break
-        step = 1e-3 * scale
-        columns = [
-            (_closing_error(shape, root, momentum + step * axis, rate) - error) / step for axis in np.eye(3)
-        ]
-        change = np.linalg.lstsq(np.stack(columns, axis=1), -error, rcond=1e-6)[0]
-        length = np.linalg.norm(change)
-        momentum = momentum + change * min(1.0, 0.5 * scale / max(length, 1e-9))
-    return momentum
-
-
-def _closing_error(shape: _Shape, root: Array, momentum: Array, rate: float) -> Array:
-    end = _integrate(shape, root[0], momentum, rate)[-1]
-    return rotations.to_rotation_vector(rotations.multiply(root[-1], rotations.conjugate(end)))
+        slopes = (errors[1:] - errors[0]).T / (1e-3 * scale)
+        change = np.linalg.lstsq(slopes, -errors[0], rcond=1e-6)[0]
+        momentum = momentum + change * min(1.0, 0.5 * scale / max(float(np.linalg.norm(change)), 1e-9))
+    return momentum, turns[:, 0], error
 
 
 def _closed(turns: Array, goal: Array) -> Array:
