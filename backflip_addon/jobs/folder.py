@@ -84,10 +84,10 @@ class JobFolder:
     def read_job(self) -> dict[str, Any]:
         """job.json. Raises JobError with one sentence when it is missing, damaged or foreign."""
         job = read_json(self.job_file)
-        if not isinstance(job.get("body"), dict) or not isinstance(job.get("settings"), dict):
-            raise JobError(f"{self.job_file} is damaged: body or settings are missing.")
         if job.get("version") != JOB_VERSION:
             raise JobError(f"{self.job_file} was written by another version of Backflip.")
+        if not isinstance(job.get("body"), dict) or not isinstance(job.get("settings"), dict):
+            raise JobError(f"{self.job_file} is damaged: body or settings are missing.")
         return job
 
     # Trainer -> Blender
@@ -113,7 +113,11 @@ class JobFolder:
 
     def beat(self) -> None:
         """The trainer's heartbeat; call it every HEARTBEAT_SECONDS."""
-        if not self.trainer_file.exists():
+        try:
+            ours = read_json(self.trainer_file).get("pid") == os.getpid()
+        except JobError:
+            ours = False  # missing, or what a killed trainer left behind
+        if not ours:
             write_json(self.trainer_file, {"pid": os.getpid(), "started": time.time(), "host": socket.gethostname()})
         else:
             os.utime(self.trainer_file)
@@ -166,7 +170,8 @@ class JobFolder:
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write JSON whole to a temporary name and rename. Raises OSError."""
-    temporary = path.with_name(path.name + ".tmp")
+    # A name of our own: the starter and the trainer may both be writing the first heartbeat
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with open(temporary, "w", encoding="utf-8") as file:
         json.dump(data, file, indent=1)
         file.flush()
@@ -180,7 +185,7 @@ def read_json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise JobError(f"{path} is missing; this is not a Backflip job folder.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise JobError(f"{path} cannot be read; it is damaged or half written ({error}).") from error
     if not isinstance(data, dict):
         raise JobError(f"{path} is damaged: it holds no JSON object.")
@@ -239,7 +244,7 @@ def _parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.splitlines():
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
             yield event
