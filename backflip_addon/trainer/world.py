@@ -332,6 +332,7 @@ def urdf(body: Body) -> bytes:
         _link_element(robot, link)
     for link in body.links[1:]:
         _joint_element(robot, link, body.links[link.parent].name)
+    ElementTree.indent(robot)  # PyBullet cuts lines at 8,191 bytes, be it in the middle of a word
     return ElementTree.tostring(robot)
 
 
