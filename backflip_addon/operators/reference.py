@@ -117,7 +117,7 @@ def _keep(
 
 
 class ImportReference(FileStep, bpy.types.Operator):
-    """Import a clip to imitate (BVH, FBX, glTF, DeepMimic text)"""
+    """Import a clip to imitate (BVH, FBX, glTF, VRMA, AMASS or SMPL, DeepMimic, MimicKit)"""
 
     bl_idname = "backflip.import_reference"
     bl_label = "Import Clip"

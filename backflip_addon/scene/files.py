@@ -23,7 +23,7 @@ GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a
 SOURCES = "Backflip Sources"  # the hidden collection of clips' armatures
 
 RIG_SUFFIXES = (".fbx", ".glb", ".gltf", ".vrm", ".blend", ".bvh")
-CLIP_SUFFIXES = (".bvh", ".txt", ".json", ".fbx", ".glb", ".gltf", ".vrma")
+CLIP_SUFFIXES = (".bvh", ".txt", ".json", ".npz", ".fbx", ".glb", ".gltf", ".vrma")
 
 
 class FileError(Exception):

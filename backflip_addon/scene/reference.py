@@ -4,25 +4,28 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
 
-from ..core import bvh, deepmimic, retarget, roles
+from ..core import bvh, deepmimic, mimickit, retarget, roles, smpl, vrma
 from ..core.body import Body
 from ..core.fit import Binding
 from ..core.motion import Motion
-from ..core.rig import RigError
+from ..core.rig import Rig, RigError
 from ..core.roles import RoleMap
+from ..core.rotations import Array
 from . import actions
 from .actions import ActionError
 from .bake import OwnAnimation, bound_world, scene_rate
 from .files import RATE_PROPERTY, FileError, import_clip, remove
 from .rig import read_rig
 
-READ_HERE = (".bvh", ".txt", ".json")  # formats that need no armature in the scene
+READ_HERE = (".bvh", ".txt", ".json", ".npz", ".vrma")  # formats that need no armature in the scene
 MOST_FRAMES = 100_000
 
 
@@ -36,17 +39,41 @@ class Source:
 
 
 def read_file(path: Path, body: Body) -> Motion:
-    """A BVH or DeepMimic clip on a body. Raises FileError with one sentence."""
+    """A BVH, SMPL, VRMA, DeepMimic or MimicKit clip on a body. Raises FileError with one sentence."""
     try:
-        if path.suffix.lower() == ".bvh":
-            rig, matrices, rate = bvh.read_bvh(path)
+        if (skeleton := read_skeleton(path)) is not None:
+            rig, matrices, rate = skeleton
             return retarget.retarget(rig, roles.guess(rig), matrices, rate, body)
-        motion, leg = deepmimic.load(path)
+        motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)
         return retarget.adapt(motion, leg, body)
     except (ValueError, RigError) as error:
         raise FileError(str(error)) from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_skeleton(path: Path) -> tuple[Rig, Array, float] | None:
+    """A clip's own skeleton, its bones' world matrices (F, B, 4, 4) and its rate; None for one of joint angles.
+
+    Raises ValueError or OSError.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".bvh":
+        return bvh.read_bvh(path)
+    if suffix == ".vrma":
+        return vrma.read_vrma(path)
+    return smpl.read_smpl(path) if suffix == ".npz" and not _is_mimickit(path) else None
+
+
+def _is_mimickit(path: Path) -> bool:
+    """Whether a file holds a MimicKit motion; a damaged one is left to its reader to refuse."""
+    try:
+        if path.suffix.lower() == ".npz":
+            with np.load(path, allow_pickle=False) as data:
+                return mimickit.is_motion(data)
+        return path.suffix.lower() == ".json" and mimickit.is_motion(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def import_source(filepath: str, action_name: str = "") -> tuple[Source, list[str]]:

@@ -13,6 +13,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.scene import bake, state  # noqa: E402
+from tests.core import test_clips  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
 
 
@@ -149,3 +150,17 @@ def test_the_reference_survives_in_the_file(ops: Any, avatar: Any, samples: Path
     after = state.reference(bpy.context.scene)
     np.testing.assert_array_equal(after.position, before.position)
     assert math.isclose(after.rate, before.rate)
+
+
+def test_clips_of_other_formats(ops: Any, avatar: Any, tmp_path: Path) -> None:
+    """AMASS, MimicKit and VRMA files through the one import."""
+    test_clips.amass(tmp_path / "walk.npz")
+    np.savez(tmp_path / "jump.npz", fps=30, frames=np.array(test_clips.frames()))
+    (tmp_path / "jump.json").write_text(json.dumps({"fps": 30, "frames": test_clips.frames()}))
+    test_clips.write_vrma(tmp_path / "kick.vrma")
+    for name in ("walk.npz", "jump.npz", "jump.json", "kick.vrma"):
+        ops.import_reference(filepath=str(tmp_path / name))
+        assert settings().reference_label == name and settings().reference_data
+    (tmp_path / "bad.npz").write_bytes(b"PK not a zip")
+    with pytest.raises(RuntimeError, match=r"bad\.npz"):
+        ops.import_reference(filepath=str(tmp_path / "bad.npz"))
