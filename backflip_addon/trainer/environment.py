@@ -172,22 +172,23 @@ class Arena:
             before = np.where(fresh[:, None], felt, before)
         late = np.where(self._delays[:, None], before, felt)
         self._felt = felt
-        return self._observations(felt, late)
+        return self._observation(late), self._secret(felt)
 
-    def _observations(self, felt: Array, late: Array) -> tuple[np.ndarray, np.ndarray]:
-        phases = self.senses.phases[np.minimum(self.steps, self.guide.steps)]
-        known = np.concatenate([self.last_actions, phases], axis=1)
-        secret = np.array([
-            (c.scene.friction - 0.9, 10 * (c.scene.mass - 1), 50 * c.scene.floor, c.delay, s <= c.push_step)
-            for c, s in zip(self.circumstances, self.steps, strict=True)
-        ])
-        actor = np.concatenate([late, known], axis=1).astype(np.float32)
-        return actor, np.concatenate([felt, known, secret], axis=1).astype(np.float32)
-
-    def peek(self) -> np.ndarray:
+    def outcome(self) -> np.ndarray:
         """The critic's observations (N, m) after a step, before anything is restarted."""
-        felt = self.senses(self.now, np.minimum(self.steps, self.guide.steps))
-        return self._observations(felt, felt)[1]
+        return self._secret(self.senses(self.now, np.minimum(self.steps, self.guide.steps)))
+
+    def _observation(self, felt: Array) -> np.ndarray:
+        phases = self.senses.phases[np.minimum(self.steps, self.guide.steps)]
+        return np.concatenate([felt, self.last_actions, phases], axis=1).astype(np.float32)
+
+    def _secret(self, felt: Array) -> np.ndarray:
+        """The actor's observation without delay, and what the actor cannot know."""
+        secret = [
+            (c.scene.friction - FRICTION, 10 * (c.scene.mass - 1), 50 * c.scene.floor, c.delay, s <= c.push_step)
+            for c, s in zip(self.circumstances, self.steps, strict=True)
+        ]
+        return np.concatenate([self._observation(felt), np.array(secret, dtype=np.float32)], axis=1)
 
     def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
         """One control step of all (or the active) worlds. Returns (N,): a forbidden link touched."""
@@ -299,13 +300,13 @@ class PracticeWorker:
     def collect(self, actor: Actor, practice: Practice, length: int) -> dict[str, Any]:
         """Practise length control steps in every world. Arrays lead with (length, N)."""
         arena, data, episodes = self.arena, [], []
-        finals: list[np.ndarray] = []
         self._restart(self._fresh, practice)
         arena.look()
         for _ in range(length):
             observation, secret = arena.sense(self._fresh)
             self._fresh = np.zeros(self.count, dtype=bool)
             action, likelihood = actor.sample(observation, self.random)
+            steps = arena.steps.copy()
             fouls = arena.step(action)
             arena.look()
             reward, lost = arena.judge()
@@ -313,22 +314,19 @@ class PracticeWorker:
             ended = arena.steps >= self.guide.steps
             ended &= ~failed
             reward = np.where(failed, 0.0, reward)
-            data.append((observation, secret, action, likelihood, reward, failed, ended))
+            data.append((observation, secret, action, likelihood, reward, failed, ended, arena.outcome(), steps))
             self._returns += reward
             done = failed | ended
             if done.any():
-                if ended.any():
-                    finals.append(arena.peek()[ended])
                 for i in np.flatnonzero(done):
                     episodes.append((self._begun[i], arena.steps[i], float(self._returns[i]), bool(failed[i])))
                 self._restart(done, practice)
                 arena.look(done)
                 self._fresh = done
         names = ("observations", "secrets", "actions", "likelihoods", "rewards", "failed", "ended")
+        names += ("outcomes", "steps")
         columns = zip(names, zip(*data, strict=True), strict=True)
         result: dict[str, Any] = {name: np.stack(part) for name, part in columns}
-        result["last"] = arena.peek()
-        result["finals"] = np.concatenate(finals) if finals else np.zeros((0, result["secrets"].shape[-1]), np.float32)
         result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)
         return result
 

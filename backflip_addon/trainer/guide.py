@@ -142,13 +142,12 @@ class Imitation:
 
 
 class Senses:
-    """What the policy feels of N states: the body as it is, and where it is off its goal.
+    """What the policy feels of N states: how far the body is off its goal, and what the goal is.
 
-    Everything is in the clip's own frame (the character starts facing -Y at the origin). The floor
-    is felt only through the body: heights are above the floor the clip knows.
+    The goal being known from the phase, the difference says all; a network of differences starts
+    out as a feedback controller. Everything is in the clip's own frame, heights above the floor
+    the clip knows: another floor is felt only through the body.
     """
-
-    PHASES = 16  # bumps over the clip that tell the network where it is
 
     def __init__(self, body: Body, guide: Guide) -> None:
         self.body = body
@@ -157,43 +156,24 @@ class Senses:
         self.joints = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
         self.axes = np.array([body.links[i].axis for i in self.hinges])
-        self.feet = np.array([body.index(name) for name in ("foot.L", "foot.R")])
-        self.inertia = 0.05 * body.mass * body.height**2
-        centres = np.linspace(0, guide.steps, self.PHASES)
-        width = guide.steps / (self.PHASES - 1)
-        steps = np.arange(guide.steps + 1)
-        self.phases = np.exp(-0.5 * ((steps[:, None] - centres) / width) ** 2)
+        self.phases = _phases(guide.steps)
+        self.width = 12 + 2 * (3 * len(self.joints) + len(self.hinges))
 
     def __call__(self, now: Figures, steps: np.ndarray) -> Array:
-        """Feelings (N, n) at control-step boundaries steps (N,)."""
-        goal = self.goals[steps]
-        a, b = now.states, goal.states
-        relative = rotations.multiply(rotations.conjugate(b.rotations), a.rotations)
-        errors = rotations.to_rotation_vector(relative)
-        root_error = rotations.to_rotation_vector(
-            rotations.multiply(a.rotations[:, 0], rotations.conjugate(b.rotations[:, 0]))
-        )
-        inverse = rotations.conjugate(a.rotations[:, 0])
-        limbs = rotations.rotate(inverse[:, None], now.places[:, 1:] - now.places[:, :1])
-        axes = rotations.to_matrix(a.rotations[:, 0])
+        """Differences (N, width) from the goals at control-step boundaries steps (N,).
+
+        Root position, root rotation, joints; then their velocities.
+        """
+        a, b = now.states, self.goals.states[steps]
+        turns = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(b.rotations), a.rotations))
+        root = rotations.multiply(a.rotations[:, 0], rotations.conjugate(b.rotations[:, 0]))
         parts = [
-            a.position[:, 2:],
-            axes[:, :, 1],
-            axes[:, :, 2],
-            a.velocity,
-            a.angular_velocity,
-            limbs.reshape(len(limbs), -1),
-            self._columns(a.joint_velocity),
-            self._columns(errors),
-            self._columns(a.joint_velocity - b.joint_velocity),
             a.position - b.position,
-            root_error,
+            rotations.to_rotation_vector(root),
+            self._columns(turns),
             a.velocity - b.velocity,
             a.angular_velocity - b.angular_velocity,
-            now.centre - goal.centre,
-            now.velocity - goal.velocity,
-            (now.momentum - goal.momentum) / self.inertia,
-            now.places[:, self.feet, 2],
+            self._columns(a.joint_velocity - b.joint_velocity),
         ]
         return np.concatenate(parts, axis=1)
 
@@ -201,3 +181,13 @@ class Senses:
         """Joint vectors (N, L, 3) as (N, width): three a spherical joint, one a hinge."""
         balls = vectors[:, self.joints].reshape(len(vectors), -1)
         return np.concatenate([balls, np.sum(vectors[:, self.hinges] * self.axes, axis=-1)], axis=1)
+
+
+PHASE_STEPS = 3  # control steps between the bumps that tell a network where in the clip it is
+
+
+def _phases(steps: int) -> Array:
+    """Bumps (steps + 1, n) along the clip: 1 at their own place, falling off to both sides."""
+    centres = np.arange(0, steps + PHASE_STEPS, PHASE_STEPS)
+    places = np.arange(steps + 1)
+    return np.exp(-0.5 * ((places[:, None] - centres) / PHASE_STEPS) ** 2)

@@ -22,6 +22,7 @@ from ..core.motion import Motion, Take
 from ..core.rotations import Array
 from . import stages
 from .environment import NONE, Arena, Disturbances, Limits, Practice, PracticeWorker, Recorder, begin_trial
+from .feedback import Feedback, FeedbackSettings
 from .guide import Guide
 from .policy import ActorCritic
 from .ppo import PPO, Experience, PPOSettings
@@ -49,6 +50,8 @@ class LearningSettings:
     disturbances: Disturbances = Disturbances()
     limits: Limits = Limits()
     ppo: PPOSettings = PPOSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    lessons: tuple[int, ...] = (5, 11)  # iterations at which fitted feedback is taught, with a plan
 
 
 class Starts:
@@ -76,7 +79,7 @@ class Starts:
         """Of each control step (T,)."""
         uniform = np.full(self.steps, 1.0 / self.steps)
         hard = np.zeros(self.steps)
-        for back in range(*self.BEFORE):
+        for back in range(self.BEFORE[0], min(self.BEFORE[1], self.steps)):
             hard[: self.steps + 1 - back] += self.failures[back:]
         hard = hard / hard.sum() if hard.sum() > 0 else uniform
         # The last steps teach nothing: there is no time left to fail
@@ -116,6 +119,8 @@ class PolicyTraining:
         s = self.settings
         self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, s.std)
         self.ppo = PPO(self.network, s.ppo, seed)
+        self.lessons = s.lessons if plan else ()
+        self.feedback = Feedback(self.network, self._arena.senses.width, self.guide.steps, s.feedback, seed)
 
     def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
         begin_trial(self._arena, 0, 0, NONE, Scene())
@@ -126,7 +131,7 @@ class PolicyTraining:
     def pool(self) -> Pool:
         """The workers, started when first needed (playing takes of a stage needs none)."""
         if self._pool is None:
-            torch.set_num_threads(self.workers)
+            torch.set_num_threads(max(1, self.workers // 2))
             s = self.settings
             arguments = (self.body, self.reference, self.guide, self.hold, s.worlds, self.seed_value, s.limits)
             self._pool = Pool(self.workers, PracticeWorker, *arguments)
@@ -144,12 +149,7 @@ class PolicyTraining:
         practised = time.monotonic()
         batch = _together(parts)
         episodes = np.concatenate([part["episodes"] for part in parts])
-        if self.iterations == 0:
-            self._learn_scale(batch)  # the first batch's likelihoods came from an unscaled network
-            report = {}
-        else:
-            report = self.ppo.update(batch)
-            self._learn_scale(batch)
+        report = self._learn(batch)
         self._count(batch, episodes)
         self.seconds += time.monotonic() - began
         return {
@@ -164,6 +164,25 @@ class PolicyTraining:
             "disturbance_share": round(self.share, 3),
             **report,
         }
+
+    def _learn(self, batch: Experience) -> dict[str, float]:
+        """Better the policy by a batch of practice."""
+        if self.iterations == 0:
+            self._learn_scale(batch)  # its likelihoods came from a network without scales
+        if self.iterations < max(self.lessons, default=0) + 1:
+            return self._learn_feedback(batch)
+        if self.iterations == 0:
+            return {}
+        report = self.ppo.update(batch)
+        self._learn_scale(batch)
+        return report
+
+    def _learn_feedback(self, batch: Experience) -> dict[str, float]:
+        """Gather practice; when a lesson is due teach the network what it shows."""
+        self.feedback.remember(batch)
+        if self.iterations not in self.lessons:
+            return {}
+        return {"feedback_error": self.feedback.teach()}
 
     def _learn_scale(self, batch: Experience) -> None:
         self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))
@@ -293,15 +312,8 @@ class PolicyTraining:
 
 def _together(parts: list[dict[str, Any]]) -> Experience:
     """One batch of the workers' batches, side by side along N."""
-    names = [field.name for field in dataclasses.fields(Experience) if field.name not in ("finals", "last")]
-    sides = {name: np.concatenate([part[name] for part in parts], axis=1) for name in names}
-    finals = np.zeros((int(sides["ended"].sum()), parts[0]["finals"].shape[1]), np.float32)
-    # The order of ended's rows is (t, worker, n); each worker's own finals are in (t, n)
-    worker = np.concatenate([np.full(part["ended"].shape[1], k) for k, part in enumerate(parts)])
-    owner = np.broadcast_to(worker, sides["ended"].shape)[sides["ended"]]
-    for k, part in enumerate(parts):
-        finals[owner == k] = part["finals"]
-    return Experience(**sides, finals=finals, last=np.concatenate([part["last"] for part in parts]))
+    names = [field.name for field in dataclasses.fields(Experience)]
+    return Experience(**{name: np.concatenate([part[name] for part in parts], axis=1) for name in names})
 
 
 def _at_rest(states: States) -> bool:

@@ -33,8 +33,8 @@ class Experience:
     """A batch of practice; arrays lead with (T, N).
 
     failed: the episode ended for good after this step. ended: its time was up, and it would have
-    gone on; the critic says how. finals (K, m): the critic's observations after those K steps, in
-    the order of ended's rows. last (N, m): after the last step.
+    gone on; the critic says how. outcomes (T, N, m): the critic's observations after each step,
+    before any restart. steps: the control step of the clip.
     """
 
     observations: np.ndarray
@@ -44,8 +44,8 @@ class Experience:
     rewards: np.ndarray
     failed: np.ndarray
     ended: np.ndarray
-    finals: np.ndarray
-    last: np.ndarray
+    outcomes: np.ndarray
+    steps: np.ndarray
 
 
 def advantages(
@@ -92,8 +92,7 @@ class PPO:
         rewards = batch.rewards * (1 - s.discount)
         with torch.no_grad():
             values = self._values(batch.secrets)
-            following = np.concatenate([values[1:], self._values(batch.last)[None]])
-            following[batch.ended] = self._values(batch.finals)
+            following = self._values(batch.outcomes)
             old = self.network.distribution(_flat(batch.observations))
         gains = advantages(rewards, values, following, batch.failed, batch.ended, s.discount, s.trace)
         returns = torch.as_tensor((gains + values).reshape(-1), dtype=torch.float32)

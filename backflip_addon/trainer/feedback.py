@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feedback to begin with: linear-quadratic gains around the guide, fitted to disturbed practice.
+
+At each control step a linear model of how differences from the goals and actions change the next
+differences is fitted to practice (all that happened within a step or two, ridge regression), and
+Riccati's recursion turns the models into gains. Differences of the size met in practice average
+over the edges of contact that derivatives at the guide itself fall off. The gains are then taught
+to the network, which learns on from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from ..core.rotations import Array
+from .environment import ACTION_SCALE
+from .policy import ActorCritic
+from .ppo import Experience
+
+
+@dataclasses.dataclass(frozen=True)
+class FeedbackSettings:
+    spread: float = 1.0  # control steps over which neighbours share their practice
+    ridge: float = 0.01
+    effort: float = 1.0  # cost of an action's rad^2; larger: meeker gains
+    largest: float = 0.4  # rad, of a correction
+    updates: int = 400  # of the network that is taught the gains
+    batch: int = 1024
+    learning_rate: float = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """Linear models a control step: differences (T, n, n), actions (T, n, width)."""
+
+    of_state: Array
+    of_action: Array
+
+
+def fit(
+    steps: np.ndarray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings
+) -> Models:
+    """Models for count control steps of practice (N,), (N, n), (N, width), (N, n)."""
+    size, force = before.std(0) + 1e-6, actions.std(0) + 1e-6
+    inputs = np.concatenate([before / size, actions / force, np.ones((len(before), 1))], axis=1)
+    outputs = after / size
+    sound = (np.abs(inputs) < 5).all(axis=1) & (np.abs(outputs) < 8).all(axis=1)  # falls teach nothing here
+    steps, inputs, outputs = steps[sound], inputs[sound], outputs[sound]
+    n, width = before.shape[1], actions.shape[1]
+    of_state, of_action = np.zeros((count, n, n)), np.zeros((count, n, width))
+    for t in range(count):
+        near = np.abs(steps - t) <= 2 * settings.spread
+        weight = np.exp(-0.5 * ((steps[near] - t) / settings.spread) ** 2)
+        x, y = inputs[near], outputs[near]
+        gram = (x * weight[:, None]).T @ x + (settings.ridge * weight.sum() + 1e-6) * np.eye(x.shape[1])
+        solved = np.linalg.solve(gram, (x * weight[:, None]).T @ y)
+        of_state[t] = solved[:n].T * size[:, None] / size
+        of_action[t] = solved[n:-1].T * size[:, None] / force
+    return Models(of_state, of_action)
+
+
+def gains(models: Models, weights: Array, effort: float) -> Array:
+    """Gains (T, width, n), action = gain @ differences, that cost least to the clip's end.
+
+    weights (n,): cost of squared differences; effort: of squared actions.
+    """
+    cost = np.diag(weights)
+    ahead = 10 * cost
+    count, n, width = models.of_action.shape
+    result = np.zeros((count, width, n))
+    for t in range(count - 1, -1, -1):
+        a, b = models.of_state[t], models.of_action[t]
+        result[t] = -np.linalg.solve(effort * np.eye(width) + b.T @ ahead @ b, b.T @ ahead @ a)
+        closed = a + b @ result[t]
+        ahead = cost + closed.T @ ahead @ closed + effort * result[t].T @ result[t]
+        ahead = (ahead + ahead.T) / 2
+    return result
+
+
+def weights_of_differences(width: int) -> Array:
+    """Cost of squared differences as guide.Senses orders them, width of all."""
+    joints = (width - 12) // 2
+    parts = [(3, 20.0), (3, 3.0), (joints, 0.3), (3, 2.0), (3, 0.1), (joints, 0.003)]
+    return np.concatenate([np.full(count, weight) for count, weight in parts])
+
+
+class Feedback:
+    """Gathers practice, and teaches a network the gains fitted to it."""
+
+    def __init__(self, network: ActorCritic, width: int, count: int, settings: FeedbackSettings, seed: int) -> None:
+        self.network, self.width, self.count, self.settings = network, width, count, settings
+        self.random = np.random.default_rng(seed)
+        self._practice: list[Experience] = []
+
+    def remember(self, batch: Experience) -> None:
+        self._practice.append(batch)
+
+    def teach(self) -> float:
+        """Fit gains to what was gathered and teach them; returns the network's last error, rad."""
+        s = self.settings
+        steps = self._all("steps")
+        before, after = self._all("secrets")[:, : self.width], self._all("outcomes")[:, : self.width]
+        actions = self._all("actions") * ACTION_SCALE
+        models = fit(steps, *(x.astype(float) for x in (before, actions, after)), self.count, s)
+        best = gains(models, weights_of_differences(self.width), s.effort)
+        felt = self._all("observations")
+        wanted = np.einsum("nij,nj->ni", best[np.minimum(steps, self.count - 1)], felt[:, : self.width])
+        wanted = np.clip(wanted, -s.largest, s.largest) / ACTION_SCALE
+        return self._distil(torch.as_tensor(felt), torch.as_tensor(wanted, dtype=torch.float32))
+
+    def _all(self, name: str) -> np.ndarray:
+        parts = [getattr(batch, name) for batch in self._practice]
+        return np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
+
+    def _distil(self, observations: torch.Tensor, actions: torch.Tensor) -> float:
+        s = self.settings
+        optimiser = torch.optim.Adam(self.network.actor.parameters(), lr=s.learning_rate)
+        error = 0.0
+        for _ in range(s.updates):
+            own = torch.as_tensor(self.random.integers(0, len(actions), s.batch))
+            loss = ((self.network.actor(self.network.observed(observations[own])) - actions[own]) ** 2).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            error = loss.item() ** 0.5 * ACTION_SCALE
+        return error

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The imitation environment and a training on it, on a body small numbers suffice for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pybullet")
+pytest.importorskip("torch")
+
+from backflip_addon.core import truth
+from backflip_addon.core.motion import Motion
+from backflip_addon.trainer import environment, learning
+from backflip_addon.trainer.environment import NONE, Arena, Circumstances, Disturbances
+from backflip_addon.trainer.guide import Figures, Guide, Imitation
+from backflip_addon.trainer.search import Plan
+from backflip_addon.trainer.tracking import Track
+from backflip_addon.trainer.world import Scene, States
+from tests.benchmarks import humanoid
+
+BODY = humanoid.humanoid()
+
+
+@pytest.fixture(scope="module")
+def reference() -> Motion:
+    """Half a second of the backflip, from its standing start."""
+    return humanoid.clip("backflip", BODY).trimmed(0.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def track(reference: Motion) -> Track:
+    return Track(BODY, reference, 0.0)
+
+
+@pytest.fixture(scope="module")
+def arena(track: Track) -> Iterator[Arena]:
+    arena = Arena(BODY, Guide.of_track(track), track.allowed, 2)
+    yield arena
+    arena.close()
+
+
+def begin(arena: Arena, step: int = 0, circumstances: Circumstances | None = None) -> None:
+    for i in range(len(arena.worlds)):
+        arena.start(i, step, arena.guide.states[step], circumstances or Circumstances(Scene()))
+    arena.look()
+
+
+def test_the_reference_itself_earns_one(track: Track) -> None:
+    goals = Figures.of(BODY, track.states)
+    np.testing.assert_allclose(Imitation(BODY)(goals, goals), 1.0, atol=1e-9)
+
+
+def test_reward_of_a_body_moved_sideways_is_the_formula(track: Track) -> None:
+    """Only the end links' and the root's places are off: DeepMimic's terms by hand."""
+    away = dataclasses.replace(track.states, position=track.states.position + [0.1, 0, 0])
+    got = Imitation(BODY)(Figures.of(BODY, away), Figures.of(BODY, track.states))
+    by_hand = 0.5 + 0.05 + 0.15 * np.exp(-40 * 0.01) + 0.2 * np.exp(-5 * 0.01) + 0.1
+    np.testing.assert_allclose(got, by_hand, atol=1e-9)
+
+
+def test_momentum_and_velocity_of_a_rigid_turn(track: Track) -> None:
+    """A stiff body that turns about its root: the centre of mass moves by omega x arm."""
+    still = track.states[:1]
+    spin = np.array([[0.3, -1.0, 2.0]])
+    states = States(still.position, still.rotations, np.zeros((1, 3)), spin, np.zeros_like(still.joint_velocity))
+    figures = Figures.of(BODY, states)
+    np.testing.assert_allclose(figures.velocity, np.cross(spin, figures.centre - states.position), atol=1e-9)
+    # Kinetic energy of the turn is half the momentum along it (about the centre of mass)
+    assert float(np.sum(figures.momentum * spin)) > 0
+
+
+def test_senses_are_zero_on_the_goal_and_measure_what_is_off(arena: Arena) -> None:
+    goals = arena.senses.goals
+    steps = np.arange(len(goals.states))
+    np.testing.assert_allclose(arena.senses(goals, steps), 0.0, atol=1e-7)
+    felt = arena.senses(goals.lifted(np.full(len(steps), 0.02)), steps)
+    assert felt.shape == (len(steps), arena.senses.width)
+    np.testing.assert_allclose(felt[:, 2], 0.02, atol=1e-9)
+    np.testing.assert_allclose(np.delete(felt, 2, axis=1), 0.0, atol=1e-7)
+
+
+def test_equal_worlds_do_the_same(arena: Arena) -> None:
+    begin(arena)
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        arena.step(np.repeat(random.normal(size=(1, arena.width)) * 0.2, 2, axis=0))
+    arena.look()
+    np.testing.assert_array_equal(arena.readings[0], arena.readings[1])
+
+
+def test_actions_turn_the_joint_targets(arena: Arena) -> None:
+    """An action of 1 on a hinge is ACTION_SCALE of its angle more."""
+    begin(arena)
+    elbow = BODY.index("forearm.L")
+    action = np.zeros((2, arena.width))
+    action[0, arena.columns[elbow]] = 1.0
+    turns = arena._targets(action)
+    axis = np.array(BODY.links[elbow].axis)
+    angles = rotations.twist_angle(turns[:, elbow], axis)
+    assert angles[0] - angles[1] == pytest.approx(environment.ACTION_SCALE)
+
+
+def test_late_senses_are_those_of_a_step_before(arena: Arena) -> None:
+    for i, delay in enumerate((0, 1)):
+        arena.start(i, 0, arena.guide.states[0], Circumstances(Scene(), delay=delay))
+    arena.look()
+    first, _ = arena.sense(np.ones(2, dtype=bool))
+    arena.step(np.zeros((2, arena.width)))
+    arena.look()
+    second, secret = arena.sense()
+    width = arena.senses.width
+    np.testing.assert_array_equal(second[1, :width], first[1, :width])
+    np.testing.assert_array_equal(second[0, :width], secret[1, :width])
+    assert not np.allclose(second[0, :width], second[1, :width])
+
+
+def test_a_body_on_its_head_is_a_foul_and_lost(arena: Arena) -> None:
+    state = arena.guide.states[0]
+    turns = np.concatenate([[[0.7071, 0.7071, 0, 0]], state.rotations[1:]])
+    lying = dataclasses.replace(state, position=np.array([0, 0, 0.15]), rotations=turns)
+    for i in range(2):
+        arena.start(i, 0, lying, Circumstances(Scene()))
+    fouls = np.zeros(2, dtype=bool)
+    for _ in range(4):
+        fouls |= arena.step(np.zeros((2, arena.width)))
+    arena.look()
+    assert fouls.all()
+    assert arena.judge()[1].all()
+
+
+def test_disturbed_starts_are_as_far_off_as_asked(arena: Arena) -> None:
+    random, state = np.random.default_rng(0), arena.guide.states[0]
+    d = Disturbances()
+    drawn = [environment.disturbed(BODY, state, d, random, 0.0) for _ in range(200)]
+    speeds = np.array([s.velocity - state.velocity for s in drawn])
+    assert speeds.std() == pytest.approx(d.velocity, rel=0.1)
+    feet = [BODY.index(name) for name in truth.FEET]
+    lows = [BODY.lowest_points(*BODY.forward(s.position, s.rotations))[feet].min() for s in drawn]
+    still = BODY.lowest_points(*BODY.forward(state.position, state.rotations))[feet].min()
+    assert min(lows) >= min(still, 0.0) - 1e-9
+    same = environment.disturbed(BODY, state, NONE, random, 0.0)
+    np.testing.assert_allclose(same.rotations, state.rotations)
+    np.testing.assert_allclose(same.position, state.position)
+
+
+def test_starts_come_before_failures() -> None:
+    starts = learning.Starts(60, 0.2)
+    even = starts.probabilities()
+    assert even.sum() == pytest.approx(1.0)
+    assert even[0] == pytest.approx(0.2 + 0.8 / 60)
+    starts.learn(np.array([[0, 40, 1.0, 1.0]] * 50 + [[0, 60, 1.0, 0.0]] * 50))
+    hard = starts.probabilities()
+    assert hard[25:37].min() > hard[42:].max()
+
+
+def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
+    settings = learning.LearningSettings(worlds=2, length=6, hidden=(16,))
+    plan = Plan(np.zeros((8, 28)), 4)
+    with learning.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
+        for _ in range(2):
+            progress = training.iterate()
+        assert progress["samples"] == 24 and progress["iteration"] == 2
+        training.save(tmp_path / "a.pt")
+        take = training.attempt(5)
+        again = training.attempt(5)
+        result = training.evaluate(2, NONE)
+    np.testing.assert_array_equal(take.motion.position, again.motion.position)
+    assert take.motion.rate == 120.0
+    assert take.motion.duration >= reference.duration - 1 / 30
+    assert take.assist.max() == 0.0 and 0 < take.torque.max() <= 1.0 + 1e-6
+    assert result["trials"] == 2 and 0 <= result["landing_rate"] <= 1
+    with learning.PolicyTraining(BODY, reference, settings, workers=1, seed=9, hold=0.0) as other:
+        other.load(tmp_path / "a.pt")
+        assert other.samples == 24 and other.iterations == 2
+        taken_up = other.attempt(5)
+        np.testing.assert_array_equal(taken_up.motion.position, take.motion.position)
+
+
+def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -> None:
+    small = learning.LearningSettings(worlds=1, length=2, hidden=(8,))
+    with learning.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:
+        training.save(tmp_path / "a.pt")
+    other = learning.PolicyTraining(BODY, reference, workers=1, hold=0.0)
+    with other, pytest.raises(ValueError, match="another size"):
+        other.load(tmp_path / "a.pt")

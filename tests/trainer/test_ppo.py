@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PPO against sums written out by hand, and on a problem whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from backflip_addon.trainer.policy import ActorCritic, Normaliser  # noqa: E402
+from backflip_addon.trainer.ppo import PPO, Experience, PPOSettings, advantages  # noqa: E402
+
+
+def gae_by_hand(
+    rewards: np.ndarray,
+    values: np.ndarray,
+    following: np.ndarray,
+    failed: np.ndarray,
+    ended: np.ndarray,
+    discount: float,
+    trace: float,
+) -> np.ndarray:
+    """The definition: discounted sum of every later surprise of the same episode."""
+    result = np.zeros_like(rewards)
+    for n in range(rewards.shape[1]):
+        for t in range(len(rewards)):
+            for k in range(t, len(rewards)):
+                future = 0.0 if failed[k, n] else following[k, n]
+                result[t, n] += (discount * trace) ** (k - t) * (rewards[k, n] + discount * future - values[k, n])
+                if failed[k, n] or ended[k, n]:
+                    break
+    return result
+
+
+def test_advantages_are_the_definition() -> None:
+    random = np.random.default_rng(0)
+    rewards, values, following = random.normal(size=(3, 20, 5))
+    failed = random.random((20, 5)) < 0.1
+    ended = (random.random((20, 5)) < 0.1) & ~failed
+    got = advantages(rewards, values, following, failed, ended, 0.9, 0.8)
+    np.testing.assert_allclose(got, gae_by_hand(rewards, values, following, failed, ended, 0.9, 0.8), atol=1e-12)
+
+
+def test_time_running_out_is_no_failure() -> None:
+    one = np.ones((1, 1))
+    yes, no = np.ones((1, 1), bool), np.zeros((1, 1), bool)
+    ended = advantages(one, one, 5 * one, no, yes, 0.9, 0.95)
+    failed = advantages(one, one, 5 * one, yes, no, 0.9, 0.95)
+    assert ended[0, 0] == pytest.approx(1 + 0.9 * 5 - 1)
+    assert failed[0, 0] == pytest.approx(0)
+
+
+def test_normaliser_is_mean_and_variance_of_all_it_saw() -> None:
+    random = np.random.default_rng(1)
+    parts = [random.normal(3, 2, size=(count, 4)) for count in (7, 100, 31)]
+    normaliser = Normaliser(4)
+    for part in parts:
+        normaliser.learn(part)
+    together = np.concatenate(parts)
+    np.testing.assert_allclose(normaliser.mean.numpy(), together.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(normaliser.variance.numpy(), together.var(0), rtol=1e-9)
+
+
+def test_numpy_actor_is_the_torch_actor() -> None:
+    torch.manual_seed(0)
+    random = np.random.default_rng(2)
+    network = ActorCritic(6, 8, 3, (16, 8))
+    network.observed.learn(random.normal(1, 3, size=(50, 6)))
+    torch.nn.init.normal_(network.actor[-1].weight)
+    observations = random.normal(size=(10, 6)).astype(np.float32)
+    actor = network.in_numpy()
+    with torch.no_grad():
+        distribution = network.distribution(torch.as_tensor(observations))
+    np.testing.assert_allclose(actor(observations), distribution.mean.numpy(), atol=1e-5)
+    actions, likelihoods = actor.sample(observations, np.random.default_rng(3))
+    expected = distribution.log_prob(torch.as_tensor(actions)).sum(-1).numpy()
+    np.testing.assert_allclose(likelihoods, expected, atol=1e-4)
+
+
+def test_learns_to_name_the_number_it_sees() -> None:
+    """One-step episodes, reward 1 - (action - observation)^2 / 4: the best action is the observation."""
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    network = ActorCritic(1, 1, 1, (32,), std=0.5)
+    ppo = PPO(network, PPOSettings(divergence=0.05, learning_rate=1e-3))
+
+    def practise() -> Experience:
+        seen = random.uniform(-1, 1, size=(64, 8, 1)).astype(np.float32)
+        flat, likelihoods = network.in_numpy().sample(seen.reshape(-1, 1), random)
+        actions = flat.reshape(seen.shape)
+        rewards = 1 - (actions - seen)[..., 0] ** 2 / 4
+        yes, no = np.ones((64, 8), bool), np.zeros((64, 8), bool)
+        return Experience(seen, seen, actions, likelihoods.reshape(64, 8), rewards, yes, no, seen, no.astype(int))
+
+    for _ in range(60):
+        ppo.update(practise())
+    tests = np.linspace(-0.9, 0.9, 7, dtype=np.float32)[:, None]
+    assert np.abs(network.in_numpy()(tests) - tests).max() < 0.2
