@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pybullet")
 pytest.importorskip("torch")
 
-from backflip_addon.core import truth
+from backflip_addon.core import rotations, truth
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer import environment, learning
 from backflip_addon.trainer.environment import NONE, Arena, Circumstances, Disturbances
