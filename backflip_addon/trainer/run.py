@@ -41,6 +41,7 @@ PAUSE_SECONDS = 0.1  # between looks for a request while paused
 STORY = (0.0, 0.25, 0.5, 0.75)  # shares of a search after which the plan so far is played as a take
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
+MOST_WORKERS = 512
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
 START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
 PLAN_FILE = "plan.npz"  # a landed plan, in stages/
@@ -77,7 +78,8 @@ class Settings:
             given = {key: value for key, value in data.items() if key in known}
             settings = Settings(**given)
             sound = math.isfinite(settings.minutes) and settings.minutes > 0 and 0 <= settings.friction < 10
-            sound = sound and int(settings.workers) >= 0 and int(settings.seed) >= 0
+            whole = isinstance(settings.workers, int) and isinstance(settings.seed, int)
+            sound = sound and whole and 0 <= settings.workers <= MOST_WORKERS and settings.seed >= 0
         except (TypeError, ValueError) as error:
             raise JobError(f"The job's settings are damaged: {error}.") from error
         if not sound or settings.mode not in ("auto", "search", "scratch"):
@@ -156,6 +158,8 @@ class Run:
         self.folder = folder
         self.settings = Settings.of(job["settings"])
         self.body: Body = bodies.from_json(job["body"])
+        if self.body.names != bodies.LINK_NAMES:
+            raise JobError("The job's body is damaged: it has not all the parts of a humanoid.")
         self.reference: Motion = motions.load_motion(folder.reference_file)
         motions.validate(self.reference, len(self.body.links))
         self.scene = Scene(friction=float(self.settings.friction))
