@@ -44,6 +44,7 @@ MOST_SAMPLES = 256
 MOST_WORKERS = 512
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
 START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
+CLEAN_PENETRATION = 1.0  # cm: a landing that sinks deeper is not yet what a search stops for
 PLAN_FILE = "plan.npz"  # a landed plan, in stages/
 SEARCH_FILE = "search.npz"  # a search under way, in stages/
 
@@ -290,7 +291,8 @@ class Run:
         return search.plan
 
     def _good(self, take: Take) -> bool:
-        return _succeeded(truth.measure(self.body, self.reference, take))
+        measures = truth.measure(self.body, self.reference, take)
+        return _succeeded(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
 
     # Policy
 

@@ -91,7 +91,7 @@ class World:
         # of a link's size), so that the solver stops it on the floor and not in it.
         p.setPhysicsEngineParameter(
             contactBreakingThreshold=0.25,
-            numSolverIterations=20,
+            numSolverIterations=10,
             erp=0.8,
             contactERP=0.8,
             deterministicOverlappingPairs=1,

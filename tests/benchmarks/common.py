@@ -48,6 +48,11 @@ def succeeded(measures: dict[str, Any]) -> bool:
     return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
 
 
+def clean(measures: dict[str, Any]) -> bool:
+    """Succeeded without sinking a centimetre into the floor."""
+    return succeeded(measures) and measures["penetration_cm"] < 1.0
+
+
 def search(
     body: Body, reference: Motion, workers: int, seed: int, limit: float = 600.0, settings: SearchSettings | None = None
 ) -> tuple[Plan | None, Take, dict[str, Any], float, int]:
@@ -60,7 +65,7 @@ def search(
     with Pool(workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
         while True:
             one = Search(body, reference, pool, settings, seed=seed + 1000 * attempt)
-            take = one.perform(good=lambda t: succeeded(truth.measure(body, reference, t))).take()
+            take = one.perform(good=lambda t: clean(truth.measure(body, reference, t))).take()
             measures = truth.measure(body, reference, take)
             steps += one.control_steps
             seconds = time.perf_counter() - begin
