@@ -165,8 +165,10 @@ def _check_turns(rig: Rig) -> None:
     if (error > 1e-3).any():
         bone = rig.bones[int(np.argmax(error))]
         raise RigError(
-            f"The bone {bone} of {rig.name} is sheared or scaled unevenly at rest: "
-            "apply the armature object's rotation and scale (Ctrl+A) first."
+            f"The bone {bone} of {rig.name} is sheared or scaled unevenly at rest, because its object (or a parent of "
+            "it) has different scales along its axes: apply them first (Object > Apply > Scale, Ctrl+A)."
         )
     if (np.linalg.det(turns) < 0).any():
-        raise RigError(f"{rig.name} is mirrored by a negative scale: apply the armature object's scale (Ctrl+A) first.")
+        raise RigError(
+            f"{rig.name} is mirrored by a negative scale: apply it first (Object > Apply > Scale, Ctrl+A)."
+        )

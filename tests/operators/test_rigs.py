@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rigs as files bring them: maps against the files' own meaning, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from mathutils import Matrix  # noqa: E402
+
+from tests.scene import rigs  # noqa: E402
+
+
+def settings() -> Any:
+    return bpy.context.scene.backflip
+
+
+def mapped() -> dict[str, str]:
+    return {item.name: item.bone for item in settings().roles if item.bone}
+
+
+def gltf_of(path: Path) -> tuple[dict[str, Any], bytes]:
+    data = path.read_bytes()
+    length = struct.unpack_from("<I", data, 12)[0]
+    return json.loads(data[20 : 20 + length]), data[20 + length :]
+
+
+def write_glb(path: Path, gltf: dict[str, Any], rest: bytes) -> None:
+    text = json.dumps(gltf).encode()
+    text += b" " * (-len(text) % 4)
+    body = struct.pack("<II", len(text), 0x4E4F534A) + text + rest
+    path.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body)
+
+
+SIDES = {"left": "L", "right": "R"}
+VRM = {
+    "hips": "pelvis", "spine": "spine", "chest": "chest", "neck": "neck", "head": "head", "Shoulder": "shoulder",
+    "UpperArm": "upper_arm", "LowerArm": "forearm", "Hand": "hand", "UpperLeg": "thigh", "LowerLeg": "shin",
+    "Foot": "foot", "Toes": "toe",
+}  # fmt: skip
+
+
+def vrm_roles(names: dict[str, str]) -> dict[str, str]:
+    """VRM's bone name -> node as role -> node, without the fingers."""
+    found = {}
+    for name, node in names.items():
+        side = next((side for side in SIDES if name.startswith(side)), "")
+        part = VRM.get(name.removeprefix(side))
+        if part:
+            found[f"{part}.{SIDES[side]}" if side else part] = node
+    return found
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_vrm_files_are_mapped_as_they_say(
+    ops: Any, samples: Path, tmp_path: Path, version: int, renamed: bool
+) -> None:
+    """Also where the nodes' names mean nothing, and in version 1's form."""
+    gltf, rest = gltf_of(samples / "rigs" / "cryptovoxels.vrm")
+    if renamed:
+        for i, node in enumerate(gltf["nodes"]):
+            node["name"] = f"n{(i * 37) % 1009}"
+    bones = {bone["bone"]: bone["node"] for bone in gltf["extensions"]["VRM"]["humanoid"]["humanBones"]}
+    if version == 1:
+        del gltf["extensions"]["VRM"]
+        gltf["extensions"]["VRMC_vrm"] = {
+            "specVersion": "1.0",
+            "humanoid": {"humanBones": {name: {"node": node} for name, node in bones.items()}},
+        }
+        gltf["extensionsUsed"] = ["VRMC_vrm"]
+    write_glb(tmp_path / "avatar.vrm", gltf, rest)
+    ops.import_avatar(filepath=str(tmp_path / "avatar.vrm"))
+    assert mapped() == vrm_roles({name: gltf["nodes"][node]["name"] for name, node in bones.items()})
+    assert all(item.certain for item in settings().roles if item.bone)
+    ops.build_body()
+
+
+# The samples' own names; of CesiumMan's arms the numbers do not tell, their order from the trunk does.
+SEMANTICS = {
+    "makehuman_game_engine.glb": {
+        "pelvis": "pelvis", "spine": "spine_01", "chest": "spine_03", "neck": "neck_01", "head": "head",
+        "shoulder": "clavicle_{l}", "upper_arm": "upperarm_{l}", "forearm": "lowerarm_{l}", "hand": "hand_{l}",
+        "thigh": "thigh_{l}", "shin": "calf_{l}", "foot": "foot_{l}", "toe": "ball_{l}",
+    },
+    "keijiro_NeoLowMan.fbx": {
+        "pelvis": "Neo_Hips", "spine": "Neo_Spine", "chest": "Neo_Spine2", "neck": "Neo_Neck", "head": "Neo_Head",
+        "shoulder": "Neo_{Left}Shoulder", "upper_arm": "Neo_{Left}Arm", "forearm": "Neo_{Left}ForeArm",
+        "hand": "Neo_{Left}Hand", "thigh": "Neo_{Left}UpLeg", "shin": "Neo_{Left}Leg", "foot": "Neo_{Left}Foot",
+        "toe": "Neo_{Left}ToeBase",
+    },
+    "CesiumMan.glb": {
+        "pelvis": "Skeleton_torso_joint_1", "spine": "Skeleton_torso_joint_2", "chest": "torso_joint_3",
+        "neck": "Skeleton_neck_joint_1", "head": "Skeleton_neck_joint_2",
+        "upper_arm": ("Skeleton_arm_joint_L__4_", "Skeleton_arm_joint_R"),
+        "forearm": ("Skeleton_arm_joint_L__3_", "Skeleton_arm_joint_R__2_"),
+        "hand": ("Skeleton_arm_joint_L__2_", "Skeleton_arm_joint_R__3_"),
+        "thigh": "leg_joint_{L}_1", "shin": "leg_joint_{L}_2", "foot": "leg_joint_{L}_3", "toe": "leg_joint_{L}_5",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", SEMANTICS)
+def test_every_role_of_the_samples(ops: Any, samples: Path, file: str) -> None:
+    ops.import_avatar(filepath=str(samples / "rigs" / file))
+    wanted = {}
+    for part, name in SEMANTICS[file].items():
+        if isinstance(name, str) and "{" not in name:
+            wanted[part] = name
+            continue
+        for i, side in enumerate("LR"):
+            if isinstance(name, tuple):
+                wanted[f"{part}.{side}"] = name[i]
+            else:
+                words = ("l", "Left", "L") if side == "L" else ("r", "Right", "R")
+                wanted[f"{part}.{side}"] = name.format(l=words[0], Left=words[1], L=words[2])
+    assert mapped() == wanted
+
+
+UNEVEN = Matrix.Rotation(0.7, 4, "X") @ Matrix.Diagonal((1.0, 1.0, 1.4, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "sentence"),
+    [
+        (UNEVEN, r"different scales along its axes.*Apply > Scale"),
+        (Matrix.Diagonal((-1.0, 1.0, 1.0, 1.0)), r"mirrored by a negative scale.*Apply > Scale"),
+        (Matrix.Diagonal((-1.0, -1.0, -1.0, 1.0)), r"negative scale"),
+    ],
+)
+def test_uneven_and_negative_scales_are_refused(ops: Any, matrix: Matrix, sentence: str) -> None:
+    armature = rigs.build(rigs.a_pose(), skin=True)
+    armature.matrix_world = matrix
+    bpy.context.view_layer.update()
+    with pytest.raises(RuntimeError, match=sentence):
+        ops.pick_avatar()
+    assert settings().avatar is None
+    assert armature.matrix_world.to_scale() == matrix.to_scale()
+
+
+def test_applying_the_scale_is_all_it_takes(ops: Any) -> None:
+    armature = rigs.build(rigs.a_pose(), skin=True)
+    armature.matrix_world = Matrix.Diagonal((1.0, 1.0, 1.4, 1.0))
+    bpy.context.view_layer.update()
+    for ob in bpy.context.view_layer.objects:
+        ob.select_set(True)
+    bpy.ops.object.transform_apply(location=False, rotation=False, scale=True)
+    ops.pick_avatar()
+    ops.build_body()
+    assert 1.2 < settings().body_height < 2.6
+
+
+def test_a_blend_file_is_appended(ops: Any, tmp_path: Path) -> None:
+    rigs.build(name="Hero", skin=True)
+    bpy.data.objects.new("Lonely", None)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    ops.import_avatar(filepath=str(tmp_path / "hero.blend"))
+    assert settings().avatar.name == "Hero"
+    assert [ob.type for ob in settings().avatar.children] == ["MESH"]
+    ops.build_body()
+
+
+def test_a_linked_rig_is_mapped_and_asks_for_an_override(ops: Any, tmp_path: Path) -> None:
+    rigs.build(name="Hero", skin=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "hero.blend"), link=True) as (source, target):
+        target.objects = source.objects
+    for ob in target.objects:
+        bpy.context.scene.collection.objects.link(ob)
+    ops.pick_avatar(armature="Hero")
+    ops.build_body()
+    assert settings().body_height == pytest.approx(1.74, abs=0.1)
+
+
+def _box_on(armature: Any, bone: str, size: float) -> Any:
+    data = bpy.data.meshes.new(bone)
+    data.from_pydata([(x, y, z) for x in (-size, size) for y in (-size, size) for z in (-size, size)], [], [])
+    box = bpy.data.objects.new(bone, data)
+    bpy.context.scene.collection.objects.link(box)
+    box.parent, box.parent_type, box.parent_bone = armature, "BONE", bone
+    return box
+
+
+def test_parts_that_hang_on_bones_and_several_skins(ops: Any) -> None:
+    """A robot of rigid parts, a skin beside it, and an importer's helper mesh that belongs to nothing."""
+    armature = rigs.build(skin=True)
+    for bone in ("head", "chest", "hand.L", "hand.R", "thigh.L", "thigh.R"):
+        _box_on(armature, bone, 0.06)
+    rigs._add_skin(armature, rigs.t_pose()[:8])
+    helper = bpy.data.meshes.new("Icosphere")
+    helper.from_pydata([(100.0, 0, 0), (0, 100.0, 0), (0, 0, 100.0)], [], [])
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Icosphere", helper))
+    ops.pick_avatar()
+    ops.build_body()
+    assert 1.6 < settings().body_height < 1.95
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_size_and_facing_do_not_matter(ops: Any, turns: int, scale: float) -> None:
+    """A rig whose own bones are a hundredth or a hundred times as long, facing any way, is as tall as before."""
+    armature = rigs.build(rigs.a_pose(), skin=True)
+    armature.matrix_world = Matrix.Rotation(turns * 1.5707963, 4, "Z") @ Matrix.Scale(scale, 4)
+    bpy.context.view_layer.update()
+    ops.pick_avatar()
+    ops.build_body()
+    height = settings().body_height
+    assert height == pytest.approx(1.74 if scale == 1.0 else 1.7, abs=0.05)
+    binding = json.loads(settings().binding_json)
+    assert binding["scale"] * scale == pytest.approx(1.0 if scale == 1.0 else 0.975, abs=0.03)
