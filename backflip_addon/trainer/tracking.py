@@ -55,9 +55,8 @@ class Track:
         self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
         goal, flights = feasible.feasible(body, reference)
         times = np.arange(self.steps + 1) / rate
-        position, turns = goal.sample(times)
-        places, world = body.forward(position, turns)
-        self.states = States(position, turns, *_velocities(goal, times, rate))
+        self.states = states_of(goal, times, rate)
+        places, world = body.forward(self.states.position, self.states.rotations)
         self.places, self.world = places, world
         self.centre = body.centre_of_mass(places, world)
         self.centre_velocity, self.momentum = momenta(body, self.states, places, world)
@@ -105,6 +104,11 @@ def control_columns(body: Body) -> dict[int, np.ndarray]:
             columns[i] = np.arange(start, start + width)
             start += width
     return columns
+
+
+def states_of(motion: Motion, times: Array, rate: float) -> States:
+    """A motion's states at times, velocities read off its poses over one step of rate."""
+    return States(*motion.sample(times), *_velocities(motion, times, rate))
 
 
 def _velocities(reference: Motion, times: Array, rate: float) -> tuple[Array, Array, Array]:
