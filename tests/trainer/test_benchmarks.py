@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each benchmark runs, with tiny settings on an easy clip, and writes the figures it promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pybullet")
+
+from backflip_addon.core.deepmimic import HINGES, JOINT_ORDER
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+STILL = [1.0, 0.0, 0.0, 0.0]
+
+
+# The script as it is, with the search's own settings made tiny
+TINY = """
+import functools, runpy, sys
+sys.path[:0] = sys.argv[1:3]
+from backflip_addon.trainer import search
+tiny = {"horizon": 8, "samples": 8, "elites": 3, "rounds": 2, "first_rounds": 2}
+settings = search.SearchSettings
+search.SearchSettings = functools.partial(settings, **tiny)
+search.replan_settings = search.SearchSettings
+sys.argv = sys.argv[3:]
+sys.exit(runpy.run_path(sys.argv[0])["main"]())
+"""
+
+
+def easy_clip(path: Path) -> Path:
+    """0.3 s of standing that ends with a nudge: no landing to wait a second for."""
+    joints = [number for name in JOINT_ORDER for number in ([0.0] if name in HINGES else STILL)]
+    ahead = [0.0] * 8 + [0.03, 0.06]
+    frames = [[1 / 30, x, 0.9, 0.0, *STILL, *joints] for x in ahead]
+    path.write_text(json.dumps({"Loop": "none", "Frames": frames}))
+    return path
+
+
+def figures(tmp_path: Path, script: str, *options: str) -> dict[str, Any]:
+    """The JSON that a benchmark writes; it also prints a table."""
+    file = tmp_path / "figures.json"
+    line = [sys.executable, "-c", TINY, str(BENCHMARKS.parents[1]), str(BENCHMARKS), str(BENCHMARKS / script)]
+    line += ["--json", str(file), "--workers", "1", *options]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(done.stdout.splitlines()) > 2
+    return json.loads(file.read_text())
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> str:
+    return str(easy_clip(tmp_path / "easy.txt"))
+
+
+def test_throughput(tmp_path: Path, clip: str) -> None:
+    written = figures(tmp_path, "throughput.py", "--clip", clip, "--seconds", "0.3", "--turns", "1")
+    assert all(written[key] > 0 for key in ("ours", "pybullet_deep_mimic", "bare_physics"))
+
+
+def test_first_landing(tmp_path: Path, clip: str) -> None:
+    written = figures(tmp_path, "first_landing.py", "--clip", clip, "--seeds", "1", "--limit", "1")
+    assert written["cores"] == 1 and written["median_seconds"] > 0
+    (run,) = written["runs"]
+    assert run["seed"] == 0 and run["seconds"] > 0 and run["control_steps"] > 0 and "landed" in run
+
+
+def test_replan(tmp_path: Path, clip: str) -> None:
+    written = figures(tmp_path, "replan.py", "--clip", clip, "--trials", "1")
+    assert written["trials"] == 1 and 0 <= written["landed"] <= 1 and written["median_seconds"] > 0
+
+
+def test_skills(tmp_path: Path, clip: str) -> None:
+    (row,) = figures(tmp_path, "skills.py", "--clips", clip, "--limit", "1")["clips"]
+    promised = ("clip", "success", "seconds", "g_mpjpe_mm", "foot_skate_cm_s", "penetration_cm", "jerk_ratio")
+    assert set(promised) <= row.keys() and isinstance(row["success"], bool)
+
+
+def test_scaling(tmp_path: Path, clip: str) -> None:
+    written = figures(tmp_path, "scaling.py", "--clip", clip, "--rounds", "2")
+    assert written["one"] > 0 and written["two"] > 0
+
+
+def test_an_unknown_clip_is_no_endless_run(tmp_path: Path) -> None:
+    line = [sys.executable, str(BENCHMARKS / "first_landing.py"), "--clip", "no_such_clip"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "no_such_clip" in done.stderr
