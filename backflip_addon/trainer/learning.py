@@ -45,7 +45,8 @@ class LearningSettings:
     std: float = 0.4  # of the first exploration, times environment.ACTION_SCALE rad
     first_share: float = 0.3  # of the disturbances, to begin with
     share_step: float = 0.02  # by which it grows an iteration while most episodes go well
-    going_well: float = 0.6
+    going_well: float = 0.6  # share of episodes from frame 0 that reach the end
+    going_badly: float = 0.3  # below it the disturbances shrink again
     from_start: float = 0.3  # share of episodes that begin at frame 0
     disturbances: Disturbances = Disturbances()
     limits: Limits = Limits()
@@ -202,6 +203,8 @@ class PolicyTraining:
             self.landing += 0.2 * (float(1 - whole[:, 3].mean()) - self.landing)
         if self.landing > s.going_well:
             self.share = min(1.0, self.share + s.share_step)
+        elif self.landing < s.going_badly:
+            self.share = max(s.first_share, self.share - s.share_step)
 
     def evaluate(
         self, trials: int = 50, disturbances: Disturbances | None = None, seed: int = 10_000
