@@ -37,7 +37,7 @@ class BACKFLIP_UL_roles(bpy.types.UIList):
 def _part(role: str) -> str:
     """A role in few words, the side last: "Upper arm L"."""
     side = role.partition(".")[2]
-    plain = roles.words(role).removeprefix("left ").removeprefix("right ")
+    plain = roles.words(role).removeprefix("left ").removeprefix("right ").replace("collar bone", "collar")
     return f"{plain.capitalize()} {side}".strip()
 
 
