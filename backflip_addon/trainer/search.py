@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import rotations
 from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..core.rotations import Array
@@ -102,6 +103,24 @@ class RolloutWorker:
 
 def _far(reading: list[float], goal: list[float], limit: float) -> bool:
     return abs(reading[2] - goal[2]) > limit or abs(reading[0] - goal[0]) + abs(reading[1] - goal[1]) > 2 * limit
+
+
+def replan_settings() -> SearchSettings:
+    """For a search that starts from a plan of the same clip: small steps away from it."""
+    return SearchSettings(samples=32, elites=6, rounds=4, first_rounds=8, new_deviation=0.08, deviation=0.06)
+
+
+def disturbed(state: States, random: np.random.Generator, angle: float, speed: float, spin: float) -> States:
+    """A state with noise: joint angles (rad), root velocity (m/s), root spin (rad/s), one deviation each."""
+    turns = state.rotations.copy()
+    noise = rotations.from_rotation_vector(angle * random.standard_normal((len(turns), 3)))
+    turns[1:] = rotations.multiply(turns[1:], noise[1:])
+    return dataclasses.replace(
+        state,
+        rotations=turns,
+        velocity=state.velocity + speed * random.standard_normal(3),
+        angular_velocity=state.angular_velocity + spin * random.standard_normal(3),
+    )
 
 
 @dataclasses.dataclass
