@@ -20,7 +20,7 @@ from backflip_addon.trainer.world import Scene
 from tests.core import performances
 
 BODY = performances.body()
-QUICK = SearchSettings(horizon=12, samples=16, elites=4, rounds=2, first_rounds=2)
+QUICK = SearchSettings(horizon=8, samples=12, elites=4, rounds=2, first_rounds=2)
 HOLD = 0.1
 
 
