@@ -69,11 +69,19 @@ def _run(
             while run["landing_rate"] < GOAL and time.perf_counter() - began < limit:
                 told = training.iterate()
                 if told["iteration"] % EVERY == 0:
-                    run["landing_rate"] = training.evaluate(trials)["landing_rate"]
+                    run["landing_rate"] = _landing_rate(training, trials)
                     print(f"  seed {seed}: {told['samples']} samples, {run['landing_rate']:.0%} landed", flush=True)
             take, steps = training.attempt(seed), steps + training.samples
     run |= {"minutes": round((time.perf_counter() - began) / 60, 2), "control_steps": steps}
     return run, take
+
+
+def _landing_rate(training: PolicyTraining, trials: int) -> float:
+    """Of trials never played before. A rate that reaches the goal is measured once more and the
+    second figure counts: the best of many looks at a noisy rate would flatter it."""
+    seed = 1_000_000 + 10_000 * training.iterations
+    rate = training.evaluate(trials, seed=seed)["landing_rate"]
+    return training.evaluate(trials, seed=seed + 5000)["landing_rate"] if rate >= GOAL else rate
 
 
 def quality(body: Body, reference: Motion, take: Take) -> dict[str, float]:
