@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 from bpy.props import StringProperty
 
-from ..core import clipcheck
+from ..core import clipcheck, strength
 from ..core.body import Body
 from ..core.motion import Motion
 from ..core.rig import RigError
@@ -83,7 +83,7 @@ def read_again(scene: bpy.types.Scene) -> str:
 
 def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
     """What seems odd about a clip: code, sentence, and the settings that would mend it."""
-    return [dataclasses.asdict(finding) for finding in clipcheck.inspect(motion, body)]
+    return [dataclasses.asdict(finding) for finding in clipcheck.inspect(motion, body) + strength.check(motion, body)]
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Estimates before training: what a clip asks of a body."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from backflip_addon.core import fit, roles, rotations, strength
+from backflip_addon.core.body import HINGE_AXIS, Body
+from backflip_addon.core.motion import Motion
+
+from . import skeletons
+
+
+def body() -> Body:
+    rig = skeletons.figure()
+    return fit.fit_body(rig, roles.guess(rig))[0]
+
+
+def squats(figure: Body, hertz: float, seconds: float = 2.0, rate: float = 60.0) -> Motion:
+    """Knee bends with the feet on the floor, hertz a second."""
+    t = np.arange(int(seconds * rate) + 1) / rate
+    bend = 0.35 * (1 - np.cos(2 * np.pi * hertz * t))
+    turns = np.broadcast_to(rotations.IDENTITY, (len(t), len(figure.links), 4)).copy()
+    for side in "LR":
+        for part, factor in (("thigh", 1.0), ("shin", -2.0), ("foot", 1.0)):
+            axis = np.broadcast_to(HINGE_AXIS, (len(t), 3))
+            turns[:, figure.index(f"{part}.{side}")] = rotations.from_axis_angle(axis, factor * bend)
+    place = np.zeros((len(t), 3))
+    places, world = figure.forward(place, turns)
+    place[:, 2] = -figure.lowest_points(places, world).min(axis=1)
+    return Motion(rate, place, turns)
+
+
+def test_an_easy_clip_has_no_finding() -> None:
+    figure = body()
+    assert strength.check(squats(figure, 0.5), figure) == []
+
+
+def test_a_weak_body_is_named_with_its_joint() -> None:
+    figure = body()
+    links = [dataclasses.replace(p, torque=p.torque * 0.1) if p.name.startswith("shin") else p for p in figure.links]
+    weak = dataclasses.replace(figure, links=tuple(links))
+    (finding,) = strength.check(squats(weak, 0.5), weak)
+    assert finding.code == "too_strong" and "knee" in finding.sentence
+
+
+def test_a_hasty_clip_is_offered_slower() -> None:
+    figure = body()
+    hasty = squats(figure, 2.4)
+    findings = [f for f in strength.check(hasty, figure) if f.code == "too_strong"]
+    assert findings, "knee bends at 2.4 Hz by 20 cm ask for three body weights and more"
+    scale = findings[0].fix.get("time_scale")
+    if scale:
+        assert not strength.check(hasty.scaled_in_time(scale), figure)
