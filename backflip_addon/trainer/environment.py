@@ -135,7 +135,7 @@ class Arena:
         self.steps = np.zeros(count, dtype=int)
         self.circumstances = [Circumstances(Scene()) for _ in range(count)]
         self.floors = np.zeros(count)
-        self.readings: list[list[float]] = [[] for _ in range(count)]
+        self.readings: list[list[float]] = [world.read() for world in self.worlds]
         self.last_actions = np.zeros((count, self.width), dtype=np.float32)
         self.recorders: list[Recorder | None] = [None] * count
         self._felt: Array | None = None  # what the senses said one step ago

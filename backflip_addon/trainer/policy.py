@@ -49,7 +49,8 @@ class ActorCritic(nn.Module):
         super().__init__()
         self.observed = Normaliser(observed)
         self.secret = Normaliser(secret)
-        self.actor = _network(observed, hidden, actions, last=0.01)
+        # All zero to begin with: the first attempt is the guide's own performance
+        self.actor = _network(observed, hidden, actions, last=0.0)
         self.critic = _network(secret, hidden, 1, last=0.1)
         self.log_std = nn.Parameter(torch.full((actions,), float(np.log(std))))
 
@@ -83,6 +84,7 @@ def _network(inputs: int, hidden: tuple[int, ...], outputs: int, last: float) ->
         nn.init.zeros_(modules[-2].bias)
         inputs = width
     modules.append(nn.Linear(inputs, outputs))
-    nn.init.orthogonal_(modules[-1].weight, last)
+    nn.init.orthogonal_(modules[-1].weight)
+    modules[-1].weight.data *= last
     nn.init.zeros_(modules[-1].bias)
     return nn.Sequential(*modules)

@@ -181,6 +181,18 @@ def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path)
         np.testing.assert_array_equal(taken_up.motion.position, take.motion.position)
 
 
+def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None:
+    """Of an untrained policy, which does what the guide does: every trial without disturbance alike."""
+    settings = learning.LearningSettings(worlds=3, hidden=(8,))
+    with learning.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
+        results = training.evaluate(2, NONE)["results"]
+        take = training.attempt(1)
+    assert len(results) == 2
+    assert results[0]["g_mpjpe_mm"] == results[1]["g_mpjpe_mm"]
+    measures = truth.measure(BODY, reference, take)
+    assert measures["g_mpjpe_mm"] == pytest.approx(results[0]["g_mpjpe_mm"], abs=1e-6)
+
+
 def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -> None:
     small = learning.LearningSettings(worlds=1, length=2, hidden=(8,))
     with learning.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:
