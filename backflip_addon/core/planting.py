@@ -24,6 +24,7 @@ _SHORTEST = 0.06  # s: a shorter touch is none, a shorter gap is none
 _BLEND = 0.15  # s in which a leg's correction comes and goes
 _SMOOTHING = 0.03  # s
 _MOST_BEND = np.radians(2.6)  # the legs' directions are kept to this
+_FASTEST_SLIP = 1.5  # m/s
 _QUIET = 0.02  # leg lengths a second: joints slower than this are equally still
 _BALL = 0.7  # where the ball of the foot lies, from heel to tip
 _DEEPEST = 0.05  # m: what sinks in deeper is meant, or wrong in a way that raising would not mend
@@ -110,7 +111,7 @@ def plant(motion: Motion, body: Body, resting: np.ndarray, held: Array | None = 
     for i, side in enumerate(SIDES):
         hold = None if held is None else held[:, i]
         correction = _foot_correction(motion, body, places, turns, resting[:, i], side, hold)
-        _bend_leg(body, places, world, correction, side)
+        _bend_leg(body, places, world, correction, side, motion.rate)
     return _raised(dataclasses.replace(motion, rotations=body.local_rotations(world)), body)
 
 
@@ -155,10 +156,11 @@ def _held_points(body: Body, places: Array, turns: Array, side: str, hold: Array
     return points, hold
 
 
-def _slips(points: Array, weights: Array, resting: np.ndarray) -> tuple[Array, np.ndarray]:
+def _slips(points: Array, weights: Array, resting: np.ndarray, rate: float) -> tuple[Array, np.ndarray]:
     """Level way (F-1, 2) the sole slips from each frame to the next, and where it rests in both."""
-    both = resting[1:] & resting[:-1]
     way = np.einsum("fp,fpk->fk", (weights[1:] + weights[:-1]) / 2, np.diff(points, axis=0))[:, :2]
+    # a leap, such as from a T-pose in front of the clip, is no slip
+    both = resting[1:] & resting[:-1] & (np.linalg.norm(way, axis=1) * rate < _FASTEST_SLIP)
     return np.where(both[:, None], way, 0.0), both
 
 
@@ -169,7 +171,7 @@ def _root_shift(motion: Motion, body: Body, resting: np.ndarray, held: Array | N
     height = np.full(motion.frames, np.inf)
     for i, side in enumerate(SIDES):
         points, weights = _held_points(body, places, turns, side, None if held is None else held[:, i])
-        way, both = _slips(points, weights, resting[:, i])
+        way, both = _slips(points, weights, resting[:, i], motion.rate)
         total += way
         count += both
         low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
@@ -214,7 +216,7 @@ def _foot_correction(
 ) -> Array:
     """How far (F, 3) to move one ankle so that its resting foot stays put on the floor."""
     points, weights = _held_points(body, places, turns, side, hold)
-    way, _ = _slips(points, weights, resting)
+    way, _ = _slips(points, weights, resting, motion.rate)
     low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
     correction = np.zeros((motion.frames, 3))
     spans = runs(resting)
@@ -246,7 +248,7 @@ def _ease(t: Array) -> Array:
     return t * t * (3 - 2 * t)
 
 
-def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: str) -> None:
+def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: str, rate: float) -> None:
     """Move an ankle by correction (F, 3), or as far that way as the leg's directions may change.
 
     world (F, L, 4) gets the leg's new orientations; the foot keeps its own.
@@ -278,6 +280,16 @@ def _fitting_part(body: Body, places: Array, thigh: Array, shin: Array, start: A
     return least
 
 
+def _calm(part: Array, way: Array, rate: float) -> Array:
+    """Parts (F,) of a way (F, 3), none of them greater than before, that change little from frame to frame."""
+    reach = max(int(np.ceil(2 * _SMOOTHING * rate)), 1)
+    part = np.where(np.linalg.norm(way, axis=1) > 1e-4, part, 1.0)
+    padded = np.pad(part, 2 * reach, mode="edge")
+    least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1)
+    kernel = np.hanning(2 * reach + 3)[1:-1]
+    return np.convolve(least, kernel / kernel.sum(), "valid")
+
+
 def _reaching(
     body: Body, places: Array, thigh: Array, shin: Array, correction: Array, side: str
 ) -> tuple[Array, Array]:
@@ -289,7 +301,8 @@ def _reaching(
     reach = np.clip(np.linalg.norm(away, axis=1), abs(upper - lower) + 1e-6, (upper + lower) * (1 - 1e-9))
     cosine = (reach**2 - upper**2 - lower**2) / (2 * upper * lower)
     knee = rotations.twist_angle(rotations.multiply(rotations.conjugate(thigh), shin), np.array([1.0, 0.0, 0.0]))
-    angle = np.where(knee < 0, -1.0, 1.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
+    # a straight knee bends as knees do; one that leans the other way goes on doing so
+    angle = np.where(knee < -0.05, -1.0, 1.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
     # hip to ankle in the thigh's frame
     line = np.stack([np.zeros_like(angle), lower * np.sin(angle), -upper - lower * np.cos(angle)], axis=1)
     swing = rotations.between_vectors(rotations.rotate(thigh, line), away)
