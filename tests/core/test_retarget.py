@@ -241,6 +241,52 @@ def test_planted_feet_stay_planted(legs: tuple[float, float]) -> None:
     assert direction_errors(source, matrices, world, roles.guess(rig)).max() < 3.0
 
 
+def _stretched() -> tuple[bodies.Body, fit.Binding, Rig]:
+    """A figure with longer thighs and shorter shins than the walker."""
+    rig = figure()
+    places = np.array(rig.rest)
+    for side in "LR":
+        thigh, shin, foot, toe = (rig.index(f"{p}.{side}") for p in ("thigh", "shin", "foot", "toe"))
+        knee = rig.heads[thigh] + (rig.heads[shin] - rig.heads[thigh]) * 1.25
+        places[shin, :3, 3], places[foot, :3, 3] = knee, knee + (rig.heads[foot] - rig.heads[shin]) * 0.8
+        places[toe, :3, 3] = places[foot, :3, 3] + rig.heads[toe] - rig.heads[foot]
+    rig = dataclasses.replace(rig, rest=places)
+    return *fit.fit_body(rig, roles.guess(rig)), rig
+
+
+def test_a_t_pose_in_front_does_not_throw_the_body() -> None:
+    """The rest pose stands elsewhere; from the second frame on the body moves as it does without that frame."""
+    source, matrices = walker()
+    away = np.array(source.rest)
+    away[:, :3, 3] += [0.3, 0.5, 0.0]
+    body, _binding, _rig = _stretched()
+    role_map = roles.guess(source)
+    plain = retarget.retarget(source, role_map, matrices, 30.0, body)
+    led = retarget.retarget(source, role_map, np.concatenate([away[None], matrices]), 30.0, body)
+    speed = np.linalg.norm(np.diff(led.position[1:], axis=0) - np.diff(plain.position, axis=0), axis=1) * 30.0
+    assert speed.max() < 0.15
+
+
+def test_planting_does_not_shake_the_legs() -> None:
+    """At a high rate too the corrected legs turn hardly faster than the source's."""
+    source, matrices = walker()
+    fine = np.linspace(0, len(matrices) - 1.001, 4 * len(matrices))
+    low = fine.astype(int)
+    part = (fine - low)[:, None, None, None]
+    matrices = matrices[low] * (1 - part) + matrices[low + 1] * part
+    body, _binding, _rig = _stretched()
+    motion = retarget.retarget(source, roles.guess(source), matrices, 120.0, body)
+    _, turns = body.forward(motion.position, motion.rotations)
+    for side in "LR":
+        line = rotations.normalise(
+            matrices[:, source.index(f"shin.{side}"), :3, 3] - matrices[:, source.index(f"thigh.{side}"), :3, 3]
+        )
+        own = np.arccos(np.clip((line[1:] * line[:-1]).sum(axis=1), -1.0, 1.0)) * 120.0
+        down = rotations.rotate(turns[:, body.index(f"thigh.{side}")], np.array([0.0, 0.0, -1.0]))
+        got = np.arccos(np.clip((down[1:] * down[:-1]).sum(axis=1), -1.0, 1.0)) * 120.0
+        assert got.max() < own.max() + np.radians(25)
+
+
 def test_planted_frames() -> None:
     rate, leg = 60.0, 0.8
     frames = np.arange(120)
