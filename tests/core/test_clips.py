@@ -65,9 +65,7 @@ def test_smpl_in_parts(tmp_path: Path) -> None:
     whole = smpl.read_smpl(amass(tmp_path / "a.npz"))[1]
     with np.load(amass(tmp_path / "b.npz")) as data:
         poses = data["poses"]
-        np.savez(
-            tmp_path / "c.npz", root_orient=poses[:, :3], pose_body=poses[:, 3:66], trans=data["trans"], fps=60.0
-        )
+        np.savez(tmp_path / "c.npz", root_orient=poses[:, :3], pose_body=poses[:, 3:66], trans=data["trans"], fps=60.0)
     _, parts, rate = smpl.read_smpl(tmp_path / "c.npz")
     assert rate == 60.0 and np.allclose(parts, whole)
 

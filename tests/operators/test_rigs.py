@@ -59,9 +59,7 @@ def vrm_roles(names: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("version", [0, 1])
 @pytest.mark.parametrize("renamed", [False, True])
-def test_vrm_files_are_mapped_as_they_say(
-    ops: Any, samples: Path, tmp_path: Path, version: int, renamed: bool
-) -> None:
+def test_vrm_files_are_mapped_as_they_say(ops: Any, samples: Path, tmp_path: Path, version: int, renamed: bool) -> None:
     """Also where the nodes' names mean nothing, and in version 1's form."""
     gltf, rest = gltf_of(samples / "rigs" / "cryptovoxels.vrm")
     if renamed:
