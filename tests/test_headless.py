@@ -31,6 +31,7 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "__init__.py").write_text("raise ImportError('was imported')")
     for name in ("humanoid3d_backflip", "humanoid3d_walk", "laikago_walk"):
         (folder / f"{name}.txt").write_text("{}")
+    monkeypatch.delitem(sys.modules, "pybullet_data", raising=False)  # other tests may have imported the real one
     monkeypatch.syspath_prepend(tmp_path)
     return folder
 
