@@ -15,7 +15,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon import compat  # noqa: E402
 from backflip_addon.core import fit, retarget, roles, rotations  # noqa: E402
-from backflip_addon.scene import actions, bake  # noqa: E402
+from backflip_addon.scene import actions, bake, check  # noqa: E402
 from backflip_addon.scene.rig import bone_order, read_rig  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 
@@ -130,3 +130,19 @@ def test_the_users_pose_comes_back(shown: tuple) -> None:
     assert rig.pose.bones["thigh_parent.L"]["IK_FK"] == pytest.approx(0.25)
     assert tuple(rig.pose.bones["root"].location) == pytest.approx((0.3, 0.2, 0.1))
     assert rotations.angle_between(np.array(rig.pose.bones["thigh_fk.L"].rotation_quaternion), [1, 0, 0, 0]) < 1e-5
+
+
+def test_the_check_pose_on_the_controls(shown: tuple) -> None:
+    rig, body, binding, _motion, _baked = shown
+    bake.show_own_animation(rig)
+    before = rig.pose.bones["thigh_fk.L"].matrix_basis.copy()
+    check.show(rig, body, binding)
+    bpy.context.view_layer.update()
+    arm, hand, thigh, shin = (
+        rig.pose.bones[f"DEF-{name}.L"].head.copy() for name in ("upper_arm", "hand", "thigh", "shin")
+    )
+    arm, thigh = hand - arm, shin - thigh
+    assert arm.normalized().y < -0.99 and thigh.normalized().y < -0.95
+    assert check.take_back(rig) and not check.take_back(rig)
+    assert rig.pose.bones["thigh_fk.L"].matrix_basis == before
+    assert rig.pose.bones["thigh_parent.L"]["IK_FK"] == pytest.approx(0.25)
