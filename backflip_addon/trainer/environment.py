@@ -26,6 +26,7 @@ from .world import FRICTION, Scene, States, World
 
 ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
 LARGEST_TURN = 1.2  # rad, of an action
+LARGEST_CORRECTION = 0.4  # rad, of the guide's own feedback
 PRIVILEGED = 5  # what only the critic sees: friction, mass, floor, delay, whether it may still be pushed
 
 
@@ -139,6 +140,7 @@ class Arena:
         self.last_actions = np.zeros((count, self.width), dtype=np.float32)
         self.recorders: list[Recorder | None] = [None] * count
         self._felt: Array | None = None  # what the senses said one step ago
+        self._late = np.zeros((count, self.senses.width))  # what they say now, delays considered
         self._delays = np.zeros(count, dtype=bool)
 
     def start(self, index: int, step: int, state: States, circumstances: Circumstances) -> None:
@@ -171,7 +173,7 @@ class Arena:
         if fresh is not None:
             before = np.where(fresh[:, None], felt, before)
         late = np.where(self._delays[:, None], before, felt)
-        self._felt = felt
+        self._felt, self._late = felt, late
         return self._observation(late), self._secret(felt)
 
     def outcome(self) -> np.ndarray:
@@ -192,7 +194,8 @@ class Arena:
 
     def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
         """One control step of all (or the active) worlds. Returns (N,): a forbidden link touched."""
-        turns = self._targets(actions)
+        self.applied = self._corrected(actions)
+        turns = self._targets(self.applied)
         targets = self.worlds[0].targets(turns)
         fouls = np.zeros(len(self.worlds), dtype=bool)
         last = self.guide.steps - 1
@@ -215,10 +218,18 @@ class Arena:
         self.last_actions = actions.astype(np.float32)
         return fouls
 
-    def _targets(self, actions: np.ndarray) -> Array:
-        """Joint targets (N, L, 4): the guide's, turned by the actions."""
-        vectors = np.clip(actions * ACTION_SCALE, -LARGEST_TURN, LARGEST_TURN)
-        full = np.zeros((len(actions), len(self.body.links), 3))
+    def _corrected(self, actions: np.ndarray) -> Array:
+        """Turns (N, width), rad, that actions ask for, the guide's feedback included."""
+        turns = actions * ACTION_SCALE
+        if len(self.guide.gains):
+            gains = self.guide.gains[np.minimum(self.steps, self.guide.steps - 1)]
+            correction = np.einsum("nij,nj->ni", gains, self._late)
+            turns = turns + np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION)
+        return np.clip(turns, -LARGEST_TURN, LARGEST_TURN)
+
+    def _targets(self, vectors: Array) -> Array:
+        """Joint targets (N, L, 4): the guide's, turned by vectors (N, width), rad."""
+        full = np.zeros((len(vectors), len(self.body.links), 3))
         for link, columns in self.columns.items():
             own = vectors[:, columns]
             full[:, link] = own * self._axes[link] if link in self._axes else own
@@ -297,6 +308,10 @@ class PracticeWorker:
         self.random = np.random.default_rng(seed)
         self._fresh[:] = True
 
+    def follow(self, gains: Array) -> None:
+        """Correct by other feedback gains from now on."""
+        self.guide = self.arena.guide = dataclasses.replace(self.guide, gains=gains)
+
     def collect(self, actor: Actor, practice: Practice, length: int) -> dict[str, Any]:
         """Practise length control steps in every world. Arrays lead with (length, N)."""
         arena, data, episodes = self.arena, [], []
@@ -314,7 +329,8 @@ class PracticeWorker:
             ended = arena.steps >= self.guide.steps
             ended &= ~failed
             reward = np.where(failed, 0.0, reward)
-            data.append((observation, secret, action, likelihood, reward, failed, ended, arena.outcome(), steps))
+            outcome = arena.outcome()
+            data.append((observation, secret, action, likelihood, reward, failed, ended, outcome, steps, arena.applied))
             self._returns += reward
             done = failed | ended
             if done.any():
@@ -324,7 +340,7 @@ class PracticeWorker:
                 arena.look(done)
                 self._fresh = done
         names = ("observations", "secrets", "actions", "likelihoods", "rewards", "failed", "ended")
-        names += ("outcomes", "steps")
+        names += ("outcomes", "steps", "applied")
         columns = zip(names, zip(*data, strict=True), strict=True)
         result: dict[str, Any] = {name: np.stack(part) for name, part in columns}
         result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)

@@ -4,8 +4,8 @@
 At each control step a linear model of how differences from the goals and actions change the next
 differences is fitted to practice (all that happened within a step or two, ridge regression), and
 Riccati's recursion turns the models into gains. Differences of the size met in practice average
-over the edges of contact that derivatives at the guide itself fall off. The gains are then taught
-to the network, which learns on from there.
+over the edges of contact that derivatives at the guide itself fall off. The gains become part of
+the guide; the network learns what they lack.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import torch
 
 from ..core.rotations import Array
-from .environment import ACTION_SCALE
-from .policy import ActorCritic
 from .ppo import Experience
 
 
@@ -25,11 +22,8 @@ from .ppo import Experience
 class FeedbackSettings:
     spread: float = 1.0  # control steps over which neighbours share their practice
     ridge: float = 0.01
-    effort: float = 1.0  # cost of an action's rad^2; larger: meeker gains
-    largest: float = 0.4  # rad, of a correction
-    updates: int = 400  # of the network that is taught the gains
-    batch: int = 1024
-    learning_rate: float = 1e-3
+    effort: float = 5.0  # cost of an action's rad^2; larger: meeker gains
+    memory: int = 12  # batches of practice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,42 +82,24 @@ def weights_of_differences(width: int) -> Array:
 
 
 class Feedback:
-    """Gathers practice, and teaches a network the gains fitted to it."""
+    """Gathers practice, and fits gains to it."""
 
-    def __init__(self, network: ActorCritic, width: int, count: int, settings: FeedbackSettings, seed: int) -> None:
-        self.network, self.width, self.count, self.settings = network, width, count, settings
-        self.random = np.random.default_rng(seed)
+    def __init__(self, width: int, count: int, settings: FeedbackSettings) -> None:
+        self.width, self.count, self.settings = width, count, settings
         self._practice: list[Experience] = []
 
-    def remember(self, batch: Experience) -> None:
-        self._practice.append(batch)
+    def __len__(self) -> int:
+        return len(self._practice)
 
-    def teach(self) -> float:
-        """Fit gains to what was gathered and teach them; returns the network's last error, rad."""
-        s = self.settings
-        steps = self._all("steps")
+    def remember(self, batch: Experience) -> None:
+        self._practice = [*self._practice, batch][-self.settings.memory :]
+
+    def gains(self) -> Array:
+        """Gains (T, width, n) fitted to what was gathered."""
         before, after = self._all("secrets")[:, : self.width], self._all("outcomes")[:, : self.width]
-        actions = self._all("actions") * ACTION_SCALE
-        models = fit(steps, *(x.astype(float) for x in (before, actions, after)), self.count, s)
-        best = gains(models, weights_of_differences(self.width), s.effort)
-        felt = self._all("observations")
-        wanted = np.einsum("nij,nj->ni", best[np.minimum(steps, self.count - 1)], felt[:, : self.width])
-        wanted = np.clip(wanted, -s.largest, s.largest) / ACTION_SCALE
-        return self._distil(torch.as_tensor(felt), torch.as_tensor(wanted, dtype=torch.float32))
+        models = fit(self._all("steps"), before, self._all("applied"), after, self.count, self.settings)
+        return gains(models, weights_of_differences(self.width), self.settings.effort)
 
     def _all(self, name: str) -> np.ndarray:
         parts = [getattr(batch, name) for batch in self._practice]
-        return np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
-
-    def _distil(self, observations: torch.Tensor, actions: torch.Tensor) -> float:
-        s = self.settings
-        optimiser = torch.optim.Adam(self.network.actor.parameters(), lr=s.learning_rate)
-        error = 0.0
-        for _ in range(s.updates):
-            own = torch.as_tensor(self.random.integers(0, len(actions), s.batch))
-            loss = ((self.network.actor(self.network.observed(observations[own])) - actions[own]) ** 2).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            error = loss.item() ** 0.5 * ACTION_SCALE
-        return error
+        return np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts]).astype(float)

@@ -37,11 +37,13 @@ TERM_WEIGHTS = np.array([0.5, 0.05, 0.15, 0.2, 0.1])  # pose, velocity, ends, ro
 @dataclasses.dataclass(frozen=True)
 class Guide:
     """steps T; states (T + 1,): goals at the control steps' boundaries; turns (T, L, 4) and spins
-    (T, L, 3): joint targets and target velocities that lead from each to the next."""
+    (T, L, 3): joint targets and target velocities that lead from each to the next. gains
+    (T, width, n): feedback, rad of a target per difference felt (Senses); empty: none yet."""
 
     states: States
     turns: Array
     spins: Array
+    gains: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     @property
     def steps(self) -> int:
@@ -66,13 +68,13 @@ class Guide:
     def arrays(self) -> dict[str, Array]:
         """As plain arrays, to be stored."""
         states = {f"states.{f.name}": getattr(self.states, f.name) for f in dataclasses.fields(States)}
-        return {**states, "turns": self.turns, "spins": self.spins}
+        return {**states, "turns": self.turns, "spins": self.spins, "gains": self.gains}
 
     @staticmethod
     def from_arrays(arrays: dict[str, Any]) -> Guide:
         """The inverse of arrays(). Raises KeyError when something is missing."""
         states = States(*(np.asarray(arrays[f"states.{f.name}"]) for f in dataclasses.fields(States)))
-        return Guide(states, np.asarray(arrays["turns"]), np.asarray(arrays["spins"]))
+        return Guide(states, *(np.asarray(arrays[name]) for name in ("turns", "spins", "gains")))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,6 +33,7 @@ from .world import Scene, States
 
 REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
 LONGEST_REST = 4.0  # s that a fallen character is waited for
+LEAST_PRACTICE = 4  # batches from which feedback is fitted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +43,9 @@ class LearningSettings:
     worlds: int = 32  # a worker
     length: int = 64  # control steps a world an iteration
     hidden: tuple[int, ...] = (256, 128)
-    std: float = 0.4  # of the first exploration, times environment.ACTION_SCALE rad
-    first_share: float = 0.3  # of the disturbances, to begin with
+    std: float = 0.2  # of the first exploration around a plan, times environment.ACTION_SCALE rad
+    scratch_std: float = 0.4  # of it without a plan
+    first_share: float = 0.1  # of the disturbances, to begin with
     share_step: float = 0.02  # by which it grows an iteration while most episodes go well
     going_well: float = 0.6  # share of episodes from frame 0 that reach the end
     going_badly: float = 0.3  # below it the disturbances shrink again
@@ -52,7 +54,7 @@ class LearningSettings:
     limits: Limits = Limits()
     ppo: PPOSettings = PPOSettings()
     feedback: FeedbackSettings = FeedbackSettings()
-    lessons: tuple[int, ...] = (5, 11)  # iterations at which fitted feedback is taught, with a plan
+    lessons: tuple[int, ...] = (5, 11)  # iterations after which feedback is fitted anew, with a plan
 
 
 class Starts:
@@ -118,10 +120,10 @@ class PolicyTraining:
         observed, secret = (part.shape[1] for part in self._sample_observation())
         torch.manual_seed(seed)
         s = self.settings
-        self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, s.std)
+        self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, s.std if plan else s.scratch_std)
         self.ppo = PPO(self.network, s.ppo, seed)
         self.lessons = s.lessons if plan else ()
-        self.feedback = Feedback(self.network, self._arena.senses.width, self.guide.steps, s.feedback, seed)
+        self.feedback = Feedback(self._arena.senses.width, self.guide.steps, s.feedback)
 
     def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
         begin_trial(self._arena, 0, 0, NONE, Scene())
@@ -179,11 +181,15 @@ class PolicyTraining:
         return report
 
     def _learn_feedback(self, batch: Experience) -> dict[str, float]:
-        """Gather practice; when a lesson is due teach the network what it shows."""
+        """Gather practice; when a lesson is due fit the feedback to it."""
         self.feedback.remember(batch)
-        if self.iterations not in self.lessons:
+        # A training taken up again has lost its practice: too little of it would fit noise
+        if self.iterations not in self.lessons or len(self.feedback) < min(LEAST_PRACTICE, self.iterations + 1):
             return {}
-        return {"feedback_error": self.feedback.teach()}
+        gains = self.feedback.gains()
+        self.guide = self._arena.guide = dataclasses.replace(self.guide, gains=gains)
+        self.pool.call("follow", gains)
+        return {"feedback": float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())}
 
     def _learn_scale(self, batch: Experience) -> None:
         self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))

@@ -14,14 +14,14 @@ from .policy import ActorCritic
 
 @dataclasses.dataclass(frozen=True)
 class PPOSettings:
-    discount: float = 0.97
-    trace: float = 0.95  # GAE's lambda
+    discount: float = 0.96
+    trace: float = 0.92  # GAE's lambda
     clip: float = 0.2
-    epochs: int = 5
+    epochs: int = 4
     minibatches: int = 4
-    divergence: float = 0.02  # wanted KL of an update
+    divergence: float = 0.05  # wanted KL of an update
     learning_rate: float = 3e-4  # of the actor, to begin with
-    least_rate: float = 2e-5
+    least_rate: float = 1e-5
     most_rate: float = 3e-3
     critic_rate: float = 1e-3
     entropy: float = 0.0
@@ -34,7 +34,8 @@ class Experience:
 
     failed: the episode ended for good after this step. ended: its time was up, and it would have
     gone on; the critic says how. outcomes (T, N, m): the critic's observations after each step,
-    before any restart. steps: the control step of the clip.
+    before any restart. steps: the control step of the clip. applied (T, N, width): what the joints'
+    targets were turned by, rad, feedback included.
     """
 
     observations: np.ndarray
@@ -46,6 +47,7 @@ class Experience:
     ended: np.ndarray
     outcomes: np.ndarray
     steps: np.ndarray
+    applied: np.ndarray
 
 
 def advantages(

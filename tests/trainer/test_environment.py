@@ -99,10 +99,26 @@ def test_actions_turn_the_joint_targets(arena: Arena) -> None:
     elbow = BODY.index("forearm.L")
     action = np.zeros((2, arena.width))
     action[0, arena.columns[elbow]] = 1.0
-    turns = arena._targets(action)
+    turns = arena._targets(arena._corrected(action))
     axis = np.array(BODY.links[elbow].axis)
     angles = rotations.twist_angle(turns[:, elbow], axis)
     assert angles[0] - angles[1] == pytest.approx(environment.ACTION_SCALE)
+
+
+def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
+    guide = Guide.of_track(track)
+    width = 28
+    gains = np.zeros((guide.steps, width, 12 + 2 * width))
+    gains[:, 3, 2] = -2.0  # the fourth column answers the root's height
+    arena = Arena(BODY, dataclasses.replace(guide, gains=gains), track.allowed, 1)
+    high = dataclasses.replace(guide.states[0], position=guide.states[0].position + [0, 0, 0.05])
+    arena.start(0, 0, high, Circumstances(Scene()))
+    arena.look()
+    arena.sense(np.ones(1, dtype=bool))
+    turns = arena._corrected(np.zeros((1, width)))
+    assert turns[0, 3] == pytest.approx(-0.1)
+    assert np.abs(np.delete(turns[0], 3)).max() == 0
+    arena.close()
 
 
 def test_late_senses_are_those_of_a_step_before(arena: Arena) -> None:
@@ -159,7 +175,7 @@ def test_starts_come_before_failures() -> None:
 
 
 def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
-    settings = learning.LearningSettings(worlds=2, length=6, hidden=(16,))
+    settings = learning.LearningSettings(worlds=2, length=6, hidden=(16,), lessons=(0,))
     plan = Plan(np.zeros((8, 28)), 4)
     with learning.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
         for _ in range(2):

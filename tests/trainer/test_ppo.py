@@ -91,7 +91,8 @@ def test_learns_to_name_the_number_it_sees() -> None:
         actions = flat.reshape(seen.shape)
         rewards = 1 - (actions - seen)[..., 0] ** 2 / 4
         yes, no = np.ones((64, 8), bool), np.zeros((64, 8), bool)
-        return Experience(seen, seen, actions, likelihoods.reshape(64, 8), rewards, yes, no, seen, no.astype(int))
+        likelihoods = likelihoods.reshape(64, 8)
+        return Experience(seen, seen, actions, likelihoods, rewards, yes, no, seen, no.astype(int), actions)
 
     for _ in range(60):
         ppo.update(practise())
