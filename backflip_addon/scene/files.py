@@ -51,9 +51,7 @@ def import_rig(filepath: str) -> tuple[bpy.types.Object, Imported]:
         remove(imported)
         raise FileError(f"{path.name} holds no armature: choose a file with a rigged character.")
     armature = max(imported.armatures, key=lambda ob: (len(bound_meshes(ob)), len(ob.data.bones)))
-    hints = vrm_hints(path)
-    if hints:
-        armature[VRM_PROPERTY] = json.dumps(_bone_names(hints, armature))
+    _keep_hints(path, [armature])
     return armature, imported
 
 
@@ -64,8 +62,17 @@ def import_clip(filepath: str) -> Imported:
     if not imported.armatures or not imported.actions:
         remove(imported)
         raise FileError(f"{path.name} holds no animated armature: choose a file with an animation of a skeleton.")
+    _keep_hints(path, imported.armatures)
     _put_away(imported.objects)
     return imported
+
+
+def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
+    """Note on armatures which bones the file itself says are which (VRM)."""
+    hints = vrm_hints(path)
+    for armature in armatures:
+        if names := _bone_names(hints, armature):
+            armature[VRM_PROPERTY] = json.dumps(names)
 
 
 def import_file(path: Path) -> Imported:
