@@ -249,7 +249,7 @@ class Search:
         """Better the knots of one window in place."""
         s = self.settings
         low = first // s.knot + (1 if first else 0)  # the knot under the present step is already acted upon
-        high = (first + s.horizon - 1) // s.knot + 2
+        high = (first + self._horizon(first) - 1) // s.knot + 2
         window = slice(low, min(high, len(self.mean)))
         best, best_cost, stale = self.mean.copy(), np.inf, 0
         for _ in range(rounds):
@@ -279,8 +279,12 @@ class Search:
             knots[1] = best
         return knots
 
+    def _horizon(self, first: int) -> int:
+        """Steps looked ahead: a clip that ends in mid-stride asks for nothing after its end."""
+        return min(self.settings.horizon, self.track.steps - first)
+
     def _evaluate(self, state_file: str, first: int, knots: Array) -> Array:
-        offsets = interpolate(knots, self.settings.knot, first, self.settings.horizon)
+        offsets = interpolate(knots, self.settings.knot, first, self._horizon(first))
         parts = np.array_split(offsets, len(self.pool))
         answers = self.pool.share("rollouts", [(state_file, first, part) for part in parts])
         self.control_steps += sum(steps for _, steps in answers)
