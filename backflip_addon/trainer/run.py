@@ -29,7 +29,8 @@ from ..core import truth
 from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..jobs.folder import HEARTBEAT_SECONDS, JobError, JobFolder
-from .search import Plan, RolloutWorker, Search, SearchSettings, disturbed, replan_settings
+from .search import Performance, Plan, RolloutWorker, Search, SearchSettings, disturbed, replan_settings
+from .tracking import Track
 from .workers import Pool, WorkerError, core_count
 from .world import FRICTION, Scene
 
@@ -232,9 +233,9 @@ class Run:
 
     def _landed_plan(self) -> Plan | None:
         """The plan of an earlier run, or one searched for now, harder with every attempt."""
-        known = _load_arrays(self.folder.stages / PLAN_FILE)
+        known = self._known_plan()
         if known is not None:
-            return Plan(known["knots"], int(known["knot"]))
+            return known
         settings = SearchSettings()
         arguments = (self.body, self.reference, self.scene, None, settings.lost)
         with Pool(self.workers, RolloutWorker, *arguments) as pool:
@@ -246,13 +247,30 @@ class Run:
                 seed = self.settings.seed + 1000 * attempt
                 search = Search(self.body, self.reference, pool, harder, self.scene, seed)
                 if saved:
-                    search.take_up(saved)
+                    with contextlib.suppress(ValueError):  # of another body or clip: searched anew
+                        search.take_up(saved)
                     saved = None
                 plan = self._search_once(search, attempt)
                 if plan is not None:
                     return plan
                 attempt += 1
                 (self.folder.stages / SEARCH_FILE).unlink(missing_ok=True)
+
+    def _known_plan(self) -> Plan | None:
+        """The plan of an earlier run, if it still lands: another version's physics may differ."""
+        known = _load_arrays(self.folder.stages / PLAN_FILE)
+        if known is None:
+            return None
+        plan, track = Plan(known["knots"], int(known["knot"])), Track(self.body, self.reference)
+        if plan.knots.shape[1] == track.width:
+            performance = Performance(track, self.scene, track.states[0])
+            performance.run(track.targets(plan.offsets(0, track.steps), 0))
+            take = performance.take()
+            performance.world.close()
+            if _succeeded(truth.measure(self.body, self.reference, take)):
+                return plan
+        self.folder.append_event("warning", message="The plan saved earlier no longer lands; another is searched for.")
+        return None
 
     def _search_once(self, search: Search, attempt: int) -> Plan | None:
         """One search from frame 0 to the end; its plan when that succeeded."""
