@@ -104,6 +104,11 @@ def score(measures: dict[str, Any]) -> float:
     return float(measures["followed"] * np.exp(-measures["g_mpjpe_mm"] / 500.0))
 
 
+def succeeded(measures: dict[str, Any]) -> bool:
+    """Landed and followed; where there is nothing to land, followed to the end."""
+    return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
+
+
 def ends_standing(body: Body, reference: Motion) -> bool:
     """Whether a clip ends on its feet: upright, a foot on the floor, the hips high, and slow."""
     places, turns = body.forward(reference.position[-1:], reference.rotations[-1:])

@@ -267,7 +267,7 @@ class Run:
             performance.run(track.targets(plan.offsets(0, track.steps), 0))
             take = performance.take()
             performance.world.close()
-            if _succeeded(truth.measure(self.body, self.reference, take)):
+            if truth.succeeded(truth.measure(self.body, self.reference, take)):
                 return plan
         self.folder.append_event("warning", message="The plan saved earlier no longer lands; another is searched for.")
         return None
@@ -302,7 +302,7 @@ class Run:
             raise
         self.control_steps = before + search.control_steps
         measures = self._record(performance.take(), f"Attempt {attempt + 1}", "search")
-        if not _succeeded(measures):
+        if not truth.succeeded(measures):
             return None
         _save_arrays(self.folder.stages / PLAN_FILE, {"knots": search.plan.knots, "knot": search.plan.knot})
         self.folder.append_event("stage", file=PLAN_FILE, phase="search", control_steps=self.control_steps)
@@ -310,7 +310,7 @@ class Run:
 
     def _good(self, take: Take) -> bool:
         measures = truth.measure(self.body, self.reference, take)
-        return _succeeded(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
+        return truth.succeeded(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
 
     # Policy
 
@@ -329,7 +329,7 @@ class Run:
                     if training.iterations >= due:
                         due = _next_recording(training.iterations)
                         measures = self._record_policy(training, phase)
-                        landed_in_a_row = landed_in_a_row + 1 if _succeeded(measures) else 0
+                        landed_in_a_row = landed_in_a_row + 1 if truth.succeeded(measures) else 0
                         if landed_in_a_row and self.settings.stop_when_landed:
                             return "landed"
                         if landed_in_a_row >= 2 and plan and self._robust(training, phase):
@@ -537,11 +537,6 @@ def _words(told: dict[str, Any], phase: str) -> tuple[str, float]:
     return ("Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: ") + words, told[
         "mean_return"
     ]
-
-
-def _succeeded(measures: dict[str, Any]) -> bool:
-    """Landed, or, where there is nothing to land, followed to the end."""
-    return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
 
 
 def _next_number(takes: Path) -> int:

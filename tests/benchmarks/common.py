@@ -43,14 +43,9 @@ def figure(options: argparse.Namespace) -> Body:
     return bodies.from_json(json.loads(options.body.read_text(encoding="utf-8"))["body"])
 
 
-def succeeded(measures: dict[str, Any]) -> bool:
-    """Landed, or for a clip that does not end standing, followed to its end."""
-    return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
-
-
 def clean(measures: dict[str, Any]) -> bool:
     """Succeeded without sinking a centimetre into the floor."""
-    return succeeded(measures) and measures["penetration_cm"] < 1.0
+    return truth.succeeded(measures) and measures["penetration_cm"] < 1.0
 
 
 def search(
@@ -69,7 +64,7 @@ def search(
             measures = truth.measure(body, reference, take)
             steps += one.control_steps
             seconds = time.perf_counter() - begin
-            if succeeded(measures):
+            if truth.succeeded(measures):
                 return one.plan, take, measures, seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps

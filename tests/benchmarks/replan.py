@@ -33,7 +33,7 @@ def main() -> int:
     trials = []
 
     def good(take: object) -> bool:
-        return common.succeeded(truth.measure(body, reference, take))
+        return truth.succeeded(truth.measure(body, reference, take))
 
     with Pool(options.workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
         for trial in range(options.trials):

@@ -30,7 +30,7 @@ def main() -> int:
                 if told["iteration"] % EVERY:
                     continue
                 measures = truth.measure(body, reference, training.attempt(seed))
-                landed = common.succeeded(measures)
+                landed = truth.succeeded(measures)
                 minutes = (time.perf_counter() - began) / 60
                 point = {"samples": told["samples"], "minutes": round(minutes, 2), "followed": measures["followed"]}
                 curve.append(point | {"reward": told["mean_return"], "survival": told["survival"]})
