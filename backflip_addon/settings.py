@@ -146,6 +146,11 @@ class BackflipSettings(bpy.types.PropertyGroup):
         max=10.0,
         precision=2,
     )
+    physical_flights: BoolProperty(
+        name="Physical Flights",
+        description="Imitate the nearest motion that a free body can fly: the body's centre on its parabola, turning "
+        "evenly. The ghost shows it",
+    )
     loops: BoolProperty(name="Loop", description="The clip is a cycle, such as a walk, to be learned without an end")
     show_ghost: BoolProperty(name="Show Ghost", description="Draw the reference beside the character", default=True)
     start_frame: IntProperty(

@@ -67,4 +67,5 @@ def _flight_words(flight: feasible.Flight) -> Finding:
         "impossible_flight",
         f"In the air from {flight.start:.1f} to {flight.end:.1f} s the clip turns as no free body can; what is learned "
         f"will turn evenly there, up to {np.degrees(flight.change):.0f}° away from it.",
+        {"physical_flights": True},
     )

@@ -95,11 +95,12 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     settings.time_scale *= float(fix.get("time_scale", 1.0))
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
     settings.loops = bool(fix.get("loops", settings.loops))
+    settings.physical_flights = bool(fix.get("physical_flights", settings.physical_flights))
     body, _binding = state.body_and_binding(scene)
     settings.reference_notes = json.dumps(notes(state.reference(scene), body))
 
 
-_FIXABLE = {"time_scale", "start", "loops"}  # every clip is put on the floor as it is
+_FIXABLE = {"time_scale", "start", "loops", "physical_flights"}  # every clip is put on the floor as it is
 
 
 def _keep(
@@ -113,7 +114,7 @@ def _keep(
         settings.reference_action = source.action.name
         settings.reference_slot = source.slot.identifier
     settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
-    settings.loops = motion.loops
+    settings.loops, settings.physical_flights = motion.loops, False
 
 
 class ImportReference(FileStep, bpy.types.Operator):

@@ -19,7 +19,7 @@ import bpy
 import numpy as np
 
 from ..core import body as bodies
-from ..core import fit, retarget, roles
+from ..core import feasible, fit, retarget, roles
 from ..core.body import LINK_NAMES, Body
 from ..core.fit import Adjustment, Binding
 from ..core.motion import Motion
@@ -150,21 +150,27 @@ def whole_reference(scene: bpy.types.Scene) -> Motion:
 
 
 def reference(scene: bpy.types.Scene) -> Motion:
-    """The clip to imitate: trimmed, timed, on the floor. Raises StateError."""
+    """The clip to imitate: trimmed, timed, on the floor, its flights made physical if asked. Raises StateError."""
     settings = scene.backflip
     motion = whole_reference(scene)
     end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
     body = body_and_binding(scene)[0]
-    return _finished(settings.reference_data, settings.trim_start, end, settings.time_scale, settings.loops, body)
+    changes = (settings.trim_start, end, settings.time_scale, settings.loops, settings.physical_flights)
+    return _finished(settings.reference_data, *changes, body)
 
 
 @functools.lru_cache(maxsize=4)
-def _finished(text: str, start: float, end: float, time_scale: float, loops: bool, body: Body) -> Motion:
+def _finished(
+    text: str, start: float, end: float, time_scale: float, loops: bool, physical: bool, body: Body
+) -> Motion:
     try:
         motion = decode_motion(text).trimmed(start, end).scaled_in_time(time_scale)
     except ValueError as error:
         raise StateError(f"{_sentence(error)} Change From and To (step 2).") from error
-    return dataclasses.replace(retarget.put_on_floor(motion, body), loops=loops)
+    motion = retarget.put_on_floor(motion, body)
+    if physical:
+        motion, _flights = feasible.feasible(body, motion)
+    return dataclasses.replace(motion, loops=loops)
 
 
 def _sentence(error: Exception) -> str:
@@ -211,4 +217,5 @@ def reference_facts(scene: bpy.types.Scene) -> dict[str, Any]:
         "slot": settings.reference_slot,
         "trim_start": settings.trim_start,
         "time_scale": settings.time_scale,
+        "physical_flights": settings.physical_flights,
     }

@@ -19,6 +19,7 @@ from ..core import rotations, truth
 from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..core.rotations import Array
+from . import search
 from .acting import Actor
 from .guide import Figures, Guide, Imitation, Senses
 from .tracking import Track, control_columns
@@ -27,16 +28,18 @@ from .world import FRICTION, Scene, States, World
 ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
 LARGEST_TURN = 1.2  # rad, of an action
 LARGEST_CORRECTION = 0.4  # rad, of the guide's own feedback
-PRIVILEGED = 5  # what only the critic sees: friction, mass, floor, delay, whether it may still be pushed
+REMEMBERED = 0.1  # share of visited states that are kept to begin episodes from
+MOST_REMEMBERED = 128  # of them a control step
+PRIVILEGED = 6  # what only the critic sees: friction, mass, floor, delay, a push to come, height above the floor
 
 
 @dataclasses.dataclass(frozen=True)
 class Disturbances:
     """What a robust policy must bear. Deviations are of normal distributions, the rest uniform."""
 
-    pose: float = 0.05  # rad, every joint axis and the root
+    pose: float = 0.05  # rad, every joint axis
     velocity: float = 0.1  # m/s, root
-    spin: float = 0.3  # rad/s, root and joints
+    spin: float = 0.3  # rad/s, root
     friction: tuple[float, float] = (0.6, 1.2)
     mass: float = 0.1  # share, either way
     floor: float = 0.02  # m, either way
@@ -91,30 +94,16 @@ def draw_circumstances(
 
 def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Generator, floor: float) -> States:
     """A state (no leading axis) in the clip's frame, shaken, and set on or above a floor."""
-    count = len(body.links)
-    joints = np.array([1.0 if link.joint in ("spherical", "hinge") else 0.0 for link in body.links])
-    joints[0] = 1.0
-    axes = np.array([link.axis if link.joint == "hinge" else (0, 0, 0) for link in body.links])
-    hinge = np.array([link.joint == "hinge" for link in body.links])
-
-    def shake(size: float) -> Array:
-        vectors = random.normal(size=(count, 3)) * size * joints[:, None]
-        vectors[hinge] = axes[hinge] * vectors[hinge, :1]
-        return vectors
-
-    turns = rotations.multiply(state.rotations, rotations.from_rotation_vector(shake(d.pose)))
-    spins = shake(d.spin)
-    angular = state.angular_velocity + spins[0]
-    spins[0] = 0
-    velocity = state.velocity + random.normal(size=3) * d.velocity
+    shaken = search.disturbed(state, random, d.pose, d.velocity, d.spin)
     position = state.position + [0, 0, max(floor, 0.0)]
     if d.pose > 0:
         feet = [body.index(name) for name in truth.FEET]
-        places, world = body.forward(np.stack([position, state.position]), np.stack([turns, state.rotations]))
-        shaken, still = body.lowest_points(places, world, feet).min(axis=1)
+        turns = np.stack([shaken.rotations, state.rotations])
+        places, world = body.forward(np.stack([position, state.position]), turns)
+        low, still = body.lowest_points(places, world, feet).min(axis=1)
         # No deeper in the floor than the undisturbed state is in its own
-        position[2] += max(0.0, floor + min(still, 0.0) - shaken)
-    return States(position, turns, velocity, angular, state.joint_velocity + spins)
+        position[2] += max(0.0, floor + min(still, 0.0) - low)
+    return dataclasses.replace(shaken, position=position)
 
 
 class Arena:
@@ -131,7 +120,7 @@ class Arena:
         self.columns = control_columns(body)
         self.width = sum(len(c) for c in self.columns.values())
         self._velocities = self.worlds[0].velocities(guide.spins)
-        self._forbidden = {i - 1 for i in np.flatnonzero(~allowed)}  # PyBullet's numbers
+        self._feet_down = np.zeros((count, 2), dtype=np.float32)
         self._axes = {i: np.array(link.axis) for i, link in enumerate(body.links) if link.joint == "hinge"}
         self.steps = np.zeros(count, dtype=int)
         self.circumstances = [Circumstances(Scene()) for _ in range(count)]
@@ -139,8 +128,8 @@ class Arena:
         self.readings: list[list[float]] = [world.read() for world in self.worlds]
         self.last_actions = np.zeros((count, self.width), dtype=np.float32)
         self.recorders: list[Recorder | None] = [None] * count
-        self._felt: Array | None = None  # what the senses said one step ago
-        self._late = np.zeros((count, self.senses.width))  # what they say now, delays considered
+        self._felt: Array | None = None  # what was felt one step ago: the senses and the feet
+        self._late = np.zeros((count, self.senses.width))  # what the senses say now, delays considered
         self._delays = np.zeros(count, dtype=bool)
 
     def start(self, index: int, step: int, state: States, circumstances: Circumstances) -> None:
@@ -154,6 +143,7 @@ class Arena:
         self._delays[index] = circumstances.delay > 0
         self.steps[index] = step
         self.readings[index] = world.read()
+        self._feet_down[index] = world.contacts()[self.senses.feet]
         self.last_actions[index] = 0
         if self.recorders[index]:
             self.recorders[index].record(world, self.readings[index])
@@ -168,17 +158,22 @@ class Arena:
 
     def sense(self, fresh: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What the actor (N, n) and the critic (N, m) observe. fresh (N,): episodes just begun."""
-        felt = self.senses(self.now, np.minimum(self.steps, self.guide.steps))
+        felt = self._feel()
         before = felt if self._felt is None else self._felt
         if fresh is not None:
             before = np.where(fresh[:, None], felt, before)
         late = np.where(self._delays[:, None], before, felt)
-        self._felt, self._late = felt, late
+        self._felt, self._late = felt, late[:, : self.senses.width]
         return self._observation(late), self._secret(felt)
 
     def outcome(self) -> np.ndarray:
         """The critic's observations (N, m) after a step, before anything is restarted."""
-        return self._secret(self.senses(self.now, np.minimum(self.steps, self.guide.steps)))
+        return self._secret(self._feel())
+
+    def _feel(self) -> Array:
+        """The senses, and which feet stand (N, width + 2)."""
+        differences = self.senses(self.now, np.minimum(self.steps, self.guide.steps))
+        return np.concatenate([differences, self._feet_down], axis=1)
 
     def _observation(self, felt: Array) -> np.ndarray:
         phases = self.senses.phases[np.minimum(self.steps, self.guide.steps)]
@@ -186,9 +181,11 @@ class Arena:
 
     def _secret(self, felt: Array) -> np.ndarray:
         """The actor's observation without delay, and what the actor cannot know."""
+        goal = self.senses.goals.centre[np.minimum(self.steps, self.guide.steps), 2]
+        heights = self.now.centre[:, 2] - self.floors - goal
         secret = [
-            (c.scene.friction - FRICTION, 10 * (c.scene.mass - 1), 50 * c.scene.floor, c.delay, s <= c.push_step)
-            for c, s in zip(self.circumstances, self.steps, strict=True)
+            (c.scene.friction - FRICTION, 10 * (c.scene.mass - 1), 50 * c.scene.floor, c.delay, s <= c.push_step, h)
+            for c, s, h in zip(self.circumstances, self.steps, heights, strict=True)
         ]
         return np.concatenate([self._observation(felt), np.array(secret, dtype=np.float32)], axis=1)
 
@@ -210,9 +207,11 @@ class Arena:
             recorder = self.recorders[i]
             for _ in range(world.substeps):
                 world.substep()
-                fouls[i] |= world.touches(self._forbidden)
+                touching = world.contacts()
+                fouls[i] |= (touching & ~self.allowed).any()
                 if recorder:
                     recorder.record(world)
+            self._feet_down[i] = touching[self.senses.feet]
             self.readings[i] = world.read()
             self.steps[i] += 1
         self.last_actions = actions.astype(np.float32)
@@ -277,11 +276,17 @@ class Recorder:
 class Practice:
     """How episodes of practice begin.
 
-    starts (T,): probabilities of the control step at which one begins.
+    starts (T,): probabilities of the control step at which one begins. share: each episode is
+    disturbed by a share of it all, from nothing to this much, drawn anew: the easy ones go on
+    teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
+    begin where earlier episodes came by, and not at the guide: what has gone wrong up to there is
+    what a landing has to cope with.
     """
 
     disturbances: Disturbances
     starts: Array
+    share: float = 1.0
+    visited: float = 0.7
 
 
 class PracticeWorker:
@@ -299,6 +304,7 @@ class PracticeWorker:
         self.limits = limits
         self.arena = Arena(body, guide, track.allowed, count, limits)
         self.random = np.random.default_rng(seed)
+        self.visited: dict[int, list[tuple[States, Circumstances]]] = {}  # by control step
         self._fresh = np.ones(count, dtype=bool)
         self._begun = np.zeros(count, dtype=int)  # at which step each episode began
         self._returns = np.zeros(count)
@@ -333,6 +339,7 @@ class PracticeWorker:
             data.append((observation, secret, action, likelihood, reward, failed, ended, outcome, steps, arena.applied))
             self._returns += reward
             done = failed | ended
+            self._visit(~done)
             if done.any():
                 for i in np.flatnonzero(done):
                     episodes.append((self._begun[i], arena.steps[i], float(self._returns[i]), bool(failed[i])))
@@ -346,13 +353,27 @@ class PracticeWorker:
         result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)
         return result
 
+    def _visit(self, sound: np.ndarray) -> None:
+        """Remember some of the states that episodes get to, to begin others there."""
+        for i in np.flatnonzero(sound & (self.random.uniform(size=self.count) < REMEMBERED)):
+            known = self.visited.setdefault(int(self.arena.steps[i]), [])
+            place = (self.arena.now.states[i].copy(), self.arena.circumstances[i])
+            if len(known) < MOST_REMEMBERED:
+                known.append(place)
+            else:
+                known[self.random.integers(MOST_REMEMBERED)] = place
+
     def _restart(self, which: np.ndarray, practice: Practice) -> None:
         for i in np.flatnonzero(which):
             step = int(self.random.choice(len(practice.starts), p=practice.starts))
-            own = draw_circumstances(practice.disturbances, self.random, self.guide.steps)
-            state = disturbed(
-                self.body, self.guide.states[step], practice.disturbances, self.random, own.scene.floor
-            )
+            known = self.visited.get(step)
+            if step and known and self.random.uniform() < practice.visited:
+                self.arena.start(i, step, *known[self.random.integers(len(known))])
+                self._begun[i], self._returns[i] = step, 0.0
+                continue
+            strength = practice.disturbances.scaled(self.random.uniform(0, practice.share))
+            own = draw_circumstances(strength, self.random, self.guide.steps)
+            state = disturbed(self.body, self.guide.states[step], strength, self.random, own.scene.floor)
             self.arena.start(i, step, state, own)
             self._begun[i], self._returns[i] = step, 0.0
 

@@ -20,9 +20,9 @@ from .ppo import Experience
 
 @dataclasses.dataclass(frozen=True)
 class FeedbackSettings:
-    spread: float = 1.0  # control steps over which neighbours share their practice
-    ridge: float = 0.01
-    effort: float = 5.0  # cost of an action's rad^2; larger: meeker gains
+    spread: float = 0.7  # control steps over which neighbours share their practice
+    ridge: float = 0.003
+    effort: float = 100.0  # cost of an action's rad^2; larger: meeker gains
     memory: int = 12  # batches of practice
 
 
@@ -74,18 +74,30 @@ def gains(models: Models, weights: Array, effort: float) -> Array:
     return result
 
 
-def weights_of_differences(width: int) -> Array:
-    """Cost of squared differences as guide.Senses orders them, width of all."""
-    joints = (width - 12) // 2
-    parts = [(3, 20.0), (3, 3.0), (joints, 0.3), (3, 2.0), (3, 0.1), (joints, 0.003)]
-    return np.concatenate([np.full(count, weight) for count, weight in parts])
+# Cost of a squared difference, by guide.parts
+WEIGHTS = {
+    "drift": 1.0,
+    "support": 20.0,
+    "tilt": 3.0,
+    "joints": 0.3,
+    "velocity": 2.0,
+    "momentum": 0.3,
+    "spin": 0.05,
+    "joint_spin": 0.003,
+}
+
+
+def weights_of_differences(parts: dict[str, int]) -> Array:
+    """Cost of squared differences (n,) in the order of guide.parts."""
+    return np.concatenate([np.full(count, WEIGHTS[name]) for name, count in parts.items()])
 
 
 class Feedback:
     """Gathers practice, and fits gains to it."""
 
-    def __init__(self, width: int, count: int, settings: FeedbackSettings) -> None:
-        self.width, self.count, self.settings = width, count, settings
+    def __init__(self, parts: dict[str, int], count: int, settings: FeedbackSettings) -> None:
+        self.parts, self.count, self.settings = parts, count, settings
+        self.width = sum(parts.values())
         self._practice: list[Experience] = []
 
     def __len__(self) -> int:
@@ -98,7 +110,7 @@ class Feedback:
         """Gains (T, width, n) fitted to what was gathered."""
         before, after = self._all("secrets")[:, : self.width], self._all("outcomes")[:, : self.width]
         models = fit(self._all("steps"), before, self._all("applied"), after, self.count, self.settings)
-        return gains(models, weights_of_differences(self.width), self.settings.effort)
+        return gains(models, weights_of_differences(self.parts), self.settings.effort)
 
     def _all(self, name: str) -> np.ndarray:
         parts = [getattr(batch, name) for batch in self._practice]

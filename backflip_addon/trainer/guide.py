@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core import rotations
+from ..core import rotations, truth
 from ..core.body import Body
 from ..core.rotations import Array
 from .search import Performance, Plan
-from .tracking import END_LINKS, Track, momenta
+from .tracking import END_LINKS, Track, momenta, tucked_inertia
 from .world import Scene, States
 
 # DeepMimic's weights of the joints (and the root) in the pose and velocity terms, by part
@@ -143,12 +143,22 @@ class Imitation:
         return self.terms(now, goal) @ (TERM_WEIGHTS / TERM_WEIGHTS.sum())
 
 
+def parts(joints: int) -> dict[str, int]:
+    """What Senses gives and in which order: names and widths. joints: numbers of all joints.
+
+    Where the centre of mass is above the feet matters more than where it is in the world: a body
+    that has landed half a foot further on must not lean back to where it should have landed. Its
+    height above a floor that may be higher or lower than it looks is left out for the same reason.
+    """
+    position = {"drift": 2, "support": 3, "tilt": 3, "joints": joints}
+    return {**position, "velocity": 3, "momentum": 3, "spin": 3, "joint_spin": joints}
+
+
 class Senses:
     """What the policy feels of N states: how far the body is off its goal, and what the goal is.
 
     The goal being known from the phase, the difference says all; a network of differences starts
-    out as a feedback controller. Everything is in the clip's own frame, heights above the floor
-    the clip knows: another floor is felt only through the body.
+    out as a feedback controller. Everything is in the clip's own frame.
     """
 
     def __init__(self, body: Body, guide: Guide) -> None:
@@ -159,25 +169,35 @@ class Senses:
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
         self.axes = np.array([body.links[i].axis for i in self.hinges])
         self.phases = _phases(guide.steps)
-        self.width = 12 + 2 * (3 * len(self.joints) + len(self.hinges))
+        self.feet = np.array([body.index(name) for name in truth.FEET])
+        self._soles = np.array([body.links[i].centre for i in self.feet])
+        self._inertia = tucked_inertia(body)
+        self.parts = parts(3 * len(self.joints) + len(self.hinges))
+        self.width = sum(self.parts.values())
 
     def __call__(self, now: Figures, steps: np.ndarray) -> Array:
-        """Differences (N, width) from the goals at control-step boundaries steps (N,).
-
-        Root position, root rotation, joints; then their velocities.
-        """
-        a, b = now.states, self.goals.states[steps]
+        """Differences (N, width) from the goals at control-step boundaries steps (N,), in the
+        order of parts()."""
+        goal = self.goals[steps]
+        a, b = now.states, goal.states
         turns = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(b.rotations), a.rotations))
         root = rotations.multiply(a.rotations[:, 0], rotations.conjugate(b.rotations[:, 0]))
-        parts = [
-            a.position - b.position,
+        together = [
+            (now.centre - goal.centre)[:, :2],
+            self._support(now) - self._support(goal),
             rotations.to_rotation_vector(root),
             self._columns(turns),
-            a.velocity - b.velocity,
+            now.velocity - goal.velocity,
+            (now.momentum - goal.momentum) / self._inertia,
             a.angular_velocity - b.angular_velocity,
             self._columns(a.joint_velocity - b.joint_velocity),
         ]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(together, axis=1)
+
+    def _support(self, now: Figures) -> Array:
+        """The centre of mass (N, 3) from the middle of the two feet."""
+        soles = now.places[:, self.feet] + rotations.rotate(now.world[:, self.feet], self._soles)
+        return now.centre - soles.mean(axis=1)
 
     def _columns(self, vectors: Array) -> Array:
         """Joint vectors (N, L, 3) as (N, width): three a spherical joint, one a hinge."""

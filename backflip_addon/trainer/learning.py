@@ -33,6 +33,7 @@ from .world import Scene, States
 
 REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
 LONGEST_REST = 4.0  # s that a fallen character is waited for
+SCALE_ITERATIONS = 24  # after which the observations' scales are known, and stay
 LEAST_PRACTICE = 4  # batches from which feedback is fitted
 
 
@@ -86,7 +87,7 @@ class Starts:
             hard[: self.steps + 1 - back] += self.failures[back:]
         hard = hard / hard.sum() if hard.sum() > 0 else uniform
         # The last steps teach nothing: there is no time left to fail
-        mixed = (1 - self.from_start) * (0.5 * uniform + 0.5 * hard)
+        mixed = (1 - self.from_start) * (0.25 * uniform + 0.75 * hard)
         mixed[0] += self.from_start
         return mixed / mixed.sum()
 
@@ -123,7 +124,7 @@ class PolicyTraining:
         self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, s.std if plan else s.scratch_std)
         self.ppo = PPO(self.network, s.ppo, seed)
         self.lessons = s.lessons if plan else ()
-        self.feedback = Feedback(self._arena.senses.width, self.guide.steps, s.feedback)
+        self.feedback = Feedback(self._arena.senses.parts, self.guide.steps, s.feedback)
 
     def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
         begin_trial(self._arena, 0, 0, NONE, Scene())
@@ -146,7 +147,7 @@ class PolicyTraining:
         """Practise, then one update. Returns JSON-ready progress."""
         began = time.monotonic()
         s = self.settings
-        practice = Practice(s.disturbances.scaled(self.share), self.starts.probabilities())
+        practice = Practice(s.disturbances, self.starts.probabilities(), self.share)
         actor = self.network.in_numpy()
         parts = self.pool.call("collect", actor, practice, s.length)
         practised = time.monotonic()
@@ -177,7 +178,8 @@ class PolicyTraining:
         if self.iterations == 0:
             return {}
         report = self.ppo.update(batch)
-        self._learn_scale(batch)
+        if self.iterations < SCALE_ITERATIONS:
+            self._learn_scale(batch)
         return report
 
     def _learn_feedback(self, batch: Experience) -> dict[str, float]:
@@ -328,5 +330,3 @@ def _together(parts: list[dict[str, Any]]) -> Experience:
 def _at_rest(states: States) -> bool:
     speeds = (np.abs(states.velocity).max(), np.abs(states.angular_velocity).max() / 10)
     return bool(max(*speeds, np.abs(states.joint_velocity).max() / 10) < REST_SPEED)
-
-

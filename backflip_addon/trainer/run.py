@@ -225,9 +225,7 @@ class Run:
         if self.settings.mode == "scratch":
             return self._learn(None)
         plan = self._landed_plan()
-        if self.settings.mode == "search" or self.settings.stop_when_landed:
-            return "landed" if plan else "time"
-        return self._learn(plan)
+        return self._learn(plan) if self._learns else "landed"
 
     # Search
 
@@ -304,9 +302,25 @@ class Run:
         measures = self._record(performance.take(), f"Attempt {attempt + 1}", "search")
         if not truth.succeeded(measures):
             return None
-        _save_arrays(self.folder.stages / PLAN_FILE, {"knots": search.plan.knots, "knot": search.plan.knot})
+        plan = self._save_plan(search)
+        if self._learns and search.performed < search.track.steps:
+            # A first landing is often a lucky one: a policy wants a plan that stands firm to its end
+            performance = search.perform(tell=tell)
+            self.control_steps = before + search.control_steps
+            if truth.succeeded(self._record(performance.take(), f"Attempt {attempt + 1}, to its end", "search")):
+                plan = self._save_plan(search)
+        return plan
+
+    @property
+    def _learns(self) -> bool:
+        """Whether a policy is trained once a plan has landed."""
+        return self.settings.mode == "auto" and not self.settings.stop_when_landed
+
+    def _save_plan(self, search: Search) -> Plan:
+        plan = search.plan
+        _save_arrays(self.folder.stages / PLAN_FILE, {"knots": plan.knots, "knot": plan.knot})
         self.folder.append_event("stage", file=PLAN_FILE, phase="search", control_steps=self.control_steps)
-        return search.plan
+        return plan
 
     def _good(self, take: Take) -> bool:
         measures = truth.measure(self.body, self.reference, take)

@@ -33,11 +33,14 @@ class Weights:
     velocity: float = 2.0  # (m/s)^2, its velocity: half a second later it is a place
     spin: float = 0.03  # (rad/s)^2, root's angular velocity
     momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
+    contact: float = 1.0  # a foot off the floor by CONTACT_MARGIN or more where the goal's rests
+    balance: float = 10.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
     effort: float = 0.05  # rad^2, offsets
 
 
 BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
+CONTACT_MARGIN = 0.04  # m
 FLOOR_MARGIN = 0.04  # m: forbidden links are kept so far off the floor
 LARGE_COST = 4.0  # beyond it a step's cost grows by its logarithm: a fall is a fall
 
@@ -62,9 +65,18 @@ class Track:
         self.centre_velocity, self.momentum = momenta(body, self.states, places, world)
         for flight in flights:
             self._build_up(flight, times)
+        self.feet = np.array([body.index(name) for name in truth.FEET])
+        lows = body.lowest_points(places, world)[:, self.feet]
+        self.resting = lows < truth.SKATE_HEIGHT
+        self.landed = self._last_touchdown() if self.standing else self.steps + 1
         self.allowed = truth.allowed_contacts(body, reference)
         self.columns = control_columns(body)
         self.width = sum(len(c) for c in self.columns.values())
+
+    def _last_touchdown(self) -> int:
+        """The step from which on a foot rests to the end; the clip's end where none ever leaves the floor."""
+        airborne = np.flatnonzero(~self.resting.any(axis=1))
+        return int(airborne[-1]) + 1 if len(airborne) else self.clip_steps
 
     def _build_up(self, flight: feasible.Flight, times: Array) -> None:
         """Aim at the momentum that a flight needs: hold it in the air, build it up before."""
@@ -143,6 +155,7 @@ class Cost:
         self._ends = np.array([body.index(name) for name in END_LINKS if name in body.names])
         self._inertia = tucked_inertia(body)
         self._forbidden = np.flatnonzero(~track.allowed)
+        self._soles = np.array([body.links[i].centre for i in track.feet])
 
     def __call__(self, states: States, steps: np.ndarray, floor: float = 0.0) -> Array:
         """Cost (N,) of states that end control steps (N,) (state index steps + 1)."""
@@ -163,10 +176,20 @@ class Cost:
         cost += w.velocity * np.sum((velocity - track.centre_velocity[goal]) ** 2, axis=-1)
         cost += w.momentum * np.sum(((momentum - track.momentum[goal]) / self._inertia) ** 2, axis=-1)
         cost += w.spin * np.sum((states.angular_velocity - aim.angular_velocity[goal]) ** 2, axis=-1)
-        if len(self._forbidden):
-            lows = body.lowest_points(places, world)[:, self._forbidden] - floor
-            cost += w.floor * np.sum(np.clip(1 - lows / FLOOR_MARGIN, 0, 1), axis=1)
+        lows = body.lowest_points(places, world) - floor
+        hovering = np.clip(lows[:, track.feet] / CONTACT_MARGIN, 0, 1) ** 2
+        cost += w.contact * np.sum(hovering * track.resting[goal], axis=1)
+        cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
+        cost += w.balance * (goal >= track.landed) * self._imbalance(places, world, centre, velocity)
         return LARGE_COST * np.log1p(cost / LARGE_COST)
+
+    def _imbalance(self, places: Array, world: Array, centre: Array, velocity: Array) -> Array:
+        """Squared level distance (N,), m^2, of the capture point (Pratt et al. 2006) from the feet's middle."""
+        feet = self.track.feet
+        soles = places[:, feet] + rotations.rotate(world[:, feet], self._soles)
+        height = np.maximum(centre[:, 2] - soles[..., 2].mean(axis=1), 0.1)
+        point = centre[:, :2] + velocity[:, :2] * np.sqrt(height / GRAVITY)[:, None]
+        return np.sum((point - soles[..., :2].mean(axis=1)) ** 2, axis=1)
 
 
 def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Array, Array]:

@@ -73,6 +73,9 @@ class States:
     def __len__(self) -> int:
         return len(self.position)
 
+    def copy(self) -> States:
+        return States(*(getattr(self, field.name).copy() for field in dataclasses.fields(self)))
+
 
 class World:
     """One body on one floor in a PyBullet server of its own."""
@@ -163,6 +166,7 @@ class World:
         (targets,) = self._layout.targets(state.rotations[None])
         (velocities,) = self._layout.velocities(state.joint_velocity[None])
         p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
+        p.performCollisionDetection()  # or contacts() would tell what touched where the body was before
 
     def drive(self, targets: list, velocities: list) -> None:
         """Set the joints' targets, as targets() and velocities() make them, until the next call."""
@@ -221,11 +225,6 @@ class World:
             if point[8] < 0.002:
                 touching[point[3] + 1] = True
         return touching
-
-    def touches(self, links: set[int]) -> bool:
-        """Whether any of these links (PyBullet's numbers: ours less 1) touches the floor; cheaper than contacts()."""
-        points = self._client.getContactPoints(self._figure, self._floor)
-        return any(point[3] in links and point[8] < 0.002 for point in points)
 
     def effort(self) -> float:
         """The greatest joint torque of the last substep over its limit."""

@@ -99,6 +99,7 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
         row.prop(settings, "trim_start")
         row.prop(settings, "trim_end")
         layout.prop(settings, "time_scale")
+        layout.prop(settings, "physical_flights")
         layout.prop(settings, "loops")
         layout.prop(settings, "show_ghost")
 
@@ -222,6 +223,8 @@ def _fix_words(fix: dict[str, Any]) -> str:
         return f"Slow Down {fix['time_scale']:g} Times"
     if "start" in fix:
         return f"Start at {fix['start']:.2f} s"
+    if fix.get("physical_flights"):
+        return "Make Its Flights Physical"
     return "Loop" if fix.get("loops") else ""
 
 

@@ -8,6 +8,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,21 @@ def clean(measures: dict[str, Any]) -> bool:
 
 
 def search(
-    body: Body, reference: Motion, workers: int, seed: int, limit: float = 600.0, settings: SearchSettings | None = None
+    body: Body,
+    reference: Motion,
+    workers: int,
+    seed: int,
+    limit: float = 600.0,
+    enough: Callable[[dict[str, Any]], bool] = truth.succeeded,
+    settle: bool = False,
 ) -> tuple[Plan | None, Take, dict[str, Any], float, int]:
-    """Search until a take succeeds or the limit's seconds are over, from the start of the processes.
+    """Search until a take's measures are enough or the limit's seconds are over, from the start of the processes.
+
+    settle: then plan on to the end, as a trainer does before it goes on to a policy.
 
     Returns the plan (None when it failed), the last take and its measures, seconds, control steps.
     """
-    settings = settings or SearchSettings()
+    settings = SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
     with Pool(workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
         while True:
@@ -64,11 +73,18 @@ def search(
             measures = truth.measure(body, reference, take)
             steps += one.control_steps
             seconds = time.perf_counter() - begin
-            if truth.succeeded(measures):
-                return one.plan, take, measures, seconds, steps
+            if enough(measures):
+                return (_settled(one) if settle else one.plan), take, measures, seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps
             attempt += 1
+
+
+def _settled(one: Search) -> Plan:
+    """The plan searched on to the end, if it still succeeds."""
+    plan = one.plan
+    take = one.perform().take()
+    return one.plan if truth.succeeded(truth.measure(one.track.body, one.track.reference, take)) else plan
 
 
 def median(values: list[float]) -> float:

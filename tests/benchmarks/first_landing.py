@@ -16,7 +16,9 @@ def main() -> int:
     reference = humanoid.clip(options.clip, body)
     runs = []
     for seed in range(options.seeds):
-        _plan, _take, measures, seconds, steps = common.search(body, reference, options.workers, seed, options.limit)
+        _plan, _take, measures, seconds, steps = common.search(
+            body, reference, options.workers, seed, options.limit, common.clean
+        )
         runs.append(
             {
                 "seed": seed,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core import rotations  # noqa: E402
+from backflip_addon.operators import reference  # noqa: E402
 from backflip_addon.scene import bake, state  # noqa: E402
-from tests.core import test_clips  # noqa: E402
+from tests.core import performances, test_clips  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
 
 
@@ -67,6 +69,37 @@ def test_what_is_odd_is_offered_and_mended_on_demand(ops: Any, avatar: Any, samp
     assert settings().time_scale == 2.0
     assert state.reference(bpy.context.scene).duration == pytest.approx(3.3, abs=0.02)
     assert "time_scale" not in [note["code"] for note in json.loads(settings().reference_notes)]
+
+
+def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: Any) -> None:
+    """A somersault whose root turns in a hurry at first and hardly later; nothing in the air does that."""
+    scene = bpy.context.scene
+    body, _binding = state.body_and_binding(scene)
+    clip = performances.somersault(body, 1.0, height=0.5)
+    turned = clip.rotations.copy()
+    start, end = round(0.5 * clip.rate), clip.frames - 1 - round(0.5 * clip.rate)
+    share = np.clip((np.arange(clip.frames) - start) / (end - start), 0, 1)
+    angle = 2 * np.pi * share**0.4
+    turned[:, 0] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
+    clip = dataclasses.replace(clip, rotations=rotations.continuous(turned))
+    state.set_reference(scene, clip, reference.notes(clip, body))
+    settings().reference_kind = "FILE"
+    assert "impossible_flight" in [note["code"] for note in json.loads(settings().reference_notes)]
+    before = state.reference(scene)
+    ops.apply_fix(code="impossible_flight")
+    assert settings().physical_flights
+    assert "impossible_flight" not in [note["code"] for note in json.loads(settings().reference_notes)]
+    after = state.reference(scene)
+
+    def spin_in_flight(motion: Any) -> np.ndarray:
+        times = np.linspace(0.7, motion.duration - 0.7, 40)
+        turns = motion.sample(times)[1][:, 0]
+        steps = rotations.angle_between(turns[1:], turns[:-1])
+        return steps / np.diff(times)
+
+    assert np.ptp(spin_in_flight(before)) > 2.0
+    assert np.ptp(spin_in_flight(after)) < 0.5, "a stiff body turns evenly"
+    assert state.reference_facts(scene)["physical_flights"]
 
 
 def test_trim_and_time_scale(ops: Any, avatar: Any, samples: Path) -> None:

@@ -16,8 +16,9 @@ pytest.importorskip("torch")
 from backflip_addon.core import rotations, truth
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer import environment, learning
+from backflip_addon.trainer.acting import Actor
 from backflip_addon.trainer.environment import NONE, Arena, Circumstances, Disturbances
-from backflip_addon.trainer.guide import Figures, Guide, Imitation
+from backflip_addon.trainer.guide import Figures, Guide, Imitation, parts
 from backflip_addon.trainer.search import Plan
 from backflip_addon.trainer.tracking import Track
 from backflip_addon.trainer.world import Scene, States
@@ -78,10 +79,33 @@ def test_senses_are_zero_on_the_goal_and_measure_what_is_off(arena: Arena) -> No
     goals = arena.senses.goals
     steps = np.arange(len(goals.states))
     np.testing.assert_allclose(arena.senses(goals, steps), 0.0, atol=1e-7)
-    felt = arena.senses(goals.lifted(np.full(len(steps), 0.02)), steps)
+    away = dataclasses.replace(goals.states, position=goals.states.position + [0, 0.02, 0])
+    felt = arena.senses(Figures.of(BODY, away), steps)
     assert felt.shape == (len(steps), arena.senses.width)
-    np.testing.assert_allclose(felt[:, 2], 0.02, atol=1e-9)
-    np.testing.assert_allclose(np.delete(felt, 2, axis=1), 0.0, atol=1e-7)
+    np.testing.assert_allclose(felt[:, 1], 0.02, atol=1e-9)
+    np.testing.assert_allclose(np.delete(felt, 1, axis=1), 0.0, atol=1e-7)
+
+
+def test_senses_do_not_know_how_high_the_floor_is(arena: Arena) -> None:
+    goals = arena.senses.goals
+    steps = np.arange(len(goals.states))
+    np.testing.assert_allclose(arena.senses(goals.lifted(np.full(len(steps), 0.02)), steps), 0.0, atol=1e-7)
+
+
+def test_a_lean_is_felt_as_the_centre_of_mass_off_the_feet(arena: Arena) -> None:
+    """Turned about the point between the feet, a body's centre of mass moves by its height."""
+    state = arena.senses.goals.states[:1]
+    lean = np.array([[np.cos(0.02), np.sin(0.02), 0, 0]])  # 0.04 rad about x
+    turns = np.concatenate([rotations.multiply(lean, state.rotations[:, 0])[:, None], state.rotations[:, 1:]], axis=1)
+    figures = Figures.of(BODY, dataclasses.replace(state, rotations=turns))
+    felt = arena.senses(figures, np.zeros(1, dtype=int))[0]
+    upright = Figures.of(BODY, state)
+    middle = (upright.places + rotations.rotate(upright.world, np.array([link.centre for link in BODY.links])))[
+        0, arena.senses.feet
+    ].mean(axis=0)
+    arm = upright.centre[0] - middle
+    turned = rotations.rotate(lean[0], arm)
+    np.testing.assert_allclose(felt[2:5], turned - arm, atol=1e-9)
 
 
 def test_equal_worlds_do_the_same(arena: Arena) -> None:
@@ -108,11 +132,11 @@ def test_actions_turn_the_joint_targets(arena: Arena) -> None:
 def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
     guide = Guide.of_track(track)
     width = 28
-    gains = np.zeros((guide.steps, width, 12 + 2 * width))
-    gains[:, 3, 2] = -2.0  # the fourth column answers the root's height
+    gains = np.zeros((guide.steps, width, sum(parts(width).values())))
+    gains[:, 3, 0] = -2.0  # the fourth column answers a drift along x
     arena = Arena(BODY, dataclasses.replace(guide, gains=gains), track.allowed, 1)
-    high = dataclasses.replace(guide.states[0], position=guide.states[0].position + [0, 0, 0.05])
-    arena.start(0, 0, high, Circumstances(Scene()))
+    off = dataclasses.replace(guide.states[0], position=guide.states[0].position + [0.05, 0, 0])
+    arena.start(0, 0, off, Circumstances(Scene()))
     arena.look()
     arena.sense(np.ones(1, dtype=bool))
     turns = arena._corrected(np.zeros((1, width)))
@@ -172,6 +196,39 @@ def test_starts_come_before_failures() -> None:
     starts.learn(np.array([[0, 40, 1.0, 1.0]] * 50 + [[0, 60, 1.0, 0.0]] * 50))
     hard = starts.probabilities()
     assert hard[25:37].min() > hard[42:].max()
+
+
+def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) -> None:
+    guide = Guide.of_track(track)
+    worker = environment.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
+    starts = np.zeros(guide.steps)
+    starts[2] = 1.0
+    away = dataclasses.replace(guide.states[2], position=guide.states[2].position + [0.3, 0, 0])
+    worker.visited = {2: [(away, Circumstances(Scene(mass=1.1)))]}
+    worker._restart(np.ones(4, dtype=bool), environment.Practice(NONE, starts, visited=1.0))
+    places = [worker.arena.worlds[i].state().position[0] for i in range(4)]
+    np.testing.assert_allclose(places, away.position[0], atol=1e-6)
+    assert {own.scene.mass for own in worker.arena.circumstances} == {1.1}
+    worker._restart(np.ones(4, dtype=bool), environment.Practice(NONE, starts, visited=0.0))
+    places = [worker.arena.worlds[i].state().position[0] for i in range(4)]
+    np.testing.assert_allclose(places, guide.states.position[2, 0], atol=1e-6)
+    worker.arena.close()
+
+
+def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) -> None:
+    guide = Guide.of_track(track)
+    worker = environment.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
+    width = worker.arena.width
+    worker.arena.look()
+    observed = worker.arena.sense(np.ones(4, dtype=bool))[0].shape[1]
+    layer = (np.zeros((width, observed), dtype=np.float32), np.zeros(width, dtype=np.float32))
+    actor = Actor((layer,), np.zeros(observed), np.ones(observed), np.full(width, -9.0))
+    starts = np.zeros(guide.steps)
+    starts[0] = 1.0
+    worker.collect(actor, environment.Practice(NONE, starts), 16)
+    assert worker.visited and all(0 < step <= guide.steps for step in worker.visited)
+    assert max(len(known) for known in worker.visited.values()) <= environment.MOST_REMEMBERED
+    worker.arena.close()
 
 
 def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:

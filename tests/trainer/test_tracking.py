@@ -188,3 +188,37 @@ def test_flights_aim_at_the_momentum_they_need() -> None:
     assert np.allclose(fall, -9.81)
     early = times < takeoff - 0.25
     assert np.linalg.norm(track.momentum[early], axis=1).max() < 1.0
+
+
+NOTHING = tracking.Weights(**{field.name: 0.0 for field in dataclasses.fields(tracking.Weights)})
+
+
+def test_feet_that_hover_where_the_clips_rest_cost() -> None:
+    track = Track(BODY, STANDING)
+    cost = Cost(track, dataclasses.replace(NOTHING, contact=1.0))
+    steps = np.array([10])
+    low = BODY.lowest_points(track.places[:1], track.world[:1])[0, track.feet]
+    for height in (0.0, 0.02, 0.5):
+        state = states_of(track, steps + 1)
+        state = changed(state, position=state.position + height * Z)
+        squares = np.clip((low + height) / tracking.CONTACT_MARGIN, 0, 1) ** 2
+        wanted = tracking.LARGE_COST * np.log1p(squares.sum() / tracking.LARGE_COST)
+        assert cost(state, steps)[0] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_balance_counts_from_the_last_touchdown_where_the_body_would_come_to_rest() -> None:
+    track = Track(BODY, STANDING)
+    assert track.landed == track.clip_steps == 30
+    cost = Cost(track, dataclasses.replace(NOTHING, balance=1.0))
+    state = changed(states_of(track, np.array([45])), velocity=np.array([[0.0, 0.5, 0.0]]))
+    # All of a body that moves as one: its centre of mass goes on by v sqrt(h / g)
+    centre = BODY.centre_of_mass(track.places[:1], track.world[:1])[0]
+    soles = np.mean(
+        [track.places[0, i] + rotations.rotate(track.world[0, i], np.array(BODY.links[i].centre)) for i in track.feet],
+        axis=0,
+    )
+    still = changed(state, joint_velocity=np.zeros_like(state.joint_velocity), angular_velocity=np.zeros((1, 3)))
+    point = centre + [0, 0.5 * np.sqrt((centre[2] - soles[2]) / 9.81), 0]
+    wanted = tracking.LARGE_COST * np.log1p(np.sum((point - soles)[:2] ** 2) / tracking.LARGE_COST)
+    assert cost(still, np.array([44]))[0] == pytest.approx(wanted, abs=1e-6)
+    assert cost(still, np.array([10]))[0] == 0.0, "before the end a clip may be off balance"
