@@ -20,16 +20,13 @@ from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..core.rotations import Array
 from . import search
-from .acting import Actor
 from .guide import Figures, Guide, Imitation, Senses
-from .tracking import Track, control_columns
+from .tracking import control_columns
 from .world import FRICTION, Scene, States, World
 
 ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
 LARGEST_TURN = 1.2  # rad, of an action
 LARGEST_CORRECTION = 0.4  # rad, of the guide's own feedback
-REMEMBERED = 0.1  # share of visited states that are kept to begin episodes from
-MOST_REMEMBERED = 128  # of them a control step
 PRIVILEGED = 6  # what only the critic sees: friction, mass, floor, delay, a push to come, height above the floor
 
 
@@ -121,7 +118,7 @@ class Arena:
         self.width = sum(len(c) for c in self.columns.values())
         self._velocities = self.worlds[0].velocities(guide.spins)
         self._feet_down = np.zeros((count, 2), dtype=np.float32)
-        self._axes = {i: np.array(link.axis) for i, link in enumerate(body.links) if link.joint == "hinge"}
+        self.axes = {i: np.array(link.axis) for i, link in enumerate(body.links) if link.joint == "hinge"}
         self.steps = np.zeros(count, dtype=int)
         self.circumstances = [Circumstances(Scene()) for _ in range(count)]
         self.floors = np.zeros(count)
@@ -231,7 +228,7 @@ class Arena:
         full = np.zeros((len(vectors), len(self.body.links), 3))
         for link, columns in self.columns.items():
             own = vectors[:, columns]
-            full[:, link] = own * self._axes[link] if link in self._axes else own
+            full[:, link] = own * self.axes[link] if link in self.axes else own
         goal = self.guide.turns[np.minimum(self.steps, self.guide.steps - 1)]
         return rotations.multiply(goal, rotations.from_rotation_vector(full))
 
@@ -270,143 +267,6 @@ class Recorder:
         meta = {"scene": dataclasses.asdict(world.scene), "recorded": time.time(), **meta}
         # No helper force exists in this world: assist is zero because there is none to act
         return Take(motion, np.array(self.contacts), np.array(self.efforts), np.zeros(len(states)), meta)
-
-
-@dataclasses.dataclass(frozen=True)
-class Practice:
-    """How episodes of practice begin.
-
-    starts (T,): probabilities of the control step at which one begins. share: each episode is
-    disturbed by a share of it all, from nothing to this much, drawn anew: the easy ones go on
-    teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
-    begin where earlier episodes came by, and not at the guide: what has gone wrong up to there is
-    what a landing has to cope with.
-    """
-
-    disturbances: Disturbances
-    starts: Array
-    share: float = 1.0
-    visited: float = 0.7
-
-
-class PracticeWorker:
-    """Practises, and plays trials, in a worker process."""
-
-    def __init__(
-        self, body: Body, reference: Motion, guide: Guide, hold: float | None, count: int, seed: int, limits: Limits
-    ) -> None:
-        self.body = body
-        self.reference = reference
-        self.guide = guide
-        self.count = count
-        track = Track(body, reference, hold)
-        self.allowed = track.allowed
-        self.limits = limits
-        self.arena = Arena(body, guide, track.allowed, count, limits)
-        self.random = np.random.default_rng(seed)
-        self.visited: dict[int, list[tuple[States, Circumstances]]] = {}  # by control step
-        self._fresh = np.ones(count, dtype=bool)
-        self._begun = np.zeros(count, dtype=int)  # at which step each episode began
-        self._returns = np.zeros(count)
-
-    def seed(self, seed: int) -> None:
-        """Begin anew with another random stream (a resumed training)."""
-        self.random = np.random.default_rng(seed)
-        self._fresh[:] = True
-
-    def follow(self, gains: Array) -> None:
-        """Correct by other feedback gains from now on."""
-        self.guide = self.arena.guide = dataclasses.replace(self.guide, gains=gains)
-
-    def collect(self, actor: Actor, practice: Practice, length: int) -> dict[str, Any]:
-        """Practise length control steps in every world. Arrays lead with (length, N)."""
-        arena, data, episodes = self.arena, [], []
-        self._restart(self._fresh, practice)
-        arena.look()
-        for _ in range(length):
-            observation, secret = arena.sense(self._fresh)
-            self._fresh = np.zeros(self.count, dtype=bool)
-            action, likelihood = actor.sample(observation, self.random)
-            steps = arena.steps.copy()
-            fouls = arena.step(action)
-            arena.look()
-            reward, lost = arena.judge()
-            failed = fouls | lost | ~np.isfinite(reward)
-            ended = arena.steps >= self.guide.steps
-            ended &= ~failed
-            reward = np.where(failed, 0.0, reward)
-            outcome = arena.outcome()
-            data.append((observation, secret, action, likelihood, reward, failed, ended, outcome, steps, arena.applied))
-            self._returns += reward
-            done = failed | ended
-            self._visit(~done)
-            if done.any():
-                for i in np.flatnonzero(done):
-                    episodes.append((self._begun[i], arena.steps[i], float(self._returns[i]), bool(failed[i])))
-                self._restart(done, practice)
-                arena.look(done)
-                self._fresh = done
-        names = ("observations", "secrets", "actions", "likelihoods", "rewards", "failed", "ended")
-        names += ("outcomes", "steps", "applied")
-        columns = zip(names, zip(*data, strict=True), strict=True)
-        result: dict[str, Any] = {name: np.stack(part) for name, part in columns}
-        result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)
-        return result
-
-    def _visit(self, sound: np.ndarray) -> None:
-        """Remember some of the states that episodes get to, to begin others there."""
-        for i in np.flatnonzero(sound & (self.random.uniform(size=self.count) < REMEMBERED)):
-            known = self.visited.setdefault(int(self.arena.steps[i]), [])
-            place = (self.arena.now.states[i].copy(), self.arena.circumstances[i])
-            if len(known) < MOST_REMEMBERED:
-                known.append(place)
-            else:
-                known[self.random.integers(MOST_REMEMBERED)] = place
-
-    def _restart(self, which: np.ndarray, practice: Practice) -> None:
-        for i in np.flatnonzero(which):
-            step = int(self.random.choice(len(practice.starts), p=practice.starts))
-            known = self.visited.get(step)
-            if step and known and self.random.uniform() < practice.visited:
-                self.arena.start(i, step, *known[self.random.integers(len(known))])
-                self._begun[i], self._returns[i] = step, 0.0
-                continue
-            strength = practice.disturbances.scaled(self.random.uniform(0, practice.share))
-            own = draw_circumstances(strength, self.random, self.guide.steps)
-            state = disturbed(self.body, self.guide.states[step], strength, self.random, own.scene.floor)
-            self.arena.start(i, step, state, own)
-            self._begun[i], self._returns[i] = step, 0.0
-
-    def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
-        """Play trials from frame 0 without exploration; the measures of each (core.truth)."""
-        results = []
-        for first in range(0, len(seeds), self.count):
-            results += self._trials(actor, seeds[first : first + self.count], disturbances)
-        self._fresh[:] = True
-        return results
-
-    def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
-        arena, count = self.arena, self.count
-        active = np.arange(count) < len(seeds)
-        arena.recorders = [Recorder() if here else None for here in active]
-        for i, seed in enumerate(seeds):
-            begin_trial(arena, i, seed, disturbances)
-        rewards = np.zeros(count)
-        arena.look()
-        fresh = np.ones(count, dtype=bool)
-        for _ in range(self.guide.steps):
-            observation, _ = arena.sense(fresh)
-            fresh = np.zeros(count, dtype=bool)
-            arena.step(actor(observation), active)
-            arena.look()
-            rewards += arena.judge()[0]
-        results = []
-        for i, seed in enumerate(seeds):
-            take = arena.recorders[i].take(arena.worlds[i])
-            measures = truth.measure(self.body, self.reference, take)
-            results.append({"seed": seed, "return": float(rewards[i] / self.guide.steps), **measures})
-        arena.recorders = [None] * count
-        return results
 
 
 def begin_trial(

@@ -2,7 +2,9 @@
 """Training a policy: practice on all cores, then an update, over and over.
 
 From a landed plan the policy learns corrections to the plan's controls, and follows the states the
-plan passed through; from scratch (no plan) it learns corrections to the reference itself.
+plan passed through: feedback gains are fitted to practice (feedback.py), the controls rehearsed in
+many circumstances under that feedback (rehearsal.py), and the network learns what they lack. From
+scratch (no plan) it learns corrections to the reference itself.
 Practice and update take turns: while torch uses the cores the workers wait, and the other way
 round.
 """
@@ -21,11 +23,13 @@ from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..core.rotations import Array
 from . import stages
-from .environment import NONE, Arena, Disturbances, Limits, Practice, PracticeWorker, Recorder, begin_trial
+from .environment import NONE, Arena, Disturbances, Limits, Recorder, begin_trial
 from .feedback import Feedback, FeedbackSettings
 from .guide import Guide
 from .policy import ActorCritic
 from .ppo import PPO, Experience, PPOSettings
+from .practice import Practice, PracticeWorker
+from .rehearsal import Rehearsal, RehearsalSettings
 from .search import Plan
 from .tracking import Track
 from .workers import Pool, core_count
@@ -44,9 +48,9 @@ class LearningSettings:
     worlds: int = 32  # a worker
     length: int = 64  # control steps a world an iteration
     hidden: tuple[int, ...] = (256, 128)
-    std: float = 0.2  # of the first exploration around a plan, times environment.ACTION_SCALE rad
+    std: float = 0.1  # of the first exploration around a plan, times environment.ACTION_SCALE rad
     scratch_std: float = 0.4  # of it without a plan
-    first_share: float = 0.1  # of the disturbances, to begin with
+    first_share: float = 0.1  # of the disturbances, from scratch, to begin with; from a plan it is all of them
     share_step: float = 0.02  # by which it grows an iteration while most episodes go well
     going_well: float = 0.6  # share of episodes from frame 0 that reach the end
     going_badly: float = 0.3  # below it the disturbances shrink again
@@ -55,7 +59,9 @@ class LearningSettings:
     limits: Limits = Limits()
     ppo: PPOSettings = PPOSettings()
     feedback: FeedbackSettings = FeedbackSettings()
-    lessons: tuple[int, ...] = (5, 11)  # iterations after which feedback is fitted anew, with a plan
+    lesson: int = 11  # the iteration after which feedback is fitted and the controls are rehearsed, with a plan
+    rehearsals: tuple[float, ...] = (0.5, 1.0)  # shares of the disturbances, one rehearsal after the other
+    rehearsal: RehearsalSettings = RehearsalSettings()
 
 
 class Starts:
@@ -113,7 +119,8 @@ class PolicyTraining:
         self.track = Track(body, reference, hold)
         self.guide = Guide.of_plan(self.track, plan, scene) if plan else Guide.of_track(self.track)
         self.samples, self.seconds, self.iterations = 0, 0.0, 0
-        self.share = self.settings.first_share
+        self.planned = plan is not None
+        self.share = 1.0 if plan else self.settings.first_share
         self.survival, self.landing = 0.0, 0.0
         self.starts = Starts(self.guide.steps, self.settings.from_start)
         self._pool: Pool | None = None
@@ -123,7 +130,8 @@ class PolicyTraining:
         s = self.settings
         self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, s.std if plan else s.scratch_std)
         self.ppo = PPO(self.network, s.ppo, seed)
-        self.lessons = s.lessons if plan else ()
+        self.rehearsal: Rehearsal | None = None
+        self.rehearsed = 0 if plan else len(s.rehearsals)  # rehearsals that are over
         self.feedback = Feedback(self._arena.senses.parts, self.guide.steps, s.feedback)
 
     def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
@@ -144,9 +152,11 @@ class PolicyTraining:
         return self._pool
 
     def iterate(self) -> dict[str, Any]:
-        """Practise, then one update. Returns JSON-ready progress."""
+        """Practise, then one update; or one round of rehearsal. Returns JSON-ready progress."""
         began = time.monotonic()
         s = self.settings
+        if self.iterations > s.lesson and self.rehearsed < len(s.rehearsals):
+            return self._rehearse(began)
         practice = Practice(s.disturbances, self.starts.probabilities(), self.share)
         actor = self.network.in_numpy()
         parts = self.pool.call("collect", actor, practice, s.length)
@@ -171,11 +181,11 @@ class PolicyTraining:
 
     def _learn(self, batch: Experience) -> dict[str, float]:
         """Better the policy by a batch of practice."""
-        if self.iterations == 0:
-            self._learn_scale(batch)  # its likelihoods came from a network without scales
-        if self.iterations < max(self.lessons, default=0) + 1:
+        if self.planned and self.iterations <= self.settings.lesson:
+            self._learn_scale(batch)
             return self._learn_feedback(batch)
         if self.iterations == 0:
+            self._learn_scale(batch)  # its likelihoods came from a network without scales
             return {}
         report = self.ppo.update(batch)
         if self.iterations < SCALE_ITERATIONS:
@@ -186,12 +196,43 @@ class PolicyTraining:
         """Gather practice; when a lesson is due fit the feedback to it."""
         self.feedback.remember(batch)
         # A training taken up again has lost its practice: too little of it would fit noise
-        if self.iterations not in self.lessons or len(self.feedback) < min(LEAST_PRACTICE, self.iterations + 1):
+        if self.iterations != self.settings.lesson or len(self.feedback) < min(LEAST_PRACTICE, self.iterations + 1):
             return {}
         gains = self.feedback.gains()
-        self.guide = self._arena.guide = dataclasses.replace(self.guide, gains=gains)
-        self.pool.call("follow", gains)
+        self._follow(dataclasses.replace(self.guide, gains=gains))
         return {"feedback": float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())}
+
+    def _follow(self, guide: Guide) -> None:
+        self.guide = self._arena.guide = guide
+        self.pool.call("follow", guide.gains, guide.turns)
+
+    def _rehearse(self, began: float) -> dict[str, Any]:
+        """One round of rehearsal; after the last one the guide is the better one."""
+        s = self.settings
+        share = s.rehearsals[self.rehearsed]
+        before, cost = self.rehearsal.samples if self.rehearsal else 0, 0.0
+        if self.rehearsal is None:
+            seed = len(s.rehearsals) * self.seed_value + self.rehearsed
+            self.rehearsal = Rehearsal(self.guide, self._arena.columns, self._arena.axes, s.rehearsal, seed)
+            self.rehearsal.set_out(self.pool, s.disturbances.scaled(share))
+        else:
+            cost = self.rehearsal.round(self.pool)
+        self.samples += self.rehearsal.samples - before
+        fraction = (self.rehearsed + self.rehearsal.share) / len(s.rehearsals)
+        if self.rehearsal.done:
+            self._follow(self.rehearsal.guide())
+            self.rehearsed, self.rehearsal = self.rehearsed + 1, None
+        self.seconds += time.monotonic() - began
+        return {
+            "iteration": self.iterations,
+            "samples": self.samples,
+            "seconds": round(self.seconds, 2),
+            "mean_return": -cost,
+            "survival": self.survival,
+            "landing_estimate": self.landing,
+            "disturbance_share": share,
+            "rehearsed": round(fraction, 3),
+        }
 
     def _learn_scale(self, batch: Experience) -> None:
         self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))
@@ -211,7 +252,7 @@ class PolicyTraining:
             self.landing += 0.2 * (float(1 - whole[:, 3].mean()) - self.landing)
         if self.landing > s.going_well:
             self.share = min(1.0, self.share + s.share_step)
-        elif self.landing < s.going_badly:
+        elif self.landing < s.going_badly and not self.planned:
             self.share = max(s.first_share, self.share - s.share_step)
 
     def evaluate(
@@ -275,6 +316,8 @@ class PolicyTraining:
                 "survival": self.survival,
                 "landing": self.landing,
                 "seed": self.seed_value,
+                "planned": int(self.planned),
+                "rehearsed": self.rehearsed,
             },
         }
         stages.save(Path(path), content)
@@ -298,6 +341,7 @@ class PolicyTraining:
             self.seconds, self.share = float(numbers["seconds"]), float(numbers["share"])
             self.survival, self.landing = float(numbers["survival"]), float(numbers["landing"])
             self.seed_value = int(numbers["seed"])
+            self.planned, self.rehearsed = bool(numbers["planned"]), int(numbers["rehearsed"])
         except (KeyError, RuntimeError, TypeError) as error:
             raise ValueError(f"the stage {Path(path).name} is damaged: {error}") from error
         self.guide = guide

@@ -19,10 +19,10 @@ class PPOSettings:
     clip: float = 0.2
     epochs: int = 4
     minibatches: int = 4
-    divergence: float = 0.05  # wanted KL of an update
+    divergence: float = 0.012  # wanted KL of an update
     learning_rate: float = 3e-4  # of the actor, to begin with
     least_rate: float = 1e-5
-    most_rate: float = 3e-3
+    most_rate: float = 1e-3
     critic_rate: float = 1e-3
     entropy: float = 0.0
     gradient: float = 1.0  # greatest norm

@@ -547,6 +547,8 @@ def _next_recording(iteration: int) -> int:
 
 def _words(told: dict[str, Any], phase: str) -> tuple[str, float]:
     """A sentence on an iteration, and its score."""
+    if "rehearsed" in told:
+        return f"Rehearsing under disturbances: {told['rehearsed']:.0%}", told["mean_return"]
     words = f"{told['samples'] / 1e6:.2f} M steps, {told['survival']:.0%} of the episodes survive"
     return ("Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: ") + words, told[
         "mean_return"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 UNSAFE = torch.serialization.pickle.UnpicklingError  # a file that would need code to be read
 
 

@@ -68,7 +68,8 @@ def _run(
         with PolicyTraining(body, reference, LearningSettings(), workers, seed, plan) as training:
             while run["landing_rate"] < GOAL and time.perf_counter() - began < limit:
                 told = training.iterate()
-                if told["iteration"] % EVERY == 0:
+                rehearsed = told.get("rehearsed", 0.0) == 1.0  # all of it is over
+                if rehearsed or "rehearsed" not in told and told["iteration"] % EVERY == 0:
                     run["landing_rate"] = _landing_rate(training, trials)
                     print(f"  seed {seed}: {told['samples']} samples, {run['landing_rate']:.0%} landed", flush=True)
             take, steps = training.attempt(seed), steps + training.samples

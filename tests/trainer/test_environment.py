@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from backflip_addon.core import rotations, truth
 from backflip_addon.core.motion import Motion
-from backflip_addon.trainer import environment, learning
+from backflip_addon.trainer import environment, learning, practice
 from backflip_addon.trainer.acting import Actor
 from backflip_addon.trainer.environment import NONE, Arena, Circumstances, Disturbances
 from backflip_addon.trainer.guide import Figures, Guide, Imitation, parts
@@ -200,16 +200,16 @@ def test_starts_come_before_failures() -> None:
 
 def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) -> None:
     guide = Guide.of_track(track)
-    worker = environment.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
+    worker = practice.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
     starts = np.zeros(guide.steps)
     starts[2] = 1.0
     away = dataclasses.replace(guide.states[2], position=guide.states[2].position + [0.3, 0, 0])
     worker.visited = {2: [(away, Circumstances(Scene(mass=1.1)))]}
-    worker._restart(np.ones(4, dtype=bool), environment.Practice(NONE, starts, visited=1.0))
+    worker._restart(np.ones(4, dtype=bool), practice.Practice(NONE, starts, visited=1.0))
     places = [worker.arena.worlds[i].state().position[0] for i in range(4)]
     np.testing.assert_allclose(places, away.position[0], atol=1e-6)
     assert {own.scene.mass for own in worker.arena.circumstances} == {1.1}
-    worker._restart(np.ones(4, dtype=bool), environment.Practice(NONE, starts, visited=0.0))
+    worker._restart(np.ones(4, dtype=bool), practice.Practice(NONE, starts, visited=0.0))
     places = [worker.arena.worlds[i].state().position[0] for i in range(4)]
     np.testing.assert_allclose(places, guide.states.position[2, 0], atol=1e-6)
     worker.arena.close()
@@ -217,7 +217,7 @@ def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) ->
 
 def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) -> None:
     guide = Guide.of_track(track)
-    worker = environment.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
+    worker = practice.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
     width = worker.arena.width
     worker.arena.look()
     observed = worker.arena.sense(np.ones(4, dtype=bool))[0].shape[1]
@@ -225,14 +225,14 @@ def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) ->
     actor = Actor((layer,), np.zeros(observed), np.ones(observed), np.full(width, -9.0))
     starts = np.zeros(guide.steps)
     starts[0] = 1.0
-    worker.collect(actor, environment.Practice(NONE, starts), 16)
+    worker.collect(actor, practice.Practice(NONE, starts), 16)
     assert worker.visited and all(0 < step <= guide.steps for step in worker.visited)
-    assert max(len(known) for known in worker.visited.values()) <= environment.MOST_REMEMBERED
+    assert max(len(known) for known in worker.visited.values()) <= practice.MOST_REMEMBERED
     worker.arena.close()
 
 
 def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
-    settings = learning.LearningSettings(worlds=2, length=6, hidden=(16,), lessons=(0,))
+    settings = learning.LearningSettings(worlds=2, length=6, hidden=(16,))
     plan = Plan(np.zeros((8, 28)), 4)
     with learning.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
         for _ in range(2):

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controls bettered for many disturbed copies at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pybullet")
+pytest.importorskip("torch")
+
+from backflip_addon.core import rotations
+from backflip_addon.trainer import learning
+from backflip_addon.trainer.environment import NONE, Disturbances, Limits
+from backflip_addon.trainer.guide import Guide
+from backflip_addon.trainer.practice import NEVER, PracticeWorker
+from backflip_addon.trainer.rehearsal import Rehearsal, RehearsalSettings
+from backflip_addon.trainer.search import Plan
+from backflip_addon.trainer.tracking import Track, control_columns
+from tests.core import performances
+
+BODY = performances.body()
+STANDING = performances.standing(BODY)
+SMALL = RehearsalSettings(crowd=6, copies=2, fewest=1, horizon=8, samples=6, elites=3, rounds=2, before=30)
+HARDER = dataclasses.replace(SMALL, horizon=16, samples=24, elites=6, rounds=4, deviation=0.15)
+
+
+class OneWorker:
+    """Stands in for workers.Pool, in this process."""
+
+    def __init__(self, worker: PracticeWorker) -> None:
+        self.worker = worker
+
+    def __len__(self) -> int:
+        return 1
+
+    def share(self, method: str, arguments: list[tuple]) -> list:
+        return [getattr(self.worker, method)(*own) for own in arguments]
+
+
+def leaning(guide: Guide, angle: float) -> Guide:
+    """The guide, its ankles told to lean forward by an angle."""
+    turns = guide.turns.copy()
+    lean = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
+    for side in ("L", "R"):
+        foot = BODY.index(f"foot.{side}")
+        turns[:, foot] = rotations.multiply(turns[:, foot], lean)
+    return dataclasses.replace(guide, turns=turns)
+
+
+def setting(guide: Guide, hold: float, settings: RehearsalSettings = SMALL) -> tuple[PracticeWorker, Rehearsal]:
+    worker = PracticeWorker(BODY, STANDING, guide, hold, 6, 0, Limits())
+    return worker, Rehearsal(guide, control_columns(BODY), worker.arena.axes, settings, 3)
+
+
+def test_where_nobody_fails_there_is_nothing_to_rehearse() -> None:
+    guide = Guide.of_track(Track(BODY, STANDING, 0.0))
+    worker, rehearsal = setting(guide, 0.0)
+    rehearsal.set_out(OneWorker(worker), NONE)
+    assert rehearsal.done and rehearsal.share == 1.0
+    np.testing.assert_allclose(rehearsal.guide().turns, guide.turns, atol=1e-12)
+
+
+def test_a_fall_is_told_with_its_step_and_costs_more() -> None:
+    guide = Guide.of_track(Track(BODY, STANDING, 1.0))
+    costs = []
+    for angle in (0.0, 0.5):
+        worker, _ = setting(leaning(guide, angle), 1.0)
+        starts = worker.set_out([1, 2], NONE)
+        cost, ends, failed = worker.play(starts, 0, np.zeros((2, guide.steps, 28)))
+        assert len(ends) == 2 and cost[0] == pytest.approx(cost[1])
+        assert (failed == NEVER).all() == (angle == 0.0)
+        assert angle == 0.0 or (failed > 10).all() and (failed < guide.steps).all()
+        costs.append(cost[0])
+    assert costs[1] > 2 * costs[0]
+
+
+def test_rehearsed_copies_stay_up_where_the_guide_alone_falls() -> None:
+    """Ankles told to lean until everybody topples; what is rehearsed undoes it."""
+    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    worker, rehearsal = setting(guide, 0.3, HARDER)
+    pool = OneWorker(worker)
+    little = Disturbances().scaled(0.1)
+    rehearsal.set_out(pool, little)
+    assert not rehearsal.done
+    shares = [rehearsal.share]
+    while not rehearsal.done:
+        rehearsal.round(pool)
+        shares.append(rehearsal.share)
+    assert shares == sorted(shares) and rehearsal.samples > 0
+    seeds = [50, 51, 52, 53]
+    costs = []
+    for one in (guide, rehearsal.guide()):
+        worker.follow(one.gains, one.turns)
+        cost, _, _ = worker.play(worker.set_out(seeds, little), 0, np.zeros((4, guide.steps, 28)))
+        costs.append(cost.mean())
+    assert costs[1] < 0.7 * costs[0], costs
+
+
+def test_training_rehearses_after_its_lesson_and_a_stage_knows_it(tmp_path: Path) -> None:
+    settings = learning.LearningSettings(worlds=6, length=30, hidden=(8,), lesson=0, rehearsal=SMALL)
+    plan = Plan(np.zeros((12, 28)), 4)
+    with learning.PolicyTraining(BODY, STANDING, settings, workers=1, seed=1, plan=plan, hold=0.0) as training:
+        training.iterate()
+        gains = training.guide.gains
+        assert gains.shape[0] == training.guide.steps and training.rehearsed == 0
+        told = training.iterate()
+        assert 0 <= told["rehearsed"] <= 1 and told["iteration"] == 1, "a round is no iteration of practice"
+        for _ in range(200):
+            if training.rehearsed == 2:
+                break
+            training.iterate()
+        assert training.rehearsed == 2
+        training.save(tmp_path / "a.pt")
+        turns = training.guide.turns
+    with learning.PolicyTraining(BODY, STANDING, settings, workers=1, hold=0.0) as other:
+        other.load(tmp_path / "a.pt")
+        assert other.rehearsed == 2 and other.planned
+        np.testing.assert_array_equal(other.guide.turns, turns)
