@@ -161,6 +161,13 @@ class ShootMore(Step, bpy.types.Operator):
     )
     friction: FloatProperty(name="Friction", description="Of the floor", default=0.9, min=0.0, options={"SKIP_SAVE"})
     mass: FloatProperty(name="Weight", description="Factor", default=1.0, min=0.1, max=10.0, options={"SKIP_SAVE"})
+    replan: BoolProperty(
+        name="Replan",
+        description="Plan each take anew from the landed one, some seconds each; without it the network performs, as "
+        "well or badly as it has learned to",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
     blocking: BoolProperty(name="Wait", description="Return when the takes are recorded", options={"SKIP_SAVE"})
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -168,7 +175,7 @@ class ShootMore(Step, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def run(self, context: bpy.types.Context) -> None:
-        circumstances = {name: getattr(self, name) for name in ("seed", "disturbed", "friction", "mass")}
+        circumstances = {name: getattr(self, name) for name in ("seed", "disturbed", "friction", "mass", "replan")}
         shoot(context.scene, training.python(), self.count, **circumstances)
         if self.blocking:
             self.report({"INFO"}, training.wait(context.scene, self.count * training.GRACE_SECONDS).message)

@@ -401,16 +401,20 @@ class Run:
     # Shooting
 
     def _shoot(self, request: dict[str, Any]) -> None:
-        """Record a take in the circumstances a request names: of a stage, or of the plan, replanned."""
+        """Record a take in the circumstances a request names: of the plan, replanned, or of a policy.
+
+        The policy performs where a stage is named, replan is false, or nothing has landed to plan from.
+        """
         try:
             seed = int(request.get("seed", 0))
             friction, mass = float(request.get("friction", self.settings.friction)), float(request.get("mass", 1.0))
             scene = Scene(friction=friction, mass=mass)
-            unsteady = bool(request.get("disturbed", True))
+            unsteady, replan = bool(request.get("disturbed", True)), bool(request.get("replan", True))
         except (TypeError, ValueError) as error:
             raise JobError(f"What was to be shot cannot be understood: {error}.") from error
-        stage = self._stage_asked_for(str(request.get("stage", "")))
+        wanted = str(request.get("stage", ""))
         plan = _load_arrays(self.folder.stages / PLAN_FILE)
+        stage = None if plan is not None and replan and not wanted else self._stage_asked_for(wanted)
         name = f"Shot {seed}" + (f", friction {friction:g}" if friction != FRICTION else "")
         name += f", mass x {mass:g}" if mass != 1.0 else ""
         if stage is not None:

@@ -66,10 +66,12 @@ def _run(
     take = None
     if plan is not None:
         with PolicyTraining(body, reference, LearningSettings(), workers, seed, plan) as training:
+            looked = 0
             while run["landing_rate"] < GOAL and time.perf_counter() - began < limit:
                 told = training.iterate()
-                rehearsed = told.get("rehearsed", 0.0) == 1.0  # all of it is over
-                if rehearsed or "rehearsed" not in told and told["iteration"] % EVERY == 0:
+                over = training.rehearsed  # rehearsals; each is worth a look
+                if over > looked or "rehearsed" not in told and told["iteration"] % EVERY == 0:
+                    looked = over
                     run["landing_rate"] = _landing_rate(training, trials)
                     print(f"  seed {seed}: {told['samples']} samples, {run['landing_rate']:.0%} landed", flush=True)
             take, steps = training.attempt(seed), steps + training.samples

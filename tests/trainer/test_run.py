@@ -186,6 +186,44 @@ def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> No
     assert not job.running()
 
 
+def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable) -> None:
+    pytest.importorskip("torch")
+    job = make_job(tmp_path / "job", mode="auto")
+    process = start(job)
+    wait(process, lambda: any(stage.get("samples", 0) > 0 for stage in of_kind(job, "stage")))
+    process.kill()
+    process.wait()
+    before = len(events(job))
+    samples = max(stage.get("samples", 0) for stage in of_kind(job, "stage"))
+    process = start(job)
+
+    def practised() -> bool:
+        return any(e["kind"] == "stage" and e.get("samples", 0) > samples for e in events(job)[before:])
+
+    wait(process, practised)
+    job.request("stop")
+    assert process.wait(PATIENCE) == 0
+    again = events(job)[before:]
+    assert not [e for e in again if e["kind"] == "progress" and e["phase"] == "search"], "the plan is known"
+    assert min(e["samples"] for e in again if e["kind"] == "stage" and "samples" in e) >= samples
+    assert again[-1]["reason"] == "stopped"
+
+
+def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, start: Callable) -> None:
+    pytest.importorskip("torch")
+    assert start(job).wait(PATIENCE) == 0
+    run = running.Run(job, job.read_job())
+    with run._training(None) as training:
+        training.save(job.stages / "000000_policy.pt")
+    job.request("shoot", seed=1, disturbed=False)
+    job.request("shoot", seed=2, disturbed=False, replan=False)
+    job.request("shoot", seed=3, disturbed=False, stage="000000_policy.pt")
+    assert start(job).wait(PATIENCE) == 0
+    takes = of_kind(job, "take")[-3:]
+    assert [take["source"] for take in takes] == ["replan", "policy", "policy"]
+    assert [take["stage"] for take in takes] == ["", "000000_policy.pt", "000000_policy.pt"]
+
+
 def test_termination_is_a_stop(job: JobFolder, start: Callable) -> None:
     process = start(job)
     wait(process, lambda: of_kind(job, "progress"))
