@@ -206,7 +206,7 @@ def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable
     again = events(job)[before:]
     assert not [e for e in again if e["kind"] == "progress" and e["phase"] == "search"], "the plan is known"
     assert min(e["samples"] for e in again if e["kind"] == "stage" and "samples" in e) >= samples
-    assert again[-1]["reason"] == "stopped"
+    assert again[-1]["reason"] in ("stopped", "robust"), "so easy a clip may be mastered before the stop is read"
 
 
 def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, start: Callable) -> None:
