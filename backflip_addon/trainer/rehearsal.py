@@ -19,7 +19,7 @@ from ..core.rotations import Array
 from .environment import Disturbances
 from .guide import Guide
 from .practice import Place
-from .search import interpolate
+from .search import interpolate, moved
 from .workers import Pool
 
 
@@ -107,7 +107,9 @@ class Rehearsal:
         self.samples += offsets.shape[0] * offsets.shape[1] * len(places)
         costs = np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
         order = np.argsort(costs)[: s.elites]
-        self._fit(window, knots[order][:, window])
+        self._knots[window], self._deviation = moved(
+            self._knots[window], self._deviation, knots[order][:, window], s.smoothing, s.least_deviation
+        )
         self._round += 1
         if self._round == s.rounds:
             self._move_on(pool)
@@ -132,16 +134,6 @@ class Rehearsal:
         window = self._window()
         self._round = 0
         self._deviation = np.full((window.stop - window.start, self._knots.shape[1]), self.settings.deviation)
-
-    def _fit(self, window: slice, elites: Array) -> None:
-        """Move mean and deviation to the elites, weighted by the logarithm of their rank."""
-        s = self.settings
-        weights = np.log(len(elites) + 0.5) - np.log(np.arange(1, len(elites) + 1))
-        weights /= weights.sum()
-        mean = np.einsum("e,ekw->kw", weights, elites)
-        spread = np.sqrt(np.einsum("e,ekw->kw", weights, (elites - mean) ** 2))
-        self._knots[window] = s.smoothing * self._knots[window] + (1 - s.smoothing) * mean
-        self._deviation = np.maximum(s.smoothing * self._deviation + (1 - s.smoothing) * spread, s.least_deviation)
 
     def _move_on(self, pool: Pool) -> None:
         """Let the copies perform the next steps; those that fail stay behind."""

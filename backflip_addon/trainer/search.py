@@ -144,6 +144,17 @@ def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:
     return knots[..., low, :] * (1 - share) + knots[..., high, :] * share
 
 
+def moved(mean: Array, deviation: Array, elites: Array, smoothing: float, least: float) -> tuple[Array, Array]:
+    """Mean and deviation (K, width) moved to elites (E, K, width), best first, weighted by the logarithm of
+    their rank; smoothing is the share of the old ones that stays, least the smallest deviation."""
+    weights = np.log(len(elites) + 0.5) - np.log(np.arange(1, len(elites) + 1))
+    weights /= weights.sum()
+    centre = np.einsum("e,ekw->kw", weights, elites)
+    spread = np.sqrt(np.einsum("e,ekw->kw", weights, (elites - centre) ** 2))
+    spread = smoothing * deviation + (1 - smoothing) * spread
+    return smoothing * mean + (1 - smoothing) * centre, np.maximum(spread, least)
+
+
 class Search:
     """Plans a take of one body along one reference in one scene."""
 
@@ -292,14 +303,8 @@ class Search:
 
     def _fit(self, window: slice, elites: Array) -> None:
         """Move mean and deviation to the elites, weighted by the logarithm of their rank."""
-        s = self.settings
-        weights = np.log(len(elites) + 0.5) - np.log(np.arange(1, len(elites) + 1))
-        weights /= weights.sum()
-        mean = np.einsum("e,ekw->kw", weights, elites)
-        spread = np.sqrt(np.einsum("e,ekw->kw", weights, (elites - mean) ** 2))
-        self.mean[window] = s.smoothing * self.mean[window] + (1 - s.smoothing) * mean
-        spread = s.smoothing * self.deviation[window] + (1 - s.smoothing) * spread
-        self.deviation[window] = np.maximum(spread, s.least_deviation)
+        s, before = self.settings, (self.mean[window], self.deviation[window])
+        self.mean[window], self.deviation[window] = moved(*before, elites, s.smoothing, s.least_deviation)
 
 
 class Performance:
