@@ -82,6 +82,7 @@ class Link:
     torque: float = 0.0  # greatest torque about each axis, N m
     kp: float = 0.0  # PD gains, N m/rad and N m s/rad
     kd: float = 0.0
+    ball: tuple[float, float, float] | None = None  # of a foot: where its toes bend, link frame, m; None: not known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,6 +208,8 @@ def _link_from_json(data: dict[str, Any]) -> Link:
         fields[key] = tuple(float(x) for x in data[key])
     for key in ("mass", "torque", "kp", "kd"):
         fields[key] = float(data[key])
+    if data.get("ball") is not None:
+        fields["ball"] = tuple(float(x) for x in data["ball"])
     return Link(**fields)
 
 
@@ -220,11 +223,11 @@ def validate(body: Body) -> None:
     if not (np.isfinite(body.height) and body.height > 0):
         raise ValueError("the body has no sensible height")
     for i, link in enumerate(body.links):
-        vectors = (link.offset, link.centre, link.inertia, link.axis)
+        vectors = (link.offset, link.centre, link.inertia, link.axis, link.ball or (0.0, 0.0, 0.0))
         if any(len(vector) != 3 for vector in vectors) or len(link.limits) != 2:
             raise ValueError(f"the body's part {link.name} has a vector of the wrong length")
         numbers = [*link.offset, link.mass, *link.centre, *link.inertia, *link.axis, *link.limits]
-        numbers += [link.torque, link.kp, link.kd]
+        numbers += [link.torque, link.kp, link.kd, *(link.ball or ())]
         for shape in link.shapes:
             _validate_shape(shape, link.name)
             numbers += [*shape.size, *shape.position, *shape.rotation]

@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from . import rotations
+from . import linear, rotations
 from .body import Body
 from .motion import Motion
 from .rotations import Array
@@ -125,34 +125,33 @@ def _radius(shape: object) -> float:
 def _share(arms: Array, near: np.ndarray, force: Array, moment: Array) -> Array:
     """Contact forces (T, P, 3) at points (T, P, 3) from the centre of mass that best give the
     wrench: ridge-regularised least squares, with points that would pull let go in a few passes."""
-    count, points = near.shape
-    carried = np.zeros((count, points, 3))
-    for t in np.flatnonzero(near.any(axis=1)):
-        active = near[t].copy()
-        for _ in range(4):
-            index = np.flatnonzero(active)
-            if not len(index):
-                break
-            f = _least_forces(arms[t, index], force[t], moment[t])
-            pulling = f[:, 2] < 0
-            if not pulling.any():
-                carried[t, index] = f
-                break
-            carried[t, index] = np.where(pulling[:, None], 0.0, f)
-            active[index[pulling]] = False
+    carried = np.zeros(arms.shape)
+    frames, active = np.flatnonzero(near.any(axis=1)), near.copy()
+    for _ in range(4):
+        f = _least_forces(arms[frames], active[frames], force[frames], moment[frames])
+        pulling = f[..., 2] < 0
+        carried[frames] = np.where(pulling[..., None], 0.0, f)
+        active[frames] &= ~pulling
+        frames = frames[pulling.any(axis=1)]
     return carried
 
 
-def _least_forces(arms: Array, force: Array, moment: Array) -> Array:
-    wrench = np.concatenate([force, moment])
-    maps = np.concatenate([np.concatenate([np.eye(3), _skew(arm)]) for arm in arms], axis=1)
-    metric = np.tile([FRICTION_WEIGHT**2, FRICTION_WEIGHT**2, 1.0], len(arms))
-    gram = (maps * metric) @ maps.T + 1e-3 * np.eye(6)
-    return (metric * (maps.T @ np.linalg.solve(gram, wrench))).reshape(-1, 3)
+def _least_forces(arms: Array, active: np.ndarray, force: Array, moment: Array) -> Array:
+    """Forces (T, P, 3) at the active (T, P) ones of the points that best give the wrench."""
+    count, points = active.shape
+    wrench = np.concatenate([force, moment], axis=1)
+    maps = np.concatenate([np.broadcast_to(np.eye(3), (count, points, 3, 3)), _skew(arms)], axis=2)  # (T, P, 6, 3)
+    metric = active[..., None] * np.array([FRICTION_WEIGHT**2, FRICTION_WEIGHT**2, 1.0])
+    gram = np.einsum("tpik,tpjk->tij", maps * metric[:, :, None], maps) + 1e-3 * np.eye(6)
+    return metric * np.einsum("tpik,ti->tpk", maps, linear.solve(gram, wrench))
 
 
 def _skew(v: Array) -> Array:
-    return np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+    """Matrices (..., 3, 3) of the cross product with v (..., 3)."""
+    x, y, z = np.moveaxis(v, -1, 0)
+    zero = np.zeros(x.shape)
+    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
+
 
 
 def _joint_torques(

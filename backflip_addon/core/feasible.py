@@ -15,7 +15,7 @@ import dataclasses
 
 import numpy as np
 
-from . import rotations
+from . import linear, rotations
 from .body import Body
 from .motion import Motion
 from .rotations import Array
@@ -154,7 +154,7 @@ def _integrate(shape: _Shape, start: Array, momentum: Array, rate: float) -> Arr
     """Root orientations (F, K, 4) of a body that changes shape, for K courses of its angular
     momentum (F, K, 3) in the world's frame."""
     turns = [np.broadcast_to(start, (momentum.shape[1], 4))]
-    inverse = np.linalg.inv(shape.inertia)
+    inverse = linear.inverse_3x3(shape.inertia)
     for f in range(len(inverse) - 1):
         own = rotations.rotate(rotations.conjugate(turns[-1]), momentum[f]) - shape.momentum[f]
         spin = own @ inverse[f].T

@@ -135,7 +135,7 @@ def fit_body(
     check_sound(rig)
     roles.check(rig, role_map)
     neutral = neutrals.measure(rig, role_map)
-    parts = _Parts(rig, neutral)
+    parts = _Parts(rig, neutral, role_map)
     scale = _scale(parts.height)
     height = parts.height * scale
     mass = float(mass_kg) if mass_kg else USUAL_BMI * height**2
@@ -204,8 +204,8 @@ def _scale(height: float) -> float:
 class _Parts:
     """The rig's measures in its own units, each part in its link's frame in the neutral pose."""
 
-    def __init__(self, rig: Rig, neutral: Neutral) -> None:
-        self.rig, self.neutral = rig, neutral
+    def __init__(self, rig: Rig, neutral: Neutral, role_map: RoleMap) -> None:
+        self.rig, self.neutral, self.role_map = rig, neutral, role_map
         self.points = _skin_points(rig, neutral)
         self.leg = neutral.leg_length
         self.soles = {side: self._sole(side) for side in "LR"}
@@ -232,6 +232,12 @@ class _Parts:
     def local(self, link: str, point: Array) -> Array:
         """A world point at rest, in the link's frame."""
         return self.neutral.turns[link] @ (point - self.neutral.joints[link])
+
+    def ball(self, link: str) -> Array | None:
+        """Where a foot's toes bend, in its frame; None for what has no toes."""
+        part, _, side = link.partition(".")
+        toe = self.role_map.bones.get(f"toe.{side}") if part == "foot" else None
+        return None if toe is None else self.local(link, self.rig.heads[self.rig.places[toe]])
 
     def _sole(self, side: str) -> float:
         """Height of the sole below the ankle (negative), in the foot's frame."""
@@ -290,6 +296,7 @@ def _link(
     centre = _centre(name, parts, shapes) * (scale if part in _CENTRE else 1.0)
     factor = mass * height / _STRENGTH_SIZE * adjustment.strength
     torque, kp, kd = (x * factor for x in _STRENGTH.get(part, (0.0, 0.0, 0.0)))
+    ball = parts.ball(name)
     joint = "free" if parent is None else {"shin": "hinge", "forearm": "hinge", "hand": "fixed"}.get(part, "spherical")
     return Link(
         name=name,
@@ -304,6 +311,7 @@ def _link(
         torque=torque,
         kp=kp,
         kd=kd,
+        ball=None if ball is None else _triple(ball * scale),
     )
 
 

@@ -25,7 +25,7 @@ _BLEND = 0.15  # s in which a leg's correction comes and goes
 _SMOOTHING = 0.03  # s
 _MOST_BEND = np.radians(2.6)  # the legs' directions are kept to this
 _FASTEST_SLIP = 1.5  # m/s
-_QUIET = 0.02  # leg lengths a second: joints slower than this are equally still
+_QUIET = 0.01  # leg lengths a second: joints slower than this are equally still
 _BALL = 0.7  # where the ball of the foot lies, from heel to tip
 _DEEPEST = 0.05  # m: what sinks in deeper is meant, or wrong in a way that raising would not mend
 _LEVEL_TILT = np.radians(40)  # a mean tilt above this is a pose, not a crooked rest pose
@@ -47,7 +47,7 @@ def planted(ankle: Array, toe: Array, leg: float, rate: float) -> np.ndarray:
 def holds(ankle: Array, toe: Array, leg: float, rate: float) -> Array:
     """How much (F, 2) a planted foot turns about its ankle and about its ball: about the stiller of the two."""
     speeds = np.stack([_speed(joint * [1.0, 1.0, 0.0], rate) for joint in (ankle, toe)], axis=1) / leg
-    weights = (speeds**2 + _QUIET**2) ** -2.0
+    weights = (speeds**2 + _QUIET**2) ** -8.0
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -111,7 +111,7 @@ def plant(motion: Motion, body: Body, resting: np.ndarray, held: Array | None = 
     for i, side in enumerate(SIDES):
         hold = None if held is None else held[:, i]
         correction = _foot_correction(motion, body, places, turns, resting[:, i], side, hold)
-        _bend_leg(body, places, world, correction, side, motion.rate)
+        _bend_leg(body, places, world, correction, side)
     return _raised(dataclasses.replace(motion, rotations=body.local_rotations(world)), body)
 
 
@@ -149,8 +149,8 @@ def _held_points(body: Body, places: Array, turns: Array, side: str, hold: Array
         return sole_points(body, places, turns, side)
     index = body.index(f"foot.{side}")
     box = next((shape for shape in body.links[index].shapes if shape.kind == "box"), None)
-    ball = np.zeros(3)
-    if box is not None:
+    ball = np.array(body.links[index].ball or (0.0, 0.0, 0.0))
+    if body.links[index].ball is None and box is not None:
         ball[1:] = box.position[1] + (1 - 2 * _BALL) * box.size[1], box.position[2] - 0.6 * box.size[2]
     points = places[:, None, index] + rotations.rotate(turns[:, None, index], np.stack([np.zeros(3), ball]))
     return points, hold
@@ -248,7 +248,7 @@ def _ease(t: Array) -> Array:
     return t * t * (3 - 2 * t)
 
 
-def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: str, rate: float) -> None:
+def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: str) -> None:
     """Move an ankle by correction (F, 3), or as far that way as the leg's directions may change.
 
     world (F, L, 4) gets the leg's new orientations; the foot keeps its own.
@@ -278,16 +278,6 @@ def _fitting_part(body: Body, places: Array, thigh: Array, shin: Array, start: A
         least = np.where(fits, part, least)
         part = (least + most) / 2
     return least
-
-
-def _calm(part: Array, way: Array, rate: float) -> Array:
-    """Parts (F,) of a way (F, 3), none of them greater than before, that change little from frame to frame."""
-    reach = max(int(np.ceil(2 * _SMOOTHING * rate)), 1)
-    part = np.where(np.linalg.norm(way, axis=1) > 1e-4, part, 1.0)
-    padded = np.pad(part, 2 * reach, mode="edge")
-    least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1)
-    kernel = np.hanning(2 * reach + 3)[1:-1]
-    return np.convolve(least, kernel / kernel.sum(), "valid")
 
 
 def _reaching(

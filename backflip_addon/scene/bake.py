@@ -19,7 +19,7 @@ import numpy as np
 from mathutils import Matrix
 
 from .. import compat
-from ..core import retarget, rotations
+from ..core import linear, retarget, rotations
 from ..core.body import Body
 from ..core.controls import Controls
 from ..core.controls import find as find_controls
@@ -294,7 +294,7 @@ def _control_basis(
     other: set[str],
 ) -> dict[str, Array]:
     """Own transforms (F, 4, 4) of a control rig's controls, such that the rig shows the take."""
-    inverse = np.linalg.inv(world)
+    inverse = linear.inverse(world)
     poses = {name: without_scale(inverse @ target) for name, target in bones.targets.items()}
     names = [bone.name for bone in bones.bones]
     at_rest = dict.fromkeys(bones.carriers, np.broadcast_to(np.eye(4), (1, 4, 4)))
@@ -363,7 +363,7 @@ def pose_basis(
     targets: bone -> world matrices (F, 4, 4). world (F, 4, 4): the armature object's.
     """
     carriers = frozenset(carriers)
-    inverse = np.linalg.inv(world)
+    inverse = linear.inverse(world)
     poses: dict[str, Array] = {}
     basis: dict[str, Array] = {}
     for bone in bones:
@@ -383,14 +383,14 @@ def _is_plain(bone: bpy.types.Bone) -> bool:
 def _offset(bone: bpy.types.Bone) -> Array:
     """The bone's rest matrix (4, 4) in its parent's frame."""
     rest = np.array(bone.matrix_local, dtype=float)
-    return np.linalg.inv(np.array(bone.parent.matrix_local, dtype=float)) @ rest if bone.parent else rest
+    return linear.inverse(np.array(bone.parent.matrix_local, dtype=float)) @ rest if bone.parent else rest
 
 
 def _to_basis(bone: bpy.types.Bone, poses: dict[str, Array]) -> Array:
     pose = poses[bone.name]
     if _is_plain(bone):
         base = poses[bone.parent.name] @ _offset(bone) if bone.parent else _offset(bone)
-        return np.linalg.inv(base) @ pose
+        return linear.inverse(base) @ pose
     return np.array([_convert(bone, poses, Matrix(m), f, invert=True) for f, m in enumerate(pose)])
 
 
@@ -537,10 +537,10 @@ def measured_links(
     for link in binding.links:
         played = link.bone or next(b.bone for b in binding.links if b.name == link.name.replace("hand", "forearm"))
         bone = index[played]
-        moved = poses[:, bone] @ np.linalg.inv(rest[bone])  # from rest to pose, world
+        moved = poses[:, bone] @ linear.inverse(rest[bone])  # from rest to pose, world
         places.append(moved[:, :3, :3] @ np.array(link.joint) + moved[:, :3, 3])
         whole = index[(turned_by or {}).get(played, played)]
-        moved = poses[:, whole] @ np.linalg.inv(rest[whole])
+        moved = poses[:, whole] @ linear.inverse(rest[whole])
         turn = rotations.to_matrix(np.array(link.turn)).T
         turns.append(rotations.from_matrix(heading @ moved[:, :3, :3] @ turn))
     return binding.to_sim(np.stack(places, axis=1)), np.stack(turns, axis=1)

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..core import retarget, rotations
+from ..core import linear, retarget, rotations
 from ..core.body import HINGE_AXIS, Body
 from ..core.controls import find as find_controls
 from ..core.fit import Binding
@@ -48,7 +48,7 @@ def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:
         bones = bake.sort_bones(armature, targets, None)
         basis = bake.pose_basis(bones.bones, targets, bones.carriers, world)
     else:
-        inverse = np.linalg.inv(world)
+        inverse = linear.inverse(world)
         basis = control.first_guess(armature, {name: without_scale(inverse @ m) for name, m in targets.items()})
         basis |= dict.fromkeys(controls.at_rest, np.eye(4)[None])
     before = {name: [list(row) for row in armature.pose.bones[name].matrix_basis] for name in basis}

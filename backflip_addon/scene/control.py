@@ -11,6 +11,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from ..core import linear
 from ..core.rotations import Array
 
 ROUNDS = 4  # helpers that move with several controls need a round for each
@@ -32,8 +33,8 @@ def first_guess(armature: bpy.types.Object, poses: dict[str, Array]) -> dict[str
         rest = np.array(bones[name].matrix_local, dtype=float)
         base = rest
         if over[name]:
-            base = poses[over[name]] @ np.linalg.inv(np.array(bones[over[name]].matrix_local, dtype=float)) @ rest
-        basis[name] = np.linalg.inv(base) @ pose
+            base = poses[over[name]] @ linear.inverse(np.array(bones[over[name]].matrix_local, dtype=float)) @ rest
+        basis[name] = linear.inverse(base) @ pose
     return basis
 
 
@@ -44,10 +45,10 @@ def refined(
     over = above(armature, poses)
     better = {}
     for name, pose in poses.items():
-        base = seen[name] @ np.linalg.inv(basis[name])  # where the helpers put the control
+        base = seen[name] @ linear.inverse(basis[name])  # where the helpers put the control
         if over[name]:
-            base = poses[over[name]] @ np.linalg.inv(seen[over[name]]) @ base
-        better[name] = np.linalg.inv(base) @ pose
+            base = poses[over[name]] @ linear.inverse(seen[over[name]]) @ base
+        better[name] = linear.inverse(base) @ pose
     return better
 
 
