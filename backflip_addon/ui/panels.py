@@ -29,6 +29,8 @@ class BACKFLIP_PT_avatar(_Panel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.backflip
         if settings.avatar is not None:
             layout.label(text=settings.avatar.name, icon="ARMATURE_DATA")
+            if settings.avatar.library is not None:
+                _say(layout, context, "It is linked: before you bake, make a library override of it.", "INFO")
         else:
             _say(layout, context, "Choose the character that shall learn.", "INFO")
         column = layout.column(align=True)

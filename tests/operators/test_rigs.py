@@ -14,6 +14,9 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 
+from backflip_addon.scene import bake, state  # noqa: E402
+from backflip_addon.scene.actions import ActionError  # noqa: E402
+from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
 
@@ -165,17 +168,51 @@ def test_a_blend_file_is_appended(ops: Any, tmp_path: Path) -> None:
     ops.build_body()
 
 
-def test_a_linked_rig_is_mapped_and_asks_for_an_override(ops: Any, tmp_path: Path) -> None:
-    rigs.build(name="Hero", skin=True)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
+def linked_hero(folder: Path) -> Any:
+    """A skinned rig's collection, linked from another file into an empty scene."""
+    armature = rigs.build(name="Hero", skin=True)
+    collection = bpy.data.collections.new("Set")
+    for ob in (armature, *armature.children):
+        collection.objects.link(ob)
+    bpy.context.scene.collection.children.link(collection)
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "hero.blend"))
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    with bpy.data.libraries.load(str(tmp_path / "hero.blend"), link=True) as (source, target):
-        target.objects = source.objects
-    for ob in target.objects:
-        bpy.context.scene.collection.objects.link(ob)
+    with bpy.data.libraries.load(str(folder / "hero.blend"), link=True) as (_source, target):
+        target.collections = ["Set"]
+    bpy.context.scene.collection.children.link(target.collections[0])
+    return target.collections[0]
+
+
+def test_a_linked_rig_is_mapped_and_asks_for_an_override(ops: Any, tmp_path: Path) -> None:
+    linked_hero(tmp_path)
     ops.pick_avatar(armature="Hero")
     ops.build_body()
     assert settings().body_height == pytest.approx(1.74, abs=0.1)
+    ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
+    with pytest.raises(ActionError, match=r"Hero is linked from another file; make a library override"):
+        bake_reference()
+    assert not bpy.data.actions
+
+
+def test_a_library_override_is_trained_for_and_baked(ops: Any, tmp_path: Path) -> None:
+    collection = linked_hero(tmp_path)
+    collection.override_hierarchy_create(bpy.context.scene, bpy.context.view_layer, do_fully_editable=True)
+    hero = next(ob for ob in bpy.context.scene.objects if ob.type == "ARMATURE" and ob.override_library)
+    ops.pick_avatar(armature=hero.name)
+    ops.build_body()
+    ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
+    body, binding, motion = bake_reference()
+    distance, angle = bake.bake_error(hero, body, binding, motion, 1, bpy.context.scene)
+    assert distance < 0.1 and angle < 0.1
+
+
+def bake_reference() -> Any:
+    """The reference baked onto the avatar, as a take is."""
+    scene = bpy.context.scene
+    body, binding = state.body_and_binding(scene)
+    motion = state.whole_reference(scene)
+    bake.bake_take(state.avatar(scene), binding, motion, name="Stunt", start_frame=1, scene=scene)
+    return body, binding, motion
 
 
 def _box_on(armature: Any, bone: str, size: float) -> Any:
