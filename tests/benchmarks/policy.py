@@ -30,13 +30,14 @@ EVERY = 20  # iterations between evaluations
 def main() -> int:
     parser = common.parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=15.0, help="give a seed up after so long")
     options = parser.parse_args()
     body = common.figure(options)
     reference = humanoid.clip(options.clip, body)
     runs, best = [], None
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         run, take = _run(body, reference, options.workers, seed, options.trials, options.minutes * 60)
         runs.append(run)
         common.table(runs[-1:])
