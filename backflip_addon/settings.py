@@ -151,7 +151,8 @@ class BackflipSettings(bpy.types.PropertyGroup):
         description="Imitate the nearest motion that a free body can fly: the body's centre on its parabola, turning "
         "evenly. The ghost shows it",
     )
-    loops: BoolProperty(name="Loop", description="The clip is a cycle, such as a walk, to be learned without an end")
+    loops: BoolProperty(name="Loop", description="The clip is a cycle, such as a walk: perform it several times on end")
+    cycles: IntProperty(name="Cycles", description="How many times on end", default=3, min=2, max=20)
     show_ghost: BoolProperty(name="Show Ghost", description="Draw the reference beside the character", default=True)
     start_frame: IntProperty(
         name="Start Frame", description="Scene frame at which the ghost and a baked take begin", default=1

@@ -152,13 +152,17 @@ def _in_place(motion: Motion, body: Body, places: Array) -> Finding | None:
 
 
 def _cycle(motion: Motion, turns: Array) -> Finding | None:
-    if motion.loops or motion.frames < 10:
+    """Whether the clip ends as it begins; one that its file calls a cycle may do so less exactly."""
+    if motion.frames < 10:
         return None
     heading = rotations.conjugate(rotations.heading(turns[:, 0]))[:, None]
     level = rotations.multiply(heading, turns)
     gap = rotations.angle_between(level[0], level[-1])
     speed = rotations.angle_between(level[1], level[0]).max()
     moving = speed * motion.rate > 0.5
-    if moving and gap.max() < np.radians(12) and abs(motion.position[0, 2] - motion.position[-1, 2]) < 0.05:
-        return Finding("loops", "The clip ends as it begins, in motion: it can be learned as a cycle.", {"loops": True})
+    likeness = np.radians(30 if motion.loops else 12)
+    if moving and gap.max() < likeness and abs(motion.position[0, 2] - motion.position[-1, 2]) < 0.05:
+        return Finding(
+            "loops", "The clip ends as it begins, in motion: it can be performed several times on end.", {"loops": True}
+        )
     return None

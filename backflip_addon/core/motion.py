@@ -20,6 +20,7 @@ from . import rotations
 from .rotations import Array
 
 MOTION_VERSION = 1
+SEAM = 0.2  # s before a cycle's end over which it eases into its first pose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +75,30 @@ class Motion:
             raise ValueError("the trim range leaves fewer than two frames of the clip")
         keep = slice(first, last + 1)
         return dataclasses.replace(self, position=self.position[keep], rotations=self.rotations[keep])
+
+    def repeated(self, count: int) -> Motion:
+        """A cycle performed count times on end, each time on from where the time before ended, and in its heading.
+
+        What a cycle's last pose lacks of its first one is made up for in its last SEAM seconds.
+        """
+        first, last = self.rotations[0, 0], self.rotations[-1, 0]
+        turn = rotations.multiply(rotations.heading(last), rotations.conjugate(rotations.heading(first)))
+        goal = self.rotations[0].copy()
+        goal[0] = rotations.multiply(turn, first)
+        ease = np.clip(1 - (self.duration - np.arange(self.frames) / self.rate) / min(SEAM, self.duration), 0, 1)
+        lacking = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(self.rotations[-1]), goal))
+        turns = rotations.multiply(self.rotations, rotations.from_rotation_vector(ease[:, None, None] * lacking))
+        places = self.position.copy()
+        places[:, 2] += ease * (places[0, 2] - places[-1, 2])
+        position, every = [places], [turns]
+        for _ in range(count - 1):
+            turns = turns.copy()
+            turns[:, 0] = rotations.multiply(turn, turns[:, 0])
+            places = position[-1][-1] + rotations.rotate(turn, places - places[0])
+            position.append(places[1:])
+            every.append(turns[1:])
+        together = rotations.continuous(np.concatenate(every))
+        return dataclasses.replace(self, position=np.concatenate(position), rotations=together)
 
 
 def validate(motion: Motion, link_count: int) -> None:

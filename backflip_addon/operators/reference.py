@@ -97,7 +97,8 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     settings.loops = bool(fix.get("loops", settings.loops))
     settings.physical_flights = bool(fix.get("physical_flights", settings.physical_flights))
     body, _binding = state.body_and_binding(scene)
-    settings.reference_notes = json.dumps(notes(state.reference(scene), body))
+    found = notes(state.reference(scene), body)
+    settings.reference_notes = json.dumps([note for note in found if not (settings.loops and "loops" in note["fix"])])
 
 
 _FIXABLE = {"time_scale", "start", "loops", "physical_flights"}  # every clip is put on the floor as it is
@@ -114,7 +115,7 @@ def _keep(
         settings.reference_action = source.action.name
         settings.reference_slot = source.slot.identifier
     settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
-    settings.loops, settings.physical_flights = motion.loops, False
+    settings.loops, settings.physical_flights = False, False
 
 
 class ImportReference(FileStep, bpy.types.Operator):

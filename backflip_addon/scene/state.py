@@ -150,18 +150,20 @@ def whole_reference(scene: bpy.types.Scene) -> Motion:
 
 
 def reference(scene: bpy.types.Scene) -> Motion:
-    """The clip to imitate: trimmed, timed, on the floor, its flights made physical if asked. Raises StateError."""
+    """The clip to imitate: trimmed, timed, on the floor, its flights made physical and its cycle repeated
+    if asked. Raises StateError."""
     settings = scene.backflip
     motion = whole_reference(scene)
     end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
     body = body_and_binding(scene)[0]
-    changes = (settings.trim_start, end, settings.time_scale, settings.loops, settings.physical_flights)
+    cycles = settings.cycles if settings.loops else 1
+    changes = (settings.trim_start, end, settings.time_scale, cycles, settings.physical_flights)
     return _finished(settings.reference_data, *changes, body)
 
 
 @functools.lru_cache(maxsize=4)
 def _finished(
-    text: str, start: float, end: float, time_scale: float, loops: bool, physical: bool, body: Body
+    text: str, start: float, end: float, time_scale: float, cycles: int, physical: bool, body: Body
 ) -> Motion:
     try:
         motion = decode_motion(text).trimmed(start, end).scaled_in_time(time_scale)
@@ -170,7 +172,7 @@ def _finished(
     motion = retarget.put_on_floor(motion, body)
     if physical:
         motion, _flights = feasible.feasible(body, motion)
-    return dataclasses.replace(motion, loops=loops)
+    return dataclasses.replace(motion.repeated(cycles) if cycles > 1 else motion, loops=cycles > 1)
 
 
 def _sentence(error: Exception) -> str:

@@ -102,7 +102,10 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
         row.prop(settings, "trim_end")
         layout.prop(settings, "time_scale")
         layout.prop(settings, "physical_flights")
-        layout.prop(settings, "loops")
+        row = layout.row()
+        row.prop(settings, "loops")
+        if settings.loops:
+            row.prop(settings, "cycles")
         layout.prop(settings, "show_ghost")
 
 

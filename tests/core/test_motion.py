@@ -69,6 +69,37 @@ def test_resampling_to_its_own_rate_changes_nothing() -> None:
     assert np.allclose(again.position, motion.position) and same_turns(again.rotations, motion.rotations)
 
 
+def turning_walk(mismatch: float = 0.0) -> Motion:
+    """A cycle of 1 s at 60 Hz that walks 1.2 m along an arc of 40 degrees; its limbs end mismatch rad off."""
+    t = np.linspace(0, 1, 61)
+    heading = np.radians(40) * t
+    radius = 1.2 / np.radians(40)
+    height = 0.9 + 0.02 * np.sin(2 * np.pi * t) + 0.2 * mismatch * t
+    path = np.stack([radius * (np.cos(heading) - 1), radius * np.sin(heading), height], axis=1)
+    swing = 0.5 * np.sin(2 * np.pi * t[:, None] + np.arange(LINKS - 1)) + mismatch * t[:, None]
+    limbs = rotations.from_axis_angle([1.0, 0.0, 0.0], swing)
+    root = rotations.from_axis_angle([0.0, 0.0, 1.0], heading + 0.7)
+    return Motion(60.0, path, np.concatenate([root[:, None], limbs], axis=1), loops=True)
+
+
+@pytest.mark.parametrize("mismatch", [0.0, 0.15])
+def test_a_cycle_is_performed_on_end(mismatch: float) -> None:
+    """The walker goes on along its arc, and neither its limbs nor its path jump at the seams."""
+    cycle = turning_walk(mismatch)
+    walk = cycle.repeated(3)
+    assert walk.duration == pytest.approx(3 * cycle.duration) and walk.loops
+    angle = np.radians(120)
+    radius = 1.2 / np.radians(40)
+    np.testing.assert_allclose(walk.position[-1, :2], [radius * (np.cos(angle) - 1), radius * np.sin(angle)], atol=1e-6)
+    assert np.ptp(walk.position[:, 2]) < 0.05 + 0.2 * mismatch
+    for parts, limit in ((walk.rotations, 4.0 + 8 * mismatch), (walk.rotations[:, :1], 1.0)):
+        speed = rotations.angle_between(parts[1:], parts[:-1]) * 60
+        assert speed.max() < limit
+    stride = np.linalg.norm(np.diff(walk.position, axis=0), axis=1)
+    assert stride.max() < 1.3 * stride.mean()
+    assert same_turns(walk.rotations[:40], cycle.rotations[:40])  # up to the first seam it is the clip itself
+
+
 def test_past_the_ends_it_holds_still() -> None:
     motion = steady()
     position, turns = motion.sample([-1.0, 2.0, 99.0])

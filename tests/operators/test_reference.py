@@ -16,6 +16,7 @@ from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.operators import reference  # noqa: E402
 from backflip_addon.scene import bake, state  # noqa: E402
 from tests.core import performances, test_clips  # noqa: E402
+from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
 
 
@@ -119,6 +120,26 @@ def _baked_action(armature: Any) -> tuple[Any, Any, Any]:
     result = bake.bake_take(armature, binding, motion, name="Known", start_frame=10, scene=scene)
     bake.show_own_animation(armature)
     return body, motion, bpy.data.actions[result.action]
+
+
+def test_a_cycle_is_offered_and_performed_several_times(ops: Any, avatar: Any, tmp_path: Path) -> None:
+    clip = json.loads(crouch(tmp_path / "crouch.txt").read_text(encoding="utf-8"))
+    frames = clip["Frames"][3:10]  # from half way down to half way up: it begins and ends in motion
+    frames[-1][0] = 0.0
+    frames += [[*frame] for frame in frames[-2::-1]]
+    for frame in frames[:-1]:
+        frame[0] = 1 / 15
+    frames[-1][0] = 0.0
+    (tmp_path / "squats.txt").write_text(json.dumps({"Loop": "wrap", "Frames": frames}), encoding="utf-8")
+    ops.import_reference(filepath=str(tmp_path / "squats.txt"))
+    assert not settings().loops  # offered, never done silently
+    once = state.reference(bpy.context.scene)
+    ops.apply_fix(code="loops")
+    settings().cycles = 4
+    again = state.reference(bpy.context.scene)
+    assert again.duration == pytest.approx(4 * once.duration)
+    assert again.loops and not once.loops
+    assert "loops" not in [note["code"] for note in json.loads(settings().reference_notes)]
 
 
 def test_an_action_of_the_avatar_itself_comes_back_as_it_was(ops: Any, avatar: Any) -> None:
