@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import bpy
-from bpy.props import FloatProperty, StringProperty
+from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import compat
 from ..core import fit, roles
@@ -30,9 +30,12 @@ def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
     return role_map
 
 
-def import_avatar(scene: bpy.types.Scene, filepath: str) -> bpy.types.Object:
-    """Import a character and make it the avatar. Raises FileError or RigError, and then leaves nothing behind."""
-    armature, imported = files.import_rig(filepath)
+def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> bpy.types.Object:
+    """Import a character and make it the avatar. Raises FileError or RigError, and then leaves nothing behind.
+
+    link: see files.import_rig.
+    """
+    armature, imported = files.import_rig(filepath, link)
     try:
         rig = read_rig(armature, with_skin=False)
         check_sound(rig)
@@ -76,9 +79,13 @@ class ImportAvatar(FileStep, bpy.types.Operator):
 
     filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    link: BoolProperty(
+        name="Link",
+        description="Link the character of a .blend and make a library override of it, instead of appending it",
+    )
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = import_avatar(context.scene, self.filepath)
+        armature = import_avatar(context.scene, self.filepath, self.link)
         self.report({"INFO"}, f"{armature.name} is the avatar")
 
 

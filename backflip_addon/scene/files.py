@@ -43,14 +43,20 @@ class Imported:
         return [ob for ob in self.objects if ob.type == "ARMATURE"]
 
 
-def import_rig(filepath: str) -> tuple[bpy.types.Object, Imported]:
-    """Import a character; returns its armature object. Raises FileError, and then leaves nothing behind."""
+def import_rig(filepath: str, link: bool = False) -> tuple[bpy.types.Object, Imported]:
+    """Import a character; returns its armature object. Raises FileError, and then leaves nothing behind.
+
+    link: link the character of a .blend and override it here, instead of appending it.
+    """
     path = _existing(filepath, RIG_SUFFIXES)
-    imported = import_file(path)
-    if not imported.armatures:
+    if link and path.suffix.lower() != ".blend":
+        raise FileError(f"{path.name} cannot be linked: only a .blend can; import it without Link.")
+    imported = import_file(path, link)
+    armatures = [ob for ob in imported.armatures if ob.library is None]
+    if not armatures:
         remove(imported)
         raise FileError(f"{path.name} holds no armature: choose a file with a rigged character.")
-    armature = max(imported.armatures, key=lambda ob: (len(bound_meshes(ob)), len(ob.data.bones)))
+    armature = max(armatures, key=lambda ob: (len(bound_meshes(ob)), len(ob.data.bones)))
     _keep_hints(path, [armature])
     return armature, imported
 
@@ -75,14 +81,14 @@ def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
             armature[VRM_PROPERTY] = json.dumps(names)
 
 
-def import_file(path: Path) -> Imported:
+def import_file(path: Path, link: bool = False) -> Imported:
     """Import everything in a file, with the scene's settings and selection as they were. Raises FileError."""
     before = {kind: set(getattr(bpy.data, kind)) for kind in _KINDS}
     suffix = path.suffix.lower()
     with _scene_kept() as scene:
         try:
             if suffix == ".blend":
-                _append(path)
+                (_link if link else _append)(path)
             elif suffix == ".bvh":
                 compat.ensure_addon("io_anim_bvh")
                 bpy.ops.import_anim.bvh(filepath=str(path), update_scene_fps=False)
@@ -108,7 +114,9 @@ def remove(imported: Imported) -> None:
     _remove_new(imported.before)
 
 
-_KINDS = ("objects", "meshes", "armatures", "actions", "materials", "images", "collections", "cameras", "lights")
+_KINDS = (
+    "objects", "meshes", "armatures", "actions", "materials", "images", "collections", "cameras", "lights", "libraries",
+)  # fmt: skip
 
 
 def _remove_new(before: dict[str, set[Any]]) -> None:
@@ -169,6 +177,21 @@ def _append(path: Path) -> None:
     for ob in kept:
         bpy.context.scene.collection.objects.link(ob)
     bpy.data.batch_remove([ob for ob in loaded if ob not in kept and ob.users == 0])
+
+
+def _link(path: Path) -> None:
+    """Link the collection of a .blend that holds its armatures, and override all of it in this file."""
+    with bpy.data.libraries.load(str(path), link=True) as (source, target):
+        target.collections = source.collections
+    rigged = [c for c in target.collections if any(ob.type == "ARMATURE" for ob in c.all_objects)]
+    if not rigged:
+        raise ValueError("its armature is in no collection, and only a collection can be linked; append it instead.")
+    collection = max(rigged, key=lambda c: len(c.all_objects))
+    scene = bpy.context.scene
+    scene.collection.children.link(collection)
+    collection.override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    if collection.name in scene.collection.children and scene.collection.children[collection.name] == collection:
+        scene.collection.children.unlink(collection)
 
 
 def _put_away(objects: list[bpy.types.Object]) -> None:

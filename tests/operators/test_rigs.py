@@ -206,6 +206,36 @@ def test_a_library_override_is_trained_for_and_baked(ops: Any, tmp_path: Path) -
     assert distance < 0.1 and angle < 0.1
 
 
+def test_a_character_is_linked_and_overridden_by_the_import(ops: Any, tmp_path: Path) -> None:
+    linked_hero(tmp_path)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    ops.import_avatar(filepath=str(tmp_path / "hero.blend"), link=True)
+    hero = settings().avatar
+    assert hero.library is None and hero.override_library is not None
+    assert [ob for ob in bpy.context.scene.objects if ob.library is not None] == []
+    ops.build_body()
+    ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
+    body, binding, motion = bake_reference()
+    assert bake.bake_error(hero, body, binding, motion, 1, bpy.context.scene)[0] < 0.1
+    # The library's own file keeps the character: what was baked is this file's override
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    assert settings().avatar.override_library is not None
+    assert [track.name for track in settings().avatar.animation_data.nla_tracks] == ["Backflip: Stunt"]
+
+
+def test_what_cannot_be_linked_is_refused_and_leaves_nothing(ops: Any, tmp_path: Path) -> None:
+    rigs.build(name="Hero", skin=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "loose.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with pytest.raises(RuntimeError, match="only a collection can be linked"):
+        ops.import_avatar(filepath=str(tmp_path / "loose.blend"), link=True)
+    (tmp_path / "hero.fbx").write_bytes(b"")
+    with pytest.raises(RuntimeError, match="only a .blend can"):
+        ops.import_avatar(filepath=str(tmp_path / "hero.fbx"), link=True)
+    assert not bpy.data.objects and not bpy.data.collections and not bpy.data.libraries
+
+
 def bake_reference() -> Any:
     """The reference baked onto the avatar, as a take is."""
     scene = bpy.context.scene
