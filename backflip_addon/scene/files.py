@@ -186,12 +186,19 @@ def _link(path: Path) -> None:
     rigged = [c for c in target.collections if any(ob.type == "ARMATURE" for ob in c.all_objects)]
     if not rigged:
         raise ValueError("its armature is in no collection, and only a collection can be linked; append it instead.")
-    collection = max(rigged, key=lambda c: len(c.all_objects))
+    # The one that holds most of a character, and the least besides
+    collection = max(rigged, key=lambda c: (_bound_within(c), -len(c.all_objects)))
     scene = bpy.context.scene
     scene.collection.children.link(collection)
     collection.override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
     if collection.name in scene.collection.children and scene.collection.children[collection.name] == collection:
         scene.collection.children.unlink(collection)
+
+
+def _bound_within(collection: bpy.types.Collection) -> int:
+    """How many meshes of a collection are moved by its armatures."""
+    objects = set(collection.all_objects)
+    return sum(mesh in objects for ob in objects if ob.type == "ARMATURE" for mesh in bound_meshes(ob))
 
 
 def _put_away(objects: list[bpy.types.Object]) -> None:

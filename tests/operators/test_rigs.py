@@ -174,7 +174,10 @@ def linked_hero(folder: Path) -> Any:
     collection = bpy.data.collections.new("Set")
     for ob in (armature, *armature.children):
         collection.objects.link(ob)
-    bpy.context.scene.collection.children.link(collection)
+    stage = bpy.data.collections.new("Stage")  # the whole scene: more than the character
+    stage.objects.link(bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", "POINT")))
+    stage.children.link(collection)
+    bpy.context.scene.collection.children.link(stage)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "hero.blend"))
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with bpy.data.libraries.load(str(folder / "hero.blend"), link=True) as (_source, target):
@@ -213,6 +216,7 @@ def test_a_character_is_linked_and_overridden_by_the_import(ops: Any, tmp_path: 
     hero = settings().avatar
     assert hero.library is None and hero.override_library is not None
     assert [ob for ob in bpy.context.scene.objects if ob.library is not None] == []
+    assert "LIGHT" not in {ob.type for ob in bpy.context.scene.objects}
     ops.build_body()
     ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
     body, binding, motion = bake_reference()
