@@ -82,6 +82,7 @@ class ImportAvatar(FileStep, bpy.types.Operator):
     link: BoolProperty(
         name="Link",
         description="Link the character of a .blend and make a library override of it, instead of appending it",
+        options={"SKIP_SAVE"},
     )
 
     def run(self, context: bpy.types.Context) -> None:
