@@ -22,6 +22,7 @@ GRAVITY = 9.81
 SMOOTHING = 0.07  # s, half width of the local parabola that accelerations are read from
 TOUCH = 0.04  # m: a reference link so near the floor can carry weight
 FRICTION_WEIGHT = 0.3  # cost of a horizontal against a vertical newton at a contact point
+BLOCK = 1000  # frames whose contact forces are found at once: a long clip's would fill the memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,14 +126,16 @@ def _radius(shape: object) -> float:
 def _share(arms: Array, near: np.ndarray, force: Array, moment: Array) -> Array:
     """Contact forces (T, P, 3) at points (T, P, 3) from the centre of mass that best give the
     wrench: ridge-regularised least squares, with points that would pull let go in a few passes."""
-    carried = np.zeros(arms.shape)
-    frames, active = np.flatnonzero(near.any(axis=1)), near.copy()
-    for _ in range(4):
-        f = _least_forces(arms[frames], active[frames], force[frames], moment[frames])
-        pulling = f[..., 2] < 0
-        carried[frames] = np.where(pulling[..., None], 0.0, f)
-        active[frames] &= ~pulling
-        frames = frames[pulling.any(axis=1)]
+    carried, active = np.zeros(arms.shape), near.copy()
+    touching = np.flatnonzero(near.any(axis=1))
+    for start in range(0, len(touching), BLOCK):
+        frames = touching[start : start + BLOCK]
+        for _ in range(4):
+            f = _least_forces(arms[frames], active[frames], force[frames], moment[frames])
+            pulling = f[..., 2] < 0
+            carried[frames] = np.where(pulling[..., None], 0.0, f)
+            active[frames] &= ~pulling
+            frames = frames[pulling.any(axis=1)]
     return carried
 
 
@@ -151,7 +154,6 @@ def _skew(v: Array) -> Array:
     x, y, z = np.moveaxis(v, -1, 0)
     zero = np.zeros(x.shape)
     return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
-
 
 
 def _joint_torques(

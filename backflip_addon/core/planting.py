@@ -148,9 +148,10 @@ def _held_points(body: Body, places: Array, turns: Array, side: str, hold: Array
     if hold is None:
         return sole_points(body, places, turns, side)
     index = body.index(f"foot.{side}")
-    box = next((shape for shape in body.links[index].shapes if shape.kind == "box"), None)
-    ball = np.array(body.links[index].ball or (0.0, 0.0, 0.0))
-    if body.links[index].ball is None and box is not None:
+    link = body.links[index]
+    box = next((shape for shape in link.shapes if shape.kind == "box"), None)
+    ball = np.array(link.ball or (0.0, 0.0, 0.0))
+    if link.ball is None and box is not None:
         ball[1:] = box.position[1] + (1 - 2 * _BALL) * box.size[1], box.position[2] - 0.6 * box.size[2]
     points = places[:, None, index] + rotations.rotate(turns[:, None, index], np.stack([np.zeros(3), ball]))
     return points, hold

@@ -110,12 +110,8 @@ class PickAvatar(Step, bpy.types.Operator):
 
 
 def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
-    """An armature object of the scene by name, the active object's own when empty. Raises RigError.
-
-    A library override goes by the name of what it overrides; of two the one that can be animated is meant.
-    """
-    named = sorted((ob for ob in context.scene.objects if ob.name == name), key=lambda ob: ob.library is not None)
-    ob = next(iter(named), None) if name else context.view_layer.objects.active
+    """An armature object of the scene by name, the active object's own when empty. Raises RigError."""
+    ob = state.object_named(context.scene, name) if name else context.view_layer.objects.active
     if not name and ob is not None and ob.type == "MESH":
         ob = ob.find_armature() or ob
     if ob is None:

@@ -77,13 +77,18 @@ def read_again(scene: bpy.types.Scene) -> str:
     except (FileError, ActionError, RigError) as error:
         state.forget_reference(scene)
         return f"The reference could not be read again, choose it anew: {error}"
-    state.set_reference(scene, motion, notes(motion, body))
+    state.set_reference(scene, motion, _open_notes(scene, motion, body))
     return ""
 
 
 def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
     """What seems odd about a clip: code, sentence, and the settings that would mend it."""
     return [dataclasses.asdict(finding) for finding in clipcheck.inspect(motion, body) + strength.check(motion, body)]
+
+
+def _open_notes(scene: bpy.types.Scene, motion: Motion, body: Body) -> list[dict[str, Any]]:
+    """The notes on a clip, less the offer of a loop that has been taken."""
+    return [note for note in notes(motion, body) if not (scene.backflip.loops and "loops" in note["fix"])]
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
@@ -97,8 +102,7 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     settings.loops = bool(fix.get("loops", settings.loops))
     settings.physical_flights = bool(fix.get("physical_flights", settings.physical_flights))
     body, _binding = state.body_and_binding(scene)
-    found = notes(state.reference(scene), body)
-    settings.reference_notes = json.dumps([note for note in found if not (settings.loops and "loops" in note["fix"])])
+    settings.reference_notes = json.dumps(_open_notes(scene, state.reference(scene), body))
 
 
 _FIXABLE = {"time_scale", "start", "loops", "physical_flights"}  # every clip is put on the floor as it is

@@ -233,7 +233,7 @@ class FindJob(Step, bpy.types.Operator):
         self._find_avatar(scene, str(job.get("avatar", "")))
 
     def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:
-        ob = scene.objects.get(name)
+        ob = state.object_named(scene, name)
         if scene.backflip.avatar is None and ob is not None and ob.type == "ARMATURE":
             scene.backflip.avatar = ob
         if scene.backflip.avatar is None:

@@ -138,6 +138,12 @@ def forget_reference(scene: bpy.types.Scene) -> None:
     settings.reference_kind, settings.reference_label = "", ""
 
 
+def object_named(scene: bpy.types.Scene, name: str) -> bpy.types.Object | None:
+    """An object of the scene by name; of an override and what it overrides, which share theirs, the override."""
+    named = [ob for ob in scene.objects if ob.name == name]
+    return min(named, key=lambda ob: ob.library is not None, default=None)
+
+
 def whole_reference(scene: bpy.types.Scene) -> Motion:
     """The clip on the body, untrimmed. Raises StateError when there is none."""
     text = scene.backflip.reference_data

@@ -235,6 +235,13 @@ def test_what_cannot_be_linked_is_refused_and_leaves_nothing(ops: Any, tmp_path:
     with pytest.raises(RuntimeError, match="only a collection can be linked"):
         ops.import_avatar(filepath=str(tmp_path / "loose.blend"), link=True)
     (tmp_path / "hero.fbx").write_bytes(b"")
+    collection = bpy.data.collections.new("Toy")
+    collection.objects.link(rigs.build([bone for bone in rigs.t_pose() if "thigh" not in bone[0]][:7], name="Toy"))
+    bpy.context.scene.collection.children.link(collection)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "toy.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with pytest.raises(RuntimeError, match="has only 7 bones"):
+        ops.import_avatar(filepath=str(tmp_path / "toy.blend"), link=True)
     with pytest.raises(RuntimeError, match="only a .blend can"):
         ops.import_avatar(filepath=str(tmp_path / "hero.fbx"), link=True)
     assert not bpy.data.objects and not bpy.data.collections and not bpy.data.libraries
