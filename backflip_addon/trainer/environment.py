@@ -1,32 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many bodies that imitate at once: the environment a policy practises in.
+"""Many bodies that imitate at once: the environment a policy practises and performs in.
 
-Each worker holds an Arena of N worlds. The physics steps them one after the other; everything else
-(observation, reward, termination, joint targets) is numpy over all N together, so that Python's
-share stays small. A world that ends its episode starts a new one at once.
+An Arena has N bodies: a Crowd for practice, or PyBullet's Worlds where trials are played and takes
+recorded. Observation, reward, termination and joint targets are numpy over all N together.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import time
-from typing import Any
 
 import numpy as np
 
 from ..core import rotations, truth
 from ..core.body import Body
-from ..core.motion import Motion, Take
 from ..core.rotations import Array
 from . import search
+from .crowd import Crowd
 from .guide import Figures, Guide, Imitation, Senses
 from .tracking import control_columns
-from .world import FRICTION, Scene, States, World
+from .world import FRICTION, Scene, States
+from .worlds import Worlds
 
 ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
 LARGEST_TURN = 1.2  # rad, of an action
 LARGEST_CORRECTION = 0.4  # rad, of the guide's own feedback
+STANDING_SHARE = 0.5  # of the reward after a landing
+FAR_OFF = 0.7  # m from where it should have landed
+REACH_OF_FEET = 0.1  # m from the feet's middle, within which a standing body can catch itself
 PRIVILEGED = 6  # what only the critic sees: friction, mass, floor, delay, a push to come, height above the floor
 
 
@@ -104,54 +105,56 @@ def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Gene
 
 
 class Arena:
-    """N worlds of one body that follow one guide."""
+    """N bodies that follow one guide. allowed (L,): links that may touch the floor."""
 
-    def __init__(self, body: Body, guide: Guide, allowed: np.ndarray, count: int, limits: Limits | None = None) -> None:
-        self.body = body
+    def __init__(
+        self, bodies: Crowd | Worlds, guide: Guide, allowed: np.ndarray, limits: Limits | None = None
+    ) -> None:
+        self.bodies = bodies
+        self.body = body = bodies.body
+        self.count = count = bodies.count
         self.guide = guide
         self.allowed = allowed
         self.limits = limits or Limits()
-        self.worlds = [World(body) for _ in range(count)]
         self.senses = Senses(body, guide)
         self.imitation = Imitation(body)
         self.columns = control_columns(body)
         self.width = sum(len(c) for c in self.columns.values())
-        self._velocities = self.worlds[0].velocities(guide.spins)
         self._feet_down = np.zeros((count, 2), dtype=np.float32)
         self.axes = {i: np.array(link.axis) for i, link in enumerate(body.links) if link.joint == "hinge"}
         self.steps = np.zeros(count, dtype=int)
         self.circumstances = [Circumstances(Scene()) for _ in range(count)]
         self.floors = np.zeros(count)
-        self.readings: list[list[float]] = [world.read() for world in self.worlds]
+        self._push_steps = np.full(count, -1)
         self.last_actions = np.zeros((count, self.width), dtype=np.float32)
-        self.recorders: list[Recorder | None] = [None] * count
         self._felt: Array | None = None  # what was felt one step ago: the senses and the feet
         self._late = np.zeros((count, self.senses.width))  # what the senses say now, delays considered
         self._delays = np.zeros(count, dtype=bool)
+        self._secrets = np.zeros((count, PRIVILEGED - 2), dtype=np.float32)
 
-    def start(self, index: int, step: int, state: States, circumstances: Circumstances) -> None:
-        """Begin an episode in a world; the state is in world coordinates."""
-        world = self.worlds[index]
-        if world.scene != circumstances.scene:
-            world.arrange(circumstances.scene)
-        world.restart(state)
-        self.circumstances[index] = circumstances
-        self.floors[index] = circumstances.scene.floor
-        self._delays[index] = circumstances.delay > 0
-        self.steps[index] = step
-        self.readings[index] = world.read()
-        self._feet_down[index] = world.contacts()[self.senses.feet]
-        self.last_actions[index] = 0
-        if self.recorders[index]:
-            self.recorders[index].record(world, self.readings[index])
+    def start(self, which: np.ndarray, steps: np.ndarray, states: States, circumstances: list[Circumstances]) -> None:
+        """Begin episodes of the bodies at indices which (K,): K control steps, states in world
+        coordinates, and circumstances."""
+        for index, own in zip(which, circumstances, strict=True):
+            scene = own.scene
+            self.bodies.arrange(index, scene)
+            self.circumstances[index] = own
+            self.floors[index] = scene.floor
+            self._delays[index] = own.delay > 0
+            self._push_steps[index] = own.push_step
+            self._secrets[index] = scene.friction - FRICTION, 10 * (scene.mass - 1), 50 * scene.floor, own.delay
+        self.bodies.restart(which, states)
+        self.steps[which] = steps
+        self._feet_down[which] = self.bodies.contacts()[which][:, self.senses.feet]
+        self.last_actions[which] = 0
 
     def look(self, which: np.ndarray | None = None) -> None:
-        """Compute the figures of all (or those) worlds; sense() and the rest speak of these."""
+        """Compute the figures of all (or those) bodies; sense() and the rest speak of these."""
         if which is None:
-            self.now = Figures.of(self.body, self.worlds[0].states(self.readings))
+            self.now = Figures.of(self.body, self.bodies.states())
             return
         index = np.flatnonzero(which)
-        self.now.put(index, Figures.of(self.body, self.worlds[0].states([self.readings[i] for i in index])))
+        self.now.put(index, Figures.of(self.body, self.bodies.states(index)))
 
     def sense(self, fresh: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What the actor (N, n) and the critic (N, m) observe. fresh (N,): episodes just begun."""
@@ -180,39 +183,22 @@ class Arena:
         """The actor's observation without delay, and what the actor cannot know."""
         goal = self.senses.goals.centre[np.minimum(self.steps, self.guide.steps), 2]
         heights = self.now.centre[:, 2] - self.floors - goal
-        secret = [
-            (c.scene.friction - FRICTION, 10 * (c.scene.mass - 1), 50 * c.scene.floor, c.delay, s <= c.push_step, h)
-            for c, s, h in zip(self.circumstances, self.steps, heights, strict=True)
-        ]
-        return np.concatenate([self._observation(felt), np.array(secret, dtype=np.float32)], axis=1)
+        to_come = self.steps <= self._push_steps
+        secret = np.concatenate([self._secrets, to_come[:, None], heights[:, None]], axis=1)
+        return np.concatenate([self._observation(felt), secret.astype(np.float32)], axis=1)
 
     def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
-        """One control step of all (or the active) worlds. Returns (N,): a forbidden link touched."""
+        """One control step of all (or the active) bodies. Returns (N,): a forbidden link touched."""
         self.applied = self._corrected(actions)
-        turns = self._targets(self.applied)
-        targets = self.worlds[0].targets(turns)
-        fouls = np.zeros(len(self.worlds), dtype=bool)
-        last = self.guide.steps - 1
-        for i, world in enumerate(self.worlds):
-            if active is not None and not active[i]:
-                continue
-            step = int(self.steps[i])
-            own = self.circumstances[i]
-            if step == own.push_step:
-                world.push(own.push, own.push_spin)
-            world.drive(targets[i], self._velocities[min(step, last)])
-            recorder = self.recorders[i]
-            for _ in range(world.substeps):
-                world.substep()
-                touching = world.contacts()
-                fouls[i] |= (touching & ~self.allowed).any()
-                if recorder:
-                    recorder.record(world)
-            self._feet_down[i] = touching[self.senses.feet]
-            self.readings[i] = world.read()
-            self.steps[i] += 1
+        for i in np.flatnonzero(self.steps == self._push_steps):
+            self.bodies.push(i, self.circumstances[i].push, self.circumstances[i].push_spin)
+        speeds = self.guide.spins[np.minimum(self.steps, self.guide.steps - 1)]
+        self.bodies.drive(self._targets(self.applied), speeds)
+        touched = self.bodies.step(active)
+        self._feet_down = self.bodies.contacts()[:, self.senses.feet].astype(np.float32)
+        self.steps += 1 if active is None else active
         self.last_actions = actions.astype(np.float32)
-        return fouls
+        return (touched & ~self.allowed).any(axis=1)
 
     def _corrected(self, actions: np.ndarray) -> Array:
         """Turns (N, width), rad, that actions ask for, the guide's feedback included."""
@@ -233,40 +219,23 @@ class Arena:
         return rotations.multiply(goal, rotations.from_rotation_vector(full))
 
     def judge(self) -> tuple[Array, np.ndarray]:
-        """Reward (N,) in [0, 1] of the present states, and whether they are lost (N,)."""
-        now = self.now.lifted(-self.floors)
-        goal = self.senses.goals[np.minimum(self.steps, self.guide.steps)]
+        """Reward (N,) in [0, 1] of the present states, and whether they are lost (N,).
+
+        Before the landing: how well the goal is imitated. After it: that seen from where the feet
+        are, and how well the body stands; a landing is none until it is stood.
+        """
+        steps = np.minimum(self.steps, self.guide.steps)
+        goal = self.senses.goals[steps]
+        landed = steps >= self.guide.landed
+        stray = (self.senses.feet_middle(self.now) - self.senses.feet_middle(goal)) * landed[:, None]
+        now = self.now.moved(np.column_stack([-stray[:, :2], -self.floors]))
         distance = np.linalg.norm(now.places - goal.places, axis=-1).mean(axis=1)
         tilt = rotations.angle_between(now.states.rotations[:, 0], goal.states.rotations[:, 0])
-        return self.imitation(now, goal), (distance > self.limits.distance) | (tilt > self.limits.tilt)
-
-    def close(self) -> None:
-        for world in self.worlds:
-            world.close()
-
-
-class Recorder:
-    """Everything of one performance, substep by substep."""
-
-    def __init__(self) -> None:
-        self.readings: list[list[float]] = []
-        self.contacts: list[np.ndarray] = []
-        self.efforts: list[float] = []
-
-    def record(self, world: World, reading: list[float] | None = None) -> None:
-        self.efforts.append(world.effort() if self.readings else 0.0)
-        self.readings.append(reading or world.read())
-        self.contacts.append(world.contacts())
-
-    def take(self, world: World, **meta: Any) -> Take:
-        """What was recorded, at the physics' own rate, the floor at height 0."""
-        states = world.states(self.readings)
-        motion = Motion(
-            world.control_rate * world.substeps, states.position - [0, 0, world.scene.floor], states.rotations
-        )
-        meta = {"scene": dataclasses.asdict(world.scene), "recorded": time.time(), **meta}
-        # No helper force exists in this world: assist is zero because there is none to act
-        return Take(motion, np.array(self.contacts), np.array(self.efforts), np.zeros(len(states)), meta)
+        off = (self.senses.imbalance(now) / REACH_OF_FEET) ** 2 + (stray[:, :2] ** 2).sum(axis=1) / FAR_OFF**2
+        stands = np.exp(-off) * self._feet_down.any(axis=1)
+        share = STANDING_SHARE * landed
+        reward = (1 - share) * self.imitation(now, goal) + share * stands
+        return reward, (distance > self.limits.distance) | (tilt > self.limits.tilt)
 
 
 def begin_trial(
@@ -281,4 +250,4 @@ def begin_trial(
     random = np.random.default_rng([seed, 7])
     own = draw_circumstances(disturbances, random, arena.guide.steps, scene)
     state = start or disturbed(arena.body, arena.guide.states[0], disturbances, random, own.scene.floor)
-    arena.start(index, 0, state, own)
+    arena.start(np.array([index]), np.array([0]), state[None], [own])

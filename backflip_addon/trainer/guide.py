@@ -18,7 +18,7 @@ from ..core.body import Body
 from ..core.rotations import Array
 from .search import Performance, Plan
 from .tracking import END_LINKS, Track, momenta, tucked_inertia
-from .world import Scene, States
+from .world import GRAVITY, Scene, States
 
 # DeepMimic's weights of the joints (and the root) in the pose and velocity terms, by part
 LINK_WEIGHTS = {
@@ -38,11 +38,14 @@ TERM_WEIGHTS = np.array([0.5, 0.05, 0.15, 0.2, 0.1])  # pose, velocity, ends, ro
 class Guide:
     """steps T; states (T + 1,): goals at the control steps' boundaries; turns (T, L, 4) and spins
     (T, L, 3): joint targets and target velocities that lead from each to the next. gains
-    (T, width, n): feedback, rad of a target per difference felt (Senses); empty: none yet."""
+    (T, width, n): feedback, rad of a target per difference felt (Senses); empty: none yet. landed:
+    the boundary from which on the body only has to stand, wherever it came down; past the end where
+    there is none (tracking.Track.landed)."""
 
     states: States
     turns: Array
     spins: Array
+    landed: int
     gains: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     @property
@@ -53,7 +56,7 @@ class Guide:
     def of_track(track: Track) -> Guide:
         """The feasible reference itself."""
         none = np.zeros((track.steps, track.width))
-        return Guide(track.states, track.targets(none, 0), track.velocities(0, track.steps))
+        return Guide(track.states, track.targets(none, 0), track.velocities(0, track.steps), track.landed)
 
     @staticmethod
     def of_plan(track: Track, plan: Plan, scene: Scene | None = None) -> Guide:
@@ -63,18 +66,20 @@ class Guide:
         performance.run(turns)
         states = performance.states()[:: performance.world.substeps]
         performance.world.close()
-        return Guide(states, turns, track.velocities(0, track.steps))
+        return Guide(states, turns, track.velocities(0, track.steps), track.landed)
 
     def arrays(self) -> dict[str, Array]:
         """As plain arrays, to be stored."""
         states = {f"states.{f.name}": getattr(self.states, f.name) for f in dataclasses.fields(States)}
-        return {**states, "turns": self.turns, "spins": self.spins, "gains": self.gains}
+        rest = {"turns": self.turns, "spins": self.spins, "gains": self.gains}
+        return {**states, **rest, "landed": np.array(self.landed)}
 
     @staticmethod
     def from_arrays(arrays: dict[str, Any]) -> Guide:
         """The inverse of arrays(). Raises KeyError when something is missing."""
         states = States(*(np.asarray(arrays[f"states.{f.name}"]) for f in dataclasses.fields(States)))
-        return Guide(states, *(np.asarray(arrays[name]) for name in ("turns", "spins", "gains")))
+        turns, spins, gains = (np.asarray(arrays[name]) for name in ("turns", "spins", "gains"))
+        return Guide(states, turns, spins, int(arrays["landed"]), gains)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +113,10 @@ class Figures:
         for name in ("places", "world", "centre", "velocity", "momentum"):
             getattr(self, name)[index] = getattr(others, name)
 
-    def lifted(self, height: Array) -> Figures:
-        """The same, higher by height (N,)."""
-        up = np.asarray(height)[:, None] * [0.0, 0.0, 1.0]
-        states = dataclasses.replace(self.states, position=self.states.position + up)
-        return dataclasses.replace(self, states=states, places=self.places + up[:, None], centre=self.centre + up)
+    def moved(self, way: Array) -> Figures:
+        """The same, elsewhere by way (N, 3)."""
+        states = dataclasses.replace(self.states, position=self.states.position + way)
+        return dataclasses.replace(self, states=states, places=self.places + way[:, None], centre=self.centre + way)
 
 
 class Imitation:
@@ -147,8 +151,9 @@ def parts(joints: int) -> dict[str, int]:
     """What Senses gives and in which order: names and widths. joints: numbers of all joints.
 
     Where the centre of mass is above the feet matters more than where it is in the world: a body
-    that has landed half a foot further on must not lean back to where it should have landed. Its
-    height above a floor that may be higher or lower than it looks is left out for the same reason.
+    that has landed half a foot further on must not lean back to where it should have landed, and
+    once landed it does not feel how far it strayed. Its height above a floor that may be higher or
+    lower than it looks is left out for the same reason.
     """
     position = {"drift": 2, "support": 3, "tilt": 3, "joints": joints}
     return {**position, "velocity": 3, "momentum": 3, "spin": 3, "joint_spin": joints}
@@ -165,6 +170,7 @@ class Senses:
         self.body = body
         self.guide = guide
         self.goals = Figures.of(body, guide.states)
+        self.landed = guide.landed
         self.joints = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
         self.axes = np.array([body.links[i].axis for i in self.hinges])
@@ -183,8 +189,8 @@ class Senses:
         turns = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(b.rotations), a.rotations))
         root = rotations.multiply(a.rotations[:, 0], rotations.conjugate(b.rotations[:, 0]))
         together = [
-            (now.centre - goal.centre)[:, :2],
-            self._support(now) - self._support(goal),
+            (now.centre - goal.centre)[:, :2] * (steps < self.landed)[:, None],
+            self.support(now) - self.support(goal),
             rotations.to_rotation_vector(root),
             self._columns(turns),
             now.velocity - goal.velocity,
@@ -194,10 +200,20 @@ class Senses:
         ]
         return np.concatenate(together, axis=1)
 
-    def _support(self, now: Figures) -> Array:
+    def support(self, now: Figures) -> Array:
         """The centre of mass (N, 3) from the middle of the two feet."""
+        return now.centre - self.feet_middle(now)
+
+    def feet_middle(self, now: Figures) -> Array:
+        """The middle (N, 3) of the two feet, world."""
         soles = now.places[:, self.feet] + rotations.rotate(now.world[:, self.feet], self._soles)
-        return now.centre - soles.mean(axis=1)
+        return soles.mean(axis=1)
+
+    def imbalance(self, now: Figures) -> Array:
+        """Level distance (N,), m, of the capture point (Pratt et al. 2006) from the feet's middle."""
+        arm = self.support(now)
+        point = arm[:, :2] + now.velocity[:, :2] * np.sqrt(np.maximum(arm[:, 2:], 0.1) / GRAVITY)
+        return np.linalg.norm(point, axis=1)
 
     def _columns(self, vectors: Array) -> Array:
         """Joint vectors (N, L, 3) as (N, width): three a spherical joint, one a hinge."""

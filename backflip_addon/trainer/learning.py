@@ -23,7 +23,7 @@ from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..core.rotations import Array
 from . import stages
-from .environment import NONE, Arena, Disturbances, Limits, Recorder, begin_trial
+from .environment import NONE, Arena, Disturbances, Limits, begin_trial
 from .feedback import Feedback, FeedbackSettings
 from .guide import Guide
 from .policy import ActorCritic
@@ -34,6 +34,7 @@ from .search import Plan
 from .tracking import Track
 from .workers import Pool, core_count
 from .world import Scene, States
+from .worlds import Recorder, Worlds
 
 REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
 LONGEST_REST = 4.0  # s that a fallen character is waited for
@@ -45,8 +46,8 @@ LEAST_PRACTICE = 4  # batches from which feedback is fitted
 class LearningSettings:
     """How to train."""
 
-    worlds: int = 32  # a worker
-    length: int = 64  # control steps a world an iteration
+    crowd: int = 256  # bodies a worker practises with at once
+    length: int = 16  # control steps each of them goes on an iteration
     hidden: tuple[int, ...] = (256, 128)
     std: float = 0.1  # of the first exploration around a plan, times environment.ACTION_SCALE rad
     scratch_std: float = 0.4  # of it without a plan
@@ -124,7 +125,7 @@ class PolicyTraining:
         self.survival, self.landing = 0.0, 0.0
         self.starts = Starts(self.guide.steps, self.settings.from_start)
         self._pool: Pool | None = None
-        self._arena = Arena(body, self.guide, self.track.allowed, 1, self.settings.limits)
+        self._arena = self._own_arena()
         observed, secret = (part.shape[1] for part in self._sample_observation())
         torch.manual_seed(seed)
         s = self.settings
@@ -133,6 +134,10 @@ class PolicyTraining:
         self.rehearsal: Rehearsal | None = None
         self.rehearsed = 0 if plan else len(s.rehearsals)  # rehearsals that are over
         self.feedback = Feedback(self._arena.senses.parts, self.guide.steps, s.feedback)
+
+    def _own_arena(self) -> Arena:
+        """For takes: one PyBullet world."""
+        return Arena(Worlds(self.body, 1), self.guide, self.track.allowed, self.settings.limits)
 
     def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
         begin_trial(self._arena, 0, 0, NONE, Scene())
@@ -145,7 +150,7 @@ class PolicyTraining:
         if self._pool is None:
             torch.set_num_threads(max(1, self.workers // 2))
             s = self.settings
-            arguments = (self.body, self.reference, self.guide, self.hold, s.worlds, self.seed_value, s.limits)
+            arguments = (self.body, self.reference, self.guide, self.hold, s.crowd, self.seed_value, s.limits)
             self._pool = Pool(self.workers, PracticeWorker, *arguments)
             seeds = np.random.default_rng([self.seed_value, self.iterations]).integers(0, 2**31, self.workers)
             self._pool.share("seed", [(int(seed),) for seed in seeds])
@@ -281,8 +286,9 @@ class PolicyTraining:
         A failed one is played on until the character lies still.
         """
         arena, actor = self._arena, self.network.in_numpy()
+        bodies: Worlds = arena.bodies
         recorder = Recorder()
-        arena.recorders = [recorder]
+        bodies.recorders = [recorder]
         disturbances = self.settings.disturbances if disturbed else NONE
         begin_trial(arena, 0, seed, disturbances, scene if scene or disturbed else Scene(), start)
         fresh, failed = np.ones(1, dtype=bool), False
@@ -294,8 +300,8 @@ class PolicyTraining:
             observation, _ = arena.sense(fresh)
             fresh = np.zeros(1, dtype=bool)
             failed |= bool(arena.step(actor(observation))[0])
-        take = recorder.take(arena.worlds[0], seed=seed, disturbed=disturbed, samples=self.samples)
-        arena.recorders = [None]
+        take = recorder.take(bodies.worlds[0], seed=seed, disturbed=disturbed, samples=self.samples)
+        bodies.recorders = [None]
         return take
 
     def save(self, path: str | Path) -> None:
@@ -345,8 +351,8 @@ class PolicyTraining:
         except (KeyError, RuntimeError, TypeError) as error:
             raise ValueError(f"the stage {Path(path).name} is damaged: {error}") from error
         self.guide = guide
-        self._arena.close()
-        self._arena = Arena(self.body, guide, self.track.allowed, 1, self.settings.limits)
+        self._arena.bodies.close()
+        self._arena = self._own_arena()
         self._close_pool()
 
     def _close_pool(self) -> None:
@@ -356,7 +362,7 @@ class PolicyTraining:
 
     def close(self) -> None:
         self._close_pool()
-        self._arena.close()
+        self._arena.bodies.close()
 
     def __enter__(self) -> PolicyTraining:
         return self

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker process does for a policy: episodes of practice, trials, rehearsals."""
+"""What a worker process does for a policy: episodes of practice and rehearsals in a Crowd, trials in
+PyBullet's Worlds."""
 
 from __future__ import annotations
 
@@ -13,13 +14,13 @@ from ..core.body import Body
 from ..core.motion import Motion
 from ..core.rotations import Array
 from .acting import Actor
+from .crowd import Crowd
 from .environment import (
     ACTION_SCALE,
     Arena,
     Circumstances,
     Disturbances,
     Limits,
-    Recorder,
     begin_trial,
     disturbed,
     draw_circumstances,
@@ -27,10 +28,13 @@ from .environment import (
 from .guide import Guide
 from .tracking import Cost, Track
 from .world import States
+from .worlds import Recorder, Worlds
 
 REMEMBERED = 0.1  # share of visited states that are kept to begin episodes from
 MOST_REMEMBERED = 128  # of them a control step
 NEVER = 1_000_000  # the step at which an episode fails that does not
+TRIALS = 8  # that a worker plays side by side
+CROWDS = 4  # of different sizes that a worker keeps
 
 Place = tuple[States, Circumstances]  # where an episode has got to
 
@@ -40,8 +44,8 @@ class Practice:
     """How episodes of practice begin.
 
     starts (T,): probabilities of the control step at which one begins. share: each episode is
-    disturbed by a share of it all, from nothing to this much, drawn anew: the easy ones go on
-    teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
+    disturbed by a share of it all, from nothing to this much, hard ones drawn more often: the easy
+    ones go on teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
     begin where earlier episodes came by, and not at the guide: what has gone wrong up to there is
     what a landing has to cope with.
     """
@@ -62,10 +66,14 @@ class PracticeWorker:
         self.reference = reference
         self.guide = guide
         self.count = count
+        self.limits = limits
         track = Track(body, reference, hold)
-        self.arena = Arena(body, guide, track.allowed, count, limits)
+        self.allowed = track.allowed
+        self._arenas: dict[int, Arena] = {}  # of crowds, by size
+        self.arena = self._crowd(count)
+        self.trial_arena = Arena(Worlds(body, TRIALS), guide, track.allowed, limits)
         self.random = np.random.default_rng(seed)
-        self.cost = Cost(track)
+        self.cost = Cost(track, anywhere=True)
         self.visited: dict[int, list[Place]] = {}  # by control step
         self._fresh = np.ones(count, dtype=bool)
         self._begun = np.zeros(count, dtype=int)  # at which step each episode began
@@ -78,10 +86,21 @@ class PracticeWorker:
 
     def follow(self, gains: Array, turns: Array) -> None:
         """Correct by other feedback gains, and steer by other joint targets, from now on."""
-        self.guide = self.arena.guide = dataclasses.replace(self.guide, gains=gains, turns=turns)
+        self.guide = dataclasses.replace(self.guide, gains=gains, turns=turns)
+        for arena in (*self._arenas.values(), self.trial_arena):
+            arena.guide = self.guide
+
+    def _crowd(self, count: int) -> Arena:
+        """An arena of count bodies."""
+        if count not in self._arenas:
+            while len(self._arenas) >= CROWDS:
+                del self._arenas[next(size for size in self._arenas if size != self.count)]
+            crowd = Crowd(self.body, count, self.allowed)
+            self._arenas[count] = Arena(crowd, self.guide, self.allowed, self.limits)
+        return self._arenas[count]
 
     def collect(self, actor: Actor, practice: Practice, length: int) -> dict[str, Any]:
-        """Practise length control steps in every world. Arrays lead with (length, N)."""
+        """Practise length control steps with every body. Arrays lead with (length, N)."""
         arena, data, episodes = self.arena, [], []
         self._restart(self._fresh, practice)
         arena.look()
@@ -126,60 +145,62 @@ class PracticeWorker:
                 known[self.random.integers(MOST_REMEMBERED)] = place
 
     def _restart(self, which: np.ndarray, practice: Practice) -> None:
-        for i in np.flatnonzero(which):
-            step = int(self.random.choice(len(practice.starts), p=practice.starts))
-            known = self.visited.get(step)
-            if step and known and self.random.uniform() < practice.visited:
-                self.arena.start(i, step, *known[self.random.integers(len(known))])
-                self._begun[i], self._returns[i] = step, 0.0
-                continue
-            strength = practice.disturbances.scaled(self.random.uniform(0, practice.share))
-            own = draw_circumstances(strength, self.random, self.guide.steps)
-            state = disturbed(self.body, self.guide.states[step], strength, self.random, own.scene.floor)
-            self.arena.start(i, step, state, own)
-            self._begun[i], self._returns[i] = step, 0.0
+        """Begin new episodes of the bodies which (N,)."""
+        index = np.flatnonzero(which)
+        if not len(index):
+            return
+        steps = self.random.choice(len(practice.starts), size=len(index), p=practice.starts)
+        places = [self._place(int(step), practice) for step in steps]
+        self.arena.start(index, steps, stacked([place[0] for place in places]), [place[1] for place in places])
+        self._begun[index], self._returns[index] = steps, 0.0
+
+    def _place(self, step: int, practice: Practice) -> Place:
+        """Where an episode begins: where earlier ones came by, or shaken off the guide."""
+        known = self.visited.get(step)
+        if step and known and self.random.uniform() < practice.visited:
+            return known[self.random.integers(len(known))]
+        strength = practice.disturbances.scaled(practice.share * np.sqrt(self.random.uniform()))
+        own = draw_circumstances(strength, self.random, self.guide.steps)
+        return disturbed(self.body, self.guide.states[step], strength, self.random, own.scene.floor), own
 
     def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
         """Play trials from frame 0 without exploration; the measures of each (core.truth)."""
         results = []
-        for first in range(0, len(seeds), self.count):
-            results += self._trials(actor, seeds[first : first + self.count], disturbances)
-        self._fresh[:] = True
+        for first in range(0, len(seeds), TRIALS):
+            results += self._trials(actor, seeds[first : first + TRIALS], disturbances)
         return results
 
     def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
-        arena, count = self.arena, self.count
-        active = np.arange(count) < len(seeds)
-        arena.recorders = [Recorder() if here else None for here in active]
+        arena = self.trial_arena
+        bodies: Worlds = arena.bodies
+        active = np.arange(TRIALS) < len(seeds)
+        bodies.recorders = [Recorder() if here else None for here in active]
         for i, seed in enumerate(seeds):
             begin_trial(arena, i, seed, disturbances)
-        rewards = np.zeros(count)
+        rewards = np.zeros(TRIALS)
         arena.look()
-        fresh = np.ones(count, dtype=bool)
+        fresh = np.ones(TRIALS, dtype=bool)
         for _ in range(self.guide.steps):
             observation, _ = arena.sense(fresh)
-            fresh = np.zeros(count, dtype=bool)
+            fresh = np.zeros(TRIALS, dtype=bool)
             arena.step(actor(observation), active)
             arena.look()
             rewards += arena.judge()[0]
         results = []
         for i, seed in enumerate(seeds):
-            take = arena.recorders[i].take(arena.worlds[i])
+            take = bodies.recorders[i].take(bodies.worlds[i])
             measures = truth.measure(self.body, self.reference, take)
             results.append({"seed": seed, "return": float(rewards[i] / self.guide.steps), **measures})
-        arena.recorders = [None] * count
+        bodies.recorders = [None] * TRIALS
         return results
 
     def set_out(self, seeds: list[int], disturbances: Disturbances) -> list[Place]:
         """Where trials begin."""
-        places: list[Place] = []
-        for first in range(0, len(seeds), self.count):
-            part = seeds[first : first + self.count]
-            for i, seed in enumerate(part):
-                begin_trial(self.arena, i, seed, disturbances)
-            self.arena.look()
-            places += [(self.arena.now.states[i].copy(), self.arena.circumstances[i]) for i in range(len(part))]
-        return places
+        arena = self._crowd(len(seeds))
+        for i, seed in enumerate(seeds):
+            begin_trial(arena, i, seed, disturbances)
+        arena.look()
+        return [(arena.now.states[i].copy(), arena.circumstances[i]) for i in range(len(seeds))]
 
     def play(self, places: list[Place], step: int, offsets: Array) -> tuple[Array, list[Place], np.ndarray]:
         """Go on from places at a control step, the guide's targets turned by offsets (N, H, width), rad,
@@ -188,33 +209,20 @@ class PracticeWorker:
         Returns mean costs (N,), the places got to, and the steps (N,) at which episodes failed (a
         large number: they did not).
         """
-        parts = [
-            self._play(places[first : first + self.count], step, offsets[first : first + self.count])
-            for first in range(0, len(places), self.count)
-        ]
-        self._fresh[:] = True
-        costs, ends, failed = zip(*parts, strict=True)
-        return np.concatenate(costs), [place for part in ends for place in part], np.concatenate(failed)
-
-    def _play(self, places: list[Place], step: int, offsets: Array) -> tuple[Array, list[Place], np.ndarray]:
-        arena, count = self.arena, len(places)
-        active = np.arange(self.count) < count
-        for i, place in enumerate(places):
-            arena.start(i, step, *place)
+        arena, count = self._crowd(len(places)), len(places)
+        steps = np.full(count, step)
+        arena.start(np.arange(count), steps, stacked([place[0] for place in places]), [place[1] for place in places])
         arena.look()
-        fresh, costs, failed = np.ones(self.count, dtype=bool), np.zeros(count), np.full(count, NEVER)
-        actions = np.zeros((self.count, arena.width))
-        down = arena.floors[:count, None] * [0.0, 0.0, 1.0]
+        fresh, costs, failed = np.ones(count, dtype=bool), np.zeros(count), np.full(count, NEVER)
+        down = arena.floors[:, None] * [0.0, 0.0, 1.0]
         for h in range(offsets.shape[1]):
             arena.sense(fresh)
-            fresh = np.zeros(self.count, dtype=bool)
-            actions[:count] = offsets[:, h] / ACTION_SCALE
-            fouls = arena.step(actions, active)
+            fresh = np.zeros(count, dtype=bool)
+            fouls = arena.step(offsets[:, h] / ACTION_SCALE)
             arena.look()
-            states = arena.now.states[:count]
-            states = dataclasses.replace(states, position=states.position - down)
-            costs += self.cost(states, np.minimum(arena.steps[:count], self.guide.steps) - 1)
-            lost = (fouls | arena.judge()[1])[:count]
+            states = dataclasses.replace(arena.now.states, position=arena.now.states.position - down)
+            costs += self.cost(states, np.minimum(arena.steps, self.guide.steps) - 1)
+            lost = fouls | arena.judge()[1]
             failed = np.where(lost & (failed == NEVER), step + h, failed)
         ends = [(arena.now.states[i].copy(), place[1]) for i, place in enumerate(places)]
         return costs / offsets.shape[1], ends, failed
@@ -225,3 +233,9 @@ class PracticeWorker:
         every = [place for _ in range(count) for place in places]
         costs, _, _ = self.play(every, step, np.repeat(offsets, len(places), axis=0))
         return costs.reshape(count, len(places)).mean(axis=1)
+
+
+def stacked(states: list[States]) -> States:
+    """States without a leading axis, one after the other."""
+    names = [field.name for field in dataclasses.fields(States)]
+    return States(*(np.stack([getattr(state, name) for state in states]) for name in names))

@@ -145,10 +145,14 @@ def _velocities(reference: Motion, times: Array, rate: float) -> tuple[Array, Ar
 
 
 class Cost:
-    """How far states are from a track, per state."""
+    """How far states are from a track, per state.
 
-    def __init__(self, track: Track, weights: Weights | None = None) -> None:
+    anywhere: what has landed is compared where it stands, not where it should have come down.
+    """
+
+    def __init__(self, track: Track, weights: Weights | None = None, anywhere: bool = False) -> None:
         self.track = track
+        self.anywhere = anywhere
         self.weights = weights or Weights()
         body = track.body
         self._joints = np.array(list(track.columns))
@@ -171,7 +175,11 @@ class Cost:
         )
         cost = w.pose * np.mean(pose**2, axis=1) + w.root * root**2
         cost += w.ends * np.mean(np.sum(ends**2, axis=-1), axis=1)
-        cost += w.centre * np.sum((centre - track.centre[goal] - [0, 0, floor]) ** 2, axis=-1)
+        away = centre - track.centre[goal] - [0, 0, floor]
+        if self.anywhere:
+            stray = self._feet_middle(places, world) - self._feet_middle(track.places[goal], track.world[goal])
+            away[:, :2] -= stray[:, :2] * (goal >= track.landed)[:, None]
+        cost += w.centre * np.sum(away**2, axis=-1)
         velocity, momentum = momenta(body, states, places, world)
         cost += w.velocity * np.sum((velocity - track.centre_velocity[goal]) ** 2, axis=-1)
         cost += w.momentum * np.sum(((momentum - track.momentum[goal]) / self._inertia) ** 2, axis=-1)
@@ -185,11 +193,15 @@ class Cost:
 
     def _imbalance(self, places: Array, world: Array, centre: Array, velocity: Array) -> Array:
         """Squared level distance (N,), m^2, of the capture point (Pratt et al. 2006) from the feet's middle."""
-        feet = self.track.feet
-        soles = places[:, feet] + rotations.rotate(world[:, feet], self._soles)
-        height = np.maximum(centre[:, 2] - soles[..., 2].mean(axis=1), 0.1)
+        middle = self._feet_middle(places, world)
+        height = np.maximum(centre[:, 2] - middle[:, 2], 0.1)
         point = centre[:, :2] + velocity[:, :2] * np.sqrt(height / GRAVITY)[:, None]
-        return np.sum((point - soles[..., :2].mean(axis=1)) ** 2, axis=1)
+        return np.sum((point - middle[:, :2]) ** 2, axis=1)
+
+    def _feet_middle(self, places: Array, world: Array) -> Array:
+        """The middle (N, 3) of the two feet."""
+        feet = self.track.feet
+        return (places[:, feet] + rotations.rotate(world[:, feet], self._soles)).mean(axis=1)
 
 
 def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Array, Array]:

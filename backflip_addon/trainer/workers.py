@@ -25,8 +25,9 @@ class Pool:
     """count processes, each with its own make(*arguments)."""
 
     def __init__(self, count: int, make: Callable[..., Any], *arguments: Any) -> None:
-        # A worker has one core: numpy's own threads would only fight for it. Read when it is imported
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # A worker has one core: numpy's and torch's own threads would only fight for it. Read on import
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
         self._processes = []

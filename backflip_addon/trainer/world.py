@@ -37,6 +37,12 @@ SERVO_RATE = 4.0  # an error decays at SERVO_RATE kp/kd a second, where torque s
 DAMPING = 0.6  # share of a joint's velocity error taken away a substep
 SPEED_CHANGE = 40.0  # the most a joint's torque may change its speed by in one substep, rad/s
 JOINT_SPEED = 50.0  # rad/s, a safety net far above what a human joint does
+TOUCHING = 0.002  # m: a contact so near touches
+ROUNDS = 10  # the solver's iterations a substep
+RECOVERY = 0.8  # share of an error of position that the solver takes away a substep
+# A foot that lands with 5 m/s moves 4 cm a substep: contacts are made that far ahead (in shares of a
+# link's size), so that the solver stops it on the floor and not in it
+REACH = 0.25
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
 
 
@@ -90,13 +96,11 @@ class World:
         p = self._client
         p.setGravity(0, 0, -GRAVITY)
         p.setTimeStep(1.0 / (control_rate * substeps))
-        # A foot that lands with 5 m/s moves 4 cm a substep: contacts are made that far ahead (a quarter
-        # of a link's size), so that the solver stops it on the floor and not in it.
         p.setPhysicsEngineParameter(
-            contactBreakingThreshold=0.25,
-            numSolverIterations=10,
-            erp=0.8,
-            contactERP=0.8,
+            contactBreakingThreshold=REACH,
+            numSolverIterations=ROUNDS,
+            erp=RECOVERY,
+            contactERP=RECOVERY,
             deterministicOverlappingPairs=1,
         )
         self._floor = p.createMultiBody(0, p.createCollisionShape(p.GEOM_PLANE))
@@ -108,28 +112,18 @@ class World:
         self._layout = _Layout(body)
         moving = [body.links[j + 1] for j in self._joints]
         seconds = 1.0 / (control_rate * substeps)
-        self._gains = [1.0 - math.exp(-SERVO_RATE * link.kp / max(link.kd, 1e-6) * seconds) for link in moving]
+        self._gains = [servo_gain(link, seconds) for link in moving]
         self._dampings = [DAMPING] * len(moving)
         self._torques = [[link.torque] * (3 if link.joint == "spherical" else 1) for link in moving]
         self._disable_motors(moving)
         self._masses = [p.getDynamicsInfo(self._figure, j)[0] for j in self._links]
-        self._inertias = [self._steady_inertia(j, p.getDynamicsInfo(self._figure, j)[2]) for j in self._links]
+        self._inertias = [steady_inertia(body.links[j + 1], seconds) for j in self._links]
         for j in self._links:
             p.changeDynamics(self._figure, j, linearDamping=0, angularDamping=0, jointDamping=0)
-            p.changeDynamics(self._figure, j, lateralFriction=1.0, restitution=0, maxJointVelocity=JOINT_SPEED)
+            # In one call with a joint speed a link's friction would be ignored and stay at 0.5
+            p.changeDynamics(self._figure, j, maxJointVelocity=JOINT_SPEED)
+            p.changeDynamics(self._figure, j, lateralFriction=1.0, restitution=0)
         self.arrange(scene or Scene())
-
-    def _steady_inertia(self, j: int, inertia: tuple[float, ...]) -> list[float]:
-        """A link's moments of inertia, at least so large that its joint's greatest torque changes
-        its speed by no more than SPEED_CHANGE a substep.
-
-        Damping is of no use once a torque is clamped: a foot's 90 N m on 0.005 kg m^2 flips it by
-        140 rad/s in 1/120 s, and it rings from limit to limit. It matters about a limb's long axis
-        alone; elsewhere the limb's own inertia is larger.
-        """
-        seconds = 1.0 / (self.control_rate * self.substeps)
-        least = self.body.links[j + 1].torque * seconds / SPEED_CHANGE
-        return [max(moment, least) for moment in inertia]
 
     def close(self) -> None:
         self._client.disconnect()
@@ -222,7 +216,7 @@ class World:
         """Whether each link (L,) touches the floor (contact distance below 2 mm)."""
         touching = np.zeros(len(self.body.links), dtype=bool)
         for point in self._client.getContactPoints(self._figure, self._floor):
-            if point[8] < 0.002:
+            if point[8] < TOUCHING:
                 touching[point[3] + 1] = True
         return touching
 
@@ -315,6 +309,23 @@ def _xyzw(q: Array) -> list[float]:
     return [q[1], q[2], q[3], q[0]]
 
 
+def servo_gain(link: Link, seconds: float) -> float:
+    """Share of a joint's error that its servo takes away a substep, where torque suffices."""
+    return 1.0 - math.exp(-SERVO_RATE * link.kp / max(link.kd, 1e-6) * seconds)
+
+
+def steady_inertia(link: Link, seconds: float) -> list[float]:
+    """A link's moments of inertia, kg m^2, at least so large that its joint's greatest torque changes
+    its speed by no more than SPEED_CHANGE a substep.
+
+    Damping is of no use once a torque is clamped: a foot's 90 N m on 0.005 kg m^2 flips it by
+    140 rad/s in 1/120 s, and it rings from limit to limit. It matters about a limb's long axis
+    alone; elsewhere the limb's own inertia is larger.
+    """
+    least = link.torque * seconds / SPEED_CHANGE
+    return [max(moment, least) for moment in link.inertia]
+
+
 def _load_figure(client: Any, body: Body) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "body.urdf")
@@ -346,13 +357,13 @@ def _link_element(robot: ElementTree.Element, link: Link) -> None:
     ElementTree.SubElement(inertial, "mass", value=f"{link.mass:.9g}")
     ixx, iyy, izz = (f"{i:.9g}" for i in link.inertia)
     ElementTree.SubElement(inertial, "inertia", ixx=ixx, iyy=iyy, izz=izz, ixy="0", ixz="0", iyz="0")
-    for shape in itertools.chain.from_iterable(map(_collision_shapes, link.shapes)):
+    for shape in itertools.chain.from_iterable(map(collision_shapes, link.shapes)):
         collision = ElementTree.SubElement(element, "collision")
         ElementTree.SubElement(collision, "origin", xyz=_numbers(shape.position), rpy=_numbers(_roll_pitch_yaw(shape)))
         _shape_element(ElementTree.SubElement(collision, "geometry"), shape)
 
 
-def _collision_shapes(shape: Shape) -> list[Shape]:
+def collision_shapes(shape: Shape) -> list[Shape]:
     """A box becomes the eight small spheres at its corners: Bullet makes only one contact a step
     between a box and a plane, and none ahead of time, so a landing foot would sink and rock."""
     if shape.kind != "box":

@@ -17,11 +17,13 @@ from backflip_addon.core import rotations, truth
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer import environment, learning, practice
 from backflip_addon.trainer.acting import Actor
+from backflip_addon.trainer.crowd import Crowd
 from backflip_addon.trainer.environment import NONE, Arena, Circumstances, Disturbances
 from backflip_addon.trainer.guide import Figures, Guide, Imitation, parts
 from backflip_addon.trainer.search import Plan
 from backflip_addon.trainer.tracking import Track
 from backflip_addon.trainer.world import Scene, States
+from backflip_addon.trainer.worlds import Worlds
 from tests.benchmarks import humanoid
 
 BODY = humanoid.humanoid()
@@ -40,14 +42,18 @@ def track(reference: Motion) -> Track:
 
 @pytest.fixture(scope="module")
 def arena(track: Track) -> Iterator[Arena]:
-    arena = Arena(BODY, Guide.of_track(track), track.allowed, 2)
-    yield arena
-    arena.close()
+    worlds = Worlds(BODY, 2)
+    yield Arena(worlds, Guide.of_track(track), track.allowed)
+    worlds.close()
 
 
 def begin(arena: Arena, step: int = 0, circumstances: Circumstances | None = None) -> None:
-    for i in range(len(arena.worlds)):
-        arena.start(i, step, arena.guide.states[step], circumstances or Circumstances(Scene()))
+    own = circumstances or Circumstances(Scene())
+    start(arena, [arena.guide.states[step]] * arena.count, [own] * arena.count, step)
+
+
+def start(arena: Arena, states: list[States], circumstances: list[Circumstances], step: int = 0) -> None:
+    arena.start(np.arange(arena.count), np.full(arena.count, step), practice.stacked(states), circumstances)
     arena.look()
 
 
@@ -82,14 +88,18 @@ def test_senses_are_zero_on_the_goal_and_measure_what_is_off(arena: Arena) -> No
     away = dataclasses.replace(goals.states, position=goals.states.position + [0, 0.02, 0])
     felt = arena.senses(Figures.of(BODY, away), steps)
     assert felt.shape == (len(steps), arena.senses.width)
-    np.testing.assert_allclose(felt[:, 1], 0.02, atol=1e-9)
+    before = steps < arena.guide.landed
+    assert before.any() and not before.all()
+    np.testing.assert_allclose(felt[before, 1], 0.02, atol=1e-9)
+    np.testing.assert_allclose(felt[~before, 1], 0.0, atol=1e-9, err_msg="who has landed does not mind where")
     np.testing.assert_allclose(np.delete(felt, 1, axis=1), 0.0, atol=1e-7)
 
 
 def test_senses_do_not_know_how_high_the_floor_is(arena: Arena) -> None:
     goals = arena.senses.goals
     steps = np.arange(len(goals.states))
-    np.testing.assert_allclose(arena.senses(goals.lifted(np.full(len(steps), 0.02)), steps), 0.0, atol=1e-7)
+    higher = goals.moved(np.tile([0.0, 0.0, 0.02], (len(steps), 1)))
+    np.testing.assert_allclose(arena.senses(higher, steps), 0.0, atol=1e-7)
 
 
 def test_a_lean_is_felt_as_the_centre_of_mass_off_the_feet(arena: Arena) -> None:
@@ -114,7 +124,9 @@ def test_equal_worlds_do_the_same(arena: Arena) -> None:
     for _ in range(5):
         arena.step(np.repeat(random.normal(size=(1, arena.width)) * 0.2, 2, axis=0))
     arena.look()
-    np.testing.assert_array_equal(arena.readings[0], arena.readings[1])
+    states = arena.bodies.states()
+    np.testing.assert_array_equal(states.position[0], states.position[1])
+    np.testing.assert_array_equal(states.joint_velocity[0], states.joint_velocity[1])
 
 
 def test_actions_turn_the_joint_targets(arena: Arena) -> None:
@@ -134,21 +146,17 @@ def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
     width = 28
     gains = np.zeros((guide.steps, width, sum(parts(width).values())))
     gains[:, 3, 0] = -2.0  # the fourth column answers a drift along x
-    arena = Arena(BODY, dataclasses.replace(guide, gains=gains), track.allowed, 1)
+    arena = Arena(Crowd(BODY, 1, track.allowed), dataclasses.replace(guide, gains=gains), track.allowed)
     off = dataclasses.replace(guide.states[0], position=guide.states[0].position + [0.05, 0, 0])
-    arena.start(0, 0, off, Circumstances(Scene()))
-    arena.look()
+    start(arena, [off], [Circumstances(Scene())])
     arena.sense(np.ones(1, dtype=bool))
     turns = arena._corrected(np.zeros((1, width)))
-    assert turns[0, 3] == pytest.approx(-0.1)
+    assert turns[0, 3] == pytest.approx(-0.1, rel=1e-5)
     assert np.abs(np.delete(turns[0], 3)).max() == 0
-    arena.close()
 
 
 def test_late_senses_are_those_of_a_step_before(arena: Arena) -> None:
-    for i, delay in enumerate((0, 1)):
-        arena.start(i, 0, arena.guide.states[0], Circumstances(Scene(), delay=delay))
-    arena.look()
+    start(arena, [arena.guide.states[0]] * 2, [Circumstances(Scene(), delay=delay) for delay in (0, 1)])
     first, _ = arena.sense(np.ones(2, dtype=bool))
     arena.step(np.zeros((2, arena.width)))
     arena.look()
@@ -163,14 +171,38 @@ def test_a_body_on_its_head_is_a_foul_and_lost(arena: Arena) -> None:
     state = arena.guide.states[0]
     turns = np.concatenate([[[0.7071, 0.7071, 0, 0]], state.rotations[1:]])
     lying = dataclasses.replace(state, position=np.array([0, 0, 0.15]), rotations=turns)
-    for i in range(2):
-        arena.start(i, 0, lying, Circumstances(Scene()))
+    start(arena, [lying] * 2, [Circumstances(Scene())] * 2)
     fouls = np.zeros(2, dtype=bool)
     for _ in range(4):
         fouls |= arena.step(np.zeros((2, arena.width)))
     arena.look()
     assert fouls.all()
     assert arena.judge()[1].all()
+
+
+def test_once_landed_it_matters_to_stand_and_not_where(arena: Arena) -> None:
+    """The goal's pose half a metre off its place: lost before the landing, nearly as good after it."""
+    guide, whole = arena.guide, arena.guide.steps
+    away = [dataclasses.replace(guide.states[k], position=guide.states[k].position + [0.5, 0, 0]) for k in (5, whole)]
+    rewards, lost = [], []
+    for step, state in zip((5, whole), away, strict=True):
+        start(arena, [state, guide.states[step]], [Circumstances(Scene())] * 2, step)
+        reward, gone = arena.judge()
+        rewards.append(reward)
+        lost.append(gone.tolist())
+    assert lost == [[True, False], [False, False]]
+    assert rewards[0][1] == pytest.approx(1.0, abs=1e-6)
+    (astray, on_place), (astray_landed, landed) = rewards
+    assert 0 < landed - astray_landed < 0.5 * (on_place - astray)
+
+
+def test_a_landing_that_is_not_stood_is_worth_less(arena: Arena) -> None:
+    """The same pose, once at rest and once carried off at 1 m/s."""
+    upright = dataclasses.replace(arena.guide.states[0], velocity=np.zeros(3))
+    carried = dataclasses.replace(upright, velocity=np.array([1.0, 0, 0]))
+    start(arena, [upright, carried], [Circumstances(Scene())] * 2, arena.guide.steps)
+    rewards, _ = arena.judge()
+    assert rewards[0] - rewards[1] > 0.2
 
 
 def test_disturbed_starts_are_as_far_off_as_asked(arena: Arena) -> None:
@@ -206,13 +238,13 @@ def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) ->
     away = dataclasses.replace(guide.states[2], position=guide.states[2].position + [0.3, 0, 0])
     worker.visited = {2: [(away, Circumstances(Scene(mass=1.1)))]}
     worker._restart(np.ones(4, dtype=bool), practice.Practice(NONE, starts, visited=1.0))
-    places = [worker.arena.worlds[i].state().position[0] for i in range(4)]
+    places = worker.arena.bodies.states().position[:, 0]
     np.testing.assert_allclose(places, away.position[0], atol=1e-6)
     assert {own.scene.mass for own in worker.arena.circumstances} == {1.1}
     worker._restart(np.ones(4, dtype=bool), practice.Practice(NONE, starts, visited=0.0))
-    places = [worker.arena.worlds[i].state().position[0] for i in range(4)]
+    places = worker.arena.bodies.states().position[:, 0]
     np.testing.assert_allclose(places, guide.states.position[2, 0], atol=1e-6)
-    worker.arena.close()
+    worker.trial_arena.bodies.close()
 
 
 def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) -> None:
@@ -228,11 +260,11 @@ def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) ->
     worker.collect(actor, practice.Practice(NONE, starts), 16)
     assert worker.visited and all(0 < step <= guide.steps for step in worker.visited)
     assert max(len(known) for known in worker.visited.values()) <= practice.MOST_REMEMBERED
-    worker.arena.close()
+    worker.trial_arena.bodies.close()
 
 
 def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
-    settings = learning.LearningSettings(worlds=2, length=6, hidden=(16,))
+    settings = learning.LearningSettings(crowd=2, length=6, hidden=(16,))
     plan = Plan(np.zeros((8, 28)), 4)
     with learning.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
         for _ in range(2):
@@ -256,7 +288,7 @@ def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path)
 
 def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None:
     """Of an untrained policy, which does what the guide does: every trial without disturbance alike."""
-    settings = learning.LearningSettings(worlds=3, hidden=(8,))
+    settings = learning.LearningSettings(crowd=3, hidden=(8,))
     with learning.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
         results = training.evaluate(2, NONE)["results"]
         take = training.attempt(1)
@@ -267,7 +299,7 @@ def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None
 
 
 def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -> None:
-    small = learning.LearningSettings(worlds=1, length=2, hidden=(8,))
+    small = learning.LearningSettings(crowd=1, length=2, hidden=(8,))
     with learning.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:
         training.save(tmp_path / "a.pt")
     other = learning.PolicyTraining(BODY, reference, workers=1, hold=0.0)

@@ -101,7 +101,7 @@ def test_rehearsed_copies_stay_up_where_the_guide_alone_falls() -> None:
 
 
 def test_training_rehearses_after_its_lesson_and_a_stage_knows_it(tmp_path: Path) -> None:
-    settings = learning.LearningSettings(worlds=6, length=30, hidden=(8,), lesson=0, rehearsal=SMALL)
+    settings = learning.LearningSettings(crowd=6, length=30, hidden=(8,), lesson=0, rehearsal=SMALL)
     plan = Plan(np.zeros((12, 28)), 4)
     with learning.PolicyTraining(BODY, STANDING, settings, workers=1, seed=1, plan=plan, hold=0.0) as training:
         training.iterate()
