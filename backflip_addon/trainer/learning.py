@@ -39,6 +39,7 @@ from .worlds import Recorder, Worlds
 REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
 LONGEST_REST = 4.0  # s that a fallen character is waited for
 SCALE_ITERATIONS = 24  # after which the observations' scales are known, and stay
+AVERAGED = 20  # updates that the performing network is averaged over, about
 LEAST_PRACTICE = 4  # batches from which feedback is fitted
 
 
@@ -119,7 +120,7 @@ class PolicyTraining:
         self.seed_value = seed
         self.track = Track(body, reference, hold)
         self.guide = Guide.of_plan(self.track, plan, scene) if plan else Guide.of_track(self.track)
-        self.samples, self.seconds, self.iterations = 0, 0.0, 0
+        self.samples, self.seconds, self.iterations, self.updates = 0, 0.0, 0, 0
         self.planned = plan is not None
         self.share = 1.0 if plan else self.settings.first_share
         self.survival, self.landing = 0.0, 0.0
@@ -163,7 +164,7 @@ class PolicyTraining:
         if self.iterations > s.lesson and self.rehearsed < len(s.rehearsals):
             return self._rehearse(began)
         practice = Practice(s.disturbances, self.starts.probabilities(), self.share)
-        actor = self.network.in_numpy()
+        actor = self.network.practising()
         parts = self.pool.call("collect", actor, practice, s.length)
         practised = time.monotonic()
         batch = _together(parts)
@@ -192,7 +193,10 @@ class PolicyTraining:
         if self.iterations == 0:
             self._learn_scale(batch)  # its likelihoods came from a network without scales
             return {}
+        self.ppo.aim(self.landing)
         report = self.ppo.update(batch)
+        self.updates += 1
+        self.network.settle(min(self.updates / (self.updates + 4), 1 - 1 / AVERAGED))
         if self.iterations < SCALE_ITERATIONS:
             self._learn_scale(batch)
         return report
@@ -267,7 +271,7 @@ class PolicyTraining:
         d = self.settings.disturbances if disturbances is None else disturbances
         seeds = [seed + k for k in range(trials)]
         parts = [part.tolist() for part in np.array_split(seeds, self.workers)]
-        answers = self.pool.share("trials", [(self.network.in_numpy(), part, d) for part in parts if part])
+        answers = self.pool.share("trials", [(self.network.performing(), part, d) for part in parts if part])
         results = [result for answer in answers for result in answer]
         good = [r["success"] if r["landed"] is None else r["landed"] for r in results]
         return {
@@ -285,7 +289,7 @@ class PolicyTraining:
 
         A failed one is played on until the character lies still.
         """
-        arena, actor = self._arena, self.network.in_numpy()
+        arena, actor = self._arena, self.network.performing()
         bodies: Worlds = arena.bodies
         recorder = Recorder()
         bodies.recorders = [recorder]
@@ -318,6 +322,7 @@ class PolicyTraining:
                 "samples": self.samples,
                 "seconds": self.seconds,
                 "iterations": self.iterations,
+                "updates": self.updates,
                 "share": self.share,
                 "survival": self.survival,
                 "landing": self.landing,
@@ -344,6 +349,7 @@ class PolicyTraining:
             self.starts.failures = content["failures"].numpy().copy()
             numbers = content["numbers"]
             self.samples, self.iterations = int(numbers["samples"]), int(numbers["iterations"])
+            self.updates = int(numbers["updates"])
             self.seconds, self.share = float(numbers["seconds"]), float(numbers["share"])
             self.survival, self.landing = float(numbers["survival"]), float(numbers["landing"])
             self.seed_value = int(numbers["seed"])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
@@ -41,7 +43,10 @@ class Normaliser(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """observed: width of the actor's observations, secret: of the critic's; std: of exploration."""
+    """The actor, its critic, and the actor's weights averaged over its latest updates (Polyak and
+    Juditsky 1992): each update is noisy, and what they have in common performs better.
+
+    observed: width of the actor's observations, secret: of the critic's; std: of exploration."""
 
     def __init__(
         self, observed: int, secret: int, actions: int, hidden: tuple[int, ...] = (256, 128), std: float = 0.4
@@ -51,6 +56,7 @@ class ActorCritic(nn.Module):
         self.secret = Normaliser(secret)
         # All zero to begin with: the first attempt is the guide's own performance
         self.actor = _network(observed, hidden, actions, last=0.0)
+        self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.critic = _network(secret, hidden, 1, last=0.1)
         self.log_std = nn.Parameter(torch.full((actions,), float(np.log(std))))
 
@@ -62,9 +68,22 @@ class ActorCritic(nn.Module):
         """Values (...) of the critic's observations (..., m)."""
         return self.critic(self.secret(secrets)).squeeze(-1)
 
-    def in_numpy(self) -> Actor:
-        """A copy of the actor for the workers."""
-        layers = [module for module in self.actor if isinstance(module, nn.Linear)]
+    @torch.no_grad()
+    def settle(self, kept: float) -> None:
+        """Move the average toward the actor; kept: the share of the average that stays."""
+        for mean, weights in zip(self.average.parameters(), self.actor.parameters(), strict=True):
+            mean.lerp_(weights, 1 - kept)
+
+    def practising(self) -> Actor:
+        """A copy of the actor for the workers, to practise by."""
+        return self._in_numpy(self.actor)
+
+    def performing(self) -> Actor:
+        """A copy of the average for the workers, to perform by."""
+        return self._in_numpy(self.average)
+
+    def _in_numpy(self, network: nn.Sequential) -> Actor:
+        layers = [module for module in network if isinstance(module, nn.Linear)]
         with torch.no_grad():
             log_std = self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD)))
             return Actor(

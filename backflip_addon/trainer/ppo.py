@@ -19,9 +19,10 @@ class PPOSettings:
     clip: float = 0.2
     epochs: int = 4
     minibatches: int = 4
-    divergence: float = 0.012  # wanted KL of an update
+    divergence: float = 0.012  # wanted KL of an update, before anything lands
+    last_divergence: float = 0.006  # of it once everything does
     learning_rate: float = 3e-4  # of the actor, to begin with
-    least_rate: float = 1e-5
+    least_rate: float = 3e-6
     most_rate: float = 1e-3
     critic_rate: float = 1e-3
     entropy: float = 0.0
@@ -85,7 +86,13 @@ class PPO:
             [{"params": actor, "lr": settings.learning_rate}, {"params": critic, "lr": settings.critic_rate}]
         )
         self.rate = settings.learning_rate
+        self.divergence = settings.divergence
         self.random = torch.Generator().manual_seed(seed)
+
+    def aim(self, landing: float) -> None:
+        """Take smaller steps the more episodes land (a share): there is ever more to lose."""
+        s = self.settings
+        self.divergence = s.divergence + (s.last_divergence - s.divergence) * landing
 
     def update(self, batch: Experience) -> dict[str, float]:
         """One PPO update; returns what happened."""
@@ -152,9 +159,9 @@ class PPO:
     def _lead(self, divergence: float) -> None:
         """Slow down when the policy runs from the one that practised, hurry when it hardly moves."""
         s = self.settings
-        if divergence > 2 * s.divergence:
+        if divergence > 2 * self.divergence:
             self.rate = max(self.rate / 1.5, s.least_rate)
-        elif divergence < s.divergence / 2:
+        elif divergence < self.divergence / 2:
             self.rate = min(self.rate * 1.5, s.most_rate)
         self.optimiser.param_groups[0]["lr"] = self.rate
 

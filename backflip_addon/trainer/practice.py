@@ -33,7 +33,7 @@ from .worlds import Recorder, Worlds
 REMEMBERED = 0.1  # share of visited states that are kept to begin episodes from
 MOST_REMEMBERED = 128  # of them a control step
 NEVER = 1_000_000  # the step at which an episode fails that does not
-TRIALS = 8  # that a worker plays side by side
+TRIALS = 32  # that a worker plays side by side
 CROWDS = 4  # of different sizes that a worker keeps
 
 Place = tuple[States, Circumstances]  # where an episode has got to

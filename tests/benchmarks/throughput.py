@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Control steps a second on one core: ours, PyBullet's deep_mimic environment, the bare physics.
 
-A control step is 1/30 s in all three. Ours: rollouts as the search makes them, with restored
-states, observation and cost. Bare: the same body, substeps and servo, stepped alone. PyBullet's: its
-environment with observation, reward and its own 8 substeps of stable PD. They take turns in one
-run, so that a busy machine slows all three.
+A control step is 1/30 s in all of them. Ours: practice in a crowd, with a policy's network,
+observation, reward, disturbances and restarts. Search: rollouts in PyBullet as the search makes
+them, with restored states and cost. Bare: PyBullet with the same body, substeps and servo, stepped
+alone. PyBullet's: its environment with observation, reward and its own 8 substeps of stable PD. They
+take turns in one run, so that a busy machine slows them all.
 """
 
 from __future__ import annotations
@@ -23,25 +24,34 @@ from pathlib import Path
 import common
 import humanoid
 import numpy as np
+import torch
 
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion
+from backflip_addon.trainer.environment import Disturbances, Limits
+from backflip_addon.trainer.guide import Guide
+from backflip_addon.trainer.learning import LearningSettings
+from backflip_addon.trainer.policy import ActorCritic
+from backflip_addon.trainer.practice import Practice, PracticeWorker
 from backflip_addon.trainer.search import RolloutWorker
+from backflip_addon.trainer.tracking import Track
 from backflip_addon.trainer.world import Scene
 
+CROWD = LearningSettings().crowd
 HORIZON = 24
 SAMPLES = 32
 
 
 def main() -> int:
     parser = common.parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="for each of the three")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each of them")
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
     body = common.figure(options)
     reference = humanoid.clip(options.clip, body)
     contestants = {
-        "ours": Ours(body, reference),
+        "ours": Practised(body, reference),
+        "search": Searched(body, reference),
         "pybullet_deep_mimic": DeepMimicEnvironment(options.clip),
         "bare_physics": Bare(body, reference),
     }
@@ -52,7 +62,8 @@ def main() -> int:
     figures = {name: round(common.median(turns), 1) for name, turns in rates.items()}
     common.table([{"environment": name, "steps/s a core": rate} for name, rate in figures.items()])
     print(f"ours is {figures['ours'] / figures['pybullet_deep_mimic']:.1f} times PyBullet's")
-    print(f"ours is {figures['ours'] / figures['bare_physics']:.0%} of the bare physics")
+    for name in ("ours", "search"):
+        print(f"{name} is {figures[name] / figures['bare_physics']:.0%} of the bare physics")
     common.write(options, {**figures, "turns": rates})
     return 0
 
@@ -64,7 +75,25 @@ def _rate(run: object, seconds: float) -> float:
     return steps / (time.perf_counter() - began)
 
 
-class Ours:
+class Practised:
+    """Episodes of practice, as a policy's worker collects them."""
+
+    def __init__(self, body: Body, reference: Motion) -> None:
+        torch.set_num_threads(1)
+        guide = Guide.of_track(Track(body, reference))
+        self.worker = PracticeWorker(body, reference, guide, None, CROWD, 0, Limits())
+        arena = self.worker.arena
+        arena.look()
+        observed, secret = (part.shape[1] for part in arena.sense(np.ones(CROWD, dtype=bool)))
+        self.actor = ActorCritic(observed, secret, arena.width, std=0.1).practising()
+        self.practice = Practice(Disturbances(), np.full(guide.steps, 1 / guide.steps))
+
+    def run(self) -> int:
+        self.worker.collect(self.actor, self.practice, 2)
+        return 2 * CROWD
+
+
+class Searched:
     """The search's rollouts from frame 0."""
 
     def __init__(self, body: Body, reference: Motion) -> None:

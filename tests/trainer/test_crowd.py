@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
-from backflip_addon.trainer import crowd as crowds
+from backflip_addon.trainer import impulses
 from backflip_addon.trainer.crowd import Crowd
 from backflip_addon.trainer.practice import stacked
 from backflip_addon.trainer.world import GRAVITY, Scene, States, World
@@ -201,6 +201,23 @@ def test_each_has_a_floor_and_a_weight_of_its_own() -> None:
     assert crowd.contacts()[:, feet(body)].all()
 
 
+def test_a_body_may_lie_on_all_of_itself() -> None:
+    """More points than contacts are solved for: what was dropped flat on its back comes to rest there."""
+    body = FITTED
+    crowd = Crowd(body, 2, np.ones(len(body.links), dtype=bool))
+    states = poses(body, 0.0)[:2]
+    turns = states.rotations.copy()
+    turns[:, 0] = [np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0]
+    crowd.restart(np.arange(2), dataclasses.replace(states, position=states.position * [1, 1, 0.3], rotations=turns))
+    crowd.drive(turns, states.joint_velocity)
+    for _ in range(60):
+        crowd.step()
+    found = crowd.states()
+    lows = body.lowest_points(*body.forward(found.position, found.rotations))
+    assert np.abs(lows.min(axis=1)).max() < 0.02
+    assert np.linalg.norm(found.velocity, axis=1).max() < 0.2 and (found.position[:, 2] < 0.25).all()
+
+
 def test_what_may_not_touch_is_told() -> None:
     body = FITTED
     crowd = Crowd(body, 1, feet(body))
@@ -224,6 +241,6 @@ def test_one_of_many_moves_as_it_would_alone() -> None:
 
 def test_a_quicksort_of_equals_reverses_every_part() -> None:
     items = list(range(5))
-    crowds._reverse_parts(items, 0, 4)
+    impulses._reverse_parts(items, 0, 4)
     # 4 3 2 1 0 -> parts (4 3) and (1 0), the middle left -> 3 4 2 0 1
     assert items == [3, 4, 2, 0, 1]

@@ -129,6 +129,23 @@ def test_equal_worlds_do_the_same(arena: Arena) -> None:
     np.testing.assert_array_equal(states.joint_velocity[0], states.joint_velocity[1])
 
 
+def test_a_crowd_feels_and_earns_what_a_world_does(arena: Arena, track: Track) -> None:
+    crowd = Arena(Crowd(BODY, 2, track.allowed), arena.guide, track.allowed)
+    pushed = Circumstances(Scene(0.8, 0.01, 1.05), push_step=1, push=np.array([0.2, 0, 0]))
+    action = 0.2 * np.random.default_rng(4).normal(size=(2, arena.width))
+    observed, rewards = [], []
+    for one in (arena, crowd):
+        begin(one, 3, pushed)
+        for _ in range(3):
+            fouls = one.step(action)
+            one.look()
+        assert not fouls.any()
+        observed.append(one.sense(np.ones(2, dtype=bool))[1])
+        rewards.append(one.judge()[0])
+    np.testing.assert_allclose(observed[1], observed[0], atol=0.1)
+    np.testing.assert_allclose(rewards[1], rewards[0], atol=0.01)
+
+
 def test_actions_turn_the_joint_targets(arena: Arena) -> None:
     """An action of 1 on a hinge is ACTION_SCALE of its angle more."""
     begin(arena)
@@ -198,7 +215,9 @@ def test_once_landed_it_matters_to_stand_and_not_where(arena: Arena) -> None:
 
 def test_a_landing_that_is_not_stood_is_worth_less(arena: Arena) -> None:
     """The same pose, once at rest and once carried off at 1 m/s."""
-    upright = dataclasses.replace(arena.guide.states[0], velocity=np.zeros(3))
+    first = arena.guide.states[0]
+    low = BODY.lowest_points(*BODY.forward(first.position, first.rotations)).min()
+    upright = dataclasses.replace(first, position=first.position - [0, 0, low], velocity=np.zeros(3))
     carried = dataclasses.replace(upright, velocity=np.array([1.0, 0, 0]))
     start(arena, [upright, carried], [Circumstances(Scene())] * 2, arena.guide.steps)
     rewards, _ = arena.judge()

@@ -69,13 +69,36 @@ def test_numpy_actor_is_the_torch_actor() -> None:
     network.observed.learn(random.normal(1, 3, size=(50, 6)))
     torch.nn.init.normal_(network.actor[-1].weight)
     observations = random.normal(size=(10, 6)).astype(np.float32)
-    actor = network.in_numpy()
+    actor = network.practising()
     with torch.no_grad():
         distribution = network.distribution(torch.as_tensor(observations))
     np.testing.assert_allclose(actor(observations), distribution.mean.numpy(), atol=1e-5)
     actions, likelihoods = actor.sample(observations, np.random.default_rng(3))
     expected = distribution.log_prob(torch.as_tensor(actions)).sum(-1).numpy()
     np.testing.assert_allclose(likelihoods, expected, atol=1e-4)
+
+
+def test_what_performs_is_the_average_of_what_practised() -> None:
+    torch.manual_seed(0)
+    network = ActorCritic(2, 2, 1, (4,))
+    observations = np.ones((1, 2), dtype=np.float32)
+    assert network.performing()(observations) == network.practising()(observations) == 0
+    torch.nn.init.constant_(network.actor[-1].bias, 1.0)
+    assert network.practising()(observations) == 1.0 and network.performing()(observations) == 0
+    network.settle(0.75)
+    assert network.performing()(observations) == pytest.approx(0.25)
+    network.settle(0.75)
+    assert network.performing()(observations) == pytest.approx(0.4375)
+    assert network.practising()(observations) == 1.0
+
+
+def test_steps_shrink_as_landings_grow() -> None:
+    ppo = PPO(ActorCritic(1, 1, 1, (4,)), PPOSettings(divergence=0.012, last_divergence=0.006))
+    wanted = []
+    for landing in (0.0, 0.5, 1.0):
+        ppo.aim(landing)
+        wanted.append(ppo.divergence)
+    np.testing.assert_allclose(wanted, [0.012, 0.009, 0.006])
 
 
 def test_learns_to_name_the_number_it_sees() -> None:
@@ -87,7 +110,7 @@ def test_learns_to_name_the_number_it_sees() -> None:
 
     def practise() -> Experience:
         seen = random.uniform(-1, 1, size=(64, 8, 1)).astype(np.float32)
-        flat, likelihoods = network.in_numpy().sample(seen.reshape(-1, 1), random)
+        flat, likelihoods = network.practising().sample(seen.reshape(-1, 1), random)
         actions = flat.reshape(seen.shape)
         rewards = 1 - (actions - seen)[..., 0] ** 2 / 4
         yes, no = np.ones((64, 8), bool), np.zeros((64, 8), bool)
@@ -97,4 +120,4 @@ def test_learns_to_name_the_number_it_sees() -> None:
     for _ in range(60):
         ppo.update(practise())
     tests = np.linspace(-0.9, 0.9, 7, dtype=np.float32)[:, None]
-    assert np.abs(network.in_numpy()(tests) - tests).max() < 0.2
+    assert np.abs(network.practising()(tests) - tests).max() < 0.2
