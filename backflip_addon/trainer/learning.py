@@ -39,7 +39,7 @@ from .worlds import Recorder, Worlds
 REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
 LONGEST_REST = 4.0  # s that a fallen character is waited for
 SCALE_ITERATIONS = 24  # after which the observations' scales are known, and stay
-AVERAGED = 20  # updates that the performing network is averaged over, about
+AVERAGED = 10  # updates that the performing network is averaged over, about
 LEAST_PRACTICE = 4  # batches from which feedback is fitted
 
 

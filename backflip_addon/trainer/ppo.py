@@ -11,6 +11,8 @@ import torch
 
 from .policy import ActorCritic
 
+MOSTLY = 0.7  # share of episodes that land from which on steps get smaller
+
 
 @dataclasses.dataclass(frozen=True)
 class PPOSettings:
@@ -19,8 +21,8 @@ class PPOSettings:
     clip: float = 0.2
     epochs: int = 4
     minibatches: int = 4
-    divergence: float = 0.012  # wanted KL of an update, before anything lands
-    last_divergence: float = 0.006  # of it once everything does
+    divergence: float = 0.012  # wanted KL of an update, until most episodes land
+    last_divergence: float = 0.006  # of it once all do
     learning_rate: float = 3e-4  # of the actor, to begin with
     least_rate: float = 3e-6
     most_rate: float = 1e-3
@@ -90,9 +92,10 @@ class PPO:
         self.random = torch.Generator().manual_seed(seed)
 
     def aim(self, landing: float) -> None:
-        """Take smaller steps the more episodes land (a share): there is ever more to lose."""
+        """Take smaller steps once most episodes land (a share): there is ever more to lose."""
         s = self.settings
-        self.divergence = s.divergence + (s.last_divergence - s.divergence) * landing
+        sure = min(max((landing - MOSTLY) / (1 - MOSTLY), 0.0), 1.0)
+        self.divergence = s.divergence + (s.last_divergence - s.divergence) * sure
 
     def update(self, batch: Experience) -> dict[str, float]:
         """One PPO update; returns what happened."""
