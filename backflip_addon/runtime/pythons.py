@@ -90,13 +90,15 @@ def _in_known_places(version: tuple[int, int]) -> Iterator[str]:
     """Interpreters that need not be on the path; a Blender started from a dock has hardly any."""
     name = f"{version[0]}.{version[1]}"
     home = Path.home()
-    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv")
-    versions = sorted(pyenv.glob(f"versions/{name}.*"), key=_newest, reverse=True)
+    # Version managers keep what they install in a hidden folder of the home, or where they are told
+    root = os.environ.get("PYENV_ROOT")
+    managed = Path(root).glob(f"versions/{name}.*") if root else home.glob(f".*/versions/{name}.*")
+    versions = sorted(managed, key=_newest, reverse=True)
     versions += sorted((home / ".local/share/uv/python").glob(f"cpython-{name}.*"), reverse=True)
     versions.append(Path(f"/Library/Frameworks/Python.framework/Versions/{name}"))
     versions += [Path("/opt/homebrew"), Path("/usr/local"), Path("/usr")]
-    for root in versions:
-        interpreter = root / "bin" / f"python{name}"
+    for folder in versions:
+        interpreter = folder / "bin" / f"python{name}"
         if interpreter.is_file():
             yield str(interpreter)
     if os.name == "nt":

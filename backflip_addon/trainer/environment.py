@@ -231,7 +231,7 @@ class Arena:
         now = self.now.moved(np.column_stack([-stray[:, :2], -self.floors]))
         distance = np.linalg.norm(now.places - goal.places, axis=-1).mean(axis=1)
         tilt = rotations.angle_between(now.states.rotations[:, 0], goal.states.rotations[:, 0])
-        off = (self.senses.imbalance(now) / REACH_OF_FEET) ** 2 + (stray[:, :2] ** 2).sum(axis=1) / FAR_OFF**2
+        off = self.senses.imbalance(now) / REACH_OF_FEET**2 + (stray[:, :2] ** 2).sum(axis=1) / FAR_OFF**2
         stands = np.exp(-off) * self._feet_down.any(axis=1)
         share = STANDING_SHARE * landed
         reward = (1 - share) * self.imitation(now, goal) + share * stands

@@ -17,8 +17,8 @@ from ..core import rotations, truth
 from ..core.body import Body
 from ..core.rotations import Array
 from .search import Performance, Plan
-from .tracking import END_LINKS, Track, momenta, tucked_inertia
-from .world import GRAVITY, Scene, States
+from .tracking import END_LINKS, Track, feet_middle, imbalance, momenta, tucked_inertia
+from .world import Scene, States
 
 # DeepMimic's weights of the joints (and the root) in the pose and velocity terms, by part
 LINK_WEIGHTS = {
@@ -176,7 +176,6 @@ class Senses:
         self.axes = np.array([body.links[i].axis for i in self.hinges])
         self.phases = _phases(guide.steps)
         self.feet = np.array([body.index(name) for name in truth.FEET])
-        self._soles = np.array([body.links[i].centre for i in self.feet])
         self._inertia = tucked_inertia(body)
         self.parts = parts(3 * len(self.joints) + len(self.hinges))
         self.width = sum(self.parts.values())
@@ -206,14 +205,11 @@ class Senses:
 
     def feet_middle(self, now: Figures) -> Array:
         """The middle (N, 3) of the two feet, world."""
-        soles = now.places[:, self.feet] + rotations.rotate(now.world[:, self.feet], self._soles)
-        return soles.mean(axis=1)
+        return feet_middle(self.body, now.places, now.world)
 
     def imbalance(self, now: Figures) -> Array:
-        """Level distance (N,), m, of the capture point (Pratt et al. 2006) from the feet's middle."""
-        arm = self.support(now)
-        point = arm[:, :2] + now.velocity[:, :2] * np.sqrt(np.maximum(arm[:, 2:], 0.1) / GRAVITY)
-        return np.linalg.norm(point, axis=1)
+        """Squared level distance (N,), m^2, of the capture point from the feet's middle."""
+        return imbalance(self.support(now), now.velocity)
 
     def _columns(self, vectors: Array) -> Array:
         """Joint vectors (N, L, 3) as (N, width): three a spherical joint, one a hinge."""

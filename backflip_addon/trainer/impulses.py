@@ -74,15 +74,9 @@ class Servo:
 
     def __init__(self, body: Body, tree: Tree, seconds: float) -> None:
         self._tree = tree
-        gains = np.zeros(tree.freedoms, np.float32)
-        for i, freedom in tree.first.items():
-            gains[freedom : freedom + 3 if body.links[i].joint == "spherical" else freedom + 1] = servo_gain(
-                body.links[i], seconds
-            )
+        gains = tree.spread([servo_gain(link, seconds) for link in body.links])
         self._ball_gains = (RECOVERY * gains[tree.ball_freedoms] / seconds)[:, :, None].astype(np.float32)
         self._hinge_gains = (gains[tree.hinge_freedoms] / seconds)[:, None].astype(np.float32)
-        limits = np.array([body.links[i].limits for i in tree.hinges], np.float32).reshape(-1, 2, 1)
-        self.low, self.high = limits[:, 0], limits[:, 1]
 
     def wanted(self, turns: Batch, angles: Batch, goals: Batch, goal_speeds: Batch) -> tuple[Batch, Batch]:
         """Speeds that ball joints (J, 3, N) and hinges (H, N) are driven to, before their damping."""
@@ -96,7 +90,7 @@ class Servo:
         hinges = goals[tree.hinges]
         goal = 2 * np.arctan2(np.einsum("hkn,hk->hn", hinges[:, 1:], tree.hinge_axes), hinges[:, 0])
         goal -= 2 * np.pi * np.round(goal / (2 * np.pi))
-        goal = np.clip(goal, self.low, self.high)
+        goal = np.clip(goal, tree.low, tree.high)
         return self._ball_gains * error, self._hinge_gains * (goal - angles) + np.float32(DAMPING) * goal_speeds
 
 
@@ -114,12 +108,7 @@ class Solver:
         self._contacts = min(len(points.solved), MOST_CONTACTS)
         self._rows = rows = self._servos + 3 * self._contacts
         self._order = _order(body, tree)
-        torques = np.zeros(self._servos, np.float32)
-        for i, freedom in tree.first.items():
-            torques[freedom - 6 : freedom - 6 + (3 if body.links[i].joint == "spherical" else 1)] = body.links[i].torque
-        self._torques = torques[:, None]
-        limits = np.array([body.links[i].limits for i in tree.hinges], np.float32).reshape(-1, 2, 1)
-        self._low, self._high = limits[:, 0], limits[:, 1]
+        self._torques = tree.spread([link.torque for link in body.links])[6:, None]
         self._lower = torch.from_numpy(_lower(tree))
         self._moves = tree.moves[points.links[points.solved]]  # (P, F)
         parents = tree.parents[tree.of_link[6:]]
@@ -254,7 +243,7 @@ class Solver:
         result: list[list[Batch | None]] = []
         for k in range(len(angles)):
             own: list[Batch | None] = []
-            for way, room in ((1, angles[k] - self._low[k]), (-1, self._high[k] - angles[k])):
+            for way, room in ((1, angles[k] - self._tree.low[k]), (-1, self._tree.high[k] - angles[k])):
                 passed = room <= 0
                 push = np.float32(-RECOVERY) * room / seconds - way * speeds[k]
                 push = np.where(passed, (push - way * wants[k]) * inverse[k], np.float32(NO_CONTACT))

@@ -159,7 +159,6 @@ class Cost:
         self._ends = np.array([body.index(name) for name in END_LINKS if name in body.names])
         self._inertia = tucked_inertia(body)
         self._forbidden = np.flatnonzero(~track.allowed)
-        self._soles = np.array([body.links[i].centre for i in track.feet])
 
     def __call__(self, states: States, steps: np.ndarray, floor: float = 0.0) -> Array:
         """Cost (N,) of states that end control steps (N,) (state index steps + 1)."""
@@ -177,7 +176,7 @@ class Cost:
         cost += w.ends * np.mean(np.sum(ends**2, axis=-1), axis=1)
         away = centre - track.centre[goal] - [0, 0, floor]
         if self.anywhere:
-            stray = self._feet_middle(places, world) - self._feet_middle(track.places[goal], track.world[goal])
+            stray = feet_middle(body, places, world) - feet_middle(body, track.places[goal], track.world[goal])
             away[:, :2] -= stray[:, :2] * (goal >= track.landed)[:, None]
         cost += w.centre * np.sum(away**2, axis=-1)
         velocity, momentum = momenta(body, states, places, world)
@@ -188,20 +187,24 @@ class Cost:
         hovering = np.clip(lows[:, track.feet] / CONTACT_MARGIN, 0, 1) ** 2
         cost += w.contact * np.sum(hovering * track.resting[goal], axis=1)
         cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
-        cost += w.balance * (goal >= track.landed) * self._imbalance(places, world, centre, velocity)
+        cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, places, world), velocity)
         return LARGE_COST * np.log1p(cost / LARGE_COST)
 
-    def _imbalance(self, places: Array, world: Array, centre: Array, velocity: Array) -> Array:
-        """Squared level distance (N,), m^2, of the capture point (Pratt et al. 2006) from the feet's middle."""
-        middle = self._feet_middle(places, world)
-        height = np.maximum(centre[:, 2] - middle[:, 2], 0.1)
-        point = centre[:, :2] + velocity[:, :2] * np.sqrt(height / GRAVITY)[:, None]
-        return np.sum((point - middle[:, :2]) ** 2, axis=1)
 
-    def _feet_middle(self, places: Array, world: Array) -> Array:
-        """The middle (N, 3) of the two feet."""
-        feet = self.track.feet
-        return (places[:, feet] + rotations.rotate(world[:, feet], self._soles)).mean(axis=1)
+def feet_middle(body: Body, places: Array, world: Array) -> Array:
+    """The middle (N, 3) of the two feet."""
+    feet = [body.index(name) for name in truth.FEET]
+    soles = np.array([body.links[i].centre for i in feet])
+    return (places[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
+
+
+def imbalance(arm: Array, velocity: Array) -> Array:
+    """Squared level distance (N,), m^2, of the capture point (Pratt et al. 2006) from the feet's middle.
+
+    arm (N, 3): the centre of mass from there, m; velocity (N, 3): of it, m/s.
+    """
+    point = arm[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(arm[:, 2:], 0.1) / GRAVITY)
+    return np.sum(point**2, axis=1)
 
 
 def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Array, Array]:

@@ -45,6 +45,8 @@ class Tree:
         self.ball_freedoms = np.array([first[i] for i in self.balls], dtype=int)[:, None] + np.arange(3)
         self.hinge_freedoms = np.array([first[i] for i in self.hinges], dtype=int)
         self.hinge_axes = np.array([links[i].axis for i in self.hinges], np.float32).reshape(-1, 3)
+        limits = np.array([links[i].limits for i in self.hinges], np.float32).reshape(-1, 2, 1)
+        self.low, self.high = limits[:, 0], limits[:, 1]  # (H, 1) of the hinges, rad
         self.above = np.zeros((self.links, self.links), dtype=bool)
         for i, link in enumerate(links):
             self.above[i, i] = True
@@ -53,6 +55,12 @@ class Tree:
         self._above = self.above.astype(np.float32)
         self._below = np.ascontiguousarray(self._above.T)
         self.moves = self._above[:, self.of_link]  # (L, F): whether a freedom moves a link
+
+    def spread(self, values: list[float]) -> Batch:
+        """A value a link (L,) as one a freedom (F,); the root's are 0."""
+        result = np.array(values, np.float32)[self.of_link]
+        result[:6] = 0
+        return result
 
     def pose(self, turns: Batch) -> Pose:
         """Where all links are, from local rotations (L, 4, N)."""

@@ -165,15 +165,21 @@ def test_search_passes_over_broken_pythons(tmp_path: Path, monkeypatch: pytest.M
 
 
 @posix_only
-def test_search_looks_into_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_search_looks_into_version_managers(told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    root = tmp_path / ".manager"
     for patch in ("9", "10"):
-        program = tmp_path / "versions" / f"{name}.{patch}" / "bin" / f"python{name}"
+        program = root / "versions" / f"{name}.{patch}" / "bin" / f"python{name}"
         program.parent.mkdir(parents=True)
         program.write_text(f"#!/bin/sh\nexec {sys.executable} \"$@\"\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if told:
+        monkeypatch.setenv("PYENV_ROOT", str(root))
+    else:
+        monkeypatch.delenv("PYENV_ROOT", raising=False)
     assert f"{name}.10" in pythons.find_python(sys.version_info[:2]), "the newest first"
 
 
