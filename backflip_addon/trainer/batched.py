@@ -5,7 +5,6 @@ for numpy's loops to be long."""
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 Batch = np.ndarray  # float32, (..., N)
 
@@ -62,13 +61,3 @@ def turned_by(vectors: Batch) -> Batch:
     result[..., 1:, :] = vectors * share[..., None, :]
     return result
 
-
-def batch_first(array: Batch) -> torch.Tensor:
-    """(..., N) as (N, ...), contiguous."""
-    flat = torch.from_numpy(array).reshape(-1, array.shape[-1])
-    return flat.T.contiguous().reshape(array.shape[-1], *array.shape[:-1])
-
-
-def batch_last(tensor: torch.Tensor) -> Batch:
-    """(N, k) as (k, N), contiguous."""
-    return tensor.T.contiguous().numpy()

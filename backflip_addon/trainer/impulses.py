@@ -10,12 +10,14 @@ import torch
 
 from ..core import rotations, truth
 from ..core.body import Body, Link, Shape
-from .batched import Batch, apply, batch_first, batch_last, matrices, multiply
+from .batched import Batch, apply, matrices, multiply
+from .factor import EVERYWHERE, Factor, Rows, joints, runs
 from .tree import Motion, Pose, Tree
 from .world import DAMPING, REACH, RECOVERY, ROUNDS, collision_shapes, servo_gain
 
 SLOP = 1e-5  # m, Bullet's: contacts begin so much early
 MOST_CONTACTS = 12  # of a body that are solved for: its lowest points
+MOST_ROWS = 16  # whose responses are worked out together, small enough for a core's own cache
 NO_CONTACT = -1e6  # wanted change of speed, m/s, of a contact or a limit that is far away: it never acts
 
 
@@ -97,38 +99,57 @@ class Servo:
 class Solver:
     """Bullet's sequential impulses (Catto 2005) over servos, hinge limits, contacts, and friction.
 
-    Rows: a servo row a joint freedom (M), then the contacts' x, y and z (3 P). Of all rows the
-    solver knows the change of speed per impulse of each other, and what is still wanted of each,
-    both times the row's own inverse; a row's turn costs one pass over all of them.
+    Rows: a servo row a joint freedom, and x, y and z of each contact, in an order of the tree's
+    (factor.Rows). Of each row the solver knows its impulse, and its aim: the impulse with which it
+    would want nothing more. A row's turn brings the impulse as near to its aim as bounds allow, and
+    moves the others' aims.
     """
 
     def __init__(self, body: Body, tree: Tree, points: Points, count: int) -> None:
         self._tree, self._points = tree, points
-        self._servos = tree.freedoms - 6
-        self._contacts = min(len(points.solved), MOST_CONTACTS)
-        self._rows = rows = self._servos + 3 * self._contacts
+        self._contacts = contacts = min(len(points.solved), MOST_CONTACTS)
+        self._factor = Factor(tree, count)
+        links = points.links[points.solved]
+        tips = tree.tips[links] if contacts == len(links) else np.full(contacts, EVERYWHERE)
+        servos = np.arange(6, tree.freedoms)
+        self._rows = Rows(self._factor, np.concatenate([servos, tips, tips, tips]))
+        self._servos, places = self._rows.place[: len(servos)], self._rows.place[len(servos) :]
+        self._x, self._y, self._z = places.reshape(3, contacts)
+        self._balls, self._hinges = (self._servos[f - 6] for f in (tree.ball_freedoms, tree.hinge_freedoms))
+        self._touched = [(np.flatnonzero(tips == tip), tip) for tip in np.unique(tips)]
         self._order = _order(body, tree)
         self._torques = tree.spread([link.torque for link in body.links])[6:, None]
-        self._lower = torch.from_numpy(_lower(tree))
-        self._moves = tree.moves[points.links[points.solved]]  # (P, F)
-        parents = tree.parents[tree.of_link[6:]]
-        turned = tree.moves[parents]  # (M, F): what turns the parent of a servo's link
-        turned[:, 3:6] = 0
-        self._ball_rows = tree.ball_freedoms.reshape(-1) - 6
-        self._turned = torch.from_numpy(np.ascontiguousarray(turned[self._ball_rows]))
-        # Right-hand sides, one a row: free motion, the rows' own, and those that turn balls' parents
-        self._sides = torch.zeros(count, 1 + rows + len(self._ball_rows), tree.freedoms)
-        self._sides[:, 1 : 1 + self._servos, 6:] = torch.eye(self._servos)
-        self._responses = torch.zeros(rows, rows, count)  # change of row i's want, per impulse of row j: [j, i]
-        self._products = torch.zeros(count, rows, rows)
-        self._wants = np.zeros((rows, count), np.float32)
-        self._wants_torch = torch.from_numpy(self._wants)
-        self._impulses = np.zeros((rows, count), np.float32)
+        self._moves = tree.moves[links]  # (P, F)
+        # What turns a ball joint's child, and what turns its parent
+        balls, above = tree.ball_freedoms.reshape(-1), tree.tips[tree.parents[tree.balls]]
+        self._turning = Rows(self._factor, np.concatenate([balls, np.repeat(above, 3)]))
+        rows = len(self._rows.tips)
+        self._responses = torch.zeros(rows, rows, count)  # what an impulse of row j takes off the aim of row i: [j, i]
+        self._scaled = torch.zeros_like(self._rows.values)
+        self._products = self._plan_products()
+        self._aims = np.zeros((rows, count), np.float32)
+        self._aims_torch = torch.from_numpy(self._aims)
         self._change = np.zeros(count, np.float32)
         self._change_torch = torch.from_numpy(self._change)
         # Rows as arrays of their own, since to index is what takes long
-        self._want_rows, self._impulse_rows = list(self._wants), list(self._impulses)
-        self._response_rows = list(self._responses)
+        self._aim_rows, self._response_rows = list(self._aims), list(self._responses)
+        self._impulses = [np.zeros(count, np.float32) for _ in range(rows)]
+        self._spare = np.zeros(count, np.float32)
+
+    def _plan_products(self) -> list[tuple]:
+        """(result, left, right, whether it is the first) with which responses add up: rows that hang on
+        the same freedoms, freedom by freedom, with all rows that those move."""
+        rows, result = self._rows, []
+        everywhere = (slice(EVERYWHERE, 0), list(range(self._tree.freedoms)))
+        for own, chain in [*joints(self._tree), everywhere]:
+            members = np.flatnonzero((rows.tips >= own.start) & (rows.tips < own.stop))
+            for first in range(0, len(members), MOST_ROWS):
+                block = slice(int(members[first]), int(members[min(first + MOST_ROWS, len(members)) - 1]) + 1)
+                for k in chain:
+                    for part in rows.moved[k]:
+                        left, right = rows.values[k, block][:, None], self._scaled[k, part][None]
+                        result.append((self._responses[block, part], left, right, k == 0))
+        return result
 
     def solve(
         self,
@@ -143,71 +164,64 @@ class Solver:
         seconds: np.float32,
     ) -> Batch:
         """Speeds (F, N) after one physics step."""
-        servos, contacts, rows = self._servos, self._contacts, self._rows
-        axes, momenta = (batch_first(part) for part in (motion.axes, motion.momenta))
-        factor = torch.linalg.cholesky_ex(torch.bmm(momenta, axes.transpose(1, 2)).mul_(self._lower))[0]
+        factor, rows = self._factor, self._rows
+        factor.factorise(motion.axes, motion.momenta)
         chosen = self._lowest(gaps)
-        jacobian = self._jacobian(pose, motion.axes, chosen)
-        gaps, reach = gaps[chosen], self._points.reach[chosen[0]]
-        sides = self._sides
-        sides[:, 0] = torch.from_numpy(motion.needed).T
-        sides[:, 1 + servos : 1 + rows] = batch_first(jacobian.reshape(3 * contacts, *motion.needed.shape))
-        spins = axes[:, :, :3]
-        torch.mul(
-            torch.bmm(spins[:, 6 + self._ball_rows], spins.transpose(1, 2)), self._turned, out=sides[:, 1 + rows :]
-        )
-        solved = torch.linalg.solve_triangular(factor, sides.transpose(1, 2), upper=False).transpose(1, 2)
-        closing = _closing(gaps, reach, seconds)
-        return self._finish(factor, solved, jacobian, speeds, wanted, angles, closing, friction, mass, seconds)
+        self._lay_out(pose, motion.axes, chosen)
+        rows.whiten()
+        self._turning.whiten()
+        drift = factor.times(speeds) - seconds * factor.whiten(motion.needed)  # L times the speeds of free motion
+        rates = np.add.reduce(rows.array * drift[:, None], axis=0)
+        inverse = self._inverses()
+        self._respond(inverse)
+        wants = -rates
+        wants[self._balls] += wanted[0]  # a ball joint's speed is damped whole, as in Bullet
+        wants[self._hinges] = wanted[1] - np.float32(DAMPING) * rates[self._hinges]
+        wants[self._z] += _closing(gaps[chosen], self._points.reach[chosen[0]], seconds)
+        hinges = self._hinges
+        limits = self._limits(angles, rates[hinges], wants[hinges], inverse[hinges], seconds)
+        np.multiply(wants, inverse, out=self._aims)
+        impulses = self._iterate(self._torques * (seconds / mass), friction, limits)
+        drift += np.add.reduce(rows.array * impulses, axis=1)
+        return factor.solve(drift)
 
-    def _finish(
-        self,
-        factor: torch.Tensor,
-        solved: torch.Tensor,
-        jacobian: Batch,
-        speeds: Batch,
-        wanted: tuple[Batch, Batch],
-        angles: Batch,
-        closing: Batch,
-        friction: Batch,
-        mass: Batch,
-        seconds: np.float32,
-    ) -> Batch:
-        tree, servos, contacts, rows = self._tree, self._servos, self._contacts, self._rows
-        upper = factor.transpose(1, 2)
-        own = solved[:, 1 : 1 + rows]
-        free = torch.linalg.solve_triangular(upper, solved[:, 0, :, None] * -float(seconds), upper=True)
-        speeds = speeds + free[:, :, 0].numpy().T
-        inverses = self._inverses(solved)
-        responses, inverse = self._responses, batch_last(inverses)
-        torch.bmm(own, (own * inverses[:, :, None]).transpose(1, 2), out=self._products)
-        responses.view(rows * rows, -1).copy_(self._products.view(-1, rows * rows).T)
-        wants, impulses = self._wants, self._impulses
-        balls, hinges = tree.ball_freedoms - 6, tree.hinge_freedoms - 6
-        wants[balls] = wanted[0] - speeds[tree.ball_freedoms]  # a ball joint's speed is damped whole, as in Bullet
-        wants[hinges] = wanted[1] - np.float32(DAMPING) * speeds[tree.hinge_freedoms]
-        flat = jacobian.reshape(3 * contacts, tree.freedoms, -1)
-        wants[servos:] = -np.einsum("kfn,fn->kn", flat, speeds)
-        wants[rows - contacts :] += closing
-        limits = self._limits(angles, speeds, wants[hinges], inverse[hinges], seconds)
-        wants *= inverse
-        impulses[:] = 0
-        self._iterate(self._torques * (seconds / mass), friction, limits)
-        change = torch.bmm(batch_first(impulses)[:, None], own).transpose(1, 2)
-        return speeds + torch.linalg.solve_triangular(upper, change, upper=True)[:, :, 0].numpy().T
+    def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> None:
+        """The Jacobians of all rows."""
+        rows, turning, tree = self._rows, self._turning, self._tree
+        rows.clear()
+        rows.array[np.arange(6, tree.freedoms), self._servos] = 1
+        self._lay_out_contacts(pose, axes, chosen)
+        turning.clear()
+        children, parents = turning.place.reshape(2, -1, 3)
+        spins = axes[:, :3]
+        for j, freedoms in enumerate(tree.ball_freedoms):
+            child, parent = (slice(own[j, 0], own[j, 0] + 3) for own in (children, parents))
+            for part in runs(tree.chains[freedoms[0]]):
+                products = np.add.reduce(spins[part, None] * spins[None, freedoms], axis=2)
+                turning.array[part, child] = turning.array[part, parent] = products
+            turning.array[freedoms, children[j]] = 1
 
-    def _inverses(self, solved: torch.Tensor) -> torch.Tensor:
-        """Impulse per change of speed (N, rows) that Bullet reckons with for each row.
+    def _inverses(self) -> Batch:
+        """Impulse per change of speed (R, N) that Bullet reckons with for each row.
 
         For a ball joint's servo it adds up how the child and how the parent would turn, each for
         itself, and leaves out that they hang together. Its steps, and where it ends after so few,
         depend on it.
         """
-        own, parents = solved[:, 1 : 1 + self._rows], solved[:, 1 + self._rows :]
-        response = own.square().sum(2)
-        children = own[:, self._ball_rows] + parents
-        response[:, self._ball_rows] = children.square_().sum(2) + parents.square().sum(2)
-        return response.reciprocal_()
+        response = np.einsum("frn,frn->rn", self._rows.array, self._rows.array)
+        turning = np.einsum("frn,frn->rn", self._turning.array, self._turning.array)
+        children, parents = self._turning.place.reshape(2, -1, 3)
+        response[self._balls] = turning[children] + turning[parents]
+        return 1 / response
+
+    def _respond(self, inverse: Batch) -> None:
+        torch.mul(self._rows.values, torch.from_numpy(inverse), out=self._scaled)
+        for result, left, right, first in self._products:
+            if first:
+                torch.mul(left, right, out=result)
+            else:
+                result.addcmul_(left, right)
+        torch.diagonal(self._responses).sub_(1)  # an impulse is a part of its own aim
 
     def _lowest(self, gaps: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Indices (K, 1 or N), (1, N) of the points whose contacts are solved: all, or each body's lowest."""
@@ -216,30 +230,30 @@ class Solver:
             return np.arange(len(gaps))[:, None], everyone
         return np.argpartition(gaps, self._contacts - 1, axis=0)[: self._contacts], everyone
 
-    def _jacobian(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> Batch:
-        """Velocities (3, K, F, N) of the contact points, world, per unit speed of each freedom."""
+    def _lay_out_contacts(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> None:
+        """Velocities of the contact points, world, per unit speed of each freedom."""
         points, (which, _) = self._points, chosen
         links = points.links[points.solved]
         places = pose.origins[links] + apply(pose.turns[links], points.places[points.solved][:, :, None])
         places[:, 2] -= points.radii[points.solved][:, None]
-        moves = self._moves[:, :, None]
         if which.shape[1] > 1:
             places = np.take_along_axis(places, which[:, None], axis=0)
-            moves = self._moves[which].transpose(0, 2, 1)
-        x, y, z = (places[:, k, None] for k in range(3))
-        spin, linear = axes[:, :3], axes[:, 3:]
-        result = np.empty((3, len(places), *axes.shape[::2]), np.float32)
-        result[0] = (linear[:, 0] + spin[:, 1] * z - spin[:, 2] * y) * moves
-        result[1] = (linear[:, 1] + spin[:, 2] * x - spin[:, 0] * z) * moves
-        result[2] = (linear[:, 2] + spin[:, 0] * y - spin[:, 1] * x) * moves
-        return result
+        for members, tip in self._touched:
+            chain = [*self._tree.chains[tip], tip] if tip != EVERYWHERE else range(self._tree.freedoms)
+            for part in runs(chain):
+                for i, j, k, row in ((0, 1, 2, self._x), (1, 2, 0, self._y), (2, 0, 1, self._z)):
+                    own = self._rows.array[part, row[members[0]] : row[members[-1]] + 1]
+                    np.multiply(axes[part, j, None], places[members, k][None], out=own)
+                    own -= axes[part, k, None] * places[members, j][None]
+                    own += axes[part, 3 + i, None]
+                    if tip == EVERYWHERE:
+                        own *= self._moves[which].transpose(2, 0, 1)[part]
 
     def _limits(self, angles: Batch, speeds: Batch, wants: Batch, inverse: Batch, seconds: np.float32) -> list:
         """What hinge limits that are passed want, (hinge, way) -> (N,), in impulses of its servo's row.
 
         A limit pushes one way only, and knows of the servo's speed by what is still wanted there.
         """
-        speeds = speeds[self._tree.hinge_freedoms]
         result: list[list[Batch | None]] = []
         for k in range(len(angles)):
             own: list[Batch | None] = []
@@ -251,48 +265,56 @@ class Solver:
             result.append(own)
         return result
 
-    def _iterate(self, bounds: Batch, friction: Batch, limits: list) -> None:
-        """Turns of all rows, ROUNDS times; leaves the impulses."""
-        impulses, wants, rows = self._impulse_rows, self._want_rows, self._rows
-        first, contacts = rows - self._contacts, self._contacts
-        minus = [-bound for bound in bounds]
-        aim, pushes = np.empty_like(friction), [np.zeros((2, len(friction)), np.float32) for _ in limits]
+    def _iterate(self, bounds: Batch, friction: Batch, limits: list) -> Batch:
+        """Turns of all rows, ROUNDS times. Returns impulses (R, N)."""
+        impulses, aims = self._impulses, self._aim_rows
+        for impulse in impulses:
+            impulse[:] = 0
+        minus, servos = list(-bounds), list(self._servos)
+        bounds = list(bounds)
+        contacts = list(zip(self._x, self._y, self._z, strict=True))
+        pushes = [np.zeros((2, len(friction)), np.float32) for _ in limits]
         for turn in range(ROUNDS):
-            for kind, row, way in self._order if turn % 2 else reversed(self._order):
+            for kind, which, way in self._order if turn % 2 else reversed(self._order):
                 if kind == "servo":
-                    np.add(impulses[row], wants[row], out=aim)
-                    np.minimum(aim, bounds[row], out=aim)
-                    np.maximum(aim, minus[row], out=aim)
-                    self._move(row, aim)
-                elif limits[row][way] is not None:
-                    self._limit(pushes[row][way], limits[row][way], row, 1 - 2 * way)
-            for row in range(first, rows):
-                np.add(impulses[row], wants[row], out=aim)
-                np.maximum(aim, 0, out=aim)
-                self._move(row, aim)
-            for k in range(contacts):
-                x, y = self._servos + k, self._servos + contacts + k
-                a, b = impulses[x] + wants[x], impulses[y] + wants[y]
-                share = friction * impulses[first + k] / np.maximum(np.sqrt(a * a + b * b), 1e-9)
+                    row = servos[which]
+                    spare = self._spare
+                    np.minimum(aims[row], bounds[which], out=spare)
+                    np.maximum(spare, minus[which], out=spare)
+                    self._move(row)
+                elif limits[which][way] is not None:
+                    self._limit(pushes[which][way], limits[which][way], self._hinges[which], 1 - 2 * way)
+            for _, _, z in contacts:
+                np.maximum(aims[z], 0, out=self._spare)
+                self._move(z)
+            for x, y, z in contacts:
+                a, b = aims[x].copy(), aims[y]
+                share = friction * impulses[z] / np.maximum(np.sqrt(a * a + b * b), 1e-9)
                 np.minimum(share, 1, out=share)
-                self._move(y, b * share)
-                self._move(x, a * share)
+                np.multiply(b, share, out=self._spare)
+                self._move(y)
+                np.multiply(a, share, out=self._spare)
+                self._move(x)
+        result = np.stack(impulses)
         for k, (low, high) in enumerate(pushes):
-            self._impulses[self._tree.hinge_freedoms[k] - 6] += low - high
+            result[self._hinges[k]] += low - high
+        return result
 
-    def _move(self, row: int, impulse: Batch) -> None:
-        """Bring a row's impulse to a value; all rows feel the change."""
-        np.subtract(impulse, self._impulse_rows[row], out=self._change)
-        np.copyto(self._impulse_rows[row], impulse)
-        self._wants_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
+    def _move(self, row: int) -> None:
+        """Bring a row's impulse to the spare one's value; all rows feel the change."""
+        old = self._impulses[row]
+        np.subtract(self._spare, old, out=self._change)
+        self._impulses[row], self._spare = self._spare, old
+        self._aims_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
 
-    def _limit(self, push: Batch, wanted: Batch, hinge: int, sign: int) -> None:
+    def _limit(self, push: Batch, wanted: Batch, row: int, sign: int) -> None:
         """The turn of a hinge's limit, which pushes one way along the hinge's servo."""
-        row = self._tree.hinge_freedoms[hinge] - 6
-        pushed = np.maximum(push + wanted + sign * self._want_rows[row], 0)
+        aim = self._aim_rows[row]
+        pushed = np.maximum(push + wanted + sign * (aim - self._impulses[row]), 0)
         np.multiply(pushed - push, sign, out=self._change)
         np.copyto(push, pushed)
-        self._wants_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
+        self._aims_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
+        aim -= self._change
 
 
 def _closing(gaps: Batch, reach: Batch, seconds: np.float32) -> Batch:
@@ -301,13 +323,6 @@ def _closing(gaps: Batch, reach: Batch, seconds: np.float32) -> Batch:
     depth = gaps + np.float32(SLOP)
     speeds = np.where(depth > 0, -depth, np.float32(-RECOVERY) * depth) / seconds
     return np.where(gaps > reach, np.float32(NO_CONTACT), speeds)
-
-
-def _lower(tree: Tree) -> np.ndarray:
-    """Which entries of the mass matrix's lower half (F, F) differ from zero: freedoms above one another."""
-    links = tree.of_link
-    related = tree.above[links][:, links]
-    return (related & np.tri(len(links), dtype=bool)).astype(np.float32)
 
 
 def _order(body: Body, tree: Tree) -> list[tuple[str, int, int]]:

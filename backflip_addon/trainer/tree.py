@@ -19,7 +19,8 @@ class Tree:
     """A body as arrays.
 
     links L, freedoms F: the root's angular and linear ones, then three for a ball joint (about the
-    child's own axes, as in Bullet) and one for a hinge. of_link (F,): the link each moves.
+    child's own axes, as in Bullet) and one for a hinge, a branch after the other. of_link (F,): the
+    link each moves. chains, ends: for each freedom those above it, and where its branch ends.
     above (L, L): whether a link (column) is another (row) or above it.
     """
 
@@ -33,15 +34,16 @@ class Tree:
         self.centres = np.array([link.centre for link in links], np.float32)
         self.offsets = np.array([link.offset for link in links], np.float32)
         of_link, first = [0] * 6, {}
-        for i, link in enumerate(links):
+        for i in _branches(body):
+            link = links[i]
             if link.joint in ("spherical", "hinge"):
                 first[i] = len(of_link)
                 of_link += [i] * (3 if link.joint == "spherical" else 1)
         self.of_link = np.array(of_link)
         self.freedoms = len(of_link)
         self.first = first
-        self.balls = np.array([i for i in first if links[i].joint == "spherical"], dtype=int)
-        self.hinges = np.array([i for i in first if links[i].joint == "hinge"], dtype=int)
+        self.balls = np.array([i for i in sorted(first) if links[i].joint == "spherical"], dtype=int)
+        self.hinges = np.array([i for i in sorted(first) if links[i].joint == "hinge"], dtype=int)
         self.ball_freedoms = np.array([first[i] for i in self.balls], dtype=int)[:, None] + np.arange(3)
         self.hinge_freedoms = np.array([first[i] for i in self.hinges], dtype=int)
         self.hinge_axes = np.array([links[i].axis for i in self.hinges], np.float32).reshape(-1, 3)
@@ -55,6 +57,12 @@ class Tree:
         self._above = self.above.astype(np.float32)
         self._below = np.ascontiguousarray(self._above.T)
         self.moves = self._above[:, self.of_link]  # (L, F): whether a freedom moves a link
+        moved = [np.flatnonzero(self.moves[link]) for link in self.of_link]
+        self.chains = [[int(above) for above in chain if above < k] for k, chain in enumerate(moved)]
+        self.ends = [
+            1 + max(i for i, chain in enumerate(self.chains) if k == i or k in chain) for k in range(self.freedoms)
+        ]
+        self.tips = np.array([np.flatnonzero(row).max() for row in self.moves])  # (L,): last freedom that moves a link
 
     def spread(self, values: list[float]) -> Batch:
         """A value a link (L,) as one a freedom (F,); the root's are 0."""
@@ -151,6 +159,12 @@ class Motion:
     axes: Batch
     momenta: Batch
     needed: Batch
+
+
+def _branches(body: Body, link: int = 0) -> list[int]:
+    """Links depth first: what hangs on a link follows it without a gap."""
+    below = [i for i, other in enumerate(body.links) if other.parent == link]
+    return [link, *(i for child in below for i in _branches(body, child))]
 
 
 def _levels(body: Body) -> list[np.ndarray]:
