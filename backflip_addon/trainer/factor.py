@@ -103,6 +103,11 @@ class Rows:
         ]
         self.moved: list[list[slice]] = moved  # by a freedom
         self._steps = [self._step(factor, k) for k in reversed(range(tree.freedoms)) if moved[k]]
+        everywhere = (slice(EVERYWHERE, 0), list(range(tree.freedoms)))
+        self.blocks: list[tuple[slice, list[slice]]] = []  # rows of one joint, and the freedoms that move them
+        for own, chain in [*joints(tree), everywhere]:
+            members = np.flatnonzero((self.tips >= own.start) & (self.tips < own.stop))
+            self.blocks += [(part, runs(chain)) for part in runs(members)]
 
     def _step(self, factor: Factor, k: int) -> tuple:
         values, own = self.values, [self.values[k, part] for part in self.moved[k]]
@@ -113,8 +118,29 @@ class Rows:
         ]
         return factor.scales[k], own, above
 
-    def clear(self) -> None:
-        self.values.zero_()
+    def along(self, vector: Batch) -> Batch:
+        """Products (R, N) of all rows with a vector (F, N)."""
+        result = np.empty(self.array.shape[1:], np.float32)
+        for rows, (first, *rest) in self.blocks:
+            np.add.reduce(self.array[first, rows] * vector[first, None], axis=0, out=result[rows])
+            for part in rest:
+                result[rows] += np.add.reduce(self.array[part, rows] * vector[part, None], axis=0)
+        return result
+
+    def squares(self) -> Batch:
+        """Squared lengths (R, N) of all rows."""
+        result = np.empty(self.array.shape[1:], np.float32)
+        for rows, (first, *rest) in self.blocks:
+            np.add.reduce(np.square(self.array[first, rows]), axis=0, out=result[rows])
+            for part in rest:
+                result[rows] += np.add.reduce(np.square(self.array[part, rows]), axis=0)
+        return result
+
+    def add_to(self, vector: Batch, weights: Batch) -> None:
+        """Add all rows, times weights (R, N), to a vector (F, N)."""
+        for rows, chain in self.blocks:
+            for part in chain:
+                vector[part] += np.add.reduce(self.array[part, rows] * weights[rows], axis=1)
 
     def whiten(self) -> None:
         """From a Jacobian to y, in place."""

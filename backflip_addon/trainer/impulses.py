@@ -140,15 +140,13 @@ class Solver:
         """(result, left, right, whether it is the first) with which responses add up: rows that hang on
         the same freedoms, freedom by freedom, with all rows that those move."""
         rows, result = self._rows, []
-        everywhere = (slice(EVERYWHERE, 0), list(range(self._tree.freedoms)))
-        for own, chain in [*joints(self._tree), everywhere]:
-            members = np.flatnonzero((rows.tips >= own.start) & (rows.tips < own.stop))
-            for first in range(0, len(members), MOST_ROWS):
-                block = slice(int(members[first]), int(members[min(first + MOST_ROWS, len(members)) - 1]) + 1)
-                for k in chain:
-                    for part in rows.moved[k]:
-                        left, right = rows.values[k, block][:, None], self._scaled[k, part][None]
-                        result.append((self._responses[block, part], left, right, k == 0))
+        for block, chain in rows.blocks:
+            for first in range(block.start, block.stop, MOST_ROWS):
+                part = slice(first, min(first + MOST_ROWS, block.stop))
+                for k in itertools.chain.from_iterable(range(own.start, own.stop) for own in chain):
+                    for others in rows.moved[k]:
+                        left, right = rows.values[k, part][:, None], self._scaled[k, others][None]
+                        result.append((self._responses[part, others], left, right, k == 0))
         return result
 
     def solve(
@@ -171,7 +169,7 @@ class Solver:
         rows.whiten()
         self._turning.whiten()
         drift = factor.times(speeds) - seconds * factor.whiten(motion.needed)  # L times the speeds of free motion
-        rates = np.add.reduce(rows.array * drift[:, None], axis=0)
+        rates = rows.along(drift)
         inverse = self._inverses()
         self._respond(inverse)
         wants = -rates
@@ -182,16 +180,18 @@ class Solver:
         limits = self._limits(angles, rates[hinges], wants[hinges], inverse[hinges], seconds)
         np.multiply(wants, inverse, out=self._aims)
         impulses = self._iterate(self._torques * (seconds / mass), friction, limits)
-        drift += np.add.reduce(rows.array * impulses, axis=1)
+        rows.add_to(drift, impulses)
         return factor.solve(drift)
 
     def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> None:
         """The Jacobians of all rows."""
         rows, turning, tree = self._rows, self._turning, self._tree
-        rows.clear()
-        rows.array[np.arange(6, tree.freedoms), self._servos] = 1
+        for own, chain in joints(tree)[1:]:
+            mine = self._servos[own.start - 6 : own.stop - 6]
+            for part in runs(chain):
+                rows.array[part, mine[0] : mine[-1] + 1] = 0
+            rows.array[range(own.start, own.stop), mine] = 1
         self._lay_out_contacts(pose, axes, chosen)
-        turning.clear()
         children, parents = turning.place.reshape(2, -1, 3)
         spins = axes[:, :3]
         for j, freedoms in enumerate(tree.ball_freedoms):
@@ -199,7 +199,7 @@ class Solver:
             for part in runs(tree.chains[freedoms[0]]):
                 products = np.add.reduce(spins[part, None] * spins[None, freedoms], axis=2)
                 turning.array[part, child] = turning.array[part, parent] = products
-            turning.array[freedoms, children[j]] = 1
+            turning.array[freedoms[0] : freedoms[2] + 1, child] = np.eye(3, dtype=np.float32)[:, :, None]
 
     def _inverses(self) -> Batch:
         """Impulse per change of speed (R, N) that Bullet reckons with for each row.
@@ -208,14 +208,16 @@ class Solver:
         itself, and leaves out that they hang together. Its steps, and where it ends after so few,
         depend on it.
         """
-        response = np.einsum("frn,frn->rn", self._rows.array, self._rows.array)
-        turning = np.einsum("frn,frn->rn", self._turning.array, self._turning.array)
+        response, turning = self._rows.squares(), self._turning.squares()
         children, parents = self._turning.place.reshape(2, -1, 3)
         response[self._balls] = turning[children] + turning[parents]
         return 1 / response
 
     def _respond(self, inverse: Batch) -> None:
-        torch.mul(self._rows.values, torch.from_numpy(inverse), out=self._scaled)
+        scaled = self._scaled.numpy()
+        for rows, chain in self._rows.blocks:
+            for part in chain:
+                np.multiply(self._rows.array[part, rows], inverse[rows], out=scaled[part, rows])
         for result, left, right, first in self._products:
             if first:
                 torch.mul(left, right, out=result)
