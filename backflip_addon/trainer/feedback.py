@@ -22,8 +22,8 @@ from .ppo import Experience
 class FeedbackSettings:
     spread: float = 0.7  # control steps over which neighbours share their practice
     ridge: float = 0.003
-    effort: float = 100.0  # cost of an action's rad^2; larger: meeker gains
-    memory: int = 12  # batches of practice
+    effort: float = 50.0  # cost of an action's rad^2; larger: meeker gains
+    memory: int = 16  # batches of practice
 
 
 @dataclasses.dataclass(frozen=True)

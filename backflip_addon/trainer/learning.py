@@ -50,8 +50,10 @@ class LearningSettings:
     crowd: int = 256  # bodies a worker practises with at once
     length: int = 16  # control steps each of them goes on an iteration
     hidden: tuple[int, ...] = (256, 128)
-    std: float = 0.1  # of the first exploration around a plan, times environment.ACTION_SCALE rad
-    scratch_std: float = 0.4  # of it without a plan
+    # Of exploration, times environment.ACTION_SCALE rad: while feedback is learned, the network's first, from scratch
+    lesson_std: float = 0.25
+    std: float = 0.16
+    scratch_std: float = 0.4
     first_share: float = 0.1  # of the disturbances, from scratch, to begin with; from a plan it is all of them
     share_step: float = 0.02  # by which it grows an iteration while most episodes go well
     going_well: float = 0.6  # share of episodes from frame 0 that reach the end
@@ -61,7 +63,7 @@ class LearningSettings:
     limits: Limits = Limits()
     ppo: PPOSettings = PPOSettings()
     feedback: FeedbackSettings = FeedbackSettings()
-    lesson: int = 11  # the iteration after which feedback is fitted and the controls are rehearsed, with a plan
+    lesson: int = 15  # the iteration after which feedback is fitted and the controls are rehearsed, with a plan
     rehearsals: tuple[float, ...] = (0.5, 1.0)  # shares of the disturbances, one rehearsal after the other
     rehearsal: RehearsalSettings = RehearsalSettings()
 
@@ -130,7 +132,8 @@ class PolicyTraining:
         observed, secret = (part.shape[1] for part in self._sample_observation())
         torch.manual_seed(seed)
         s = self.settings
-        self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, s.std if plan else s.scratch_std)
+        std = s.lesson_std if plan else s.scratch_std
+        self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, std)
         self.ppo = PPO(self.network, s.ppo, seed)
         self.rehearsal: Rehearsal | None = None
         self.rehearsed = 0 if plan else len(s.rehearsals)  # rehearsals that are over
@@ -208,6 +211,7 @@ class PolicyTraining:
         if self.iterations != self.settings.lesson or len(self.feedback) < min(LEAST_PRACTICE, self.iterations + 1):
             return {}
         gains = self.feedback.gains()
+        self.network.explore(self.settings.std)
         self._follow(dataclasses.replace(self.guide, gains=gains))
         return {"feedback": float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())}
 

@@ -58,7 +58,13 @@ class ActorCritic(nn.Module):
         self.actor = _network(observed, hidden, actions, last=0.0)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.critic = _network(secret, hidden, 1, last=0.1)
-        self.log_std = nn.Parameter(torch.full((actions,), float(np.log(std))))
+        self.log_std = nn.Parameter(torch.zeros(actions))
+        self.explore(std)
+
+    @torch.no_grad()
+    def explore(self, std: float) -> None:
+        """Explore so far from now on."""
+        self.log_std.fill_(float(np.log(std)))
 
     def distribution(self, observations: torch.Tensor) -> torch.distributions.Normal:
         std = torch.exp(self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD))))

@@ -21,7 +21,7 @@ class PPOSettings:
     clip: float = 0.2
     epochs: int = 4
     minibatches: int = 4
-    divergence: float = 0.012  # wanted KL of an update, until most episodes land
+    divergence: float = 0.02  # wanted KL of an update, until most episodes land
     last_divergence: float = 0.006  # of it once all do
     learning_rate: float = 3e-4  # of the actor, to begin with
     least_rate: float = 3e-6
@@ -29,6 +29,7 @@ class PPOSettings:
     critic_rate: float = 1e-3
     entropy: float = 0.0
     gradient: float = 1.0  # greatest norm
+    momentum: float = 0.98  # Adam's first beta: single gradients are mostly noise
 
 
 @dataclasses.dataclass
@@ -85,7 +86,8 @@ class PPO:
         critic = list(network.critic.parameters())
         actor = [*network.actor.parameters(), network.log_std]
         self.optimiser = torch.optim.Adam(
-            [{"params": actor, "lr": settings.learning_rate}, {"params": critic, "lr": settings.critic_rate}]
+            [{"params": actor, "lr": settings.learning_rate}, {"params": critic, "lr": settings.critic_rate}],
+            betas=(settings.momentum, 0.999),
         )
         self.rate = settings.learning_rate
         self.divergence = settings.divergence

@@ -24,7 +24,7 @@ from backflip_addon.trainer.world import CONTROL_RATE
 # DeepMimic's published backflip policy in PyBullet's environment, measured once (see DESIGN.md)
 DEEPMIMIC = {"normalised_return": 0.571, "mpjpe_mm": 137.0, "g_mpjpe_mm": 366.0}
 GOAL = 0.9
-EVERY = 30  # iterations between evaluations
+EVERY = 60  # iterations between evaluations
 
 
 def main() -> int:
