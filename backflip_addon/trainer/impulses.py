@@ -116,7 +116,12 @@ class Solver:
         self._servos, places = self._rows.place[: len(servos)], self._rows.place[len(servos) :]
         self._x, self._y, self._z = places.reshape(3, contacts)
         self._balls, self._hinges = (self._servos[f - 6] for f in (tree.ball_freedoms, tree.hinge_freedoms))
+        # Where the Jacobians are laid out: servos by joint, contacts by tip, turning by ball joint
+        self._driven = [
+            (runs(chain), self._servos[own.start - 6 : own.stop - 6], own) for own, chain in joints(tree)[1:]
+        ]
         self._touched = [(np.flatnonzero(tips == tip), tip) for tip in np.unique(tips)]
+        self._above_balls = [runs(tree.chains[freedoms[0]]) for freedoms in tree.ball_freedoms]
         self._order = _order(body, tree)
         self._torques = tree.spread([link.torque for link in body.links])[6:, None]
         self._moves = tree.moves[links]  # (P, F)
@@ -186,9 +191,8 @@ class Solver:
     def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> None:
         """The Jacobians of all rows."""
         rows, turning, tree = self._rows, self._turning, self._tree
-        for own, chain in joints(tree)[1:]:
-            mine = self._servos[own.start - 6 : own.stop - 6]
-            for part in runs(chain):
+        for chain, mine, own in self._driven:
+            for part in chain:
                 rows.array[part, mine[0] : mine[-1] + 1] = 0
             rows.array[range(own.start, own.stop), mine] = 1
         self._lay_out_contacts(pose, axes, chosen)
@@ -196,7 +200,7 @@ class Solver:
         spins = axes[:, :3]
         for j, freedoms in enumerate(tree.ball_freedoms):
             child, parent = (slice(own[j, 0], own[j, 0] + 3) for own in (children, parents))
-            for part in runs(tree.chains[freedoms[0]]):
+            for part in self._above_balls[j]:
                 products = np.add.reduce(spins[part, None] * spins[None, freedoms], axis=2)
                 turning.array[part, child] = turning.array[part, parent] = products
             turning.array[freedoms[0] : freedoms[2] + 1, child] = np.eye(3, dtype=np.float32)[:, :, None]
