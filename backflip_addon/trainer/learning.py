@@ -207,11 +207,13 @@ class PolicyTraining:
     def _learn_feedback(self, batch: Experience) -> dict[str, float]:
         """Gather practice; when a lesson is due fit the feedback to it."""
         self.feedback.remember(batch)
+        if self.iterations != self.settings.lesson:
+            return {}
+        self.network.explore(self.settings.std)
         # A training taken up again has lost its practice: too little of it would fit noise
-        if self.iterations != self.settings.lesson or len(self.feedback) < min(LEAST_PRACTICE, self.iterations + 1):
+        if len(self.feedback) < min(LEAST_PRACTICE, self.iterations + 1):
             return {}
         gains = self.feedback.gains()
-        self.network.explore(self.settings.std)
         self._follow(dataclasses.replace(self.guide, gains=gains))
         return {"feedback": float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())}
 

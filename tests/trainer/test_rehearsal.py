@@ -120,3 +120,20 @@ def test_training_rehearses_after_its_lesson_and_a_stage_knows_it(tmp_path: Path
         other.load(tmp_path / "a.pt")
         assert other.rehearsed == 2 and other.planned
         np.testing.assert_array_equal(other.guide.turns, turns)
+
+
+def test_a_training_taken_up_just_before_its_lesson_explores_less_after_it(tmp_path: Path) -> None:
+    """Its practice is lost, so that no feedback is fitted; the bold practice for it ends all the same."""
+    settings = learning.LearningSettings(crowd=6, length=4, hidden=(8,), lesson=4, rehearsals=())
+    plan = Plan(np.zeros((12, 28)), 4)
+    arguments = (BODY, STANDING, settings, 1, 1, plan, 0.0)
+    with learning.PolicyTraining(*arguments) as training:
+        for _ in range(4):
+            training.iterate()
+        np.testing.assert_allclose(training.network.practising().log_std, np.log(settings.lesson_std), rtol=1e-5)
+        training.save(tmp_path / "a.pt")
+    with learning.PolicyTraining(*arguments) as other:
+        other.load(tmp_path / "a.pt")
+        other.iterate()
+        assert other.guide.gains.size == 0
+        np.testing.assert_allclose(other.network.practising().log_std, np.log(settings.std), rtol=1e-5)
