@@ -47,8 +47,8 @@ LEAST_PRACTICE = 4  # batches from which feedback is fitted
 class LearningSettings:
     """How to train."""
 
-    crowd: int = 256  # bodies a worker practises with at once
-    length: int = 16  # control steps each of them goes on an iteration
+    crowd: int = 512  # bodies a worker practises with at once
+    length: int = 8  # control steps each of them goes on an iteration
     hidden: tuple[int, ...] = (256, 128)
     # Of exploration, times environment.ACTION_SCALE rad: while feedback is learned, the network's first, from scratch
     lesson_std: float = 0.25
@@ -152,7 +152,7 @@ class PolicyTraining:
     def pool(self) -> Pool:
         """The workers, started when first needed (playing takes of a stage needs none)."""
         if self._pool is None:
-            torch.set_num_threads(max(1, self.workers // 2))
+            torch.set_num_threads(self.workers)  # which wait meanwhile
             s = self.settings
             arguments = (self.body, self.reference, self.guide, self.hold, s.crowd, self.seed_value, s.limits)
             self._pool = Pool(self.workers, PracticeWorker, *arguments)

@@ -66,13 +66,14 @@ class ActorCritic(nn.Module):
         """Explore so far from now on."""
         self.log_std.fill_(float(np.log(std)))
 
-    def distribution(self, observations: torch.Tensor) -> torch.distributions.Normal:
+    def distribution(self, seen: torch.Tensor) -> torch.distributions.Normal:
+        """Of actions, given normalised observations (..., n)."""
         std = torch.exp(self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD))))
-        return torch.distributions.Normal(self.actor(self.observed(observations)), std)
+        return torch.distributions.Normal(self.actor(seen), std, validate_args=False)
 
     def value(self, secrets: torch.Tensor) -> torch.Tensor:
-        """Values (...) of the critic's observations (..., m)."""
-        return self.critic(self.secret(secrets)).squeeze(-1)
+        """Values (...) of the critic's normalised observations (..., m)."""
+        return self.critic(secrets).squeeze(-1)
 
     @torch.no_grad()
     def settle(self, kept: float) -> None:

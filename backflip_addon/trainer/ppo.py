@@ -104,15 +104,17 @@ class PPO:
         s = self.settings
         # Rewards are at most 1: scaled so that the value of always getting 1 is 1
         rewards = batch.rewards * (1 - s.discount)
+        network = self.network
         with torch.no_grad():
-            values = self._values(batch.secrets)
-            following = self._values(batch.outcomes)
-            old = self.network.distribution(_flat(batch.observations))
+            seen, secrets = network.observed(_flat(batch.observations)), network.secret(_flat(batch.secrets))
+            values = network.value(secrets).numpy().reshape(rewards.shape)
+            following = network.value(network.secret(_flat(batch.outcomes))).numpy().reshape(rewards.shape)
+            old = network.distribution(seen)
         gains = advantages(rewards, values, following, batch.failed, batch.ended, s.discount, s.trace)
         returns = torch.as_tensor((gains + values).reshape(-1), dtype=torch.float32)
         gains = torch.as_tensor(gains.reshape(-1), dtype=torch.float32)
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
-        flat = (_flat(batch.observations), _flat(batch.secrets), _flat(batch.actions), _flat(batch.likelihoods, 0))
+        flat = (seen, secrets, _flat(batch.actions), _flat(batch.likelihoods, 0))
         losses, divergences = [], []
         for _ in range(s.epochs):
             order = torch.randperm(len(gains), generator=self.random)
@@ -134,7 +136,7 @@ class PPO:
 
     def _descend(
         self,
-        observations: torch.Tensor,
+        seen: torch.Tensor,
         secrets: torch.Tensor,
         actions: torch.Tensor,
         likelihoods: torch.Tensor,
@@ -144,9 +146,9 @@ class PPO:
         old_std: torch.Tensor,
     ) -> tuple[float, float]:
         s = self.settings
-        now = self.network.distribution(observations)
+        now = self.network.distribution(seen)
         with torch.no_grad():
-            old = torch.distributions.Normal(old_mean, old_std)
+            old = torch.distributions.Normal(old_mean, old_std, validate_args=False)
             divergence = float(torch.distributions.kl_divergence(old, now).sum(-1).mean())
         self._lead(divergence)
         ratio = torch.exp(now.log_prob(actions).sum(-1) - likelihoods)
@@ -169,9 +171,6 @@ class PPO:
         elif divergence < self.divergence / 2:
             self.rate = min(self.rate * 1.5, s.most_rate)
         self.optimiser.param_groups[0]["lr"] = self.rate
-
-    def _values(self, secrets: np.ndarray) -> np.ndarray:
-        return self.network.value(torch.as_tensor(secrets, dtype=torch.float32)).numpy()
 
 
 def _flat(array: np.ndarray, kept: int = 1) -> torch.Tensor:

@@ -71,7 +71,7 @@ def test_numpy_actor_is_the_torch_actor() -> None:
     observations = random.normal(size=(10, 6)).astype(np.float32)
     actor = network.practising()
     with torch.no_grad():
-        distribution = network.distribution(torch.as_tensor(observations))
+        distribution = network.distribution(network.observed(torch.as_tensor(observations)))
     np.testing.assert_allclose(actor(observations), distribution.mean.numpy(), atol=1e-5)
     actions, likelihoods = actor.sample(observations, np.random.default_rng(3))
     expected = distribution.log_prob(torch.as_tensor(actions)).sum(-1).numpy()
