@@ -44,6 +44,7 @@ HARDER = 1.5  # an attempt that failed is followed by one with so many more roll
 MOST_SAMPLES = 256
 MOST_WORKERS = 512
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
+ROBUST_SECONDS = 60.0  # between such trials, which take seconds
 START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
 CLEAN_PENETRATION = 1.0  # cm: a landing that sinks deeper is not yet what a search stops for
 PLAN_FILE = "plan.npz"  # a landed plan, in stages/
@@ -336,18 +337,22 @@ class Run:
             if known:
                 training.load(known)
             before = self.control_steps - training.samples
-            due, landed_in_a_row = training.iterations, 0
+            due, landed_in_a_row, recorded, looked = training.iterations, 0, None, -ROBUST_SECONDS
             try:
                 while True:
                     self.control_steps = before + training.samples
-                    if training.iterations >= due:
-                        due = _next_recording(training.iterations)
+                    rehearsed = recorded is not None and training.rehearsed > recorded[1]
+                    # What has learned nothing since performs as it did
+                    if training.learned != recorded and (training.iterations >= due or rehearsed):
+                        due, recorded = _next_recording(training.iterations), training.learned
                         measures = self._record_policy(training, phase)
                         landed_in_a_row = landed_in_a_row + 1 if truth.succeeded(measures) else 0
                         if landed_in_a_row and self.settings.stop_when_landed:
                             return "landed"
-                        if landed_in_a_row >= 2 and plan and self._robust(training, phase):
-                            return "robust"
+                        if landed_in_a_row >= 2 and plan and self.seconds >= looked + ROBUST_SECONDS:
+                            if self._robust(training, phase):
+                                return "robust"
+                            looked = self.seconds
                     told = training.iterate()
                     self._progress(phase, self.seconds / (60 * self.settings.minutes), *_words(told, phase))
                     if self._checkpoint_wanted:
@@ -368,7 +373,7 @@ class Run:
 
     def _robust(self, training: PolicyTraining, phase: str) -> bool:
         """Whether nine in ten disturbed trials land; told as progress."""
-        rate = training.evaluate(ROBUST_TRIALS)["landing_rate"]
+        rate = training.landing_rate(ROBUST_TRIALS, ROBUST)
         self.folder.append_event("evaluation", phase=phase, landing_rate=rate, trials=ROBUST_TRIALS)
         return rate >= ROBUST
 
@@ -488,7 +493,9 @@ class Run:
         if now - self._told >= PROGRESS_SECONDS or phase != self.phase:
             self._told, self.phase = now, phase
             left = limit - self.seconds
-            if phase == "search" and fraction > 0.05:
+            if phase == "search" and self._learns:
+                fraction = min(self.seconds / limit, 1.0)  # the search is only the first part of the work
+            elif phase == "search" and fraction > 0.05:
                 left = min(left, self.seconds * (1 - fraction) / fraction)
             self.folder.append_event(
                 "progress",

@@ -73,19 +73,11 @@ def _run(
                 over = training.rehearsed  # rehearsals; each is worth a look
                 if over > looked or "rehearsed" not in told and told["iteration"] % EVERY == 0:
                     looked = over
-                    run["landing_rate"] = _landing_rate(training, trials)
+                    run["landing_rate"] = training.landing_rate(trials, GOAL)
                     print(f"  seed {seed}: {told['samples']} samples, {run['landing_rate']:.0%} landed", flush=True)
             take, steps = training.attempt(seed), steps + training.samples
     run |= {"minutes": round((time.perf_counter() - began) / 60, 2), "control_steps": steps}
     return run, take
-
-
-def _landing_rate(training: PolicyTraining, trials: int) -> float:
-    """Of trials never played before. A rate that reaches the goal is measured once more and the
-    second figure counts: the best of many looks at a noisy rate would flatter it."""
-    seed = 1_000_000 + 10_000 * training.iterations
-    rate = training.evaluate(trials, seed=seed)["landing_rate"]
-    return training.evaluate(trials, seed=seed + 5000)["landing_rate"] if rate >= GOAL else rate
 
 
 def quality(body: Body, reference: Motion, take: Take) -> dict[str, float]:

@@ -317,6 +317,23 @@ def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None
     assert measures["g_mpjpe_mm"] == pytest.approx(results[0]["g_mpjpe_mm"], abs=1e-6)
 
 
+def test_a_rate_that_is_enough_is_measured_once_more(reference: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = learning.LearningSettings(crowd=1, hidden=(8,))
+    rates, seeds = iter((0.8, 0.94, 0.86)), []
+
+    def evaluate(trials: int, seed: int) -> dict[str, float]:
+        seeds.append(range(seed, seed + trials))
+        return {"landing_rate": next(rates)}
+
+    with learning.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
+        monkeypatch.setattr(training, "evaluate", evaluate)
+        assert training.landing_rate(50, 0.9) == 0.8
+        training.iterations += 1
+        assert training.landing_rate(50, 0.9) == 0.86, "the second figure counts"
+    played = [trial for some in seeds for trial in some]
+    assert len(played) == len(set(played)) == 150, "no trial twice"
+
+
 def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -> None:
     small = learning.LearningSettings(crowd=1, length=2, hidden=(8,))
     with learning.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:

@@ -188,6 +188,8 @@ def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> No
 
 def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable) -> None:
     pytest.importorskip("torch")
+    from backflip_addon.trainer.learning import LearningSettings
+
     job = make_job(tmp_path / "job", mode="auto")
     process = start(job)
     wait(process, lambda: any(stage.get("samples", 0) > 0 for stage in of_kind(job, "stage")))
@@ -207,6 +209,21 @@ def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable
     assert not [e for e in again if e["kind"] == "progress" and e["phase"] == "search"], "the plan is known"
     assert min(e["samples"] for e in again if e["kind"] == "stage" and "samples" in e) >= samples
     assert again[-1]["reason"] in ("stopped", "robust"), "so easy a clip may be mastered before the stop is read"
+    policy = [take for take in of_kind(job, "take") if take["source"] == "policy"]
+    first, taught = (int(take["stage"].split("_")[0]) for take in policy[:2])
+    assert first == 0 and taught > LearningSettings().lesson, "until its lesson is over it performs as it did"
+
+
+def test_while_a_policy_is_to_follow_a_search_tells_the_whole_works_progress(tmp_path: Path, start: Callable) -> None:
+    job = make_job(tmp_path / "job", mode="auto")
+    process = start(job)
+    wait(process, lambda: of_kind(job, "progress"))
+    job.request("stop")
+    assert process.wait(PATIENCE) == 0
+    first = of_kind(job, "progress")[0]
+    assert first["phase"] == "search"
+    assert first["fraction"] == pytest.approx(first["seconds"] / 120, abs=1e-3)
+    assert first["seconds"] + first["seconds_left"] == pytest.approx(120, abs=0.1)
 
 
 def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, start: Callable) -> None:
