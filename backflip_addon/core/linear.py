@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .rotations import Array
+from .rotations import Array, cross
 
 
 def inverse(matrices: ArrayLike) -> Array:
@@ -28,7 +28,7 @@ def inverse(matrices: ArrayLike) -> Array:
 def inverse_3x3(matrices: Array) -> Array:
     """Inverses of matrices (..., 3, 3), by their columns' cross products."""
     a, b, c = (matrices[..., column] for column in range(3))
-    rows = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=-2)
+    rows = np.stack([cross(b, c), cross(c, a), cross(a, b)], axis=-2)
     return rows / np.sum(rows[..., 0, :] * a, axis=-1)[..., None, None]
 
 

@@ -533,14 +533,13 @@ def measured_links(
     """
     index = {name: i for i, name in enumerate(names)}
     heading = rotations.to_matrix(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw))
-    places, turns = [], []
-    for link in binding.links:
-        played = link.bone or next(b.bone for b in binding.links if b.name == link.name.replace("hand", "forearm"))
-        bone = index[played]
-        moved = poses[:, bone] @ linear.inverse(rest[bone])  # from rest to pose, world
-        places.append(moved[:, :3, :3] @ np.array(link.joint) + moved[:, :3, 3])
-        whole = index[(turned_by or {}).get(played, played)]
-        moved = poses[:, whole] @ linear.inverse(rest[whole])
-        turn = rotations.to_matrix(np.array(link.turn)).T
-        turns.append(rotations.from_matrix(heading @ moved[:, :3, :3] @ turn))
-    return binding.to_sim(np.stack(places, axis=1)), np.stack(turns, axis=1)
+    of_link = {link.name: link.bone for link in binding.links}
+    played = [link.bone or of_link[link.name.replace("hand", "forearm")] for link in binding.links]
+    moving = [index[bone] for bone in played]
+    turning = [index[(turned_by or {}).get(bone, bone)] for bone in played]
+    moves, whole = (poses[:, some] @ linear.inverse(rest[some]) for some in (moving, turning))  # from rest to pose
+    joints = np.array([link.joint for link in binding.links])
+    places = np.einsum("flij,lj->fli", moves[..., :3, :3], joints) + moves[..., :3, 3]
+    own = np.swapaxes(rotations.to_matrix(np.array([link.turn for link in binding.links])), 1, 2)
+    turns = rotations.from_matrix(heading @ whole[..., :3, :3] @ own)
+    return binding.to_sim(places), turns
