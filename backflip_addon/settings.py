@@ -22,7 +22,7 @@ from bpy.props import (
 MODES = (
     ("auto", "Search, then Policy", "Find a landing by search first, then learn a policy from it"),
     ("search", "Search Only", "Find one performance by sampling"),
-    ("scratch", "Policy From Scratch", "Learn by imitation alone, as DeepMimic does; takes longest"),
+    ("scratch", "Policy From Scratch", "Learn by imitation alone, as DeepMimic does: the way with the most failures"),
 )
 FORMATS = (
     ("FBX", "FBX", "Autodesk FBX, with the animation baked"),

@@ -290,7 +290,7 @@ class Run:
             if due:
                 told.extend(due)
                 self._record(search.attempt().take(), f"Try {attempt + 1}, {round(fraction * 100)} % planned", "search")
-            words = f"Attempt {attempt + 1}: planning {fraction * search.track.steps / search.track.rate:.1f} s"
+            words = f"Attempt {attempt + 1}: planning {fraction * search.track.steps / search.track.rate:.1f}"
             self._progress("search", fraction, f"{words} of {search.track.steps / search.track.rate:.1f} s", -cost)
 
         try:

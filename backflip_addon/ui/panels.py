@@ -176,7 +176,8 @@ class BACKFLIP_PT_takes(_Panel, bpy.types.Panel):
             return
         layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
         landed = sum(item.landed for item in settings.takes)
-        layout.label(text=f"{len(settings.takes)} takes, {landed} landed")
+        count = len(settings.takes)
+        layout.label(text=f"{count} {'take' if count == 1 else 'takes'}, {landed} landed")
         layout.prop(settings, "show_take")
         _button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
 
