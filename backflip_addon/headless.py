@@ -28,9 +28,9 @@ from . import register
 from .core import motion as motions
 from .core import truth
 from .core.motion import Motion, Take
-from .jobs import launch
+from .jobs import process
 from .jobs.folder import JobError, JobFolder
-from .jobs.launch import JobStatus
+from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import live
 from .scene import bake, film, state
 
@@ -145,7 +145,7 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
     folder = live.job_of(scene)
     ticker = Ticker()
     try:
-        status = launch.wait(folder, minutes * 60.0 + GRACE_SECONDS, ticker.show)
+        status = wait_for_end(folder, minutes * 60.0 + GRACE_SECONDS, ticker.show)
         if status.active:
             print("  The time is up; the trainer is asked to stop.")
             status = _stop(folder)
@@ -153,8 +153,8 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
         print("\n  Stopping; once more to break off.")
         status = _stop(folder)
     finally:
-        if launch.status(folder).active:  # broken off: nobody is left to watch the trainer
-            launch.kill(folder)
+        if read_status(folder).active:  # broken off: nobody is left to watch the trainer
+            process.kill(folder)
     ticker.show(status)
     if status.state in ("failed", "died") and not status.takes:
         raise DemoError(status.message)
@@ -162,8 +162,8 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
 
 
 def _stop(folder: JobFolder) -> JobStatus:
-    launch.request_stop(folder)
-    return launch.wait(folder, STOP_SECONDS)
+    process.request_stop(folder)
+    return wait_for_end(folder, STOP_SECONDS)
 
 
 def _best_take(folder: JobFolder, status: JobStatus) -> Path:

@@ -64,7 +64,7 @@ def test_zip_holds_the_whole_package_and_nothing_else(zip_file: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
     assert names == expected | {"blender_manifest.toml", "LICENSE"}
-    assert {"__init__.py", "jobs/launch.py", "jobs/alias/backflip_addon/__init__.py"} <= names
+    assert {"__init__.py", "jobs/process.py", "jobs/alias/backflip_addon/__init__.py"} <= names
     families = {path.name for path in (PACKAGE / "core" / "families").glob("*.json")}
     assert families and {f"core/families/{name}" for name in families} <= names
     assert {Path(name).suffix for name in names} <= {".py", ".json", ".toml", ".md", ".npz", ""}
@@ -76,13 +76,13 @@ import importlib, json, sys
 import bpy
 zip_file = sys.argv[1]
 done = bpy.ops.extensions.package_install_files(filepath=zip_file, repo="user_default", enable_on_install=True)
-launch = importlib.import_module("bl_ext.user_default.backflip.jobs.launch")
+process = importlib.import_module("bl_ext.user_default.backflip.jobs.process")
 operators = [name for name in dir(bpy.ops.backflip) if hasattr(bpy.types, "BACKFLIP_OT_" + name)]
 print("RESULT" + json.dumps({
     "done": sorted(done),
     "enabled": [addon.module for addon in bpy.context.preferences.addons if "backflip" in addon.module],
     "operators": operators,
-    "alias": str(launch.ALIAS_PATH),
+    "alias": str(process.ALIAS_PATH),
 }))
 bpy.ops.preferences.addon_disable(module="bl_ext.user_default.backflip")
 left = [name for name in dir(bpy.types) if name.startswith("BACKFLIP_")]

@@ -16,8 +16,8 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon import headless, unregister  # noqa: E402
 from backflip_addon.core.motion import Motion, Take  # noqa: E402
-from backflip_addon.jobs import launch  # noqa: E402
-from backflip_addon.jobs.launch import JobStatus  # noqa: E402
+from backflip_addon.jobs import process  # noqa: E402
+from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
 from backflip_addon.operators import training  # noqa: E402
 from backflip_addon.scene import film  # noqa: E402
 
@@ -122,7 +122,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A trainer without physics, and a film of the size of a stamp."""
     trainer = Path(__file__).parent / "operators" / "stand_in_trainer.py"
     monkeypatch.setattr(training, "python", lambda: sys.executable)
-    monkeypatch.setattr(launch, "command", lambda folder, python: [python, str(trainer), str(folder.path.resolve())])
+    monkeypatch.setattr(process, "command", lambda folder, python: [python, str(trainer), str(folder.path.resolve())])
     monkeypatch.setattr(film, "SIZE", (64, 36))
     monkeypatch.setattr(headless, "FPS", 8)
     yield
@@ -160,7 +160,7 @@ def test_failing_trainer_is_said(
     stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     crash = "import sys; print('ModuleNotFoundError: No module named \'pybullet\''); sys.exit(1)"
-    monkeypatch.setattr(launch, "command", lambda folder, python: [python, "-c", crash])
+    monkeypatch.setattr(process, "command", lambda folder, python: [python, "-c", crash])
     clip = standing_clip(tmp_path / "stand.txt")
     assert headless.main(["--clip", str(clip), "--out", str(tmp_path / "out"), "--minutes", "0.05"]) == 1
     assert "The demo ended: The trainer's Python lacks pybullet" in capsys.readouterr().err
@@ -171,17 +171,17 @@ def test_interrupt_goes_on_with_the_best_take(
 ) -> None:
     """Ctrl-C while it learns ends the learning, not the demo."""
     waits = []
-    really_wait = launch.wait
+    really_wait = headless.wait_for_end
 
     def wait(folder: object, timeout: float, on_status: object = None) -> JobStatus:
         waits.append(timeout)
         if len(waits) == 1:
-            while not launch.status(folder).takes:
+            while not read_status(folder).takes:
                 pass
             raise KeyboardInterrupt
         return really_wait(folder, timeout)
 
-    monkeypatch.setattr(launch, "wait", wait)
+    monkeypatch.setattr(headless, "wait_for_end", wait)
     monkeypatch.setattr(headless, "_shoot", lambda scene, out: None)
     clip = standing_clip(tmp_path / "stand.txt")
     assert headless.main(["--clip", str(clip), "--out", str(tmp_path), "--minutes", "10"]) == 0

@@ -20,8 +20,8 @@ COMMON = {"compat", "preferences", "settings"}  # single files at the top, for B
 # Room -> the rooms of the package it may import, and the packages from outside.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "core": (set(), NUMPY),
-    "jobs": (set(), set()),
-    "runtime": (set(), set()),
+    "jobs": ({"core"}, set()),
+    "runtime": ({"core"}, set()),
     "trainer": ({"core", "jobs"}, NUMPY | {"torch", "pybullet", "pybullet_data", "pybullet_utils"}),
     "scene": ({"core", "compat"}, NUMPY | BLENDER),
     "operators": ({"scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),

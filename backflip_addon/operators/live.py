@@ -15,9 +15,8 @@ from bpy.app.handlers import persistent
 
 from .. import compat
 from ..core.motion import load_take
-from ..jobs import launch
 from ..jobs.folder import JobError, JobFolder
-from ..jobs.launch import JobStatus
+from ..jobs.status import JobStatus, read_status
 
 BUSY_SECONDS, IDLE_SECONDS = 0.5, 2.0
 
@@ -76,7 +75,7 @@ def refresh(scene: bpy.types.Scene) -> JobStatus:
     """Read what is new of a scene's job, the list of takes included. Raises JobError without a job."""
     folder = job_of(scene)
     seen = _watched.setdefault(str(folder.path), _Watched())
-    seen.status = launch.status(folder)
+    seen.status = read_status(folder)
     _read_takes(folder, seen)
     _show_takes(scene, seen)
     return seen.status

@@ -15,8 +15,9 @@ from ..core import fit
 from ..core.body import Body
 from ..core.fit import Binding
 from ..core.motion import Take, load_take, validate
-from ..jobs import launch
+from ..jobs import process
 from ..jobs.folder import JobError
+from ..jobs.status import read_status
 from ..scene import bake, check, export, state
 from ..scene import reference as clips
 from ..scene.bake import Baked
@@ -51,7 +52,7 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
             if candidate in files:
                 return files[candidate]
         raise JobError(f"This job has no take called {name}; choose one of the list.")
-    return files.get(launch.status(folder).best_take) or _best(scene, files)
+    return files.get(read_status(folder).best_take) or _best(scene, files)
 
 
 def _best(scene: bpy.types.Scene, files: dict[str, Path]) -> Path:
@@ -143,7 +144,7 @@ def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any)
     except OSError as error:
         raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
     if not folder.running():
-        launch.start(folder, python)
+        process.start(folder, python)
     live.watch()
 
 

@@ -14,9 +14,9 @@ from .. import preferences
 from ..core import body as bodies
 from ..core import fit
 from ..core.motion import save_motion
-from ..jobs import launch
+from ..jobs import process
 from ..jobs.folder import JobError, JobFolder
-from ..jobs.launch import JobStatus
+from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state
 from ..settings import MODES
@@ -77,7 +77,7 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: dict[str, object]) 
 def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
     """Wait for the trainer's end; returns the last status. Raises JobError when the job failed."""
     folder = live.job_of(scene)
-    launch.wait(folder, seconds)
+    wait_for_end(folder, seconds)
     status = live.refresh(scene)
     if status.state in ("failed", "died"):
         raise JobError(status.message)
@@ -115,7 +115,7 @@ class StartTraining(Step, bpy.types.Operator):
         label = f"{state.avatar(scene).name}_{settings.reference_label}"
         path = Path(bpy.path.abspath(self.folder)) if self.folder else new_folder(scene, label)
         folder = create_job(scene, path, chosen)
-        launch.start(folder, executable)
+        process.start(folder, executable)
         live.set_job(scene, path)
         live.watch()
         if self.blocking:
@@ -131,7 +131,7 @@ class PauseTraining(Step, bpy.types.Operator):
     needs = (need_job,)
 
     def run(self, context: bpy.types.Context) -> None:
-        launch.request_pause(live.job_of(context.scene))
+        process.request_pause(live.job_of(context.scene))
         live.watch()
 
 
@@ -148,9 +148,9 @@ class ResumeTraining(Step, bpy.types.Operator):
         folder = live.job_of(context.scene)
         job = folder.read_job()
         if folder.running():
-            launch.request_resume(folder)
+            process.request_resume(folder)
         else:
-            launch.start(folder, python())
+            process.start(folder, python())
         live.refresh(context.scene)
         live.watch()
         if self.blocking:
@@ -169,7 +169,7 @@ class StopTraining(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> set[str] | None:
         folder = live.job_of(context.scene)
-        launch.request_stop(folder)
+        process.request_stop(folder)
         live.watch()
         if self.blocking and wait(context.scene, GRACE_SECONDS).active:
             self.report({"ERROR"}, "The trainer has not stopped yet.")
@@ -185,7 +185,7 @@ class Checkpoint(Step, bpy.types.Operator):
     needs = (need_job,)
 
     def run(self, context: bpy.types.Context) -> None:
-        launch.request_checkpoint(live.job_of(context.scene))
+        process.request_checkpoint(live.job_of(context.scene))
 
 
 class WaitJob(Step, bpy.types.Operator):

@@ -14,7 +14,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.jobs import launch  # noqa: E402
+from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.operators import live, takes, training  # noqa: E402
 from backflip_addon.scene import bake, state  # noqa: E402
@@ -32,7 +32,7 @@ def settings() -> Any:
 def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """An avatar with a reference, in a saved file, and the stand-in for a trainer."""
     monkeypatch.setattr(training, "python", lambda: sys.executable)
-    monkeypatch.setattr(launch, "command", lambda folder, python: [python, str(STAND_IN), str(folder.path.resolve())])
+    monkeypatch.setattr(process, "command", lambda folder, python: [python, str(STAND_IN), str(folder.path.resolve())])
     armature = rigs.build(skin=True)
     ops.pick_avatar()
     ops.build_body()
@@ -43,7 +43,7 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     yield ops
     if settings().job_folder:
-        launch.kill(live.job_of(bpy.context.scene))
+        process.kill(live.job_of(bpy.context.scene))
 
 
 def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
     scene = bpy.context.scene
     road.start_training(minutes=1.0)
     _until(lambda: len(settings().takes) == 3 or live.refresh(scene).takes == 3)
-    launch.kill(live.job_of(scene))
+    process.kill(live.job_of(scene))
     with pytest.raises(RuntimeError, match="start it again"):
         road.wait_job(timeout=10.0)
     road.resume_training()

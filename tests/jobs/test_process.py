@@ -16,7 +16,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,17 +36,19 @@ def copy_package(place: Path) -> Path:
     return place
 
 
-def import_launch(place: Path, name: str) -> ModuleType:
-    """The copy's jobs.launch as part of a package called name, as Blender imports an extension."""
+def import_launch(place: Path, name: str) -> SimpleNamespace:
+    """The copy's jobs.process and jobs.status in one, in a package called name, as Blender imports an extension."""
     package = ModuleType(name)
     package.__path__ = [str(place)]
     sys.modules[name] = package
-    return importlib.import_module(f"{name}.jobs.launch")
+    process = importlib.import_module(f"{name}.jobs.process")
+    status = importlib.import_module(f"{name}.jobs.status")
+    return SimpleNamespace(**vars(status), **{k: v for k, v in vars(process).items() if k not in vars(status)})
 
 
 @pytest.fixture(scope="module", params=["backflip_addon", "backflip"])
-def launch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """jobs.launch of a checkout, and of an extension whose folder has another name."""
+def launch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """jobs.process and jobs.status of a checkout, and of an extension whose folder has another name."""
     place = copy_package(tmp_path_factory.mktemp("extensions") / "with space" / request.param)
     name = f"bl_ext_stand_in_{request.param}"
     yield import_launch(place, name)
@@ -55,7 +57,7 @@ def launch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def make_job(launch: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def make_job(launch: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     made = []
 
     def make(**settings: Any) -> Any:
@@ -67,23 +69,23 @@ def make_job(launch: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Any]]
     yield make
     for folder in made:
         launch.kill(folder)
-        launch.wait(folder, 5.0)
+        launch.wait_for_end(folder, 5.0)
 
 
-def wait_for(launch: ModuleType, folder: Any, state: str) -> Any:
+def wait_for(launch: SimpleNamespace, folder: Any, state: str) -> Any:
     end = time.monotonic() + 20.0
-    while (status := launch.status(folder)).state != state:
+    while (status := launch.read_status(folder)).state != state:
         assert time.monotonic() < end, f"still {status} instead of {state}"
         time.sleep(0.02)
     return status
 
 
-def test_job_runs_from_start_to_end(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_job_runs_from_start_to_end(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job()
-    assert launch.status(folder).state == "idle"
+    assert launch.read_status(folder).state == "idle"
     launch.start(folder, sys.executable)
     seen = []
-    last = launch.wait(folder, 20.0, on_status=seen.append, interval=0.02)
+    last = launch.wait_for_end(folder, 20.0, on_status=seen.append, interval=0.02)
     states = [status.state for status in seen]
     assert states[0] == "starting" and "running" in states and states[-1] == "finished"
     assert (last.progress, last.control_steps, last.seconds) == (1.0, 123, 1.0)
@@ -95,7 +97,7 @@ def test_job_runs_from_start_to_end(launch: ModuleType, make_job: Callable[..., 
 
 
 def test_trainer_gets_a_clean_python(
-    launch: ModuleType, make_job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    launch: SimpleNamespace, make_job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Blender's PYTHONHOME and PYTHONPATH would break another Python."""
     (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
@@ -103,12 +105,12 @@ def test_trainer_gets_a_clean_python(
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))
     folder = make_job(steps=1)
     launch.start(folder, sys.executable)
-    assert launch.wait(folder, 20.0).state == "finished", launch.log_tail(folder)
+    assert launch.wait_for_end(folder, 20.0).state == "finished", launch.log_tail(folder)
     started = folder.read_events()[0][0]
     assert started["python_path"] == str(launch.ALIAS_PATH)
 
 
-def test_pause_resume_stop(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_pause_resume_stop(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(steps=10_000)
     launch.start(folder, sys.executable)
     wait_for(launch, folder, "running")
@@ -117,10 +119,10 @@ def test_pause_resume_stop(launch: ModuleType, make_job: Callable[..., Any]) -> 
     launch.request_resume(folder)
     wait_for(launch, folder, "running")
     launch.request_stop(folder)
-    assert launch.wait(folder, 20.0).state == "stopped"
+    assert launch.wait_for_end(folder, 20.0).state == "stopped"
 
 
-def test_second_trainer_is_refused(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_second_trainer_is_refused(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(steps=10_000, start_seconds=0.5)
     launch.start(folder, sys.executable)
     with pytest.raises(launch.AlreadyRunning, match="already being trained by process"):
@@ -130,7 +132,7 @@ def test_second_trainer_is_refused(launch: ModuleType, make_job: Callable[..., A
         launch.start(folder, sys.executable)
 
 
-def test_two_blenders_start_one_trainer(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_two_blenders_start_one_trainer(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(steps=10_000)
     package = launch.ALIAS_PATH.parents[1]
     code = textwrap.dedent(f"""
@@ -138,9 +140,10 @@ def test_two_blenders_start_one_trainer(launch: ModuleType, make_job: Callable[.
         package = types.ModuleType("other")
         package.__path__ = [{str(package)!r}]
         sys.modules["other"] = package
-        from other.jobs import launch
+        from other.jobs import process as launch
+        from other.jobs.process import JobFolder
         try:
-            launch.start(launch.JobFolder({str(folder.path)!r}), sys.executable)
+            launch.start(JobFolder({str(folder.path)!r}), sys.executable)
         except launch.AlreadyRunning:
             print("refused")
         else:
@@ -157,7 +160,7 @@ def test_two_blenders_start_one_trainer(launch: ModuleType, make_job: Callable[.
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX's")
-def test_trainer_outlives_blender(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_trainer_outlives_blender(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     """The starter's whole process group is killed; the trainer goes on and is found by the next."""
     folder = make_job(steps=10_000)
     package = launch.ALIAS_PATH.parents[1]
@@ -166,8 +169,9 @@ def test_trainer_outlives_blender(launch: ModuleType, make_job: Callable[..., An
         package = types.ModuleType("other")
         package.__path__ = [{str(package)!r}]
         sys.modules["other"] = package
-        from other.jobs import launch
-        launch.start(launch.JobFolder({str(folder.path)!r}), sys.executable)
+        from other.jobs import process as launch
+        from other.jobs.process import JobFolder
+        launch.start(JobFolder({str(folder.path)!r}), sys.executable)
         print("started", flush=True)
         time.sleep(60)
     """)
@@ -179,14 +183,14 @@ def test_trainer_outlives_blender(launch: ModuleType, make_job: Callable[..., An
     blender.communicate(timeout=10)
     before = wait_for(launch, folder, "running")
     time.sleep(0.3)
-    after = launch.status(folder)
+    after = launch.read_status(folder)
     assert after.state == "running" and after.event["seconds"] > before.progress * 10
     launch.request_stop(folder)
-    assert launch.wait(folder, 20.0).state == "stopped"
+    assert launch.wait_for_end(folder, 20.0).state == "stopped"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
-def test_killed_trainer_is_seen_and_started_again(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_killed_trainer_is_seen_and_started_again(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(steps=10_000)
     launch.start(folder, sys.executable)
     pid = wait_for(launch, folder, "running").pid
@@ -197,70 +201,70 @@ def test_killed_trainer_is_seen_and_started_again(launch: ModuleType, make_job: 
     launch.start(folder, sys.executable)
     wait_for(launch, folder, "running")
     time.sleep(0.3)
-    assert launch.status(folder).state == "running"
+    assert launch.read_status(folder).state == "running"
     assert launch.kill(folder)
     wait_for(launch, folder, "died")
 
 
-def test_crash_shows_the_log(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_crash_shows_the_log(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(behaviour="crash")
     launch.start(folder, sys.executable)
-    died = launch.wait(folder, 20.0)
+    died = launch.wait_for_end(folder, 20.0)
     assert died.state == "died" and "RuntimeError: out of luck" in died.message
     assert not launch.log_tail(folder).startswith("---")
 
 
-def test_lacking_module_is_named(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_lacking_module_is_named(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job()
     folder.append_event("started", pid=0)
     folder.log_file.write_text("--- now python\nTraceback\nModuleNotFoundError: No module named 'pybullet'\n")
-    assert "lacks pybullet" in launch.status(folder).message
+    assert "lacks pybullet" in launch.read_status(folder).message
 
 
-def test_error_of_the_trainer_is_the_message(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_error_of_the_trainer_is_the_message(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(behaviour="error")
     launch.start(folder, sys.executable)
-    failed = launch.wait(folder, 20.0)
+    failed = launch.wait_for_end(folder, 20.0)
     assert (failed.state, failed.message) == ("failed", "The reference has no frames.")
 
 
-def test_wrong_python_is_one_sentence(launch: ModuleType, make_job: Callable[..., Any], tmp_path: Path) -> None:
+def test_wrong_python_is_one_sentence(launch: SimpleNamespace, make_job: Callable[..., Any], tmp_path: Path) -> None:
     folder = make_job()
     with pytest.raises(launch.JobError, match="could not be started with"):
         launch.start(folder, str(tmp_path / "no python"))
-    assert launch.status(folder).state == "idle" and not (folder.path / "start.lock").exists()
+    assert launch.read_status(folder).state == "idle" and not (folder.path / "start.lock").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 99, "body": {}, "settings": {}}'])
-def test_damaged_job_is_refused(launch: ModuleType, tmp_path: Path, text: str) -> None:
+def test_damaged_job_is_refused(launch: SimpleNamespace, tmp_path: Path, text: str) -> None:
     folder = launch.JobFolder(tmp_path)
     folder.job_file.write_text(text)
     with pytest.raises(launch.JobError, match=r"job\.json"):
         launch.start(folder, sys.executable)
 
 
-def test_missing_job_is_a_failed_job(launch: ModuleType, tmp_path: Path) -> None:
-    status = launch.status(launch.JobFolder(tmp_path / "gone"))
+def test_missing_job_is_a_failed_job(launch: SimpleNamespace, tmp_path: Path) -> None:
+    status = launch.read_status(launch.JobFolder(tmp_path / "gone"))
     assert status.state == "failed" and "not a Backflip job folder" in status.message
 
 
-def test_nobody_hears_a_request(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_nobody_hears_a_request(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     with pytest.raises(launch.JobError, match="start it first"):
         launch.request_stop(make_job())
 
 
-def test_lock_of_a_dead_blender_is_broken(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_lock_of_a_dead_blender_is_broken(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(steps=1)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     lock = folder.path / "start.lock"
     lock.write_text(json.dumps({"pid": ended.pid, "host": socket.gethostname()}))
     launch.start(folder, sys.executable)
-    assert launch.wait(folder, 20.0).state == "finished"
+    assert launch.wait_for_end(folder, 20.0).state == "finished"
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to tell processes apart")
-def test_reused_process_number_is_no_trainer(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_reused_process_number_is_no_trainer(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     """After a restart of the computer a stranger may have the dead trainer's number."""
     folder = make_job()
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
@@ -268,17 +272,17 @@ def test_reused_process_number_is_no_trainer(launch: ModuleType, make_job: Calla
     facts = {"pid": stranger.pid, "host": socket.gethostname(), "started": time.time() - 3600}
     folder.trainer_file.write_text(json.dumps(facts))
     os.utime(folder.trainer_file, (time.time() - 3600,) * 2)
-    assert launch.status(folder).state == "died"
+    assert launch.read_status(folder).state == "died"
     stranger.kill()
     stranger.wait()
 
 
-def test_status_of_a_long_job_is_cheap(launch: ModuleType, make_job: Callable[..., Any]) -> None:
+def test_status_of_a_long_job_is_cheap(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job()
     line = json.dumps({"time": 1.0, "kind": "progress", "fraction": 0.5, "message": "Trying."}) + "\n"
     folder.events_file.write_text(line * 50_000)
-    launch.status(folder)
+    launch.read_status(folder)
     begin = time.perf_counter()
     for _ in range(10):
-        launch.status(folder)
+        launch.read_status(folder)
     assert (time.perf_counter() - begin) / 10 < 0.01

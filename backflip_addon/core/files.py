@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that may come from a stranger: read with limits and never through a link that leads elsewhere. Standard
+library alone.
+
+A name in a job folder may be a link out of it, a pipe that never answers, or a file of many gigabytes; and
+what we write must never go where such a link points.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # or opening a pipe waits for whoever writes into it
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+TEMPORARY = ".tmp"  # how the names of files that are being written end
+
+
+class RefusedFile(ValueError):
+    """A file that will not be opened; the message is one sentence for the user, without a full stop."""
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY, follow: bool = False) -> BinaryIO:
+    """Open a regular file: no link, pipe, device or folder. flags: of os.open, O_RDONLY or O_WRONLY | O_APPEND.
+
+    follow: a link is fine (a file that the user named, not one inside a folder from elsewhere).
+    Raises RefusedFile, and OSError as open() does.
+    """
+    path = Path(path)
+    writes = flags & (os.O_WRONLY | os.O_RDWR)
+    if not follow and is_link(path):  # Windows knows no O_NOFOLLOW; elsewhere it makes for the better sentence
+        raise RefusedFile(f"{path.name} is a link; Backflip opens no links in a job folder")
+    try:
+        handle = os.open(path, flags | _BINARY | _NO_WAIT | (0 if follow else _NO_FOLLOW), 0o666)
+    except ValueError as error:
+        raise RefusedFile(f"{path.name!r} is no name of a file ({error})") from error
+    try:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise RefusedFile(f"{path.name} is no ordinary file")
+        if writes and facts.st_nlink > 1:
+            raise RefusedFile(f"{path.name} is a second name of another file; Backflip does not write to it")
+        return os.fdopen(handle, "ab" if flags & os.O_APPEND else "wb" if writes else "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_limited(path: Path, most: int, follow: bool = False) -> bytes:
+    """A regular file's bytes. Raises RefusedFile when it holds more than most, and as open_regular does."""
+    with open_regular(path, follow=follow) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise RefusedFile(f"{path.name} is larger than the {_size(most)} that such a file may have")
+    return data
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file to a temporary name of its own and rename it: whole or not at all, and nothing is left behind.
+
+    Whatever stands at path is replaced, a link included (not what it points to). Raises OSError.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _NO_FOLLOW, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path is a symbolic link, or on Windows a junction."""
+    try:
+        facts = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISLNK(facts.st_mode) or bool(getattr(facts, "st_reparse_tag", 0))
+
+
+def is_own_folder(path: Path) -> bool:
+    """Whether a path is a folder itself, not a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode) and not is_link(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.0f} MB" if count >= 1_000_000 else f"{count / 1e3:.0f} kB"
