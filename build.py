@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from backflip_addon.core import isolation
 from backflip_addon.runtime import packages, pythons
 
 ROOT = Path(__file__).resolve().parent
@@ -121,7 +122,7 @@ def _take_step(step: packages.Step) -> None:
 def _run_quietly(step: packages.Step) -> tuple[int, str]:
     """Run a step's command; on a terminal its last line shows. Returns the exit code and all output."""
     lines: list[str] = []
-    environment = packages.clean_environment()
+    environment = isolation.clean_environment()
     with subprocess.Popen(
         step.command,
         stdin=subprocess.DEVNULL,
@@ -130,6 +131,7 @@ def _run_quietly(step: packages.Step) -> tuple[int, str]:
         text=True,
         errors="replace",
         env=environment,
+        cwd=isolation.safe_folder(step.command[0]),
     ) as process:
         for line in process.stdout or ():
             lines.append(line)
@@ -140,9 +142,16 @@ def _run_quietly(step: packages.Step) -> tuple[int, str]:
 
 def _check_blender(environment: Environment) -> None:
     """Raises BuildError when Blender's module cannot be imported."""
-    command = [str(environment.interpreter), "-c", "import bpy; print(*bpy.app.version, sep='.')"]
+    python = str(environment.interpreter)
+    command = isolation.python_command(python, "-c", "import bpy; print(*bpy.app.version, sep='.')")
     run = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", env=packages.clean_environment(), check=False
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=isolation.clean_environment(),
+        cwd=isolation.safe_folder(python),
+        check=False,
     )
     if run.returncode == 0:
         say(f"  Blender {run.stdout.split()[-1]} is ready")
@@ -303,7 +312,12 @@ def _run_pytest(python: Path, trainer: Path, arguments: list[str]) -> tuple[int,
 def _blender_variables() -> Iterator[dict[str, str]]:
     """Variables for a Blender that knows nothing of the user's preferences and add-ons, and leaves nothing there."""
     with tempfile.TemporaryDirectory(prefix="backflip-", ignore_cleanup_errors=True) as resources:
-        yield packages.clean_environment() | {"BLENDER_USER_RESOURCES": resources}
+        yield _own_variables() | {"BLENDER_USER_RESOURCES": resources}
+
+
+def _own_variables() -> dict[str, str]:
+    """This process's variables, for our own programs, without what bends a Python."""
+    return {key: value for key, value in os.environ.items() if not key.upper().startswith(("PYTHON", "PIP_"))}
 
 
 def _run_through(command: list[str], variables: dict[str, str]) -> int:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import IO
 
+from ..core import isolation
 from . import packages
 
 CHECK_SECONDS = 20.0
@@ -84,11 +86,12 @@ class Check:
         process = None
         with contextlib.suppress(OSError):  # told by poll()
             process = subprocess.Popen(
-                [python, "-c", _PROBE, question],
+                isolation.python_command(python, "-c", _PROBE, question),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=packages.clean_environment(),
+                env=isolation.clean_environment(),
+                cwd=isolation.safe_folder(python),
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         return cls(python, process, out, IMPORT_SECONDS if imports else CHECK_SECONDS)
@@ -128,11 +131,18 @@ def check(python: str, imports: bool = False) -> Findings:
 
 def interpreter(path: str) -> str:
     """The interpreter meant by a path a user gave: itself, or that of the environment in a folder."""
-    folder = Path(path).expanduser()
+    folder = Path(os.path.abspath(_without_tilde(path)))
     for place in (packages.environment_python(folder), folder / "bin" / "python3", folder / "python.exe"):
         if folder.is_dir() and place.is_file():
             return str(place)
     return str(folder)
+
+
+def _without_tilde(path: str) -> str:
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:  # nobody's home is known
+        return path
 
 
 def not_running(python: str) -> Findings:

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from ..core import isolation
 from . import packages, pythons
 from .check import Check
 
@@ -128,7 +129,8 @@ class Installation:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=packages.clean_environment(),
+                env=isolation.clean_environment(),
+                cwd=isolation.safe_folder(self._steps[self._done].command[0]),
                 # A session of its own, so that cancelling ends pip's children too.
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

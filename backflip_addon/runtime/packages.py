@@ -21,7 +21,7 @@ TRAINER = ("numpy==1.26.4", "torch==2.13.0", "pybullet==3.2.7")
 # On Linux, PyPI's torch brings gigabytes of CUDA; the builds for the processor alone are here.
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
-_PIP = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--prefer-binary", "--progress-bar", "off")
+_PIP = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "2")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +98,6 @@ def package_name(requirement: str) -> str:
 def same_version(installed: str, wanted: str) -> bool:
     """Whether an installed version is the wanted one; 2.13.0+cpu is 2.13.0."""
     return installed.partition("+")[0] == wanted.partition("+")[0]
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment for another Python: without what Blender or a user's habits do to it."""
-    unwelcome = {"__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
-    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("PYTHON") and k not in unwelcome}
-    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 # pip's complaints and what they mean; the first that is found counts. Without a network pip says as

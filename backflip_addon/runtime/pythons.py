@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from .packages import clean_environment
+from ..core import isolation
 
 PROBE_SECONDS = 15.0
 _PROBE = "import sys, venv, ensurepip; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)"
@@ -31,11 +30,12 @@ def answers_as(python: str, version: tuple[int, int]) -> bool:
     """Whether an interpreter runs, is 64-bit and of that version, and can make environments."""
     try:
         run = subprocess.run(
-            [python, "-c", _PROBE],
+            isolation.python_command(python, "-c", _PROBE),
             capture_output=True,
             text=True,
             timeout=PROBE_SECONDS,
-            env=clean_environment(),
+            env=isolation.clean_environment(),
+            cwd=isolation.safe_folder(python),
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -64,22 +64,37 @@ def _candidates(version: tuple[int, int], also: tuple[str, ...]) -> Iterator[str
 
 def _on_path(version: tuple[int, int]) -> Iterator[str]:
     name = f"{version[0]}.{version[1]}"
-    for folder in os.get_exec_path():  # not which() alone: the first may be broken and the next sound
-        found = shutil.which(f"python{name}", path=folder)
-        if found:
-            yield found
-    launcher = shutil.which("py")
-    if launcher and os.name == "nt":
-        yield from _ask_launcher(launcher, name)
+    yield from _programs(f"python{name}")  # all of them: the first may be broken and the next sound
+    if os.name == "nt":
+        for launcher in _programs("py"):
+            yield from _ask_launcher(launcher, name)
     for plain in ("python3", "python"):
-        yield shutil.which(plain) or ""
+        yield from _programs(plain)
+
+
+def _programs(name: str) -> Iterator[str]:
+    """Programs of that name on the path; not by which(), which on Windows looks into the working directory first."""
+    file = f"{name}.exe" if os.name == "nt" else name
+    for folder in isolation.trusted_path(os.environ.get("PATH", os.defpath)):
+        program = os.path.join(folder, file)
+        if os.path.isfile(program) and os.access(program, os.X_OK):
+            yield program
 
 
 def _ask_launcher(launcher: str, name: str) -> Iterator[str]:
     """What Windows' py knows as that version."""
-    command = [launcher, f"-{name}", "-c", "import sys; print(sys.executable)"]
+    command = [launcher, f"-{name}", "-I", "-c", "import sys; print(sys.executable)"]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+        run = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            env=isolation.clean_environment(),
+            cwd=isolation.safe_folder(launcher),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return
     if run.returncode == 0:
@@ -89,10 +104,11 @@ def _ask_launcher(launcher: str, name: str) -> Iterator[str]:
 def _in_known_places(version: tuple[int, int]) -> Iterator[str]:
     """Interpreters that need not be on the path; a Blender started from a dock has hardly any."""
     name = f"{version[0]}.{version[1]}"
-    home = Path.home()
+    home = _home()
     # Version managers keep what they install in a hidden folder of the home, or where they are told
-    root = os.environ.get("PYENV_ROOT")
-    managed = Path(root).glob(f"versions/{name}.*") if root else home.glob(f".*/versions/{name}.*")
+    root = os.environ.get("PYENV_ROOT", "")
+    told = os.path.isabs(root)
+    managed = Path(root).glob(f"versions/{name}.*") if told else home.glob(f".*/versions/{name}.*")
     versions = sorted(managed, key=_newest, reverse=True)
     versions += sorted((home / ".local/share/uv/python").glob(f"cpython-{name}.*"), reverse=True)
     versions.append(Path(f"/Library/Frameworks/Python.framework/Versions/{name}"))
@@ -107,6 +123,14 @@ def _in_known_places(version: tuple[int, int]) -> Iterator[str]:
             for place in (Path(base, "Programs", "Python", short), Path(base, short)):
                 if base and (place / "python.exe").is_file():
                     yield str(place / "python.exe")
+
+
+def _home() -> Path:
+    """The user's home; a folder that is not there where nobody knows it (a container without passwd and HOME)."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 def _newest(folder: Path) -> tuple[int, ...]:

@@ -144,11 +144,10 @@ def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The real steps, with a package index that nobody answers for."""
     if sys.version_info[:2] != packages.PYTHON_VERSION:
         pytest.skip("takes the trainer's own Python version")
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_RETRIES", "1")
+    for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+    for home in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA"):  # no pip of the user's that knows better
+        monkeypatch.setenv(home, str(tmp_path / "home"))
     monkeypatch.setattr(packages, "TORCH_CPU_INDEX", "http://127.0.0.1:9/cpu")
     progress = install.Installation.begin(tmp_path, sys.executable).wait()
     assert progress.state == "failed" and "cannot be reached; check the network" in progress.message
