@@ -5,7 +5,7 @@ job.json        what to learn: {"version", "name", "body", "settings", "binding"
 reference.npz   the clip to imitate (core.motion)
 events.jsonl    one JSON object a line, appended by the trainer
 trainer.json    the running trainer: {"pid", "started", "host"}; its heartbeat is the file's mtime
-requests/       one JSON file a request to the trainer; taken (deleted) when it is obeyed
+requests/       one JSON file a request to the trainer; it stays until it has been obeyed
 stages/ takes/  what was learned and performed
 
 Files are written whole to a temporary name and renamed; readers tolerate a half-written last line.
@@ -13,25 +13,23 @@ Files are written whole to a temporary name and renamed; readers tolerate a half
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .records import JobError, read_json, write_json
+from .requests import KINDS as REQUESTS
+from .requests import Requests
+
+__all__ = ["REQUESTS", "JobError", "JobFolder", "process_alive", "read_json", "write_json"]
+
 JOB_VERSION = 1
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 30.0  # a trainer that has not beaten for so long is taken for dead
-
-REQUESTS = ("stop", "pause", "resume", "checkpoint", "shoot")
-
-
-class JobError(Exception):
-    """A job folder that cannot be used; the message is one sentence for the user."""
 
 
 class JobFolder:
@@ -39,6 +37,7 @@ class JobFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._requests = Requests(self.path / "requests")
 
     @property
     def job_file(self) -> Path:
@@ -142,22 +141,29 @@ class JobFolder:
     # Blender -> trainer
 
     def request(self, kind: str, **fields: Any) -> str:
-        """Ask the trainer for something of REQUESTS; returns the request's id."""
-        if kind not in REQUESTS:
-            raise ValueError(f"unknown request {kind!r}")
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
-        self.requests.mkdir(exist_ok=True)
-        write_json(self.requests / f"{name}.json", {"kind": kind, "id": name, **fields})
-        return name
+        """Ask the trainer for something of REQUESTS; returns the request's id. Raises OSError and JobError."""
+        return self._requests.make(kind, fields)
+
+    def pending_requests(self) -> list[dict[str, Any]]:
+        """All requests in the order they were made, each with its "id"; nothing is removed but what is no request.
+
+        A stop beats everything: look for one anywhere in the list before obeying the first. Raises JobError.
+        """
+        try:
+            return self._requests.pending()
+        except OSError as error:
+            raise JobError(f"{self.requests} cannot be read: {error.strerror or error}.") from error
+
+    def finish_request(self, request: dict[str, Any]) -> None:
+        """Remove a request of pending_requests() that has been obeyed; one that is gone already is fine."""
+        self._requests.finish(request)
 
     def take_requests(self) -> list[dict[str, Any]]:
         """Requests in the order they were made; each is handed out once."""
-        requests = []
-        for file in sorted(self.requests.glob("*.json")) if self.requests.is_dir() else []:
-            with contextlib.suppress(JobError):
-                requests.append(read_json(file))
-            file.unlink(missing_ok=True)
-        return requests
+        pending = self.pending_requests()
+        for request in pending:
+            self.finish_request(request)
+        return pending
 
     def take_files(self) -> list[Path]:
         """Recorded takes, oldest first."""
@@ -166,30 +172,6 @@ class JobFolder:
     def stage_files(self) -> list[Path]:
         """Saved stages, oldest first."""
         return sorted(self.stages.glob("*.pt"))
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write JSON whole to a temporary name and rename. Raises OSError."""
-    # A name of our own: the starter and the trainer may both be writing the first heartbeat
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one JSON object. Raises JobError with one sentence."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise JobError(f"{path} is missing; this is not a Backflip job folder.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise JobError(f"{path} cannot be read; it is damaged or half written ({error}).") from error
-    if not isinstance(data, dict):
-        raise JobError(f"{path} is damaged: it holds no JSON object.")
-    return data
 
 
 def process_alive(pid: int) -> bool:

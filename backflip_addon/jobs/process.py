@@ -147,11 +147,9 @@ def _break_stale_lock(path: Path) -> None:
 
 def _forget_old_requests(folder: JobFolder) -> None:
     """A stop that a killed trainer never obeyed must not stop the next one; shots are still wanted."""
-    for file in folder.requests.glob("*.json") if folder.requests.is_dir() else []:
-        with contextlib.suppress(JobError):
-            if read_json(file).get("kind") == "shoot":
-                continue
-        file.unlink(missing_ok=True)
+    for request in folder.pending_requests():
+        if request["kind"] != "shoot":
+            folder.finish_request(request)
 
 
 def _trainer_words(folder: JobFolder) -> str:

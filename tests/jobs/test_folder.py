@@ -97,36 +97,6 @@ def test_events_that_are_gone_start_over(job: JobFolder) -> None:
     assert job.read_events(offset) == ([], 0)
 
 
-def test_requests_once_and_in_order(job: JobFolder) -> None:
-    for i in range(20):
-        job.request(folders.REQUESTS[i % len(folders.REQUESTS)], number=i)
-    first = job.take_requests()
-    assert [request["number"] for request in first] == list(range(20))
-    assert [request["kind"] for request in first[:5]] == list(folders.REQUESTS)
-    assert job.take_requests() == [] and list(job.requests.iterdir()) == []
-
-
-def test_damaged_and_half_written_requests_are_dropped(job: JobFolder) -> None:
-    (job.requests / "0000-half.json").write_text('{"kind": "st')
-    (job.requests / "0001-list.json").write_text("[]")
-    (job.requests / "0002-writing.json.tmp").write_text('{"kind": "stop"}')
-    job.request("pause")
-    assert [request["kind"] for request in job.take_requests()] == ["pause"]
-    assert [file.name for file in job.requests.iterdir()] == ["0002-writing.json.tmp"], "not ours to take yet"
-
-
-def test_unknown_requests_are_a_programmers_mistake(job: JobFolder) -> None:
-    with pytest.raises(ValueError):
-        job.request("explode")
-
-
-def test_requests_without_their_folder(tmp_path: Path) -> None:
-    folder = JobFolder(tmp_path)
-    assert folder.take_requests() == []
-    folder.request("stop")
-    assert len(folder.take_requests()) == 1
-
-
 def sentence(error: pytest.ExceptionInfo[JobError]) -> str:
     text = str(error.value)
     assert text.endswith(".") and "\n" not in text and "Traceback" not in text and len(text) > 20

@@ -32,6 +32,10 @@ def copy_package(place: Path) -> Path:
     (place / "__init__.py").write_text("import a_module_only_blender_has\n")
     (place / "trainer" / "__init__.py").write_text("")
     shutil.copy(STAND_IN, place / "trainer" / "__main__.py")
+    (place / "core").mkdir()
+    for file in ("__init__.py", "files.py", "isolation.py"):
+        if (PACKAGE / "core" / file).exists():
+            shutil.copy(PACKAGE / "core" / file, place / "core" / file)
     shutil.copytree(PACKAGE / "jobs", place / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
     return place
 
