@@ -67,13 +67,15 @@ def import_gltf(filepath: str) -> None:
     bpy.ops.import_scene.gltf(filepath=filepath, disable_bone_shape=True)
 
 
-def redraw() -> None:
-    """Have every 3D viewport drawn anew; nothing without a window."""
+def redraw(sidebar_alone: bool = False) -> None:
+    """Have every 3D viewport drawn anew, or what its sidebar says; nothing without a window."""
     for manager in bpy.data.window_managers:
         for window in manager.windows:
             for area in window.screen.areas if window.screen else ():
                 if area.type == "VIEW_3D":
-                    area.tag_redraw()
+                    for region in area.regions:
+                        if region.type == "UI" or not sidebar_alone:
+                            region.tag_redraw()
 
 
 def use_nodes(owner: bpy.types.Material | bpy.types.World) -> None:

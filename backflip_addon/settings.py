@@ -177,7 +177,8 @@ class BackflipSettings(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options={"HIDDEN", "PATH_SUPPORTS_BLEND_RELATIVE"},
     )
-    job_folder_absolute: StringProperty(options={"HIDDEN"})  # finds the job when the .blend alone was moved
+    # Finds the job when the .blend alone was moved.
+    job_folder_absolute: StringProperty(subtype="DIR_PATH", options={"HIDDEN"})
 
     # 4 Takes
     takes: CollectionProperty(type=BackflipTake)

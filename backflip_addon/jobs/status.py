@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a job is doing, read from its folder: what its events add up to, and who is at work. Standard library alone.
 
-Nothing here blocks but wait_for_end().
+Nothing here blocks but wait_for_end() and, on a job of very many events, the first read_status().
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import re
 import time
@@ -15,12 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from ..core.files import RefusedFile, open_regular
 from . import process
+from .events import Budget, Event, EventLog
 from .folder import JobError, JobFolder, read_json
 
 LOG_TAIL_BYTES = 8_000
+PATIENCE_SECONDS = 30.0  # how long wait_for_end() waits for a folder that cannot be read to come back
+MOST_READERS = 32  # jobs that are remembered
+MOST_TAKES = 100_000  # that are remembered of a job
+LONGEST_TEXT = 1_000  # letters of what a trainer says
 
-State = Literal["idle", "starting", "running", "paused", "stopped", "finished", "failed", "died"]
+# unreadable: the folder is there no more, or its disk does not answer.
+State = Literal["idle", "starting", "running", "paused", "stopped", "finished", "failed", "died", "unreadable"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +38,8 @@ class JobStatus:
     progress: 0..1 of the present run; seconds and seconds_left: of the present run, None when unknown.
     message: one sentence for the user. event: the latest event, an empty dict before the first.
     takes: how many takes the job has recorded in all its runs; best_take: file name, "" if none.
-    landed: whether a take of this job has landed.
+    landed: whether a take of this job has landed. read: how much of the job's events has been read, 0..1; what
+    is said of takes is right when it is 1.
     """
 
     state: State
@@ -44,6 +53,7 @@ class JobStatus:
     best_take: str = ""
     landed: bool = False
     control_steps: int = 0
+    read: float = 1.0
 
     @property
     def active(self) -> bool:
@@ -52,20 +62,21 @@ class JobStatus:
 
 
 @dataclasses.dataclass
-class _Story:
-    """What the events of a job, read so far, add up to."""
+class Story:
+    """What the events of a job, read so far, add up to. told: file name of a take -> the event that told of it."""
 
-    offset: int = 0
-    started: dict[str, Any] = dataclasses.field(default_factory=dict)
-    progress: dict[str, Any] = dataclasses.field(default_factory=dict)
-    end: dict[str, Any] = dataclasses.field(default_factory=dict)
-    latest: dict[str, Any] = dataclasses.field(default_factory=dict)
+    started: Event = dataclasses.field(default_factory=dict)
+    progress: Event = dataclasses.field(default_factory=dict)
+    end: Event = dataclasses.field(default_factory=dict)
+    latest: Event = dataclasses.field(default_factory=dict)
     paused: bool = False
     takes: int = 0
+    told: dict[str, Event] = dataclasses.field(default_factory=dict)
+    landed: bool = False
     best_take: str = ""
-    best_rank: tuple[bool, float] = (False, float("-inf"))
+    best_rank: tuple[bool, bool, float] = (False, False, float("-inf"))
 
-    def add(self, event: dict[str, Any]) -> None:
+    def add(self, event: Event) -> None:
         kind = event.get("kind")
         self.latest = event
         if kind == "started":
@@ -77,41 +88,117 @@ class _Story:
         elif kind in ("finished", "error"):
             self.end = event
             if event.get("best_take"):
-                self.best_take = Path(str(event["best_take"])).name
+                self.best_take = _file_name(event["best_take"])
         elif kind == "take":
-            self.takes += 1
-            rank = (bool(event.get("landed")), _decimal(event.get("score"), float("-inf")))
-            if rank >= self.best_rank:
-                self.best_rank, self.best_take = rank, Path(str(event.get("file", ""))).name
+            self._add_take(event)
+
+    def _add_take(self, event: Event) -> None:
+        self.takes += 1
+        self.landed = self.landed or bool(event.get("landed"))
+        name = _file_name(event.get("file"))
+        if len(self.told) < MOST_TAKES:
+            self.told[name] = event
+        if (rank := take_rank(event)) >= self.best_rank:
+            self.best_rank, self.best_take = rank, name
 
 
-# Events read so far, by job folder: a timer asks for the status several times a second.
-_stories: dict[str, _Story] = {}
+def take_rank(facts: Event) -> tuple[bool, bool, float]:
+    """The greatest is the best take: one that landed and did what it should before one that only landed."""
+    landed = bool(facts.get("landed"))
+    return landed, bool(facts.get("success", landed)), decimal(facts.get("score"), float("-inf"))
+
+
+class JobReader:
+    """One job, read bit by bit; it remembers what it has read."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.folder = folder
+        self.log = EventLog(folder.events_file)
+        self.story = Story()
+        self.status = JobStatus("idle")
+        self.away = False  # the folder could not be read, and its takes cannot be asked after
+        self._beginnings = self.log.beginnings
+        self._tail: Story | None = None  # what the last events say, until all have been read
+
+    def read(self, budget: Budget) -> JobStatus:
+        """What the job is doing. A folder that is damaged or away is a status with a sentence; nothing is raised."""
+        process.collect_ended()
+        self.away = True
+        try:
+            self.status = self._read(budget)
+        except (OSError, RefusedFile, JobError) as error:
+            self.away = True
+            words = plain(getattr(error, "strerror", None) or error)
+            self.status = JobStatus(
+                "unreadable", message=f"The job folder {plain(self.folder.path)} cannot be read: {words}."
+            )
+        return self.status
+
+    def _read(self, budget: Budget) -> JobStatus:
+        try:
+            os.stat(self.folder.job_file)
+        except (FileNotFoundError, NotADirectoryError):
+            return JobStatus(
+                "failed",
+                message=f"{plain(self.folder.job_file)} is missing; this is not a Backflip job folder, or it was moved "
+                "or lies on a disk that is away.",
+            )
+        self.away = False
+        # Asked before the events are read: a trainer that ends in between has written its last event.
+        running = self.folder.running()
+        trainer = _trainer(self.folder)
+        self._read_events(budget)
+        return _status(self.folder, self._tail or self.story, running, trainer, self.log.fraction)
+
+    def _read_events(self, budget: Budget) -> None:
+        events = self.log.read(budget)
+        if self.log.beginnings != self._beginnings:
+            self._beginnings, self.story, self._tail = self.log.beginnings, Story(), None
+        for event in events:
+            self.story.add(event)
+        if not self.log.more:
+            self._tail = None
+        elif self._tail is None:
+            self._tail = Story()
+            for event in self.log.tail():
+                self._tail.add(event)
+
+
+# Jobs read so far, by folder: a timer asks for their status several times a second.
+_readers: dict[str, JobReader] = {}
+
+
+def reader_of(folder: JobFolder) -> JobReader:
+    """The one reader of a job."""
+    key = os.path.abspath(folder.path)
+    reader = _readers.pop(key, None) or JobReader(folder)
+    _readers[key] = reader  # the last one asked for is the last to be forgotten
+    if len(_readers) > MOST_READERS:
+        del _readers[next(iter(_readers))]
+    return reader
 
 
 def read_status(folder: JobFolder) -> JobStatus:
-    """What the job is doing. Cheap, never blocks; a damaged folder is a failed job with a sentence."""
-    process.collect_ended()
-    if not folder.job_file.exists():
-        return JobStatus("failed", message=f"{folder.job_file} is missing; this is not a Backflip job folder.")
-    # Asked before the events are read: a trainer that ends in between has written its last event.
-    running = folder.running()
-    trainer = _trainer(folder)
-    story = _read_story(folder)
+    """What the job is doing, all of its events read; a damaged folder is a failed job with a sentence."""
+    return reader_of(folder).read(Budget())
+
+
+def _status(folder: JobFolder, story: Story, running: bool, trainer: dict[str, Any], read: float) -> JobStatus:
     state = _state(running, trainer, story)
-    progress = _decimal(story.progress.get("fraction"), 0.0)
+    progress = decimal(story.progress.get("fraction"), 0.0)
     return JobStatus(
         state=state,
         progress=1.0 if state == "finished" else min(max(progress, 0.0), 1.0),
-        seconds=_decimal(story.end.get("seconds"), _decimal(story.progress.get("seconds"), None)),
-        seconds_left=_decimal(story.progress.get("seconds_left"), None) if state == "running" else None,
-        message=_message(state, folder, story),
+        seconds=decimal(story.end.get("seconds"), decimal(story.progress.get("seconds"), None)),
+        seconds_left=decimal(story.progress.get("seconds_left"), None) if state == "running" else None,
+        message=plain(_message(state, folder, story)),
         event=story.latest,
         pid=process.number(trainer.get("pid")) if running else 0,
         takes=story.takes,
         best_take=story.best_take,
-        landed=story.best_rank[0],
+        landed=story.landed,
         control_steps=max(process.number(e.get("control_steps")) for e in (story.progress, story.end)),
+        read=read,
     )
 
 
@@ -123,17 +210,20 @@ def wait_for_end(
 ) -> JobStatus:
     """Wait until no trainer is at work or timeout seconds have passed; returns the last status.
 
-    on_status is called with every new status, and may raise to end the waiting.
+    on_status is called with every new status, and may raise to end the waiting. A folder that cannot be read is
+    given PATIENCE_SECONDS to come back.
     """
     end = time.monotonic() + timeout
-    shown = None
+    shown, lost = None, 0.0
     while True:
         now = read_status(folder)
         if on_status and now != shown:
             on_status(now)
             shown = now
-        left = end - time.monotonic()
-        if not now.active or left <= 0:
+        clock = time.monotonic()
+        lost = (lost or clock) if now.state == "unreadable" else 0.0
+        left = min(end, lost + PATIENCE_SECONDS if lost else end) - clock
+        if not (now.active or lost) or left <= 0:
             return now
         time.sleep(min(interval, left))
 
@@ -141,32 +231,14 @@ def wait_for_end(
 def log_tail(folder: JobFolder, lines: int = 6) -> str:
     """The last lines the trainer wrote to its log since it was started, "" if none."""
     try:
-        with open(folder.log_file, "rb") as file:
+        with open_regular(folder.log_file) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES, 0))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
+            text = file.read(LOG_TAIL_BYTES).decode("utf-8", "replace")
+    except (OSError, RefusedFile):
         return ""
     written = [line.rstrip() for line in text.splitlines() if line.strip()]
     starts = [i for i, line in enumerate(written) if line.startswith("--- ")]
     return "\n".join(written[starts[-1] + 1 if starts else 0 :][-lines:])
-
-
-def _read_story(folder: JobFolder) -> _Story:
-    key = str(folder.path.resolve())
-    story = _stories.get(key, _Story())
-    try:
-        size = folder.events_file.stat().st_size
-    except OSError:
-        size = 0
-    if size < story.offset:  # another job has taken the folder
-        story = _Story()
-    events: list[dict[str, Any]] = []
-    with contextlib.suppress(OSError):
-        events, story.offset = folder.read_events(story.offset)
-    for event in events:
-        story.add(event)
-    _stories[key] = story
-    return story
 
 
 def _trainer(folder: JobFolder) -> dict[str, Any]:
@@ -175,15 +247,16 @@ def _trainer(folder: JobFolder) -> dict[str, Any]:
     return {}
 
 
-def _state(running: bool, trainer: dict[str, Any], story: _Story) -> State:
-    launched = _decimal(trainer.get("started"), 0.0)
+def _state(running: bool, trainer: dict[str, Any], story: Story) -> State:
+    launched = decimal(trainer.get("started"), 0.0)
     if running:
-        spoken = _decimal(story.started.get("time"), -1.0) >= launched - 1.0
+        # Anything will do: of a long job the last events are known first.
+        spoken = decimal(story.latest.get("time"), -1.0) >= launched - 1.0
         spoken = spoken or story.started.get("pid") == trainer.get("pid", 0)  # spoke before its first beat
         if not spoken:
             return "starting"
         return "paused" if story.paused else "running"
-    ended = story.end and _decimal(story.end.get("time"), 0.0) >= launched - 1.0
+    ended = story.end and decimal(story.end.get("time"), 0.0) >= launched - 1.0
     if ended:
         if story.end.get("kind") == "error":
             return "failed"
@@ -191,7 +264,7 @@ def _state(running: bool, trainer: dict[str, Any], story: _Story) -> State:
     return "died" if trainer or story.latest else "idle"
 
 
-def _message(state: State, folder: JobFolder, story: _Story) -> str:
+def _message(state: State, folder: JobFolder, story: Story) -> str:
     if state == "idle":
         return "Nothing has been learned yet."
     if state == "starting":
@@ -206,7 +279,7 @@ def _message(state: State, folder: JobFolder, story: _Story) -> str:
         return _death_words(log_tail(folder))
     if state == "stopped":
         return "Stopped; training can go on from here."
-    return _end_words(str(story.end.get("reason", "")), story.best_rank[0])
+    return _end_words(str(story.end.get("reason", "")), story.landed)
 
 
 def _end_words(reason: str, landed: bool) -> str:
@@ -229,8 +302,19 @@ def _death_words(tail: str) -> str:
     return f"{words}\n{tail}" if tail else words
 
 
-def _decimal(value: Any, default: Any) -> Any:
+def decimal(value: Any, default: Any) -> Any:
     """value as a finite float, or default."""
-    if isinstance(value, (int, float)) and value == value and abs(value) != float("inf"):
-        return float(value)
-    return default
+    try:
+        number = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return default
+    return number if math.isfinite(number) else default
+
+
+def plain(text: object, most: int = LONGEST_TEXT) -> str:
+    """Any text as Blender's strings can hold it: whole letters alone, and not more than most of them."""
+    return str(text)[:most].replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+
+
+def _file_name(value: Any) -> str:
+    return Path(str(value)).name if value else ""

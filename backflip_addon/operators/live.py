@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The running job as the panels show it. One timer looks the job folder up by name at every tick.
 
-Nothing here is saved but the list of takes; a .blend that is opened finds its job again.
+Whatever a tick does is bounded: a job of any size is taken in bit by bit, see jobs.events and jobs.takes.
+Nothing here is saved but the tie (the job's folder) and the list of takes; a .blend that is opened finds its job
+again. The tie is no part of what Ctrl+Z takes back: the trainer goes on, whatever is undone.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +20,87 @@ from bpy.app.handlers import persistent
 
 from .. import compat
 from ..core.motion import load_take
+from ..jobs.events import Budget
 from ..jobs.folder import JobError, JobFolder
-from ..jobs.status import JobStatus, read_status
+from ..jobs.status import JobReader, JobStatus, plain, reader_of
+from ..jobs.takes import TakeList
+from .take_list import Shown, show
 
-BUSY_SECONDS, IDLE_SECONDS = 0.5, 2.0
+READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.03, 0.5, 2.0, 5.0
+STEP_SECONDS = 0.005  # for reading, and again for the list
+ASKED_SECONDS = 60.0  # a trainer that has not obeyed for so long is not expected to
+JOB_BYTES = 4_000_000  # a larger job.json is not looked into for the avatar's name
+MOST_JOBS_BESIDE = 200
+
+_log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass
-class _Watched:
-    """One job as far as it has been read."""
+class _Job:
+    """One job as far as it has been read. more: there is more to read at once. trouble: what is wrong with it."""
 
-    offset: int = 0
-    takes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # file name -> facts
-    status: JobStatus = dataclasses.field(default_factory=lambda: JobStatus("idle"))
+    def __init__(self, reader: JobReader) -> None:
+        self.reader = reader
+        self.folder = reader.folder
+        self.status = JobStatus("idle")
+        self.takes = TakeList(self.folder.takes, _facts_of)
+        self.more = False
+        self.avatar = ""
+        self._about: object = None  # what job.json was when it was looked into
+        self._asked, self._asked_at = "", 0.0
+        self._beginnings = reader.log.beginnings
+
+    def look(self, budget: Budget) -> None:
+        """Take in what is new, as far as budget goes."""
+        self.status = self.reader.read(budget)
+        self.more = self.reader.log.more and not self.reader.away
+        if self.reader.away:
+            return  # what is known of its takes is as good as before
+        if self.reader.log.beginnings != self._beginnings:
+            self._beginnings = self.reader.log.beginnings
+            self.takes = TakeList(self.folder.takes, _facts_of)
+        try:
+            self._read_about()
+            if not self.more:
+                story = self.reader.story
+                self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
+        except OSError as error:
+            words = f"The takes of this job cannot be listed: {plain(error.strerror or error)}."
+            self.status = dataclasses.replace(self.status, message=words)
+        self._obeyed()
+
+    def ask(self, state: str) -> None:
+        """Note that the trainer was asked to be "paused", "running" or "stopped"."""
+        self._asked, self._asked_at = state, time.monotonic()
+
+    @property
+    def expected(self) -> str:
+        """The job's state, or that which it was asked for and has not come to yet."""
+        return self._asked or self.status.state
+
+    def _obeyed(self) -> None:
+        late = time.monotonic() - self._asked_at > ASKED_SECONDS
+        if late or not self.status.active or self.status.state == self._asked:
+            self._asked = ""
+
+    def _read_about(self) -> None:
+        facts = os.stat(self.folder.job_file)
+        about = (facts.st_mtime_ns, facts.st_size)
+        if about != self._about:
+            self._about, self.avatar = about, ""
+            if facts.st_size <= JOB_BYTES:
+                self.avatar = _avatar_of(self.folder)
 
 
-_watched: dict[str, _Watched] = {}
+_jobs: dict[str, _Job] = {}  # by folder
+_shown: dict[int, Shown] = {}  # by the scene's session_uid, as all of these
+_places: dict[int, tuple[tuple[str, str, str], str]] = {}  # the tie and the .blend, and where that was found to be
+_ties: dict[int, tuple[str, str]] = {}  # job_folder and job_folder_absolute before a step was undone
+_troubles: dict[int, str] = {}  # what a scene's tick met
+_beside: dict[int, tuple[str, str]] = {}  # folder and avatar of a running job beside the .blend, see job_beside
+_logged: set[str] = set()
+
+
+# The tie of a scene to its job
 
 
 def set_job(scene: bpy.types.Scene, folder: Path) -> None:
@@ -38,53 +108,113 @@ def set_job(scene: bpy.types.Scene, folder: Path) -> None:
     folder = folder.resolve()
     settings = scene.backflip
     settings.job_folder_absolute = str(folder)
-    settings.job_folder = _relative(folder)
+    settings.job_folder = _relative(str(folder), bpy.data.filepath)
     settings.take_index = 0
+    _beside.pop(scene.session_uid, None)
     refresh(scene)
 
 
-def _relative(folder: Path) -> str:
-    if not bpy.data.filepath:
-        return str(folder)
+def _relative(folder: str, blend: str) -> str:
+    if not blend:
+        return folder
     try:
-        return bpy.path.relpath(str(folder))
+        return bpy.path.relpath(folder, start=os.path.dirname(blend))
     except ValueError:  # on another drive
-        return str(folder)
+        return folder
+
+
+def _tied(scene: bpy.types.Scene) -> tuple[str, str, str]:
+    settings = scene.backflip
+    return settings.job_folder, settings.job_folder_absolute, bpy.data.filepath
 
 
 def job_of(scene: bpy.types.Scene) -> JobFolder:
     """The scene's job. Raises JobError when there is none."""
-    settings = scene.backflip
-    if not settings.job_folder:
+    tied = _tied(scene)
+    if not tied[0]:
         raise JobError("This scene has no training job yet; start training or find an earlier job.")
-    beside = JobFolder(bpy.path.abspath(settings.job_folder))
-    if not beside.job_file.is_file() and settings.job_folder_absolute:
-        return JobFolder(settings.job_folder_absolute)
-    return beside
+    beside = os.path.normpath(bpy.path.abspath(tied[0]))
+    place = next((place for place in (beside, tied[1]) if place and _has_job(place)), "")
+    # A job that is nowhere to be found may be on a disk that comes back.
+    place = place or _place(scene) or beside
+    _places[scene.session_uid] = (tied, place)
+    return JobFolder(place)
+
+
+def _has_job(place: str) -> bool:
+    try:
+        return JobFolder(place).job_file.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _place(scene: bpy.types.Scene) -> str:
+    """Where the scene's job was last found, "" if it was not looked for. Touches no disk, so that panels may ask."""
+    tied, place = _places.get(scene.session_uid, (None, ""))
+    return place if tied == _tied(scene) else ""
+
+
+def _job(scene: bpy.types.Scene) -> _Job | None:
+    """What is known of the scene's job, without a look at the disk."""
+    return _jobs.get(_place(scene))
+
+
+# What is known of it
 
 
 def status_of(scene: bpy.types.Scene) -> JobStatus | None:
     """The job's status as last read; None without a job. Cheap enough for drawing."""
     if not scene.backflip.job_folder:
         return None
-    seen = _watched.get(str(job_of(scene).path))
-    return seen.status if seen else None
+    trouble = _troubles.get(scene.session_uid)
+    if trouble:
+        return JobStatus("unreadable", message=trouble)
+    job = _job(scene)
+    return job.status if job else None
 
 
-def refresh(scene: bpy.types.Scene) -> JobStatus:
-    """Read what is new of a scene's job, the list of takes included. Raises JobError without a job."""
-    folder = job_of(scene)
-    seen = _watched.setdefault(str(folder.path), _Watched())
-    seen.status = read_status(folder)
-    _read_takes(folder, seen)
-    _show_takes(scene, seen)
-    return seen.status
+def expected_state(scene: bpy.types.Scene) -> str:
+    """The job's state, or the one its trainer was asked for and has not come to yet; "" when nothing is known."""
+    job = _job(scene)
+    return job.expected if job and scene.backflip.job_folder else ""
+
+
+def ask(scene: bpy.types.Scene, state: str) -> None:
+    """Note that the job's trainer was asked to be "paused", "running" or "stopped"."""
+    if job := _job(scene):
+        job.ask(state)
+
+
+def job_avatar(scene: bpy.types.Scene) -> str:
+    """The name of the character whose takes the job has, "" when it is not known. Cheap enough for drawing."""
+    job = _job(scene)
+    return job.avatar if job and scene.backflip.job_folder else ""
+
+
+def other_avatar(scene: bpy.types.Scene) -> str:
+    """The name of the job's character where that is another one than the scene's avatar; else "".
+
+    A character that was renamed since is the same one.
+    """
+    avatar, name = scene.backflip.avatar, job_avatar(scene)
+    return name if avatar is not None and name and avatar.name != name and name in scene.objects else ""
+
+
+def counts(scene: bpy.types.Scene) -> tuple[int, int]:
+    """How many takes the list holds, and how many of the job's have landed."""
+    job = _job(scene)
+    return len(scene.backflip.takes), job.takes.landed if job else 0
+
+
+def job_beside(scene: bpy.types.Scene) -> tuple[str, str]:
+    """Folder and avatar of a job that is being trained beside the .blend while the file knows nothing of it."""
+    return _beside.get(scene.session_uid, ("", ""))
 
 
 def take_facts(scene: bpy.types.Scene) -> dict[str, dict[str, Any]]:
     """File name -> what is known of each take of the scene's job."""
-    seen = _watched.get(str(job_of(scene).path))
-    return seen.takes if seen else {}
+    job = _jobs.get(str(job_of(scene).path))
+    return job.takes.facts if job else {}
 
 
 def chosen_take(scene: bpy.types.Scene) -> Path | None:
@@ -92,92 +222,190 @@ def chosen_take(scene: bpy.types.Scene) -> Path | None:
     settings = scene.backflip
     if not settings.job_folder or settings.take_index >= len(settings.takes):
         return None
-    return job_of(scene).takes / settings.takes[settings.take_index].name
+    folder = JobFolder(_place(scene)) if _place(scene) else job_of(scene)
+    return folder.takes / settings.takes[settings.take_index].name
 
 
-def _read_takes(folder: JobFolder, seen: _Watched) -> None:
-    try:
-        if folder.events_file.exists() and folder.events_file.stat().st_size < seen.offset:
-            seen.offset, seen.takes = 0, {}  # another job has taken the folder
-        events, seen.offset = folder.read_events(seen.offset)
-        files = [file.name for file in folder.take_files()]
-    except OSError:
-        return  # the next tick may have better luck
-    for event in events:
-        if event.get("kind") == "take" and event.get("file"):
-            seen.takes[Path(str(event["file"])).name] = event
-    for name in files:
-        if name not in seen.takes:
-            seen.takes[name] = _facts_of(folder.takes / name)
-    seen.takes = {name: seen.takes[name] for name in sorted(seen.takes) if name in files}
+# Reading
+
+
+def refresh(scene: bpy.types.Scene, whole: bool = False) -> JobStatus:
+    """Read what is new of a scene's job, the list of takes included. Raises JobError without a job.
+
+    whole: to the end, however much it is; else what can be read in a moment, and the timer reads on.
+    """
+    folder = job_of(scene)
+    key = str(folder.path)
+    if key not in _jobs:
+        _jobs[key] = _Job(reader_of(folder))
+    job = _jobs[key]
+    while True:
+        job.look(Budget(STEP_SECONDS))
+        if not job.reader.away and not job.more:
+            shown = _shown.setdefault(scene.session_uid, Shown())
+            job.more = show(scene, shown, job.takes, Budget(STEP_SECONDS))
+        if not (whole and job.more):
+            return job.status
 
 
 def _facts_of(file: Path) -> dict[str, Any]:
     """What a take that no event told of tells of itself."""
     try:
         meta = load_take(file).meta
-    except ValueError:
+    except (OSError, ValueError):
         return {}
-    measures = meta.get("measures") or {}
-    return {"source": meta.get("source", ""), "score": meta.get("score", 0.0), "landed": measures.get("landed", False)}
+    measures = meta.get("measures")
+    measures = measures if isinstance(measures, dict) else {}
+    facts = {name: measures.get(name, False) for name in ("landed", "success")}
+    return facts | {"source": meta.get("source", ""), "score": meta.get("score", 0.0)}
 
 
-def _show_takes(scene: bpy.types.Scene, seen: _Watched) -> None:
-    items = scene.backflip.takes
-    if [item.name for item in items] == list(seen.takes):
-        return
-    settings = scene.backflip
-    follows = settings.take_index >= len(items) - 1  # the latest was chosen, or nothing
-    items.clear()
-    for name, facts in seen.takes.items():
-        item = items.add()
-        item.name = name
-        item.landed = bool(facts.get("landed"))
-        item.score = _number(facts.get("score"))
-        item.source = str(facts.get("source") or "")
-    if follows:
-        settings.take_index = max(len(items) - 1, 0)
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and value == value and abs(value) < 1e30 else 0.0
+def _avatar_of(folder: JobFolder) -> str:
+    try:
+        return plain(folder.read_job().get("avatar") or "")
+    except JobError:
+        return ""
 
 
 # The timer
 
 
 def _tick() -> float:
-    busy = False
-    for scene in bpy.data.scenes:
-        if scene.backflip.job_folder:
-            before = status_of(scene)
-            now = refresh(scene)
-            busy = busy or now.active
-            if now != before:
-                compat.redraw()
-    return BUSY_SECONDS if busy else IDLE_SECONDS
+    try:
+        scenes = [scene for scene in bpy.data.scenes if scene.backflip.job_folder and scene.is_editable]
+        return min((_look_at(scene) for scene in scenes), default=IDLE_SECONDS)
+    except Exception as error:  # whatever it is: the timer lives
+        _complain(error)
+        return AWAY_SECONDS
 
 
-def watch() -> None:
+def _look_at(scene: bpy.types.Scene) -> float:
+    """Refresh what is shown of one scene's job; returns when to look again, s. Errors become a sentence."""
+    uid = scene.session_uid
+    before = (status_of(scene), expected_state(scene), counts(scene))
+    try:
+        status = refresh(scene)
+        more = _jobs[_place(scene)].more
+        _troubles.pop(uid, None)
+    except Exception as error:
+        _troubles[uid] = f"Backflip could not read the job: {plain(error, 200) or type(error).__name__}."
+        _complain(error)
+        status, more = None, False
+    if (status_of(scene), expected_state(scene), counts(scene)) != before:
+        compat.redraw(sidebar_alone=True)
+    if more:
+        return READING_SECONDS
+    if status is None or status.state == "unreadable":
+        return AWAY_SECONDS
+    return BUSY_SECONDS if status.active else IDLE_SECONDS
+
+
+def _complain(error: Exception) -> None:
+    """Tell the console of an error, once."""
+    words = f"{type(error).__name__}: {error}"[:1000]
+    if words not in _logged:
+        _logged.add(words)
+        _log.error("Backflip could not read a job: %s", plain(words), exc_info=error)
+
+
+def watch(seconds: float = BUSY_SECONDS) -> None:
     """Look at the job soon, and go on looking."""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
-    bpy.app.timers.register(_tick, first_interval=BUSY_SECONDS, persistent=True)
+    bpy.app.timers.register(_tick, first_interval=seconds, persistent=True)
+
+
+# Blender's own comings and goings
 
 
 @persistent
 def _on_load(*_args: Any) -> None:
-    _watched.clear()
-    watch()
+    for known in (_jobs, _shown, _places, _ties, _troubles, _beside):
+        known.clear()
+    for scene in bpy.data.scenes:
+        _look_beside(scene)
+    watch(READING_SECONDS)
+
+
+def _look_beside(scene: bpy.types.Scene) -> None:
+    """Look for a job that is being trained beside the .blend, started by a Blender that ended before it saved."""
+    avatar = scene.backflip.avatar
+    folder = Path(bpy.data.filepath).with_suffix(".backflip") if bpy.data.filepath else None
+    if folder is None or avatar is None:
+        return
+    known = os.path.basename(os.path.normpath(scene.backflip.job_folder_absolute))
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted((entry.name for entry in entries if entry.name != known), reverse=True)
+        for job in (JobFolder(folder / name) for name in names[:MOST_JOBS_BESIDE]):
+            if os.path.lexists(job.trainer_file) and job.running() and _avatar_of(job) == avatar.name:
+                _beside[scene.session_uid] = (str(job.path), avatar.name)
+                return
+    except (OSError, ValueError):
+        return  # no folder there, or none that can be read
+
+
+@persistent
+def _before_undo(*_args: Any) -> None:
+    for scene in bpy.data.scenes:
+        _ties[scene.session_uid] = _tied(scene)[:2]
+
+
+@persistent
+def _after_undo(*_args: Any) -> None:
+    """The tie stays as it was; the list of takes, which is an older one now, is looked through again."""
+    for scene in bpy.data.scenes:
+        tie = _ties.get(scene.session_uid, ("", ""))
+        if tie[0] and tie != _tied(scene)[:2]:
+            scene.backflip.job_folder, scene.backflip.job_folder_absolute = tie
+    _shown.clear()
+    watch(READING_SECONDS)
+
+
+@persistent
+def _before_save(filepath: str = "", *_args: Any) -> None:
+    _retie(filepath)
+
+
+@persistent
+def _after_save(*_args: Any) -> None:
+    _retie(bpy.data.filepath)  # a copy was saved elsewhere, or nothing
+
+
+def _retie(blend: str) -> None:
+    """Have the ties lead from a .blend to where the jobs are now."""
+    for scene in bpy.data.scenes:
+        place = _place(scene)
+        if not (blend and scene.is_editable and os.path.isabs(place) and _has_job(place)):
+            continue
+        folder = _relative(place, blend)
+        if (folder, place) != _tied(scene)[:2]:
+            scene.backflip.job_folder, scene.backflip.job_folder_absolute = folder, place
+            _places[scene.session_uid] = (_tied(scene), place)
+
+
+_HANDLERS = {
+    "load_post": _on_load,
+    "undo_pre": _before_undo,
+    "redo_pre": _before_undo,
+    "undo_post": _after_undo,
+    "redo_post": _after_undo,
+    "save_pre": _before_save,
+    "save_post": _after_save,
+    "save_post_fail": _after_save,
+}
 
 
 def register() -> None:
-    bpy.app.handlers.load_post.append(_on_load)
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     watch()
 
 
 def unregister() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
-    bpy.app.handlers.load_post.remove(_on_load)
-    _watched.clear()
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
+    for known in (_jobs, _shown, _places, _ties, _troubles, _beside, _logged):
+        known.clear()

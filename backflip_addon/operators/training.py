@@ -23,6 +23,7 @@ from ..settings import MODES
 from . import live
 from .common import PATH, Step, need_avatar, need_body, need_job, need_reference
 
+WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would hold Blender's window
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
 
 
@@ -76,10 +77,9 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: dict[str, object]) 
 
 def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
     """Wait for the trainer's end; returns the last status. Raises JobError when the job failed."""
-    folder = live.job_of(scene)
-    wait_for_end(folder, seconds)
-    status = live.refresh(scene)
-    if status.state in ("failed", "died"):
+    wait_for_end(live.job_of(scene), seconds)
+    status = live.refresh(scene, whole=True)
+    if status.state in ("failed", "died", "unreadable"):
         raise JobError(status.message)
     return status
 
@@ -89,11 +89,35 @@ def _not_running(scene: bpy.types.Scene) -> str:
     return "Training is on: stop it first." if status is not None and status.active else ""
 
 
+def _at_work(scene: bpy.types.Scene) -> str:
+    """A trainer that was asked to stop hears nothing else."""
+    status = live.status_of(scene)
+    if status is not None and not status.active:
+        return "No trainer is at work on this job; start it first."
+    return "The trainer is stopping." if live.expected_state(scene) == "stopped" else ""
+
+
+def _not_paused(scene: bpy.types.Scene) -> str:
+    return "The trainer is paused already." if live.expected_state(scene) == "paused" else ""
+
+
+def _can_go_on(scene: bpy.types.Scene) -> str:
+    busy = {
+        "starting": "The trainer is starting.",
+        "running": "The trainer is at work already.",
+        "stopped": "The trainer is stopping.",
+    }
+    status = live.status_of(scene)
+    return busy.get(live.expected_state(scene), "") if status is not None and status.active else ""
+
+
 class StartTraining(Step, bpy.types.Operator):
     """Have the avatar learn the stunt, in a process of its own that outlives Blender"""
 
     bl_idname = "backflip.start_training"
     bl_label = "Start Training"
+    # The file is changed: it knows the job. Without REGISTER nothing offers to do it over with other settings.
+    bl_options = {"UNDO"}
     needs = (need_avatar, need_body, need_reference, _not_running)
 
     minutes: FloatProperty(name="Minutes", default=10.0, min=0.01, options={"SKIP_SAVE"})
@@ -105,7 +129,7 @@ class StartTraining(Step, bpy.types.Operator):
     folder: StringProperty(
         name="Folder", description="Where to keep the job; a new folder of its own when empty", options={"SKIP_SAVE"}
     )
-    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options={"SKIP_SAVE"})
+    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
 
     def run(self, context: bpy.types.Context) -> None:
         scene, settings = context.scene, context.scene.backflip
@@ -128,10 +152,11 @@ class PauseTraining(Step, bpy.types.Operator):
 
     bl_idname = "backflip.pause_training"
     bl_label = "Pause"
-    needs = (need_job,)
+    needs = (need_job, _at_work, _not_paused)
 
     def run(self, context: bpy.types.Context) -> None:
         process.request_pause(live.job_of(context.scene))
+        live.ask(context.scene, "paused")
         live.watch()
 
 
@@ -140,15 +165,16 @@ class ResumeTraining(Step, bpy.types.Operator):
 
     bl_idname = "backflip.resume_training"
     bl_label = "Resume"
-    needs = (need_job,)
+    needs = (need_job, _can_go_on)
 
-    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options={"SKIP_SAVE"})
+    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
 
     def run(self, context: bpy.types.Context) -> None:
         folder = live.job_of(context.scene)
         job = folder.read_job()
         if folder.running():
             process.request_resume(folder)
+            live.ask(context.scene, "running")
         else:
             process.start(folder, python())
         live.refresh(context.scene)
@@ -165,11 +191,12 @@ class StopTraining(Step, bpy.types.Operator):
     bl_label = "Stop"
     needs = (need_job,)
 
-    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options={"SKIP_SAVE"})
+    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
 
     def run(self, context: bpy.types.Context) -> set[str] | None:
         folder = live.job_of(context.scene)
         process.request_stop(folder)
+        live.ask(context.scene, "stopped")
         live.watch()
         if self.blocking and wait(context.scene, GRACE_SECONDS).active:
             self.report({"ERROR"}, "The trainer has not stopped yet.")
@@ -182,7 +209,7 @@ class Checkpoint(Step, bpy.types.Operator):
 
     bl_idname = "backflip.checkpoint"
     bl_label = "Save Stage"
-    needs = (need_job,)
+    needs = (need_job, _at_work)
 
     def run(self, context: bpy.types.Context) -> None:
         process.request_checkpoint(live.job_of(context.scene))
@@ -211,16 +238,19 @@ class FindJob(Step, bpy.types.Operator):
 
     bl_idname = "backflip.find_job"
     bl_label = "Find Job"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
 
     directory: StringProperty(
         name="Folder",
         description="The job's folder; the one this file knows when empty",
         subtype="DIR_PATH",
-        options=PATH,
+        options=PATH | {"SKIP_SAVE"},
     )
+    ask: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # for the folder, when started from a button
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if not self.ask:
+            return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

@@ -13,6 +13,9 @@ from ..operators import avatar, live, reference, runtime, takes, training
 from ..operators.common import what_is_missing
 
 _LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
+_LONGEST = 1e7  # s, of a time that is shown
+_ASKED = {"paused": "Pausing…", "running": "Going on…", "stopped": "Stopping…"}  # the trainer has not looked yet
+_ICONS = {"finished": "CHECKMARK", "failed": "ERROR", "died": "ERROR", "unreadable": "ERROR"}
 
 
 class _Panel:
@@ -114,6 +117,8 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         status = live.status_of(context.scene)
+        if status is not None and status.read < 1.0:
+            self.layout.progress(factor=status.read, text=f"Reading the job: {status.read:.0%}", type="BAR")
         if status is not None and status.active:
             self._draw_running(context, status)
         else:
@@ -138,9 +143,11 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
         if status.seconds_left is not None:
             text += f", {_time(status.seconds_left)} left"
         layout.progress(factor=status.progress, text=text, type="BAR")
-        _say(layout, context, status.message, "NONE")
+        expected = live.expected_state(context.scene)
+        waits = "" if expected == status.state else _ASKED.get(expected, "")
+        _say(layout, context, waits or status.message, "NONE")
         row = layout.row(align=True)
-        if status.state == "paused":
+        if expected == "paused":
             row.operator("backflip.resume_training", icon="PLAY")
         else:
             row.operator("backflip.pause_training", icon="PAUSE")
@@ -160,10 +167,16 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
         _button(layout, context, training.StartTraining, "PLAY")
         if status is not None:
             for line in status.message.splitlines():
-                _say(layout, context, line, "CHECKMARK" if status.state == "finished" else "INFO")
+                _say(layout, context, line, _ICONS.get(status.state, "INFO"))
             if status.state in ("stopped", "died", "failed", "idle", "finished"):
                 layout.operator("backflip.resume_training", icon="FF", text="Go On Training")
-        layout.operator("backflip.find_job", icon="FILE_FOLDER")
+        folder, name = live.job_beside(context.scene)
+        if folder:
+            words = f"A training of {name} is running beside this file, which was not saved since it began."
+            _say(layout, context, words, "ERROR")
+            find = layout.operator("backflip.find_job", icon="FILE_FOLDER", text="Find That Training")
+            find.directory, find.ask = folder, False
+        layout.operator("backflip.find_job", icon="FILE_FOLDER").ask = True
 
 
 class BACKFLIP_PT_takes(_Panel, bpy.types.Panel):
@@ -174,9 +187,11 @@ class BACKFLIP_PT_takes(_Panel, bpy.types.Panel):
         if not len(settings.takes):
             _say(layout, context, "Takes appear here while the avatar learns (step 3).", "INFO")
             return
+        if other := live.other_avatar(context.scene):
+            words = f"These takes are of {other}: choose it as the avatar (step 1), or start a new training (step 3)."
+            _say(layout, context, words, "ERROR")
         layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
-        landed = sum(item.landed for item in settings.takes)
-        count = len(settings.takes)
+        count, landed = live.counts(context.scene)
         layout.label(text=f"{count} {'take' if count == 1 else 'takes'}, {landed} landed")
         layout.prop(settings, "show_take")
         _button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
@@ -235,7 +250,7 @@ def _fix_words(fix: dict[str, Any]) -> str:
 
 
 def _time(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(int(min(max(seconds, 0.0), _LONGEST)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
