@@ -23,13 +23,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import build_zip
 from backflip_addon.core import isolation
 from backflip_addon.runtime import packages, pythons
 
 ROOT = Path(__file__).resolve().parent
 STAMP_NAME = "backflip-stamp.json"
-CLI = "scripts/addons_core/bl_pkg/cli/blender_ext.py"  # Blender's own builder of extensions
-NOT_PURE = {".so", ".pyd", ".dll", ".dylib", ".whl", ".exe"}
 
 # What Blender's module takes from a Linux system, all of which a desktop has and a server may lack.
 SYSTEM_PACKAGES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libgl1 libegl1"
@@ -175,70 +174,12 @@ def import_words(errors: str) -> str:
 # The zip
 
 
-def stage(folder: Path) -> None:
-    """Lay out the extension in folder: the manifest beside the package's files."""
-    shutil.copytree(
-        ROOT / "backflip_addon",
-        folder,
-        dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*.tmp", "*~"),
-    )
-    for name in ("blender_manifest.toml", "LICENSE"):
-        shutil.copy(ROOT / name, folder / name)
-    compiled = [path.name for path in folder.rglob("*") if path.suffix.lower() in NOT_PURE]
-    if compiled:
-        raise BuildError(f"The add-on must be pure Python and holds {', '.join(compiled)}.")
-
-
-def make_zip(python: Path, out: Path) -> Path:
-    """Validate and build dist's zip with the builder inside the Blender of an environment."""
-    import tomllib
-
-    manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
-    out.mkdir(parents=True, exist_ok=True)
-    zip_file = out / f"{manifest['id']}-{manifest['version']}.zip"
-    builder = _builder(python)
-    with tempfile.TemporaryDirectory() as temporary:
-        staged = Path(temporary) / manifest["id"]
-        staged.mkdir()
-        stage(staged)
-        built = Path(temporary) / zip_file.name
-        _run_builder(python, builder, "validate", str(staged))
-        _run_builder(python, builder, "build", "--source-dir", str(staged), "--output-filepath", str(built))
-        _run_builder(python, builder, "validate", str(built))
-        shutil.copyfile(built, out / (zip_file.name + ".tmp"))
-        os.replace(out / (zip_file.name + ".tmp"), zip_file)
-    return zip_file
-
-
-def _builder(python: Path) -> Path:
-    # Not by importing bpy, which takes seconds and a desktop's libraries.
-    code = "import importlib.util; print(importlib.util.find_spec('bpy').submodule_search_locations[0])"
-    run = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    found = sorted(Path(run.stdout.strip()).glob(f"*/{CLI}")) if run.returncode == 0 else []
-    if not found:
-        raise BuildError(f"No Blender with its builder of extensions was found beside {python}.")
-    return found[-1]
-
-
-def _run_builder(python: Path, builder: Path, *arguments: str) -> None:
-    run = subprocess.run(
-        [str(python), str(builder), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if run.returncode:
-        raise BuildError(f"Blender refuses the extension: {run.stdout.strip()}")
-
-
 def command_zip(options: argparse.Namespace) -> int:
-    """Validate and zip, with the first Blender at hand."""
-    ready = [environment for environment in (MAIN, *OTHERS) if _stamp(environment)]
-    python = ready[0].interpreter if ready else make_environment(MAIN)
-    zip_file = make_zip(python, ROOT / "dist")
+    """Validate the manifest and write dist's zip, with the standard library alone."""
+    try:
+        zip_file = build_zip.make_zip(ROOT, ROOT / "dist")
+    except build_zip.ZipError as error:
+        raise BuildError(str(error)) from error
     say(f"Wrote {zip_file.relative_to(ROOT)} ({zip_file.stat().st_size / 1e3:.0f} kB)")
     return 0
 
