@@ -175,7 +175,7 @@ def test_heartbeats(job: JobFolder) -> None:
     old = time.time() - 20
     os.utime(job.trainer_file, (old, old))
     job.beat()
-    assert time.time() - job.trainer_file.stat().st_mtime < 5
+    assert job.trainer_file.stat().st_mtime > old + 10
     assert job.running()
     job.rest()
     assert not job.running() and not job.trainer_file.exists()

@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tests.work import count_calls
+
 PACKAGE = Path(__file__).resolve().parents[2] / "backflip_addon"
 STAND_IN = Path(__file__).with_name("stand_in_trainer.py")
 
@@ -77,7 +79,7 @@ def make_job(launch: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[..., 
 
 
 def wait_for(launch: SimpleNamespace, folder: Any, state: str) -> Any:
-    end = time.monotonic() + 20.0
+    end = time.monotonic() + 120.0
     while (status := launch.read_status(folder)).state != state:
         assert time.monotonic() < end, f"still {status} instead of {state}"
         time.sleep(0.02)
@@ -89,7 +91,7 @@ def test_job_runs_from_start_to_end(launch: SimpleNamespace, make_job: Callable[
     assert launch.read_status(folder).state == "idle"
     launch.start(folder, sys.executable)
     seen = []
-    last = launch.wait_for_end(folder, 20.0, on_status=seen.append, interval=0.02)
+    last = launch.wait_for_end(folder, 120.0, on_status=seen.append, interval=0.02)
     states = [status.state for status in seen]
     assert states[0] == "starting" and "running" in states and states[-1] == "finished"
     assert (last.progress, last.control_steps, last.seconds) == (1.0, 123, 1.0)
@@ -109,7 +111,7 @@ def test_trainer_gets_a_clean_python(
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))
     folder = make_job(steps=1)
     launch.start(folder, sys.executable)
-    assert launch.wait_for_end(folder, 20.0).state == "finished", launch.log_tail(folder)
+    assert launch.wait_for_end(folder, 120.0).state == "finished", launch.log_tail(folder)
     started = folder.read_events()[0][0]
     assert started["python_path"] == str(launch.ALIAS_PATH)
 
@@ -123,7 +125,7 @@ def test_pause_resume_stop(launch: SimpleNamespace, make_job: Callable[..., Any]
     launch.request_resume(folder)
     wait_for(launch, folder, "running")
     launch.request_stop(folder)
-    assert launch.wait_for_end(folder, 20.0).state == "stopped"
+    assert launch.wait_for_end(folder, 120.0).state == "stopped"
 
 
 def test_second_trainer_is_refused(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
@@ -157,7 +159,7 @@ def test_two_blenders_start_one_trainer(launch: SimpleNamespace, make_job: Calla
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, stderr=subprocess.STDOUT)
         for _ in range(4)
     ]
-    words = sorted(blender.communicate(timeout=30)[0].strip() for blender in blenders)
+    words = sorted(blender.communicate(timeout=120)[0].strip() for blender in blenders)
     assert words == ["refused"] * 3 + ["started"]
     wait_for(launch, folder, "running")
     assert sum(event["kind"] == "started" for event in folder.read_events()[0]) == 1
@@ -184,13 +186,13 @@ def test_trainer_outlives_blender(launch: SimpleNamespace, make_job: Callable[..
     )
     assert blender.stdout is not None and blender.stdout.readline().strip() == "started"
     os.killpg(blender.pid, signal.SIGKILL)
-    blender.communicate(timeout=10)
+    blender.communicate(timeout=120)
     before = wait_for(launch, folder, "running")
     time.sleep(0.3)
     after = launch.read_status(folder)
     assert after.state == "running" and after.event["seconds"] > before.progress * 10
     launch.request_stop(folder)
-    assert launch.wait_for_end(folder, 20.0).state == "stopped"
+    assert launch.wait_for_end(folder, 120.0).state == "stopped"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
@@ -213,7 +215,7 @@ def test_killed_trainer_is_seen_and_started_again(launch: SimpleNamespace, make_
 def test_crash_shows_the_log(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(behaviour="crash")
     launch.start(folder, sys.executable)
-    died = launch.wait_for_end(folder, 20.0)
+    died = launch.wait_for_end(folder, 120.0)
     assert died.state == "died" and "RuntimeError: out of luck" in died.message
     assert not launch.log_tail(folder).startswith("---")
 
@@ -228,7 +230,7 @@ def test_lacking_module_is_named(launch: SimpleNamespace, make_job: Callable[...
 def test_error_of_the_trainer_is_the_message(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job(behaviour="error")
     launch.start(folder, sys.executable)
-    failed = launch.wait_for_end(folder, 20.0)
+    failed = launch.wait_for_end(folder, 120.0)
     assert (failed.state, failed.message) == ("failed", "The reference has no frames.")
 
 
@@ -264,7 +266,7 @@ def test_lock_of_a_dead_blender_is_broken(launch: SimpleNamespace, make_job: Cal
     lock = folder.path / "start.lock"
     lock.write_text(json.dumps({"pid": ended.pid, "host": socket.gethostname()}))
     launch.start(folder, sys.executable)
-    assert launch.wait_for_end(folder, 20.0).state == "finished"
+    assert launch.wait_for_end(folder, 120.0).state == "finished"
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to tell processes apart")
@@ -286,7 +288,4 @@ def test_status_of_a_long_job_is_cheap(launch: SimpleNamespace, make_job: Callab
     line = json.dumps({"time": 1.0, "kind": "progress", "fraction": 0.5, "message": "Trying."}) + "\n"
     folder.events_file.write_text(line * 50_000)
     launch.read_status(folder)
-    begin = time.perf_counter()
-    for _ in range(10):
-        launch.read_status(folder)
-    assert (time.perf_counter() - begin) / 10 < 0.01
+    assert count_calls(lambda: launch.read_status(folder)) < 1_000, "nothing new, and nothing is read again"

@@ -105,7 +105,7 @@ def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
     _until(lambda: len(settings().takes) == 3 or live.refresh(scene).takes == 3)
     process.kill(live.job_of(scene))
     with pytest.raises(RuntimeError, match="start it again"):
-        road.wait_job(timeout=10.0)
+        road.wait_job(timeout=120.0)
     road.resume_training()
     _until(lambda: live.refresh(scene).state == "running")
 
@@ -168,7 +168,7 @@ def test_a_folder_that_holds_a_job_is_not_overwritten(road: Any, tmp_path: Path)
     assert json.loads((tmp_path / "job" / "job.json").read_text())["name"] == "old"
 
 
-def _until(condition: Any, seconds: float = 10.0) -> None:
+def _until(condition: Any, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

@@ -141,7 +141,7 @@ def test_killed_twice_and_taken_up_again(job: JobFolder, start: Callable) -> Non
     second.kill()
     second.wait()
     assert not job.running()
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while any(process_alive(pid) for pid in workers) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(process_alive(pid) for pid in workers), "nothing is left behind"
