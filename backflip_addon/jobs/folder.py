@@ -5,23 +5,31 @@ job.json        what to learn: {"version", "name", "body", "settings", "binding"
 reference.npz   the clip to imitate (core.motion)
 events.jsonl    one JSON object a line, appended by the trainer
 trainer.json    the running trainer: {"pid", "started", "host"}; its heartbeat is the file's mtime
+trainer.lock    empty; held by the trainer for its whole life, and by whoever starts one
 requests/       one JSON file a request to the trainer; it stays until it has been obeyed
 stages/ takes/  what was learned and performed
 
-Files are written whole to a temporary name and renamed; readers tolerate a half-written last line.
+Files are written whole to a temporary name and renamed; readers tolerate a half-written last line. The folder
+may come from a stranger: only regular files in the folder itself are opened, and what we did not write is not
+deleted. The folder as a whole may be reached by a link, which the user chose.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .records import JobError, read_json, write_json
+from ..core.files import TEMPORARY, RefusedFile, is_own_folder, open_regular
+from .alive import command_line, process_alive
+from .lock import FileLock, is_held
+from .records import MOST_SHORT_BYTES, JobError, parse_object, read_json, write_json
 from .requests import KINDS as REQUESTS
 from .requests import Requests
 
@@ -29,7 +37,14 @@ __all__ = ["REQUESTS", "JobError", "JobFolder", "process_alive", "read_json", "w
 
 JOB_VERSION = 1
 HEARTBEAT_SECONDS = 2.0
-SILENT_SECONDS = 30.0  # a trainer that has not beaten for so long is taken for dead
+SILENT_SECONDS = 30.0  # a trainer that has not beaten for so long is taken for dead, unless it holds the lock
+HOLD_SECONDS = 5.0  # a trainer waits so long for the lock, which its starter still has
+LONGEST_NAME = 100  # of a take or stage
+LEFT_SECONDS = 60.0  # a temporary file that Blender may have been writing is left for so long
+
+# What is being written has these names and an ending of its own; what a killed process left of it is removed.
+_OUR_FILES = r"(job\.json|trainer\.json|reference\.npz|[a-z0-9_]{1,60}\.(npz|pt)|[0-9]{20}-[0-9a-f]{8}\.json)"
+_LEFT = re.compile(_OUR_FILES + r"(\.[0-9]+|\.[0-9a-f]{12})?" + re.escape(TEMPORARY), re.ASCII)
 
 
 class JobFolder:
@@ -38,6 +53,8 @@ class JobFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._requests = Requests(self.path / "requests")
+        self._lock = FileLock(self.path / "trainer.lock")
+        self._identity: tuple[int, int] | None = None  # of the folder when it was first read
 
     @property
     def job_file(self) -> Path:
@@ -73,12 +90,10 @@ class JobFolder:
 
     def create(self, job: dict[str, Any]) -> None:
         """Make the folder and write job.json. Raises JobError when the disk refuses."""
-        try:
-            for folder in (self.path, self.requests, self.stages, self.takes):
-                folder.mkdir(parents=True, exist_ok=True)
+        with self._written():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.make_rooms()
             write_json(self.job_file, {"version": JOB_VERSION, **job})
-        except OSError as error:
-            raise JobError(f"The job folder {self.path} cannot be written: {error.strerror}.") from error
 
     def read_job(self) -> dict[str, Any]:
         """job.json. Raises JobError with one sentence when it is missing, damaged or foreign."""
@@ -87,56 +102,137 @@ class JobFolder:
             raise JobError(f"{self.job_file} was written by another version of Backflip.")
         if not isinstance(job.get("body"), dict) or not isinstance(job.get("settings"), dict):
             raise JobError(f"{self.job_file} is damaged: body or settings are missing.")
+        self._identity = self._identity or _identity(self.path)
         return job
+
+    # The trainer's own
+
+    def hold(self, seconds: float = HOLD_SECONDS) -> bool:
+        """Take the trainer's lock, for as long as this process lives; False when another has it. Raises JobError."""
+        with self._written():
+            taken = self._lock.acquire(seconds)
+            self._identity = _identity(self.path)
+        return taken
+
+    def prepare(self) -> None:
+        """Make the rooms, and remove what killed trainers left half written. Raises JobError, also on links."""
+        with self._written():
+            self.make_rooms()
+            for room in (self.path, self.requests, self.stages, self.takes):
+                _sweep(room, LEFT_SECONDS if room in (self.path, self.requests) else 0.0)
+
+    def let_go(self) -> None:
+        """Give the lock back."""
+        with contextlib.suppress(OSError):
+            self._lock.release()
+
+    def is_gone(self) -> bool:
+        """Whether the job was moved or deleted, or another now has its place: then nobody watches its trainer.
+
+        For a trainer, to be asked every few seconds, best twice before it believes it. Only what is known for sure
+        counts: a share that does not answer is not gone.
+        """
+        try:
+            now = _identity(self.path)
+            os.lstat(self.job_file)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except (OSError, ValueError):
+            return False
+        return self._identity is not None and now != self._identity
 
     # Trainer -> Blender
 
     def append_event(self, kind: str, **fields: Any) -> None:
-        """Append one event; a full line in one write, so that readers never see two mixed."""
+        """Append one event; a full line in one write, so that readers never see two mixed.
+
+        Raises OSError, and JobError where events.jsonl is no ordinary file.
+        """
         line = json.dumps({"time": time.time(), "kind": kind, **fields}) + "\n"
-        with open(self.events_file, "ab") as file:
-            if file.tell() and not _ends_with_newline(self.events_file):
-                line = "\n" + line  # a killed trainer left half a line behind
-            file.write(line.encode())
+        try:
+            with open_regular(self.events_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
+                if file.tell() and not _ends_with_newline(self.events_file):
+                    line = "\n" + line  # a killed trainer left half a line behind
+                file.write(line.encode())
+        except RefusedFile as error:
+            raise JobError(f"{self.events_file} cannot be written: {error}.") from error
 
     def read_events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Events from byte offset on, and the offset to go on from. Damaged lines are skipped."""
+        """Events from byte offset on, and the offset to go on from. Damaged lines are skipped. Raises JobError."""
         try:
-            with open(self.events_file, "rb") as file:
+            with open_regular(self.events_file) as file:
                 file.seek(offset)
                 data = file.read()
         except FileNotFoundError:
             return [], 0
+        except (OSError, ValueError) as error:
+            raise JobError(f"{self.events_file} cannot be read: {_reason(error)}.") from error
         whole = data[: data.rfind(b"\n") + 1]
         return list(_parse_lines(whole)), offset + len(whole)
 
     def beat(self) -> None:
-        """The trainer's heartbeat; call it every HEARTBEAT_SECONDS."""
-        try:
-            ours = read_json(self.trainer_file).get("pid") == os.getpid()
-        except JobError:
-            ours = False  # missing, or what a killed trainer left behind
-        if not ours:
-            write_json(self.trainer_file, {"pid": os.getpid(), "started": time.time(), "host": socket.gethostname()})
-        else:
-            os.utime(self.trainer_file)
+        """The trainer's heartbeat; call it every HEARTBEAT_SECONDS. Does nothing in another job's folder."""
+        if self._identity and self.is_gone():
+            return
+        if self.trainer().get("pid") == os.getpid():
+            _touch(self.trainer_file)
+        else:  # missing, what a killed trainer left behind, or a link
+            self.name_trainer(os.getpid())
+        self._lock.touch()
+
+    def name_trainer(self, pid: int) -> None:
+        """Write who the trainer is. Raises OSError."""
+        write_json(self.trainer_file, {"pid": pid, "started": time.time(), "host": socket.gethostname()})
 
     def rest(self) -> None:
-        """The trainer says goodbye."""
-        self.trainer_file.unlink(missing_ok=True)
+        """The trainer says goodbye; what another trainer has written stays."""
+        trainer = self.trainer()
+        if trainer.get("pid") == os.getpid() and trainer.get("host") == socket.gethostname():
+            self.trainer_file.unlink(missing_ok=True)
+
+    # Who is at work
 
     def running(self) -> bool:
-        """Whether a trainer is at work on this job, on this machine or (by heartbeat) another."""
+        """Whether a trainer is at work on this job, on this machine or another. Raises nothing."""
+        return is_held(self._lock.path) is True or self.named_trainer_lives()
+
+    def named_trainer_lives(self) -> bool:
+        """Whether the trainer that trainer.json names is alive, by its process or, of another machine, its heartbeat.
+
+        For one that has not taken the lock yet, and where the file system knows no locks.
+        """
         try:
-            age = time.time() - self.trainer_file.stat().st_mtime
-            trainer = read_json(self.trainer_file)
-        except (JobError, FileNotFoundError):
+            facts = os.lstat(self.trainer_file)
+            trainer = read_json(self.trainer_file, MOST_SHORT_BYTES)
+        except (JobError, OSError, ValueError):
             return False
+        beats = _beats_lately(os.path.abspath(self.trainer_file), facts.st_mtime_ns)
         if trainer.get("host") != socket.gethostname():
-            return age < SILENT_SECONDS
+            return beats
         pid = trainer.get("pid")
-        # A silent process may be a trainer at a long step, or a stranger with a dead trainer's number.
-        return isinstance(pid, int) and process_alive(pid) and (age < SILENT_SECONDS or _may_be_trainer(pid, age))
+        if not isinstance(pid, int) or not process_alive(pid):
+            return False
+        # A silent process is a trainer at a long step, or a stranger with a dead trainer's number: who holds no
+        # lock though there are locks is a stranger
+        return beats or (is_held(self._lock.path) is None and "backflip" in command_line(pid))
+
+    def is_trainer(self, pid: int) -> bool:
+        """Whether a live process of this machine is this very job's trainer, by its command line."""
+        line = command_line(pid)
+        if "backflip" in line and line.endswith(f" {self.path.resolve()}"):
+            return True
+        known = "python" in Path(line).name.lower() if os.name == "nt" else "backflip" in line
+        return known and is_held(self._lock.path) is True
+
+    def starting(self) -> FileLock:
+        """The lock that whoever starts a trainer holds until it is named in trainer.json."""
+        return FileLock(self._lock.path)
+
+    def trainer(self) -> dict[str, Any]:
+        """Who trainer.json says the trainer is; empty where it says nothing."""
+        with contextlib.suppress(JobError):
+            return read_json(self.trainer_file, MOST_SHORT_BYTES)
+        return {}
 
     # Blender -> trainer
 
@@ -165,68 +261,96 @@ class JobFolder:
             self.finish_request(request)
         return pending
 
+    # What was learned and performed
+
     def take_files(self) -> list[Path]:
-        """Recorded takes, oldest first."""
-        return sorted(self.takes.glob("*.npz"))
+        """Recorded takes, oldest first: regular files alone. Raises JobError."""
+        return self._files(self.takes, ".npz")
 
     def stage_files(self) -> list[Path]:
-        """Saved stages, oldest first."""
-        return sorted(self.stages.glob("*.pt"))
+        """Saved stages, oldest first: regular files alone. Raises JobError."""
+        return self._files(self.stages, ".pt")
+
+    def _files(self, room: Path, ending: str) -> list[Path]:
+        if not is_own_folder(room):
+            return []
+        try:
+            with os.scandir(room) as entries:
+                names = [e.name for e in entries if _is_good_name(e.name, ending) and e.is_file(follow_symlinks=False)]
+        except OSError as error:
+            raise JobError(f"{room} cannot be read: {_reason(error)}.") from error
+        return [room / name for name in sorted(names)]
+
+    def make_rooms(self) -> None:
+        """The folders for requests, stages and takes. Raises OSError, and JobError where one is a link."""
+        for room in (self.requests, self.stages, self.takes):
+            with contextlib.suppress(FileExistsError):
+                room.mkdir()
+            if not is_own_folder(room):
+                raise JobError(f"{room} is no folder of the job's own; Backflip opens no links in a job folder.")
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """Whatever the disk says to writing into the folder is a JobError with one sentence."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise JobError(f"The job folder {self.path} cannot be written: {_reason(error)}.") from error
 
 
-def process_alive(pid: int) -> bool:
-    """Whether a process of that id runs on this machine (a zombie does not count)."""
-    if pid <= 0:
-        return False
-    if os.name == "nt":
-        return _windows_process_alive(pid)
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+# When each heartbeat was last seen to have moved: the clocks of two machines need not agree, nor one with itself.
+_heard: dict[str, tuple[int, float]] = {}
 
 
-def _windows_process_alive(pid: int) -> bool:
-    import ctypes
-
-    query_limited, still_active = 0x1000, 259
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
-    handle = kernel.OpenProcess(query_limited, False, pid)
-    if not handle:
-        return False
-    code = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return code.value == still_active
+def _beats_lately(file: str, changed: int) -> bool:
+    """Whether a heartbeat, last changed at so many nanoseconds since 1970, has moved in the last SILENT_SECONDS."""
+    now = time.monotonic()
+    before = _heard.get(file)
+    if before is None or before[0] != changed:
+        # A first look has nothing but the clock to go by; a time in the future is a clock that was wrong.
+        age = 0.0 if before and changed > before[0] else max(time.time() - changed / 1e9, 0.0)
+        _heard[file] = (changed, now - age)
+    return now - _heard[file][1] < SILENT_SECONDS
 
 
-def _may_be_trainer(pid: int, age: float) -> bool:
-    """Whether a live process that has not beaten for age seconds can be a trainer."""
-    try:
-        return b"backflip_addon" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return age < 20 * SILENT_SECONDS  # no /proc on this system
+def _sweep(room: Path, older: float) -> None:
+    """Remove what killed processes left half written; it may be what fills the disk."""
+    with os.scandir(room) as entries:
+        left = [e for e in entries if _LEFT.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
+    for entry in left:
+        with contextlib.suppress(OSError):
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime >= older:
+                os.unlink(entry.path)
+
+
+def _is_good_name(name: str, ending: str) -> bool:
+    """Whether a file's name can be one of ours: short, printable (so no stray bytes or line breaks), not hidden."""
+    return name.endswith(ending) and len(name) <= LONGEST_NAME and name.isprintable() and not name.startswith(".")
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    facts = os.stat(folder)
+    return facts.st_dev, facts.st_ino
+
+
+def _touch(file: Path) -> None:
+    if os.utime in os.supports_follow_symlinks:
+        os.utime(file, follow_symlinks=False)
+    else:
+        os.utime(file)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _ends_with_newline(path: Path) -> bool:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
 
 
 def _parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.splitlines():
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict):
-            yield event
+        with contextlib.suppress(ValueError):
+            yield parse_object(line)

@@ -2,26 +2,30 @@
 """Starting, asking and ending the trainer of a job. Standard library alone.
 
 The trainer is a process of its own that outlives Blender: it is started detached, its output goes to
-trainer.log, and any later Blender finds it again by trainer.json. Nothing here blocks.
+trainer.log, and any later Blender finds it again by trainer.json. It is started isolated: no file of the job
+folder, of the folder that Blender was started in, or of a variable is ever imported. Nothing here blocks.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from .folder import JobError, JobFolder, process_alive, read_json, write_json
+from ..core.files import RefusedFile, open_regular
+from ..core.isolation import clean_environment, python_command, safe_folder, trusted_path
+from .folder import JobError, JobFolder
 
 ALIAS_PATH = Path(__file__).resolve().parent / "alias"  # where `backflip_addon` resolves
-LOCK_SECONDS = 60.0  # a start that holds the lock for longer than this is taken for dead
+START_SCRIPT = ALIAS_PATH / "backflip_trainer.py"
+LOCK_PATIENCE = 0.25  # seconds: others may be looking whether the lock is held
 LOG_BYTES = 2_000_000  # a longer trainer.log is put aside when the trainer starts again
 NICENESS = 5  # Blender's window comes first
 
@@ -40,19 +44,23 @@ def start(folder: JobFolder, python: str) -> None:
     folder or the interpreter cannot be used.
     """
     folder.read_job()
+    interpreter = _interpreter(python)
+    if folder.running():
+        raise AlreadyRunning(f"This job is already being trained by {_trainer_words(folder)}.")
     with _start_lock(folder):
-        if folder.running():
+        if folder.named_trainer_lives():  # another Blender was faster; its trainer has yet to take the lock
             raise AlreadyRunning(f"This job is already being trained by {_trainer_words(folder)}.")
         _forget_old_requests(folder)
         try:
-            process = _spawn(folder, python)
-            # Written here and not left to the trainer, whose imports take seconds: until then a second
-            # Blender would see nobody at work.
-            write_json(
-                folder.trainer_file, {"pid": process.pid, "started": time.time(), "host": socket.gethostname()}
-            )
-        except OSError as error:
-            raise JobError(f"The trainer could not be started with {python}: {error.strerror or error}.") from error
+            folder.make_rooms()
+            with _open_log(folder) as log:
+                process = _spawn(folder, interpreter, log)
+            # Written here and not left to the trainer, which has yet to start: until then a second Blender would
+            # see nobody at work. Under the lock, so that it never replaces the name of one that holds it.
+            folder.name_trainer(process.pid)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise JobError(f"The trainer could not be started with {python}: {reason}.") from error
         _children[process.pid] = process
 
 
@@ -68,36 +76,43 @@ def collect_ended() -> None:
 
 def command(folder: JobFolder, python: str) -> list[str]:
     """The trainer's command line."""
-    return [python, "-m", "backflip_addon.trainer", str(folder.path.resolve())]
+    return python_command(python, str(START_SCRIPT), str(folder.path.resolve()))
 
 
-def environment() -> dict[str, str]:
-    """The trainer's environment: this process's, without what Blender does to Python in it."""
-    kept = {key: value for key, value in os.environ.items() if not key.upper().startswith("PYTHON")}
-    kept.pop("__PYVENV_LAUNCHER__", None)  # macOS: would make a venv's Python take itself for Blender's
-    return kept | {
-        "PYTHONPATH": str(ALIAS_PATH),
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONUTF8": "1",
-    }
+def _interpreter(python: str) -> str:
+    """The whole path of an interpreter: a name is looked up where only the user's own programs are.
+
+    Left to the system, a relative path would be tried from the folder Blender happens to be in. Raises JobError.
+    """
+    if os.path.isabs(python):
+        return python
+    if python and os.path.basename(python) == python:
+        for place in trusted_path(os.environ.get("PATH", os.defpath)):
+            found = shutil.which(os.path.join(place, python))
+            if found:
+                return found
+    raise JobError(f"The trainer could not be started with {python or 'no Python'}: choose a Python by its whole path.")
 
 
-def _spawn(folder: JobFolder, python: str) -> subprocess.Popen[bytes]:
+def _open_log(folder: JobFolder) -> BinaryIO:
+    """trainer.log, to be appended to; a long one is put aside first. Raises OSError and RefusedFile."""
+    with contextlib.suppress(OSError):
+        if os.lstat(folder.log_file).st_size > LOG_BYTES:
+            os.replace(folder.log_file, folder.log_file.with_name("trainer.old.log"))
+    return open_regular(folder.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def _spawn(folder: JobFolder, python: str, log: BinaryIO) -> subprocess.Popen[bytes]:
     """Start the trainer in a session of its own. Raises OSError."""
     line = command(folder, python)
-    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "close_fds": True}
-    options |= {"cwd": str(folder.path), "env": environment()}
-    with contextlib.suppress(OSError):
-        if folder.log_file.stat().st_size > LOG_BYTES:
-            os.replace(folder.log_file, folder.log_file.with_name("trainer.old.log"))
-    with open(folder.log_file, "ab") as log:
-        log.write(f"\n--- {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(line)}\n".encode())
-        log.flush()
-        options["stdout"] = log
-        if os.name == "nt":
-            return _spawn_windows(line, options)
-        process = subprocess.Popen(line, start_new_session=True, **options)
+    words = f"\n--- {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(line)}\n"
+    log.write(words.encode("utf-8", "backslashreplace"))
+    log.flush()
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+    options |= {"close_fds": True, "cwd": safe_folder(python), "env": clean_environment()}
+    if os.name == "nt":
+        return _spawn_windows(line, options)
+    process = subprocess.Popen(line, start_new_session=True, **options)
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
@@ -115,34 +130,21 @@ def _spawn_windows(line: list[str], options: dict[str, Any]) -> subprocess.Popen
 
 @contextlib.contextmanager
 def _start_lock(folder: JobFolder) -> Iterator[None]:
-    """Held while a trainer is being started, so that two Blenders cannot start two."""
-    path = folder.path / "start.lock"
-    _break_stale_lock(path)
+    """The trainer's own lock, held while a trainer is being started: it waits until it can have it."""
+    lock = folder.starting()
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    except FileExistsError:
-        raise AlreadyRunning("This job is being started by another Blender just now.") from None
+        taken = lock.acquire(LOCK_PATIENCE)
+    except RefusedFile as error:
+        raise JobError(f"The trainer could not be started: {error}.") from error
     except OSError as error:
         raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
+    if not taken:
+        raise AlreadyRunning("This job is being started by another Blender just now.")
     try:
-        os.write(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
-        os.close(handle)
         yield
     finally:
-        path.unlink(missing_ok=True)
-
-
-def _break_stale_lock(path: Path) -> None:
-    try:
-        age = time.time() - path.stat().st_mtime
-    except OSError:
-        return
-    owner: dict[str, Any] = {}
-    with contextlib.suppress(JobError):
-        owner = read_json(path)
-    dead = owner.get("host") == socket.gethostname() and not process_alive(number(owner.get("pid")))
-    if dead or age > LOCK_SECONDS:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            lock.release()
 
 
 def _forget_old_requests(folder: JobFolder) -> None:
@@ -153,11 +155,11 @@ def _forget_old_requests(folder: JobFolder) -> None:
 
 
 def _trainer_words(folder: JobFolder) -> str:
-    with contextlib.suppress(JobError):
-        trainer = read_json(folder.trainer_file)
-        host = "this computer" if trainer.get("host") == socket.gethostname() else trainer.get("host")
-        return f"process {trainer.get('pid')} on {host}"
-    return "another process"
+    trainer = folder.trainer()
+    if not trainer:
+        return "another process"
+    host = "this computer" if trainer.get("host") == socket.gethostname() else str(trainer.get("host"))[:80]
+    return f"process {number(trainer.get('pid'))} on {host}"
 
 
 # Asking
@@ -194,25 +196,35 @@ def _request(folder: JobFolder, kind: str, **fields: Any) -> str:
         raise JobError("No trainer is at work on this job; start it first.")
     try:
         return folder.request(kind, **fields)
-    except OSError as error:
-        raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise JobError(f"The job folder {folder.path} cannot be written: {reason}.") from error
 
 
 def kill(folder: JobFolder) -> bool:
-    """End a trainer of this computer that no longer answers; its workers with it. True if there was one."""
-    with contextlib.suppress(JobError):
-        trainer = read_json(folder.trainer_file)
-        pid = number(trainer.get("pid"))
-        if folder.running() and trainer.get("host") == socket.gethostname():
-            with contextlib.suppress(OSError):
-                if os.name == "nt":
-                    subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
-                else:
-                    os.killpg(pid, signal.SIGKILL)  # the trainer leads its own group, see _spawn
-                return True
-    return False
+    """End a trainer of this computer that no longer answers; its workers with it. True if there was one.
+
+    Only what is this job's trainer for certain: trainer.json may be old, and its number a stranger's by now.
+    """
+    collect_ended()
+    trainer = folder.trainer()
+    pid = number(trainer.get("pid"))
+    if trainer.get("host") != socket.gethostname() or not (pid in _children or folder.is_trainer(pid)):
+        return False
+    try:
+        if os.name == "nt":
+            killer = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
+            done = subprocess.run([killer, "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
+            return done.returncode == 0
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)  # the trainer leads its own group, see _spawn
+        else:
+            os.kill(pid, signal.SIGKILL)  # started by hand; its workers end with it
+    except OSError:
+        return False
+    return True
 
 
 def number(value: Any) -> int:
     """value where it is a whole number, else 0."""
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

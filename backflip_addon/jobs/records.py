@@ -19,10 +19,10 @@ class JobError(Exception):
     """A job folder that cannot be used; the message is one sentence for the user."""
 
 
-def read_json(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
+def read_json(path: Path, most: int = MOST_BYTES, follow: bool = False) -> dict[str, Any]:
     """load_object, and whatever goes wrong is a JobError with one sentence."""
     try:
-        return load_object(path, most)
+        return load_object(path, most, follow)
     except FileNotFoundError:
         raise JobError(f"{path} is missing; this is not a Backflip job folder.") from None
     except RefusedFile as error:
@@ -33,9 +33,12 @@ def read_json(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
         raise JobError(f"{path} cannot be read; it is damaged or half written ({error}).") from error
 
 
-def load_object(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
-    """One JSON object from a regular file of at most `most` bytes. Raises OSError and ValueError (RefusedFile)."""
-    return parse_object(read_limited(path, most))
+def load_object(path: Path, most: int = MOST_BYTES, follow: bool = False) -> dict[str, Any]:
+    """One JSON object from a regular file of at most `most` bytes; follow: also through a link (a user's own file).
+
+    Raises OSError and ValueError (RefusedFile).
+    """
+    return parse_object(read_limited(path, most, follow))
 
 
 def parse_object(data: bytes) -> dict[str, Any]:

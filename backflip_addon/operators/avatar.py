@@ -216,7 +216,7 @@ class LoadMap(FileStep, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         path = Path(bpy.path.abspath(self.filepath))
         try:
-            role_map = roles.from_json(read_json(path))
+            role_map = roles.from_json(read_json(path, follow=True))
         except JobError as error:
             raise FileError(f"{path.name} is no bone map or cannot be read.") from error
         except (ValueError, json.JSONDecodeError) as error:

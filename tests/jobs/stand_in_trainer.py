@@ -1,46 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A trainer that learns nothing but speaks the job folder's contract; settings say how it behaves."""
+"""A trainer's run that learns nothing but speaks the job folder's contract; settings say how it behaves.
 
+It stands in for trainer/run.py: the entry, with its lock, is the real one.
+"""
+
+import multiprocessing
 import os
 import sys
 import time
+from typing import Any
 
 from ..jobs.folder import JobFolder
 
 
-def main() -> int:
-    folder = JobFolder(sys.argv[1])
+def facts() -> dict[str, Any]:
+    """How this process was started."""
+    return {"path": sys.path, "cwd": os.getcwd(), "isolated": sys.flags.isolated, "variables": sorted(os.environ)}
+
+
+def run_job(path: str) -> int:
+    folder = JobFolder(path)
     settings = folder.read_job()["settings"]
     behaviour = settings.get("behaviour", "work")
     if behaviour == "crash":
         raise RuntimeError("out of luck")
     time.sleep(settings.get("start_seconds", 0.0))
     folder.beat()
-    folder.append_event("started", pid=os.getpid(), workers=1, mode="search", python_path=os.environ["PYTHONPATH"])
+    worker = {}
+    if behaviour == "workers":
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            worker = pool.apply(facts)
+    folder.append_event("started", pid=os.getpid(), workers=1, mode="search", facts=facts(), worker=worker)
     if behaviour == "error":
         folder.append_event("error", message="The reference has no frames.")
         folder.rest()
         return 1
     step, paused, reason = 0, False, "time"
-    while step < settings.get("steps", 10):
+    while step < settings.get("steps", 10) and not folder.is_gone():
         folder.beat()
-        for request in folder.take_requests():
+        pending = folder.pending_requests()
+        for request in [r for r in pending if r["kind"] == "stop"] or pending:
             if request["kind"] in ("pause", "resume"):
                 paused = request["kind"] == "pause"
                 folder.append_event("paused" if paused else "resumed")
             if request["kind"] == "stop":
                 step, reason = 10**9, "stopped"
+            folder.finish_request(request)
         if not paused:
             step += 1
             folder.append_event("progress", fraction=0.1 * step, seconds=step, seconds_left=9.0, message="Trying.")
         time.sleep(0.05)
+    if folder.is_gone():
+        return 1
     folder.append_event("take", file="0000_search.npz", landed=False, score=0.9)
     folder.append_event("take", file="0001_search.npz", landed=True, score=0.5)
     folder.append_event("take", file="0002_search.npz", landed=False, score=0.7)
     folder.append_event("finished", reason=reason, best_take="0001_search.npz", seconds=1.0, control_steps=123)
     folder.rest()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
