@@ -5,13 +5,13 @@
 python3 build.py            validate the manifest and write dist/backflip-<version>.zip
 python3 build.py demo       learn a stunt from nothing: a film, a .blend, an .fbx and a report
 python3 build.py test       run the tests on every Blender that can be installed
+python3 build.py lock       pin all packages of pyproject.toml, and what they need, by hash
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -29,6 +29,7 @@ from backflip_addon.runtime import packages, pythons
 
 ROOT = Path(__file__).resolve().parent
 STAMP_NAME = "backflip-stamp.json"
+LOCKS = ROOT / ".ci" / "locks"  # of the tests' environments
 
 # What Blender's module takes from a Linux system, all of which a desktop has and a server may lack.
 SYSTEM_PACKAGES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libgl1 libegl1"
@@ -56,6 +57,12 @@ class Environment:
     def interpreter(self) -> Path:
         return packages.environment_python(self.folder)
 
+    @property
+    def locks(self) -> tuple[Path, Path | None]:
+        """Hashes of all that is installed; torch's apart, where it is."""
+        torch = packages.lock_file("torch") if "trainer" in self.groups else None
+        return packages.lock_file(self.name, folder=LOCKS), torch
+
 
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5)
 OTHERS = (
@@ -69,28 +76,22 @@ OTHERS = (
 
 def make_environment(environment: Environment) -> Path:
     """The environment's interpreter; made first when it is not there or has other pins."""
-    requirements = _requirements(environment)
-    stamp = hashlib.sha256("\n".join((environment.name, *requirements)).encode()).hexdigest()
+    lock, torch_lock = environment.locks
+    stamp = packages.fingerprint(*filter(None, environment.locks))
     if _stamp(environment) == stamp and pythons.answers_as(str(environment.interpreter), environment.python):
         return environment.interpreter
+    if lacking := packages.lacks_lock(*filter(None, environment.locks)):
+        raise BuildError(lacking)
     base = pythons.find_python(environment.python, also=(sys.executable,))
     if not base:
         raise BuildError(pythons.lack_words(environment.python))
     _need_disk(environment.gigabytes)
     say(f"Making {environment.folder.name} for Blender {environment.blender} with {base}")
-    for step in packages.steps(environment.folder, base, requirements):
+    for step in packages.steps(environment.folder, base, lock, torch_lock):
         _take_step(step)
     _check_blender(environment)
-    facts = {"stamp": stamp, "requirements": requirements}
-    (environment.folder / STAMP_NAME).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    (environment.folder / STAMP_NAME).write_text(json.dumps({"stamp": stamp}, indent=1), encoding="utf-8")
     return environment.interpreter
-
-
-def _requirements(environment: Environment) -> list[str]:
-    import tomllib
-
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    return [requirement for group in environment.groups for requirement in groups[group]]
 
 
 def _stamp(environment: Environment) -> str:
@@ -110,8 +111,9 @@ def _take_step(step: packages.Step) -> None:
     """Run one step of an installation. Raises BuildError."""
     begin = time.monotonic()
     code, log = _run_quietly(step)
-    if code and step.instead and packages.lacks_build(log):
-        code, log = _run_quietly(step.instead)
+    while code and step.instead and packages.lacks_build(log):
+        step = step.instead
+        code, log = _run_quietly(step)
     if code:
         print(log[-3000:], file=sys.stderr)
         raise BuildError(packages.failure_words(log))
@@ -246,6 +248,18 @@ def _run_pytest(python: Path, trainer: Path, arguments: list[str]) -> tuple[int,
     return process.returncode, last
 
 
+# The locks
+
+
+def command_lock(options: argparse.Namespace) -> int:
+    """Write the files of hashes anew, for all systems, with the pins of pyproject.toml."""
+    environments = {e.name: (e.python, e.groups) for e in (MAIN, *OTHERS)}
+    python = str(MAIN.interpreter if _stamp(MAIN) else make_environment(MAIN))
+    command = isolation.python_command(python, str(ROOT / ".ci" / "lock.py"))
+    command += ["--environments", json.dumps(environments), *(["--upgrade"] if options.upgrade else [])]
+    return _run_through(command, dict(os.environ))
+
+
 # Common
 
 
@@ -296,7 +310,7 @@ def _newer_python(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(command=command_zip)
-    commands = parser.add_subparsers(metavar="demo | test")
+    commands = parser.add_subparsers(metavar="demo | test | lock")
     demo = commands.add_parser("demo", help="learn a stunt from nothing")
     demo.add_argument("--minutes", type=_minutes, default=10.0, help="learning time at most (10)")
     demo.add_argument("--out", type=lambda text: Path(text).resolve(), default=ROOT / "demo", help="folder (demo)")
@@ -306,6 +320,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     test = commands.add_parser("test", help="run the tests on every Blender")
     test.add_argument("arguments", nargs="*", help="passed on to pytest after --")
     test.set_defaults(command=command_test)
+    lock = commands.add_parser("lock", help="write the files of package hashes anew")
+    lock.add_argument("--upgrade", action="store_true", help="the newest of what pyproject.toml does not pin")
+    lock.set_defaults(command=command_lock)
     return parser.parse_args(arguments)
 
 

@@ -69,7 +69,7 @@ def test_zip_holds_the_whole_package_and_nothing_else(zip_file: Path) -> None:
     assert {"__init__.py", "jobs/process.py", "jobs/alias/backflip_addon/__init__.py"} <= names
     families = {path.name for path in (PACKAGE / "core" / "families").glob("*.json")}
     assert families and {f"core/families/{name}" for name in families} <= names
-    assert {Path(name).suffix for name in names} <= {".py", ".json", ".toml", ".md", ".npz", ""}
+    assert {Path(name).suffix for name in names} <= {".py", ".json", ".toml", ".txt", ".md", ".npz", ""}
     assert not any("test" in Path(name).parts for name in names)
 
 
@@ -313,25 +313,28 @@ def test_failed_step_is_said(build: ModuleType, capsys: pytest.CaptureFixture[st
 
 
 def test_pins_make_the_stamp(build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment is made once, and again when a pin changes."""
+    """An environment is made once, and again when its lock changes."""
     monkeypatch.setattr(build, "ROOT", tmp_path)
-    project = (ROOT / "pyproject.toml").read_text()
-    (tmp_path / "pyproject.toml").write_text(project)
+    monkeypatch.setattr(build, "LOCKS", tmp_path / "locks")
+    lock = build.packages.lock_file(build.MAIN.name, folder=tmp_path / "locks")
+    lock.parent.mkdir()
+    lock.write_text("numpy==1.26.4 --hash=sha256:00\n")
     made = []
 
-    def steps(folder: Path, python: str, requirements: list[str]) -> list:
-        made.append(requirements)
+    def steps(folder: Path, python: str, lock: Path, torch_lock: Path) -> list:
+        made.append((lock, torch_lock))
         folder.mkdir(exist_ok=True)
         return []
 
     monkeypatch.setattr(build.packages, "steps", steps)
+    monkeypatch.setattr(build.packages, "lacks_lock", lambda *locks: "")
     monkeypatch.setattr(build.pythons, "find_python", lambda version, also=(): "python")
     monkeypatch.setattr(build.pythons, "answers_as", lambda python, version: True)
     monkeypatch.setattr(build, "_check_blender", lambda environment: None)
     for _ in range(2):
         build.make_environment(build.MAIN)
-    assert len(made) == 1 and {"bpy==4.5.15", "pybullet==3.2.7"} <= set(made[0])
-    (tmp_path / "pyproject.toml").write_text(project.replace("pybullet==3.2.7", "pybullet==3.2.8"))
+    assert made == [(lock, build.packages.lock_file("torch"))]
+    lock.write_text("numpy==1.26.4 --hash=sha256:01\n")
     build.make_environment(build.MAIN)
     assert len(made) == 2
 

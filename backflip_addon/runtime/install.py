@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import shutil
 import subprocess
@@ -40,7 +39,7 @@ class Progress:
 
 def runtime_folder(home: Path) -> Path:
     """Where the runtime of this version of the add-on lives; other pins, another folder."""
-    pins = hashlib.sha256("\n".join(packages.TRAINER).encode()).hexdigest()[:8]
+    pins = packages.fingerprint(packages.lock_file("torch"), packages.lock_file("trainer"))[:8]
     version = ".".join(map(str, packages.PYTHON_VERSION))
     return home / f"python-{version}-{pins}"
 
@@ -58,7 +57,7 @@ class Installation:
         self.home = home
         self.folder = home / f"{SOON}{os.getpid()}-{time.time_ns()}"
         self.log_file = self.folder.with_suffix(".log")
-        self._steps = packages.steps(self.folder, python, packages.TRAINER, compile_now=False)
+        self._steps = packages.steps(self.folder, python, compile_now=False)
         self._weights = [step.weight for step in self._steps] + [1.0]  # the check is the last
         self._done = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,6 +80,8 @@ class Installation:
             free = shutil.disk_usage(home).free
         except OSError as error:
             return installation._end("failed", f"{home} cannot be written: {error.strerror}.")
+        if lacking := packages.lacks_lock(packages.lock_file("torch"), packages.lock_file("trainer")):
+            return installation._end("failed", lacking)
         if not base:
             return installation._end("failed", pythons.lack_words(packages.PYTHON_VERSION))
         if free < NEEDED_BYTES:

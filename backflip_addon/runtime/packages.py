@@ -7,21 +7,29 @@ build.py makes its environments with the same steps.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import platform
 import re
-from collections.abc import Iterable
 from pathlib import Path
+
+from ..core import isolation
 
 PYTHON_VERSION = (3, 11)  # the newest for which every pinned package has wheels
 
 # pyproject.toml's group "trainer", which is not part of an installed extension; a test holds them equal.
 TRAINER = ("numpy==1.26.4", "torch==2.13.0", "pybullet==3.2.7")
 
-# On Linux, PyPI's torch brings gigabytes of CUDA; the builds for the processor alone are here.
+LOCKS = Path(__file__).resolve().parent / "locks"  # every package by version and hashes; python3 build.py lock
+SYSTEMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "win_amd64")
+
+# On Linux, PyPI's torch brings gigabytes of CUDA; the builds for the processor alone have this label, and are here.
+TORCH_LABEL = "+cpu"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 _PIP = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "2")
+# Nothing but what a lock names, and that only as the lock knows it, wherever it comes from
+_LOCKED = (*_PIP, "--no-deps", "--require-hashes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Step:
     """One command of an installation.
 
     words: what it does, for the user. weight: its share of the whole, any unit.
-    instead: the step to take when the command fails because pip knows no such build.
+    instead: the step to take when the command fails because pip finds no such file where it looks.
     """
 
     words: str
@@ -43,41 +51,96 @@ def environment_python(folder: Path) -> Path:
     return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
 
 
-def steps(folder: Path, python: str, requirements: Iterable[str], compile_now: bool = True) -> list[Step]:
+def system_name() -> str:
+    """This computer's name in SYSTEMS, or another where there is no lock for it."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    return {
+        "Linux": f"linux_{machine}",
+        "Darwin": f"macosx_{platform.machine()}",
+        "Windows": f"win_{platform.machine().lower()}",
+    }.get(platform.system(), f"{platform.system()}_{machine}".lower())
+
+
+def lock_file(group: str, system: str = "", folder: Path = LOCKS) -> Path:
+    """The lock of a group of packages for a system, this computer's when none is named."""
+    return folder / f"{group}-{system or system_name()}.txt"
+
+
+def lacks_lock(*locks: Path) -> str:
+    """The sentence for a computer that no lock was made for, "" where there is one."""
+    if all(lock.is_file() for lock in locks):
+        return ""
+    return f"Backflip has no list of packages for this system ({system_name()}); use one of {', '.join(SYSTEMS)}."
+
+
+def fingerprint(*locks: Path) -> str:
+    """A number that changes with what the locks hold; of missing ones, with their names."""
+    content = [lock.read_bytes() if lock.is_file() else lock.name.encode() for lock in locks]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()
+
+
+def steps(
+    folder: Path, python: str, lock: Path | None = None, torch_lock: Path | None = None, compile_now: bool = True
+) -> list[Step]:
     """The steps that make a virtual environment in folder from the interpreter python.
 
+    lock, torch_lock: files of hashes as lock_file() names them, the trainer's when none are given.
     compile_now: False for an environment that is moved afterwards, whose compiled files would
     remember the old place.
     """
-    pip = (str(environment_python(folder)), *_PIP, *(() if compile_now else ("--no-compile",)))
-    wanted = list(requirements)
-    torch = [requirement for requirement in wanted if package_name(requirement) == "torch"]
-    others = [requirement for requirement in wanted if requirement not in torch]
-    made = [Step("Making the environment", (python, "-m", "venv", "--clear", str(folder)), 1.0)]
-    made += [torch_step(pip, requirement) for requirement in torch]
-    if others:
-        made.append(Step(f"Installing {_list_words(others)}", (*pip, *others), 3.0))
+    if lock is None:
+        lock, torch_lock = lock_file("trainer"), lock_file("torch")
+    own = str(environment_python(folder))
+    compiling = () if compile_now else ("--no-compile",)
+    made = [Step("Making the environment", isolated(python, "-m", "venv", "--clear", str(folder)), 1.0)]
+    if torch_lock is not None:
+        made.append(torch_step(own, torch_lock, compiling))
+    made.append(locked_step(own, f"Installing {_list_words(lock)}", lock, compiling, 3.0))
     return made
 
 
-def torch_step(pip: tuple[str, ...], requirement: str, system: str = "") -> Step:
-    """Install torch without CUDA: from what pip is set up to use if that has such a build, else from PyTorch.
+def isolated(python: str, *arguments: str) -> tuple[str, ...]:
+    return tuple(isolation.python_command(python, *arguments))
 
-    On Linux alone is the plain build one for CUDA, so there the build is asked for by its label. Asking
-    without PyTorch's index first keeps a machine working whose pip is set up for a mirror and reaches
-    nothing else; where pip knows PyPI alone the question costs a second and downloads nothing.
-    """
-    words = f"Installing {requirement.replace('==', ' ')}"
-    if (system or platform.system()) != "Linux":
-        return Step(words, (*pip, requirement), 6.0)
-    labelled = f"{requirement}+cpu"
-    instead = Step(words, (*pip, labelled, "--extra-index-url", TORCH_CPU_INDEX), 6.0)
-    return Step(words, (*pip, labelled), 6.0, instead)
+
+def locked_step(python: str, words: str, lock: Path, options: tuple[str, ...], weight: float) -> Step:
+    """Install what a lock names: from the package index, and where that has it not (a studio without a way out), from
+    where this computer's pip is set up to look. The hashes hold for either."""
+    named = (*_index_named(), *options, "-r", str(lock))
+    instead = Step(words, isolated(python, *_LOCKED, *named), weight)
+    return Step(words, isolated(python, *_LOCKED, "--isolated", *options, "-r", str(lock)), weight, instead)
+
+
+def torch_step(python: str, lock: Path, options: tuple[str, ...] = ()) -> Step:
+    """Install torch. The builds without CUDA that Linux takes are on PyTorch's own index alone, whose hashes the lock
+    may not know: from there, and from nowhere else, it is held by its exact version."""
+    step = locked_step(python, f"Installing torch {_pins(lock).get('torch', '')}", lock, options, 6.0)
+    version = _pins(lock).get("torch", "")
+    if not version.endswith(TORCH_LABEL) or step.instead is None:
+        return step
+    index = ("--isolated", "--no-deps", "--index-url", TORCH_CPU_INDEX, *options, f"torch=={version}")
+    last = Step(step.words, isolated(python, *_PIP, *index), step.weight)
+    return dataclasses.replace(step, instead=dataclasses.replace(step.instead, instead=last))
+
+
+def _index_named() -> tuple[str, ...]:
+    """The index that the user's variables name: a studio's mirror. What comes from it is held to the hashes."""
+    index = os.environ.get("PIP_INDEX_URL", "").strip()
+    return ("--index-url", index) if index else ()
+
+
+def _pins(lock: Path) -> dict[str, str]:
+    """Names and versions that a lock holds."""
+    try:
+        text = lock.read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\]+)", text, re.M))
 
 
 def lacks_build(log: str) -> bool:
-    """Whether pip failed because it knows no build of what was asked."""
-    return "No matching distribution found" in log
+    """Whether pip failed because it found no such file where it looked, or nobody who answers."""
+    return bool(re.search(rf"No matching distribution found|DO NOT MATCH THE HASHES|{_UNREACHED}", log))
 
 
 def with_pip_line(words: str, log: str) -> str:
@@ -100,6 +163,12 @@ def same_version(installed: str, wanted: str) -> bool:
     return installed.partition("+")[0] == wanted.partition("+")[0]
 
 
+_UNREACHED = (
+    r"NewConnectionError|NameResolutionError|name resolution|getaddrinfo failed|Network is unreachable"
+    r"|ProxyError|ConnectTimeout|ReadTimeout|Connection (?:refused|reset|aborted)|Could not fetch URL"
+    r"|IncompleteRead|Max retries exceeded"
+)
+
 # pip's complaints and what they mean; the first that is found counts. Without a network pip says as
 # well that it found no distribution, so the network stands before that.
 _FAILURES = (
@@ -108,13 +177,16 @@ _FAILURES = (
         "The disk is full; free some gigabytes and try again.",
     ),
     (
+        r"DO NOT MATCH THE HASHES|Hashes are required",
+        "A downloaded package is not the one that Backflip knows (its checksum differs) and was not installed; try "
+        "again, and see which package index this computer's pip is set up for.",
+    ),
+    (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
         "The package index's certificate was not accepted; check the computer's clock and any proxy, and try again.",
     ),
     (
-        r"NewConnectionError|NameResolutionError|name resolution|getaddrinfo failed|Network is unreachable"
-        r"|ProxyError|ConnectTimeout|ReadTimeout|Connection (refused|reset|aborted)|Could not fetch URL"
-        r"|IncompleteRead|Max retries exceeded",
+        _UNREACHED,
         "The package index cannot be reached; check the network connection and try again.",
     ),
     (
@@ -146,5 +218,7 @@ def failure_words(log: str) -> str:
     return f"The installation failed: {last}"
 
 
-def _list_words(requirements: list[str]) -> str:
-    return ", ".join(requirement.replace("==", " ") for requirement in requirements)
+def _list_words(lock: Path) -> str:
+    """The packages of a lock that a user may have heard of."""
+    known = ("numpy", "pybullet", "bpy", "pytest", "ruff")
+    return ", ".join(f"{name} {version}" for name, version in _pins(lock).items() if name in known)

@@ -37,8 +37,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     """The steps after the making of the environment; a test fills them in."""
     after: list[Step] = []
 
-    def steps(folder: Path, python: str, requirements: tuple[str, ...], compile_now: bool) -> list[Step]:
-        assert requirements == packages.TRAINER and not compile_now
+    def steps(folder: Path, python: str, compile_now: bool) -> list[Step]:
+        assert not compile_now
         make = script(MAKE, str(packages.environment_python(folder)), WHOLE)
         return [Step("Making the environment", make, 1.0), *after]
 
@@ -149,6 +149,6 @@ def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for home in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA"):  # no pip of the user's that knows better
         monkeypatch.setenv(home, str(tmp_path / "home"))
     monkeypatch.setattr(packages, "TORCH_CPU_INDEX", "http://127.0.0.1:9/cpu")
-    progress = install.Installation.begin(tmp_path, sys.executable).wait()
+    progress = install.Installation.begin(tmp_path / "runtime", sys.executable).wait()
     assert progress.state == "failed" and "cannot be reached; check the network" in progress.message
-    assert leftovers(tmp_path) == []
+    assert leftovers(tmp_path / "runtime") == []

@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the locks: every package of every environment, by exact version and by the hashes of its files.
+
+Run by `python3 build.py lock`, on any system, for all of them: dependencies are read from the index's metadata
+with the markers of the system in question, not of this one. The pins are pyproject.toml's; what they need is
+taken in the newest version that fits. A version that stands in a lock already is kept, so that a lock changes
+only where a pin does (--upgrade takes the newest of all).
+
+Written: backflip_addon/runtime/locks/ (what trains, part of the add-on) and .ci/locks/ (the tests' environments).
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import io
+import json
+import re
+import sys
+import tomllib
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from packaging.markers import default_environment
+from packaging.metadata import parse_email
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+from pip._internal.models.index import PyPI
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from backflip_addon.runtime import packages  # noqa: E402
+
+TESTS_LOCKS = ROOT / ".ci" / "locks"
+GLIBC = (28, 17, 12, 5)  # minor versions of the C library whose wheels are taken, the newest first
+OLDEST_MAC = (14, 0)
+CHUNK = 1 << 18
+
+# The files of torch's builds without CUDA are not on the index but on PyTorch's own, whose hashes could not be
+# read when this was written. What is here was read off files that are served under that name elsewhere.
+KNOWN_FILES = {
+    ("2.13.0+cpu", "linux_x86_64"): ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",),
+}
+
+Pins = dict[str, Version]
+
+
+class LockError(Exception):
+    """What stops the work, in one sentence."""
+
+
+# The index
+
+
+@functools.cache
+def files(name: str) -> list[dict[str, Any]]:
+    """All files of a package, with hashes (PEP 691)."""
+    request = urllib.request.Request(
+        f"{PyPI.simple_url}/{name}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return list(json.load(answer)["files"])
+
+
+@functools.cache
+def parsed(file_name: str) -> tuple[Version, frozenset[Tag] | None] | None:
+    """Version and tags of a wheel, version and None of a source archive, None of anything else."""
+    try:
+        if file_name.endswith(".whl"):
+            _name, version, _build, tags = parse_wheel_filename(file_name)
+            return version, tags
+        return parse_sdist_filename(file_name)[1], None
+    except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion):
+        return None
+
+
+@functools.cache
+def tags(system: str, python: tuple[int, int]) -> frozenset[Tag]:
+    """What a system's Python installs."""
+    if system.startswith("linux"):
+        machine = system.removeprefix("linux_")
+        platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(GLIBC[0], 4, -1)]
+        platforms += [f"manylinux{year}_{machine}" for year in ("2014", "2010", "1")] + [system]
+    elif system.startswith("macosx"):
+        platforms = list(mac_platforms(OLDEST_MAC, system.removeprefix("macosx_")))
+    else:
+        platforms = [system]
+    interpreter = f"cp{python[0]}{python[1]}"
+    return frozenset(
+        [*cpython_tags(python, platforms=platforms), *compatible_tags(python, interpreter, platforms)]
+    )
+
+
+def fitting(name: str, version: Version, system: str, python: tuple[int, int]) -> list[dict[str, Any]]:
+    """The wheels of a version that a system takes; its source archive where it has none."""
+    of_version = [(f, parsed(f["filename"])) for f in files(name)]
+    of_version = [(f, p) for f, p in of_version if p and p[0] == version]
+    wheels = [f for f, p in of_version if p[1] and p[1] & tags(system, python)]
+    return wheels or [f for f, p in of_version if p[1] is None]
+
+
+@functools.cache
+def needs(name: str, version: Version) -> tuple[Requirement, ...]:
+    """What a version needs, markers and all, as its wheels tell."""
+    wheels = [f for f in files(name) if (p := parsed(f["filename"])) and p[0] == version and p[1]]
+    if not wheels:
+        return ()  # a source archive alone would have to be built to be asked
+    told = next((f for f in wheels if f.get("core-metadata")), None)
+    if told is not None:
+        with urllib.request.urlopen(f"{told['url']}.metadata", timeout=60) as answer:
+            data = answer.read()
+    else:
+        with zipfile.ZipFile(RemoteFile(wheels[0]["url"])) as wheel:
+            data = wheel.read(next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA")))
+    raw, _rest = parse_email(data)
+    return tuple(Requirement(text) for text in raw.get("requires_dist", ()))
+
+
+class RemoteFile(io.RawIOBase):
+    """A file on a server, of which only the parts are fetched that are read."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.place = url, 0
+        self.chunks: dict[int, bytes] = {}
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=60) as answer:
+            self.size = int(answer.headers["Content-Length"])
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.place = offset + (0, self.place, self.size)[whence]
+        return self.place
+
+    def read(self, count: int = -1) -> bytes:
+        end = self.size if count < 0 else min(self.place + count, self.size)
+        data = b"".join(self._chunk(i) for i in range(self.place // CHUNK, (end + CHUNK - 1) // CHUNK))
+        start = self.place % CHUNK
+        data = data[start : start + end - self.place]
+        self.place += len(data)
+        return data
+
+    def _chunk(self, index: int) -> bytes:
+        if index not in self.chunks:
+            last = min((index + 1) * CHUNK, self.size) - 1
+            request = urllib.request.Request(self.url, headers={"Range": f"bytes={index * CHUNK}-{last}"})
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                if answer.status != 206:
+                    raise LockError(f"{self.url} is not served in parts")
+                self.chunks[index] = answer.read()
+        return self.chunks[index]
+
+
+# Resolving
+
+
+def resolve(requirements: list[str], system: str, python: tuple[int, int], kept: Pins) -> Pins:
+    """Versions of all that the requirements need there: the pinned ones, else the kept one that fits, else the newest.
+
+    No backtracking: every demand on a package is gathered, and versions are chosen anew until nothing changes.
+    """
+    wanted = [Requirement(text) for text in requirements]
+    chosen: Pins = {}
+    for _ in range(20):
+        demands: dict[str, list[Requirement]] = {}
+        queue, seen = [(requirement, "") for requirement in wanted], set()
+        while queue:
+            requirement, extra = queue.pop()
+            if requirement.marker and not requirement.marker.evaluate(_marked(system, python, extra)):
+                continue
+            name = canonicalize_name(requirement.name)
+            demands.setdefault(name, []).append(requirement)
+            for each in ("", *requirement.extras):
+                if name in chosen and (name, each) not in seen:
+                    seen.add((name, each))
+                    queue += [(need, each) for need in needs(name, chosen[name]) if not _for_cuda(name, need, system)]
+        before, chosen = chosen, {n: _choose(n, d, system, python, kept) for n, d in sorted(demands.items())}
+        if chosen == before:
+            return chosen
+    raise LockError(f"no versions were found that agree on {system}")
+
+
+def _choose(name: str, demands: list[Requirement], system: str, python: tuple[int, int], kept: Pins) -> Version:
+    def fits(version: Version) -> bool:
+        return all(d.specifier.contains(version, prereleases=bool(d.specifier.prereleases)) for d in demands)
+
+    if name in kept and fits(kept[name]):
+        return kept[name]
+    usable = [f for f in files(name) if not f.get("yanked") and _for_python(f, python)]
+    known = {p[0] for f in usable if (p := parsed(f["filename"]))}
+    for version in sorted(known, reverse=True):
+        if fits(version) and fitting(name, version, system, python):
+            return version
+    raise LockError(f"no {name} fits {', '.join(map(str, demands))} on {system}")
+
+
+def _for_python(file: dict[str, Any], python: tuple[int, int]) -> bool:
+    return SpecifierSet(file.get("requires-python") or "").contains(f"{python[0]}.{python[1]}.9")
+
+
+def _for_cuda(name: str, need: Requirement, system: str) -> bool:
+    """Whether a need is of the index's torch for Linux alone, which is built for CUDA and is not what is taken."""
+    return name == "torch" and system.startswith("linux") and need.name.startswith(("nvidia", "cuda", "triton"))
+
+
+def _public(version: Version) -> Version:
+    return Version(version.public)
+
+
+def _marked(system: str, python: tuple[int, int], extra: str) -> dict[str, str]:
+    linux, mac = system.startswith("linux"), system.startswith("macosx")
+    version = f"{python[0]}.{python[1]}"
+    return {
+        **{key: str(value) for key, value in default_environment().items()},
+        "os_name": "posix" if linux or mac else "nt",
+        "sys_platform": "linux" if linux else "darwin" if mac else "win32",
+        "platform_system": "Linux" if linux else "Darwin" if mac else "Windows",
+        "platform_machine": {"linux_x86_64": "x86_64", "linux_aarch64": "aarch64", "macosx_arm64": "arm64"}.get(
+            system, "AMD64"
+        ),
+        "python_version": version,
+        "python_full_version": f"{version}.9",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "extra": extra,
+    }
+
+
+# Writing
+
+
+def torch_lines(version: Version, system: str, python: tuple[int, int]) -> list[str]:
+    """The lock of torch: on Linux the build for the processor alone."""
+    if not system.startswith("linux"):
+        return [_line("torch", version, [f["hashes"]["sha256"] for f in fitting("torch", version, system, python)])]
+    label = f"{version}{packages.TORCH_LABEL}"
+    known = KNOWN_FILES.get((label, system), ())
+    none = [] if known else ["# None is known for this system."]
+    words = [
+        f"# PyTorch's own index alone has torch {label}, and its hashes could not be read when this was locked:",
+        "# what comes from there is held by exact version and that index alone. The hashes here are of files",
+        "# known under that name; any other index or folder is held to them.",
+    ]
+    return [*words, *none, _line("torch", Version(label), known or ["0" * 64])]
+
+
+def _line(name: str, version: Version, hashes: list[str] | tuple[str, ...]) -> str:
+    return " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{h}" for h in sorted(set(hashes)))])
+
+
+def lines(pins: Pins, system: str, python: tuple[int, int]) -> list[str]:
+    """The lock of everything but torch."""
+    written = []
+    for name, version in sorted(pins.items()):
+        found = fitting(name, version, system, python)
+        if name != "torch":
+            if all(parsed(f["filename"])[1] is None for f in found):
+                written.append(f"# {name} has no wheel here: its source is built, which takes a C++ compiler.")
+            written.append(_line(name, version, [f["hashes"]["sha256"] for f in found]))
+    return written
+
+
+def write(file: Path, title: str, body: list[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = "\n".join([f"# {title}", "# Written by `python3 build.py lock`; not to be changed by hand.", *body, ""])
+    file.write_text(text, encoding="utf-8", newline="\n")
+    print(f"Wrote {file.relative_to(ROOT)}", flush=True)
+
+
+def kept_pins(folders: tuple[Path, ...]) -> Pins:
+    """The versions that the locks hold now."""
+    found: Pins = {}
+    for folder in folders:
+        for file in sorted(folder.glob("*.txt")):
+            for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", file.read_text(encoding="utf-8"), re.M):
+                found[canonicalize_name(name)] = _public(Version(version))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--upgrade", action="store_true", help="the newest of what is not pinned")
+    parser.add_argument("--environments", type=json.loads, required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    kept = {} if options.upgrade else kept_pins((packages.LOCKS, TESTS_LOCKS))
+    try:
+        for system in packages.SYSTEMS:
+            python = packages.PYTHON_VERSION
+            pins = resolve(groups["trainer"], system, python, kept)
+            title = f"What trains, on {system} with Python {python[0]}.{python[1]}"
+            write(packages.lock_file("torch", system), title, torch_lines(pins["torch"], system, python))
+            write(packages.lock_file("trainer", system), title + ", less torch", lines(pins, system, python))
+            kept |= pins
+            for name, (version, its_groups) in options.environments.items():
+                requirements = [r for group in its_groups for r in groups[group]]
+                try:
+                    its = resolve(requirements, system, tuple(version), kept)
+                except LockError as error:
+                    print(f"{name} on {system}: left out, {error}", flush=True)
+                    continue
+                title = f"The environment {name}, on {system}" + (", less torch" if "torch" in its else "")
+                write(packages.lock_file(name, system, TESTS_LOCKS), title, lines(its, system, tuple(version)))
+    except (LockError, urllib.error.URLError) as error:
+        print(f"lock: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
