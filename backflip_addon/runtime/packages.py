@@ -140,7 +140,7 @@ def _pins(lock: Path) -> dict[str, str]:
 
 def lacks_build(log: str) -> bool:
     """Whether pip failed because it found no such file where it looked, or nobody who answers."""
-    return bool(re.search(rf"No matching distribution found|DO NOT MATCH THE HASHES|{_UNREACHED}", log))
+    return bool(re.search(rf"No matching distribution found|ResolutionImpossible|DO NOT MATCH THE HASHES|{_UNREACHED}", log))
 
 
 def with_pip_line(words: str, log: str) -> str:
