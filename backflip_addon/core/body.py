@@ -193,7 +193,7 @@ def from_json(data: dict[str, Any]) -> Body:
         links = tuple(_link_from_json(link) for link in data["links"])
         body = Body(str(data["name"]), links, float(data["height"]))
         validate(body)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise ValueError(f"the body is damaged: {error!r} is missing or wrong") from error
     return body
 

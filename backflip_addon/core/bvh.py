@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
 
 from . import roles, rotations
+from .reading import MOST_FRAMES, MOST_JOINTS, MOST_NUMBER, MOST_POSES, UnreadableFile, finite, read_text, told
 from .rig import Rig
 from .rotations import Array
 
 _AXES = {"X": 0, "Y": 1, "Z": 2}
-_MOST_BYTES = 500_000_000
+Line = tuple[int, str]  # its number in the file, what it says
 
 # From a file's axes to z up: which way is up there -> rotation (3, 3).
 _TO_Z_UP = {
@@ -34,6 +36,7 @@ class _Joint:
     ends: list[Array]
 
 
+@told
 def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float]:
     """The skeleton of a BVH file, its motion (F, B, 4, 4) and its rate in frames/s.
 
@@ -42,10 +45,12 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
     A last frame that was cut off is left out. Raises ValueError with one sentence.
     """
     path = Path(path)
-    head, numbers = _split(path)
+    head, motion = _split(path)
     joints = _parse_hierarchy(head, path.name)
-    frames, seconds = _parse_motion_head(numbers[0], numbers[1], path.name)
-    values = _parse_values(numbers[2], sum(len(j.channels) for j in joints), frames, path.name)
+    frames, seconds = _parse_motion_head(motion[0], motion[1], path.name)
+    values = _parse_values(motion[2:], sum(len(j.channels) for j in joints), frames, path.name)
+    if len(values) * len(joints) > MOST_POSES:
+        raise UnreadableFile(f"{path.name} has {len(values)} frames of {len(joints)} joints: cut it into clips.")
     parents = tuple(joint.parent for joint in joints)
     turns, places = _world(joints, values)
     rest = _rest_places(joints)
@@ -59,6 +64,8 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
     matrices[..., :3, :3] = convert @ turns @ convert.T
     matrices[..., :3, 3] = places @ convert.T
     matrices[..., 3, 3] = 1.0
+    if not np.isfinite(matrices).all():
+        raise UnreadableFile(f"{path.name} places a joint further away than numbers reach: repair it.")
     return _rig(path.stem, joints, parents, rest, convert), matrices, 1.0 / seconds
 
 
@@ -77,59 +84,65 @@ def up_axis(rig: Rig, places: Array) -> str:
     return "XYZ"[int(np.argmax(votes * [0.7, 1.0, 1.0]))]
 
 
-def _split(path: Path) -> tuple[list[str], tuple[str, str, str]]:
-    """Lines of the hierarchy; and of the motion: the frame count, the frame time and the numbers."""
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"{path.name} is too large to be a motion clip: cut it into shorter clips.")
-        text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\r", "\n")
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error
-    if not text.lstrip().upper().startswith("HIERARCHY"):
-        raise ValueError(f"{path.name} is no BVH file: it does not begin with HIERARCHY.")
-    hierarchy, found, motion = text.partition("\nMOTION")
-    lines = [line.strip() for line in motion.split("\n") if line.strip()]
-    if not found or len(lines) < 3:
-        raise ValueError(f"{path.name} is cut off: it holds no motion; export or download it again.")
-    return [line.strip() for line in hierarchy.split("\n") if line.strip()], (lines[0], lines[1], " ".join(lines[2:]))
+def _split(path: Path) -> tuple[list[Line], list[Line]]:
+    """The lines that are not empty, with their numbers: of the hierarchy, and of the motion after its title."""
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines or not lines[0][1].upper().startswith("HIERARCHY"):
+        raise UnreadableFile(f"{path.name} is no BVH file: it does not begin with HIERARCHY.")
+    title = next((i for i, (_, line) in enumerate(lines) if line.upper().startswith("MOTION")), len(lines))
+    if len(lines) < title + 4:
+        raise UnreadableFile(f"{path.name} is cut off: it holds no motion; export or download it again.")
+    return lines[:title], lines[title + 1 :]
 
 
-def _parse_hierarchy(lines: list[str], file: str) -> list[_Joint]:
+def _parse_hierarchy(lines: list[Line], file: str) -> list[_Joint]:
     joints: list[_Joint] = []
     open_: list[int] = []  # joints whose braces are open; -1 for an end site
+    number = 1
     try:
-        for line in lines[1:]:
+        for number, line in lines[1:]:  # noqa: B007 - told when a line cannot be read
             word, *more = line.split(None, 1)
             word, rest = word.upper(), more[0] if more else ""
             if word in ("ROOT", "JOINT"):
+                if len(joints) == MOST_JOINTS:
+                    raise ValueError(f"there are more than {MOST_JOINTS} joints")
                 parent = next((j for j in reversed(open_) if j >= 0), -1)
                 joints.append(_Joint(_unique(rest.rstrip("{").strip(), joints), parent, np.zeros(3), [], []))
                 open_.append(len(joints) - 1)
             elif word == "END":
                 open_.append(-1)
             elif word == "OFFSET":
-                offset = np.array([float(x) for x in rest.split()[:3]])
-                if offset.shape != (3,) or not np.isfinite(offset).all():
-                    raise ValueError("an offset is not three finite numbers")
-                _set_offset(joints, open_, offset)
+                _set_offset(joints, open_, _offset(rest))
             elif word == "CHANNELS":
                 joints[open_[-1]].channels = _channels(rest)
             elif word == "}":
                 open_.pop()
             elif word != "{":
-                raise ValueError(f"the word {word} is not known")
+                raise ValueError(f"the word {word[:30]} is not known")
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{file} is damaged: its skeleton cannot be read ({error}).") from error
+        words = "a brace is closed that was not opened" if isinstance(error, IndexError) else str(error)
+        raise UnreadableFile(f"{file}, line {number}: the skeleton cannot be read, {words}.") from error
     if not joints or open_:
-        raise ValueError(f"{file} is damaged: its skeleton is empty or cut off.")
+        raise UnreadableFile(f"{file} is damaged: its skeleton is empty or cut off.")
     return joints
+
+
+def _offset(rest: str) -> Array:
+    offset = np.array([float(x) for x in rest.split()[:3]])
+    if offset.shape != (3,) or not finite(offset):
+        raise ValueError("an offset is not three finite numbers")
+    return offset
 
 
 def _set_offset(joints: list[_Joint], open_: list[int], offset: Array) -> None:
     if open_[-1] >= 0:
         joints[open_[-1]].offset = offset
     else:
-        joints[next(j for j in reversed(open_) if j >= 0)].ends.append(offset)
+        joint = next((j for j in reversed(open_) if j >= 0), None)
+        if joint is None:
+            raise ValueError("an end site belongs to no joint")
+        joints[joint].ends.append(offset)
 
 
 def _channels(rest: str) -> list[str]:
@@ -152,32 +165,52 @@ def _unique(name: str, joints: list[_Joint]) -> str:
     return next(f"{name}.{i:03d}" for i in range(1, len(joints) + 2) if f"{name}.{i:03d}" not in taken)
 
 
-def _parse_motion_head(count: str, time: str, file: str) -> tuple[int, float]:
-    try:
-        frames = int(float(count.split(":")[1]))
-        seconds = float(time.split(":")[1])
-    except (IndexError, ValueError) as error:
-        raise ValueError(f"{file} is damaged: its frame count or frame time cannot be read.") from error
+def _parse_motion_head(count: Line, time: Line, file: str) -> tuple[int, float]:
+    frames, seconds = (_labelled_number(line, file) for line in (count, time))
     if not 1e-4 < seconds < 10.0:
-        raise ValueError(f"{file} has a frame time of {seconds:g} s, which cannot be: correct it in the file.")
-    return frames, seconds
+        raise UnreadableFile(f"{file}, line {time[0]}: a frame cannot last {seconds:g} s; correct it in the file.")
+    return int(frames), seconds
 
 
-def _parse_values(text: str, channels: int, frames: int, file: str) -> Array:
-    """The channels' values (F, channels): as many whole frames as there are."""
-    words = text.split()
-    whole = len(words) // channels if channels else 0
-    if frames > 0:
-        whole = min(whole, frames)
-    if whole < 1:
-        raise ValueError(f"{file} is cut off: it does not hold one whole frame; export or download it again.")
+def _labelled_number(line: Line, file: str) -> float:
+    """The number at the end of a line such as "Frame Time: 0.0083"; Blender's importer needs no colon either."""
     try:
-        values = np.array(words[: whole * channels], dtype=float).reshape(whole, channels)
+        value = float(re.split(r"[:\s]+", line[1])[-1])
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise UnreadableFile(f"{file}, line {line[0]}: the frame count or frame time is damaged and cannot be read.")
+    return value
+
+
+def _parse_values(lines: list[Line], channels: int, frames: int, file: str) -> Array:
+    """The channels' values (F, channels): as many whole frames as there are, MOST_FRAMES at most."""
+    rows = [(number, line.split()) for number, line in lines]
+    if not any(len(words) == channels for _, words in rows):
+        # Frames that run over the lines as they please
+        words = [word for _, row in rows for word in row]
+        whole = len(words) // channels if channels else 0
+        rows = [(lines[0][0], words[i * channels : (i + 1) * channels]) for i in range(whole)]
+    elif len(rows[-1][1]) < channels:
+        rows.pop()  # the file was cut off there
+    if frames > 0:
+        rows = rows[:frames]
+    if not rows or not channels:
+        raise UnreadableFile(f"{file} is cut off: it does not hold one whole frame; export or download it again.")
+    if len(rows) > MOST_FRAMES:
+        raise UnreadableFile(f"{file} has {len(rows)} frames: cut it into clips of at most {MOST_FRAMES}.")
+    return np.array([_row(number, words, channels, file) for number, words in rows])
+
+
+def _row(number: int, words: list[str], channels: int, file: str) -> list[float]:
+    if len(words) < channels:
+        raise UnreadableFile(f"{file}, line {number}: a frame needs {channels} numbers and this line has {len(words)}.")
+    try:
+        values = [float(word) for word in words[:channels]]
     except ValueError as error:
-        raise ValueError(f"{file} is damaged: its motion holds something that is no number.") from error
-    broken = ~np.isfinite(values).all(axis=1)
-    if broken.any():
-        raise ValueError(f"{file} holds a number that is not finite in frame {int(np.argmax(broken)) + 1}: repair it.")
+        raise UnreadableFile(f"{file}, line {number}: the motion holds something that is no number.") from error
+    if not all(abs(value) <= MOST_NUMBER for value in values):
+        raise UnreadableFile(f"{file}, line {number}: a number is not finite, or larger than can be; repair it.")
     return values
 
 

@@ -8,14 +8,15 @@ world is y up, the figure faces x, its right is z.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from . import rotations
 from .body import HINGE_AXIS, LINK_NAMES
+from .files import RefusedFile
 from .motion import Motion
+from .reading import MOST_FRAMES, UnreadableFile, finite, read_json, told
 from .rotations import Array
 
 JOINT_ORDER: tuple[str, ...] = (
@@ -34,13 +35,13 @@ JOINT_ORDER: tuple[str, ...] = (
 )
 HINGES = ("shin.R", "forearm.R", "shin.L", "forearm.L")
 FRAME_NUMBERS = 44
-MOST_FRAMES = 100_000  # of a clip whose frames last unequally, resampled
 LEG_LENGTH = 0.8814  # hip to sole of DeepMimic's figure, m: thigh 0.4215, shin 0.4099, foot 0.0500
 
 # DeepMimic's axes (x ahead, y up, z right) in ours (-y ahead, z up, -x right)
 _AXES: Array = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
+@told
 def load(path: Path) -> tuple[Motion, float]:
     """Read a clip: the motion in body.LINK_NAMES' order, and the leg length it was made for, m.
 
@@ -61,17 +62,17 @@ def load(path: Path) -> tuple[Motion, float]:
 
 def _read_frames(path: Path) -> tuple[Array, bool]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         frames = np.array(data["Frames"], dtype=float)
         loops = data.get("Loop") in ("wrap", True)
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except RefusedFile:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path.name} is no DeepMimic clip, or is cut off: {error}.") from error
+        raise UnreadableFile(f"{path.name} is no DeepMimic clip, or is cut off: {error}.") from error
     if frames.ndim != 2 or frames.shape[1] != FRAME_NUMBERS or len(frames) < 2:
         raise ValueError(f"{path.name} is no humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
-    if not np.all(np.isfinite(frames)):
-        raise ValueError(f"{path.name} holds numbers that are not finite.")
+    if len(frames) > MOST_FRAMES or not finite(frames):
+        raise ValueError(f"{path.name} holds numbers that are not finite, or too many frames.")
     quaternions = [frames[:, c : c + 4] for c in _quaternion_columns()]
     if min(float(np.linalg.norm(q, axis=1).min()) for q in quaternions) < 0.1:
         raise ValueError(f"{path.name} holds rotations that are none: their four numbers are nearly zero.")

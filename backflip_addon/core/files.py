@@ -55,8 +55,9 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, follow: bool = False) -> 
 def read_limited(path: Path, most: int, follow: bool = False) -> bytes:
     """A regular file's bytes. Raises RefusedFile when it holds more than most, and as open_regular does."""
     with open_regular(path, follow=follow) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= most else b""
+    if max(size, len(data)) > most:
         raise RefusedFile(f"{path.name} is larger than the {_size(most)} that such a file may have")
     return data
 

@@ -174,7 +174,7 @@ def from_json(data: dict[str, Any]) -> Binding:
             for link in data["links"]
         )
         binding = Binding(float(data["scale"]), _floats(data["origin"], 3), float(data["yaw"]), links)
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise ValueError(f"the binding is damaged: {error!r} is missing or wrong") from error
     if tuple(link.name for link in links) != LINK_NAMES or not binding.scale > 0:
         raise ValueError("the binding is damaged: its links or its scale are wrong")

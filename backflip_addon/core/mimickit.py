@@ -8,7 +8,6 @@ angle for a hinge. The world is z up, the figure faces x, its left is y.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ import numpy as np
 from . import rotations
 from .body import HINGE_AXIS, LINK_NAMES
 from .deepmimic import LEG_LENGTH
+from .files import RefusedFile
 from .motion import Motion
+from .reading import MOST_FRAMES, UnreadableFile, finite, npz_names, read_json, read_npz, told
 
 JOINT_ORDER: tuple[str, ...] = (
     "chest", "head", "upper_arm.R", "forearm.R", "upper_arm.L", "forearm.L",
@@ -27,35 +28,35 @@ JOINT_ORDER: tuple[str, ...] = (
 HINGES = ("forearm.R", "forearm.L", "shin.R", "shin.L")
 FRAME_NUMBERS = 6 + 3 * (len(JOINT_ORDER) - len(HINGES)) + len(HINGES)
 
+_KEYS = ("fps", "frames", "loop_mode")
 _FACING = rotations.from_axis_angle([0.0, 0.0, 1.0], np.pi / 2)  # from facing -y to facing x
 
 
-def is_motion(data: Any) -> bool:
-    """Whether keys are those of a MimicKit motion."""
-    return "frames" in data and "fps" in data
+@told
+def is_motion(path: Path) -> bool:
+    """Whether a file has the keys of a MimicKit motion. Raises UnreadableFile."""
+    names = npz_names(path) if path.suffix.lower() == ".npz" else read_json(path)
+    return isinstance(names, (dict, set)) and "frames" in names and "fps" in names
 
 
+@told
 def load(path: Path) -> tuple[Motion, float]:
     """Read a clip: the motion in body.LINK_NAMES' order, and the leg length it was made for, m.
 
     Raises ValueError with one sentence on a file that is no sound clip.
     """
     try:
-        if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as stored:
-                data = {key: stored[key] for key in stored.files}
-        else:
-            data = json.loads(path.read_text(encoding="utf-8"))
+        data: Any = read_npz(path, only=_KEYS) if path.suffix.lower() == ".npz" else read_json(path)
         frames = np.array(data["frames"], dtype=float)
         rate = float(data["fps"])
         loops = str(data.get("loop_mode", 0)).rpartition(".")[2].upper() in ("1", "WRAP", "TRUE")
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror or 'it is damaged'}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} is no MimicKit motion, or is cut off: {error}.") from error
+    except RefusedFile:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+        raise UnreadableFile(f"{path.name} is no MimicKit motion, or is cut off: {error}.") from error
     if frames.ndim != 2 or frames.shape[1] != FRAME_NUMBERS or len(frames) < 2:
         raise ValueError(f"{path.name} is no humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
-    if not np.all(np.isfinite(frames)) or not 1.0 <= rate <= 1000.0:
+    if len(frames) > MOST_FRAMES or not finite(frames) or not 1.0 <= rate <= 1000.0:
         raise ValueError(f"{path.name} holds numbers that are not finite, or no sensible frame rate.")
     return _to_motion(frames, rate, loops), LEG_LENGTH
 

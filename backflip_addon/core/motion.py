@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import rotations
+from .files import RefusedFile, write_whole
+from .reading import finite, parse_json, read_npz
 from .rotations import Array
 
 MOTION_VERSION = 1
+MOST_MOTION_BYTES = 64_000_000  # unpacked: a quarter of an hour of a body's poses, 120 a second
 SEAM = 0.2  # s before a cycle's end over which it eases into its first pose
 
 
@@ -154,9 +157,9 @@ def load_take(path: Path) -> Take:
     arrays = _read_npz(path)
     motion = _motion_from(arrays, path)
     try:
-        meta = json.loads(str(arrays["meta"]))
+        meta = parse_json(str(arrays["meta"]))
         take = Take(motion, arrays["contacts"], arrays["torque"], arrays["assist"], meta)
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"the take {path.name} is damaged: {error}") from error
     fits = take.contacts.shape == motion.rotations.shape[:2] and take.contacts.dtype == bool
     fits = fits and all(a.shape == (motion.frames,) and a.dtype.kind == "f" for a in (take.torque, take.assist))
@@ -189,23 +192,21 @@ def _motion_from(arrays: dict[str, np.ndarray], path: Path) -> Motion:
     sound = position.dtype.kind == turns.dtype.kind == "f" and turns.ndim == 3
     if not sound or position.shape != (len(turns), 3) or turns.shape[2] != 4:
         raise ValueError(f"{path.name} is damaged: it holds no frames of a body")
+    if not math.isfinite(rate) or not finite(position, turns):
+        raise ValueError(f"{path.name} is damaged: it holds numbers that are not finite")
     return Motion(rate, position, turns, loops)
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_whole(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as data:
-            return {key: np.asarray(data[key]) for key in data.files}
+        return read_npz(path, MOST_MOTION_BYTES, follow=False)
     except FileNotFoundError:
         raise ValueError(f"{path.name} is missing") from None
+    except RefusedFile as error:
+        raise ValueError(str(error)) from error
     except Exception as error:  # a damaged zip, or an array that is no archive, raises a dozen kinds
         raise ValueError(f"{path.name} cannot be read; it is damaged or not a Backflip file") from error

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from . import bvh, rotations
+from .files import RefusedFile
+from .reading import MOST_FRAMES, UnreadableFile, finite, read_npz, told
 from .rig import Rig
 from .rotations import Array
 
@@ -43,9 +45,11 @@ _JOINTS: tuple[tuple[str, int, tuple[float, float, float]], ...] = (
     ("R_Wrist", 19, (-0.68, 0.22, -0.045)),
 )
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps", "frame_rate", "framerate")
+_KEYS = (*_RATES, "poses", "root_orient", "pose_body", "trans")
 _TO_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
+@told
 def read_smpl(path: Path) -> tuple[Rig, Array, float]:
     """The skeleton, its motion (F, 22, 4, 4), world z up, metres, and its rate in frames/s.
 
@@ -76,23 +80,23 @@ def read_smpl(path: Path) -> tuple[Rig, Array, float]:
 def _read(path: Path) -> tuple[Array, Array, float]:
     """Rotation vectors (F, 22, 3), places (F, 3), rate."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            if "poses" in data:
-                poses = np.array(data["poses"], dtype=float)
-            else:
-                poses = np.concatenate([data["root_orient"], data["pose_body"]], axis=1).astype(float)
-            places = np.array(data["trans"], dtype=float)
-            rates = [float(data[key]) for key in _RATES if key in data]
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror or 'it is damaged'}.") from error
+        data = read_npz(path, only=_KEYS)
+        if "poses" in data:
+            poses = np.array(data["poses"], dtype=float)
+        else:
+            poses = np.concatenate([data["root_orient"], data["pose_body"]], axis=1).astype(float)
+        places = np.array(data["trans"], dtype=float)
+        rates = [float(data[key]) for key in _RATES if key in data]
+    except RefusedFile:
+        raise
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} is no SMPL motion with poses and trans, or is cut off.") from error
+        raise UnreadableFile(f"{path.name} is no SMPL motion with poses and trans, or is cut off.") from error
     if poses.ndim != 2 or poses.shape[1] < 66 or poses.shape[1] % 3 or places.shape != (len(poses), 3):
         raise ValueError(f"{path.name} is no SMPL motion: its poses need 66 or more numbers a frame, its trans three.")
     if not rates or not 1.0 <= rates[0] <= 1000.0:
         raise ValueError(f"{path.name} does not tell its frame rate: add mocap_framerate to it.")
-    if len(poses) < 2 or not (np.isfinite(poses).all() and np.isfinite(places).all()):
-        raise ValueError(f"{path.name} has fewer than two frames, or numbers that are not finite.")
+    if not 2 <= len(poses) <= MOST_FRAMES or not finite(poses, places):
+        raise ValueError(f"{path.name} has too few or too many frames, or numbers that are not finite.")
     return poses[:, : 3 * len(_JOINTS)].reshape(len(poses), -1, 3), places, rates[0]
 
 

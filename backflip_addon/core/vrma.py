@@ -7,7 +7,6 @@ Blender's importer makes an armature of skins alone, and a VRMA has none; so it 
 from __future__ import annotations
 
 import base64
-import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from . import rotations
+from .files import read_limited
+from .reading import MOST_FILE_BYTES, MOST_JOINTS, MOST_POSES, UnreadableFile, finite, parse_json, told
 from .rig import Rig
 from .rotations import Array
 
@@ -25,6 +26,7 @@ _KINDS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: 
 _WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
 
 
+@told
 def read_vrma(path: Path) -> tuple[Rig, Array, float]:
     """The skeleton with its humanoid map as hints, its motion (F, B, 4, 4), world z up, and its rate.
 
@@ -36,21 +38,21 @@ def read_vrma(path: Path) -> tuple[Rig, Array, float]:
         named = {str(name): int(bone["node"]) for name, bone in bones.items()}
         nodes, parents = _nodes(gltf)
         channels = _channels(gltf, _buffers(gltf, binary, path))
-        return _motion(path, nodes, parents, channels, named)
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except (KeyError, IndexError, TypeError, AttributeError, struct.error, json.JSONDecodeError) as error:
-        raise ValueError(f"{path.name} is no VRM animation, or is damaged: {error!r} is missing or wrong.") from error
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, struct.error) as error:
+        raise UnreadableFile(
+            f"{path.name} is no VRM animation, or is damaged: {str(error)[:100]} is missing or wrong."
+        ) from error
+    return _motion(path, nodes, parents, channels, named)
 
 
 def _split(path: Path) -> tuple[dict[str, Any], bytes]:
     """The JSON and the binary chunk of a GLB, or of a plain glTF."""
-    data = path.read_bytes()
+    data = read_limited(path, MOST_FILE_BYTES, follow=True)
     if data[:4] != b"glTF":
-        return json.loads(data), b""
+        return parse_json(data), b""
     length = struct.unpack_from("<I", data, 12)[0]
     rest = 20 + length
-    return json.loads(data[20:rest]), data[rest + 8 :]
+    return parse_json(data[20:rest]), data[rest + 8 :]
 
 
 def _buffers(gltf: dict[str, Any], binary: bytes, path: Path) -> list[bytes]:
@@ -63,28 +65,44 @@ def _buffers(gltf: dict[str, Any], binary: bytes, path: Path) -> list[bytes]:
             found.append(base64.b64decode(uri.partition(",")[2]))
         else:
             # a file beside this one, never one elsewhere
-            found.append((path.parent / Path(uri).name).read_bytes())
+            found.append(read_limited(path.parent / Path(uri.replace("\\", "/")).name, MOST_FILE_BYTES, follow=True))
     return found
 
 
 def _accessor(gltf: dict[str, Any], buffers: list[bytes], index: int) -> Array:
-    """An accessor's numbers (N, width)."""
-    accessor = gltf["accessors"][index]
-    view = gltf["bufferViews"][accessor["bufferView"]]
+    """An accessor's numbers (N, width), all finite. Its extent is held against its buffer before it is read."""
+    accessor = _item(gltf["accessors"], index)
+    view = _item(gltf["bufferViews"], accessor["bufferView"])
     kind, width = np.dtype(_KINDS[accessor["componentType"]]), _WIDTHS[accessor["type"]]
-    start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-    stride = view.get("byteStride", kind.itemsize * width)
-    count, data = accessor["count"], buffers[view["buffer"]]
-    if start + stride * (count - 1) + kind.itemsize * width > len(data):
-        raise IndexError("a buffer that is long enough")
+    row = kind.itemsize * width
+    start = _count(view.get("byteOffset", 0)) + _count(accessor.get("byteOffset", 0))
+    stride, count = _count(view.get("byteStride", row)), _count(accessor["count"])
+    data = _item(buffers, view["buffer"])
+    if stride < row or not count or start + stride * (count - 1) + row > len(data):
+        raise ValueError("a buffer that is long enough")
     rows = np.ndarray((count, width), kind.newbyteorder("<"), data, start, (stride, kind.itemsize))
     values = rows.astype(float)
+    if not finite(values):
+        raise ValueError("an accessor with finite numbers")
     return values / float(np.iinfo(kind).max) if accessor.get("normalized") and kind.kind in "iu" else values
+
+
+def _item(items: Any, index: Any) -> Any:
+    """An item by its index, which a negative number is not."""
+    return items[_count(index)]
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("a whole number that is not negative")
+    return value
 
 
 def _nodes(gltf: dict[str, Any]) -> tuple[list[tuple[str, Array, Array]], list[int]]:
     """Name, rotation (4,) and translation (3,) of each node, and its parent; scale is left out."""
     nodes, parents = [], [-1] * len(gltf["nodes"])
+    if len(parents) > MOST_JOINTS:
+        raise ValueError(f"a skeleton of at most {MOST_JOINTS} nodes")
     for i, node in enumerate(gltf["nodes"]):
         x, y, z, w = node.get("rotation", (0.0, 0.0, 0.0, 1.0))
         turn, place = np.array([w, x, y, z]), np.array(node.get("translation", (0.0, 0.0, 0.0)), dtype=float)
@@ -92,8 +110,10 @@ def _nodes(gltf: dict[str, Any]) -> tuple[list[tuple[str, Array, Array]], list[i
             matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
             turn, place = rotations.from_matrix(matrix[:3, :3]), matrix[:3, 3]
         nodes.append((str(node.get("name", f"node {i}")), turn, place))
+        if turn.shape != (4,) or place.shape != (3,) or not finite(turn, place):
+            raise ValueError("a node's finite place and rotation")
         for child in node.get("children", ()):
-            parents[child] = i
+            parents[_count(child)] = i
     return nodes, parents
 
 
@@ -106,8 +126,12 @@ def _channels(gltf: dict[str, Any], buffers: list[bytes]) -> dict[tuple[int, str
         if target["path"] not in ("rotation", "translation") or "node" not in target:
             continue
         times, values = (_accessor(gltf, buffers, sampler[key]) for key in ("input", "output"))
+        if times.shape[1] != 1 or np.any(np.diff(times[:, 0]) < 0):
+            raise ValueError("a channel whose times rise")
         if sampler.get("interpolation") == "CUBICSPLINE":
             values = values.reshape(len(times), 3, -1)[:, 1]  # between its tangents
+        if values.shape != (len(times), 4 if target["path"] == "rotation" else 3):
+            raise ValueError("a channel with a value for each time")
         found[target["node"], target["path"]] = (times[:, 0], values, sampler.get("interpolation") == "STEP")
     return found
 
@@ -119,6 +143,8 @@ def _motion(
     if not 0.0 < last < _MOST_SECONDS:
         raise ValueError(f"{path.name} moves nothing, or lasts too long: choose another animation.")
     seconds = np.arange(int(round(last * RATE)) + 1) / RATE
+    if len(seconds) * len(nodes) > MOST_POSES:
+        raise UnreadableFile(f"{path.name} is too long for a skeleton of {len(nodes)} nodes: choose a shorter one.")
     order: list[int] = []
     waiting = [i for i, parent in enumerate(parents) if parent < 0]
     while waiting:

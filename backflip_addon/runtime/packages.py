@@ -140,7 +140,9 @@ def _pins(lock: Path) -> dict[str, str]:
 
 def lacks_build(log: str) -> bool:
     """Whether pip failed because it found no such file where it looked, or nobody who answers."""
-    return bool(re.search(rf"No matching distribution found|ResolutionImpossible|DO NOT MATCH THE HASHES|{_UNREACHED}", log))
+    # With a constraint of the user's, pip calls a pinned version that is not there a conflict
+    lacking = r"No matching distribution found|ResolutionImpossible|DO NOT MATCH THE HASHES"
+    return bool(re.search(f"{lacking}|{_UNREACHED}", log))
 
 
 def with_pip_line(words: str, log: str) -> str:

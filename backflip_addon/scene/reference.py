@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from ..core import bvh, deepmimic, mimickit, retarget, roles, smpl, vrma
 from ..core.body import Body
 from ..core.fit import Binding
 from ..core.motion import Motion
+from ..core.reading import UnreadableFile
 from ..core.rig import Rig, RigError
 from ..core.roles import RoleMap
 from ..core.rotations import Array
@@ -68,11 +67,8 @@ def read_skeleton(path: Path) -> tuple[Rig, Array, float] | None:
 def _is_mimickit(path: Path) -> bool:
     """Whether a file holds a MimicKit motion; a damaged one is left to its reader to refuse."""
     try:
-        if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as data:
-                return mimickit.is_motion(data)
-        return path.suffix.lower() == ".json" and mimickit.is_motion(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, zipfile.BadZipFile):
+        return path.suffix.lower() in (".npz", ".json") and mimickit.is_motion(path)
+    except UnreadableFile:
         return False
 
 

@@ -83,6 +83,9 @@ def test_names_that_occur_twice_are_told_apart(tmp_path: Path) -> None:
     assert rig.bones == ("Hips", "Left Knee", "Hips.001")
 
 
+LONE_END = "HIERARCHY\nEnd Site\n{\nOFFSET 1 2 3\n}\n"
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -90,13 +93,18 @@ def test_names_that_occur_twice_are_told_apart(tmp_path: Path) -> None:
         (lambda text: text[: text.index("MOTION")], "cut off"),
         (lambda text: text[: text.index("End Site")], "cut off"),
         (lambda text: text.replace("\n}\nMOTION", "\nMOTION"), "cut off"),
-        (lambda text: text.replace("1 12 3", "nan 12 3"), "frame 2"),
-        (lambda text: text.replace("1 12 3", "1 12 x"), "no number"),
-        (lambda text: text.replace("0.025", "0"), "frame time"),
+        (lambda text: text.replace("1 12 3", "nan 12 3"), "line 29: a number is not finite"),
+        (lambda text: text.replace("1 12 3", "1e400 12 3"), "line 29: a number is not finite"),
+        (lambda text: text.replace("1 12 3", "1 12 x"), "line 29: .* no number"),
+        (lambda text: text.replace("0.025", "0"), "line 27: a frame cannot last"),
+        (lambda text: text.replace("0.025", "-inf"), "line 27: the frame count or frame time"),
+        (lambda text: text.replace("Frames: 2", "Frames: inf"), "line 26: the frame count"),
         (lambda text: text.replace("Frames: 2", "Frames two"), "frame count"),
         (lambda text: text.replace("CHANNELS 6", "CHANNELS 5"), "channels"),
         (lambda text: text.replace("Zposition", "Wposition"), "channel"),
-        (lambda text: text.replace("OFFSET 0 -4 0", "OFFSET 0 -4"), "offset"),
+        (lambda text: text.replace("OFFSET 0 -4 0", "OFFSET 0 -4"), "line 8: .* offset"),
+        (lambda text: LONE_END + text[text.index("MOTION") :], "line 4: .* no joint"),
+        (lambda text: text.replace("HIERARCHY\n", "HIERARCHY\n}\n"), "line 2"),
         (lambda text: text[: text.index("0 10 0 0 0") + 5], "whole frame"),
         (lambda text: "", "no BVH"),
     ],
@@ -108,8 +116,23 @@ def test_damaged_files_are_refused_with_a_sentence(tmp_path: Path, change: objec
     assert "\n" not in str(refusal.value)
 
 
+def test_a_line_with_a_number_too_few_is_named_and_one_too_many_is_left_out(tmp_path: Path) -> None:
+    lines = SMALL.rstrip().split("\n")
+    broken = [*lines[:-2], " ".join(lines[-2].split()[:-1]), lines[-1]]
+    with pytest.raises(ValueError, match=f"line {len(lines) - 1}: a frame needs"):
+        bvh.read_bvh(write(tmp_path, "\n".join(broken)))
+    _, straight, _ = bvh.read_bvh(write(tmp_path, SMALL))
+    _, longer, _ = bvh.read_bvh(write(tmp_path, "\n".join([*lines[:-2], lines[-2] + " 7.5", lines[-1]])))
+    np.testing.assert_array_equal(straight, longer)
+
+
+def test_a_title_without_its_colon_or_case_is_read(tmp_path: Path) -> None:
+    text = SMALL.replace("MOTION", "   motion").replace("Frames: 2", "Frames 2")
+    assert len(bvh.read_bvh(write(tmp_path, text))[1]) == 2
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="none.bvh is missing"):
         bvh.read_bvh(tmp_path / "none.bvh")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -313,10 +314,11 @@ def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             motions.save_motion(file, steady(60.0))
     assert file.read_bytes() == before
     with monkeypatch.context() as patch:
-        patch.setattr(motions.os, "replace", break_down)
+        patch.setattr(os, "replace", break_down)
         with pytest.raises(OSError):
             motions.save_take(file, some_take())
     assert file.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.npz"], "a half-written file does not fill the disk"
     motions.save_motion(file, steady(60.0))
     assert motions.load_motion(file).rate == 60.0
 
