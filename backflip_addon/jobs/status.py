@@ -74,7 +74,7 @@ class Story:
     told: dict[str, Event] = dataclasses.field(default_factory=dict)
     landed: bool = False
     best_take: str = ""
-    best_rank: tuple[bool, bool, float] = (False, False, float("-inf"))
+    best_rank: tuple[int, bool, float] = (0, False, float("-inf"))
 
     def add(self, event: Event) -> None:
         kind = event.get("kind")
@@ -102,10 +102,14 @@ class Story:
             self.best_rank, self.best_take = rank, name
 
 
-def take_rank(facts: Event) -> tuple[bool, bool, float]:
-    """The greatest is the best take: one that landed and did what it should before one that only landed."""
-    landed = bool(facts.get("landed"))
-    return landed, bool(facts.get("success", landed)), decimal(facts.get("score"), float("-inf"))
+def take_rank(facts: Event) -> tuple[int, bool, float]:
+    """The greatest is the best take: one that landed and stands before one that falls a little later.
+
+    Between them is one of which that is not known; then what it should have done counts, and last the score.
+    """
+    landed, stands = bool(facts.get("landed")), facts.get("stands_3_s")
+    firm = 0 if not landed else 1 if stands is False else 3 if stands is True else 2
+    return firm, bool(facts.get("success", landed)), decimal(facts.get("score"), float("-inf"))
 
 
 class JobReader:

@@ -11,14 +11,15 @@ from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import compat
 from ..core import fit, roles
+from ..core.files import write_whole
 from ..core.rig import RigError, check_sound
 from ..core.roles import RoleMap
-from ..jobs.folder import JobError, read_json, write_json
+from ..jobs.folder import JobError, read_json
 from ..scene import check, files, mannequin, state
 from ..scene.files import RIG_SUFFIXES, FileError
 from ..scene.rig import read_rig
 from . import reference
-from .common import PATH, FileStep, Step, need_avatar, need_body, need_map, need_object_mode
+from .common import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_body, need_map, need_object_mode
 
 
 def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
@@ -77,8 +78,6 @@ class ImportAvatar(FileStep, bpy.types.Operator):
     needs = (need_object_mode,)
     suffixes = RIG_SUFFIXES
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
-    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     link: BoolProperty(
         name="Link",
         description="Link the character of a .blend and make a library override of it, instead of appending it",
@@ -103,7 +102,9 @@ class PickAvatar(Step, bpy.types.Operator):
     )
 
     def run(self, context: bpy.types.Context) -> None:
-        role_map = choose(context.scene, named_armature(context, self.armature))
+        armature = named_armature(context, self.armature)
+        role_map = choose(context.scene, armature)
+        self.armature = armature.name
         lacking = [roles.words(role) for role in roles.missing(role_map)]
         if lacking:
             self.report({"WARNING"}, f"No bone was found for: {', '.join(lacking)}. Choose them in the list.")
@@ -141,7 +142,7 @@ class SetRole(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar,)
 
-    role: StringProperty(name="Body Part", options={"SKIP_SAVE"})
+    role: StringProperty(name="Body Part", options=INTERNAL)
     bone: StringProperty(name="Bone", options={"SKIP_SAVE"})
 
     def run(self, context: bpy.types.Context) -> None:
@@ -153,6 +154,7 @@ class SetRole(Step, bpy.types.Operator):
         if bone not in state.avatar(context.scene).data.bones:
             raise RigError(f"{state.avatar(context.scene).name} has no bone called {bone}.")
         item.bone = bone
+        self.role, self.bone = item.name, bone
 
 
 class ClearRole(Step, bpy.types.Operator):
@@ -163,7 +165,7 @@ class ClearRole(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar,)
 
-    role: StringProperty(name="Body Part", options={"SKIP_SAVE"})
+    role: StringProperty(name="Body Part", options=INTERNAL)
 
     def run(self, context: bpy.types.Context) -> None:
         _item(context.scene, self.role).bone = ""
@@ -182,7 +184,7 @@ class MirrorRoles(Step, bpy.types.Operator):
         state.set_role_map(context.scene, roles.mirrored(rig, state.role_map(context.scene)))
 
 
-class SaveMap(FileStep, bpy.types.Operator):
+class SaveMap(SaveStep, bpy.types.Operator):
     """Save the bone map as a preset"""
 
     bl_idname = "backflip.save_map"
@@ -190,15 +192,17 @@ class SaveMap(FileStep, bpy.types.Operator):
     needs = (need_avatar,)
     suffixes = (".json",)
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
-    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
-
     def run(self, context: bpy.types.Context) -> None:
-        path = Path(bpy.path.abspath(self.filepath)).with_suffix(".json")
+        path = Path(self.target())
+        text = json.dumps(roles.to_json(state.role_map(context.scene)), indent=1)
         try:
-            write_json(path, roles.to_json(state.role_map(context.scene)))
+            write_whole(path.resolve(), lambda file: file.write(text.encode()))
         except OSError as error:
             raise FileError(f"{path} cannot be written: {error.strerror}.") from error
+        self.report({"INFO"}, f"Wrote {path}")
+
+    def title(self, context: bpy.types.Context) -> str:
+        return f"{state.avatar(context.scene).name} map"
 
 
 class LoadMap(FileStep, bpy.types.Operator):
@@ -209,9 +213,6 @@ class LoadMap(FileStep, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar,)
     suffixes = (".json",)
-
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
-    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def run(self, context: bpy.types.Context) -> None:
         path = Path(bpy.path.abspath(self.filepath))
@@ -236,12 +237,19 @@ class BuildBody(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar, need_map, need_object_mode)
 
-    mass: FloatProperty(name="Mass", description="kg; 0 takes what is usual for the height", min=0.0, max=1000.0)
+    mass: FloatProperty(
+        name="Mass",
+        description="kg; 0 takes what is usual for the height",
+        min=0.0,
+        max=1000.0,
+        options={"SKIP_SAVE"},
+    )
 
     def run(self, context: bpy.types.Context) -> None:
         settings = context.scene.backflip
         settings.mass = self.given(settings, "mass")
         warning = build_body(context.scene, settings.mass)
+        self.mass = settings.mass or fit.USUAL_BMI * settings.body_height**2
         if warning:
             self.report({"WARNING"}, warning)
 
@@ -251,6 +259,7 @@ class ToggleBody(Step, bpy.types.Operator):
 
     bl_idname = "backflip.toggle_body"
     bl_label = "Show Body"
+    bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar, need_body)
 
     def run(self, context: bpy.types.Context) -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import bpy
+from bpy.props import BoolProperty, StringProperty
 
 from ..core import roles
 from ..core.rig import RigError
@@ -20,7 +22,10 @@ from ..scene.state import StateError
 # Each carries one sentence for the user.
 USER_ERRORS = (RigError, JobError, ActionError, ExportError, FileError, StateError)
 
-PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"}  # options of a path property that may begin with //
+# Options of a property that only buttons and scripts set, and of a path, which may begin with //.
+# Blender would fill in what was given the last time: a button would open no dialog any more.
+INTERNAL = {"HIDDEN", "SKIP_SAVE"}
+PATH = {"PATH_SUPPORTS_BLEND_RELATIVE", *INTERNAL}
 
 Need = Callable[[bpy.types.Scene], str]
 
@@ -48,21 +53,82 @@ class Step:
         raise NotImplementedError
 
     def given(self, settings: Any, name: str) -> Any:
-        """An operator property that the caller set, else the scene's setting of that name."""
-        return getattr(self, name) if self.properties.is_property_set(name) else getattr(settings, name)
+        """An operator property that the caller set, else the scene's setting of that name, which it then has.
+
+        The panel that changes the last step shows what was used.
+        """
+        if not self.properties.is_property_set(name):
+            setattr(self, name, getattr(settings, name))
+        return getattr(self, name)
 
 
 class FileStep(Step):
-    """A Step that asks for a file when it is started from a button."""
+    """A Step that asks for a file when it is started from a button; a script names it."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
 
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
+    filter_glob: StringProperty(options=INTERNAL)
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        if self.filepath:
+        if self.filepath and self.properties.is_property_set("filepath"):
             return self.execute(context)
+        return self.ask(context)
+
+    def ask(self, context: bpy.types.Context) -> set[str]:
+        """Open the file dialog."""
         self.filter_glob = ";".join(f"*{suffix}" for suffix in self.suffixes)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
+
+
+class SaveStep(FileStep):
+    """A FileStep that writes: a button always asks, and a file that exists is never replaced unasked."""
+
+    check_existing: BoolProperty(default=True, options=INTERNAL)  # the dialog marks names that are taken
+    asked: BoolProperty(options=INTERNAL)  # the name comes out of the dialog
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if not self.filepath:
+            self.filepath = self.proposed(context)
+        self.asked = True
+        return self.ask(context)
+
+    def check(self, _context: bpy.types.Context) -> bool:
+        """Have the dialog show the name that will be written."""
+        return self.show_name()
+
+    def show_name(self) -> bool:
+        """Put the right ending on the dialog's name; whether that changed it."""
+        before = self.filepath
+        path = Path(before)
+        if path.name and not before.endswith(("/", "\\")):
+            self.filepath = str(self.named(path))
+        return self.filepath != before
+
+    def target(self) -> str:
+        """The file to write. Raises FileError for one that exists under another name than the dialog showed."""
+        path = Path(bpy.path.abspath(self.filepath))
+        if not path.name or self.filepath.endswith(("/", "\\")):
+            raise FileError("Name the file to write.")
+        final = self.named(path)
+        if self.asked and final != path and final.exists():
+            raise FileError(f"{final.name} exists already; choose it in the dialog to replace it.")
+        return str(final)
+
+    def proposed(self, context: bpy.types.Context) -> str:
+        """A name to begin with, beside the .blend where that was saved."""
+        name = self.named(Path(bpy.path.clean_name(self.title(context)))).name
+        return str(Path(bpy.data.filepath).with_name(name)) if bpy.data.filepath else name
+
+    def title(self, context: bpy.types.Context) -> str:
+        """What to call the file, without an ending."""
+        raise NotImplementedError
+
+    def named(self, path: Path) -> Path:
+        """The path with the ending that the file will have."""
+        suffix = self.suffixes[0]
+        return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
 
 def what_is_missing(scene: bpy.types.Scene, *needs: Need) -> str:
@@ -97,10 +163,11 @@ def need_job(scene: bpy.types.Scene) -> str:
     return "" if scene.backflip.job_folder else "Start training first (step 3), or find an earlier job."
 
 
-def need_object_mode(_scene: bpy.types.Scene) -> str:
-    """Bones cannot be read while the armature is being edited."""
+def need_object_mode(scene: bpy.types.Scene) -> str:
+    """Bones cannot be read while the armature is being edited: as the active object, or beside it."""
     active = bpy.context.view_layer.objects.active if bpy.context.view_layer else None
-    return "Leave edit mode first." if active is not None and active.mode == "EDIT" else ""
+    edited = any(ob is not None and ob.mode == "EDIT" for ob in (active, scene.backflip.avatar))
+    return "Leave edit mode first." if edited else ""
 
 
 def _listed(words: list[str]) -> str:

@@ -45,6 +45,7 @@ class _Job:
         self.takes = TakeList(self.folder.takes, _facts_of)
         self.more = False
         self.avatar = ""
+        self.learned = False  # whether there is anything that could be performed again
         self._about: object = None  # what job.json was when it was looked into
         self._asked, self._asked_at = "", 0.0
         self._beginnings = reader.log.beginnings
@@ -60,6 +61,7 @@ class _Job:
             self.takes = TakeList(self.folder.takes, _facts_of)
         try:
             self._read_about()
+            self.learned = self.learned or has_learned(self.folder)
             if not self.more:
                 story = self.reader.story
                 self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
@@ -191,6 +193,17 @@ def job_avatar(scene: bpy.types.Scene) -> str:
     return job.avatar if job and scene.backflip.job_folder else ""
 
 
+def learned(scene: bpy.types.Scene) -> bool | None:
+    """Whether the job has learned anything that could be performed again; None when it is not known. Cheap."""
+    job = _job(scene)
+    return job.learned if job and scene.backflip.job_folder else None
+
+
+def has_learned(folder: JobFolder) -> bool:
+    """Whether a job has a stage or a plan, by a look at its folder."""
+    return bool((folder.stages / "plan.npz").is_file() or folder.stage_files())
+
+
 def other_avatar(scene: bpy.types.Scene) -> str:
     """The name of the job's character where that is another one than the scene's avatar; else "".
 
@@ -257,7 +270,8 @@ def _facts_of(file: Path) -> dict[str, Any]:
     measures = meta.get("measures")
     measures = measures if isinstance(measures, dict) else {}
     facts = {name: measures.get(name, False) for name in ("landed", "success")}
-    return facts | {"source": meta.get("source", ""), "score": meta.get("score", 0.0)}
+    stands = measures.get("stands_3_s", meta.get("stands_3_s"))
+    return facts | {"source": meta.get("source", ""), "score": meta.get("score", 0.0), "stands_3_s": stands}
 
 
 def _avatar_of(folder: JobFolder) -> str:

@@ -20,7 +20,7 @@ from ..scene import state
 from ..scene.actions import ActionError
 from ..scene.files import CLIP_SUFFIXES, FileError
 from ..scene.reference import Source
-from .common import PATH, FileStep, Step, need_body, need_object_mode, need_reference
+from .common import INTERNAL, FileStep, Step, need_body, need_object_mode, need_reference
 
 
 def use_file(scene: bpy.types.Scene, filepath: str, action: str = "") -> str:
@@ -131,14 +131,14 @@ class ImportReference(FileStep, bpy.types.Operator):
     needs = (need_body, need_object_mode)
     suffixes = CLIP_SUFFIXES
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
-    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     action: StringProperty(
         name="Action", description="Which action of a file with several; the longest when empty", options={"SKIP_SAVE"}
     )
 
     def run(self, context: bpy.types.Context) -> None:
         self.report({"INFO"}, use_file(context.scene, self.filepath, self.action))
+        settings = context.scene.backflip
+        self.action = settings.reference_action if settings.reference_kind == "ACTION" else ""
 
 
 class ReferenceFromAction(Step, bpy.types.Operator):
@@ -155,13 +155,15 @@ class ReferenceFromAction(Step, bpy.types.Operator):
     action: StringProperty(
         name="Action", description="Name of the action; the one the armature plays when empty", options={"SKIP_SAVE"}
     )
-    slot: StringProperty(name="Slot", description="The best one when empty", options={"SKIP_SAVE"})
+    slot: StringProperty(name="Slot", description="The best one when empty", options=INTERNAL)
 
     def run(self, context: bpy.types.Context) -> None:
         ob = bpy.data.objects.get(self.armature) if self.armature else state.avatar(context.scene)
         if ob is None or ob.type != "ARMATURE":
             raise ActionError(f"There is no armature called {self.armature} in this file.")
-        use_source(context.scene, clips.named_source(ob, self.action, self.slot))
+        source = clips.named_source(ob, self.action, self.slot)
+        use_source(context.scene, source)
+        self.armature, self.action, self.slot = ob.name, source.action.name, source.slot.identifier
 
 
 class UseReferenceSettings(Step, bpy.types.Operator):
@@ -186,7 +188,7 @@ class ApplyFix(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_reference, need_body)
 
-    code: StringProperty(name="Note", options={"SKIP_SAVE"})
+    code: StringProperty(name="Note", options=INTERNAL)
 
     def run(self, context: bpy.types.Context) -> None:
         apply_fix(context.scene, self.code)

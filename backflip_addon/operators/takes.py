@@ -16,26 +16,28 @@ from ..core.body import Body
 from ..core.fit import Binding
 from ..core.motion import Take, load_take, validate
 from ..jobs import process
-from ..jobs.folder import JobError
-from ..jobs.status import read_status
+from ..jobs.folder import JobError, JobFolder
+from ..jobs.status import plain, read_status, take_rank
 from ..scene import bake, check, export, state
 from ..scene import reference as clips
+from ..scene.actions import ActionError
 from ..scene.bake import Baked
-from ..scene.export import ExportError
+from ..scene.bound import SkeletonError
 from ..settings import FORMATS
 from . import live, training
-from .common import PATH, FileStep, Step, need_avatar, need_job, need_object_mode
+from .common import INTERNAL, SaveStep, Step, need_avatar, need_job, need_object_mode
 
 
 @dataclasses.dataclass(frozen=True)
 class Shot:
-    """A take with the body that performed it."""
+    """A take with the body that performed it. avatar: the name of the character, "" when it is not known."""
 
     take: Take
     body: Body
     binding: Binding
     reference: dict[str, Any]
     file: Path
+    avatar: str = ""
 
 
 def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
@@ -56,36 +58,33 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
 
 
 def _best(scene: bpy.types.Scene, files: dict[str, Path]) -> Path:
-    """The landed take of the highest score, the latest where scores are equal."""
-    live.refresh(scene)
+    """The best by what is known of each, the latest among equals."""
+    live.refresh(scene, whole=True)
     facts = live.take_facts(scene)
-    rank = {
-        name: (bool(facts.get(name, {}).get("landed")), float(facts.get(name, {}).get("score") or 0.0), name)
-        for name in files
-    }
-    return files[max(rank, key=lambda name: rank[name])]
+    return files[max(files, key=lambda name: (take_rank(facts.get(name, {})), name))]
 
 
 def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
     """A take and its job's body; the avatar's present body for a take that lies outside a job."""
     try:
         take = load_take(file)
-        folder = live.JobFolder(file.parent.parent)
+        folder = JobFolder(file.parent.parent)
         if folder.job_file.is_file():
             job = folder.read_job()
             body, binding = bodies.from_json(job["body"]), fit.from_json(job.get("binding") or {})
-            facts = job.get("reference") or {}
+            facts, avatar = job.get("reference") or {}, plain(job.get("avatar") or "")
         else:
-            (body, binding), facts = state.body_and_binding(scene), {}
+            (body, binding), facts, avatar = state.body_and_binding(scene), {}, ""
         validate(take.motion, len(body.links))
     except ValueError as error:
         raise JobError(f"The take {file.name} cannot be used: {error}.") from error
-    return Shot(take, body, binding, facts if isinstance(facts, dict) else {}, file)
+    return Shot(take, body, binding, facts if isinstance(facts, dict) else {}, file, avatar)
 
 
 def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = "") -> Baked:
     """A take's keyframes on the avatar. Raises ActionError or StateError."""
     armature = state.avatar(scene)
+    _check_performer(scene, armature, shot)
     check.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
     name = name or f"{armature.name} {shot.take.meta.get('name') or shot.file.stem}"
@@ -96,14 +95,39 @@ def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = 
     return baked
 
 
+def _check_performer(scene: bpy.types.Scene, armature: bpy.types.Object, shot: Shot) -> None:
+    """Raises ActionError where the take cannot be this avatar's, with the name of whose it is."""
+    try:
+        bake.bound_world(armature, shot.binding)
+    except SkeletonError as error:
+        if shot.avatar in ("", armature.name):
+            raise
+        here = state.object_named(scene, shot.avatar) is not None
+        instead = f"choose {shot.avatar} as the avatar (step 1)" if here else f"train {armature.name} (step 3)"
+        raise ActionError(
+            f"This take was performed by {shot.avatar}, and the avatar is {armature.name}; {instead}."
+        ) from error
+
+
 def _has_takes(scene: bpy.types.Scene) -> str:
     settings = scene.backflip
-    return "" if settings.job_folder or settings.body_json else "There is no take yet: train first (step 3)."
+    if len(settings.takes):
+        return ""
+    if not settings.job_folder:
+        return "There is no take yet: train first (step 3)."
+    if bpy.app.background and live.job_of(scene).take_files():
+        return ""  # without a window nothing keeps the list up to date
+    return "There is no take yet: let the avatar train a little longer (step 3)."
 
 
 def _has_bake(scene: bpy.types.Scene) -> str:
     avatar = scene.backflip.avatar
     return "" if avatar and bake.baked_tracks(avatar) else "Bake a take first."
+
+
+def _plays_take(scene: bpy.types.Scene) -> str:
+    avatar = scene.backflip.avatar
+    return "" if avatar and bake.playing_track(avatar) else "The avatar plays its own animation: press Show Take first."
 
 
 class BakeTake(Step, bpy.types.Operator):
@@ -115,7 +139,7 @@ class BakeTake(Step, bpy.types.Operator):
     needs = (need_avatar, _has_takes, need_object_mode)
 
     take: StringProperty(
-        name="Take", description="Name or path of a take; the best of the job when empty", options={"SKIP_SAVE"}
+        name="Take", description="Name or path of a take; the best of the job when empty", options=INTERNAL
     )
     start_frame: IntProperty(name="Start Frame", description="Scene frame of the take's start", options={"SKIP_SAVE"})
     name: StringProperty(name="Name", description="Name of the new action", options={"SKIP_SAVE"})
@@ -124,6 +148,7 @@ class BakeTake(Step, bpy.types.Operator):
         scene = context.scene
         shot = read_shot(scene, find_take(scene, self.take))
         baked = bake_shot(scene, shot, self.given(scene.backflip, "start_frame"), self.name)
+        self.take, self.name = self.take or shot.file.name, baked.action
         for warning in baked.warnings:
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, f"{baked.action}: frames {baked.first} to {baked.last}")
@@ -135,8 +160,7 @@ def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any)
     Each take has a seed of its own, counted up from the one given. Raises JobError.
     """
     folder = live.job_of(scene)
-    if not folder.stage_files() and not (folder.stages / "plan.npz").is_file():
-        raise JobError("This job has learned nothing yet that could be shot; train until a take lands.")
+    check_learned(folder)
     first = int(circumstances.pop("seed"))
     try:
         for number in range(count):
@@ -148,12 +172,25 @@ def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any)
     live.watch()
 
 
+def check_learned(folder: JobFolder) -> None:
+    """Raises JobError for a job that has learned nothing yet that could be performed again."""
+    if not live.has_learned(folder):
+        raise JobError(NOTHING_LEARNED)
+
+
+NOTHING_LEARNED = "This job has learned nothing yet that could be shot; train until a take lands."
+
+
+def _need_learned(scene: bpy.types.Scene) -> str:
+    return NOTHING_LEARNED if live.learned(scene) is False else ""
+
+
 class ShootMore(Step, bpy.types.Operator):
     """Have the character perform again what it has learned: another start, floor or weight"""
 
     bl_idname = "backflip.shoot_more"
     bl_label = "Shoot More"
-    needs = (need_job,)
+    needs = (need_job, _need_learned)
 
     count: IntProperty(name="Takes", description="How many", default=1, min=1, max=100, options={"SKIP_SAVE"})
     seed: IntProperty(name="Seed", description="Of the first take; each has its own", min=0, options={"SKIP_SAVE"})
@@ -169,9 +206,15 @@ class ShootMore(Step, bpy.types.Operator):
         default=True,
         options={"SKIP_SAVE"},
     )
-    blocking: BoolProperty(name="Wait", description="Return when the takes are recorded", options={"SKIP_SAVE"})
+    blocking: BoolProperty(name="Wait", description="Return when the takes are recorded", options=INTERNAL)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        try:  # what would fail after the dialog fails before it
+            check_learned(live.job_of(context.scene))
+            training.python()
+        except JobError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         self.seed = len(context.scene.backflip.takes)
         return context.window_manager.invoke_props_dialog(self)
 
@@ -190,7 +233,7 @@ class ShowTake(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar, _has_bake)
 
-    track: StringProperty(name="Track", description="NLA track of a take; the latest when empty", options={"SKIP_SAVE"})
+    track: StringProperty(name="Track", description="NLA track of a take; the latest when empty", options=INTERNAL)
     own: BoolProperty(name="Own Animation", description="Silence all takes instead", options={"SKIP_SAVE"})
 
     def run(self, context: bpy.types.Context) -> None:
@@ -198,40 +241,56 @@ class ShowTake(Step, bpy.types.Operator):
         if self.own:
             bake.show_own_animation(armature)
         else:
-            bake.show_track(armature, self.track or bake.baked_tracks(armature)[-1].name)
+            self.track = self.track or bake.baked_tracks(armature)[-1].name
+            bake.show_track(armature, self.track)
         context.scene.frame_set(context.scene.frame_current)
 
 
-class ExportShot(FileStep, bpy.types.Operator):
+class ExportShot(SaveStep, bpy.types.Operator):
     """Export the avatar with the take it plays (FBX, USD, Alembic, glTF, BVH)"""
 
     bl_idname = "backflip.export_shot"
     bl_label = "Export Shot"
-    needs = (need_avatar, _has_bake, need_object_mode)
+    needs = (need_avatar, _has_bake, _plays_take, need_object_mode)
+    suffixes = export.ALL_SUFFIXES
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
-    filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     format: EnumProperty(name="Format", items=FORMATS, default="FBX", options={"SKIP_SAVE"})
+    shown_format: StringProperty(options=INTERNAL)  # that of the dialog's name
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.format = self.shown_format = self.given_format(context.scene.backflip)
+        return super().invoke(context, event)
+
+    def check(self, _context: bpy.types.Context) -> bool:
+        """Keep the dialog's name and format together: the one that was changed leads."""
+        before, path = (self.filepath, self.format), Path(self.filepath)
+        if self.format == self.shown_format:
+            self.format = export.kind_of(path) or self.format
+        elif export.kind_of(path):
+            self.filepath = str(path.with_suffix(""))
+        self.shown_format = self.format
+        self.show_name()
+        return (self.filepath, self.format) != before
 
     def run(self, context: bpy.types.Context) -> None:
-        scene, settings = context.scene, context.scene.backflip
-        if not self.filepath:
-            raise ExportError("Name the file to export to.")
-        first, last = settings.baked_first, settings.baked_last
-        if last <= first:
-            first, last = scene.frame_start, scene.frame_end
-        path = export.export_shot(state.avatar(scene), self.filepath, self.given_format(settings), first, last)
+        armature = state.avatar(context.scene)
+        self.format = self.given_format(context.scene.backflip)
+        strip = bake.playing_track(armature).strips[0]
+        first, last = round(strip.frame_start), round(strip.frame_end)
+        path = export.export_shot(armature, self.target(), self.format, first, last)
         self.report({"INFO"}, f"Wrote {path}")
+
+    def title(self, context: bpy.types.Context) -> str:
+        return bake.playing_track(state.avatar(context.scene)).strips[0].name
+
+    def named(self, path: Path) -> Path:
+        return export.named_for(path, self.format)
 
     def given_format(self, settings: Any) -> str:
         """The format asked for, else that of the file's ending, else the scene's choice."""
         if self.properties.is_property_set("format"):
             return self.format
-        suffix = Path(self.filepath).suffix.lower()
-        for kind, usual in export.SUFFIXES.items():
-            if suffix in export.ACCEPTED.get(kind, (usual,)):
-                return kind
-        return settings.export_format
+        return export.kind_of(Path(self.filepath)) or settings.export_format
 
 
 CLASSES = (ShootMore, BakeTake, ShowTake, ExportShot)

@@ -19,6 +19,7 @@ from ..jobs.folder import JobError, JobFolder
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state
+from ..scene.bound import bound_world
 from ..settings import MODES
 from . import live
 from .common import PATH, Step, need_avatar, need_body, need_job, need_reference
@@ -51,6 +52,7 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: dict[str, object]) 
     """Write everything the trainer needs into a folder. Raises JobError or StateError."""
     avatar = state.avatar(scene)
     body, binding = state.body_and_binding(scene)
+    bound_world(avatar, binding)  # or the takes would not fit it
     motion = state.reference(scene)
     folder = JobFolder(path)
     if folder.running():

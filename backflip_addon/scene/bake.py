@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A take as keyframes on the animator's own rig.
 
-The take gets a new action on a new NLA track that plays solo: solo silences every other track and
-the active action without touching them, so un-starring the track brings the user's own animation
-back. Every bone that carries the take is keyed in its own rotation mode against the pose its parent
-really has, so the armature object may be scaled, turned, parented or moving.
+The take gets a new action on a new NLA track that plays solo (scene.tracks): solo silences every
+other track and the active action without touching them. Every bone that carries the take is keyed
+in its own rotation mode against the pose its parent really has, so the armature object may be
+scaled, turned, parented or moving.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,13 +25,17 @@ from ..core.controls import find as find_controls
 from ..core.fit import Binding
 from ..core.motion import Motion
 from ..core.rotations import Array
-from . import actions, control
-from .actions import ActionError, Channel, bone_path
+from . import actions, control, tracks
+from .actions import Channel, bone_path
+from .bound import bound_world as bound_world
+from .bound import check_size
 from .channels import data_property, to_channels
 from .rig import bone_order, read_rig, without_scale
+from .tracks import baked_tracks as baked_tracks
+from .tracks import playing_track as playing_track
+from .tracks import show_own_animation as show_own_animation
+from .tracks import show_track as show_track
 
-TRACK_PREFIX = "Backflip: "
-BEFORE_PROPERTY = "backflip_before"  # on a baked action: what its channels held before the bake, JSON
 TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
 STILL = 1e-6  # of the rig's size: a bone that moves less from its rest place is not moved at all
 
@@ -103,23 +106,25 @@ def bake_take(
     The motion is sampled at the scene's frames. own: the animation of the bones the take does not
     move; without it they follow the armature's active action. Raises ActionError.
     """
-    _check_writable(armature)
+    tracks.check_writable(armature)
     clip = motion.resampled(scene_rate(scene))
     frames = start_frame + np.arange(clip.frames)
-    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
+    bound = bound_world(armature, binding)
+    rig = read_rig(armature, with_skin=False, world=bound)
     controls = find_controls(binding, rig.bones)
     targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
     bones = sort_bones(armature, targets, controls)
     own = own or _active_animation(armature, scene, start_frame)
     other = _animated_paths(armature)
 
+    before = tracks.Before(armature)
     action, slot, bag = actions.new_action(name, armature.name)
     try:
-        before = _Before(armature)
         # The object stands still in the take, and does so before its place is asked for.
         actions.write_channels(bag, frames[:1], before.noted(_object_channels(armature, other)))
-        track = _add_track(armature, action, slot, frames)
+        track = tracks.add(armature, action, slot, frames)
         world = actions.sample_object(armature, frames)
+        check_size(armature, world, bound)
         channels = _switched_off(armature, bones, other)
         if controls is not None:
             channels += _switches(armature, controls)
@@ -131,18 +136,11 @@ def bake_take(
         else:
             basis = _control_basis(armature, bag, bones, world, frames, still, other)
         actions.write_channels(bag, frames, before.noted(_bone_channels(armature, bones, basis, still, other)))
-        action[BEFORE_PROPERTY] = json.dumps(before.values)
+        before.keep_on(action)
     except Exception:
-        _remove_action(armature, action)
+        before.take_back(action)
         raise
     return Baked(action.name, track.name, int(frames[0]), int(frames[-1]), tuple(_warnings(armature, bones)))
-
-
-def _check_writable(armature: bpy.types.Object) -> None:
-    if armature.library is not None:
-        raise ActionError(f"{armature.name} is linked from another file; make a library override of it first.")
-    if armature.animation_data is not None and armature.animation_data.use_tweak_mode:
-        raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
 
 
 def sort_bones(armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None) -> _Bones:
@@ -152,128 +150,6 @@ def sort_bones(armature: bpy.types.Object, targets: dict[str, Array], controls: 
     for name in targets:
         carriers.update(parent.name for parent in armature.data.bones[name].parent_recursive)
     return _Bones(bone_order(armature), targets, frozenset(carriers - targets.keys()))
-
-
-# The body's place
-
-
-def bound_world(armature: bpy.types.Object, binding: Binding) -> Array:
-    """The armature object's world matrix (4, 4) when the body was built; it may have been moved since.
-
-    Found from the joints that the binding remembers. Raises ActionError when the skeleton is another one.
-    """
-    links = [link for link in binding.links if link.bone and link.name.startswith(_JOINTED)]
-    lost = [link.bone for link in links if link.bone not in armature.data.bones]
-    if lost:
-        raise ActionError(f"{armature.name} has no bone called {lost[0]} any more; build the body again.")
-    heads = np.array([armature.data.bones[link.bone].head_local for link in links], dtype=float)
-    joints = np.array([link.joint for link in links])
-    size = float(np.ptp(joints, axis=0).max())
-    for world in (np.array(armature.matrix_world), _similarity(heads, joints)):
-        if np.abs(heads @ world[:3, :3].T + world[:3, 3] - joints).max() < _SAME_PLACE * size:
-            return world
-    raise ActionError(f"The skeleton of {armature.name} has changed since its body was built; build the body again.")
-
-
-_JOINTED = ("thigh", "shin", "foot", "upper_arm", "forearm")  # links whose joints are their bones' heads
-_SAME_PLACE = 1e-4  # of the rig's size
-
-
-def _similarity(points: Array, targets: Array) -> Array:
-    """The scaling, rotation and translation (4, 4) that best brings points (N, 3) onto targets (Umeyama 1991)."""
-    centre, goal = points.mean(axis=0), targets.mean(axis=0)
-    u, stretch, vt = np.linalg.svd((targets - goal).T @ (points - centre))
-    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    turn = (u * flip) @ vt
-    scale = float((stretch * flip).sum() / ((points - centre) ** 2).sum())
-    world = np.eye(4)
-    world[:3, :3] = scale * turn
-    world[:3, 3] = goal - scale * turn @ centre
-    return world
-
-
-# The track
-
-
-def _add_track(
-    armature: bpy.types.Object, action: bpy.types.Action, slot: Any, frames: np.ndarray
-) -> bpy.types.NlaTrack:
-    """A new track on top that plays the action alone."""
-    action.use_frame_range = True
-    action.frame_start, action.frame_end = float(frames[0]), float(frames[-1])
-    data = armature.animation_data_create()
-    track = data.nla_tracks.new()
-    track.name = TRACK_PREFIX + action.name
-    strip = track.strips.new(action.name, int(frames[0]), action)
-    strip.action_slot = slot
-    strip.action_frame_start, strip.action_frame_end = float(frames[0]), float(frames[-1])
-    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
-    data.use_nla = True
-    track.is_solo = True
-    return track
-
-
-def baked_tracks(armature: bpy.types.Object) -> list[bpy.types.NlaTrack]:
-    """The armature's tracks that hold takes, oldest first."""
-    data = armature.animation_data
-    tracks = list(data.nla_tracks) if data else []
-    return [track for track in tracks if _baked_action(track) is not None]
-
-
-def _baked_action(track: bpy.types.NlaTrack) -> bpy.types.Action | None:
-    return next((s.action for s in track.strips if s.action and BEFORE_PROPERTY in s.action), None)
-
-
-def show_track(armature: bpy.types.Object, track_name: str) -> None:
-    """Play one take alone."""
-    for track in baked_tracks(armature):
-        if track.name == track_name:
-            track.is_solo = True
-
-
-def show_own_animation(armature: bpy.types.Object) -> None:
-    """Silence every take and put back what its channels held before; the takes stay in their tracks."""
-    for track in reversed(baked_tracks(armature)):
-        if track.is_solo:
-            track.is_solo = False
-        track.mute = True
-        _put_back(armature, json.loads(_baked_action(track)[BEFORE_PROPERTY]))
-    armature.update_tag(refresh={"OBJECT", "DATA", "TIME"})
-
-
-def _remove_action(armature: bpy.types.Object, action: bpy.types.Action) -> None:
-    for track in list(armature.animation_data.nla_tracks) if armature.animation_data else []:
-        if any(strip.action == action for strip in track.strips):
-            armature.animation_data.nla_tracks.remove(track)
-    bpy.data.actions.remove(action)
-
-
-class _Before:
-    """Notes what animated values were before the bake: Blender leaves the last frame's values behind."""
-
-    def __init__(self, armature: bpy.types.Object) -> None:
-        self.armature = armature
-        self.values: dict[str, list[float]] = {}
-
-    def noted(self, channels: list[Channel]) -> list[Channel]:
-        for path in {channel.data_path for channel in channels}:
-            value = self.armature.path_resolve(path)
-            self.values[path] = list(value) if hasattr(value, "__len__") else [value]
-        return channels
-
-
-def _put_back(armature: bpy.types.Object, values: dict[str, list[float]]) -> None:
-    for path, value in values.items():
-        custom = path.endswith('"]')
-        owner, _dot, prop = path[:-2].rpartition('["') if custom else path.rpartition(".")
-        try:
-            holder = armature.path_resolve(owner) if owner else armature
-        except ValueError:
-            continue  # a bone or constraint that has been removed since
-        if custom:
-            holder[prop] = value[0]
-        else:
-            setattr(holder, prop, value if len(value) > 1 else value[0])
 
 
 # Channels

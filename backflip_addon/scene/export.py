@@ -7,7 +7,11 @@ The selection, the scene's range and the mode are as they were afterwards.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import errno
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bpy
@@ -17,26 +21,92 @@ from .rig import bound_meshes
 
 SUFFIXES = {"FBX": ".fbx", "USD": ".usdc", "ALEMBIC": ".abc", "GLTF": ".glb", "BVH": ".bvh"}
 ACCEPTED = {"USD": (".usd", ".usdc", ".usda", ".usdz"), "GLTF": (".glb", ".gltf")}
+ALL_SUFFIXES = tuple(suffix for kind, usual in SUFFIXES.items() for suffix in ACCEPTED.get(kind, (usual,)))
 
 
 class ExportError(Exception):
     """A shot that could not be written; the message is one sentence for the user."""
 
 
+def kind_of(path: Path) -> str:
+    """The format that a file's ending stands for, "" for none."""
+    suffix = path.suffix.lower()
+    return next((kind for kind in SUFFIXES if suffix in _accepted(kind)), "")
+
+
+def named_for(path: Path, kind: str) -> Path:
+    """A path with an ending of the format: one that says something else is kept and the format's is added."""
+    return path if path.suffix.lower() in _accepted(kind) else path.with_name(path.name + SUFFIXES[kind])
+
+
+def _accepted(kind: str) -> tuple[str, ...]:
+    return ACCEPTED.get(kind, (SUFFIXES[kind],))
+
+
 def export_shot(armature: bpy.types.Object, filepath: str, kind: str, first: int, last: int) -> Path:
-    """Write the armature and what hangs on it, frames first to last; returns the file. Raises ExportError."""
+    """Write the armature and what hangs on it, frames first to last; returns the file. Raises ExportError.
+
+    A file that stands there already is replaced when the new one is complete, and not before.
+    """
     path = Path(bpy.path.abspath(filepath))
-    if path.suffix.lower() not in ACCEPTED.get(kind, (SUFFIXES[kind],)):
-        path = path.with_suffix(SUFFIXES[kind])
+    if not path.name or filepath.endswith(("/", "\\")):
+        raise ExportError("Name the file to export to.")
+    path = named_for(path, kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _only(armature, first, last):
-            _WRITERS[kind](str(path), first, last)
+            _replace(path, lambda part: _WRITERS[kind](part, first, last))
     except (RuntimeError, OSError) as error:
-        raise ExportError(f"{path} could not be written: {str(error).strip().splitlines()[-1]}") from error
-    if not path.is_file() or path.stat().st_size == 0:
-        raise ExportError(f"{path} could not be written: the exporter left no file.")
+        raise ExportError(f"{path} could not be written: {_reason(error)}") from error
     return path
+
+
+def _replace(path: Path, write: Callable[[str], object]) -> None:
+    """Have a file written under another name, and give it its own when it is complete.
+
+    Raises RuntimeError, OSError or ExportError.
+    """
+    path = path.resolve()  # where the user's own link leads
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "the file is protected against writing")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    with _part(path) as part:
+        write(str(part))
+        if not part.is_file() or part.stat().st_size == 0:
+            raise RuntimeError("the exporter left no file.")
+        for beside in part.parent.iterdir() if part.name == path.name else ():
+            if beside != part:
+                os.replace(beside, path.with_name(beside.name))
+        os.replace(part, path)
+
+
+@contextlib.contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    """A name to write a file under, on the same disk; nothing is left there.
+
+    Files that are told their own name, or bring others with them, get a folder; for the rest it would be
+    one too many in the paths they tell.
+    """
+    if path.suffix.lower() in _OF_SEVERAL:
+        with tempfile.TemporaryDirectory(prefix=".backflip-", dir=path.parent) as folder:
+            yield Path(folder) / path.name
+        return
+    part = path.with_name(f".backflip-{uuid.uuid4().hex[:12]}{path.suffix}")
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+_OF_SEVERAL = (".gltf", ".usdz")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror[:1].lower()}{error.strerror[1:]}."
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else "nothing was said about why."
 
 
 def _fbx(path: str, _first: int, _last: int) -> None:
@@ -86,25 +156,30 @@ _WRITERS = {"FBX": _fbx, "USD": _usd, "ALEMBIC": _alembic, "GLTF": _gltf, "BVH":
 
 @contextlib.contextmanager
 def _only(armature: bpy.types.Object, first: int, last: int) -> Iterator[None]:
-    """The armature and its meshes selected in object mode, the scene's range set to the shot's."""
+    """The armature and its meshes selected in object mode, the scene's range set to the shot's.
+
+    Raises ExportError for an armature that is not in the view layer.
+    """
     scene, layer = bpy.context.scene, bpy.context.view_layer
+    if layer.objects.get(armature.name) != armature:
+        raise ExportError(
+            f"{armature.name} is not in the view layer {layer.name}: switch its collection on in the Outliner."
+        )
     frames = (scene.frame_start, scene.frame_end, scene.frame_current)
     active = layer.objects.active
     mode = active.mode if active else "OBJECT"
     selected = [ob for ob in layer.objects if ob.select_get()]
-    hidden = armature.hide_get()
+    wanted = {armature, *bound_meshes(armature)}
     if mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
     try:
-        armature.hide_set(False)
-        wanted = {armature, *bound_meshes(armature)}
-        for ob in layer.objects:
-            ob.select_set(ob in wanted)
-        layer.objects.active = armature
-        scene.frame_start, scene.frame_end = first, last
-        yield
+        with _selectable(armature), bpy.context.temp_override(area=None):  # no local view hides anything
+            for ob in layer.objects:
+                ob.select_set(ob in wanted)
+            layer.objects.active = armature
+            scene.frame_start, scene.frame_end = first, last
+            yield
     finally:
-        armature.hide_set(hidden)
         scene.frame_start, scene.frame_end, frame = frames
         scene.frame_set(frame)
         for ob in layer.objects:
@@ -112,3 +187,19 @@ def _only(armature: bpy.types.Object, first: int, last: int) -> Iterator[None]:
         layer.objects.active = active
         if mode != "OBJECT":
             bpy.ops.object.mode_set(mode=mode)
+
+
+@contextlib.contextmanager
+def _selectable(armature: bpy.types.Object) -> Iterator[None]:
+    """The armature visible and selectable; collections that are hidden whole are left to the user."""
+    before = (armature.hide_get(), armature.hide_viewport, armature.hide_select)
+    try:
+        armature.hide_viewport = armature.hide_select = False
+        armature.hide_set(False)
+        bpy.context.view_layer.update()
+        if not armature.visible_get():
+            raise ExportError(f"{armature.name} is in a hidden collection: show that in the Outliner first.")
+        yield
+    finally:
+        armature.hide_set(before[0])
+        armature.hide_viewport, armature.hide_select = before[1:]

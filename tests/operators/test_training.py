@@ -191,6 +191,6 @@ def test_a_take_on_a_rig_of_somebody_else(ops: Any, samples: Path, tmp_path: Pat
     nothing = np.zeros(motion.frames)
     take = Take(motion, np.zeros((motion.frames, len(body.links)), dtype=bool), nothing, nothing, {"name": "Clip"})
     save_take(tmp_path / "clip.npz", take)
-    ops.bake_take(take=str(tmp_path / "clip.npz"), start_frame=1)
+    takes.bake_shot(scene, takes.read_shot(scene, tmp_path / "clip.npz"), 1)
     millimetres, degrees = bake.bake_error(settings().avatar, body, binding, motion, 1, scene)
     assert millimetres < 1.0 and degrees < 0.1

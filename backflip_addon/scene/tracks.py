@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The takes' NLA tracks, one of which plays at a time, and the avatar's own animation, which comes back as it was.
+
+Whatever a playing take changes is remembered on its action: which track had the star, whether the NLA was on, and
+what the take's channels held before. Of several takes that are baked or shown in turn, each takes that memory over
+from the one before, so that it always tells of the avatar's own animation.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .actions import ActionError, Channel
+
+TRACK_PREFIX = "Backflip: "
+BEFORE_PROPERTY = "backflip_before"  # on a baked action: what its channels held before the bake, JSON
+OWN_PROPERTY = "backflip_own"  # on the action of the take that plays: how the own animation was played, JSON
+
+
+def check_writable(armature: bpy.types.Object) -> None:
+    """Raises ActionError where the armature's animation cannot be changed."""
+    if armature.library is not None:
+        raise ActionError(f"{armature.name} is linked from another file; make a library override of it first.")
+    if armature.animation_data is not None and armature.animation_data.use_tweak_mode:
+        raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
+
+
+def add(armature: bpy.types.Object, action: bpy.types.Action, slot: Any, frames: np.ndarray) -> bpy.types.NlaTrack:
+    """A new track on top that plays the action alone. It is muted for when it has no star: then it rests."""
+    action.use_frame_range = True
+    action.frame_start, action.frame_end = float(frames[0]), float(frames[-1])
+    data = armature.animation_data_create()
+    track = data.nla_tracks.new()
+    track.name = TRACK_PREFIX + action.name
+    strip = track.strips.new(action.name, int(frames[0]), action)
+    strip.action_slot = slot
+    strip.action_frame_start, strip.action_frame_end = float(frames[0]), float(frames[-1])
+    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    _play(armature, track)
+    return track
+
+
+def _play(armature: bpy.types.Object, track: bpy.types.NlaTrack) -> None:
+    armature.animation_data.use_nla = True
+    track.mute = True
+    track.is_solo = True
+
+
+def baked_tracks(armature: bpy.types.Object) -> list[bpy.types.NlaTrack]:
+    """The armature's tracks that hold takes, oldest first."""
+    return [track for track in _tracks(armature) if baked_action(track) is not None]
+
+
+def baked_action(track: bpy.types.NlaTrack) -> bpy.types.Action | None:
+    """The action of a take's track, None of any other."""
+    return next((s.action for s in track.strips if s.action and BEFORE_PROPERTY in s.action), None)
+
+
+def playing_track(armature: bpy.types.Object) -> bpy.types.NlaTrack | None:
+    """The track of the take that plays; None while the avatar's own animation does."""
+    return next((track for track in baked_tracks(armature) if track.is_solo), None)
+
+
+def show_track(armature: bpy.types.Object, track_name: str) -> None:
+    """Play one take alone. Raises ActionError."""
+    check_writable(armature)
+    track = next((track for track in baked_tracks(armature) if track.name == track_name), None)
+    if track is None:
+        raise ActionError(f"{armature.name} has no take on a track called {track_name}; choose another one.")
+    before = Before(armature)
+    action = baked_action(track)
+    before.note(_read(action, BEFORE_PROPERTY))
+    _play(armature, track)
+    before.keep_on(action)
+    armature.update_tag(refresh={"OBJECT", "DATA", "TIME"})
+
+
+def show_own_animation(armature: bpy.types.Object) -> None:
+    """Silence every take and put back what was before them; the takes stay in their tracks. Raises ActionError."""
+    check_writable(armature)
+    action = remembering_action(armature)
+    if action is None:
+        return  # it plays already
+    track = playing_track(armature)
+    if track is not None:
+        track.is_solo = False
+    for track in baked_tracks(armature):
+        track.mute = True
+    if OWN_PROPERTY in action:
+        _play_as(armature, _read(action, OWN_PROPERTY))
+        del action[OWN_PROPERTY]
+    _put_back(armature, _read(action, BEFORE_PROPERTY))
+    armature.update_tag(refresh={"OBJECT", "DATA", "TIME"})
+
+
+def remembering_action(armature: bpy.types.Object) -> bpy.types.Action | None:
+    """The action of the take that plays, or did until its track was deleted or another got its star by hand.
+
+    None while the avatar's own animation plays.
+    """
+    takes = [baked_action(track) for track in baked_tracks(armature)]
+    for action in takes:
+        if OWN_PROPERTY in action:
+            return action
+    playing = playing_track(armature)
+    if playing is not None:
+        return baked_action(playing)
+    lost = [action for action in bpy.data.actions if OWN_PROPERTY in action and action not in takes]
+    return next((a for a in lost if _read(a, OWN_PROPERTY).get("object") == armature.name), None)
+
+
+class Before:
+    """What there was before a take plays: Blender leaves the last frame's values behind, and has but one star.
+
+    While a take plays already it is that one's memory that goes on.
+    """
+
+    def __init__(self, armature: bpy.types.Object) -> None:
+        self._armature = armature
+        self._had_data = armature.animation_data is not None
+        self._now = _how_it_plays(armature, _tracks(armature))
+        self._read: dict[str, list[float]] = {}
+        self._former = remembering_action(armature)
+        own = [track for track in _tracks(armature) if baked_action(track) is None]
+        self._own = _how_it_plays(armature, own)
+        self._values: dict[str, list[float]] = {}
+        if self._former is not None:
+            self._own = _read(self._former, OWN_PROPERTY) or self._own
+            self._values = _read(self._former, BEFORE_PROPERTY)
+
+    def noted(self, channels: list[Channel]) -> list[Channel]:
+        """The channels, whose present values are noted."""
+        self.note({channel.data_path for channel in channels})
+        return channels
+
+    def note(self, paths: Any) -> None:
+        """Note the present values of RNA paths from the object; those that lead nowhere are left out."""
+        for path in paths:
+            try:
+                value = self._armature.path_resolve(path)
+            except ValueError:
+                continue  # a bone or constraint that has been removed since
+            self._read[path] = list(value) if hasattr(value, "__len__") else [value]
+
+    def keep_on(self, action: bpy.types.Action) -> None:
+        """Have the action of the take that plays now remember."""
+        if self._former is not None and OWN_PROPERTY in self._former:
+            del self._former[OWN_PROPERTY]
+        action[BEFORE_PROPERTY] = json.dumps({**self._read, **self._values})
+        action[OWN_PROPERTY] = json.dumps(self._own)
+
+    def take_back(self, action: bpy.types.Action) -> None:
+        """Remove an action and its track, and let everything be as it was."""
+        armature = self._armature
+        for track in _tracks(armature):
+            if any(strip.action == action for strip in track.strips):
+                armature.animation_data.nla_tracks.remove(track)
+        bpy.data.actions.remove(action)
+        _put_back(armature, self._read)
+        if self._had_data:
+            _play_as(armature, self._now, _tracks(armature))
+        else:
+            armature.animation_data_clear()
+
+
+def _tracks(armature: bpy.types.Object) -> list[bpy.types.NlaTrack]:
+    return list(armature.animation_data.nla_tracks) if armature.animation_data else []
+
+
+def _how_it_plays(armature: bpy.types.Object, tracks: list[bpy.types.NlaTrack]) -> dict[str, Any]:
+    """What a playing take changes: whether the NLA is on, and which of the tracks has the star."""
+    data = armature.animation_data
+    star = next((i for i, track in enumerate(tracks) if track.is_solo), -1)
+    names = [track.name for track in tracks]
+    return {"object": armature.name, "use_nla": data is None or data.use_nla, "tracks": names, "star": star}
+
+
+def _play_as(armature: bpy.types.Object, how: dict[str, Any], tracks: list[bpy.types.NlaTrack] | None = None) -> None:
+    """The inverse of _how_it_plays. A star that was set by hand meanwhile stays."""
+    data = armature.animation_data
+    if data is None:
+        return
+    if tracks is None:
+        tracks = [track for track in _tracks(armature) if baked_action(track) is None]
+    star, names = int(how.get("star", -1)), list(how.get("tracks", []))
+    if 0 <= star < len(names) and not any(track.is_solo for track in tracks):
+        named = next((track for track in tracks if track.name == names[star]), None)
+        if named is None and len(tracks) == len(names):
+            named = tracks[star]  # it was renamed
+        if named is not None:
+            named.is_solo = True
+    data.use_nla = bool(how.get("use_nla", True))
+
+
+def _read(action: bpy.types.Action, name: str) -> dict[str, Any]:
+    """A memory on an action; empty where there is none, or what somebody else wrote there."""
+    try:
+        memory = json.loads(action.get(name, "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return memory if isinstance(memory, dict) else {}
+
+
+def _put_back(armature: bpy.types.Object, values: dict[str, list[float]]) -> None:
+    for path, value in values.items():
+        custom = path.endswith('"]')
+        owner, _dot, prop = path[:-2].rpartition('["') if custom else path.rpartition(".")
+        try:
+            holder = armature.path_resolve(owner) if owner else armature
+        except ValueError:
+            continue  # a bone or constraint that has been removed since
+        if custom:
+            holder[prop] = value[0]
+        else:
+            setattr(holder, prop, value if len(value) > 1 else value[0])
