@@ -19,6 +19,7 @@ from typing import BinaryIO
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # or opening a pipe waits for whoever writes into it
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NAME_SURROGATE = 0x20000000  # of Windows' reparse tags, those that stand for another name; others mean "in a cloud"
 TEMPORARY = ".tmp"  # how the names of files that are being written end
 
 
@@ -34,8 +35,11 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, follow: bool = False) -> 
     """
     path = Path(path)
     writes = flags & (os.O_WRONLY | os.O_RDWR)
-    if not follow and is_link(path):  # Windows knows no O_NOFOLLOW; elsewhere it makes for the better sentence
+    # Windows knows no O_NOFOLLOW and opens no folder; elsewhere the look makes for the better sentence.
+    if not follow and is_link(path):
         raise RefusedFile(f"{path.name} is a link; Backflip opens no links in a job folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise RefusedFile(f"{path.name} is no ordinary file")
     try:
         handle = os.open(path, flags | _BINARY | _NO_WAIT | (0 if follow else _NO_FOLLOW), 0o666)
     except ValueError as error:
@@ -88,7 +92,7 @@ def is_link(path: Path) -> bool:
         facts = os.lstat(path)
     except (OSError, ValueError):
         return False
-    return stat.S_ISLNK(facts.st_mode) or bool(getattr(facts, "st_reparse_tag", 0))
+    return stat.S_ISLNK(facts.st_mode) or bool(getattr(facts, "st_reparse_tag", 0) & _NAME_SURROGATE)
 
 
 def is_own_folder(path: Path) -> bool:

@@ -17,6 +17,7 @@ deleted. The folder as a whole may be reached by a link, which the user chose.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -31,7 +32,7 @@ from .alive import command_line, process_alive
 from .lock import FileLock, is_held
 from .records import MOST_SHORT_BYTES, JobError, parse_object, read_json, write_json
 from .requests import KINDS as REQUESTS
-from .requests import Requests
+from .requests import REFUSED, Requests, put_aside
 
 __all__ = ["REQUESTS", "JobError", "JobFolder", "process_alive", "read_json", "write_json"]
 
@@ -146,8 +147,11 @@ class JobFolder:
     def append_event(self, kind: str, **fields: Any) -> None:
         """Append one event; a full line in one write, so that readers never see two mixed.
 
-        Raises OSError, and JobError where events.jsonl is no ordinary file.
+        Raises OSError, also where another job has the folder's place, and JobError where events.jsonl is no
+        ordinary file.
         """
+        if self._identity and self.is_gone():
+            raise FileNotFoundError(errno.ENOENT, "The job folder was moved or deleted", str(self.path))
         line = json.dumps({"time": time.time(), "kind": kind, **fields}) + "\n"
         try:
             with open_regular(self.events_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
@@ -182,6 +186,8 @@ class JobFolder:
 
     def name_trainer(self, pid: int) -> None:
         """Write who the trainer is. Raises OSError."""
+        if self.trainer_file.is_dir():
+            put_aside(self.trainer_file, REFUSED)
         write_json(self.trainer_file, {"pid": pid, "started": time.time(), "host": socket.gethostname()})
 
     def rest(self) -> None:

@@ -209,7 +209,9 @@ def kill(folder: JobFolder) -> bool:
     collect_ended()
     trainer = folder.trainer()
     pid = number(trainer.get("pid"))
-    if trainer.get("host") != socket.gethostname() or not (pid in _children or folder.is_trainer(pid)):
+    if pid == os.getpid() or trainer.get("host") != socket.gethostname():
+        return False
+    if pid not in _children and not folder.is_trainer(pid):
         return False
     try:
         if os.name == "nt":

@@ -59,21 +59,19 @@ class Requests:
             with contextlib.suppress(OSError):
                 (self.folder / name).unlink(missing_ok=True)
         else:
-            _put_aside(self.folder / name, OBEYED)
+            put_aside(self.folder / name, OBEYED)
 
     def _load(self, name: str) -> dict[str, Any] | None:
         """A request, or None: put aside when it is none, left alone when it cannot be read just now."""
         file = self.folder / name
         try:
-            if os.path.isdir(file):
-                raise ValueError(f"{name} is a folder")
             request = load_object(file, MOST_SHORT_BYTES)
             if request.get("kind") not in KINDS:
                 raise ValueError(f"{name} asks for nothing that is known")
         except OSError:
             return None
         except ValueError:
-            _put_aside(file, REFUSED)
+            put_aside(file, REFUSED)
             return None
         return {**request, "id": name.removesuffix(".json")}
 
@@ -91,7 +89,7 @@ class Requests:
         return max(time.time_ns(), latest + 1)
 
 
-def _put_aside(file: Path, ending: str) -> None:
+def put_aside(file: Path, ending: str) -> None:
     """Rename a file, folder or link, itself and not what it points to. What cannot be renamed stays."""
     with contextlib.suppress(OSError):
         os.rename(file, file.with_name(f"{file.name}.{uuid.uuid4().hex[:6]}{ending}"))

@@ -30,6 +30,10 @@ def run_job(path: str) -> int:
     if behaviour == "workers":
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             worker = pool.apply(facts)
+    if behaviour == "lingering worker":
+        child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+        child.start()
+        worker = {"pid": child.pid}
     folder.append_event("started", pid=os.getpid(), workers=1, mode="search", facts=facts(), worker=worker)
     if behaviour == "error":
         folder.append_event("error", message="The reference has no frames.")

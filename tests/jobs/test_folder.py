@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from backflip_addon.jobs import folder as folders
+from backflip_addon.jobs import process
 from backflip_addon.jobs.folder import JobError, JobFolder
 
 JOB: dict[str, Any] = {"name": "Übung", "body": {"links": []}, "settings": {"minutes": 1.0}}
@@ -226,3 +227,244 @@ def test_files_come_oldest_first_and_without_temporaries(job: JobFolder) -> None
     for name in ("0002_policy.npz", "0000_search.npz", "0010_search.npz", "0003_search.npz.tmp"):
         (job.takes / name).write_bytes(b"")
     assert [file.name for file in job.take_files()] == ["0000_search.npz", "0002_policy.npz", "0010_search.npz"]
+
+
+needs_links = pytest.mark.skipif(os.name == "nt", reason="links need a privilege, and pipes are POSIX's")
+FILES = ("job.json", "events.jsonl", "trainer.json", "trainer.log", "trainer.lock")
+
+
+def use_all(job: JobFolder) -> dict[str, str]:
+    """Everything that Blender and a trainer do with a folder; what each says."""
+    said = {}
+    for name, use in {
+        "read_job": job.read_job,
+        "read_events": job.read_events,
+        "append_event": lambda: job.append_event("progress"),
+        "running": job.running,
+        "trainer": job.trainer,
+        "beat": job.beat,
+        "rest": job.rest,
+        "hold": lambda: job.hold(0.0),
+        "let_go": job.let_go,
+        "prepare": job.prepare,
+        "pending": job.pending_requests,
+        "takes": job.take_files,
+        "stages": job.stage_files,
+        "start": lambda: process.start(job, sys.executable),
+        "kill": lambda: process.kill(job),
+    }.items():
+        try:
+            use()
+        except JobError as error:
+            said[name] = str(error)
+            assert said[name].endswith(".") and "\n" not in said[name], said
+    return said
+
+
+@pytest.fixture
+def no_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOEXEC, "Exec format error")
+
+    monkeypatch.setattr(process, "_spawn", refuse)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+@needs_links
+@pytest.mark.parametrize("kind", ["link", "hard link"])
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_is_written_or_deleted_through_a_link(
+    job: JobFolder, no_trainer: None, tmp_path: Path, name: str, kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine").write_bytes(b"mine" * 1_000_000 if name == "trainer.log" else b'{"pid": 1}\n')
+    os.utime(outside / "mine", (1e9, 1e9))
+    before = contents(outside)
+    (job.path / name).unlink(missing_ok=True)
+    if kind == "link":
+        (job.path / name).symlink_to(outside / "mine")
+    else:
+        (job.path / name).hardlink_to(outside / "mine")
+    use_all(job)
+    assert contents(outside) == before and (outside / "mine").stat().st_mtime == 1e9
+
+
+@needs_links
+@pytest.mark.parametrize("room", ["requests", "stages", "takes"])
+def test_a_room_that_is_a_link_leads_nowhere_and_is_told(
+    job: JobFolder, no_trainer: None, tmp_path: Path, room: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("0000_search.npz", "000001_policy.pt", "00000000000000000001-0000abcd.json", "plan.npz.tmp"):
+        (outside / name).write_text('{"kind": "stop"}')
+        os.utime(outside / name, (1e9, 1e9))
+    before = contents(outside)
+    (job.path / room).rmdir()
+    (job.path / room).symlink_to(outside, target_is_directory=True)
+    assert job.take_files() == job.stage_files() == job.pending_requests() == []
+    said = use_all(job)
+    assert room in said["start"] and room in said["prepare"]
+    with pytest.raises(JobError, match=room):
+        job.create(JOB)
+    assert contents(outside) == before
+
+
+@needs_links
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_pipe_or_a_folder_by_the_name_of_a_file_neither_hangs_nor_is_a_traceback(
+    job: JobFolder, no_trainer: None, name: str, kind: str
+) -> None:
+    (job.path / name).unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(job.path / name)
+    else:
+        (job.path / name).mkdir()
+    said = use_all(job)
+    told = {"job.json": "read_job", "events.jsonl": "append_event", "trainer.lock": "hold", "trainer.log": "start"}
+    assert name == "trainer.json" or "cannot be" in said[told[name]] or "could not be" in said[told[name]]
+
+
+@needs_links
+def test_a_job_that_the_user_reaches_by_a_link_is_fine(job: JobFolder, tmp_path: Path) -> None:
+    (tmp_path / "short").symlink_to(job.path)
+    reached = JobFolder(tmp_path / "short")
+    assert reached.read_job() == job.read_job() and reached.hold(0.0)
+    reached.prepare()
+    reached.request("stop")
+    assert len(job.pending_requests()) == 1 and not reached.is_gone()
+    reached.let_go()
+
+
+@needs_links
+def test_only_regular_files_with_sane_names_are_takes_and_stages(job: JobFolder, tmp_path: Path) -> None:
+    (tmp_path / "mine.npz").write_bytes(b"")
+    for room, ending in ((job.takes, ".npz"), (job.stages, ".pt")):
+        (room / f"0000_good{ending}").write_bytes(b"")
+        (room / f"0001_link{ending}").symlink_to(tmp_path / "mine.npz")
+        os.mkfifo(room / f"0002_pipe{ending}")
+        (room / f"0003_folder{ending}").mkdir()
+        (room / f"0004_line\nbreak{ending}").write_bytes(b"")
+        (room / f"0005_{'x' * 200}{ending}").write_bytes(b"")
+        (room / f".hidden{ending}").write_bytes(b"")
+        Path(os.fsdecode(os.fsencode(room) + b"/0006_\xff" + ending.encode())).write_bytes(b"")
+    assert [file.name for file in job.take_files()] == ["0000_good.npz"]
+    assert [file.name for file in job.stage_files()] == ["0000_good.pt"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"version": 1, "body": {"mass": NaN}, "settings": {}}',
+        b'{"version": 1, "body": {"mass": 1e999}, "settings": {}}',
+        b'{"version": 1, "body": {"mass": ' + b"9" * 400 + b'}, "settings": {}}',
+        b'{"version": 1, "body": {"mass": ' + b"9" * 5000 + b'}, "settings": {}}',
+        b'{"version": 1, "body": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b', "settings": {}}',
+        '{"version": 1, "body": {}, "settings": {}}'.encode("utf-16"),
+    ],
+)
+def test_numbers_that_are_none_and_deep_nesting_are_a_damaged_job(job: JobFolder, content: bytes) -> None:
+    job.job_file.write_bytes(content)
+    with pytest.raises(JobError) as caught:
+        job.read_job()
+    assert "job.json" in sentence(caught)
+
+
+def test_a_job_too_large_to_be_one_is_not_read_whole(job: JobFolder) -> None:
+    with open(job.job_file, "wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(JobError, match="larger than the 64 MB"):
+        job.read_job()
+    with open(job.trainer_file, "wb") as file:
+        file.truncate(10**12)
+    assert not job.running()
+
+
+def test_a_byte_order_mark_twice_a_key_and_half_a_letter_are_no_damage(job: JobFolder) -> None:
+    job.job_file.write_bytes(
+        b'\xef\xbb\xbf{"version": 2, "version": 1, "body": {}, "settings": {}, "name": "\\ud800x\\udcff"}'
+    )
+    name = job.read_job()["name"]
+    assert name == "\ufffdx\udcff", "Blender's own escapes of bytes that are no UTF-8 are kept"
+    assert name.encode("utf-8", "surrogateescape") == b"\xef\xbf\xbdx\xff"
+
+
+ERRORS = [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR]
+
+
+@pytest.mark.parametrize("number", ERRORS)
+def test_a_disk_that_refuses_is_told_in_a_sentence(
+    job: JobFolder, no_trainer: None, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    job.append_event("started")
+    job.beat()
+
+    def refuse(path: object, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    for name in ("open", "scandir", "lstat", "stat"):
+        monkeypatch.setattr(os, name, refuse)
+    for use in (job.read_job, job.read_events, job.prepare, lambda: process.start(job, sys.executable)):
+        with pytest.raises(JobError) as caught:
+            use()
+        sentence(caught)
+    with pytest.raises(JobError):
+        job.hold(0.0)
+    assert job.running() is False and job.trainer() == {} and not process.kill(job)
+
+
+@pytest.mark.parametrize("path", ["nul\0byte", "x" * 5000, "half \ud800 letter", "a/" * 3000])
+def test_a_path_that_can_be_none_is_told_in_a_sentence(tmp_path: Path, path: str) -> None:
+    job = JobFolder(tmp_path / path)
+    for use in (job.read_job, lambda: job.create(JOB), lambda: process.start(job, sys.executable)):
+        with pytest.raises(JobError) as caught:
+            use()
+        assert str(caught.value).endswith(".")
+    assert not job.running() and job.take_files() == job.stage_files() == job.pending_requests() == []
+    assert job.trainer() == {} and not process.kill(job)
+
+
+@pytest.mark.parametrize("ahead", [-(10**6), 10**6, 10**8])
+def test_a_beat_on_another_machine_is_heard_whatever_its_clock_says(
+    job: JobFolder, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    folders.write_json(job.trainer_file, {"pid": 1, "host": "elsewhere"})
+    clock = [100.0]
+    monkeypatch.setattr(folders.time, "monotonic", lambda: clock[0])
+    begin = time.time() + ahead
+    os.utime(job.trainer_file, (begin, begin))
+    job.running()
+    for beat in range(1, 40):
+        clock[0] += folders.HEARTBEAT_SECONDS
+        os.utime(job.trainer_file, (begin + beat * folders.HEARTBEAT_SECONDS,) * 2)
+        assert job.running()
+    clock[0] += folders.SILENT_SECONDS - 1
+    assert job.running()
+    clock[0] += 2
+    assert not job.running(), "silent, though its time may lie ahead"
+
+
+def test_what_killed_trainers_left_half_written_is_removed_and_nothing_else(job: JobFolder) -> None:
+    ours = ["0003_search.npz.tmp", "plan.npz.0123456789ab.tmp", "000012_scratch.pt.tmp", "search.npz.4711.tmp"]
+    others = ["notes.tmp", "my film.npz.tmp", "plan.npz", "../plan.npz.tmp.bak", "Plan.npz.tmp"]
+    for room in (job.stages, job.takes):
+        for name in ours + others:
+            (room / name).write_text("x")
+    (job.takes / "0009_folder.npz.tmp").mkdir()
+    fresh, old = "00000000000000000002-0000abcd.json.0123456789ab.tmp", "00000000000000000001-0000abcd.json.1.tmp"
+    for name in (fresh, old):
+        (job.requests / name).write_text("x")
+    (job.path / "job.json.17.tmp").write_text("x")
+    for stale in (job.requests / old, job.path / "job.json.17.tmp"):
+        os.utime(stale, (1e9, 1e9))
+    job.prepare()
+    for room in (job.stages, job.takes):
+        assert not {file.name for file in room.iterdir()} & set(ours)
+        assert all((room / name).exists() for name in others)
+    assert (job.takes / "0009_folder.npz.tmp").is_dir() and not (job.path / "job.json.17.tmp").exists()
+    assert [file.name for file in job.requests.iterdir()] == [fresh], "Blender may be writing it just now"
