@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bringing rigs and clips in from files. A file that is refused leaves nothing behind."""
+"""Bringing rigs and clips in from files. A file that is refused leaves nothing behind.
+
+Blender's importers believe what a file says of its sizes; so it is checked first (core.gltf, core.fbx, core.bvh).
+A stranger's .blend is linked or appended as data: its scripts and drivers run only where the user has switched on
+Blender's own Auto Run Python Scripts, which nothing here does.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,18 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import struct
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from .. import compat
+from ..core import bvh, fbx, gltf
+from ..core.reading import MOST_FRAMES, finite
 from .rig import VRM_PROPERTY, bound_meshes
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
@@ -83,6 +91,7 @@ def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
 
 def import_file(path: Path, link: bool = False) -> Imported:
     """Import everything in a file, with the scene's settings and selection as they were. Raises FileError."""
+    check_sizes(path)
     before = {kind: set(getattr(bpy.data, kind)) for kind in _KINDS}
     suffix = path.suffix.lower()
     with _scene_kept() as scene:
@@ -98,9 +107,10 @@ def import_file(path: Path, link: bool = False) -> Imported:
                 scene.render.fps, scene.render.fps_base = GLTF_RATE, 1.0
                 _import_gltf(path)
             rate = scene.render.fps / scene.render.fps_base
-        except (RuntimeError, OSError, ValueError, struct.error) as error:
+            _check_numbers(before)
+        except Exception as error:  # whatever a damaged file makes of an importer
             _remove_new(before)
-            raise FileError(f"{path.name} cannot be imported: {_first_line(error)}") from error
+            raise FileError(f"{path.name} cannot be imported: {_sentence(error)}") from error
     new = {kind: [item for item in getattr(bpy.data, kind) if item not in before[kind]] for kind in _KINDS}
     if suffix != ".blend":  # keys in a .blend are at its own scene's rate, which is not told
         for action in new["actions"]:
@@ -114,14 +124,62 @@ def remove(imported: Imported) -> None:
     _remove_new(imported.before)
 
 
-_KINDS = (
-    "objects", "meshes", "armatures", "actions", "materials", "images", "collections", "cameras", "lights", "libraries",
-)  # fmt: skip
+# Every kind of data-block that can be taken out of a file; shape keys go with what they belong to. Libraries last:
+# what is linked from them goes first.
+_KEPT_KINDS = ("shape_keys", "window_managers", "screens", "workspaces")
+_KINDS = sorted(
+    (kind.identifier for kind in bpy.types.BlendData.bl_rna.properties if kind.type == "COLLECTION"),
+    key=lambda kind: (kind == "libraries", kind != "objects"),
+)
+_KINDS = [kind for kind in _KINDS if kind not in _KEPT_KINDS]
 
 
 def _remove_new(before: dict[str, set[Any]]) -> None:
+    if bpy.context.mode != "OBJECT":  # where an importer failed while it was editing
+        with contextlib.suppress(RuntimeError):
+            bpy.ops.object.mode_set(mode="OBJECT")
     for kind, old in before.items():
         bpy.data.batch_remove([item for item in getattr(bpy.data, kind) if item not in old])
+    bpy.context.view_layer.update()  # or it lists what is gone
+
+
+def check_sizes(path: Path) -> None:
+    """Whether a file's sizes are sound and its numbers finite, before an importer is given it. Raises FileError."""
+    try:
+        if path.suffix.lower() in (".glb", ".gltf", ".vrm"):
+            gltf.read_gltf(path)
+        elif path.suffix.lower() == ".fbx":
+            fbx.check_fbx(path)
+        elif path.suffix.lower() == ".bvh":
+            bvh.read_bvh(path)
+    except ValueError as error:
+        raise FileError(str(error)) from error
+
+
+def _check_numbers(before: dict[str, set[Any]]) -> None:
+    """Whether what is new in the file is placed and moved by finite numbers alone. Raises ValueError."""
+    for armature in bpy.data.armatures:
+        if armature not in before["armatures"] and armature.bones:
+            places = np.zeros(16 * len(armature.bones), np.float32)
+            armature.bones.foreach_get("matrix_local", places)
+            if not finite(places):
+                raise ValueError("its bones have numbers that are not finite.")
+    for ob in bpy.data.objects:
+        if ob not in before["objects"] and not finite(np.array(ob.matrix_basis)):
+            raise ValueError(f"the place of {ob.name} is not finite.")
+    for action in bpy.data.actions:
+        if action not in before["actions"]:
+            _check_keys(action)
+
+
+def _check_keys(action: bpy.types.Action) -> None:
+    for curve in (curve for slot in action.slots for curve in compat.curves(action, slot)):
+        keys = np.zeros(2 * len(curve.keyframe_points), np.float32)
+        curve.keyframe_points.foreach_get("co", keys)
+        if not finite(keys):
+            raise ValueError("its animation has numbers that are not finite.")
+        if keys.size and np.ptp(keys[::2]) > MOST_FRAMES:
+            raise ValueError(f"its animation is longer than {MOST_FRAMES:,} frames.")
 
 
 def _existing(filepath: str, suffixes: tuple[str, ...]) -> Path:
@@ -129,14 +187,30 @@ def _existing(filepath: str, suffixes: tuple[str, ...]) -> Path:
     if path.suffix.lower() not in suffixes:
         kinds = ", ".join(suffix[1:].upper() for suffix in suffixes)
         raise FileError(f"{path.name or 'That'} is no file this step can read: choose one of {kinds}.")
-    if not path.is_file():
-        raise FileError(f"{path} does not exist: choose another file.")
+    try:
+        ordinary = stat.S_ISREG(path.stat().st_mode)  # a pipe would hold the window for ever
+    except FileNotFoundError:
+        raise FileError(f"{path} does not exist: choose another file.") from None
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or "its name is none"
+        raise FileError(f"{path.name!r} cannot be read: {words}.") from error
+    if not ordinary:
+        raise FileError(f"{path.name} is no ordinary file: choose another one.")
     return path
 
 
-def _first_line(error: Exception) -> str:
+_MOST_WORDS = 200
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, in one line; of an operator's error, which holds a whole traceback, what its last line says."""
+    if not isinstance(error, (RuntimeError, OSError, ValueError)):
+        return "it is damaged."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else type(error).__name__
+    if any(line.endswith("Traceback (most recent call last):") for line in lines):
+        return "it is damaged, or of a kind that Blender's importer does not know."
+    words = lines[-1].removeprefix("Error: ") if lines else "it is damaged"
+    return f"{words[:_MOST_WORDS].rstrip('.')}."
 
 
 @contextlib.contextmanager
@@ -233,22 +307,11 @@ def vrm_hints(path: Path) -> dict[str, str]:
     if path.suffix.lower() not in (".vrm", ".glb", ".gltf"):
         return {}
     try:
-        gltf = read_gltf_json(path)
-        nodes = [str(node.get("name", "")) for node in gltf.get("nodes", [])]
-        return {name: nodes[node] for name, node in _humanoid(gltf.get("extensions", {})).items() if nodes[node]}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError, struct.error):
+        content = gltf.read_content(path)
+        nodes = [str(node.get("name", "")) for node in content.get("nodes", [])]
+        return {name: nodes[node] for name, node in _humanoid(content.get("extensions", {})).items() if nodes[node]}
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError):
         return {}  # the names on the bones will have to do
-
-
-def read_gltf_json(path: Path) -> dict[str, Any]:
-    """The JSON of a .gltf, .glb or .vrm file. Raises ValueError, OSError or struct.error."""
-    data = path.read_bytes()
-    if data[:4] == b"glTF":
-        length, kind = struct.unpack_from("<II", data, 12)
-        if kind != 0x4E4F534A:
-            raise ValueError("the file's first part is not JSON")
-        data = data[20 : 20 + length]
-    return json.loads(data)
 
 
 def _humanoid(extensions: dict[str, Any]) -> dict[str, int]:

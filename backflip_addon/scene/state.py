@@ -7,12 +7,10 @@ Body, binding and reference are kept in the .blend as text, so that they need no
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import functools
 import io
 import json
-import zipfile
 from typing import Any
 
 import bpy
@@ -20,11 +18,14 @@ import numpy as np
 
 from ..core import body as bodies
 from ..core import feasible, fit, retarget, roles
+from ..core import motion as motions
 from ..core.body import LINK_NAMES, Body
 from ..core.fit import Adjustment, Binding
-from ..core.motion import Motion
+from ..core.motion import MOST_MOTION_BYTES, Motion
+from ..core.reading import parse_json, unpack_npz
 from ..core.roles import RoleMap
 
+MOST_JSON = 1_000_000  # letters of a body or a binding; ours have 10,000
 NO_BODY = "Build the body first (step 1)."
 NO_REFERENCE = "Choose a reference first (step 2)."
 
@@ -105,20 +106,32 @@ def body_and_binding(scene: bpy.types.Scene) -> tuple[Body, Binding]:
     settings = scene.backflip
     if not settings.body_json or not settings.binding_json:
         raise StateError(NO_BODY)
+    return read_body_text(settings.body_json, settings.binding_json)
+
+
+def read_body_text(body: str, binding: str) -> tuple[Body, Binding]:
+    """A body and its binding of texts that may be a stranger's. Raises StateError."""
     try:
-        return _read_body(settings.body_json), _read_binding(settings.binding_json)
-    except ValueError as error:
+        return _read_body(body), _read_binding(binding)
+    except (ValueError, RecursionError) as error:
         raise StateError(f"The body in this file cannot be read ({error}); build it again.") from error
 
 
 @functools.lru_cache(maxsize=8)
 def _read_body(text: str) -> Body:
-    return bodies.from_json(json.loads(text))
+    return bodies.from_json(parse_json(_of_size(text)))
 
 
 @functools.lru_cache(maxsize=8)
 def _read_binding(text: str) -> Binding:
-    return fit.from_json(json.loads(text))
+    return fit.from_json(parse_json(_of_size(text)))
+
+
+def _of_size(text: str) -> str:
+    """A text of the file, which may be a stranger's. Raises ValueError."""
+    if len(text) > MOST_JSON:
+        raise ValueError("it is longer than a body's can be")
+    return text
 
 
 # The reference
@@ -202,12 +215,14 @@ def encode_motion(motion: Motion) -> str:
 @functools.lru_cache(maxsize=4)
 def decode_motion(text: str) -> Motion:
     """The inverse of encode_motion. Raises ValueError."""
+    if len(text) > 2 * MOST_MOTION_BYTES:
+        raise ValueError("The reference in this file is too long")
     try:
-        with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as data:
-            arrays = {key: data[key] for key in data.files}
+        arrays = unpack_npz(io.BytesIO(base64.b64decode(text)), MOST_MOTION_BYTES)
         rate, loops = float(arrays["rate"]), bool(arrays["loops"])
         motion = Motion(rate, arrays["position"].astype(float), arrays["rotations"].astype(float), loops)
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, binascii.Error) as error:
+        motions.validate(motion, motion.rotations.shape[1])
+    except Exception as error:  # a stranger's text can be damaged in a dozen ways
         raise ValueError("The reference in this file is damaged") from error
     return motion
 
