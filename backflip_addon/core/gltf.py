@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import os
 import struct
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -89,31 +90,27 @@ def _split(path: Path) -> tuple[dict[str, Any], bytes]:
             version, _whole, length, kind = struct.unpack_from("<4I", begin, 4)
             if version != 2 or kind != 0x4E4F534A:
                 raise ValueError("its first part is no JSON of glTF 2")
-            if length > MOST_JSON_BYTES:
-                raise ValueError(f"its description is larger than {MOST_JSON_BYTES / 1e6:.0f} MB")
-            text = file.read(length)
-            if len(text) < length:
-                raise ValueError("it is cut off in its description")
+            if length > MOST_JSON_BYTES or os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise ValueError("it is larger than a character can be")
+            text = _part_of(file, length, "description")
             head = file.read(8)
             if len(head) == 8:
-                binary = _binary(file.read, struct.unpack_from("<I", head)[0])
+                binary = _part_of(file, struct.unpack_from("<I", head)[0], "data")
         else:
-            text = begin + file.read(MOST_BYTES + 1)
-            if len(text) > MOST_BYTES:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
                 raise ValueError(f"it is larger than {MOST_BYTES / 1e6:.0f} MB")
+            text = begin + file.read()
     content = parse_json(text)
     if not isinstance(content, dict):
         raise ValueError("it holds no glTF")
     return content, binary
 
 
-def _binary(read: Callable[[int], bytes], length: int) -> bytes:
-    if length > MOST_BYTES:
-        raise ValueError(f"it is larger than {MOST_BYTES / 1e6:.0f} MB")
-    data = read(length)
-    if len(data) < length:
-        raise ValueError("it is cut off in its data")
-    return data
+def _part_of(file: BinaryIO, length: int, name: str) -> bytes:
+    """The bytes that follow in a file, which must be there: reading allocates what is asked for."""
+    if length > os.fstat(file.fileno()).st_size - file.tell():
+        raise ValueError(f"it is cut off in its {name}")
+    return file.read(length)
 
 
 def _buffer(buffer: dict[str, Any], binary: bytes, path: Path) -> bytes:

@@ -37,6 +37,10 @@ T = TypeVar("T")
 class UnreadableFile(ValueError):
     """A file that cannot be used; the message is one sentence for the user, with the file's name."""
 
+    def __init__(self, words: str) -> None:
+        line = " ".join(words.split())  # what libraries say may go on for pages
+        super().__init__(line if len(line) <= _MOST_WORDS else f"{line[:_MOST_WORDS].rstrip(' .')}.")
+
 
 def told(reader: Callable[P, T]) -> Callable[P, T]:
     """A reader whose first argument is a path, and of whose errors the caller sees UnreadableFile alone."""
@@ -165,7 +169,10 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> np.nda
         if version not in ((1, 0), (2, 0)):
             raise ValueError("an array is of a later kind than is known")
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_columns, dtype = read_header(member)
+        try:
+            shape, by_columns, dtype = read_header(member)
+        except Exception as error:  # numpy gives advice on how to read it all the same
+            raise ValueError("an array's header cannot be read") from error
         if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None or dtype.kind not in "biufUS":
             raise ValueError("an array holds something else than numbers and text")
         if dtype.itemsize == 0 or any(not isinstance(n, int) or n < 0 for n in shape):

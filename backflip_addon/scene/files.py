@@ -92,7 +92,7 @@ def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
 def import_file(path: Path, link: bool = False) -> Imported:
     """Import everything in a file, with the scene's settings and selection as they were. Raises FileError."""
     check_sizes(path)
-    before = {kind: set(getattr(bpy.data, kind)) for kind in _KINDS}
+    before = {kind: set(getattr(bpy.data, kind)) for kind in KINDS}
     suffix = path.suffix.lower()
     with _scene_kept() as scene:
         try:
@@ -111,7 +111,7 @@ def import_file(path: Path, link: bool = False) -> Imported:
         except Exception as error:  # whatever a damaged file makes of an importer
             _remove_new(before)
             raise FileError(f"{path.name} cannot be imported: {_sentence(error)}") from error
-    new = {kind: [item for item in getattr(bpy.data, kind) if item not in before[kind]] for kind in _KINDS}
+    new = {kind: [item for item in getattr(bpy.data, kind) if item not in before[kind]] for kind in KINDS}
     if suffix != ".blend":  # keys in a .blend are at its own scene's rate, which is not told
         for action in new["actions"]:
             action[RATE_PROPERTY] = rate
@@ -127,11 +127,11 @@ def remove(imported: Imported) -> None:
 # Every kind of data-block that can be taken out of a file; shape keys go with what they belong to. Libraries last:
 # what is linked from them goes first.
 _KEPT_KINDS = ("shape_keys", "window_managers", "screens", "workspaces")
-_KINDS = sorted(
+KINDS = sorted(
     (kind.identifier for kind in bpy.types.BlendData.bl_rna.properties if kind.type == "COLLECTION"),
     key=lambda kind: (kind == "libraries", kind != "objects"),
 )
-_KINDS = [kind for kind in _KINDS if kind not in _KEPT_KINDS]
+KINDS = [kind for kind in KINDS if kind not in _KEPT_KINDS]
 
 
 def _remove_new(before: dict[str, set[Any]]) -> None:

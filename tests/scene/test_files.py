@@ -8,7 +8,6 @@ import io
 import json
 import os
 import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ from backflip_addon.core.motion import Motion
 from backflip_addon.scene import files, state
 from backflip_addon.scene.files import FileError
 from tests.scene import rigs
-
-JSON, BINARY = 0x4E4F534A, 0x004E4942
+from tests.seeds import fbx, fbx_array, glb, skinned
 
 
 @pytest.fixture(autouse=True)
@@ -45,49 +43,6 @@ def refusal(path: Path) -> str:
     assert everything() == before
     assert path.name in words and "\n" not in words and "Traceback" not in words and len(words) < 500
     return words
-
-
-def glb(content: dict[str, Any], binary: bytes = b"") -> bytes:
-    text = json.dumps(content).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<II", len(text), JSON) + text + struct.pack("<II", len(binary), BINARY) + binary
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
-
-
-def skinned() -> tuple[dict[str, Any], bytes]:
-    """A triangle on two bones, one of which moves: the content and the data of a GLB."""
-    points = np.eye(3, dtype="<f4")
-    joints, weights = np.zeros((3, 4), "<u1"), np.eye(3, 4, dtype="<f4") * 0 + np.array([1, 0, 0, 0], "<f4")
-    inverse = np.tile(np.eye(4, dtype="<f4"), (2, 1, 1))
-    times, turns = np.array([0, 1], "<f4"), np.array([[0, 0, 0, 1], [0, 1, 0, 0]], "<f4")
-    forms = [(points, "VEC3", 5126), (joints, "VEC4", 5121), (weights, "VEC4", 5126), (inverse, "MAT4", 5126)]
-    forms += [(times, "SCALAR", 5126), (turns, "VEC4", 5126)]
-    binary, views, accessors = b"", [], []
-    for numbers, kind, form in forms:
-        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": numbers.nbytes})
-        accessors.append(
-            {"bufferView": len(accessors), "componentType": form, "count": len(numbers), "type": kind}
-        )
-        binary += numbers.tobytes()
-    accessors[0] |= {"min": [0, 0, 0], "max": [1, 1, 1]}
-    content = {
-        "asset": {"version": "2.0"},
-        "scene": 0,
-        "scenes": [{"nodes": [0, 2]}],
-        "nodes": [{"name": "a", "children": [1]}, {"name": "b", "translation": [0, 1, 0]}, {"mesh": 0, "skin": 0}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "JOINTS_0": 1, "WEIGHTS_0": 2}}]}],
-        "skins": [{"joints": [0, 1], "inverseBindMatrices": 3}],
-        "animations": [
-            {
-                "channels": [{"sampler": 0, "target": {"node": 1, "path": "rotation"}}],
-                "samplers": [{"input": 4, "output": 5}],
-            }
-        ],
-        "buffers": [{"byteLength": len(binary)}],
-        "bufferViews": views,
-        "accessors": accessors,
-    }
-    return content, binary
 
 
 def test_a_sound_glb_comes_in(tmp_path: Path) -> None:
@@ -138,7 +93,7 @@ def _set(*place: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("animations", 0, "samplers", 0, "input", value=99), "99"),
     ],
 )
-def test_a_glb_that_is_not_what_it_says_is_refused_before_anything_is_unpacked(
+def test_a_glb_that_is_not_what_it_says_is_refused_before_anything_is_unfbx_array(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compat, "import_gltf", lambda path: pytest.fail("the importer was given the file"))
@@ -165,19 +120,23 @@ def test_a_glb_that_was_cut_off_is_refused(tmp_path: Path, length: int) -> None:
 def test_what_an_importer_raises_becomes_one_sentence_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    errors: list[Exception] = [KeyError("nodes"), RecursionError(), MemoryError(), struct.error("4 bytes")]
+    operator = 'Error: Python: Traceback (most recent call last):\n  File "io.py", line 3\nKeyError: 0\nLocation: x:1'
+    errors.append(RuntimeError(operator))
+
     def fail(_path: str) -> None:
         data = bpy.data.armatures.new("half")
         bpy.context.scene.collection.objects.link(bpy.data.objects.new("half", data))
         for kind in ("actions", "collections", "materials", "texts", "node_groups", "worlds"):
             arguments = ("half", "ShaderNodeTree") if kind == "node_groups" else ("half",)
             getattr(bpy.data, kind).new(*arguments)
-        raise error
+        raise errors[-1]
 
     monkeypatch.setattr(compat, "import_gltf", fail)
     (tmp_path / "rig.glb").write_bytes(glb(*skinned()))
-    operator = 'Error: Python: Traceback (most recent call last):\n  File "io.py", line 3\nKeyError: 0\nLocation: x:1'
-    for error in (RuntimeError(operator), KeyError("nodes"), RecursionError(), MemoryError(), struct.error("4 bytes")):
+    while errors:
         assert "damaged" in refusal(tmp_path / "rig.glb")
+        errors.pop()
 
 
 def test_an_importer_that_fails_while_it_edits_leaves_object_mode(
@@ -199,29 +158,12 @@ def test_an_importer_that_fails_while_it_edits_leaves_object_mode(
 # FBX
 
 
-def node(name: bytes, properties: bytes = b"", count: int = 0, at: int = 0, inner: bytes = b"") -> bytes:
-    """A node of a binary FBX of version 7.4 that begins at byte at."""
-    end = at + 13 + len(name) + len(properties) + len(inner)
-    return struct.pack("<IIIB", end, count, len(properties), len(name)) + name + properties + inner
-
-
-def fbx_with(properties: bytes, count: int = 1) -> bytes:
-    head = b"Kaydara FBX Binary\x20\x20\x00\x1a\x00" + struct.pack("<I", 7400)
-    return head + node(b"Vertices", properties, count, len(head)) + bytes(13 + 200)
-
-
-def packed(length: int, data: bytes) -> bytes:
-    """An array of numbers that says it has that length."""
-    stored = zlib.compress(data)
-    return b"d" + struct.pack("<III", length, 1, len(stored)) + stored
-
-
 @pytest.mark.parametrize(
     ("properties", "count", "words"),
     [
-        (packed(500_000_000, bytes(800)), 1, "unpacks to more"),
-        (packed(100, bytes(8_000_000)), 1, "longer than it says"),
-        (packed(100, bytes(80)), 1, "cut off"),
+        (fbx_array(500_000_000, bytes(800)), 1, "unpacks to more"),
+        (fbx_array(100, bytes(8_000_000)), 1, "longer than it says"),
+        (fbx_array(100, bytes(80)), 1, "cut off"),
         (b"d" + struct.pack("<III", 100, 0, 4) + bytes(4), 1, "cut off"),
         (b"d" + struct.pack("<III", 1, 1, 4_000_000_000), 1, "longer than its part"),
         (b"S" + struct.pack("<I", 4_000_000_000), 1, "longer than its part"),
@@ -230,11 +172,11 @@ def packed(length: int, data: bytes) -> bytes:
         (b"I" + bytes(9), 1, "other properties"),
     ],
 )
-def test_an_fbx_that_is_not_what_it_says_is_refused_before_anything_is_unpacked(
+def test_an_fbx_that_is_not_what_it_says_is_refused_before_anything_is_unfbx_array(
     tmp_path: Path, properties: bytes, count: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compat, "import_fbx", lambda path: pytest.fail("the importer was given the file"))
-    (tmp_path / "rig.fbx").write_bytes(fbx_with(properties, count))
+    (tmp_path / "rig.fbx").write_bytes(fbx(properties, count))
     assert words in refusal(tmp_path / "rig.fbx")
 
 
