@@ -8,7 +8,13 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
+from .jobs.folder import JobError
+
 PACKAGE = __package__
+NO_FOLDER = (
+    "Blender knows no folder for its user's data on this computer; set the variable HOME (or BLENDER_USER_RESOURCES) "
+    "before it starts."
+)
 
 
 class BackflipPreferences(bpy.types.AddonPreferences):
@@ -33,11 +39,17 @@ class BackflipPreferences(bpy.types.AddonPreferences):
 
         layout = self.layout
         layout.prop(self, "python")
-        for line in runtime.LIVE.lines:
+        for line in runtime.LIVE.lines if runtime.LIVE.work is None else ():
             layout.label(text=line, icon=runtime.LIVE.icon)
         row = layout.row()
-        row.operator("backflip.check_runtime", icon="CHECKMARK")
-        row.operator("backflip.install_runtime", icon="IMPORT")
+        if runtime.LIVE.work is not None:
+            row.progress(factor=runtime.LIVE.fraction, text=" ".join(runtime.LIVE.lines), type="BAR")
+            row.operator("backflip.cancel_runtime", text="Cancel", icon="CANCEL")
+        else:
+            row.operator("backflip.check_runtime", text="Check", icon="CHECKMARK")
+            row.operator("backflip.install_runtime", text="Install", icon="IMPORT")
+            row.operator("backflip.repair_runtime", text="Repair", icon="TOOL_SETTINGS")
+            row.operator("backflip.remove_runtime", text="Remove", icon="TRASH")
         layout.prop(self, "jobs_folder")
 
 
@@ -55,11 +67,27 @@ def jobs_folder() -> Path:
     return data_folder("jobs")
 
 
+def runtime_home() -> Path | None:
+    """Where the trainer's Python is installed; None where Blender has no folder for its user's data."""
+    try:
+        return data_folder("runtime")
+    except JobError:
+        return None
+
+
 def data_folder(name: str) -> Path:
-    """A folder of the add-on's own that outlives an update."""
+    """A folder of the add-on's own that outlives an update; it need not be there yet. Raises JobError.
+
+    Blender has none where nobody knows the user's home. What it answers then is no path at all, and would be
+    taken for the folder we happen to be in, with whatever somebody has put there.
+    """
     if PACKAGE.startswith("bl_ext."):
-        return Path(bpy.utils.extension_path_user(PACKAGE, path=name, create=True))
-    return Path(bpy.utils.user_resource("DATAFILES", path=f"backflip/{name}", create=True))
+        folder = bpy.utils.extension_path_user(PACKAGE, path=name)
+    else:
+        folder = bpy.utils.user_resource("DATAFILES", path=f"backflip/{name}")
+    if not folder or not Path(folder).is_absolute():
+        raise JobError(NO_FOLDER)
+    return Path(folder)
 
 
 def _preferences() -> BackflipPreferences | None:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The trainer's Python: checked and, on the user's click alone, installed. Never blocks."""
+"""The trainer's Python: checked and, on the user's click alone, installed, repaired or removed. Never blocks."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import bpy
 
 from .. import compat, preferences
 from ..jobs.folder import JobError
+from ..runtime import repair
 from ..runtime.find import find_runtime
 from ..runtime.install import Installation
+from ..runtime.removal import Removal
 from .common import Step
 
 TICK_SECONDS = 0.2
@@ -24,7 +27,7 @@ class _Live:
     ready: bool = True  # until it has been looked for
     lines: tuple[str, ...] = ()
     icon: str = "NONE"
-    installation: Installation | None = None
+    work: Installation | Removal | None = None
     fraction: float = 0.0
 
 
@@ -33,7 +36,8 @@ LIVE = _Live()
 
 def look() -> bool:
     """Find the trainer's Python and note what to say of it."""
-    runtime = find_runtime(preferences.trainer_python(), preferences.data_folder("runtime"))
+    home = preferences.runtime_home()
+    runtime = find_runtime(preferences.trainer_python(), home)
     LIVE.lines = tuple(runtime.sentence.splitlines())
     LIVE.icon = "CHECKMARK" if runtime.ready else "ERROR"
     LIVE.ready = runtime.ready
@@ -42,63 +46,148 @@ def look() -> bool:
 
 def _first_look() -> None:
     """Soon after Blender has started: the panel then says what is missing before anybody asks."""
+    home = preferences.runtime_home()
+    if home is not None:
+        repair.clean(home)
     look()
-    compat.redraw()
+    _redraw()
 
 
 def _tick() -> float | None:
-    if LIVE.installation is None:
+    if LIVE.work is None:
         return None
-    progress = LIVE.installation.poll()
+    progress = LIVE.work.poll()
     LIVE.lines, LIVE.fraction = tuple(progress.message.splitlines()), progress.fraction
-    compat.redraw()
+    _redraw()
     if progress.state == "running":
         return TICK_SECONDS
-    LIVE.installation = None
-    if progress.state == "done":
-        look()
-    else:
-        LIVE.icon = "ERROR"
+    LIVE.work = None
+    said = LIVE.lines
+    look()
+    if progress.state != "done":
+        LIVE.lines, LIVE.icon = said, "ERROR"
     return None
 
 
-class CheckRuntime(Step, bpy.types.Operator):
+def _begin(work: Installation | Removal, words: str) -> None:
+    LIVE.work, LIVE.lines, LIVE.fraction = work, (words,), 0.0
+    bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
+
+
+def _redraw() -> None:
+    compat.redraw(sidebar_alone=True)
+    for manager in bpy.data.window_managers:
+        for window in manager.windows:
+            for area in window.screen.areas if window.screen else ():
+                if area.type == "PREFERENCES":
+                    area.tag_redraw()
+
+
+def _home() -> Path:
+    return preferences.data_folder("runtime")
+
+
+def _is_there() -> bool:
+    """Whether there is anything to repair or remove."""
+    home = preferences.runtime_home()
+    return home is not None and repair.is_there(home)
+
+
+class _Work(Step):
+    """A Step that goes on in the background; one at a time."""
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        lacking = "Wait for what is at work, or cancel it." if LIVE.work is not None else cls.lacking()
+        if lacking:
+            cls.poll_message_set(lacking)
+        return not lacking
+
+    @classmethod
+    def lacking(cls) -> str:
+        """The sentence for what keeps the button from working, "" when nothing does."""
+        return "" if bpy.app.online_access else "Allow online access in Preferences > System first."
+
+
+class CheckRuntime(_Work, bpy.types.Operator):
     """Look for a Python that can train, and say what it lacks"""
 
     bl_idname = "backflip.check_runtime"
     bl_label = "Check Trainer's Python"
+
+    @classmethod
+    def lacking(cls) -> str:
+        return ""
 
     def run(self, _context: bpy.types.Context) -> None:
         ready = look()
         self.report({"INFO"} if ready else {"WARNING"}, " ".join(LIVE.lines))
 
 
-class InstallRuntime(Step, bpy.types.Operator):
+class InstallRuntime(_Work, bpy.types.Operator):
     """Download the trainer's own Python packages (about 250 MB) into the add-on's folder"""
 
     bl_idname = "backflip.install_runtime"
     bl_label = "Install Trainer's Python"
 
+    def run(self, _context: bpy.types.Context) -> None:
+        _begin(Installation.begin(_home()), "Installing")
+
+
+class RepairRuntime(_Work, bpy.types.Operator):
+    """Install the trainer's Python again (about 250 MB to download), and replace the one there when it is whole"""
+
+    bl_idname = "backflip.repair_runtime"
+    bl_label = "Repair Trainer's Python"
+
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
-        if LIVE.installation is not None:
-            cls.poll_message_set("The installation is at work.")
-            return False
-        if not bpy.app.online_access:
-            cls.poll_message_set("Allow online access in Preferences > System first.")
-            return False
-        return True
+    def lacking(cls) -> str:
+        return super().lacking() if _is_there() else "Nothing is installed that could be repaired; press Install."
+
+    def run(self, _context: bpy.types.Context) -> None:
+        _begin(repair.begin(_home()), "Repairing")
+
+
+class RemoveRuntime(_Work, bpy.types.Operator):
+    """Remove the trainer's Python that was installed here, and what broken-off installations have left"""
+
+    bl_idname = "backflip.remove_runtime"
+    bl_label = "Remove Trainer's Python"
+
+    @classmethod
+    def lacking(cls) -> str:
+        return "" if _is_there() else "Nothing is installed that could be removed."
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
 
     def run(self, _context: bpy.types.Context) -> None:
         try:
-            LIVE.installation = Installation.begin(preferences.data_folder("runtime"))
-        except OSError as error:
-            raise JobError(f"The runtime cannot be installed: {error.strerror}.") from error
-        LIVE.lines, LIVE.icon = ("Installing.",), "IMPORT"
-        bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
+            removal = repair.remove(_home())
+        except repair.RuntimeFolderError as error:
+            raise JobError(str(error)) from error
+        _begin(removal, "Removing")
 
 
-CLASSES = (CheckRuntime, InstallRuntime)
+class CancelRuntime(Step, bpy.types.Operator):
+    """End the installation and remove what it has made so far"""
+
+    bl_idname = "backflip.cancel_runtime"
+    bl_label = "Cancel Installation"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        lacking = "" if isinstance(LIVE.work, Installation) else "No installation is at work."
+        if lacking:
+            cls.poll_message_set(lacking)
+        return not lacking
+
+    def run(self, _context: bpy.types.Context) -> None:
+        LIVE.work.cancel()
+        _tick()
+
+
+CLASSES = (CheckRuntime, InstallRuntime, RepairRuntime, RemoveRuntime, CancelRuntime)
 
 
 def register() -> None:
@@ -110,6 +199,6 @@ def unregister() -> None:
     for timer in (_tick, _first_look):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
-    if LIVE.installation is not None:
-        LIVE.installation.cancel()
-        LIVE.installation = None
+    if LIVE.work is not None:
+        LIVE.work.cancel()
+        LIVE.work = None

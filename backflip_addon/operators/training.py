@@ -30,7 +30,7 @@ GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its
 
 def python() -> str:
     """The trainer's Python. Raises JobError with what it lacks."""
-    runtime = find_runtime(preferences.trainer_python(), preferences.data_folder("runtime"))
+    runtime = find_runtime(preferences.trainer_python(), preferences.runtime_home())
     if not runtime.ready:
         raise JobError(runtime.sentence)
     return runtime.python

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import subprocess
@@ -82,9 +83,15 @@ class Check:
         """
         python = interpreter(python)
         question = json.dumps([[packages.package_name(r) for r in packages.TRAINER], imports])
-        out = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended, in poll()
         process = None
-        with contextlib.suppress(OSError):  # told by poll()
+        try:
+            out = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended, in poll()
+        except OSError:
+            running = cls(python, None, io.BytesIO(), 0.0)
+            words = f"{python} cannot be asked: no temporary file can be written; see whether the disk is full."
+            running._finish(Findings(python, (), ("Python",), words))
+            return running
+        with contextlib.suppress(OSError, ValueError):  # told by poll()
             process = subprocess.Popen(
                 isolation.python_command(python, "-c", _PROBE, question),
                 stdin=subprocess.DEVNULL,

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from pathlib import Path
 
-from . import install, packages
+from . import install, packages, removal
 from .check import Findings, check, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
@@ -45,7 +44,7 @@ def find_runtime(preference: str = "", home: str | Path | None = None) -> Runtim
         return _named(variable, "variable", f" ({VARIABLE})")
     if home is not None and (python := install.installed(Path(home))):
         return _installed(python)
-    own = _own_python()
+    own = removal.own_python()
     if own:
         findings = check_once(own)
         if findings.ready:
@@ -59,11 +58,12 @@ _known: dict[tuple[str, float], Findings] = {}
 
 
 def check_once(python: str) -> Findings:
-    """check(), remembered until packages come or go."""
+    """check(), remembered until packages come or go; not when nothing was learned."""
     key = (python, _changed(python))
-    if key not in _known:
-        _known[key] = check(python)
-    return _known[key]
+    findings = _known.get(key) or check(python)
+    if findings.version:
+        _known[key] = findings
+    return findings
 
 
 def _changed(python: str) -> float:
@@ -95,9 +95,3 @@ def _installed(python: str) -> Runtime:
 
 def _from(findings: Findings, source: str) -> Runtime:
     return Runtime(findings.python, findings.missing, findings.sentence, source)
-
-
-def _own_python() -> str:
-    """The interpreter this process runs in, "" if it is not one that can be run by itself."""
-    name = Path(sys.executable or "").name.lower()
-    return sys.executable if name.startswith("python") else ""

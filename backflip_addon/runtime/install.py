@@ -1,40 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Installing the trainer's Python into a folder of the add-on's own.
 
-Nothing blocks: Installation.begin(), then poll() from a timer. The environment is built under a
-temporary name and renamed when it has been checked, so that an installed runtime is a whole one.
+Nothing blocks: Installation.begin(), then poll() from a timer. The environment is built in a folder of the
+installation's own and moved to its name when it has been checked, so that an installed runtime is a whole one. All
+that an installation writes lies in that folder, pip's own temporary files too, so that what a crash leaves can be
+found and removed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shutil
+import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Literal
 
 from ..core import isolation
-from . import packages, pythons
+from . import packages, pythons, removal
 from .check import Check
+from .claim import TAKEN, Claim
+from .progress import DISK_FULL, Progress, State, error_words
+from .removal import SOON
 
 NEEDED_BYTES = 2_500_000_000
-SOON = "unfinished-"  # how the folder of an installation at work begins
+FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
 LOG_NAME = "install.log"
-
-State = Literal["running", "done", "failed", "cancelled"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """How far an installation is. fraction: 0..1. message: one sentence or line for the user."""
-
-    state: State
-    fraction: float
-    message: str
+WATCHDOG = Path(__file__).with_name("watchdog.py")
+KILL_SECONDS = 5.0
 
 
 def runtime_folder(home: Path) -> Path:
@@ -56,13 +50,17 @@ class Installation:
     def __init__(self, home: Path, python: str) -> None:
         self.home = home
         self.folder = home / f"{SOON}{os.getpid()}-{time.time_ns()}"
-        self.log_file = self.folder.with_suffix(".log")
-        self._steps = packages.steps(self.folder, python, compile_now=False)
+        self.log_file = self.folder / LOG_NAME
+        self._environment = self.folder / "environment"
+        self._temporary = self.folder / "tmp"
+        self._steps = packages.steps(self._environment, python, compile_now=False)
         self._weights = [step.weight for step in self._steps] + [1.0]  # the check is the last
         self._done = 0
+        self._claim: Claim | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._check: Check | None = None
         self._log_start = 0
+        self._least_free = NEEDED_BYTES
         self._result: Progress | None = None
 
     @classmethod
@@ -72,40 +70,46 @@ class Installation:
         A failure shows in poll(). The caller has asked the user and seen that Blender may go online.
         """
         home = Path(home)
-        base = python or pythons.find_python(packages.PYTHON_VERSION, also=(_own_base(),))
+        base = python or pythons.find_python(packages.PYTHON_VERSION, also=(removal.own_python(),))
         installation = cls(home, base)
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            installation.log_file.write_bytes(b"")
-            free = shutil.disk_usage(home).free
+            lacking = installation._prepare(base)
         except OSError as error:
-            return installation._end("failed", f"{home} cannot be written: {error.strerror}.")
+            lacking = error_words(error, home)
+        return installation._end("failed", lacking) if lacking else installation
+
+    def _prepare(self, python: str) -> str:
+        """Take the place to work in; returns what is lacking, in a sentence. Raises OSError."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._claim = Claim.take(self.home)
+        if self._claim is None:
+            return TAKEN
         if lacking := packages.lacks_lock(packages.lock_file("torch"), packages.lock_file("trainer")):
-            return installation._end("failed", lacking)
-        if not base:
-            return installation._end("failed", pythons.lack_words(packages.PYTHON_VERSION))
+            return lacking
+        if not python:
+            return pythons.lack_words(packages.PYTHON_VERSION)
+        free = shutil.disk_usage(self.home).free
         if free < NEEDED_BYTES:
-            words = f"The trainer's Python needs {NEEDED_BYTES / 1e9:.1f} GB and {home} has {free / 1e9:.1f} GB left."
-            return installation._end("failed", words)
-        return installation
+            needed = f"The trainer's Python needs {NEEDED_BYTES / 1e9:.1f} GB"
+            return f"{needed} and {self.home} has {free / 1e9:.1f} GB left; free some and try again."
+        self._temporary.mkdir(parents=True)
+        self.log_file.write_bytes(b"")
+        return ""
 
     def poll(self) -> Progress:
         """Go on as far as possible without waiting, and say how far it is."""
         if self._result is None:
             try:
+                self._note_free()
                 self._advance()
             except OSError as error:
-                self._fail(f"The installation failed: {error.strerror or error}.")
+                self._end("failed", self._gone_words() or error_words(error, self.home))
         return self._result or Progress("running", self._fraction(), self._words())
 
     def cancel(self) -> None:
         """End the installation and remove what it made."""
         if self._result is None:
-            if self._check:
-                self._check.cancel()
-            self._kill()
             self._end("cancelled", "The installation was cancelled.")
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait(self) -> Progress:
         """Wait for the end."""
@@ -119,19 +123,22 @@ class Installation:
         elif self._process is None:
             self._start_step()
         elif (code := self._process.poll()) is not None:
+            self._process.stdin.close()
             self._process = None
             self._end_step(code)
 
     def _start_step(self) -> None:
         self._log_start = self.log_file.stat().st_size
+        command = self._steps[self._done].command
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._temporary))
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
-                self._steps[self._done].command,
-                stdin=subprocess.DEVNULL,
+                isolation.python_command(command[0], str(WATCHDOG), *command),
+                stdin=subprocess.PIPE,  # whose end tells that Blender's has come
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=isolation.clean_environment(),
-                cwd=isolation.safe_folder(self._steps[self._done].command[0]),
+                env=isolation.clean_environment() | temporary,
+                cwd=isolation.safe_folder(command[0]),
                 # A session of its own, so that cancelling ends pip's children too.
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
@@ -144,47 +151,80 @@ class Installation:
         elif step.instead and packages.lacks_build(self._step_log()):
             self._steps[self._done] = step.instead
         else:
-            self._fail(packages.failure_words(self._step_log()))
+            self._end("failed", self._failure_words(packages.failure_words(self._step_log())))
 
     def _advance_check(self) -> None:
         if self._check is None:
-            self._check = Check.begin(str(packages.environment_python(self.folder)), imports=True)
+            self._check = Check.begin(str(packages.environment_python(self._environment)), imports=True)
         findings = self._check.poll()
         if findings and not findings.ready:
-            self._fail(f"What was installed does not work: {findings.sentence}")
+            self._end("failed", self._failure_words(f"What was installed does not work: {findings.sentence}"))
         elif findings:
             self._keep()
 
     def _keep(self) -> None:
-        """Give the finished environment its name. Raises OSError."""
+        """Give the finished environment its name; what had it, and what older versions left, goes. Raises OSError."""
         target = runtime_folder(self.home)
-        if target.exists():  # a broken one being repaired, or another Blender was quicker
-            shutil.rmtree(target, ignore_errors=True)
-        os.replace(self.folder, target)
+        aside = removal.set_aside(target)  # a broken one being repaired
+        try:
+            os.replace(self._environment, target)
+        except OSError:
+            if aside:
+                os.replace(aside, target)
+            raise
         self._end("done", "The trainer's Python is installed.")
-
-    def _fail(self, words: str) -> None:
-        self._end("failed", words)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        older = [folder for folder in removal.runtimes(self.home) if folder != target and not removal.in_use(folder)]
+        removal.delete([*older, *([aside] if aside else [])])
 
     def _end(self, state: State, words: str) -> Installation:
-        with contextlib.suppress(OSError):  # where the user can read it
+        """Stop what runs, keep the log where the user can read it, and let go of the rest."""
+        if self._check is not None:
+            self._check.cancel()
+        self._kill()
+        with contextlib.suppress(OSError):
             os.replace(self.log_file, self.home / LOG_NAME)
         self._result = Progress(state, 1.0 if state == "done" else self._fraction(), words)
+        if self.folder.exists():
+            removal.delete([self.folder])
+        if self._claim is not None:
+            self._claim.release()
         return self
 
     def _kill(self) -> None:
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return
-        with contextlib.suppress(OSError):
-            if os.name == "nt":
-                pid = str(self._process.pid)
-                subprocess.run(["taskkill", "/F", "/T", "/PID", pid], capture_output=True, check=False)
-            else:
-                import signal
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if os.name != "nt":
+                os.killpg(process.pid, signal.SIGKILL)
+            process.stdin.close()  # on Windows the watchdog then ends all below it
+            process.wait(KILL_SECONDS)
 
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+    def _note_free(self) -> None:
+        with contextlib.suppress(OSError):
+            self._least_free = min(self._least_free, shutil.disk_usage(self.home).free)
+
+    def _failure_words(self, words: str) -> str:
+        """words, or what is behind them: pip on a full disk may fail to say so, and may have tidied up since."""
+        if gone := self._gone_words():
+            return gone
+        self._note_free()
+        return DISK_FULL if self._least_free < FULL_BYTES or self._is_full() else words
+
+    def _is_full(self) -> bool:
+        """Whether nothing more can be written: a share can be used up on a disk that has room."""
+        try:
+            trial = self._temporary / "trial"
+            trial.write_bytes(bytes(1_000_000))
+            trial.unlink()
+        except OSError as error:
+            return error_words(error, self.home) == DISK_FULL
+        return False
+
+    def _gone_words(self) -> str:
+        if self.folder.is_dir():
+            return ""
+        return f"{self.folder} was moved or removed while the installation was at work; press Install again."
 
     def _fraction(self) -> float:
         return sum(self._weights[: self._done]) / sum(self._weights)
@@ -202,9 +242,3 @@ class Installation:
             log.seek(self._log_start)
             return log.read().decode("utf-8", "replace")
         return ""
-
-
-def _own_base() -> str:
-    """The interpreter below the one we run in: Blender's own Python can make environments as well."""
-    name = Path(sys.executable or "").name.lower()
-    return sys.executable if name.startswith("python") else ""

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from ..core import isolation
+from .progress import DISK_FULL
 
 PYTHON_VERSION = (3, 11)  # the newest for which every pinned package has wheels
 
@@ -175,8 +176,9 @@ _UNREACHED = (
 # well that it found no distribution, so the network stands before that.
 _FAILURES = (
     (
-        r"No space left on device|\[Errno 28\]|not enough space|WinError 112",
-        "The disk is full; free some gigabytes and try again.",
+        r"No space left on device|Disk quota exceeded|File too large|\[Errno (?:28|69|122|27)\]"
+        r"|not enough space|WinError 112",
+        DISK_FULL,
     ),
     (
         r"DO NOT MATCH THE HASHES|Hashes are required",
@@ -216,7 +218,9 @@ def failure_words(log: str) -> str:
         return f"No {nothing[1]} was found for this system; {hint}."
     errors = [line for line in log.splitlines() if re.match(r"\s*(ERROR|Error|error)\b", line)]
     written = [line for line in log.splitlines() if line.strip()]
-    last = (errors or written or ["nothing was said about why"])[-1].strip()
+    if not written:
+        return "The installation ended without a word; see that there is room on the disk and in memory, and try again."
+    last = (errors or written)[-1].strip()
     return f"The installation failed: {last}"
 
 

@@ -128,7 +128,7 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
     def _draw_runtime(self, context: bpy.types.Context) -> None:
         """What the trainer's Python lacks, and how to mend it; nothing when all is well."""
         found = runtime.LIVE
-        if found.installation is not None:
+        if found.work is not None:
             self.layout.progress(factor=found.fraction, text=" ".join(found.lines), type="BAR")
         elif not found.ready:
             for line in found.lines:

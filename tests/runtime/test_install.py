@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from collections import namedtuple
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import check, install, packages, repair
+from backflip_addon.runtime import check, claim, install, packages, progress, removal, repair
 from backflip_addon.runtime.packages import Step
+from backflip_addon.runtime.progress import Progress
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
@@ -47,7 +53,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
 
 
 def leftovers(home: Path) -> list[str]:
-    return sorted(place.name for place in home.iterdir() if place.name != install.LOG_NAME)
+    """What is in a runtime's folder beside the log and the lock, when all that was to go has gone."""
+    removal.wait()
+    return sorted(place.name for place in home.iterdir() if place.name not in (install.LOG_NAME, claim.LOCK_NAME))
 
 
 def test_runtime_appears_whole(tmp_path: Path, stand_in: list[Step]) -> None:
@@ -67,18 +75,18 @@ def test_runtime_appears_whole(tmp_path: Path, stand_in: list[Step]) -> None:
     assert "Collecting torch" in (tmp_path / install.LOG_NAME).read_text()
 
 
-def test_poll_never_blocks(tmp_path: Path, stand_in: list[Step]) -> None:
-    stand_in.append(Step("Slowly", script("import time; time.sleep(30)"), 1.0))
+def test_poll_never_waits(tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in.append(Step("For ever", script("import time; time.sleep(1e6)"), 1.0))
     installation = install.Installation.begin(tmp_path, sys.executable)
-    slowest = 0.0
-    for _ in range(20):
-        begin = time.perf_counter()
-        assert installation.poll().state == "running"
-        slowest = max(slowest, time.perf_counter() - begin)
-        time.sleep(0.02)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", lambda _: pytest.fail("poll() waits"))
+        patch.setattr(subprocess.Popen, "wait", lambda *_: pytest.fail("poll() waits"))
+        for _ in range(20):
+            assert installation.poll().state == "running"
     installation.cancel()
-    assert slowest < 0.2
     assert installation.poll().state == "cancelled" and leftovers(tmp_path) == []
+    installation.cancel()
+    assert installation.poll().state == "cancelled", "cancelling twice is cancelling once"
 
 
 def test_failure_leaves_nothing_but_the_log(tmp_path: Path, stand_in: list[Step]) -> None:
@@ -126,18 +134,33 @@ def test_repair_replaces_the_damaged_one(tmp_path: Path, stand_in: list[Step]) -
     broken = install.runtime_folder(tmp_path)
     broken.mkdir(parents=True)
     (broken / "half a file").write_text("")
-    older, left = tmp_path / "python-3.11-00000000", tmp_path / f"{install.SOON}1-1"
-    fresh, foreign = tmp_path / f"{install.SOON}2-2", tmp_path / "something of the user's"
-    for folder in (older, left, fresh, foreign):
+    older, left, foreign = (tmp_path / name for name in ("python-3.11-00000000", f"{install.SOON}1-1", "my own"))
+    for folder in (older, left, foreign):
         folder.mkdir()
-    os.utime(left, (time.time() - repair.LEFT_BEHIND_SECONDS - 60,) * 2)
     assert repair.begin(tmp_path, sys.executable).wait().state == "done"
     assert check.check(install.installed(tmp_path)).ready and not (broken / "half a file").exists()
-    assert not older.exists() and not left.exists()
-    assert fresh.exists(), "another Blender's installation is at work there"
-    assert foreign.exists()
-    repair.remove(tmp_path)
-    assert not install.installed(tmp_path)
+    assert leftovers(tmp_path) == sorted((broken.name, foreign.name))
+    assert repair.remove(tmp_path).wait() == Progress("done", 1.0, "The trainer's Python was removed.")
+    assert not install.installed(tmp_path) and leftovers(tmp_path) == [foreign.name]
+
+
+def test_a_new_runtime_that_cannot_be_moved_leaves_the_old_one(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = install.runtime_folder(tmp_path)
+    old.mkdir()
+    (old / "half a file").write_text("")
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(source).name == "environment":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source), None, str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    progress = install.Installation.begin(tmp_path, sys.executable).wait()
+    assert progress.state == "failed" and "is in use or cannot be written" in progress.message
+    assert (old / "half a file").exists() and leftovers(tmp_path) == [old.name]
 
 
 def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,3 +175,261 @@ def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     progress = install.Installation.begin(tmp_path / "runtime", sys.executable).wait()
     assert progress.state == "failed" and "cannot be reached; check the network" in progress.message
     assert leftovers(tmp_path / "runtime") == []
+
+
+# A full disk
+
+
+def failing(errors: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errors, os.strerror(errors))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("when", ["begin", "step"])
+def test_full_disk_is_said_when_the_log_cannot_be_written(
+    number: int, when: str, tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if when == "begin":
+        monkeypatch.setattr(Path, "write_bytes", failing(number))
+    else:
+        monkeypatch.setattr(install.subprocess, "Popen", failing(number))
+    assert install.Installation.begin(tmp_path, sys.executable).wait().message == progress.DISK_FULL
+
+
+def test_full_disk_is_said_when_pip_says_something_else_and_tidies_up(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full for a moment; when pip has ended there is room again, and its last words were others."""
+    usage, free = namedtuple("usage", "total used free"), [5 * 10**9]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**10, 0, free[0]))
+    stand_in.append(Step("Installing", script("print('ERROR: the moon is full'); raise SystemExit(1)"), 1.0))
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    free[0] = 1000
+    assert installation.poll().state == "running"
+    free[0] = 5 * 10**9
+    assert installation.wait().message == progress.DISK_FULL and leftovers(tmp_path) == []
+
+
+def test_used_up_share_is_said_when_nothing_could_be_written(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk itself has room, pip died without a word, and the log is empty."""
+    stand_in.append(Step("Installing", script("raise SystemExit(1)"), 1.0))
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    monkeypatch.setattr(Path, "write_bytes", failing(errno.EDQUOT))
+    assert installation.wait().message == progress.DISK_FULL
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from backflip_addon.runtime import install, packages
+code = "import sys; print('ERROR: no word of it is written', flush=True)"
+packages.steps = lambda *_, **__: [packages.Step("Installing", (sys.executable, "-c", code), 1.0)]
+installation = install.Installation.begin(Path(sys.argv[1]), sys.executable)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+message = installation.wait().message
+sys.stdout.write(message)
+"""
+
+
+def test_limit_of_the_system_is_said_as_a_full_disk(tmp_path: Path) -> None:
+    """Nothing may be written by Blender or pip, not even a letter of the log."""
+    run = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path / "home")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert run.stdout == progress.DISK_FULL
+
+
+def test_silent_end_is_one_sentence(tmp_path: Path, stand_in: list[Step]) -> None:
+    stand_in.append(Step("Installing", script("import os; os.kill(os.getpid(), 9)"), 1.0))
+    sentence = install.Installation.begin(tmp_path, sys.executable).wait().message
+    assert "ended without a word; see that there is room on the disk and in memory" in sentence
+
+
+# A folder that goes, or was never there
+
+
+def test_folder_that_goes_away_is_said(tmp_path: Path, stand_in: list[Step]) -> None:
+    stand_in.append(Step("Installing", script("import time; time.sleep(1e6)"), 1.0))
+    home = tmp_path / "home"
+    installation = install.Installation.begin(home, sys.executable)
+    process = until(lambda: installation.poll() and installation._done == 1 and installation._process)
+    home.rename(tmp_path / "elsewhere")
+    os.killpg(process.pid, signal.SIGKILL)
+    sentence = installation.wait().message
+    assert "was moved or removed while the installation was at work; press Install again" in sentence
+
+
+def test_folder_that_goes_away_between_steps_ends_what_runs(tmp_path: Path, stand_in: list[Step]) -> None:
+    home = tmp_path / "home"
+    installation = install.Installation.begin(home, sys.executable)
+    shutil.rmtree(home)
+    progress = installation.wait()
+    assert progress.state == "failed" and "was moved or removed" in progress.message
+    assert repair.clean(home).wait().state == "done" and repair.remove(home).wait().state == "done"
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_folder_that_cannot_be_written_is_said(
+    number: int, tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, left = install.runtime_folder(tmp_path), tmp_path / f"{install.SOON}1-1"
+    runtime.mkdir(), left.mkdir()
+    monkeypatch.setattr(os, "open", failing(number))
+    progress = install.Installation.begin(tmp_path, sys.executable).poll()
+    assert progress.state == "failed" and f"{tmp_path} cannot be written: {os.strerror(number)}" in progress.message
+    assert repair.clean(tmp_path).places == (), "and it is not cleaned"
+    with pytest.raises(repair.RuntimeFolderError, match="cannot be written"):
+        repair.remove(tmp_path)
+    assert runtime.exists() and left.exists()
+
+
+# Other Blenders
+
+BLENDER = """
+import sys, time
+from pathlib import Path
+from backflip_addon.runtime import install, packages
+ticking = "import sys, time\\nwhile True: open(sys.argv[1], 'a').write('x'); time.sleep(0.05)"
+pip = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+step = packages.Step("Ticking", (sys.executable, "-c", pip, ticking, sys.argv[2]), 1.0)
+packages.steps = lambda *_, **__: [step]
+installation = install.Installation.begin(Path(sys.argv[1]), sys.executable)
+while True:
+    print(installation.poll().state, flush=True)
+    time.sleep(0.05)
+"""
+
+
+def until(condition: Callable[[], object]) -> object:
+    end = time.monotonic() + 120.0
+    while not (result := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+    return result
+
+
+@pytest.fixture
+def other_blender(tmp_path: Path) -> Iterator[subprocess.Popen]:
+    """A process with an installation at work, whose pip's own child adds a letter to `ticks` now and then."""
+    home, ticks = tmp_path / "home", tmp_path / "ticks"
+    process = subprocess.Popen(
+        [sys.executable, "-c", BLENDER, str(home), str(ticks)],
+        stdout=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[2],
+    )
+    until(lambda: ticks.exists() and ticks.stat().st_size > 2)
+    yield process
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.wait()
+
+
+def test_pip_ends_with_a_killed_blender_and_what_it_left_goes_at_once(
+    tmp_path: Path, other_blender: subprocess.Popen, stand_in: list[Step]
+) -> None:
+    home, ticks = tmp_path / "home", tmp_path / "ticks"
+    other_blender.kill()
+    other_blender.wait()
+
+    def silent() -> bool:
+        before = ticks.stat().st_size
+        time.sleep(0.5)
+        return ticks.stat().st_size == before
+
+    until(silent)
+    assert [place.name.startswith(install.SOON) for place in home.iterdir() if place.is_dir()] == [True]
+    assert repair.clean(home).wait().state == "done"
+    assert leftovers(home) == []
+    assert install.Installation.begin(home, sys.executable).wait().state == "done"
+
+
+def test_installation_of_another_blender_is_neither_joined_nor_removed(
+    tmp_path: Path, other_blender: subprocess.Popen, stand_in: list[Step]
+) -> None:
+    home = tmp_path / "home"
+    at_work = [place for place in home.iterdir() if place.is_dir()]
+    os.utime(at_work[0], (time.time() - 1e6,) * 2)
+    assert install.Installation.begin(home, sys.executable).poll().message == claim.TAKEN
+    with pytest.raises(repair.RuntimeFolderError, match="just now, by this or another Blender"):
+        repair.remove(home)
+    assert repair.clean(home).places == () and at_work[0].is_dir()
+    assert repair.begin(home, sys.executable).poll().message == claim.TAKEN
+    assert other_blender.poll() is None
+
+
+def test_second_installation_of_the_same_blender_is_refused(tmp_path: Path, stand_in: list[Step]) -> None:
+    first = install.Installation.begin(tmp_path, sys.executable)
+    assert install.Installation.begin(tmp_path, sys.executable).poll().message == claim.TAKEN
+    assert first.wait().state == "done"
+    assert install.Installation.begin(tmp_path, sys.executable).wait().state == "done"
+
+
+def test_what_is_left_is_removed_by_age_where_there_are_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, young = tmp_path / f"{install.SOON}1-1", tmp_path / f"{install.SOON}2-2"
+    for folder in (old, young):
+        folder.mkdir()
+    os.utime(old, (time.time() - repair.LEFT_BEHIND_SECONDS - 60,) * 2)
+    monkeypatch.setattr(claim.fcntl, "flock", failing(errno.ENOLCK))
+    assert repair.clean(tmp_path).wait().state == "done" and leftovers(tmp_path) == [young.name]
+
+
+def test_removing_waits_for_nothing_and_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    left = home / f"{install.SOON}1-1"
+    left.mkdir(parents=True), elsewhere.mkdir()
+    (elsewhere / "the user's").write_text("")
+    (left / "link").symlink_to(elsewhere)
+    (home / f"{removal.GOING}1-1").symlink_to(elsewhere)
+    (home / f"{install.SOON}2-2").symlink_to(elsewhere)  # none of ours: we make folders
+    runtime = install.runtime_folder(home)
+    runtime.symlink_to(elsewhere)  # a user's, whose first disk is small
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: pytest.fail("removes in this process"))
+        patch.setattr(subprocess.Popen, "wait", lambda *_: pytest.fail("waits"))
+        going = repair.remove(home)
+        assert not install.installed(home), "it is no runtime any more"
+    assert going.wait().state == "done"
+    assert leftovers(home) == [f"{install.SOON}2-2"] and (elsewhere / "the user's").exists()
+
+
+def test_runtime_that_a_training_uses_is_not_removed(tmp_path: Path) -> None:
+    python = packages.environment_python(install.runtime_folder(tmp_path))
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    older = tmp_path / "python-3.11-00000000"
+    older.mkdir()
+    training = subprocess.Popen([str(python), "-c", "import time; time.sleep(1e6)"])
+    try:
+        with pytest.raises(repair.RuntimeFolderError, match="A training runs with the trainer's Python; stop it first"):
+            repair.remove(tmp_path)
+        assert python.exists()
+    finally:
+        training.kill()
+        training.wait()
+    assert repair.remove(tmp_path).wait().state == "done" and leftovers(tmp_path) == []
+
+
+def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / f"{install.SOON}1-1"
+    left.mkdir()
+    monkeypatch.setattr(removal, "_PROGRAM", "")
+    progress = repair.remove(tmp_path).wait()
+    assert progress.state == "failed" and f"{left} could not be removed whole" in progress.message
+
+
+def test_blender_without_a_python_program_removes_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / f"{install.SOON}1-1"
+    (left / "inner").mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
+    assert repair.clean(tmp_path).wait().state == "done" and not left.exists()

@@ -142,7 +142,9 @@ def test_a_strangers_wheel_of_the_right_version_is_not_taken(
         ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", "certificate"),
         ("[Errno 13] Permission denied: '/opt/x'", "cannot be written"),
         ("Collecting x\nERROR: the moon is full\n", "the moon is full"),
-        ("", "nothing was said"),
+        ("", "ended without a word"),
+        ("OSError: [Errno 122] Disk quota exceeded", "disk is full"),
+        ("OSError: [Errno 27] File too large: 'x'", "disk is full"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "checksum differs"),
     ],
 )

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The buttons of the trainer's Python, with small commands in pip's place."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from backflip_addon import preferences  # noqa: E402
+from backflip_addon.operators import runtime  # noqa: E402
+from backflip_addon.runtime import claim, install, packages, removal, repair  # noqa: E402
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
+
+WHOLE = '{"version": [3, 11, 9], "bits": 64, "broken": {}, "found": {"numpy": "1", "torch": "2", "pybullet": "3"}}'
+MAKE = """
+import pathlib, sys, time
+python = pathlib.Path(sys.argv[1])
+python.parent.mkdir(parents=True)
+python.write_text("#!/bin/sh\\necho 'backflip-check:%s'\\n" % sys.argv[2])
+python.chmod(0o755)
+time.sleep(float(sys.argv[3]))
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "runtime"
+    monkeypatch.delenv("BACKFLIP_PYTHON", raising=False)
+    monkeypatch.setattr(preferences, "data_folder", lambda name: folder)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
+    monkeypatch.setattr(install.pythons, "find_python", lambda version, also=(): PYTHON)
+    lasts(monkeypatch, 0.0)
+    bpy.context.preferences.system.use_online_access = True
+    return folder
+
+
+PYTHON = sys.executable
+
+
+def lasts(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    def steps(folder: Path, python: str, compile_now: bool) -> list[packages.Step]:
+        made = str(packages.environment_python(folder))
+        return [packages.Step("Making", (python, "-c", MAKE, made, WHOLE, str(seconds)), 1.0)]
+
+    monkeypatch.setattr(packages, "steps", steps)
+
+
+def tick_to_the_end() -> None:
+    end = time.monotonic() + 120.0
+    while runtime._tick() is not None:
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+    removal.wait()
+
+
+def said() -> str:
+    return " ".join(runtime.LIVE.lines)
+
+
+def test_install_repair_and_remove(ops: Any, home: Path) -> None:
+    for button in (ops.repair_runtime, ops.remove_runtime):
+        assert not button.poll(), "there is nothing yet"
+    assert ops.install_runtime() == {"FINISHED"}
+    tick_to_the_end()
+    assert "is ready" in said() and runtime.LIVE.ready
+    python = packages.environment_python(install.runtime_folder(home))
+    python.write_text("#!/bin/sh\nexit 1\n")
+    assert not runtime.look() and "repair it in the preferences" in said()
+    assert ops.repair_runtime() == {"FINISHED"}
+    tick_to_the_end()
+    assert "is ready" in said()
+    assert ops.remove_runtime() == {"FINISHED"}
+    tick_to_the_end()
+    assert "install the runtime" in said() and not runtime.LIVE.ready
+    assert [place.name for place in home.iterdir()] == [claim.LOCK_NAME]
+
+
+def test_one_work_at_a_time_and_it_can_be_cancelled(
+    ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lasts(monkeypatch, 1e6)
+    assert not ops.cancel_runtime.poll()
+    ops.install_runtime()
+    for button in (ops.install_runtime, ops.repair_runtime, ops.remove_runtime, ops.check_runtime):
+        assert not button.poll()
+    with pytest.raises(RuntimeError, match="poll"):
+        ops.install_runtime()
+    assert ops.cancel_runtime() == {"FINISHED"}
+    assert said() == "The installation was cancelled." and not ops.cancel_runtime.poll()
+    removal.wait()
+    assert not repair.is_there(home) and ops.install_runtime.poll()
+
+
+def test_leftovers_go_soon_after_blender_has_started(ops: Any, home: Path) -> None:
+    left = home / f"{install.SOON}1-1"
+    (left / "inner").mkdir(parents=True)
+    runtime._first_look()
+    removal.wait()
+    assert not left.exists()
+
+
+def test_failed_removal_is_said(ops: Any, home: Path) -> None:
+    install.runtime_folder(home).mkdir(parents=True)
+    held = claim.Claim.take(home)
+    with pytest.raises(RuntimeError, match="by this or another Blender; wait for its end"):
+        ops.remove_runtime()
+    assert install.runtime_folder(home).exists() and runtime.LIVE.work is None
+    held.release()
+
+
+def test_offline_nothing_is_installed(ops: Any, home: Path) -> None:
+    bpy.context.preferences.system.use_online_access = False
+    install.runtime_folder(home).mkdir(parents=True)
+    assert not ops.install_runtime.poll() and not ops.repair_runtime.poll()
+    assert ops.remove_runtime.poll(), "which asks nobody"
+
+
+def test_blender_without_a_folder_for_data_looks_nowhere_else(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without HOME Blender answers "", which as a path is the folder of a .blend that somebody sent."""
+    monkeypatch.delenv("BACKFLIP_PYTHON", raising=False)
+    monkeypatch.setattr(bpy.utils, "user_resource", lambda *_, **__: "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
+    bpy.context.preferences.system.use_online_access = True
+    marker = tmp_path / "it ran"
+    python = packages.environment_python(install.runtime_folder(tmp_path))
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch '{marker}'\n")
+    python.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    runtime._first_look()
+    assert not runtime.LIVE.ready and not marker.exists()
+    with pytest.raises(RuntimeError, match="Blender knows no folder for its user's data"):
+        ops.install_runtime()
+    assert not ops.remove_runtime.poll()
