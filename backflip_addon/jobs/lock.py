@@ -20,7 +20,8 @@ from ..core.files import open_regular
 from .alive import process_alive
 from .records import JobError, read_json
 
-if os.name == "nt":
+_WINDOWS = os.name == "nt"
+if _WINDOWS:
     import msvcrt
 else:
     import fcntl
@@ -135,7 +136,7 @@ def is_held(path: Path) -> bool | None:
 def _lock(file: BinaryIO, shared: bool = False) -> bool | None:
     """Take the system's lock: True, or False when another has it, or None where there are none. Raises OSError."""
     try:
-        if os.name == "nt":
+        if _WINDOWS:
             file.seek(0)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # of an empty file: what is locked cannot be read
         else:
@@ -150,7 +151,7 @@ def _lock(file: BinaryIO, shared: bool = False) -> bool | None:
 
 
 def _unlock(file: BinaryIO) -> None:
-    if os.name == "nt":
+    if _WINDOWS:
         file.seek(0)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
     else:

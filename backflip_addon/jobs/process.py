@@ -55,13 +55,11 @@ def start(folder: JobFolder, python: str) -> None:
             folder.make_rooms()
             with _open_log(folder) as log:
                 process = _spawn(folder, interpreter, log)
-            # Written here and not left to the trainer, which has yet to start: until then a second Blender would
-            # see nobody at work. Under the lock, so that it never replaces the name of one that holds it.
-            folder.name_trainer(process.pid)
+            _children[process.pid] = process
+            _name(folder, process)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise JobError(f"The trainer could not be started with {python}: {reason}.") from error
-        _children[process.pid] = process
 
 
 # Trainers this process has started, kept so that their ends are collected.
@@ -116,6 +114,19 @@ def _spawn(folder: JobFolder, python: str, log: BinaryIO) -> subprocess.Popen[by
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
+
+
+def _name(folder: JobFolder, process: subprocess.Popen[bytes]) -> None:
+    """Write who the trainer is; one that cannot be named is ended. Raises OSError.
+
+    Not left to the trainer, which has yet to start: until then a second Blender would see nobody at work. Under
+    the lock, so that it never replaces the name of one that holds it.
+    """
+    try:
+        folder.name_trainer(process.pid)
+    except OSError:
+        process.kill()
+        raise
 
 
 def _spawn_windows(line: list[str], options: dict[str, Any]) -> subprocess.Popen[bytes]:

@@ -68,6 +68,8 @@ class _Job:
         except OSError as error:
             words = f"The takes of this job cannot be listed: {plain(error.strerror or error)}."
             self.status = dataclasses.replace(self.status, message=words)
+        except JobError as error:
+            self.status = dataclasses.replace(self.status, message=plain(error))
         self._obeyed()
 
     def ask(self, state: str) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -194,3 +195,30 @@ def test_without_the_systems_locks_a_job_is_trained_once_all_the_same(lockless: 
     folder.beat()
     assert (folder.path / "trainer.lock.owner").stat().st_mtime > old + 1800, "it shows that it lives"
     folder.let_go()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EDEADLK])
+def test_windows_way_of_locking_is_held_and_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Its call, played by POSIX's: one byte, from where the file is read on, and an error when another has it."""
+    if os.name == "nt":
+        pytest.skip("the real one is tested above")
+    flock, places = locks.fcntl.flock, set()
+
+    def locking(handle: int, mode: int, count: int) -> None:
+        places.add((os.lseek(handle, 0, os.SEEK_CUR), count))
+        try:
+            flock(handle, locks.fcntl.LOCK_UN if mode == 0 else locks.fcntl.LOCK_EX | locks.fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(number, os.strerror(number)) from None
+
+    monkeypatch.setattr(locks, "_WINDOWS", True)
+    monkeypatch.setattr(locks, "msvcrt", SimpleNamespace(LK_UNLCK=0, LK_NBLCK=2, locking=locking), raising=False)
+    path = tmp_path / "trainer.lock"
+    first, second = FileLock(path), FileLock(path)
+    assert is_held(path) is False and first.acquire() and is_held(path) is True and not second.acquire()
+    first.release()
+    assert is_held(path) is False and second.acquire()
+    second.release()
+    assert places == {(0, 1)}

@@ -250,3 +250,24 @@ def test_a_killed_trainers_lock_is_free_while_its_workers_still_end(
         wait_for(launch, folder, "running")
     finally:
         os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to count trainers")
+def test_a_start_that_meets_a_full_disk_leaves_no_trainer(
+    launch: SimpleNamespace, make_job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_job(steps=10_000)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(launch.JobFolder, "name_trainer", full)
+        with pytest.raises(launch.JobError, match="could not be started with .*: No space left on device"):
+            launch.start(folder, sys.executable)
+    end = time.monotonic() + 120.0
+    while trainers_of(folder):
+        assert time.monotonic() < end, "it goes on without a name"
+        launch.collect_ended()
+        time.sleep(0.02)
+    assert not folder.running()
