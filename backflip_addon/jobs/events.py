@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 from ..core.files import open_regular
 
-SLICE_BYTES = 65_536  # read at a time; a line that is longer is no event of ours
-LINES_AT_A_TIME = 256  # parsed between two looks at the clock
+SLICE_BYTES = 32_768  # read between two looks at the clock; a line that is longer is no event of ours
 HEAD_BYTES = 128  # the beginning by which a log is told from another: it holds the time of the first event
+
+# Progress, by far the most of events, that is followed by newer progress.
+_PROGRESS = rb'\{"time": [0-9.e+]+, "kind": "progress"'
+_OLD_PROGRESS = re.compile(rb"(?m)^(?:" + _PROGRESS + rb"[^\n]*\n)+(?=" + _PROGRESS + rb")")
 
 Event = dict[str, Any]
 
@@ -70,7 +74,9 @@ class EventLog:
             self._mark, self.size, self.more = mark, facts.st_size, True
             while self.more:
                 file.seek(self.offset)
-                self._take(file.read(SLICE_BYTES), events, budget)
+                data = file.read(SLICE_BYTES)
+                events += self._take(data)
+                self.more = len(data) == SLICE_BYTES
                 if budget.spent():
                     break
         return events
@@ -83,7 +89,7 @@ class EventLog:
                 return []
             file.seek(size - SLICE_BYTES)
             data = file.read(SLICE_BYTES)
-        return _parse(data[data.find(b"\n") + 1 : data.rfind(b"\n") + 1].split(b"\n")[-LINES_AT_A_TIME:])
+        return _parse(data[data.find(b"\n") + 1 : data.rfind(b"\n") + 1])
 
     def _begin(self) -> None:
         self.beginnings += 1
@@ -92,45 +98,30 @@ class EventLog:
         self._head = b""
         self._mark = (-1, -1)
 
-    def _take(self, data: bytes, events: list[Event], budget: Budget) -> None:
-        """Append the events of the whole lines in data, and move on behind them."""
+    def _take(self, data: bytes) -> list[Event]:
+        """The events of the whole lines in data, which are left behind."""
         if not self.offset:
-            self._head = data[:HEAD_BYTES] if b"\n" in data else b""
+            self._head = data[:HEAD_BYTES]
         if self._skips:  # behind the beginning of an overlong line
-            end = data.find(b"\n") + 1
-            self._skips = not end
-            self.offset += end or len(data)
-            self.more = bool(data)
-            return
+            behind = data.find(b"\n") + 1
+            self._skips = not behind
+            self.offset += behind or len(data)
+            data = data[behind:] if behind else b""
         end = data.rfind(b"\n") + 1
-        if not end:
-            self._skips = self.more = len(data) == SLICE_BYTES
-            self.offset += len(data) if self._skips else 0
-            return
-        lines = data[: end - 1].split(b"\n")
-        for first in range(0, len(lines), LINES_AT_A_TIME):
-            part = lines[first : first + LINES_AT_A_TIME]
-            events += _parse(part)
-            self.offset += sum(map(len, part)) + len(part)
-            if budget.spent() and first + LINES_AT_A_TIME < len(lines):
-                return
+        if not end and len(data) == SLICE_BYTES:
+            self._skips, end = True, len(data)
+        self.offset += end
+        return [] if self._skips else _parse(data[:end])
 
 
-def _parse(lines: list[bytes]) -> list[Event]:
-    """The events of some lines. Progress, by far the most of them, is parsed only where it is the last of a row."""
-    events, progress = [], b""
-    for line in lines:
-        if line.find(b'"kind": "progress"', 0, 64) > 0:
-            progress = line
-        elif line:
-            events += _parse_line(progress) + _parse_line(line)
-            progress = b""
-    return events + _parse_line(progress)
-
-
-def _parse_line(line: bytes) -> list[Event]:
-    try:
-        event = json.loads(line) if line else None
-    except (ValueError, RecursionError):
-        return []
-    return [event] if isinstance(event, dict) else []
+def _parse(data: bytes) -> list[Event]:
+    """The events of some lines, those alone of progress that are the last of a row."""
+    events = []
+    for line in _OLD_PROGRESS.sub(b"", data).split(b"\n"):
+        try:
+            event = json.loads(line) if line else None
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, dict):
+            events.append(event)
+    return events

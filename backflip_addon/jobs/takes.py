@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-import bisect
 import os
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..core.files import is_own_folder
 from .events import Budget
+from .status import decimal
 
 FILES_AT_A_TIME = 128  # listed between two looks at the clock
-SETTLED_SECONDS = 3.0  # a folder changed less than this ago may change again within one tick of its disk's clock
-FEW = 64  # takes that are put in their place one by one
+PIECES = 8  # of work that are done before the first look at the clock: a short list is never left half done
+# A folder changed less than this ago may change again within one tick of its disk's clock: of most, and of those
+# that count whole seconds.
+SETTLED_SECONDS, SLOWLY_SETTLED_SECONDS = 0.1, 3.0
+GREATEST_SCORE = 1e30  # Blender keeps single precision
 
 Facts = dict[str, Any]
 
@@ -23,64 +27,45 @@ Facts = dict[str, Any]
 class TakeList:
     """The takes of one folder, in the order of their names.
 
-    names: of the files that are there and of which something is known. facts: file name -> what is known of it.
-    version: counts up whenever names or what is known of them has changed. landed: how many of them landed.
+    names: of the files that are there and of which something is known; scores, landings: of each of them.
+    facts: file name -> what is known of it. landed: how many landed. version: counts up when any of it has changed.
+    listings: how often the folder has been listed.
     """
 
     def __init__(self, folder: Path, facts_of: Callable[[Path], Facts]) -> None:
         self.folder = folder
         self.names: list[str] = []
+        self.scores = array("f")
+        self.landings: list[bool] = []
         self.facts: dict[str, Facts] = {}
-        self.version = self.landed = 0
-        self.listings = 0  # how often the folder has been listed
+        self.version = self.landed = self.listings = 0
         self._facts_of = facts_of  # of a take that no event told of
         self._own: dict[str, Facts] = {}  # what those said of themselves
         self._present: set[str] = set()
-        self._before = self._present
-        self._mark: int | None = None  # when the folder was last changed, as far as it has been listed
-        self._walk: Iterator[None] | None = None
         self._untold: set[str] = set()  # present, and nothing is known of them yet
+        self._mark: int | None = None  # when the folder was last changed, as far as it has been listed
         self._told: object = None
+        self._work: Iterator[None] | None = None
 
     def look(self, told: dict[str, Facts], mark: object, budget: Budget) -> bool:
         """Take in what is new. told: what events have said, by file name; it is looked at when mark has changed.
 
         Returns whether more is waiting. Raises OSError.
         """
-        changed = self._list(budget)
-        if self._walk is not None:
-            return True
-        if changed or mark != self._told:
-            self._told = mark
-            self._arrange(told)
-        if self._untold:
-            while self._untold:
-                name = self._untold.pop()
-                self._own[name] = self._facts_of(self.folder / name)
-                if budget.spent():
-                    break
-            self._arrange(told)
-        return bool(self._untold)
-
-    def _list(self, budget: Budget) -> bool:
-        """List the folder if it has changed, as far as budget goes. Whether other files are there than before."""
-        if self._walk is None:
-            mark = self._changed_at()
-            if mark == self._mark:
+        if self._work is None:
+            changed_at = self._changed_at()
+            if changed_at == self._mark and mark == self._told and not self._untold:
                 return False
-            settled = abs(time.time() - mark / 1e9) > SETTLED_SECONDS
-            self._mark = mark if settled else None
-            self._before, self._walk = self._present, self._files()
-            self.listings += 1
+            self._work = self._renew(told, mark, changed_at)
         try:
-            for _ in self._walk:
-                if budget.spent():
-                    return False
+            for piece, _ in enumerate(self._work, 1):
+                if piece >= PIECES and budget.spent():
+                    return True
         except BaseException:
-            self._walk = self._mark = None
+            self._work = self._mark = None
             raise
-        self._walk = None
-        return self._present != self._before
+        self._work = None
+        return bool(self._untold)
 
     def _changed_at(self) -> int:
         try:
@@ -89,9 +74,25 @@ class TakeList:
         except FileNotFoundError:
             return 0
 
-    def _files(self) -> Iterator[None]:
-        """Find the files that can be takes; comes up for air now and then."""
-        found = set()
+    def _renew(self, told: dict[str, Facts], mark: object, changed_at: int) -> Iterator[None]:
+        """Do what look() says; comes up for air after each small piece of work."""
+        present = self._present
+        if changed_at != self._mark:
+            wait = SETTLED_SECONDS if changed_at % 1_000_000_000 else SLOWLY_SETTLED_SECONDS
+            self._mark = changed_at if abs(time.time() - changed_at / 1e9) > wait else None
+            present = set()
+            yield from self._list(present)
+        if self._untold:
+            name = self._untold.pop()
+            self._own[name] = self._facts_of(self.folder / name)
+            yield
+        if (present, mark) != (self._present, self._told) or self._own.keys() - self.facts.keys():
+            yield from self._arrange(told, present)
+        self._present, self._told = present, mark
+
+    def _list(self, found: set[str]) -> Iterator[None]:
+        """Find the files that can be takes."""
+        self.listings += 1
         if is_own_folder(self.folder):
             with os.scandir(self.folder) as entries:
                 for number, entry in enumerate(entries, 1):
@@ -99,25 +100,31 @@ class TakeList:
                         found.add(entry.name)
                     if not number % FILES_AT_A_TIME:
                         yield
-        self._present = found
 
-    def _arrange(self, told: dict[str, Facts]) -> None:
-        """Bring names and facts up to what is present and told."""
-        known = self._present & (told.keys() | self._own.keys())
-        self._untold = self._present - known
-        old = self.facts
-        new, gone = known - old.keys(), old.keys() - known
-        if len(new) + len(gone) > FEW:
-            self.names = sorted(known)
-        else:
-            for name in gone:
-                del self.names[bisect.bisect_left(self.names, name)]
-            for name in new:
-                bisect.insort(self.names, name)
-        self.facts = {name: told.get(name) or self._own[name] for name in self.names}
-        if self.facts != old:
-            self.landed = sum(bool(facts.get("landed")) for facts in self.facts.values())
+    def _arrange(self, told: dict[str, Facts], present: set[str]) -> Iterator[None]:
+        """Bring names and what is known of them up to what is present and told; all at once, in the end."""
+        known = {name for name in present if name in told or name in self._own}
+        untold = present - known
+        yield
+        names = sorted(known)
+        yield
+        facts, scores, landings = {}, array("f"), []
+        for number, name in enumerate(names, 1):
+            facts[name] = told.get(name) or self._own.get(name, {})
+            scores.append(_score(facts[name]))
+            landings.append(bool(facts[name].get("landed")))
+            if not number % FILES_AT_A_TIME:
+                yield
+        if (names, scores, landings) != (self.names, self.scores, self.landings):
             self.version += 1
+        self.names, self.facts, self.scores, self.landings, self._untold = names, facts, scores, landings, untold
+        self.landed = sum(landings)
+
+
+def _score(facts: Facts) -> float:
+    """A take's score as Blender can keep it, 0 where it is none."""
+    score = decimal(facts.get("score"), 0.0)
+    return score if abs(score) < GREATEST_SCORE else 0.0
 
 
 def _is_text(name: str) -> bool:

@@ -26,7 +26,7 @@ from ..jobs.status import JobReader, JobStatus, plain, reader_of
 from ..jobs.takes import TakeList
 from .take_list import Shown, show
 
-READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.03, 0.5, 2.0, 5.0
+READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 0.5, 2.0, 5.0
 STEP_SECONDS = 0.005  # for reading, and again for the list
 ASKED_SECONDS = 60.0  # a trainer that has not obeyed for so long is not expected to
 JOB_BYTES = 4_000_000  # a larger job.json is not looked into for the avatar's name
@@ -46,6 +46,7 @@ class _Job:
         self.more = False
         self.avatar = ""
         self.learned = False  # whether there is anything that could be performed again
+        self._heard: object = None
         self._about: object = None  # what job.json was when it was looked into
         self._asked, self._asked_at = "", 0.0
         self._beginnings = reader.log.beginnings
@@ -61,7 +62,8 @@ class _Job:
             self.takes = TakeList(self.folder.takes, _facts_of)
         try:
             self._read_about()
-            self.learned = self.learned or has_learned(self.folder)
+            if not self.learned and self.status.event is not self._heard:  # a stage is told of by an event
+                self._heard, self.learned = self.status.event, has_learned(self.folder)
             if not self.more:
                 story = self.reader.story
                 self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
@@ -391,13 +393,16 @@ def _after_save(*_args: Any) -> None:
 def _retie(blend: str) -> None:
     """Have the ties lead from a .blend to where the jobs are now."""
     for scene in bpy.data.scenes:
-        place = _place(scene)
-        if not (blend and scene.is_editable and os.path.isabs(place) and _has_job(place)):
+        # Where the job was found before the .blend got its new place.
+        tied, place = _places.get(scene.session_uid, (("", "", ""), ""))
+        if tied[:2] != _tied(scene)[:2] or not (blend and scene.is_editable):
+            continue
+        if not (os.path.isabs(place) and _has_job(place)):
             continue
         folder = _relative(place, blend)
         if (folder, place) != _tied(scene)[:2]:
             scene.backflip.job_folder, scene.backflip.job_folder_absolute = folder, place
-            _places[scene.session_uid] = (_tied(scene), place)
+        _places[scene.session_uid] = (_tied(scene), place)
 
 
 _HANDLERS = {

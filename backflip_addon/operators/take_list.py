@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 from typing import Any
 
 import bpy
 
 from ..jobs.events import Budget
-from ..jobs.status import decimal, plain
+from ..jobs.status import plain
 from ..jobs.takes import TakeList
 
-ITEMS_AT_A_TIME = 64  # added between two looks at the clock
+ITEMS_AT_A_TIME = 32  # added between two looks at the clock
+LONG = 1000
 FEW = 64  # items that are removed one by one
 LONGEST_SOURCE = 64
-GREATEST_SCORE = 1e30  # Blender keeps single precision
 
 
 @dataclasses.dataclass
@@ -44,6 +45,8 @@ def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget) 
     if len(items) != len(shown.names):
         shown.names = [item.name for item in items]
         shown.version, shown.verified = -1, False
+        if len(items) > LONG:
+            return True  # that was enough for once
     if shown.version == takes.version:
         return False
     if not shown.changing:
@@ -74,20 +77,18 @@ def _choose(settings: Any, shown: Shown) -> None:
 
 
 def _hold(items: Any, names: list[str], takes: TakeList) -> bool:
-    """Whether the items stand in order and say of those takes that are there what is known of them."""
-    scores, landed = [0.0] * len(items), [False] * len(items)
+    """Whether the items are the first of the takes, as they are known."""
+    scores, landings = array("f", bytes(4 * len(items))), [False] * len(items)
     items.foreach_get("score", scores)
-    items.foreach_get("landed", landed)
-    said = zip(names, scores, landed, strict=True)
-    for name, score, lands in said:
-        facts = takes.facts.get(name)
-        if facts is not None and (bool(facts.get("landed")) != lands or abs(score_of(facts) - score) > 1e-4):
-            return False
-    return all(first < second for first, second in zip(names, names[1:], strict=False))
+    items.foreach_get("landed", landings)
+    known = (takes.names, takes.scores, takes.landings)
+    return all(have == known[: len(items)] for have, known in zip((names, scores, landings), known, strict=True))
 
 
 def _remove(items: Any, names: list[str], takes: TakeList, budget: Budget) -> bool:
     """Remove the items whose takes are gone; whether all are."""
+    if names == takes.names[: len(names)]:
+        return True
     gone = [index for index, name in enumerate(names) if name not in takes.facts]
     if len(gone) > FEW:
         items.clear()
@@ -109,7 +110,7 @@ def _add(items: Any, names: list[str], takes: TakeList, budget: Budget) -> bool:
         name = wanted[index]
         if index < len(names) and names[index] == name:
             continue
-        _fill(items.add(), name, takes.facts[name])
+        _fill(items.add(), takes, index)
         if index < len(names):
             items.move(len(names), index)
         names.insert(index, name)
@@ -119,14 +120,8 @@ def _add(items: Any, names: list[str], takes: TakeList, budget: Budget) -> bool:
     return True
 
 
-def _fill(item: Any, name: str, facts: dict[str, Any]) -> None:
-    item.name = name
-    item.landed = bool(facts.get("landed"))
-    item.score = score_of(facts)
-    item.source = plain(facts.get("source") or "", LONGEST_SOURCE)
-
-
-def score_of(facts: dict[str, Any]) -> float:
-    """A take's score as Blender can keep it, 0 where it is none."""
-    score = decimal(facts.get("score"), 0.0)
-    return score if abs(score) < GREATEST_SCORE else 0.0
+def _fill(item: Any, takes: TakeList, index: int) -> None:
+    item.name = takes.names[index]
+    item.landed = takes.landings[index]
+    item.score = takes.scores[index]
+    item.source = plain(takes.facts[item.name].get("source") or "", LONGEST_SOURCE)
