@@ -271,3 +271,29 @@ def test_a_start_that_meets_a_full_disk_leaves_no_trainer(
         launch.collect_ended()
         time.sleep(0.02)
     assert not folder.running()
+
+
+def test_who_was_slower_at_the_lock_sees_the_trainer_that_has_yet_to_take_it(
+    launch: SimpleNamespace, make_job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_job(steps=10_000)
+    folder.name_trainer(os.getpid())
+    monkeypatch.setattr(folder, "running", lambda: False)  # so it was when this Blender looked
+    with pytest.raises(launch.AlreadyRunning, match="already being trained"):
+        launch.start(folder, sys.executable)
+    folder.rest()
+
+
+def test_a_trainer_writes_nothing_into_the_job_that_took_its_folder(
+    launch: SimpleNamespace, make_job: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = make_job()
+    folder.read_job()
+    folder.path.rename(tmp_path / "elsewhere")
+    launch.JobFolder(folder.path).create({"name": "another", "body": {}, "settings": {}})
+    before = snapshot(folder)
+    with pytest.raises(FileNotFoundError, match="moved or deleted"):
+        folder.append_event("progress")
+    folder.beat()
+    folder.rest()
+    assert snapshot(folder) == before
