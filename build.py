@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import os
 import shutil
@@ -22,8 +23,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
-import build_zip
 from backflip_addon.core import isolation
 from backflip_addon.runtime import packages, pythons
 
@@ -176,8 +177,19 @@ def import_words(errors: str) -> str:
 # The zip
 
 
+def load_zip_builder() -> ModuleType:
+    """.ci/build_zip.py, which a name cannot import."""
+    spec = importlib.util.spec_from_file_location("build_zip", ROOT / ".ci" / "build_zip.py")
+    if spec is None or spec.loader is None:
+        raise BuildError("The file .ci/build_zip.py is missing from this copy of the repository.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def command_zip(options: argparse.Namespace) -> int:
     """Validate the manifest and write dist's zip, with the standard library alone."""
+    build_zip = load_zip_builder()
     try:
         zip_file = build_zip.make_zip(ROOT, ROOT / "dist")
     except build_zip.ZipError as error:
@@ -298,9 +310,9 @@ def _show_passing(line: str) -> None:
 
 def _newer_python(arguments: list[str]) -> int:
     """Go on with a Python 3.11 of this computer, or say that it needs one."""
-    found = shutil.which("python3.11")
-    if found and pythons.answers_as(found, (3, 11)):
-        return subprocess.call([found, __file__, *arguments])
+    found = pythons.find_python((3, 11))
+    if found:
+        return subprocess.call([found, os.path.abspath(__file__), *arguments])
     raise BuildError(
         f"build.py needs Python 3.11 or newer and this is {sys.version.split()[0]}; install Python 3.11 "
         "and run: python3.11 build.py"

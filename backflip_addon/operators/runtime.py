@@ -11,7 +11,7 @@ import bpy
 from .. import compat, preferences
 from ..jobs.folder import JobError
 from ..runtime import repair
-from ..runtime.find import find_runtime
+from ..runtime.find import Look, Runtime, find_runtime
 from ..runtime.install import Installation
 from ..runtime.removal import Removal
 from .common import Step
@@ -29,15 +29,26 @@ class _Live:
     icon: str = "NONE"
     work: Installation | Removal | None = None
     fraction: float = 0.0
+    search: Look | None = None
 
 
 LIVE = _Live()
 
 
 def look() -> bool:
-    """Find the trainer's Python and note what to say of it."""
-    home = preferences.runtime_home()
-    runtime = find_runtime(preferences.trainer_python(), home)
+    """Find the trainer's Python and note what to say of it; waits for it."""
+    return _note(find_runtime(preferences.trainer_python(), preferences.runtime_home()))
+
+
+def begin_look() -> None:
+    """The same without waiting."""
+    if LIVE.search is not None:
+        LIVE.search.cancel()
+    LIVE.search = Look(preferences.trainer_python(), preferences.runtime_home())
+    _watch()
+
+
+def _note(runtime: Runtime) -> bool:
     LIVE.lines = tuple(runtime.sentence.splitlines())
     LIVE.icon = "CHECKMARK" if runtime.ready else "ERROR"
     LIVE.ready = runtime.ready
@@ -49,29 +60,39 @@ def _first_look() -> None:
     home = preferences.runtime_home()
     if home is not None:
         repair.clean(home)
-    look()
-    _redraw()
+    begin_look()
 
 
 def _tick() -> float | None:
-    if LIVE.work is None:
-        return None
-    progress = LIVE.work.poll()
-    LIVE.lines, LIVE.fraction = tuple(progress.message.splitlines()), progress.fraction
+    if LIVE.work is not None:
+        _look_at_work(LIVE.work)
+    elif LIVE.search is not None and (found := LIVE.search.poll()):
+        LIVE.search = None
+        _note(found)
     _redraw()
+    return None if LIVE.work is None and LIVE.search is None else TICK_SECONDS
+
+
+def _look_at_work(work: Installation | Removal) -> None:
+    progress = work.poll()
+    LIVE.lines, LIVE.fraction = tuple(progress.message.splitlines()), progress.fraction
     if progress.state == "running":
-        return TICK_SECONDS
+        return
     LIVE.work = None
-    said = LIVE.lines
-    look()
-    if progress.state != "done":
-        LIVE.lines, LIVE.icon = said, "ERROR"
-    return None
+    if progress.state == "done":
+        begin_look()
+    else:
+        LIVE.icon = "ERROR"
 
 
 def _begin(work: Installation | Removal, words: str) -> None:
     LIVE.work, LIVE.lines, LIVE.fraction = work, (words,), 0.0
-    bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
+    _watch()
+
+
+def _watch() -> None:
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
 
 
 def _redraw() -> None:
@@ -118,6 +139,11 @@ class CheckRuntime(_Work, bpy.types.Operator):
     @classmethod
     def lacking(cls) -> str:
         return ""
+
+    def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        LIVE.lines, LIVE.icon = ("Looking for a Python that can train",), "NONE"
+        begin_look()
+        return {"FINISHED"}
 
     def run(self, _context: bpy.types.Context) -> None:
         ready = look()
@@ -199,6 +225,7 @@ def unregister() -> None:
     for timer in (_tick, _first_look):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
-    if LIVE.work is not None:
-        LIVE.work.cancel()
-        LIVE.work = None
+    for each in (LIVE.work, LIVE.search):
+        if each is not None:
+            each.cancel()
+    LIVE.work = LIVE.search = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from . import install, packages, removal
-from .check import Findings, check, interpreter
+from .check import Check, Findings, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
 
@@ -31,39 +33,64 @@ class Runtime:
         return bool(self.python) and not self.missing
 
 
-def find_runtime(preference: str = "", home: str | Path | None = None) -> Runtime:
-    """The Python to train with.
+class Look:
+    """Finding the Python to train with, without waiting: begin one, then poll() it from a timer.
 
     preference: the user's choice, "" for none; what the user names is taken or found wanting, nothing
     else is taken in silence. home: the folder in which the add-on installs its own runtime.
     """
-    if preference.strip():
-        return _named(preference.strip(), "preference", "")
-    variable = os.environ.get(VARIABLE, "").strip()
-    if variable:
-        return _named(variable, "variable", f" ({VARIABLE})")
-    if home is not None and (python := install.installed(Path(home))):
-        return _installed(python)
-    own = removal.own_python()
-    if own:
-        findings = check_once(own)
-        if findings.ready:
-            return _from(findings, "own")
-    missing = tuple(packages.package_name(requirement) for requirement in packages.TRAINER)
-    words = "The trainer has no Python yet: install the runtime in the preferences, or choose a Python that has one."
-    return Runtime("", missing, words)
+
+    def __init__(self, preference: str = "", home: str | Path | None = None) -> None:
+        self._result: Runtime | None = None
+        self._check: Check | None = None
+        self._python, self._judge = self._choose(preference.strip(), home)
+        if self._result is None:
+            self._key = (self._python, _changed(self._python))
+            if self._key in _known:
+                self._result = self._judge(_known[self._key])
+            else:
+                self._check = Check.begin(self._python)
+
+    def poll(self) -> Runtime | None:
+        """What was found, None while it is not known yet."""
+        if self._result is None and self._check is not None and (findings := self._check.poll()):
+            if findings.version:  # not when nothing was learned: the computer was busy, or the disk full
+                _known[self._key] = findings
+            self._result = self._judge(findings)
+        return self._result
+
+    def cancel(self) -> None:
+        """End what was started for it."""
+        if self._check is not None:
+            self._check.cancel()
+
+    def _choose(self, preference: str, home: str | Path | None) -> tuple[str, Callable[[Findings], Runtime]]:
+        """The Python to ask, and what its answer means; none where the result is known without asking."""
+        variable = os.environ.get(VARIABLE, "").strip()
+        if preference or variable:
+            source = "preference" if preference else "variable"
+            python, lacking = _named(preference or variable, "" if preference else f" ({VARIABLE})")
+            if lacking:
+                self._result = Runtime(python, ("Python",), lacking, source)
+            return python, lambda findings: _from(findings, source)
+        if home is not None and (python := install.installed(Path(home))):
+            return python, _installed
+        own = removal.own_python()
+        if not own:
+            self._result = _none()
+        return own, lambda findings: _from(findings, "own") if findings.ready else _none()
 
 
+def find_runtime(preference: str = "", home: str | Path | None = None) -> Runtime:
+    """The Python to train with, as Look finds it; waits for a Python that has not been asked yet."""
+    look = Look(preference, home)
+    while (runtime := look.poll()) is None:
+        time.sleep(0.01)
+    return runtime
+
+
+# What was learned of an interpreter and when its packages last changed
 _known: dict[tuple[str, float], Findings] = {}
-
-
-def check_once(python: str) -> Findings:
-    """check(), remembered until packages come or go; not when nothing was learned."""
-    key = (python, _changed(python))
-    findings = _known.get(key) or check(python)
-    if findings.version:
-        _known[key] = findings
-    return findings
 
 
 def _changed(python: str) -> float:
@@ -78,20 +105,32 @@ def _changed(python: str) -> float:
     return max(times)
 
 
-def _named(path: str, source: str, hint: str) -> Runtime:
+def _named(path: str, hint: str) -> tuple[str, str]:
+    """The interpreter that a user's path means, and what is wrong with it in a sentence, "" for nothing."""
+    try:
+        whole = os.path.isabs(os.path.expanduser(path))
+    except ValueError:
+        whole = False
+    if not whole:  # else it would be looked for in the folder that we happen to be in
+        return "", f"The Python to train with must be named by its whole path, and {path!r}{hint} is none."
     python = interpreter(path)
     if not os.path.isfile(python):
-        return Runtime(python, ("Python",), f"There is no Python at {python}{hint}; choose another.", source)
-    return _from(check_once(python), source)
+        return python, f"There is no Python at {python}{hint}; choose another."
+    return python, ""
 
 
-def _installed(python: str) -> Runtime:
-    findings = check_once(python)
+def _installed(findings: Findings) -> Runtime:
     if findings.ready:
         return _from(findings, "installed")
     words = f"The installed runtime is damaged; repair it in the preferences. {findings.sentence}"
-    return Runtime(python, findings.missing, words, "installed")
+    return Runtime(findings.python, findings.missing, words, "installed")
 
 
 def _from(findings: Findings, source: str) -> Runtime:
     return Runtime(findings.python, findings.missing, findings.sentence, source)
+
+
+def _none() -> Runtime:
+    missing = tuple(packages.package_name(requirement) for requirement in packages.TRAINER)
+    words = "The trainer has no Python yet: install the runtime in the preferences, or choose a Python that has one."
+    return Runtime("", missing, words)

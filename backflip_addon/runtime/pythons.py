@@ -59,7 +59,13 @@ def _candidates(version: tuple[int, int], also: tuple[str, ...]) -> Iterator[str
     for candidate in (*_on_path(version), *_in_known_places(version), *also):
         if candidate and candidate not in seen:
             seen.add(candidate)
-            yield candidate
+            if candidate in also or not _may_be_changed_by_all(candidate):
+                yield candidate
+
+
+def _may_be_changed_by_all(program: str) -> bool:
+    """Whether any user of the computer could have put a program there."""
+    return isolation.open_to_all(program) or isolation.open_to_all(os.path.dirname(program))
 
 
 def _on_path(version: tuple[int, int]) -> Iterator[str]:

@@ -138,6 +138,7 @@ def test_blender_without_a_folder_for_data_looks_nowhere_else(
     python.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     runtime._first_look()
+    tick_to_the_end()
     assert not runtime.LIVE.ready and not marker.exists()
     with pytest.raises(RuntimeError, match="Blender knows no folder for its user's data"):
         ops.install_runtime()

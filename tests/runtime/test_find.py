@@ -190,6 +190,54 @@ def test_none_found_says_what_to_do() -> None:
 
 
 @posix_only
+@pytest.mark.parametrize("named", ["python3", "./python3", "bin/../python3"])
+@pytest.mark.parametrize("way", ["preference", "variable"])
+def test_nothing_is_taken_from_the_folder_we_are_in(
+    named: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file python3 beside a .blend is somebody else's, whatever a preference or a variable calls for."""
+    marker = tmp_path / "it ran"
+    stranger = tmp_path / "python3"
+    stranger.write_text(f"#!/bin/sh\ntouch '{marker}'\n")
+    stranger.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.chdir(tmp_path)
+    if way == "variable":
+        monkeypatch.setenv(find.VARIABLE, named)
+    runtime = find.find_runtime(named if way == "preference" else "")
+    assert not runtime.ready and "whole path" in runtime.sentence and not marker.exists()
+
+
+@posix_only
+@pytest.mark.parametrize("open_one", ["file", "folder"])
+def test_python_that_everybody_may_change_is_not_asked(
+    open_one: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    marker = tmp_path / "it ran"
+    program = tmp_path / "versions" / f"{name}.9" / "bin" / f"python{name}"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\ntouch '{marker}'\n")
+    program.chmod(0o755)
+    (program if open_one == "file" else program.parent).chmod(0o777)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", str(program.parent))
+    pythons.find_python(sys.version_info[:2])
+    assert not marker.exists()
+
+
+@posix_only
+def test_look_never_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec sleep 100000\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(check.time, "sleep", lambda _: pytest.fail("it waits"))
+    look = find.Look(str(program))
+    assert look.poll() is None
+    look.cancel()
+
+
+@posix_only
 def test_nothing_learned_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk was full, or the computer busy; the next look looks again."""
     python = fake_python(tmp_path / "python", WHOLE)
@@ -208,7 +256,7 @@ def test_nobody_needs_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(RuntimeError):
         Path.home()
     assert pythons.find_python(sys.version_info[:2], also=(sys.executable,))
-    assert "There is no Python at" in find.find_runtime("~/python").sentence
+    assert "must be named by its whole path" in find.find_runtime("~/python").sentence
     progress = install.Installation.begin(tmp_path / "home", str(tmp_path / "no Python")).wait()
     assert progress.state == "failed" and "\n" not in progress.message
     assert [place.name for place in tmp_path.iterdir()] == ["home"]
