@@ -68,14 +68,19 @@ def take_back(armature: bpy.types.Object) -> bool:
     """Put the pose from before the check pose back; False when there was none."""
     if POSE_PROPERTY not in armature:
         return False
-    before = json.loads(armature[POSE_PROPERTY])
+    try:
+        before = json.loads(armature[POSE_PROPERTY])
+        matrices = {name: Matrix(matrix) for name, matrix in before["bones"].items()}
+        switches = [(str(name), str(prop), float(value)) for name, prop, value in before["switches"]]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        matrices, switches = {}, []  # not ours
     del armature[POSE_PROPERTY]
     bones = armature.pose.bones
-    for name, matrix in before["bones"].items():
+    for name, matrix in matrices.items():
         if name in bones:
-            bones[name].matrix_basis = Matrix(matrix)
-    for name, prop, value in before["switches"]:
-        if name in bones:
-            bones[name][prop] = value
+            bones[name].matrix_basis = matrix
+    for name, prop, value in switches:
+        if name in bones and prop in bones[name]:
+            bones[name][prop] = type(bones[name][prop])(value)
     armature.update_tag(refresh={"OBJECT", "DATA"})
     return True
