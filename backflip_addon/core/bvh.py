@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from . import roles, rotations
-from .reading import MOST_FRAMES, MOST_JOINTS, MOST_NUMBER, MOST_POSES, UnreadableFile, finite, read_text, told
+from .reading import MOST_FRAMES, MOST_JOINTS, MOST_NUMBER, UnreadableFile, finite, most_poses, read_text, told
 from .rig import Rig
 from .rotations import Array
 
@@ -49,7 +49,7 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
     joints = _parse_hierarchy(head, path.name)
     frames, seconds = _parse_motion_head(motion[0], motion[1], path.name)
     values = _parse_values(motion[2:], sum(len(j.channels) for j in joints), frames, path.name)
-    if len(values) * len(joints) > MOST_POSES:
+    if len(values) * len(joints) > most_poses(values.size):
         raise UnreadableFile(f"{path.name} has {len(values)} frames of {len(joints)} joints: cut it into clips.")
     parents = tuple(joint.parent for joint in joints)
     turns, places = _world(joints, values)

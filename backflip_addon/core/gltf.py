@@ -24,9 +24,11 @@ from .reading import MOST_JOINTS, UnreadableFile, finite, parse_json, told
 
 MOST_BYTES = 1_000_000_000  # of a file; a character with many textures has 200 MB
 MOST_JSON_BYTES = 64_000_000  # of a GLB's JSON part
-MOST_UNPACKED_BYTES = 1_000_000_000  # of all accessors together: half a million vertices with eighty shape keys
+MOST_SHARED = 4  # times all buffers together that accessors may unpack to: a view may serve several
 MOST_EMPTY_BYTES = 16_000_000  # of accessors without data, which are all zeros
-MOST_ITEMS = 100_000  # of nodes, accessors, views, meshes ...
+MOST_PACKED_BYTES = 200_000_000  # of those whose data Draco has packed
+MOST_ITEMS = 20_000  # of nodes, accessors, views, meshes ...; a character has some hundreds
+MOST_USED = 100_000_000  # numbers of meshes and animations: parts may share what is stored once
 MOST_DEPTH = 500  # of nodes in nodes: importers go down by recursion
 
 _KINDS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
@@ -181,7 +183,8 @@ def _check_accessors(gltf: Gltf) -> None:
     """Every accessor's numbers lie within its view, and all of them together are of a sensible size."""
     accessors, views = gltf.content.get("accessors", []), gltf.content.get("bufferViews", [])
     packed = "KHR_draco_mesh_compression" in (gltf.content.get("extensionsUsed") or [])
-    empty_most = MOST_UNPACKED_BYTES if packed else MOST_EMPTY_BYTES
+    empty_most = MOST_PACKED_BYTES if packed else MOST_EMPTY_BYTES
+    most = empty_most + MOST_SHARED * sum(len(buffer) for buffer in gltf.buffers)
     total = empty = 0
     for accessor in accessors:
         kind, width = _form(accessor)
@@ -194,7 +197,7 @@ def _check_accessors(gltf: Gltf) -> None:
             empty += count * size
         if "sparse" in accessor:
             _check_sparse(accessor["sparse"], views, count, size)
-        if total > MOST_UNPACKED_BYTES or empty > empty_most:
+        if total > most or empty > empty_most:
             raise ValueError("it unpacks to more than such a file may")
 
 
@@ -244,23 +247,36 @@ def _indices(item: dict[str, Any], key: str, count: int) -> list[int]:
 
 def _check_numbers(gltf: Gltf) -> None:
     """Places, bones' rest poses and keys are finite; NaN for a normal or a tangent does no harm."""
-    accessors = gltf.content.get("accessors", [])
-    for index in sorted(set(_moving(gltf.content))):
+    accessors, checked, used = gltf.content.get("accessors", []), set(), 0
+    for index, moves in _used(gltf.content):
         if not isinstance(index, int) or not 0 <= index < len(accessors):
             raise ValueError(f"it names numbers {str(index)[:20]} of {len(accessors)}")
+        used += accessors[index]["count"] * _form(accessors[index])[1]
+        if used > MOST_USED:
+            raise ValueError("its meshes and animations are larger than a character's can be")
+        if index in checked or not moves:
+            continue
+        checked.add(index)
         if accessors[index]["componentType"] == 5126 and not finite(gltf.numbers(index)):
             raise ValueError("it holds numbers that are not finite")
 
 
-def _moving(content: dict[str, Any]) -> Iterator[int]:
-    """The accessors whose numbers place something."""
+def _used(content: dict[str, Any]) -> Iterator[tuple[int, bool]]:
+    """The accessors that are unpacked, each as often as it is used, and whether its numbers place something."""
     for mesh in content.get("meshes", []):
         for primitive in mesh.get("primitives", []):
-            if "POSITION" in primitive.get("attributes", {}):
-                yield primitive["attributes"]["POSITION"]
+            for attributes in (primitive.get("attributes", {}), *primitive.get("targets", [])):
+                for name, index in attributes.items():
+                    yield index, name == "POSITION"
+            if "indices" in primitive:
+                yield primitive["indices"], False
     for skin in content.get("skins", []):
         if "inverseBindMatrices" in skin:
-            yield skin["inverseBindMatrices"]
+            yield skin["inverseBindMatrices"], True
     for animation in content.get("animations", []):
-        for sampler in animation.get("samplers", []):
-            yield from (sampler["input"], sampler["output"])
+        samplers = animation.get("samplers", [])
+        for sampler in samplers:
+            yield sampler["input"], True
+            yield sampler["output"], True
+        for channel in animation.get("channels", []):
+            yield _part(samplers, _whole(channel, "sampler"), "sampler")["output"], False

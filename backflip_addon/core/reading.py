@@ -21,10 +21,11 @@ import numpy as np
 from .files import RefusedFile, read_limited
 
 MOST_FILE_BYTES = 256_000_000  # of a clip on disk; the largest of AMASS have 60 MB
-MOST_UNPACKED_BYTES = 512_000_000  # of what a clip's archive holds
+MOST_UNPACKED_BYTES = 200_000_000  # of what a clip's archive holds: MOST_FRAMES of a body with fingers
 MOST_FRAMES = 100_000  # of a clip: a quarter of an hour at 120 frames/s
 MOST_JOINTS = 2_000
 MOST_POSES = 4_000_000  # frames times joints: 512 MB of matrices
+MOST_FREE_POSES = 1_000_000  # of a file that holds few numbers, whose joints mostly keep still: 128 MB
 MOST_MEMBERS = 100  # of an archive
 MOST_NUMBER = 1e9  # of a place or an offset, any unit; what is larger is no body's
 _MOST_WORDS = 300  # letters of a sentence
@@ -184,6 +185,11 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> np.nda
     if len(data) != size:
         raise ValueError("an array is cut off")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C").copy()
+
+
+def most_poses(numbers: int) -> int:
+    """How many frames times joints a clip that holds so many numbers may make: a small file no gigabytes."""
+    return min(MOST_POSES, MOST_FREE_POSES + numbers)
 
 
 def finite(*arrays: np.ndarray, most: float = MOST_NUMBER) -> bool:

@@ -6,24 +6,21 @@ Blender's importer makes an armature of skins alone, and a VRMA has none; so it 
 
 from __future__ import annotations
 
-import base64
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import rotations
-from .files import read_limited
-from .reading import MOST_FILE_BYTES, MOST_JOINTS, MOST_POSES, UnreadableFile, finite, parse_json, told
+from .gltf import Gltf, read_gltf
+from .reading import MOST_JOINTS, UnreadableFile, finite, most_poses, told
 from .rig import Rig
 from .rotations import Array
 
 RATE = 60.0
 _MOST_SECONDS = 1000.0
 _TO_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-_KINDS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
-_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+_MOST_NUMBERS = 20_000_000  # of all channels together: several may share what is stored once
 
 
 @told
@@ -32,67 +29,29 @@ def read_vrma(path: Path) -> tuple[Rig, Array, float]:
 
     Raises ValueError with one sentence.
     """
+    file = read_gltf(path)
     try:
-        gltf, binary = _split(path)
-        bones = gltf["extensions"]["VRMC_vrm_animation"]["humanoid"]["humanBones"]
+        bones = file.content["extensions"]["VRMC_vrm_animation"]["humanoid"]["humanBones"]
         named = {str(name): int(bone["node"]) for name, bone in bones.items()}
-        nodes, parents = _nodes(gltf)
-        channels = _channels(gltf, _buffers(gltf, binary, path))
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, struct.error) as error:
+        nodes, parents = _nodes(file.content)
+        channels = _channels(file)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UnreadableFile(
             f"{path.name} is no VRM animation, or is damaged: {str(error)[:100]} is missing or wrong."
         ) from error
     return _motion(path, nodes, parents, channels, named)
 
 
-def _split(path: Path) -> tuple[dict[str, Any], bytes]:
-    """The JSON and the binary chunk of a GLB, or of a plain glTF."""
-    data = read_limited(path, MOST_FILE_BYTES, follow=True)
-    if data[:4] != b"glTF":
-        return parse_json(data), b""
-    length = struct.unpack_from("<I", data, 12)[0]
-    rest = 20 + length
-    return parse_json(data[20:rest]), data[rest + 8 :]
-
-
-def _buffers(gltf: dict[str, Any], binary: bytes, path: Path) -> list[bytes]:
-    found = []
-    for buffer in gltf["buffers"]:
-        uri = buffer.get("uri")
-        if uri is None:
-            found.append(binary)
-        elif uri.startswith("data:"):
-            found.append(base64.b64decode(uri.partition(",")[2]))
-        else:
-            # a file beside this one, never one elsewhere
-            found.append(read_limited(path.parent / Path(uri.replace("\\", "/")).name, MOST_FILE_BYTES, follow=True))
-    return found
-
-
-def _accessor(gltf: dict[str, Any], buffers: list[bytes], index: int) -> Array:
-    """An accessor's numbers (N, width), all finite. Its extent is held against its buffer before it is read."""
-    accessor = _item(gltf["accessors"], index)
-    view = _item(gltf["bufferViews"], accessor["bufferView"])
-    kind, width = np.dtype(_KINDS[accessor["componentType"]]), _WIDTHS[accessor["type"]]
-    row = kind.itemsize * width
-    start = _count(view.get("byteOffset", 0)) + _count(accessor.get("byteOffset", 0))
-    stride, count = _count(view.get("byteStride", row)), _count(accessor["count"])
-    data = _item(buffers, view["buffer"])
-    if stride < row or not count or start + stride * (count - 1) + row > len(data):
-        raise ValueError("a buffer that is long enough")
-    rows = np.ndarray((count, width), kind.newbyteorder("<"), data, start, (stride, kind.itemsize))
-    values = rows.astype(float)
-    if not finite(values):
-        raise ValueError("an accessor with finite numbers")
-    return values / float(np.iinfo(kind).max) if accessor.get("normalized") and kind.kind in "iu" else values
-
-
-def _item(items: Any, index: Any) -> Any:
-    """An item by its index, which a negative number is not."""
-    return items[_count(index)]
+def _accessor(file: Gltf, index: Any) -> Array:
+    """An accessor's numbers (N, width), normalised ones as fractions."""
+    values, accessor = file.numbers(_count(index)), file.content["accessors"][index]
+    if accessor.get("normalized") and values.dtype.kind in "iu":
+        return values / float(np.iinfo(values.dtype).max)
+    return values.astype(float)
 
 
 def _count(value: Any) -> int:
+    """An index, which a negative number is not."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError("a whole number that is not negative")
     return value
@@ -117,16 +76,19 @@ def _nodes(gltf: dict[str, Any]) -> tuple[list[tuple[str, Array, Array]], list[i
     return nodes, parents
 
 
-def _channels(gltf: dict[str, Any], buffers: list[bytes]) -> dict[tuple[int, str], tuple[Array, Array, bool]]:
+def _channels(file: Gltf) -> dict[tuple[int, str], tuple[Array, Array, bool]]:
     """(node, "rotation" or "translation") -> key times (K,), values (K, n), whether they are held."""
-    animation = gltf["animations"][0]
-    found = {}
+    animation = file.content["animations"][0]
+    found, numbers = {}, 0
     for channel in animation["channels"]:
         target, sampler = channel["target"], animation["samplers"][channel["sampler"]]
         if target["path"] not in ("rotation", "translation") or "node" not in target:
             continue
-        times, values = (_accessor(gltf, buffers, sampler[key]) for key in ("input", "output"))
-        if times.shape[1] != 1 or np.any(np.diff(times[:, 0]) < 0):
+        times, values = (_accessor(file, sampler[key]) for key in ("input", "output"))
+        numbers += times.size + values.size
+        if numbers > _MOST_NUMBERS:
+            raise ValueError(f"an animation of at most {_MOST_NUMBERS:,} numbers")
+        if not len(times) or times.shape[1] != 1 or np.any(np.diff(times[:, 0]) < 0):
             raise ValueError("a channel whose times rise")
         if sampler.get("interpolation") == "CUBICSPLINE":
             values = values.reshape(len(times), 3, -1)[:, 1]  # between its tangents
@@ -143,7 +105,7 @@ def _motion(
     if not 0.0 < last < _MOST_SECONDS:
         raise ValueError(f"{path.name} moves nothing, or lasts too long: choose another animation.")
     seconds = np.arange(int(round(last * RATE)) + 1) / RATE
-    if len(seconds) * len(nodes) > MOST_POSES:
+    if len(seconds) * len(nodes) > most_poses(sum(values.size for _, values, _ in channels.values())):
         raise UnreadableFile(f"{path.name} is too long for a skeleton of {len(nodes)} nodes: choose a shorter one.")
     order: list[int] = []
     waiting = [i for i, parent in enumerate(parents) if parent < 0]

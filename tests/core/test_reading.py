@@ -18,6 +18,8 @@ import pytest
 from backflip_addon.core import bvh, deepmimic, mimickit, reading, smpl, vrma
 from backflip_addon.core import motion as motions
 from backflip_addon.core.reading import UnreadableFile
+from tests.seeds import animated
+from tests.seeds import glb as glb_of
 
 MODEST = 40_000_000  # bytes that a refusal may take
 
@@ -160,6 +162,33 @@ def test_an_animation_of_three_kilobytes_takes_no_gigabytes(
     path = tmp_path / "clip.vrma"
     path.write_bytes(glb(accessor, view))
     refusal(vrma.read_vrma, path)
+
+
+def test_a_small_animation_of_many_bones_that_lasts_long_takes_no_gigabytes(tmp_path: Path) -> None:
+    content, binary = animated()
+    content["nodes"] += [{"name": str(i)} for i in range(60)]
+    binary = binary.replace(struct.pack("<2f", 0, 1), struct.pack("<2f", 0, 900))
+    (tmp_path / "clip.vrma").write_bytes(glb_of(content, binary))
+    assert "too long for a skeleton" in refusal(vrma.read_vrma, tmp_path / "clip.vrma")
+
+
+def test_channels_that_share_what_is_stored_once_take_no_gigabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, binary = animated()
+    content["animations"][0]["channels"] *= 50
+    (tmp_path / "clip.vrma").write_bytes(glb_of(content, binary))
+    vrma.read_vrma(tmp_path / "clip.vrma")
+    monkeypatch.setattr(vrma, "_MOST_NUMBERS", 499)
+    assert "at most" in refusal(vrma.read_vrma, tmp_path / "clip.vrma")
+
+
+def test_a_small_skeleton_file_of_many_joints_that_keep_still_takes_no_gigabytes(tmp_path: Path) -> None:
+    still = "JOINT j\n{\nOFFSET 0 1 0\nCHANNELS 0\n" * 1999 + "}\n" * 1999
+    head = "HIERARCHY\nROOT a\n{\nOFFSET 0 0 0\nCHANNELS 1 Yrotation\n"
+    text = f"{head}{still}}}\nMOTION\nFrames: 600\nFrame Time: 0.01\n" + "0\n" * 600
+    (tmp_path / "clip.bvh").write_text(text)
+    assert "2000 joints" in refusal(bvh.read_bvh, tmp_path / "clip.bvh")
 
 
 @pytest.mark.parametrize("name", READERS)

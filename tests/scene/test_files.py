@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from backflip_addon import compat
+from backflip_addon.core import gltf
 from backflip_addon.core.motion import Motion
 from backflip_addon.scene import files, state
 from backflip_addon.scene.files import FileError
@@ -50,6 +51,10 @@ def test_a_sound_glb_comes_in(tmp_path: Path) -> None:
     path.write_bytes(glb(*skinned()))
     armature, _imported = files.import_rig(str(path))
     assert {bone.name for bone in armature.data.bones} >= {"a", "b"}
+
+
+BLANK = {"componentType": 5126, "count": 100_000, "type": "SCALAR"}
+PRIMITIVES = [{"attributes": {"POSITION": 0}}] * 2_000
 
 
 def _set(*place: Any, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -91,12 +96,16 @@ def _set(*place: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("nodes", value=5), "nodes"),
         (_set("accessors", value=[5]), "accessors"),
         (_set("animations", 0, "samplers", 0, "input", value=99), "99"),
+        (_set("animations", 0, "channels", 0, "sampler", value=9), "sampler 9"),
+        (lambda content: content["accessors"].extend([dict(BLANK) for _ in range(100)]), "unpacks to more"),
+        (lambda content: content["meshes"][0].update(primitives=PRIMITIVES), "larger than a character"),
     ],
 )
 def test_a_glb_that_is_not_what_it_says_is_refused_before_anything_is_unfbx_array(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compat, "import_gltf", lambda path: pytest.fail("the importer was given the file"))
+    monkeypatch.setattr(gltf, "MOST_USED", 10_000)
     content, binary = skinned()
     change(content)
     (tmp_path / "rig.glb").write_bytes(glb(content, binary))
