@@ -18,9 +18,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import rotations
+from .reading import one_line
 from .rotations import Array
 
 BODY_VERSION = 1
+MOST_LINKS = 200  # of a body; a humanoid has 15
+MOST_SIZE = 1e6  # of any of its numbers, in metres, kilograms, newton metres
 
 # The links of a humanoid body, parents first, with the role each takes its name from.
 LINK_PARENTS: dict[str, str | None] = {
@@ -194,7 +197,9 @@ def from_json(data: dict[str, Any]) -> Body:
         body = Body(str(data["name"]), links, float(data["height"]))
         validate(body)
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise ValueError(f"the body is damaged: {error!r} is missing or wrong") from error
+        raise ValueError(one_line(f"the body is damaged: {error!r} is missing or wrong")) from error
+    except ValueError as error:
+        raise ValueError(one_line(error)) from error
     return body
 
 
@@ -218,11 +223,13 @@ _SIZE_COUNT = {"capsule": 2, "box": 3, "sphere": 1}
 
 def validate(body: Body) -> None:
     """Raises ValueError with one sentence when the body cannot be simulated."""
-    if not body.links or len(set(body.names)) < len(body.links):
-        raise ValueError("the body has no parts, or two of the same name")
-    if not (np.isfinite(body.height) and body.height > 0):
+    if not 0 < len(body.links) <= MOST_LINKS or len(set(body.names)) < len(body.links):
+        raise ValueError("the body has no parts, too many, or two of the same name")
+    if not 0 < body.height <= MOST_SIZE:
         raise ValueError("the body has no sensible height")
     for i, link in enumerate(body.links):
+        if not isinstance(link.name, str) or type(link.parent) is not int:
+            raise ValueError("the body has a part whose name is no text, or whose parent is no number")
         vectors = (link.offset, link.centre, link.inertia, link.axis, link.ball or (0.0, 0.0, 0.0))
         if any(len(vector) != 3 for vector in vectors) or len(link.limits) != 2:
             raise ValueError(f"the body's part {link.name} has a vector of the wrong length")
@@ -231,8 +238,8 @@ def validate(body: Body) -> None:
         for shape in link.shapes:
             _validate_shape(shape, link.name)
             numbers += [*shape.size, *shape.position, *shape.rotation]
-        if not np.all(np.isfinite(numbers)):
-            raise ValueError(f"the body's part {link.name} has a number that is not finite")
+        if not np.all(np.abs(numbers) <= MOST_SIZE):  # nor is NaN
+            raise ValueError(f"the body's part {link.name} has a number that is not finite, or far too large")
         if link.mass <= 0 or min(link.inertia) <= 0:
             raise ValueError(f"the body's part {link.name} has no mass")
         if not (link.parent < i and (link.parent >= 0) == (i > 0)):

@@ -7,6 +7,7 @@ Nothing is changed here: an animator may want the moon's gravity.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 from . import planting, rotations
 from .body import Body
 from .motion import Motion
+from .reading import parse_json
 from .rotations import Array
 
 GRAVITY = 9.81
+_MOST_TEXT = 100_000  # letters of a clip's findings
 _FLIGHT = 0.15  # s: a shorter flight tells too little about gravity
 _CLEARANCE = 0.06  # m: higher than this over the floor, nothing touches it
 _TIME_SCALES = (0.25, 0.5, 2.0, 4.0)  # a wrong stamp is nearly always wrong by one of these
@@ -166,3 +169,20 @@ def _cycle(motion: Motion, turns: Array) -> Finding | None:
             "loops", "The clip ends as it begins, in motion: it can be performed several times on end.", {"loops": True}
         )
     return None
+
+
+@functools.lru_cache(maxsize=4)
+def kept_notes(text: str) -> list[dict[str, Any]]:
+    """Findings kept as text in a .blend, which may be a stranger's: what is none of them is left out."""
+    try:
+        notes = parse_json(text) if 0 < len(text) <= _MOST_TEXT else []
+    except (ValueError, RecursionError):
+        return []
+    return [note for note in notes if _is_note(note)] if isinstance(notes, list) else []
+
+
+def _is_note(note: Any) -> bool:
+    if not isinstance(note, dict) or not isinstance(note.get("fix"), dict):
+        return False
+    words = (note.get("code"), note.get("sentence"))
+    return all(isinstance(w, str) for w in words) and all(isinstance(v, (int, float)) for v in note["fix"].values())

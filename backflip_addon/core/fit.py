@@ -14,6 +14,7 @@ from . import neutral as neutrals
 from . import roles, rotations
 from .body import LINK_NAMES, LINK_PARENTS, Body, Link, Shape
 from .neutral import Neutral
+from .reading import one_line
 from .rig import Rig, RigError, check_sound
 from .roles import RoleMap
 from .rotations import Array
@@ -175,7 +176,9 @@ def from_json(data: dict[str, Any]) -> Binding:
         )
         binding = Binding(float(data["scale"]), _floats(data["origin"], 3), float(data["yaw"]), links)
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise ValueError(f"the binding is damaged: {error!r} is missing or wrong") from error
+        raise ValueError(one_line(f"the binding is damaged: {error!r} is missing or wrong")) from error
+    except ValueError as error:
+        raise ValueError(one_line(error)) from error
     if tuple(link.name for link in links) != LINK_NAMES or not binding.scale > 0:
         raise ValueError("the binding is damaged: its links or its scale are wrong")
     return binding

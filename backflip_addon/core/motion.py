@@ -163,6 +163,8 @@ def load_take(path: Path) -> Take:
         raise ValueError(f"the take {path.name} is damaged: {error}") from error
     fits = take.contacts.shape == motion.rotations.shape[:2] and take.contacts.dtype == bool
     fits = fits and all(a.shape == (motion.frames,) and a.dtype.kind == "f" for a in (take.torque, take.assist))
+    if fits and not finite(take.torque, take.assist):
+        raise ValueError(f"the take {path.name} is damaged: it holds numbers that are not finite")
     if not fits or not isinstance(meta, dict):
         raise ValueError(f"the take {path.name} is damaged: its parts do not fit together")
     return take

@@ -39,8 +39,13 @@ class UnreadableFile(ValueError):
     """A file that cannot be used; the message is one sentence for the user, with the file's name."""
 
     def __init__(self, words: str) -> None:
-        line = " ".join(words.split())  # what libraries say may go on for pages
-        super().__init__(line if len(line) <= _MOST_WORDS else f"{line[:_MOST_WORDS].rstrip(' .')}.")
+        line = one_line(words)
+        super().__init__(line if len(line) < _MOST_WORDS else f"{line.rstrip(' .')}.")
+
+
+def one_line(words: object) -> str:
+    """A sentence or an error on one line of sensible length: what libraries say, or quote, may go on for pages."""
+    return " ".join(str(words).split())[:_MOST_WORDS]
 
 
 def told(reader: Callable[P, T]) -> Callable[P, T]:

@@ -94,7 +94,7 @@ def _open_notes(scene: bpy.types.Scene, motion: Motion, body: Body) -> list[dict
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     """Set what a note offers. Raises ActionError when there is no such note or nothing to set."""
     settings = scene.backflip
-    fix = next((note["fix"] for note in json.loads(settings.reference_notes or "[]") if note["code"] == code), {})
+    fix = next((note["fix"] for note in clipcheck.kept_notes(settings.reference_notes) if note["code"] == code), {})
     if not _FIXABLE & fix.keys():
         raise ActionError("There is nothing to mend here.")
     settings.time_scale *= float(fix.get("time_scale", 1.0))

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import Any, ClassVar
 
 import bpy
 
+from ..core import clipcheck
 from ..operators import avatar, live, reference, runtime, takes, training
 from ..operators.common import what_is_missing
 
@@ -96,7 +96,7 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
         row = layout.row()
         row.label(text=f"{settings.reference_label}, {settings.reference_seconds:.2f} s", icon="CHECKMARK")
         row.operator("backflip.clear_reference", text="", icon="X", emboss=False)
-        for note in json.loads(settings.reference_notes or "[]"):
+        for note in clipcheck.kept_notes(settings.reference_notes):
             _say(layout, context, note["sentence"], "ERROR")
             if words := _fix_words(note["fix"]):
                 layout.operator("backflip.apply_fix", text=words).code = note["code"]

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import rotations
+from backflip_addon.core import fit, roles, rotations
 from backflip_addon.core.body import LINK_NAMES, Body, Link, Shape
 from tests.core import performances
+from tests.core.skeletons import figure
 
 RNG = np.random.default_rng(3)
 
@@ -204,3 +205,25 @@ def test_links_must_be_unique() -> None:
     links = (*body.links[:3], dataclasses.replace(body.links[3], name=body.links[2].name), *body.links[4:])
     with pytest.raises(ValueError):
         bodies.validate(dataclasses.replace(body, links=links))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [*(("parent", value) for value in (0.5, True, 7, None)), ("name", 5), ("mass", 1e30), ("mass", "1e400")],
+)
+def test_a_strangers_body_is_told_apart_from_a_sound_one(key: str, value: object) -> None:
+    rig = figure()
+    data = bodies.to_json(fit.fit_body(rig, roles.guess(rig))[0])
+    data["links"] = [dict(link) for link in data["links"]]
+    bodies.from_json(data)
+    data["links"][1][key] = value
+    with pytest.raises(ValueError, match="body"):
+        bodies.from_json(data)
+
+
+def test_a_body_of_a_thousand_links_is_refused() -> None:
+    rig = figure()
+    data = bodies.to_json(fit.fit_body(rig, roles.guess(rig))[0])
+    data["links"] = [*data["links"], *({**data["links"][1], "name": f"part {i}"} for i in range(1000))]
+    with pytest.raises(ValueError, match="too many"):
+        bodies.from_json(data)

@@ -57,3 +57,15 @@ def test_the_same_seed_makes_the_same_files_and_nearly_all_are_damaged(seed: fuz
     made, again = ([mutate(random.Random(i), seed.kind, seed.data) for i in range(20)] for _ in range(2))
     assert made == again
     assert sum(data != seed.data for data in made) > 15
+
+
+@pytest.mark.parametrize("reader", ["body", "binding"])
+def test_a_long_text_where_a_number_belongs_is_not_quoted_whole(tmp_path: Path, reader: str) -> None:
+    seed = next(seed for seed in seeds() if seed.reader == reader)
+    data = json.loads(seed.data)
+    for item, key in ((data, "version"), (data["links"][0], "offset" if reader == "body" else "joint")):
+        before, item[key] = item[key], "x\n" * 5000
+        (tmp_path / seed.name).write_text(json.dumps(data))
+        report = fuzz.Report()
+        assert fuzz.judge(fuzz.READERS[reader], tmp_path / seed.name, report) == "" and report.refused == 1
+        item[key] = before

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backflip_addon.core import bvh, deepmimic, mimickit, reading, smpl, vrma
+from backflip_addon.core import bvh, clipcheck, deepmimic, mimickit, reading, smpl, vrma
 from backflip_addon.core import motion as motions
 from backflip_addon.core.reading import UnreadableFile
-from tests.seeds import animated
+from tests.seeds import animated, take
 from tests.seeds import glb as glb_of
 
 MODEST = 40_000_000  # bytes that a refusal may take
@@ -236,3 +236,26 @@ def test_a_motion_with_numbers_that_are_not_finite_is_refused(tmp_path: Path) ->
     motions.save_motion(tmp_path / "reference.npz", motion)
     with pytest.raises(ValueError, match="not finite"):
         motions.load_motion(tmp_path / "reference.npz")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "[5]", "{}", "[", "[" * 100_000, '[{"code": "a", "sentence": "b", "fix": {"start": "x"}}]'],
+    ids=range(7),
+)
+def test_a_strangers_findings_on_a_clip_are_left_out(text: str) -> None:
+    assert clipcheck.kept_notes(text) == []
+    sound = {"code": "a", "sentence": "b", "fix": {"start": 1.0}}
+    assert clipcheck.kept_notes(json.dumps([sound, 5])) == [sound]
+
+
+@pytest.mark.parametrize("key", ["torque", "assist"])
+def test_a_take_with_numbers_that_are_not_finite_is_refused(tmp_path: Path, key: str) -> None:
+    with np.load(io.BytesIO(take())) as data:
+        arrays = {name: data[name] for name in data.files}
+    path = tmp_path / "0001_search.npz"
+    np.savez(path, **arrays)
+    assert motions.load_take(path).motion.frames == 5
+    np.savez(path, **arrays | {key: np.full(5, np.nan)})
+    with pytest.raises(ValueError, match=r"0001_search\.npz.*not finite"):
+        motions.load_take(path)
