@@ -27,12 +27,15 @@ REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 FOOT_MARGIN = 0.03  # m round the feet within which the centre of mass still counts as over them
 SKATE_HEIGHT = 0.03
 FEET = ("foot.L", "foot.R")
+STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so much further with its pose held
+STANDS_SECONDS = 3.0
 
 
 def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     """All measures of a take that follows a reference from its frame 0. JSON-ready.
 
-    landed is None for a clip that does not end standing (there is nothing to land). A simulation that
+    landed is None for a clip that does not end standing (there is nothing to land). A take that is known to fall
+    after its last frame has not landed; stands_3_s is None where that is not known. A simulation that
     breaks down into numbers that are not finite is measured up to there. Raises ValueError when that is
     its first frame.
     """
@@ -56,7 +59,8 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     illegal = take.contacts & ~allowed_contacts(body, reference)
     clean = not illegal.any()
     torque = float(np.max(take.torque, initial=0.0))
-    stands = stands_after_touchdown(body, take, places, turns, lows, reference.duration)
+    stands_on = take.meta.get(STANDS)
+    stands = stands_on is not False and stands_after_touchdown(body, take, places, turns, lows, reference.duration)
     landed = standing and bool(
         complete
         and clean
@@ -67,6 +71,7 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     )
     return {
         "landed": landed if standing else None,
+        STANDS: stands_on if isinstance(stands_on, bool) else None,
         "success": bool(followed and (stood or not standing) and assist == 0.0),
         "assist": assist,
         "followed": _followed_share(mean_error[during], reference.duration, take.motion.rate),

@@ -24,6 +24,13 @@ def main(arguments: list[str]) -> int:
         print("The working directory is gone; name the job folder from the root.", file=sys.stderr)
         return 2
     _leave_open_folders(path)
+    from . import stopping
+
+    with stopping.listening():  # from here on a signal is a wish to stop, also while all the rest is loaded
+        return _train(path)
+
+
+def _train(path: str) -> int:
     from ..jobs.folder import JobError, JobFolder
 
     folder = JobFolder(path)

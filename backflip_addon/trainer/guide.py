@@ -79,7 +79,7 @@ class Guide:
         """The inverse of arrays(). Raises KeyError when something is missing."""
         states = States(*(np.asarray(arrays[f"states.{f.name}"]) for f in dataclasses.fields(States)))
         turns, spins, gains = (np.asarray(arrays[name]) for name in ("turns", "spins", "gains"))
-        return Guide(states, turns, spins, int(arrays["landed"]), gains)
+        return Guide(states, turns, spins, int(np.asarray(arrays["landed"]).item()), gains)
 
 
 @dataclasses.dataclass(frozen=True)

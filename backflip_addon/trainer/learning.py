@@ -11,14 +11,17 @@ round.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..core import truth
 from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..core.rotations import Array
@@ -30,9 +33,11 @@ from .policy import ActorCritic
 from .ppo import PPO, Experience, PPOSettings
 from .practice import Practice, PracticeWorker
 from .rehearsal import Rehearsal, RehearsalSettings
-from .search import Plan
+from .search import MOST_STEPS, Plan
+from .standing import still_stands
+from .starts import Starts
 from .tracking import Track
-from .workers import Pool, core_count
+from .workers import Pool, core_count, split
 from .world import Scene, States
 from .worlds import Recorder, Worlds
 
@@ -41,6 +46,18 @@ LONGEST_REST = 4.0  # s that a fallen character is waited for
 SCALE_ITERATIONS = 24  # after which the observations' scales are known, and stay
 AVERAGED = 10  # updates that the performing network is averaged over, about
 LEAST_PRACTICE = 4  # batches from which feedback is fitted
+# What a stage's numbers are called, and the most they may be
+NUMBERS = {
+    "samples": ("samples", MOST_STEPS),
+    "seconds": ("seconds", 1e12),
+    "iterations": ("iterations", 10**9),
+    "updates": ("updates", 10**9),
+    "share": ("share", 1.0),
+    "survival": ("survival", 1.0),
+    "landing": ("landing", 1.0),
+    "seed_value": ("seed", 2**63 - 1),
+}
+SWITCHES = ("planned", "rehearsed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,42 +85,12 @@ class LearningSettings:
     rehearsal: RehearsalSettings = RehearsalSettings()
 
 
-class Starts:
-    """Where along the clip episodes begin: more often shortly before where they fail.
-
-    After the adaptive state initialisation of Peng et al. (SFV, 2018), with failures counted
-    instead of learned.
-    """
-
-    BEFORE = (3, 20)  # control steps before a failure within which to begin
-    FORGET = 0.95  # an iteration
-
-    def __init__(self, steps: int, from_start: float) -> None:
-        self.steps = steps
-        self.from_start = from_start
-        self.failures = np.zeros(steps + 1)
-
-    def learn(self, episodes: Array) -> None:
-        """Take episodes (E, 4) (begun, ended, return, failed) into account."""
-        self.failures *= self.FORGET
-        ends = episodes[episodes[:, 3] > 0, 1].astype(int)
-        np.add.at(self.failures, np.clip(ends, 0, self.steps), 1.0)
-
-    def probabilities(self) -> Array:
-        """Of each control step (T,)."""
-        uniform = np.full(self.steps, 1.0 / self.steps)
-        hard = np.zeros(self.steps)
-        for back in range(self.BEFORE[0], min(self.BEFORE[1], self.steps)):
-            hard[: self.steps + 1 - back] += self.failures[back:]
-        hard = hard / hard.sum() if hard.sum() > 0 else uniform
-        # The last steps teach nothing: there is no time left to fail
-        mixed = (1 - self.from_start) * (0.25 * uniform + 0.75 * hard)
-        mixed[0] += self.from_start
-        return mixed / mixed.sum()
-
-
 class PolicyTraining:
-    """One policy in training. plan None: from scratch. workers 0: one a core."""
+    """One policy in training. plan None: from scratch. workers 0: one a core.
+
+    meanwhile is called while workers are waited for and may raise (workers.Pool); what was begun is then as if
+    it had not been.
+    """
 
     def __init__(
         self,
@@ -115,7 +102,9 @@ class PolicyTraining:
         plan: Plan | None = None,
         hold: float | None = None,
         scene: Scene | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
+        self.meanwhile = meanwhile
         self.body, self.reference, self.hold = body, reference, hold
         self.settings = settings or LearningSettings()
         self.workers = workers or core_count()
@@ -155,7 +144,7 @@ class PolicyTraining:
             torch.set_num_threads(min(self.workers, core_count()))  # the workers wait meanwhile
             s = self.settings
             arguments = (self.body, self.reference, self.guide, self.hold, s.crowd, self.seed_value, s.limits)
-            self._pool = Pool(self.workers, PracticeWorker, *arguments)
+            self._pool = Pool(self.workers, PracticeWorker, *arguments, meanwhile=self.meanwhile)
             seeds = np.random.default_rng([self.seed_value, self.iterations]).integers(0, 2**31, self.workers)
             self._pool.share("seed", [(int(seed),) for seed in seeds])
         return self._pool
@@ -232,17 +221,18 @@ class PolicyTraining:
         share = s.rehearsals[self.rehearsed]
         before, cost = self.rehearsal.samples if self.rehearsal else 0, 0.0
         if self.rehearsal is None:
-            seed = len(s.rehearsals) * self.seed_value + self.rehearsed
-            self.rehearsal = Rehearsal(self.guide, self._arena.columns, self._arena.axes, s.rehearsal, seed)
-            self.rehearsal.set_out(self.pool, s.disturbances.scaled(share))
+            rehearsal = self._next_rehearsal()
+            rehearsal.set_out(self.pool, s.disturbances.scaled(share))
+            self.rehearsal = rehearsal
         else:
             cost = self.rehearsal.round(self.pool)
         self.samples += self.rehearsal.samples - before
         fraction = (self.rehearsed + self.rehearsal.share) / len(s.rehearsals)
         if self.rehearsal.done:
-            self._follow(self.rehearsal.guide())
+            guide = self.rehearsal.guide()
             self.rehearsed, self.rehearsal = self.rehearsed + 1, None
             self.iterations += 1
+            self._follow(guide)
         self.seconds += time.monotonic() - began
         return {
             "iteration": self.iterations,
@@ -254,6 +244,11 @@ class PolicyTraining:
             "disturbance_share": share,
             "rehearsed": round(fraction, 3),
         }
+
+    def _next_rehearsal(self) -> Rehearsal:
+        s = self.settings
+        seed = len(s.rehearsals) * self.seed_value + self.rehearsed
+        return Rehearsal(self.guide, self._arena.columns, self._arena.axes, s.rehearsal, seed)
 
     def _learn_scale(self, batch: Experience) -> None:
         self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))
@@ -282,8 +277,8 @@ class PolicyTraining:
         """Play trials without exploration; landing rate by core.truth, and means of its measures."""
         d = self.settings.disturbances if disturbances is None else disturbances
         seeds = [seed + k for k in range(trials)]
-        parts = [part.tolist() for part in np.array_split(seeds, self.workers)]
-        answers = self.pool.share("trials", [(self.network.performing(), part, d) for part in parts if part])
+        parts = split(seeds, self.workers)
+        answers = self.pool.share("trials", [(self.network.performing(), part, d) for part in parts])
         results = [result for answer in answers for result in answer]
         good = [r["success"] if r["landed"] is None else r["landed"] for r in results]
         return {
@@ -327,6 +322,8 @@ class PolicyTraining:
             fresh = np.zeros(1, dtype=bool)
             failed |= bool(arena.step(actor(observation))[0])
         take = recorder.take(bodies.worlds[0], seed=seed, disturbed=disturbed, samples=self.samples)
+        if self.track.standing:
+            take.meta[truth.STANDS] = still_stands(bodies.worlds[0])
         bodies.recorders = [None]
         return take
 
@@ -353,35 +350,76 @@ class PolicyTraining:
                 "rehearsed": self.rehearsed,
             },
         }
+        if self.rehearsal is not None:
+            content["rehearsal"] = self.rehearsal.checkpoint()
         stages.save(Path(path), content)
 
     def load(self, path: str | Path) -> None:
-        """Go on from a stage. Raises ValueError with a sentence when it does not fit."""
+        """Go on from a stage. Raises ValueError with a sentence when it does not fit; then all is as it was."""
+        name = Path(path).name
         content = stages.load(Path(path))
+        before = {name: getattr(self, name) for name in (*NUMBERS, *SWITCHES, "guide", "rehearsal")}
+        learned = copy.deepcopy((self.network.state_dict(), self.ppo.optimiser.state_dict(), self.ppo.rate))
+        random, failures, arena = self.ppo.random.get_state(), self.starts.failures, self._arena
         try:
-            guide = Guide.from_arrays(stages.arrays(content["guide"]))
-            if guide.turns.shape != self.guide.turns.shape:
-                raise ValueError(f"the stage {Path(path).name} belongs to another body or clip")
-            if tuple(content["hidden"]) != self.settings.hidden:
-                raise ValueError(f"the stage {Path(path).name} has a network of another size")
-            self.network.load_state_dict(content["network"])
-            self.ppo.optimiser.load_state_dict(content["optimiser"])
-            self.ppo.rate = float(content["rate"])
-            self.ppo.random.set_state(content["random"])
-            self.starts.failures = content["failures"].numpy().copy()
-            numbers = content["numbers"]
-            self.samples, self.iterations = int(numbers["samples"]), int(numbers["iterations"])
-            self.updates = int(numbers["updates"])
-            self.seconds, self.share = float(numbers["seconds"]), float(numbers["share"])
-            self.survival, self.landing = float(numbers["survival"]), float(numbers["landing"])
-            self.seed_value = int(numbers["seed"])
-            self.planned, self.rehearsed = bool(numbers["planned"]), int(numbers["rehearsed"])
-        except (KeyError, RuntimeError, TypeError) as error:
-            raise ValueError(f"the stage {Path(path).name} is damaged: {error}") from error
-        self.guide = guide
-        self._arena.bodies.close()
-        self._arena = self._own_arena()
+            self._take_over(content)
+        except Exception as error:  # what torch raises on contents that do not fit is not told anywhere
+            self.__dict__.update(before)
+            self.network.load_state_dict(learned[0])
+            self.ppo.optimiser.load_state_dict(learned[1])
+            self.ppo.rate = learned[2]
+            self.ppo.random.set_state(random)
+            self.starts.failures = failures
+            if self._arena is not arena:
+                self._arena.bodies.close()
+                self._arena = arena
+            words = str(error) if isinstance(error, ValueError) else f"it is damaged ({error})"
+            raise ValueError(f"The stage {name} cannot be used: {words}") from error
+        arena.bodies.close()
         self._close_pool()
+
+    def _take_over(self, content: dict[str, Any]) -> None:
+        """Go on from a stage's content. Raises whatever it may, then halfway."""
+        guide = Guide.from_arrays(stages.arrays(content["guide"]))
+        if guide.turns.shape != self.guide.turns.shape:
+            raise ValueError("it belongs to another body or clip")
+        if tuple(content["hidden"]) != self.settings.hidden:
+            raise ValueError("it has a network of another size")
+        gains = guide.gains.shape in ((0, 0, 0), (guide.steps, self._arena.width, self._arena.senses.width))
+        shapes = {key: value.shape for key, value in guide.arrays().items() if key != "gains"}
+        own = {key: value.shape for key, value in self.guide.arrays().items() if key != "gains"}
+        failures = content["failures"].numpy().astype(float)
+        if not gains or shapes != own or failures.shape != self.starts.failures.shape or (failures < 0).any():
+            raise ValueError("it is damaged: its parts do not fit together")
+        self.network.load_state_dict(content["network"])
+        # How to optimise is this version's to say, not a file's
+        groups = self.ppo.optimiser.state_dict()["param_groups"]
+        self.ppo.optimiser.load_state_dict({"state": content["optimiser"]["state"], "param_groups": groups})
+        self._check_optimiser()
+        self.ppo.rate = _within(content["rate"], 0.0, 1.0)
+        self.ppo.optimiser.param_groups[0]["lr"] = self.ppo.rate
+        self.ppo.random.set_state(content["random"])
+        self.starts.failures = failures
+        numbers = content["numbers"]
+        for name, (key, most) in NUMBERS.items():
+            whole = isinstance(getattr(self, name), int)
+            setattr(self, name, (int if whole else float)(_within(numbers[key], 0, most)))
+        self.planned = bool(numbers["planned"])
+        self.rehearsed = int(_within(numbers["rehearsed"], 0, len(self.settings.rehearsals)))
+        self.guide, self.rehearsal = guide, None
+        self._arena = self._own_arena()
+        if "rehearsal" in content:
+            saved = content["rehearsal"]
+            self.rehearsal = self._next_rehearsal()
+            self.rehearsal.take_up({**saved, **stages.arrays(saved), "states": stages.arrays(saved["states"])})
+
+    def _check_optimiser(self) -> None:
+        """Raises ValueError where the optimiser's memory does not fit the network."""
+        for parameter, memory in self.ppo.optimiser.state.items():
+            if set(memory) != {"step", "exp_avg", "exp_avg_sq"} or not all(
+                isinstance(value, torch.Tensor) and value.shape in ((), parameter.shape) for value in memory.values()
+            ):
+                raise ValueError("it is damaged: its optimiser does not fit its network")
 
     def _close_pool(self) -> None:
         if self._pool is not None:
@@ -403,6 +441,13 @@ def _together(parts: list[dict[str, Any]]) -> Experience:
     """One batch of the workers' batches, side by side along N."""
     names = [field.name for field in dataclasses.fields(Experience)]
     return Experience(**{name: np.concatenate([part[name] for part in parts], axis=1) for name in names})
+
+
+def _within(value: Any, least: float, most: float) -> Any:
+    """value, a number from least to most. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError("it is damaged: one of its numbers makes no sense")
+    return value
 
 
 def _at_rest(states: States) -> bool:

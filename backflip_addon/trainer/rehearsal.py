@@ -10,17 +10,24 @@ them, drawn anew every round. It begins shortly before the first copies fail and
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import json
+from typing import Any
 
 import numpy as np
 
 from ..core import rotations
 from ..core.rotations import Array
-from .environment import Disturbances
+from .environment import Circumstances, Disturbances
 from .guide import Guide
-from .practice import Place
-from .search import interpolate, moved
-from .workers import Pool
+from .practice import Place, stacked
+from .search import MOST_STEPS, interpolate, moved
+from .workers import Pool, split
+from .world import Scene, States
+
+COUNTERS = ("_step", "_first", "_round", "samples")  # as saved
+CIRCUMSTANCES = 11  # numbers of a place's: scene, delay, push
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +75,11 @@ class Rehearsal:
         self.done = False
 
     @property
+    def step(self) -> int:
+        """The control step that the copies have got to."""
+        return self._step
+
+    @property
     def share(self) -> float:
         """Of the rehearsal that is behind us."""
         if self.done:
@@ -79,8 +91,7 @@ class Rehearsal:
         """Let the copies, so disturbed, go to shortly before where the first of them fail."""
         s, steps = self.settings, self._guide.steps
         seeds = [700_000 + 1000 * self._seed + k for k in range(s.crowd)]
-        parts = [part.tolist() for part in np.array_split(seeds, len(pool))]
-        answers = pool.share("set_out", [(part, disturbances) for part in parts])
+        answers = pool.share("set_out", [(part, disturbances) for part in split(seeds, len(pool))])
         starts = [place for part in answers for place in part]
         _, failed = self._play(pool, starts, 0, steps)
         falls = np.sort(failed[failed < steps])
@@ -95,7 +106,18 @@ class Rehearsal:
         self._open_window()
 
     def round(self, pool: Pool) -> float:
-        """One round of one window; returns the best sample's mean cost. Moves on after the last."""
+        """One round of one window; returns the best sample's mean cost. Moves on after the last.
+
+        A round that is broken off has not been: whatever is raised, this is as it was before.
+        """
+        before = {**self.__dict__, "_knots": self._knots.copy(), "_random": copy.deepcopy(self._random)}
+        try:
+            return self._one_round(pool)
+        except BaseException:
+            self.__dict__.update(before)
+            raise
+
+    def _one_round(self, pool: Pool) -> float:
         s, step, window = self.settings, self._step, self._window()
         knots = np.repeat(self._knots[None], s.samples, axis=0)
         knots[1:, window] += self._random.standard_normal((s.samples - 1, *self._deviation.shape)) * self._deviation
@@ -114,6 +136,52 @@ class Rehearsal:
         if self._round == s.rounds:
             self._move_on(pool)
         return float(costs[order[0]])
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to go on from here in another process: arrays, numbers and text."""
+        states = stacked([state for state, _ in self._places])
+        own = [
+            [scene.friction, scene.floor, scene.mass, c.delay, c.push_step, *c.push, *c.push_spin]
+            for c, scene in ((c, c.scene) for _, c in self._places)
+        ]
+        return {
+            "knots": self._knots,
+            "deviation": self._deviation,
+            "states": {field.name: getattr(states, field.name) for field in dataclasses.fields(States)},
+            "circumstances": np.array(own, dtype=float),
+            "counters": {name: getattr(self, name) for name in COUNTERS},
+            "random": json.dumps(self._random.bit_generator.state),
+        }
+
+    def take_up(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint() of a rehearsal of the same guide, settings and seed; arrays are numpy's.
+
+        Raises ValueError when it does not fit; then this is of no more use.
+        """
+        try:
+            self._knots, knots = np.array(saved["knots"], dtype=float), self._knots
+            self._deviation = np.array(saved["deviation"], dtype=float)
+            own = np.array(saved["circumstances"], dtype=float)
+            states = States(*(np.array(saved["states"][f.name], dtype=float) for f in dataclasses.fields(States)))
+            for name in COUNTERS:
+                setattr(self, name, int(saved["counters"][name]))
+            self._random.bit_generator.state = json.loads(saved["random"])
+        except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"the saved rehearsal is damaged ({error})") from error
+        steps, links = self._guide.steps, self._guide.turns.shape[1]
+        shapes = [(), (links, 4), (), (), (links, 3)]
+        shapes = [(len(own), *(shape or (3,))) for shape in shapes]
+        sound = [getattr(states, f.name).shape for f in dataclasses.fields(States)] == shapes
+        sound = sound and self._knots.shape == knots.shape and own.shape == (len(own), CIRCUMSTANCES) and len(own) > 0
+        sound = sound and 0 <= self._first <= self._step < steps and self._first % self.settings.knot == 0
+        sound = sound and 0 <= self._round < self.settings.rounds and 0 <= self.samples <= MOST_STEPS
+        window = self._window()
+        if not sound or self._deviation.shape != (window.stop - window.start, self._knots.shape[1]):
+            raise ValueError("the saved rehearsal is damaged: its parts do not fit together")
+        self._places = [
+            (states[i], Circumstances(Scene(*c[:3].tolist()), int(c[3]), int(c[4]), c[5:8].copy(), c[8:].copy()))
+            for i, c in enumerate(own)
+        ]
 
     def guide(self) -> Guide:
         """The guide, its targets turned as far as rehearsed. Its goals and feedback stay."""

@@ -21,14 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from ..core import rotations
+from ..core import rotations, truth
 from ..core.body import Body
 from ..core.motion import Motion, Take
 from ..core.rotations import Array
+from .standing import still_stands
 from .tracking import Cost, Track
 from .workers import Pool
 from .world import Scene, States, World
 
+MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
@@ -218,7 +220,7 @@ class Search:
                 self.performed += count
                 if good and self.performed > GOOD_FROM * self.track.steps:
                     attempt = self.attempt(start=start)
-                    if good(attempt.take()):
+                    if good(attempt.final_take()):
                         return attempt
         return performance
 
@@ -246,15 +248,23 @@ class Search:
     def take_up(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint() of a search with the same body, reference and settings.
 
-        Raises ValueError when it does not fit.
+        Raises ValueError when it does not fit or makes no sense; then this search is as it was.
         """
-        if checkpoint["mean"].shape != self.mean.shape or checkpoint["deviation"].shape != self.mean.shape:
+        try:
+            mean, deviation = (np.array(checkpoint[name], dtype=float) for name in ("mean", "deviation"))
+            costs = [float(cost) for cost in checkpoint["costs"]]
+            performed, control_steps = int(checkpoint["performed"]), int(checkpoint["control_steps"])
+            random = np.random.default_rng()
+            random.bit_generator.state = json.loads(str(checkpoint["random"]))
+        except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"the saved search is damaged ({error})") from error
+        if mean.shape != self.mean.shape or deviation.shape != self.mean.shape:
             raise ValueError("the saved search belongs to another body or clip")
-        self.mean, self.deviation = checkpoint["mean"].copy(), checkpoint["deviation"].copy()
-        self.costs = [float(cost) for cost in checkpoint["costs"]]
-        self.performed = int(checkpoint["performed"])
-        self.control_steps = int(checkpoint["control_steps"])
-        self._random.bit_generator.state = json.loads(str(checkpoint["random"]))
+        sound = np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()
+        if not sound or not 0 <= performed <= self.track.steps or not 0 <= control_steps <= MOST_STEPS:
+            raise ValueError("the saved search is damaged: its numbers make no sense")
+        self.mean, self.deviation, self.costs = mean, deviation, costs
+        self.performed, self.control_steps, self._random = performed, control_steps, random
 
     def _better(self, state_file: str, first: int, rounds: int, tell: Tell | None) -> None:
         """Better the knots of one window in place."""
@@ -296,7 +306,7 @@ class Search:
 
     def _evaluate(self, state_file: str, first: int, knots: Array) -> Array:
         offsets = interpolate(knots, self.settings.knot, first, self._horizon(first))
-        parts = np.array_split(offsets, len(self.pool))
+        parts = [part for part in np.array_split(offsets, len(self.pool)) if len(part)]
         answers = self.pool.share("rollouts", [(state_file, first, part) for part in parts])
         self.control_steps += sum(steps for _, steps in answers)
         return np.concatenate([costs for costs, _ in answers])
@@ -316,6 +326,7 @@ class Performance:
         self.world = World(track.body, scene)
         self.world.restart(start)
         self.step = 0
+        self._still_stands: bool | None = None
         self._readings = [self.world.read()]
         self._contacts = [self.world.contacts()]
         self._efforts = [0.0]
@@ -340,6 +351,16 @@ class Performance:
     def states(self) -> States:
         """States at every substep so far (N,)."""
         return self.world.states(self._readings)
+
+    def final_take(self, **meta: Any) -> Take:
+        """The take of a performance that is over, which says whether it goes on to stand; nothing can be run after it.
+
+        A clip that does not end standing has nothing to stand.
+        """
+        if self.track.standing and self._still_stands is None:
+            self._still_stands = still_stands(self.world)
+        stands = {} if self._still_stands is None else {truth.STANDS: self._still_stands}
+        return self.take(**stands, **meta)
 
     def take(self, **meta: Any) -> Take:
         """What was performed so far, at the physics' own rate."""

@@ -2,48 +2,87 @@
 """Stages: a policy's training as saved along a job's history.
 
 Tensors, numbers and text only, so that torch reads them with weights_only=True: a stage from a
-stranger cannot run code.
+stranger cannot run code. What a stage says of its sizes is held against limits before anything is unpacked.
 """
 
 from __future__ import annotations
 
-import os
+import io
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
+from ..core.files import RefusedFile, read_limited, write_whole
+
 STAGE_VERSION = 2
-UNSAFE = torch.serialization.pickle.UnpicklingError  # a file that would need code to be read
+MOST_BYTES = 128_000_000  # of a stage, packed and unpacked; ours have a few million
+MOST_PARTS = 100_000  # lists, tensors, numbers and words in a stage; ours have some hundred
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write a stage, whole or not at all. Arrays become tensors."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        torch.save({"version": STAGE_VERSION, **_tensors(content)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Write a stage, whole or not at all. Arrays become tensors. Raises OSError."""
+    # Packed in memory: torch tells a full disk, met while it writes, as an error of its own
+    packed = io.BytesIO()
+    torch.save({"version": STAGE_VERSION, **_tensors(content)}, packed)
+
+    def write(file: BinaryIO) -> None:
+        file.write(packed.getbuffer())
+
+    write_whole(Path(path), write)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a stage. Raises ValueError with one sentence on a damaged or foreign file."""
+    """Read a stage. Raises ValueError with one sentence on a damaged or foreign file, OSError on a failing disk."""
     path = Path(path)
+    damaged = f"{path.name} cannot be read; it is damaged or not a Backflip stage"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+        data = io.BytesIO(read_limited(path, MOST_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path.name} is missing") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UNSAFE, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} cannot be read; it is damaged or not a Backflip stage") from error
+    except RefusedFile as error:
+        raise ValueError(f"{path.name} cannot be read: {error}") from error
+    try:
+        with zipfile.ZipFile(data) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > MOST_BYTES:
+            raise ValueError(damaged)
+        data.seek(0)
+        content = torch.load(data, map_location="cpu", weights_only=True)
+        _check(content, damaged)
+    except Exception as error:  # torch, its unpickler and zipfile raise two dozen kinds
+        raise ValueError(damaged) from error
     if not isinstance(content, dict) or "version" not in content:
         raise ValueError(f"{path.name} is not a Backflip stage")
     if content["version"] != STAGE_VERSION:
         raise ValueError(f"{path.name} was written by another version of Backflip")
     return content
+
+
+def _check(content: Any, damaged: str) -> None:
+    """Raises ValueError where tensors claim to be larger than they are stored (a copy of them would be),
+    hold numbers that are not finite, or where there are too many parts."""
+    seen: set[int] = set()
+    left, total = [content], 0
+    while left:
+        part = left.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, dict):
+            left += [*part.keys(), *part.values()]
+        elif isinstance(part, (list, tuple)):
+            left += part
+        elif isinstance(part, torch.Tensor):
+            size = part.numel() * part.element_size()
+            stored = part.layout == torch.strided and size <= part.untyped_storage().nbytes()
+            total += size
+            if not stored or total > MOST_BYTES or not bool(torch.isfinite(part).all()):
+                raise ValueError(damaged)
+        if len(seen) + len(left) > MOST_PARTS:
+            raise ValueError(damaged)
 
 
 def _tensors(value: Any) -> Any:

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from backflip_addon.core import rotations, truth
 from backflip_addon.core.motion import Motion
-from backflip_addon.trainer import environment, learning, practice
+from backflip_addon.trainer import environment, learning, practice, stages
 from backflip_addon.trainer.acting import Actor
 from backflip_addon.trainer.crowd import Crowd
 from backflip_addon.trainer.environment import NONE, Arena, Circumstances, Disturbances
@@ -341,3 +341,55 @@ def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -
     other = learning.PolicyTraining(BODY, reference, workers=1, hold=0.0)
     with other, pytest.raises(ValueError, match="another size"):
         other.load(tmp_path / "a.pt")
+
+
+@pytest.fixture(scope="module")
+def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Of a small training that has begun."""
+    path = tmp_path_factory.mktemp("stage") / "a.pt"
+    small = learning.LearningSettings(crowd=2, length=4, hidden=(8,))
+    with learning.PolicyTraining(BODY, reference, small, workers=1, seed=3, hold=0.0) as training:
+        for _ in range(2):
+            training.iterate()
+        training.save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage", ["weights", "sizes", "optimiser", "numbers", "guide", "failures", "random", "rehearsal", "missing"]
+)
+def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
+    reference: Motion, a_stage: bytes, tmp_path: Path, damage: str
+) -> None:
+    small = learning.LearningSettings(crowd=2, length=4, hidden=(8,))
+    (tmp_path / "a.pt").write_bytes(a_stage)
+    import torch
+
+    content = stages.load(tmp_path / "a.pt")
+    if damage == "weights":
+        content["network"]["actor.0.weight"] = torch.full_like(content["network"]["actor.0.weight"], float("nan"))
+    elif damage == "sizes":
+        content["network"]["critic.0.weight"] = content["network"]["critic.0.weight"][:, 1:].contiguous()
+    elif damage == "optimiser":
+        content["optimiser"]["state"][0]["exp_avg"] = torch.zeros(3)
+    elif damage == "numbers":
+        content["numbers"]["iterations"] = "many"
+    elif damage == "guide":
+        content["guide"]["spins"] = content["guide"]["spins"][1:].clone()
+    elif damage == "failures":
+        content["failures"] = torch.zeros(2)
+    elif damage == "random":
+        content["random"] = torch.zeros(4)
+    elif damage == "rehearsal":
+        content["rehearsal"] = {"states": {}}
+    else:
+        del content["guide"]
+    stages.save(tmp_path / "a.pt", content)
+    with learning.PolicyTraining(BODY, reference, small, workers=1, seed=9, hold=0.0) as other:
+        network = {key: value.clone() for key, value in other.network.state_dict().items()}
+        guide, take = other.guide, other.attempt(5)
+        with pytest.raises(ValueError, match="a.pt"):
+            other.load(tmp_path / "a.pt")
+        assert all(value.equal(network[key]) for key, value in other.network.state_dict().items())
+        assert other.iterations == 0 and other.samples == 0 and other.guide is guide and not other.ppo.optimiser.state
+        np.testing.assert_array_equal(other.attempt(5).motion.position, take.motion.position)

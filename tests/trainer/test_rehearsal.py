@@ -29,13 +29,14 @@ HARDER = dataclasses.replace(SMALL, horizon=16, samples=24, elites=6, rounds=4, 
 
 
 class OneWorker:
-    """Stands in for workers.Pool, in this process."""
+    """Stands in for workers.Pool, in this process; for as many workers as it says it has."""
 
-    def __init__(self, worker: PracticeWorker) -> None:
+    def __init__(self, worker: PracticeWorker, count: int = 1) -> None:
         self.worker = worker
+        self.count = count
 
     def __len__(self) -> int:
-        return 1
+        return self.count
 
     def share(self, method: str, arguments: list[tuple]) -> list:
         return [getattr(self.worker, method)(*own) for own in arguments]
@@ -120,6 +121,104 @@ def test_training_rehearses_after_its_lesson_and_a_stage_knows_it(tmp_path: Path
         other.load(tmp_path / "a.pt")
         assert other.rehearsed == 2 and other.planned
         np.testing.assert_array_equal(other.guide.turns, turns)
+
+
+def test_more_processes_than_copies_and_samples_rehearse_the_same() -> None:
+    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    knots = []
+    for count in (1, SMALL.samples + 1):
+        worker, rehearsal = setting(guide, 0.3)
+        pool = OneWorker(worker, count)
+        rehearsal.set_out(pool, Disturbances().scaled(0.1))
+        rehearsal.round(pool)
+        knots.append(rehearsal._knots)
+    np.testing.assert_allclose(knots[1], knots[0], atol=1e-6)
+
+
+class Broken(Exception):
+    pass
+
+
+class Breaking(OneWorker):
+    """A pool whose so manyeth call is broken off."""
+
+    def __init__(self, worker: PracticeWorker, calls: int) -> None:
+        super().__init__(worker)
+        self.calls = calls
+
+    def share(self, method: str, arguments: list[tuple]) -> list:
+        self.calls -= 1
+        if not self.calls:
+            raise Broken
+        return super().share(method, arguments)
+
+
+def test_a_rehearsal_taken_up_from_its_checkpoint_goes_on_to_the_bit() -> None:
+    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    worker, whole = setting(guide, 0.3)
+    pool = OneWorker(worker)
+    little = Disturbances().scaled(0.1)
+    whole.set_out(pool, little)
+    whole.round(pool)
+    saved = whole.checkpoint()
+    other_worker, second = setting(guide, 0.3)
+    second.take_up(saved)
+    for breaking in (1, 2):  # in the midst of a round, and of moving on after it
+        with pytest.raises(Broken):
+            second.round(Breaking(other_worker, breaking))
+    assert second.share == whole.share
+    for _ in range(3):
+        whole.round(pool)
+        second.round(OneWorker(other_worker))
+    assert second.share == whole.share > 0
+    np.testing.assert_array_equal(second.guide().turns, whole.guide().turns)
+
+
+def test_a_damaged_checkpoint_of_a_rehearsal_is_told() -> None:
+    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    worker, rehearsal = setting(guide, 0.3)
+    rehearsal.set_out(OneWorker(worker), Disturbances().scaled(0.1))
+    whole = rehearsal.checkpoint()
+    far = {**whole["counters"], "_step": 10**9}
+    for damage in (
+        {"knots": np.zeros(3)}, {"deviation": np.zeros((1, 2))}, {"circumstances": np.zeros((6, 3))}, {"states": {}},
+        {"counters": {}}, {"counters": far}, {"random": "{}"},
+    ):
+        other = Rehearsal(guide, control_columns(BODY), worker.arena.axes, SMALL, 3)
+        with pytest.raises(ValueError, match="the saved rehearsal is damaged"):
+            other.take_up({**whole, **damage})
+
+
+def test_a_training_broken_off_in_its_rehearsals_again_and_again_gets_past_them_as_one_that_was_not(
+    tmp_path: Path,
+) -> None:
+    """Every run has time for one round, which is less than a rehearsal takes."""
+    small = dataclasses.replace(SMALL, crowd=2, rounds=1, execute=12, before=24)
+    settings = learning.LearningSettings(crowd=4, length=8, hidden=(8,), lesson=0, rehearsal=small)
+    settings = dataclasses.replace(settings, rehearsals=(1.0,))
+    arguments = (BODY, STANDING, settings, 1, 1, Plan(np.zeros((12, 28)), 4), 0.3)
+    turns, rounds = [], []
+    for again in (False, True):
+        training = learning.PolicyTraining(*arguments)
+        training.iterate()
+        training._follow(leaning(training.guide, 0.25))  # so that there is something to rehearse
+        gains = training.guide.gains
+        done = 0
+        while training.rehearsed < 1:
+            training.iterate()
+            done += 1
+            assert done < 100
+            if again:
+                training.save(tmp_path / "a.pt")
+                training.close()
+                training = learning.PolicyTraining(*arguments)
+                training.load(tmp_path / "a.pt")
+        np.testing.assert_array_equal(training.guide.gains, gains)
+        turns.append(training.guide.turns)
+        rounds.append(done)
+        training.close()
+    assert rounds[0] == rounds[1] > 2
+    np.testing.assert_array_equal(turns[0], turns[1])
 
 
 def test_a_training_taken_up_just_before_its_lesson_explores_less_after_it(tmp_path: Path) -> None:

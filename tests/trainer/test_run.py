@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Motion
 from backflip_addon.jobs.folder import JobError, JobFolder, process_alive
+from backflip_addon.trainer import policy_phase
 from backflip_addon.trainer import run as running
 from tests.core import performances
 
@@ -230,7 +233,7 @@ def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, st
     pytest.importorskip("torch")
     assert start(job).wait(PATIENCE) == 0
     run = running.Run(job, job.read_job())
-    with run._training(None) as training:
+    with policy_phase.training_of(run, None) as training:
         training.save(job.stages / "000000_policy.pt")
     job.request("shoot", seed=1, disturbed=False)
     job.request("shoot", seed=2, disturbed=False, replan=False)
@@ -247,6 +250,74 @@ def test_termination_is_a_stop(job: JobFolder, start: Callable) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
     assert events(job)[-1]["kind"] == "finished" and events(job)[-1]["reason"] == "stopped"
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_termination_while_the_trainer_loads_is_a_stop_too(job: JobFolder, start: Callable, twice: bool) -> None:
+    process = start(job)
+    # The lock is taken right before what takes long to load
+    wait(process, lambda: any(file.suffix == ".lock" for file in job.path.iterdir()))
+    for _ in range(1 + twice):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    assert process.wait(PATIENCE) == 0
+    assert [event["kind"] for event in events(job)] == ["started", "finished"]
+    assert events(job)[-1]["reason"] == "stopped"
+    assert b"Traceback" not in (job.path / "output.txt").read_bytes()
+
+
+@pytest.mark.parametrize("fate", ["moved while paused", "deleted while it works"])
+def test_without_its_folder_a_trainer_and_its_workers_end_by_themselves(
+    job: JobFolder, start: Callable, fate: str
+) -> None:
+    process = start(job)
+    wait(process, lambda: of_kind(job, "progress"))
+    workers = children(process)
+    if "paused" in fate:
+        job.request("pause")
+        wait(process, lambda: of_kind(job, "paused"))
+        job.path.rename(job.path.with_name("moved"))
+    else:
+        shutil.rmtree(job.path, ignore_errors=True)
+        shutil.rmtree(job.path, ignore_errors=True)  # what was written meanwhile
+    assert process.wait(PATIENCE) == 1
+    end = time.monotonic() + 10
+    while any(process_alive(pid) for pid in workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(process_alive(pid) for pid in workers)
+    assert not job.path.exists(), "nothing is made where the job was"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_stop_is_obeyed_though_a_worker_was_stopped(job: JobFolder, start: Callable) -> None:
+    process = start(job)
+    wait(process, lambda: of_kind(job, "progress"))
+    workers = [pid for pid in children(process) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    job.request("stop")
+    assert process.wait(PATIENCE) == 0
+    assert events(job)[-1]["reason"] == "stopped" and (job.stages / running.SEARCH_FILE).exists()
+    assert workers and not any(process_alive(pid) for pid in workers)
+
+
+def test_a_shot_under_way_when_the_trainer_is_killed_is_taken_by_the_next_and_none_twice(
+    job: JobFolder, start: Callable
+) -> None:
+    assert start(job).wait(PATIENCE) == 0
+    before = len(job.take_files())
+    for seed in (11, 12):
+        job.request("shoot", seed=seed)
+    process = start(job)
+    wait(process, lambda: len(of_kind(job, "take")) > before and of_kind(job, "progress")[-1]["phase"] == "shoot")
+    process.kill()
+    process.wait()
+    assert job.pending_requests(), "the rest is still asked for"
+    assert start(job).wait(PATIENCE) == 0
+    assert events(job)[-1]["reason"] == "shot" and not job.pending_requests()
+    takes = [motions.load_take(file).meta for file in job.take_files()[before:]]
+    assert [take["seed"] for take in takes] == [11, 12]
+    assert [take["seed"] for take in of_kind(job, "take")[before:]] == [11, 12]
 
 
 def test_a_stop_while_paused_and_the_end_of_time(tmp_path: Path, start: Callable) -> None:
@@ -323,7 +394,8 @@ def test_references_that_do_not_fit(job: JobFolder, capfd: pytest.CaptureFixture
     ):
         motions.save_motion(job.reference_file, wrong)
         job.events_file.unlink(missing_ok=True)
-        assert "motion" in refused(job, capfd)
+        message = refused(job, capfd)
+        assert "motion" in message or "reference.npz" in message
 
 
 @pytest.mark.parametrize("what", ["NaN", "missing", "massless", "legless", "other version"])
@@ -344,7 +416,7 @@ def test_damaged_bodies(job: JobFolder, what: str, capfd: pytest.CaptureFixture)
     if what == "legless":
         clip = easy_clip()
         motions.save_motion(job.reference_file, Motion(clip.rate, clip.position, clip.rotations[:, :3]))
-    assert "body" in refused(job, capfd)
+    assert ("job.json" if what == "NaN" else "body") in refused(job, capfd)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +434,15 @@ def test_damaged_bodies(job: JobFolder, what: str, capfd: pytest.CaptureFixture)
         {"workers": -2},
         {"workers": "all"},
         {"workers": 100_000},
+        {"minutes": 10**400},
+        {"minutes": True},
+        {"seed": 2**63},
+        {"seed": 10**400},
+        {"workers": True},
+        {"stop_when_landed": "no"},
         {"mode": "guess"},
+        {"mode": ["auto"]},
+        {"friction": 10**400},
         {"mode": None},
         {"friction": -0.1},
         {"friction": float("nan")},
@@ -393,14 +473,86 @@ def test_a_folder_that_cannot_be_written(job: JobFolder, capfd: pytest.CaptureFi
         os.chmod(job.path, 0o700)
 
 
-def test_a_damaged_saved_search_is_done_anew(job: JobFolder, start: Callable) -> None:
+def test_a_job_with_every_kind_of_damage_is_started_again_and_keeps_what_was_damaged(
+    job: JobFolder, start: Callable
+) -> None:
     (job.stages / running.SEARCH_FILE).write_bytes(b"PK half a file")
-    (job.stages / running.PLAN_FILE).write_bytes(b"")
+    np.savez(job.stages / running.PLAN_FILE, other=np.full((3, 28), np.nan))
+    lines = [{"kind": "take", "file": "0000_search.npz", "score": "high", "control_steps": 10**400}]
+    lines.append({"kind": "take", "file": "x" * 5000, "score": 1.0})
+    job.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (job.takes / "²²²²_x.npz").write_bytes(b"")
+    (job.takes / "0000_search.npz").write_bytes(b"no take")
+    (job.takes / "0004_folder.npz").mkdir()
+    (job.requests / "x.json").mkdir()
     process = start(job)
     wait(process, lambda: of_kind(job, "progress"))
     job.request("stop")
     assert process.wait(PATIENCE) == 0
     assert events(job)[-1]["reason"] == "stopped" and not of_kind(job, "error")
+    told = " ".join(event["message"] for event in of_kind(job, "warning"))
+    for name in (running.SEARCH_FILE, running.PLAN_FILE):
+        assert f"{name}.damaged-1" in told and (job.stages / f"{name}.damaged-1").exists()
+    assert (job.takes / "0000_search.npz").read_bytes() == b"no take"
+    assert min(int(file.name[:4]) for file in job.takes.glob("*_search.npz") if file.stat().st_size > 7) == 5
+
+
+def test_stages_that_cannot_be_used_are_set_aside_and_an_older_one_is_gone_on_from(job: JobFolder) -> None:
+    torch = pytest.importorskip("torch")
+    from backflip_addon.trainer import stages
+
+    run = running.Run(job, job.read_job())
+    with policy_phase.training_of(run, None) as training:
+        training.save(job.stages / "000001_policy.pt")
+        content = stages.load(job.stages / "000001_policy.pt")
+        content["network"]["actor.0.weight"] *= float("nan")
+        stages.save(job.stages / "000002_policy.pt", content)
+        (job.stages / "000003_policy.pt").write_bytes(b"nothing that torch knows")
+        torch.save({"version": 999}, job.stages / "000004_policy.pt")
+        used = policy_phase.go_on_from_latest(run, training)
+    assert used == job.stages / "000001_policy.pt"
+    assert [file.name for file in job.stage_files()] == ["000001_policy.pt"]
+    told = [event["message"] for event in of_kind(job, "warning")]
+    assert len(told) == 3 and all("damaged-1" in message and message.endswith("done anew.") for message in told)
+
+
+def test_a_folder_in_a_stages_place_goes_aside(job: JobFolder) -> None:
+    pytest.importorskip("torch")
+    run = running.Run(job, job.read_job())
+    (job.stages / "000000_scratch.pt").mkdir()
+    with policy_phase.training_of(run, None) as training:
+        policy_phase.PolicyPhase(run, training, None)._save_stage()
+    assert (job.stages / "000000_scratch.pt").is_file() and (job.stages / "000000_scratch.pt.damaged-1").is_dir()
+
+
+def test_what_stands_in_the_place_of_the_events_goes_aside(job: JobFolder, start: Callable) -> None:
+    (job.path / "elsewhere").write_text("somebody else's")
+    job.events_file.symlink_to(job.path / "elsewhere")
+    job.request("stop")
+    assert start(job).wait(PATIENCE) == 0
+    assert [event["kind"] for event in events(job)] == ["started", "finished"]
+    assert (job.path / "elsewhere").read_text() == "somebody else's"
+    assert (job.path / "events.jsonl.damaged-1").is_symlink()
+
+
+def test_a_full_disk_is_told_in_one_sentence(
+    job: JobFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    def full(_run: running.Run) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.stages))
+
+    monkeypatch.setattr(running, "landed_plan", full)
+    assert "The disk is full" in refused(job, capfd)
+
+
+@pytest.mark.parametrize(
+    "body", [{"version": 77}, {"links": 5}, {"links": [None]}, {"links": {"a": 1}}, {"height": [1]}, {"height": None}]
+)
+def test_nonsense_for_a_body_is_told_in_one_sentence(
+    job: JobFolder, body: dict[str, Any], capfd: pytest.CaptureFixture
+) -> None:
+    rewrite(job, body={**bodies.to_json(BODY), **body})
+    assert "body is damaged" in refused(job, capfd)
 
 
 def test_usage() -> None:

@@ -80,6 +80,44 @@ def test_more_workers_find_the_same_take(pool: Pool) -> None:
     assert alone.control_steps == together.control_steps
 
 
+class ManyWorkers:
+    """Stands in for a Pool of more workers than there are samples, in this process."""
+
+    def __init__(self) -> None:
+        self.worker = RolloutWorker(BODY, CROUCH, Scene(), HOLD, QUICK.lost)
+
+    def __len__(self) -> int:
+        return 70
+
+    def share(self, method: str, arguments: list[tuple]) -> list:
+        return [getattr(self.worker, method)(*own) for own in arguments]
+
+
+def test_more_workers_than_samples_find_the_same_take(pool: Pool) -> None:
+    alone, many = a_search(pool, 3), Search(BODY, CROUCH, ManyWorkers(), QUICK, seed=3, hold=HOLD)
+    assert same(alone.perform().take(), many.perform().take())
+
+
+def test_more_real_workers_than_samples() -> None:
+    few = dataclasses.replace(QUICK, samples=2, elites=1)
+    with pool_of(3) as three:
+        search = Search(BODY, CROUCH, three, few, seed=3, hold=HOLD)
+        assert search.perform().take().motion.frames == 4 * search.track.steps + 1
+
+
+def test_a_performance_says_whether_it_goes_on_to_stand(pool: Pool) -> None:
+    standing = performances.standing(BODY, 0.3)
+    search = Search(BODY, standing, pool, QUICK, hold=0.3)
+    performance = search.attempt()
+    frames = performance.take().motion.frames
+    take = performance.final_take()
+    assert take.meta[truth.STANDS] is True and take.motion.frames == frames, "what comes after is not recorded"
+    falling = Search(BODY, standing, pool, QUICK, hold=0.3)
+    start = falling.track.states[0]
+    pushed = falling.attempt(start=dataclasses.replace(start, velocity=start.velocity + [0.0, 1.5, 0.0]))
+    assert pushed.final_take().meta[truth.STANDS] is False
+
+
 def test_the_performance_is_its_plans_replay(pool: Pool) -> None:
     """Planned in pieces from saved states, performed in one go: playing the plan from frame 0 gives it to the bit."""
     search = a_search(pool)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pickle
@@ -14,7 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from backflip_addon.trainer import stages  # noqa: E402
+from backflip_addon.trainer import run, stages  # noqa: E402
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -81,4 +82,88 @@ def test_other_versions_and_missing_files_are_told(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     for name, words in (("new.pt", "another version"), ("list.pt", "not a Backflip stage"), ("none.pt", "is missing")):
         with pytest.raises(ValueError, match=words):
+            stages.load(tmp_path / name)
+
+
+def test_a_full_disk_is_told_as_such_and_costs_neither_the_old_stage_nor_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages.save(tmp_path / "a.pt", {"x": torch.ones(3)})
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as caught:
+        patch.setattr(os, "fsync", full)
+        stages.save(tmp_path / "a.pt", {"x": torch.zeros(1000)})
+    assert "disk is full" in run._sentence(caught.value)
+    assert os.listdir(tmp_path) == ["a.pt"]
+    assert stages.load(tmp_path / "a.pt")["x"].sum() == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_disk_that_fills_up_while_a_stage_is_written_is_no_error_of_torchs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, name = os.open, str(tmp_path)
+
+    def on_a_full_disk(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        return make("/dev/full", os.O_WRONLY) if str(path).startswith(name) else make(path, flags, mode)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError) as caught:
+        patch.setattr(os, "open", on_a_full_disk)
+        stages.save(tmp_path / "a.pt", {"x": torch.zeros(1000)})
+    assert caught.value.errno == errno.ENOSPC
+
+
+def repeated(depth: int) -> list:
+    """A list of two lists of two lists..., each pair the same one: small on disk, endless to walk."""
+    value: list = [1]
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"x": torch.tensor([1.0, float("nan")])},
+        {"deep": [{"x": torch.tensor(float("inf"))}]},
+        {"x": torch.ones(1).expand(10**10)},
+        {"x": torch.ones(3).to_sparse()},
+    ],
+    ids=["not a number", "infinite, deep inside", "40 GB of one number", "sparse"],
+)
+def test_tensors_that_are_not_what_they_seem_are_damage(tmp_path: Path, content: dict) -> None:
+    torch.save({"version": stages.STAGE_VERSION, **content}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="a.pt cannot be read"):
+        stages.load(tmp_path / "a.pt")
+
+
+def test_what_refers_to_itself_is_walked_once(tmp_path: Path) -> None:
+    torch.save({"version": stages.STAGE_VERSION, "x": repeated(60)}, tmp_path / "a.pt")
+    assert stages.load(tmp_path / "a.pt")["version"] == stages.STAGE_VERSION
+
+
+def test_a_stage_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages.save(tmp_path / "a.pt", {"x": torch.zeros(1_000_000)})
+    with zipfile.ZipFile(tmp_path / "a.pt") as whole, zipfile.ZipFile(tmp_path / "b.pt", "w") as packed:
+        for entry in whole.infolist():
+            packed.writestr(entry.filename, whole.read(entry), zipfile.ZIP_DEFLATED)
+    assert (tmp_path / "b.pt").stat().st_size < 100_000
+    monkeypatch.setattr(stages, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(ValueError, match=f"{name} cannot be read"):
+            stages.load(tmp_path / name)
+
+
+def test_what_is_no_ordinary_file_is_no_stage(tmp_path: Path) -> None:
+    (tmp_path / "folder.pt").mkdir()
+    stages.save(tmp_path / "real.pt", {})
+    (tmp_path / "link.pt").symlink_to(tmp_path / "real.pt")
+    for name in ("folder.pt", "link.pt"):
+        with pytest.raises(ValueError, match=f"{name} cannot be read"):
             stages.load(tmp_path / name)

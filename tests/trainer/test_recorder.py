@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's takes: none is overwritten, none falsely praised, whatever else lies in the folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backflip_addon.core import motion as motions
+from backflip_addon.core import truth
+from backflip_addon.core.motion import Motion, Take
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.trainer.recorder import TakeRecorder, finite, steps_of
+from tests.core import performances
+
+pytest.importorskip("pybullet")
+
+BODY = performances.body()
+CLIP = performances.standing(BODY, 0.5)
+
+
+def standing_take(**meta: Any) -> Take:
+    """The clip and a second more, as a simulation would record it."""
+    still = performances.standing(BODY, 0.5 + truth.SETTLE_SECONDS)
+    motion = still.resampled(120.0)
+    contacts = np.zeros(motion.rotations.shape[:2], dtype=bool)
+    contacts[:, [BODY.index(name) for name in truth.FEET]] = True
+    return Take(motion, contacts, np.full(motion.frames, 0.5), np.zeros(motion.frames), meta)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobFolder:
+    folder = JobFolder(tmp_path / "job")
+    folder.create({"name": "test", "body": {}, "settings": {}})
+    return folder
+
+
+def recorder(job: JobFolder) -> TakeRecorder:
+    made = TakeRecorder(job, BODY, CLIP, job.append_event)
+    made.remember(job.read_events()[0])
+    return made
+
+
+def takes_told(job: JobFolder) -> list[dict[str, Any]]:
+    return [event for event in job.read_events()[0] if event["kind"] == "take"]
+
+
+def test_numbers_go_on_from_whatever_lies_there_and_overwrite_nothing(job: JobFolder) -> None:
+    (job.takes / "²²²²_x.npz").write_text("no number, though str.isdigit() says so")
+    (job.takes / "٣٣٣٣_x.npz").write_text("nor this one")
+    (job.takes / "99999999999_x.npz").write_text("more than a number of ours")
+    (job.takes / "0007_folder.npz").mkdir()
+    (job.takes / "0008_link.npz").symlink_to(job.takes / "nowhere")
+    one = recorder(job)
+    one.record(standing_take(), "first", "search")
+    assert (job.takes / "0009_search.npz").is_file()
+    (job.takes / "0010_search.npz").write_text("come by itself")
+    one.record(standing_take(), "second", "search")
+    assert (job.takes / "0010_search.npz").read_text() == "come by itself"
+    assert (job.takes / "0011_search.npz").is_file()
+    recorder(job).record(standing_take(), "third", "search")
+    assert (job.takes / "0012_search.npz").is_file()
+
+
+def test_events_that_make_no_sense_are_passed_over(job: JobFolder) -> None:
+    (job.takes / "0000_search.npz").write_text("")
+    (job.takes / "0001_search.npz").write_text("")
+    wrong: list[dict[str, Any]] = [
+        {"score": "high"}, {"score": None}, {"score": 1e300}, {"score": [1]}, {"score": True}, {"landed": "yes"},
+        {"file": "x" * 5000}, {"file": 7}, {"file": None}, {"file": "../job.json"}, {"file": ["0000_search.npz"]},
+        {"file": "a\0b"}, {"request": 5}, {"time": "noon", "request": "r"},
+    ]
+    lines = [{"kind": "take", "file": "0000_search.npz", "score": 0.5, **change} for change in wrong]
+    lines.append({"kind": "take", "file": "0001_search.npz", "score": 0.9})
+    job.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert recorder(job).best == ((False, False, False, 0.9), "0001_search.npz")
+
+
+@pytest.mark.parametrize("steps", ["many", 10**400, -1, 1.5, None, [1]])
+def test_control_steps_that_make_no_sense_count_for_nothing(steps: Any) -> None:
+    assert steps_of({"control_steps": steps}) == 0
+    assert steps_of({"control_steps": 12}) == 12
+
+
+def test_a_take_that_falls_after_its_last_frame_has_not_landed_and_ranks_below_one_that_stands(job: JobFolder) -> None:
+    one = recorder(job)
+    stands = one.record(standing_take(**{truth.STANDS: True}), "stands", "search")
+    falls = one.record(standing_take(**{truth.STANDS: False}), "falls", "search")
+    unknown = one.record(standing_take(), "nobody looked", "search")
+    assert (stands["landed"], falls["landed"], unknown["landed"]) == (True, False, True)
+    assert (stands[truth.STANDS], falls[truth.STANDS], unknown[truth.STANDS]) == (True, False, None)
+    assert one.best is not None and one.best[1] == "0000_search.npz"
+    assert recorder(job).best == one.best, "a later run thinks the same"
+    assert [event["landed"] for event in takes_told(job)] == [True, False, True]
+
+
+def test_a_takes_seed_is_its_own(job: JobFolder) -> None:
+    one = recorder(job)
+    one.record(standing_take(seed=77), "a shot", "replan", seed=3)
+    one.record(standing_take(), "an attempt", "search", seed=1003)
+    assert [motions.load_take(file).meta["seed"] for file in job.take_files()] == [77, 1003]
+    assert [event["seed"] for event in takes_told(job)] == [77, 1003]
+
+
+def test_a_take_whose_trainer_was_killed_before_it_told_of_it_is_told_of_later(job: JobFolder) -> None:
+    recorder(job).record(standing_take(seed=5), "Shot 5", "replan", request="the request")
+    whole = takes_told(job)[0]
+    job.events_file.unlink()
+    (job.takes / "0001_search.npz").write_bytes(b"half a take")
+    later = recorder(job)
+    (again,) = takes_told(job)
+    assert {key: again[key] for key in ("file", "name", "landed", "success", "seed", "request")} == {
+        key: whole[key] for key in ("file", "name", "landed", "success", "seed", "request")
+    }
+    assert "the request" in later.shots and later.best is not None and later.best[1] == "0000_replan.npz"
+    assert recorder(job).best == later.best and len(takes_told(job)) == 1, "once"
+
+
+def test_numbers_that_are_not_finite_are_not_written(job: JobFolder) -> None:
+    assert finite({"a": [float("nan"), 1.5, (float("-inf"),)], "b": "NaN", "c": 3}) == {
+        "a": [None, 1.5, [None]], "b": "NaN", "c": 3
+    }
+    take = standing_take(odd=float("inf"))
+    broken = take.motion.position.copy()
+    broken[-20:] = np.nan
+    take = dataclasses.replace(take, motion=Motion(take.motion.rate, broken, take.motion.rotations))
+    recorder(job).record(take, "it blew up", "search", control_steps=3)
+    assert takes_told(job)[0]["landed"] is False
+    for text in (job.events_file.read_text(), str(np.load(job.take_files()[0])["meta"])):
+        assert "NaN" not in text and "Infinity" not in text

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shots: nonsense is refused, all others are taken in order, and none is lost with a trainer that is killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pybullet")
+
+from backflip_addon.core import body as bodies
+from backflip_addon.core import motion as motions
+from backflip_addon.jobs.folder import JobError, JobFolder
+from backflip_addon.trainer import shooting
+from backflip_addon.trainer.run import Run
+from backflip_addon.trainer.shooting import Shot
+from tests.core import performances
+
+BODY = performances.body()
+
+
+class Killed(BaseException):
+    """Stands in for the end of the process."""
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobFolder:
+    folder = JobFolder(tmp_path / "job")
+    settings = {"minutes": 1.0, "workers": 1, "mode": "search"}
+    folder.create({"name": "test", "body": bodies.to_json(BODY), "settings": settings})
+    motions.save_motion(folder.reference_file, performances.standing(BODY, 0.3))
+    return folder
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds of the shots that are taken, by a camera that takes no time; seed 13 kills its trainer."""
+    seeds: list[int] = []
+
+    def shoot(run: Run, shot: Shot) -> None:
+        if shot.seed == 13:
+            raise Killed
+        seeds.append(shot.seed)
+        run.tell("take", file=f"{shot.seed}.npz", request=shot.request)
+
+    monkeypatch.setattr(shooting, "_shoot", shoot)
+    return seeds
+
+
+def go(job: JobFolder) -> dict[str, Any]:
+    Run(job, job.read_job()).go()
+    return job.read_events()[0][-1]
+
+
+def warnings(job: JobFolder) -> list[str]:
+    return [event["message"] for event in job.read_events()[0] if event["kind"] == "warning"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": -1}, {"seed": 2**63}, {"seed": 1.5}, {"seed": "one"}, {"seed": True}, {"seed": None},
+        {"friction": float("nan")}, {"friction": -0.1}, {"friction": 11}, {"friction": "ice"}, {"friction": 10**400},
+        {"mass": 0}, {"mass": 0.01}, {"mass": 21}, {"mass": float("inf")}, {"mass": None}, {"mass": [1]},
+        {"disturbed": "no"}, {"replan": 0}, {"stage": 7}, {"stage": "../a.pt"}, {"stage": "a\\b"},
+        {"stage": "x" * 5000}, {"stage": "a\0b"},
+    ],
+    ids=lambda wrong: str(wrong)[:30],
+)
+def test_a_shot_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(JobError, match="What was to be shot cannot be understood") as caught:
+        Shot.of({"kind": "shoot", "id": "1", **wrong}, 0.9)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_shot_takes_the_jobs_own_friction_and_names_what_differs() -> None:
+    assert Shot.of({"id": "1"}, 0.9) == Shot(0, 0.9, 1.0, True, True, "", "1")
+    assert Shot.of({"id": "1", "seed": 3, "mass": 2}, 0.5).name == "Shot 3, friction 0.5, mass x 2"
+
+
+def test_shots_are_taken_in_order_and_one_bad_one_loses_none_after_it(job: JobFolder, taken: list[int]) -> None:
+    for seed in (5, -1, 3, 9):
+        job.request("shoot", seed=seed)
+    end = go(job)
+    assert taken == [5, 3, 9] and not job.pending_requests()
+    assert end["kind"] == "finished" and end["reason"] == "shot"
+    assert len(warnings(job)) == 1 and "seed" in warnings(job)[0]
+
+
+def test_what_a_killed_trainer_has_not_shot_the_next_one_shoots(job: JobFolder, taken: list[int]) -> None:
+    for seed in (1, 2, 13, 4, 5):
+        job.request("shoot", seed=seed)
+    with pytest.raises(Killed):
+        go(job)
+    kept = job.pending_requests()
+    assert taken == [1, 2] and [request["seed"] for request in kept] == [13, 4, 5]
+    job.finish_request(kept[0])
+    assert go(job)["reason"] == "shot", "it did not land, it only shot"
+    assert taken == [1, 2, 4, 5] and not job.pending_requests()
+
+
+def test_a_stop_comes_before_the_shots_and_keeps_them(job: JobFolder, taken: list[int]) -> None:
+    for seed in (1, 2):
+        job.request("shoot", seed=seed)
+    job.request("stop")
+    assert go(job)["reason"] == "stopped"
+    assert not taken and [request["kind"] for request in job.pending_requests()] == ["shoot", "shoot"]
+
+
+def test_a_shot_asked_for_during_a_shot_is_taken_after_it(
+    job: JobFolder, taken: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shoot = shooting._shoot
+
+    def and_more(run: Run, shot: Shot) -> None:
+        if shot.seed == 1:
+            job.request("shoot", seed=2)
+        run.progress("shoot", 0.5, "Shooting a take", 0.0)
+        shoot(run, shot)
+
+    monkeypatch.setattr(shooting, "_shoot", and_more)
+    monkeypatch.setattr("backflip_addon.trainer.inbox.LOOK_SECONDS", 0.0)
+    job.request("shoot", seed=1)
+    go(job)
+    assert taken == [1, 2]
+
+
+def test_where_nothing_could_be_shot_the_run_says_so(job: JobFolder) -> None:
+    job.request("shoot", seed=1)
+    with pytest.raises(JobError, match="None of the shots"):
+        go(job)
+    assert "neither a landed plan nor a policy" in warnings(job)[0] and not job.pending_requests()
