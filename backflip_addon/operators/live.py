@@ -234,6 +234,15 @@ def take_facts(scene: bpy.types.Scene) -> dict[str, dict[str, Any]]:
     return job.takes.facts if job else {}
 
 
+def any_take(scene: bpy.types.Scene) -> bool:
+    """Whether the scene's job has a take, by a short look at its folder. Raises JobError without a job."""
+    try:
+        with os.scandir(job_of(scene).takes) as entries:
+            return any(entry.name.endswith(".npz") for entry in entries)
+    except OSError:
+        return False
+
+
 def chosen_take(scene: bpy.types.Scene) -> Path | None:
     """The file of the take that is selected in the list."""
     settings = scene.backflip

@@ -115,7 +115,7 @@ def _has_takes(scene: bpy.types.Scene) -> str:
         return ""
     if not settings.job_folder:
         return "There is no take yet: train first (step 3)."
-    if bpy.app.background and live.job_of(scene).take_files():
+    if bpy.app.background and live.any_take(scene):
         return ""  # without a window nothing keeps the list up to date
     return "There is no take yet: let the avatar train a little longer (step 3)."
 
