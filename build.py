@@ -124,7 +124,7 @@ def _take_step(step: packages.Step) -> None:
 def _run_quietly(step: packages.Step) -> tuple[int, str]:
     """Run a step's command; on a terminal its last line shows. Returns the exit code and all output."""
     lines: list[str] = []
-    environment = isolation.clean_environment()
+    environment = isolation.clean_environment() | dict(step.variables)
     with subprocess.Popen(
         step.command,
         stdin=subprocess.DEVNULL,

@@ -129,7 +129,8 @@ class Installation:
 
     def _start_step(self) -> None:
         self._log_start = self.log_file.stat().st_size
-        command = self._steps[self._done].command
+        step = self._steps[self._done]
+        command = step.command
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._temporary))
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
@@ -137,7 +138,7 @@ class Installation:
                 stdin=subprocess.PIPE,  # whose end tells that Blender's has come
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=isolation.clean_environment() | temporary,
+                env=isolation.clean_environment() | dict(step.variables) | temporary,
                 cwd=isolation.safe_folder(command[0]),
                 # A session of its own, so that cancelling ends pip's children too.
                 start_new_session=os.name != "nt",

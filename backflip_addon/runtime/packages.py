@@ -39,12 +39,14 @@ class Step:
 
     words: what it does, for the user. weight: its share of the whole, any unit.
     instead: the step to take when the command fails because pip finds no such file where it looks.
+    variables: of the command's environment, beside the clean ones.
     """
 
     words: str
     command: tuple[str, ...]
     weight: float
     instead: Step | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 def environment_python(folder: Path) -> Path:
@@ -120,7 +122,8 @@ def torch_step(python: str, lock: Path, options: tuple[str, ...] = ()) -> Step:
     if not version.endswith(TORCH_LABEL) or step.instead is None:
         return step
     index = ("--isolated", "--no-deps", "--index-url", TORCH_CPU_INDEX, *options, f"torch=={version}")
-    last = Step(step.words, isolated(python, *_PIP, *index), step.weight)
+    # Without hashes not even the computer's own configuration may name other places: on Windows any user can write it.
+    last = Step(step.words, isolated(python, *_PIP, *index), step.weight, variables=(("PIP_CONFIG_FILE", os.devnull),))
     return dataclasses.replace(step, instead=dataclasses.replace(step.instead, instead=last))
 
 

@@ -74,18 +74,18 @@ def test_torch_elsewhere_has_no_cuda_by_itself(system: str) -> None:
         step = step.instead
 
 
-def wheel(folder: Path, text: str) -> Path:
-    """A wheel of one module, backflip_pinned 1.0, whose only line is text."""
+def wheel(folder: Path, text: str, name: str = "backflip_pinned", version: str = "1.0") -> Path:
+    """A wheel of one module whose only line is text."""
     folder.mkdir()
-    file = folder / "backflip_pinned-1.0-py3-none-any.whl"
+    file = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("backflip_pinned.py", text)
-        for name, facts in (
-            ("METADATA", "Metadata-Version: 2.1\nName: backflip-pinned\nVersion: 1.0\n"),
+        archive.writestr(f"{name}.py", text)
+        for facts_of, facts in (
+            ("METADATA", f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"),
             ("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
             ("RECORD", ""),
         ):
-            archive.writestr(f"backflip_pinned-1.0.dist-info/{name}", facts)
+            archive.writestr(f"{name}-{version}.dist-info/{facts_of}", facts)
     return file
 
 
@@ -124,6 +124,28 @@ def test_a_strangers_wheel_of_the_right_version_is_not_taken(
     else:
         assert not installed.exists()
         assert run.returncode
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="where the computer's configuration can be named")
+@pytest.mark.parametrize("read", [False, True])
+def test_what_has_no_hash_comes_from_its_own_index_alone(
+    read: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration for the whole computer names a folder with a stranger's torch of the right version, which
+    would be taken if that configuration was read."""
+    stranger = wheel(tmp_path / "stranger", "KNOWN = 0", "torch", "2.13.0+cpu")
+    (tmp_path / "machine" / "pip").mkdir(parents=True)
+    (tmp_path / "machine" / "pip" / "pip.conf").write_text(f"[global]\nfind-links = {stranger.parent}\n")
+    monkeypatch.setattr(packages, "TORCH_CPU_INDEX", "http://127.0.0.1:9/cpu")
+    out = tmp_path / "out"
+    options = ("--retries", "0", "--target", str(out))
+    step = packages.torch_step(sys.executable, packages.lock_file("torch", "linux_x86_64"), options)
+    while step.instead is not None:
+        step = step.instead
+    variables = isolation.clean_environment() | {"XDG_CONFIG_DIRS": str(tmp_path / "machine")}
+    variables |= {} if read else dict(step.variables)
+    subprocess.run(step.command, env=variables, cwd=tmp_path, capture_output=True, check=False)
+    assert (out / "torch.py").exists() is read
 
 
 @pytest.mark.parametrize(
