@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import check, claim, install, packages, progress, removal, repair
+from backflip_addon.runtime import check, claim, find, install, packages, progress, pythons, removal, repair
 from backflip_addon.runtime.packages import Step
 from backflip_addon.runtime.progress import Progress
 
@@ -161,6 +161,39 @@ def test_a_new_runtime_that_cannot_be_moved_leaves_the_old_one(
     progress = install.Installation.begin(tmp_path, sys.executable).wait()
     assert progress.state == "failed" and "is in use or cannot be written" in progress.message
     assert (old / "half a file").exists() and leftovers(tmp_path) == [old.name]
+
+
+def test_no_file_beside_a_blend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever Python is looked for, asked, made or cleaned up, with Blender in a folder that somebody sent."""
+    shot, marker = tmp_path / "shot", tmp_path / "it ran"
+    shot.mkdir()
+    for name in ("json", "sitecustomize", "usercustomize", "venv", "pip", "ensurepip", "shutil", "subprocess", "numpy"):
+        (shot / f"{name}.py").write_text(f"open({str(marker)!r}, 'a').write({name!r})\n")
+    (shot / "encodings").mkdir()
+    (shot / "encodings" / "__init__.py").write_text(f"open({str(marker)!r}, 'a').write('encodings')\n")
+    for name in ("python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}", "py"):
+        (shot / name).write_text(f"#!/bin/sh\necho {name} >> '{marker}'\n")
+        (shot / name).chmod(0o755)
+    monkeypatch.chdir(shot)
+    monkeypatch.setenv("PATH", os.pathsep.join(("", ".", str(Path(sys.executable).parent), "/usr/bin", "/bin")))
+    for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE"):
+        monkeypatch.setenv(name, str(shot))
+    real = packages.steps
+
+    def steps(folder: Path, python: str, compile_now: bool) -> list[Step]:
+        pip = packages.isolated(str(packages.environment_python(folder)), "-m", "pip", "--version")
+        return [real(folder, python)[0], Step("pip", pip, 1.0)]
+
+    monkeypatch.setattr(packages, "steps", steps)
+    assert find.find_runtime(sys.executable).source == "preference"
+    assert pythons.find_python(sys.version_info[:2], also=(sys.executable,))
+    left = tmp_path / "home" / f"{install.SOON}1-1"
+    left.mkdir(parents=True)
+    assert repair.clean(tmp_path / "home").wait().state == "done"
+    progress = install.Installation.begin(tmp_path / "home", sys.executable).wait()
+    assert "What was installed does not work" in progress.message and "lacks numpy" in progress.message
+    assert leftovers(tmp_path / "home") == []
+    assert not marker.exists(), marker.read_text()
 
 
 def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
