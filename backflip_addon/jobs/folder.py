@@ -48,6 +48,11 @@ _OUR_FILES = r"(job\.json|trainer\.json|reference\.npz|[a-z0-9_]{1,60}\.(npz|pt)
 _LEFT = re.compile(_OUR_FILES + r"(\.[0-9]+|\.[0-9a-f]{12})?" + re.escape(TEMPORARY), re.ASCII)
 
 
+def by_number(name: str) -> tuple[int, str]:
+    """Sorts files that begin with a number and an underscore, 9999_ before 10000_: numbers are padded with zeros."""
+    return name.find("_"), name
+
+
 class JobFolder:
     """Paths and messages of one job."""
 
@@ -260,13 +265,6 @@ class JobFolder:
         """Remove a request of pending_requests() that has been obeyed; one that is gone already is fine."""
         self._requests.finish(request)
 
-    def take_requests(self) -> list[dict[str, Any]]:
-        """Requests in the order they were made; each is handed out once."""
-        pending = self.pending_requests()
-        for request in pending:
-            self.finish_request(request)
-        return pending
-
     # What was learned and performed
 
     def take_files(self) -> list[Path]:
@@ -285,7 +283,7 @@ class JobFolder:
                 names = [e.name for e in entries if _is_good_name(e.name, ending) and e.is_file(follow_symlinks=False)]
         except OSError as error:
             raise JobError(f"{room} cannot be read: {_reason(error)}.") from error
-        return [room / name for name in sorted(names)]
+        return [room / name for name in sorted(names, key=by_number)]
 
     def make_rooms(self) -> None:
         """The folders for requests, stages and takes. Raises OSError, and JobError where one is a link."""

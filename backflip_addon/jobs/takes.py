@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.files import is_own_folder
 from .events import Budget
+from .folder import by_number
 from .status import decimal
 
 FILES_AT_A_TIME = 128  # listed between two looks at the clock
@@ -106,7 +107,7 @@ class TakeList:
         known = {name for name in present if name in told or name in self._own}
         untold = present - known
         yield
-        names = sorted(known)
+        names = sorted(known, key=by_number)
         yield
         facts, scores, landings = {}, array("f"), []
         for number, name in enumerate(names, 1):

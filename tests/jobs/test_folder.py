@@ -468,3 +468,9 @@ def test_what_killed_trainers_left_half_written_is_removed_and_nothing_else(job:
         assert all((room / name).exists() for name in others)
     assert (job.takes / "0009_folder.npz.tmp").is_dir() and not (job.path / "job.json.17.tmp").exists()
     assert [file.name for file in job.requests.iterdir()] == [fresh], "Blender may be writing it just now"
+
+
+def test_the_ten_thousandth_take_comes_after_the_one_before(job: JobFolder) -> None:
+    for name in ("10000_search.npz", "9999_search.npz", "0002_policy.npz"):
+        (job.takes / name).write_bytes(b"")
+    assert [file.name for file in job.take_files()] == ["0002_policy.npz", "9999_search.npz", "10000_search.npz"]

@@ -30,7 +30,8 @@ def main() -> int:
     reason, paused = "time", False
     while time.monotonic() < end:
         folder.beat()
-        for request in folder.take_requests():
+        for request in folder.pending_requests():
+            folder.finish_request(request)
             if request["kind"] == "stop":
                 reason, end = "stopped", 0.0
             elif request["kind"] in ("pause", "resume"):
