@@ -30,7 +30,7 @@ class Finding:
     """Something odd about a clip.
 
     code: for programs. sentence: for the user. fix: settings that would mend it, JSON-ready, such
-    as {"time_scale": 2.0} (Motion.scaled_in_time), {"floor_fit": True}, {"start": s} (trim), {"loops": True}.
+    as {"time_scale": 2.0} (Motion.scaled_in_time), {"start": s} (trim), {"loops": True}.
     """
 
     code: str
@@ -134,9 +134,7 @@ def _floor(lowest: Array) -> Finding | None:
     if abs(usual) < 0.03:
         return None
     how = "floats over" if usual > 0 else "sinks into"
-    return Finding(
-        "floor", f"The clip {how} the floor by {abs(usual) * 100:.0f} cm: fit it to the floor.", {"floor_fit": True}
-    )
+    return Finding("floor", f"The clip {how} the floor by {abs(usual) * 100:.0f} cm; it is set down on it.")
 
 
 def _in_place(motion: Motion, body: Body, places: Array) -> Finding | None:

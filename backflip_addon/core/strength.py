@@ -53,7 +53,8 @@ def _excess(body: Body, motion: Motion) -> tuple[float, float, int]:
 def _weak_words(body: Body, motion: Motion, ratio: float, link: int, flies: bool) -> Finding:
     part, _, side = body.names[link].partition(".")
     joint = {"L": "left ", "R": "right ", "": ""}[side] + _WORDS.get(part, part)
-    words = f"The clip asks the {joint} for {ratio:.1f} times its strength: "
+    much = f"{ratio:.1f} times its strength" if ratio >= 1.05 else "all its strength"
+    words = f"The clip asks the {joint} for {much}: "
     if flies:  # what flies cannot be slowed down without floating
         return Finding("too_strong", words + "give the body more strength, or expect it to look for another way.")
     for scale in SLOWER:

@@ -98,7 +98,7 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
         row.operator("backflip.clear_reference", text="", icon="X", emboss=False)
         for note in clipcheck.kept_notes(settings.reference_notes):
             _say(layout, context, note["sentence"], "ERROR")
-            if words := _fix_words(note["fix"]):
+            if words := fix_words(note["fix"]):
                 layout.operator("backflip.apply_fix", text=words).code = note["code"]
         row = layout.row(align=True)
         row.prop(settings, "trim_start")
@@ -238,10 +238,11 @@ def _say(layout: Any, context: bpy.types.Context, text: str, icon: str) -> None:
         column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
-def _fix_words(fix: dict[str, Any]) -> str:
+def fix_words(fix: dict[str, Any]) -> str:
     """A button's text for what a note offers, "" when there is nothing to press."""
     if "time_scale" in fix:
-        return f"Slow Down {fix['time_scale']:g} Times"
+        scale = fix["time_scale"]
+        return f"Slow Down {scale:g} Times" if scale >= 1.0 else f"Speed Up {1.0 / scale:g} Times"
     if "start" in fix:
         return f"Start at {fix['start']:.2f} s"
     if fix.get("physical_flights"):

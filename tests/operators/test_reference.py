@@ -218,3 +218,18 @@ def test_clips_of_other_formats(ops: Any, avatar: Any, tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"PK not a zip")
     with pytest.raises(RuntimeError, match=r"bad\.npz"):
         ops.import_reference(filepath=str(tmp_path / "bad.npz"))
+
+
+@pytest.mark.parametrize(
+    ("fix", "words"),
+    [
+        ({"time_scale": 2.0}, "Slow Down 2 Times"),
+        ({"time_scale": 0.5}, "Speed Up 2 Times"),
+        ({"start": 0.4}, "Start at 0.40 s"),
+        ({}, ""),
+    ],
+)
+def test_a_notes_button_says_what_it_does(fix: dict[str, float], words: str) -> None:
+    from backflip_addon.ui.panels import fix_words
+
+    assert fix_words(fix) == words
