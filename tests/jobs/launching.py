@@ -22,7 +22,8 @@ def copy_package(place: Path) -> Path:
     (place / "__init__.py").write_text("import a_module_only_blender_has\n")
     (place / "trainer" / "__init__.py").write_text("")
     shutil.copy(STAND_IN, place / "trainer" / "run.py")
-    shutil.copy(PACKAGE / "trainer" / "__main__.py", place / "trainer" / "__main__.py")
+    for file in ("__main__.py", "stopping.py"):
+        shutil.copy(PACKAGE / "trainer" / file, place / "trainer" / file)
     (place / "core").mkdir()
     for file in ("__init__.py", "files.py", "isolation.py"):
         shutil.copy(PACKAGE / "core" / file, place / "core" / file)
@@ -44,7 +45,8 @@ def import_launch(place: Path, name: str) -> SimpleNamespace:
 def wait_for(launch: SimpleNamespace, folder: Any, state: str) -> Any:
     end = time.monotonic() + 120.0
     while (status := launch.read_status(folder)).state != state:
-        assert time.monotonic() < end, f"still {status} instead of {state}"
+        late = time.monotonic() > end
+        assert not late and "Traceback" not in status.message, f"{status} instead of {state}"
         time.sleep(0.02)
     return status
 
