@@ -22,6 +22,7 @@ from .events import Budget, Event, EventLog
 from .folder import JobError, JobFolder, read_json
 
 LOG_TAIL_BYTES = 8_000
+CHATTER = ("pybullet build time", "argv[0]=")  # what PyBullet prints at every start, whatever happens
 PATIENCE_SECONDS = 30.0  # how long wait_for_end() waits for a folder that cannot be read to come back
 MOST_READERS = 32  # jobs that are remembered
 MOST_TAKES = 100_000  # that are remembered of a job
@@ -233,14 +234,14 @@ def wait_for_end(
 
 
 def log_tail(folder: JobFolder, lines: int = 6) -> str:
-    """The last lines the trainer wrote to its log since it was started, "" if none."""
+    """The last lines the trainer wrote to its log since it was started, "" if none that tell anything."""
     try:
         with open_regular(folder.log_file) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES, 0))
             text = file.read(LOG_TAIL_BYTES).decode("utf-8", "replace")
     except (OSError, RefusedFile):
         return ""
-    written = [line.rstrip() for line in text.splitlines() if line.strip()]
+    written = [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(CHATTER)]
     starts = [i for i, line in enumerate(written) if line.startswith("--- ")]
     return "\n".join(written[starts[-1] + 1 if starts else 0 :][-lines:])
 

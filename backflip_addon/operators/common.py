@@ -66,6 +66,7 @@ class FileStep(Step):
     """A Step that asks for a file when it is started from a button; a script names it."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    nothing_named: ClassVar[str] = "Choose a file."
 
     filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
     filter_glob: StringProperty(options=INTERNAL)
@@ -74,6 +75,16 @@ class FileStep(Step):
         if self.filepath and self.properties.is_property_set("filepath"):
             return self.execute(context)
         return self.ask(context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if not self.names_file():
+            self.report({"ERROR"}, self.nothing_named)
+            return {"CANCELLED"}
+        return super().execute(context)
+
+    def names_file(self) -> bool:
+        """Whether the path is more than a folder's: the dialog gives that where no file was chosen in it."""
+        return not self.filepath.endswith(("/", "\\")) and bool(Path(self.filepath).name)
 
     def ask(self, context: bpy.types.Context) -> set[str]:
         """Open the file dialog."""
@@ -84,6 +95,8 @@ class FileStep(Step):
 
 class SaveStep(FileStep):
     """A FileStep that writes: a button always asks, and a file that exists is never replaced unasked."""
+
+    nothing_named = "Name the file to write."
 
     check_existing: BoolProperty(default=True, options=INTERNAL)  # the dialog marks names that are taken
     asked: BoolProperty(options=INTERNAL)  # the name comes out of the dialog
@@ -102,15 +115,13 @@ class SaveStep(FileStep):
         """Put the right ending on the dialog's name; whether that changed it."""
         before = self.filepath
         path = Path(before)
-        if path.name and not before.endswith(("/", "\\")):
+        if self.names_file():
             self.filepath = str(self.named(path))
         return self.filepath != before
 
     def target(self) -> str:
         """The file to write. Raises FileError for one that exists under another name than the dialog showed."""
         path = Path(bpy.path.abspath(self.filepath))
-        if not path.name or self.filepath.endswith(("/", "\\")):
-            raise FileError("Name the file to write.")
         final = self.named(path)
         if self.asked and final != path and final.exists():
             raise FileError(f"{final.name} exists already; choose it in the dialog to replace it.")

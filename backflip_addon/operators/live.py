@@ -46,7 +46,7 @@ class _Job:
         self.more = False
         self.avatar = ""
         self.learned = False  # whether there is anything that could be performed again
-        self._heard: object = None
+        self._stages: object = None  # what the folder of stages was when it was looked into
         self._about: object = None  # what job.json was when it was looked into
         self._asked, self._asked_at = "", 0.0
         self._beginnings = reader.log.beginnings
@@ -62,8 +62,8 @@ class _Job:
             self.takes = TakeList(self.folder.takes, _facts_of)
         try:
             self._read_about()
-            if not self.learned and self.status.event is not self._heard:  # a stage is told of by an event
-                self._heard, self.learned = self.status.event, has_learned(self.folder)
+            if not self.learned:
+                self._look_for_stages()
             if not self.more:
                 story = self.reader.story
                 self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
@@ -87,6 +87,15 @@ class _Job:
         late = time.monotonic() - self._asked_at > ASKED_SECONDS
         if late or not self.status.active or self.status.state == self._asked:
             self._asked = ""
+
+    def _look_for_stages(self) -> None:
+        try:
+            changed = os.stat(self.folder.stages).st_mtime_ns
+        except FileNotFoundError:
+            changed = 0
+        # A folder's time may be coarse: the event that tells of a stage is another sign.
+        if (changed, self.status.event) != self._stages:
+            self._stages, self.learned = (changed, self.status.event), has_learned(self.folder)
 
     def _read_about(self) -> None:
         facts = os.stat(self.folder.job_file)
@@ -201,6 +210,16 @@ def learned(scene: bpy.types.Scene) -> bool | None:
     """Whether the job has learned anything that could be performed again; None when it is not known. Cheap."""
     job = _job(scene)
     return job.learned if job and scene.backflip.job_folder else None
+
+
+def complete(scene: bpy.types.Scene) -> bool:
+    """Whether a trainer would find nothing to do: the search has landed and no network was to learn. Cheap."""
+    job = _job(scene)
+    if not (job and scene.backflip.job_folder and job.learned and job.status.state == "finished"):
+        return False
+    story = job.reader.story
+    mode, reason = story.started.get("mode"), story.end.get("reason")
+    return (mode == "search" and story.landed) or (mode == "auto" and reason == "landed")
 
 
 def has_learned(folder: JobFolder) -> bool:

@@ -168,7 +168,8 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
         if status is not None:
             for line in status.message.splitlines():
                 _say(layout, context, line, _ICONS.get(status.state, "INFO"))
-            if status.state in ("stopped", "died", "failed", "idle", "finished"):
+            over = ("stopped", "died", "failed", "idle", "finished")
+            if status.state in over and not live.complete(context.scene):
                 layout.operator("backflip.resume_training", icon="FF", text="Go On Training")
         folder, name = live.job_beside(context.scene)
         if folder:

@@ -142,6 +142,18 @@ def test_crash_shows_the_log(launch: SimpleNamespace, make_job: Callable[..., An
     assert not launch.log_tail(folder).startswith("---")
 
 
+def test_what_is_printed_at_every_start_explains_no_death(
+    launch: SimpleNamespace, make_job: Callable[..., Any]
+) -> None:
+    folder = make_job()
+    folder.append_event("started", pid=0)
+    folder.log_file.write_text("--- now python\npybullet build time: Jan 29 2025 23:17:20\nargv[0]=\n")
+    assert len(launch.read_status(folder).message.splitlines()) == 1
+    with folder.log_file.open("a") as file:
+        file.write("Killed by nobody\n")
+    assert launch.log_tail(folder) == "Killed by nobody"
+
+
 def test_lacking_module_is_named(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job()
     folder.append_event("started", pid=0)

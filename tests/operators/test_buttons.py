@@ -85,6 +85,17 @@ def test_no_path_is_remembered_from_one_press_to_the_next(ops: Any, step: Any) -
             assert rna(step)[name].is_skip_save, name
 
 
+@pytest.mark.parametrize("step", [s for s in STEPS if issubclass(s, FileStep)])
+@pytest.mark.parametrize("path", ["", "folder/"])
+def test_a_dialog_left_without_a_file_says_to_choose_one(
+    baked: Any, ops: Any, tmp_path: Path, step: Any, path: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    words = "Name the file to write" if issubclass(step, SaveStep) else "Choose a file"
+    with pytest.raises(RuntimeError, match=words):
+        getattr(ops, step.bl_idname.partition(".")[2])(filepath=path and f"{tmp_path}/{path}")
+
+
 class Pressed:
     """What an operator has of Blender's, without a window."""
 

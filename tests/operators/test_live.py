@@ -384,3 +384,33 @@ def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monk
             button()
     assert "Stopping…" in drawn()
     ops.stop_training()
+
+
+@pytest.mark.parametrize(
+    ("mode", "landed", "reason", "offered"),
+    [
+        ("search", True, "landed", False),
+        ("search", True, "shot", False),
+        ("search", True, "stopped", True),
+        ("search", False, "time", True),
+        ("auto", True, "landed", False),  # it was to stop when it had landed
+        ("auto", True, "time", True),
+        ("scratch", True, "landed", True),
+    ],
+)
+def test_going_on_is_offered_where_there_is_something_to_do(
+    folder: JobFolder, mode: str, landed: bool, reason: str, offered: bool
+) -> None:
+    plan = folder.stages / "plan.npz"
+    plan.write_bytes(b"a plan")
+    folder.events_file.unlink()
+    folder.append_event("started", pid=1, mode=mode)
+    folder.append_event("take", file="0001_search.npz", landed=landed)
+    folder.append_event("stage", file="plan.npz")
+    folder.append_event("finished", reason=reason, landed=landed)
+    live.refresh(scene(), whole=True)
+    assert ("Go On Training" in drawn()) == offered
+    plan.unlink()  # what was planned is gone: there is something to do again
+    live._jobs.clear()
+    live.refresh(scene(), whole=True)
+    assert "Go On Training" in drawn()
