@@ -217,6 +217,8 @@ class JobFolder:
             trainer = read_json(self.trainer_file, MOST_SHORT_BYTES)
         except (JobError, OSError, ValueError):
             return False
+        if not isinstance(trainer.get("host"), str):
+            return False  # no trainer wrote that
         beats = _beats_lately(os.path.abspath(self.trainer_file), facts.st_mtime_ns)
         if trainer.get("host") != socket.gethostname():
             return beats

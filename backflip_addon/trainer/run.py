@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
 
-from ..core.files import is_link
+from ..core.files import is_link, open_regular, write_whole
 from ..jobs.folder import HEARTBEAT_SECONDS, JobError, JobFolder
 from . import saved
 from .context import Context, TimeIsUp
@@ -99,10 +100,16 @@ def _heartbeat(folder: JobFolder) -> Iterator[None]:
 
 
 def _make_room_for_events(folder: JobFolder) -> None:
-    """What stands in the place of events.jsonl and is no ordinary file goes under another name."""
+    """What stands in the place of events.jsonl and is no ordinary file goes under another name.
+
+    Of a file with a second name (a backup by hard links, or a stranger's trick) a copy takes the place.
+    """
     file = folder.events_file
     if os.path.lexists(file) and (is_link(file) or not file.is_file()):
         saved.set_aside(file)
+    elif file.is_file() and file.stat().st_nlink > 1:
+        with open_regular(file) as events:
+            write_whole(file, lambda copy: shutil.copyfileobj(events, copy))
 
 
 class Run(Context):

@@ -474,3 +474,8 @@ def test_the_ten_thousandth_take_comes_after_the_one_before(job: JobFolder) -> N
     for name in ("10000_search.npz", "9999_search.npz", "0002_policy.npz"):
         (job.takes / name).write_bytes(b"")
     assert [file.name for file in job.take_files()] == ["0002_policy.npz", "9999_search.npz", "10000_search.npz"]
+
+
+def test_a_file_that_names_no_trainer_is_none(job: JobFolder) -> None:
+    job.trainer_file.write_text('{"kind": "stop"}')
+    assert not job.running()

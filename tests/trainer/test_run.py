@@ -535,6 +535,18 @@ def test_what_stands_in_the_place_of_the_events_goes_aside(job: JobFolder, start
     assert (job.path / "events.jsonl.damaged-1").is_symlink()
 
 
+def test_events_with_a_second_name_elsewhere_are_copied_and_the_other_is_left_as_it_was(
+    job: JobFolder, start: Callable
+) -> None:
+    elsewhere = job.path / "elsewhere"
+    elsewhere.write_text('{"time": 1, "kind": "progress"}\n')
+    os.link(elsewhere, job.events_file)
+    job.request("stop")
+    assert start(job).wait(PATIENCE) == 0
+    assert [event["kind"] for event in events(job)] == ["progress", "started", "finished"]
+    assert elsewhere.read_text() == '{"time": 1, "kind": "progress"}\n'
+
+
 def test_a_full_disk_is_told_in_one_sentence(
     job: JobFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
