@@ -216,9 +216,14 @@ class CancelRuntime(Step, bpy.types.Operator):
 CLASSES = (CheckRuntime, InstallRuntime, RepairRuntime, RemoveRuntime, CancelRuntime)
 
 
+def look_soon() -> None:
+    """Have the first look a moment from now, whatever file is opened before: one named at Blender's start is."""
+    bpy.app.timers.register(_first_look, first_interval=LOOK_SECONDS, persistent=True)
+
+
 def register() -> None:
     if not bpy.app.background:
-        bpy.app.timers.register(_first_look, first_interval=LOOK_SECONDS)
+        look_soon()
 
 
 def unregister() -> None:

@@ -107,6 +107,16 @@ def test_leftovers_go_soon_after_blender_has_started(ops: Any, home: Path) -> No
     assert not left.exists()
 
 
+def test_the_first_look_outlives_the_file_that_blender_is_started_with(ops: Any, home: Path) -> None:
+    runtime.look_soon()
+    try:
+        bpy.ops.wm.read_homefile(use_empty=True)
+        assert bpy.app.timers.is_registered(runtime._first_look)
+    finally:
+        if bpy.app.timers.is_registered(runtime._first_look):
+            bpy.app.timers.unregister(runtime._first_look)
+
+
 def test_failed_removal_is_said(ops: Any, home: Path) -> None:
     install.runtime_folder(home).mkdir(parents=True)
     held = claim.Claim.take(home)
