@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytest.importorskip("pybullet")
+
 from backflip_addon.core import motion as motions
 from backflip_addon.core import truth
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.trainer.recorder import TakeRecorder, finite, steps_of
 from tests.core import performances
-
-pytest.importorskip("pybullet")
 
 BODY = performances.body()
 CLIP = performances.standing(BODY, 0.5)
