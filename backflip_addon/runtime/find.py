@@ -132,5 +132,5 @@ def _from(findings: Findings, source: str) -> Runtime:
 
 def _none() -> Runtime:
     missing = tuple(packages.package_name(requirement) for requirement in packages.TRAINER)
-    words = "The trainer has no Python yet: install the runtime in the preferences, or choose a Python that has one."
+    words = "The trainer has no Python yet: install the runtime in the preferences, or choose one there."
     return Runtime("", missing, words)
