@@ -69,7 +69,8 @@ class LinkBinding:
 
     joint (3,): the link's origin at rest, world units. turn (4,): rotation from the rest pose
     (world) to the neutral pose. bone: the bone that plays the link, "" for a hand without one.
-    bones: every bone that the bake writes and that moves rigidly with the link.
+    bones: every bone that the bake writes and that moves rigidly with the link. heads: where each of
+    them began at rest, world units; none in bindings of before this was kept.
     """
 
     name: str
@@ -77,6 +78,7 @@ class LinkBinding:
     joint: tuple[float, float, float]
     turn: tuple[float, float, float, float]
     bones: tuple[str, ...]
+    heads: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,6 +173,7 @@ def from_json(data: dict[str, Any]) -> Binding:
                 _floats(link["joint"], 3),
                 _floats(link["turn"], 4),
                 tuple(map(str, link["bones"])),
+                tuple(_floats(head, 3) for head in link.get("heads", ())),
             )
             for link in data["links"]
         )
@@ -181,6 +184,8 @@ def from_json(data: dict[str, Any]) -> Binding:
         raise ValueError(one_line(error)) from error
     if tuple(link.name for link in links) != LINK_NAMES or not binding.scale > 0:
         raise ValueError("the binding is damaged: its links or its scale are wrong")
+    if any(len(link.heads) not in (0, len(link.bones)) for link in links):
+        raise ValueError("the binding is damaged: its bones have places missing")
     return binding
 
 
@@ -482,12 +487,9 @@ def _binding(rig: Rig, neutral: Neutral, parts: _Parts, scale: float) -> Binding
         floor = 0.0  # the soles are meant to stand on the scene's floor
     links = []
     for i, name in enumerate(LINK_NAMES):
-        bones = tuple(rig.bones[b] for b in neutral.driven if neutral.owners[b] == i)
-        bone = neutral.bones[name]
-        turn = rotations.from_matrix(neutral.turns[name])
-        links.append(
-            LinkBinding(
-                name, rig.bones[bone] if bone >= 0 else "", _triple(neutral.joints[name]), tuple(turn.tolist()), bones
-            )
-        )
+        driven = [b for b in neutral.driven if neutral.owners[b] == i]
+        bones, heads = tuple(rig.bones[b] for b in driven), tuple(_triple(rig.heads[b]) for b in driven)
+        bone = rig.bones[neutral.bones[name]] if neutral.bones[name] >= 0 else ""
+        turn = tuple(rotations.from_matrix(neutral.turns[name]).tolist())
+        links.append(LinkBinding(name, bone, _triple(neutral.joints[name]), turn, bones, heads))
     return Binding(scale, (float(hips[0]), float(hips[1]), floor), yaw, tuple(links))

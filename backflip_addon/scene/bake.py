@@ -25,7 +25,7 @@ from ..core.controls import find as find_controls
 from ..core.fit import Binding
 from ..core.motion import Motion
 from ..core.rotations import Array
-from . import actions, control, tracks
+from . import actions, control, shown, tracks
 from .actions import Channel, bone_path
 from .bound import bound_world as bound_world
 from .bound import check_size
@@ -137,10 +137,11 @@ def bake_take(
             basis = _control_basis(armature, bag, bones, world, frames, still, other)
         actions.write_channels(bag, frames, before.noted(_bone_channels(armature, bones, basis, still, other)))
         before.keep_on(action)
+        warnings = _warnings(armature, bones, scene) or shown.what_is_off(armature, targets, frames)
     except Exception:
         before.take_back(action)
         raise
-    return Baked(action.name, track.name, int(frames[0]), int(frames[-1]), tuple(_warnings(armature, bones)))
+    return Baked(action.name, track.name, int(frames[0]), int(frames[-1]), tuple(warnings))
 
 
 def sort_bones(armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None) -> _Bones:
@@ -299,13 +300,28 @@ def _object_channels(armature: bpy.types.Object, other: set[str]) -> list[Channe
 
 def _switched_off(armature: bpy.types.Object, bones: _Bones, other: set[str]) -> list[Channel]:
     """Constraints that would pull the take's bones elsewhere rest while the take plays."""
+    moved = frozenset(bones.moved)
+    drivers = armature.animation_data.drivers if armature.animation_data else ()
+    changing = other | {curve.data_path for curve in drivers}
     channels = []
-    for name in bones.moved:
-        for constraint in armature.pose.bones[name].constraints:
-            path = bone_path(name, f'constraints["{bpy.utils.escape_identifier(constraint.name)}"].influence')
-            if not constraint.mute and (constraint.influence > 0.0 or path in other):
-                channels.append(Channel(path, 0, name, np.zeros(1)))
+    for bone in armature.pose.bones:
+        for constraint in bone.constraints:
+            if moved.isdisjoint(_pulled_by(bone, constraint)):
+                continue
+            path = bone_path(bone.name, f'constraints["{bpy.utils.escape_identifier(constraint.name)}"].')
+            rests = constraint.mute and f"{path}mute" not in changing
+            if not rests and (constraint.influence > 0.0 or f"{path}influence" in other):
+                channels.append(Channel(f"{path}influence", 0, bone.name, np.zeros(1)))
     return channels
+
+
+def _pulled_by(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:
+    """The bones that a bone's constraint moves: itself, and the parents that its chain reaches."""
+    names = [bone.name]
+    if constraint.type in ("IK", "SPLINE_IK"):
+        parents = [parent.name for parent in bone.parent_recursive]
+        names += parents[: constraint.chain_count - 1] if constraint.chain_count else parents
+    return names
 
 
 def _active_animation(armature: bpy.types.Object, scene: bpy.types.Scene, start: int) -> OwnAnimation | None:
@@ -350,7 +366,7 @@ def _animated_paths(armature: bpy.types.Object) -> set[str]:
     return {curve.data_path for action, slot in pairs for curve in compat.curves(action, slot)}
 
 
-def _warnings(armature: bpy.types.Object, bones: _Bones) -> list[str]:
+def _warnings(armature: bpy.types.Object, bones: _Bones, scene: bpy.types.Scene) -> list[str]:
     warnings = []
     drivers = armature.animation_data.drivers if armature.animation_data else ()
     driven = sorted({name for curve in drivers if (name := actions.bone_of(curve.data_path)) in bones.moved})
@@ -358,6 +374,8 @@ def _warnings(armature: bpy.types.Object, bones: _Bones) -> list[str]:
         warnings.append(f"Drivers go on moving {', '.join(driven)}: mute them to see the take as it was performed.")
     if armature.data.pose_position != "POSE":
         warnings.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
+    if scene.render.frame_map_old != scene.render.frame_map_new:
+        warnings.append("The scene stretches time: set Old and New alike (Output, Frame Rate) to see the take's own pace.")
     return warnings
 
 

@@ -188,7 +188,9 @@ def _play_as(armature: bpy.types.Object, how: dict[str, Any], tracks: list[bpy.t
         tracks = [track for track in _tracks(armature) if baked_action(track) is None]
     star, names = int(how.get("star", -1)), list(how.get("tracks", []))
     if 0 <= star < len(names) and not any(track.is_solo for track in tracks):
-        named = next((track for track in tracks if track.name == names[star]), None)
+        namesakes = [track for track in tracks if track.name == names[star]]
+        before = names[:star].count(names[star])  # several may have the same name
+        named = namesakes[min(before, len(namesakes) - 1)] if namesakes else None
         if named is None and len(tracks) == len(names):
             named = tracks[star]  # it was renamed
         if named is not None:

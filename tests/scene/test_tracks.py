@@ -174,6 +174,17 @@ def test_the_star_is_found_again_on_a_renamed_track(armature: Any) -> None:
     assert [t.name for t in armature.animation_data.nla_tracks if t.is_solo] == ["Stroll"]
 
 
+def test_the_star_is_found_again_among_tracks_of_the_same_name(armature: Any) -> None:
+    own = armature.animation_data.nla_tracks
+    for track in own:
+        track.name = "Same"
+    own[1].is_solo = True
+    before = story(armature)
+    bake_one(armature)
+    bake.show_own_animation(armature)
+    same(before, story(armature))
+
+
 @pytest.mark.parametrize("gone", ["Walk", "Wave", "Backflip: Tumble"])
 def test_tracks_that_were_deleted_meanwhile_do_not_matter(armature: Any, gone: str) -> None:
     before = story(armature)
@@ -286,7 +297,22 @@ CHANGED: dict[str, tuple[Callable[[Any], None], str]] = {
     ),
     "a bone renamed": (lambda ob: setattr(ob.data.bones["hand.L"], "name", "Paw"), "no bone called hand.L"),
     "its data swapped": (lambda ob: setattr(ob, "data", other_data()), "has changed|no bone called"),
+    "hands swapped by name": (lambda ob: names_swapped(ob, "hand.L", "hand.R"), "has changed"),
+    "toes swapped by name": (lambda ob: names_swapped(ob, "toe.L", "toe.R"), "has changed"),
+    "spine and chest swapped by name": (lambda ob: names_swapped(ob, "spine", "chest"), "has changed"),
+    "all sides swapped by name": (lambda ob: sides_swapped(ob), "has changed"),
 }
+
+
+def names_swapped(armature: Any, one: str, other: str) -> None:
+    bones = armature.data.bones
+    first, second = bones[one], bones[other]
+    first.name, second.name, first.name = "between", one, other
+
+
+def sides_swapped(armature: Any) -> None:
+    for name in [bone.name for bone in armature.data.bones if bone.name.endswith(".L")]:
+        names_swapped(armature, name, name.replace(".L", ".R"))
 
 
 def other_data() -> Any:
@@ -351,3 +377,98 @@ def test_what_may_be_changed_does_not_falsify_the_take(change: str) -> None:
     error = bake.bake_error(armature, body, binding, takes.tumble(body), 11, bpy.context.scene)
     assert error[0] < 1.0 and error[1] < 0.1
 
+
+
+# What would pull the rig elsewhere
+
+
+def target() -> Any:
+    ob = bpy.data.objects.new("Target", None)
+    ob.location = (0.0, -1.0, 1.0)
+    bpy.context.scene.collection.objects.link(ob)
+    return ob
+
+
+def reached(armature: Any, kind: str, chain: int) -> None:
+    """A constraint of a finger, whose chain reaches bones that the take moves."""
+    pull = armature.pose.bones["index.L"].constraints.new(kind)
+    if kind == "IK":
+        pull.target = target()
+    else:
+        curve = bpy.data.curves.new("Curve", "CURVE")
+        curve.dimensions = "3D"
+        curve.splines.new("POLY").points.add(2)
+        for i, point in enumerate(curve.splines[0].points):
+            point.co = (0.3 * i, 0.0, 1.0, 1.0)
+        pull.target = bpy.data.objects.new("Curve", curve)
+        bpy.context.scene.collection.objects.link(pull.target)
+    pull.chain_count = chain
+
+
+def unmuted_later(armature: Any) -> None:
+    limit = armature.pose.bones["forearm.L"].constraints.new("LIMIT_ROTATION")
+    limit.use_limit_x = limit.use_limit_y = limit.use_limit_z = True
+    for frame, mute in ((30, False), (1, True)):
+        limit.mute = mute
+        limit.keyframe_insert("mute", frame=frame)
+
+
+def unmuted_by_a_driver(armature: Any) -> None:
+    unmuted_later(armature)
+    armature.animation_data_clear()
+    limit = armature.pose.bones["forearm.L"].constraints[0]
+    limit.driver_add("mute").driver.expression = "frame < 20"
+
+
+PULLED: dict[str, Callable[[Any], None]] = {
+    "a finger's IK with three bones": lambda ob: reached(ob, "IK", 3),
+    "a finger's IK up to the root": lambda ob: reached(ob, "IK", 0),
+    "a finger's spline IK": lambda ob: reached(ob, "SPLINE_IK", 4),
+    "a constraint whose mute is keyed": unmuted_later,
+    "a constraint whose mute is driven": unmuted_by_a_driver,
+}
+
+
+@pytest.mark.parametrize("pull", PULLED)
+def test_what_would_pull_the_bones_elsewhere_rests_while_the_take_plays(pull: str) -> None:
+    armature = rigs.build()
+    body, binding = bound(armature)
+    PULLED[pull](armature)
+    bpy.context.view_layer.update()
+    bake_one(armature, (body, binding))
+    error = bake.bake_error(armature, body, binding, takes.tumble(body), 11, bpy.context.scene)
+    assert error[0] < 1.0 and error[1] < 0.1
+
+
+def keyed_settings(armature: Any) -> None:
+    bone = armature.data.bones["upper_arm.L"]
+    for frame, inherits in ((25, False), (1, True)):
+        bone.use_inherit_rotation = inherits
+        bone.keyframe_insert("use_inherit_rotation", frame=frame)
+
+
+def stretched(_armature: Any) -> None:
+    bpy.context.scene.render.frame_map_new = 200
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [(keyed_settings, "upper_arm.L does not follow"), (stretched, "stretches time"), (lambda _ob: None, "")],
+)
+def test_a_rig_that_does_not_show_the_take_is_said(change: Callable[[Any], None], sentence: str) -> None:
+    armature = rigs.build()
+    of = bound(armature)
+    change(armature)
+    bpy.context.view_layer.update()
+    warnings = bake_one(armature, of).warnings
+    assert sentence in warnings[0] if sentence else not warnings
+
+
+def test_a_binding_of_before_heads_were_kept_is_read_and_baked() -> None:
+    armature = rigs.build()
+    body, binding = bound(armature)
+    data = fit.to_json(binding)
+    assert fit.from_json(data) == binding
+    for link in data["links"]:
+        del link["heads"]
+    assert bake_one(armature, (body, fit.from_json(data))).warnings == ()
