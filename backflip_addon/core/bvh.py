@@ -16,6 +16,7 @@ from .rotations import Array
 
 _AXES = {"X": 0, "Y": 1, "Z": 2}
 Line = tuple[int, str]  # its number in the file, what it says
+_COMMA = "a number has a decimal comma; export the clip again with decimal points."
 
 # From a file's axes to z up: which way is up there -> rotation (3, 3).
 _TO_Z_UP = {
@@ -179,6 +180,8 @@ def _labelled_number(line: Line, file: str) -> float:
     except ValueError:
         value = np.nan
     if not np.isfinite(value):
+        if re.search(r"\d,\d", line[1]):
+            raise UnreadableFile(f"{file}, line {line[0]}: {_COMMA}")
         raise UnreadableFile(f"{file}, line {line[0]}: the frame count or frame time is damaged and cannot be read.")
     return value
 
@@ -186,7 +189,12 @@ def _labelled_number(line: Line, file: str) -> float:
 def _parse_values(lines: list[Line], channels: int, frames: int, file: str) -> Array:
     """The channels' values (F, channels): as many whole frames as there are, MOST_FRAMES at most."""
     rows = [(number, line.split()) for number, line in lines]
-    if not any(len(words) == channels for _, words in rows):
+    widths = {len(words) for _, words in rows}
+    if channels and len(rows) == frames > 1 and len(widths) == 1 and channels not in widths:
+        raise UnreadableFile(
+            f"{file}, line {rows[0][0]}: a frame needs {channels} numbers and this line has {widths.pop()}."
+        )
+    if channels not in widths:
         # Frames that run over the lines as they please
         words = [word for _, row in rows for word in row]
         whole = len(words) // channels if channels else 0
@@ -208,6 +216,8 @@ def _row(number: int, words: list[str], channels: int, file: str) -> list[float]
     try:
         values = [float(word) for word in words[:channels]]
     except ValueError as error:
+        if any(re.fullmatch(r"[-+]?\d+,\d+", word) for word in words):
+            raise UnreadableFile(f"{file}, line {number}: {_COMMA}") from error
         raise UnreadableFile(f"{file}, line {number}: the motion holds something that is no number.") from error
     if not all(abs(value) <= MOST_NUMBER for value in values):
         raise UnreadableFile(f"{file}, line {number}: a number is not finite, or larger than can be; repair it.")

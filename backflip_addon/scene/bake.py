@@ -375,7 +375,7 @@ def _warnings(armature: bpy.types.Object, bones: _Bones, scene: bpy.types.Scene)
     if armature.data.pose_position != "POSE":
         warnings.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
     if scene.render.frame_map_old != scene.render.frame_map_new:
-        warnings.append("The scene stretches time: set Old and New alike (Output, Frame Rate) to see the take's own pace.")
+        warnings.append("The scene stretches time: set Old and New alike (Output, Frame Rate) for the take's own pace.")
     return warnings
 
 

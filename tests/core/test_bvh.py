@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +191,22 @@ def test_sample_clips(clip: str, joints: int, frames: int, rate: float) -> None:
     assert found == pytest.approx(rate, rel=1e-3)
     turns = matrices[..., :3, :3]
     assert np.abs(np.swapaxes(turns, -1, -2) @ turns - np.eye(3)).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda text: text.replace("0.025", "0,025"), "line 27: a number has a decimal comma"),
+        (lambda text: text.replace("0 10 0 0 0 0", "0 10,5 0 0 0 0"), "line 28: a number has a decimal comma"),
+        (
+            lambda text: text.replace("CHANNELS 3 Zrotation", "CHANNELS 4 Yposition Zrotation", 1),
+            "line 28: a frame needs 13 numbers and this line has 12",
+        ),
+    ],
+)
+def test_what_would_be_misread_is_named(tmp_path: Path, change: Callable[[str], str], sentence: str) -> None:
+    """Frames that all have another length than the skeleton's are not read on into each other."""
+    path = tmp_path / "clip.bvh"
+    path.write_text(change(SMALL))
+    with pytest.raises(ValueError, match=sentence):
+        bvh.read_bvh(path)
