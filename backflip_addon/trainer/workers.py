@@ -134,7 +134,8 @@ class Pool:
         self._wait(index, written)
 
     def _write(self, index: int, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # a worker that is gone has left word, which _receive() finds
+        # A worker that is gone has left word, which _receive() finds; a pipe that is closed meanwhile has no handle
+        with contextlib.suppress(OSError, TypeError):
             self._pipes[index].send_bytes(data)
 
     def _receive(self, index: int) -> tuple[bool, Any]:
