@@ -30,6 +30,7 @@ class _Live:
     work: Installation | Removal | None = None
     fraction: float = 0.0
     search: Look | None = None
+    installed: bool | None = None  # whether there is anything to repair or remove; None: not looked at since it changed
 
 
 LIVE = _Live()
@@ -49,6 +50,7 @@ def begin_look() -> None:
 
 
 def _note(runtime: Runtime) -> bool:
+    LIVE.installed = None
     LIVE.lines = tuple(runtime.sentence.splitlines())
     LIVE.icon = "CHECKMARK" if runtime.ready else "ERROR"
     LIVE.ready = runtime.ready
@@ -78,7 +80,7 @@ def _look_at_work(work: Installation | Removal) -> None:
     LIVE.lines, LIVE.fraction = tuple(progress.message.splitlines()), progress.fraction
     if progress.state == "running":
         return
-    LIVE.work = None
+    LIVE.work = LIVE.installed = None
     if progress.state == "done":
         begin_look()
     else:
@@ -109,9 +111,11 @@ def _home() -> Path:
 
 
 def _is_there() -> bool:
-    """Whether there is anything to repair or remove."""
-    home = preferences.runtime_home()
-    return home is not None and repair.is_there(home)
+    """Whether there is anything to repair or remove; asked at every drawing, looked at when it may have changed."""
+    if LIVE.installed is None:
+        home = preferences.runtime_home()
+        LIVE.installed = home is not None and repair.is_there(home)
+    return LIVE.installed
 
 
 class _Work(Step):

@@ -215,6 +215,9 @@ class Checkpoint(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         process.request_checkpoint(live.job_of(context.scene))
+        paused = live.status_of(context.scene)
+        when = " when it goes on" if paused is not None and paused.state == "paused" else " after its present step"
+        self.report({"INFO"}, f"The trainer saves a stage{when}.")
 
 
 class WaitJob(Step, bpy.types.Operator):

@@ -35,7 +35,7 @@ class BACKFLIP_PT_avatar(_Panel, bpy.types.Panel):
             if settings.avatar.library is not None:
                 _say(layout, context, "It is linked: before you bake, make a library override of it.", "INFO")
         else:
-            _say(layout, context, "Choose the character that shall learn.", "INFO")
+            _say(layout, context, "Choose the character that is to learn.", "INFO")
         column = layout.column(align=True)
         column.operator("backflip.pick_avatar", icon="EYEDROPPER")
         column.operator("backflip.import_avatar", icon="IMPORT")

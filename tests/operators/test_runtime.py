@@ -35,6 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "runtime"
     monkeypatch.delenv("BACKFLIP_PYTHON", raising=False)
     monkeypatch.setattr(preferences, "data_folder", lambda name: folder)
+    monkeypatch.setattr(runtime.LIVE, "installed", None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     monkeypatch.setattr(install.pythons, "find_python", lambda version, also=(): PYTHON)
     lasts(monkeypatch, 0.0)
@@ -63,6 +64,17 @@ def tick_to_the_end() -> None:
 
 def said() -> str:
     return " ".join(runtime.LIVE.lines)
+
+
+def test_asking_whether_a_button_works_lists_the_folder_once(
+    ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    monkeypatch.setattr(runtime.repair, "is_there", lambda folder: bool(looks.append(folder)))
+    monkeypatch.setattr(preferences, "runtime_home", lambda: home)
+    for _ in range(5):
+        assert not ops.repair_runtime.poll() and not ops.remove_runtime.poll()
+    assert looks == [home]
 
 
 def test_install_repair_and_remove(ops: Any, home: Path) -> None:
