@@ -8,6 +8,7 @@ stranger cannot run code. What a stage says of its sizes is held against limits 
 from __future__ import annotations
 
 import io
+import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +20,8 @@ from ..core.files import RefusedFile, read_limited, write_whole
 
 STAGE_VERSION = 2
 MOST_BYTES = 128_000_000  # of a stage, packed and unpacked; ours have a few million
+# What a stage's pickle may name. torch allows more, of which one makes room for any size: bytearray.
+NAMED = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
 MOST_PARTS = 100_000  # lists, tensors, numbers and words in a stage; ours have some hundred
 
 
@@ -47,8 +50,12 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(data) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > MOST_BYTES:
-            raise ValueError(damaged)
+            # torch goes by the first bytes, zipfile by the last: what begins otherwise is read in an older way
+            if unpacked > MOST_BYTES or not data.getbuffer()[:4] == b"PK\3\4":
+                raise ValueError(damaged)
+            for entry in archive.infolist():
+                if entry.filename.lower().endswith(".pkl"):
+                    _check_names(archive.read(entry), damaged)
         data.seek(0)
         content = torch.load(data, map_location="cpu", weights_only=True)
         _check(content, damaged)
@@ -59,6 +66,15 @@ def load(path: Path) -> dict[str, Any]:
     if content["version"] != STAGE_VERSION:
         raise ValueError(f"{path.name} was written by another version of Backflip")
     return content
+
+
+def _check_names(pickled: bytes, damaged: str) -> None:
+    """Raises ValueError where a pickle names anything but what our stages are made of; nothing is unpickled."""
+    for operation, name, _ in pickletools.genops(pickled):
+        if operation.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
+            storage = str(name).startswith("torch ") and str(name).endswith("Storage")
+            if name not in NAMED and not storage:
+                raise ValueError(damaged)
 
 
 def _check(content: Any, damaged: str) -> None:

@@ -167,3 +167,31 @@ def test_what_is_no_ordinary_file_is_no_stage(tmp_path: Path) -> None:
     for name in ("folder.pt", "link.pt"):
         with pytest.raises(ValueError, match=f"{name} cannot be read"):
             stages.load(tmp_path / name)
+
+
+class Roomy:
+    """What a pickle of 60 bytes makes of itself: 200 MB."""
+
+    def __reduce__(self) -> tuple:
+        return bytearray, (200_000_000,)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_stage_cannot_make_room_by_what_its_pickle_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    whole, file = tmp_path / "whole.pt", tmp_path / "000001_policy.pt"
+    stages.save(whole, {"value": 1})
+    pickled = pickle.dumps({"version": stages.STAGE_VERSION, "value": Roomy()}, protocol=2)
+    if older:  # torch's format before zip files, with a harmless stage behind it
+        file.write_bytes(pickled + whole.read_bytes())
+    else:
+        with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(file, "w") as made:
+            for entry in archive.infolist():
+                made.writestr(entry.filename, pickled if entry.filename.endswith(".pkl") else archive.read(entry))
+
+    unpickling = []
+    monkeypatch.setattr(stages.torch, "load", lambda *a, **k: unpickling.append(1))
+    with pytest.raises(ValueError, match="damaged or not a Backflip stage"):
+        stages.load(file)
+    assert not unpickling
