@@ -24,7 +24,10 @@ STILL_SECONDS = 0.5
 SOMERSAULT_TOLERANCE = np.radians(30)
 TOUCH = 0.01  # m: a link so near the floor touches it, in a motion without contacts
 REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
-FOOT_MARGIN = 0.03  # m round the feet within which the centre of mass still counts as over them
+MARGIN = 0.01  # m inside the soles that touch: takes that stood had 31 mm and more, those that fell up to 1 mm
+REST_SPEED, REST_TURN = 0.15, 0.5  # m/s and rad/s of the root of a body that stands
+SUNK = 0.03  # m: a sole deeper under the floor stands on nothing
+GRAVITY = 9.81
 SKATE_HEIGHT = 0.03
 FEET = ("foot.L", "foot.R")
 STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so much further with its pose held
@@ -60,7 +63,7 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     clean = not illegal.any()
     torque = float(np.max(take.torque, initial=0.0))
     stands_on = take.meta.get(STANDS)
-    stands = stands_on is not False and stands_after_touchdown(body, take, places, turns, lows, reference.duration)
+    stands = stands_on is not False and stands_after_touchdown(body, take.motion, places, turns)
     landed = standing and bool(
         complete
         and clean
@@ -162,37 +165,67 @@ def net_somersault(root: Array) -> float:
     return float(steps[:, 0].sum())
 
 
-def stands_after_touchdown(
-    body: Body, take: Take, places: Array, turns: Array, lows: Array, clip_seconds: float
-) -> bool:
-    """After the last touchdown: tilt < 30 degrees and centre of mass over the feet for 0.5 s."""
-    feet = [body.index(name) for name in FEET]
-    grounded = take.contacts[:, feet].any(axis=1) | (lows[:, feet] < TOUCH).any(axis=1)
-    airborne = np.flatnonzero(~grounded)
-    start = int(airborne[-1]) + 1 if len(airborne) else 0
-    good = _upright(turns) & grounded & over_feet(body, places, turns)
-    good[:start] = False
-    needed = int(np.ceil(STILL_SECONDS * take.motion.rate))
-    tail = good[-needed:]
-    return bool(len(tail) == needed and tail.all())
+def stands_after_touchdown(body: Body, motion: Motion, places: Array, turns: Array) -> bool:
+    """Whether the last STILL_SECONDS are those of a body that stands (DESIGN.md, Truth).
 
-
-def over_feet(body: Body, places: Array, turns: Array) -> np.ndarray:
-    """Whether the centre of mass (F,) is above the feet's bounding rectangle (with FOOT_MARGIN).
-
-    The rectangle lies along the line between the two feet's middles.
+    Upright, its capture point MARGIN inside the soles that touch, and at rest: on the mean of that time its root
+    goes slower than REST_SPEED and turns slower than REST_TURN. (Within it, it may sway.)
     """
-    com = body.centre_of_mass(places, turns)[..., :2]
-    corners = np.concatenate([_sole_corners(body, name, places, turns) for name in FEET], axis=-2)[..., :2]
-    left, right = (corners[..., s, :].mean(axis=-2) for s in (slice(0, 4), slice(4, 8)))
-    across = rotations.normalise(left - right)
-    along = np.stack([-across[..., 1], across[..., 0]], axis=-1)
-    inside = np.ones(com.shape[:-1], dtype=bool)
-    for axis in (across, along):
-        reach = np.einsum("...ck,...k->...c", corners, axis)
-        point = np.sum(com * axis, axis=-1)
-        inside &= (point > reach.min(-1) - FOOT_MARGIN) & (point < reach.max(-1) + FOOT_MARGIN)
-    return inside
+    count = int(np.ceil(STILL_SECONDS * motion.rate))
+    if motion.frames <= count:
+        return False
+    seconds = count / motion.rate
+    way = np.linalg.norm(motion.position[-1] - motion.position[-1 - count])
+    ahead = rotations.rotate(turns[-1 - count :, 0], np.array([0.0, -1.0, 0.0]))
+    turned = np.ptp(np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0])))
+    rests = way < REST_SPEED * seconds and turned < REST_TURN * seconds
+    return bool(rests and _upright(turns[-count:]).all() and standing_margin(body, motion, places, turns) >= MARGIN)
+
+
+def standing_margin(body: Body, motion: Motion, places: Array, turns: Array) -> float:
+    """How far inside the soles that touch the capture point stays in the last STILL_SECONDS, m; negative outside.
+
+    Capture point: centre of mass and its velocity times sqrt(height / g) (Pratt et al. 2006). A sole touches with
+    the corners that are within TOUCH over and SUNK under the floor.
+    """
+    count, half = int(np.ceil(STILL_SECONDS * motion.rate)), max(int(round(0.05 * motion.rate)), 1)
+    centre = body.centre_of_mass(places, turns)
+    times = np.arange(len(centre))
+    after, before = np.minimum(times + half, len(centre) - 1), np.maximum(times - half, 0)
+    velocity = (centre[after] - centre[before]) * (motion.rate / (after - before))[:, None]
+    capture = centre[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(centre[:, 2:], 0.0) / GRAVITY)
+    soles = np.concatenate([_sole_corners(body, name, places, turns) for name in FEET], axis=-2)
+    touches = (soles[..., 2] < TOUCH) & (soles[..., 2] > -SUNK)
+    tail = range(max(len(centre) - count, 0), len(centre))
+    return min(_inside(soles[f][touches[f], :2], capture[f]) for f in tail)
+
+
+def _inside(points: Array, point: Array) -> float:
+    """How far a point (2,) lies inside the convex hull of points (N, 2): distance to its nearest edge, signed."""
+    hull = _hull(points)
+    if len(hull) < 3:
+        return -float("inf") if not len(hull) else -float(np.linalg.norm(hull - point, axis=1).min())
+    edges = np.roll(hull, -1, axis=0) - hull
+    across = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1)[:, None]
+    return float(np.sum((point - hull) * across, axis=1).min())
+
+
+def _hull(points: Array) -> Array:
+    """Corners (M, 2) of the convex hull of points (N, 2), anticlockwise (Andrew's monotone chain)."""
+    ordered = sorted(map(tuple, points.tolist()))
+
+    def chain(some: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        kept: list[tuple[float, float]] = []
+        for x, y in some:
+            while len(kept) > 1:
+                (ax, ay), (bx, by) = kept[-2:]
+                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                    break
+                kept.pop()
+            kept.append((x, y))
+        return kept[:-1]
+
+    return np.array(chain(ordered) + chain(ordered[::-1])) if len(ordered) > 2 else np.array(ordered)
 
 
 def _sole_corners(body: Body, name: str, places: Array, turns: Array) -> Array:

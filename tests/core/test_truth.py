@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import rotations, truth
+from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.motion import Motion, Take
 from tests.core import performances
 
@@ -385,16 +386,16 @@ def test_jerk_looks_at_the_clip_alone() -> None:
 
 
 @pytest.mark.parametrize(("axis", "sign"), [(0, 1), (0, -1), (1, 1), (1, -1)])
-def test_over_the_feet_ends_3_cm_outside_them(axis: int, sign: int) -> None:
+def test_who_stands_has_the_centre_of_mass_1_cm_inside_the_soles(axis: int, sign: int) -> None:
     """A shifted pelvis weight puts the centre of mass anywhere; the feet are boxes added up by hand."""
-    motion = performances.standing(BODY, 0.1)
+    motion = performances.standing(BODY, 1.0)
     places, turns = BODY.forward(motion.position, motion.rotations)
     edges = []
     for side in ("L", "R"):
         foot = BODY.index(f"foot.{side}")
         box = BODY.links[foot].shapes[0]
         edges.append(places[0, foot, axis] + box.position[axis] + sign * box.size[axis])
-    edge = max(edges, key=lambda e: sign * e) + sign * 0.03
+    edge = max(edges, key=lambda e: sign * e) - sign * 0.01
     now = BODY.centre_of_mass(places, turns)[0, axis]
     pelvis = BODY.links[0]
     for beyond, expected in ((-0.006, True), (0.006, False)):
@@ -402,7 +403,49 @@ def test_over_the_feet_ends_3_cm_outside_them(axis: int, sign: int) -> None:
         centre[axis] += (edge + sign * beyond - now) * BODY.mass / pelvis.mass
         links = (dataclasses.replace(pelvis, centre=tuple(centre)), *BODY.links[1:])
         shifted = dataclasses.replace(BODY, links=links)
-        assert truth.over_feet(shifted, places, turns).all() == expected
+        assert truth.stands_after_touchdown(shifted, motion, places, turns) == expected
+        assert truth.standing_margin(shifted, motion, places, turns) == pytest.approx(0.01 - beyond, abs=0.002)
+
+
+def gliding(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+    position[:, 1] += 0.5 * seconds
+
+
+def spinning(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+    spin = rotations.from_axis_angle(np.array([0.0, 0.0, 1.0]), 2 * np.pi * seconds)
+    turns[:, 0] = rotations.multiply(spin, turns[:, 0])
+
+
+def sinking(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+    position[:, 2] -= 0.15 * (seconds > 0)
+
+
+def hovering(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+    position[:, 2] += 0.20 * (seconds > 0)
+
+
+def tipping(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+    lean = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), np.radians(35) * np.minimum(seconds * 4, 1.0))
+    turns[:, 0] = rotations.multiply(lean, turns[:, 0])
+
+
+def raising_a_foot(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+    """The left thigh and shin fold up; the weight stays between the feet."""
+    fold = 1.2 * np.minimum(seconds * 4, 1.0)
+    turns[:, BODY.index("thigh.L")] = rotations.from_axis_angle(np.array([-1.0, 0.0, 0.0]), fold)
+    turns[:, BODY.index("shin.L")] = rotations.from_axis_angle(np.array(HINGE_AXIS), -2 * fold)
+
+
+@pytest.mark.parametrize("edit", [gliding, spinning, sinking, hovering, tipping, raising_a_foot])
+def test_a_take_edited_to_be_bad_after_its_landing_has_not_landed(edit: Callable[..., None]) -> None:
+    clip = performances.somersault(BODY)
+    take = performances.performed(BODY, clip)
+    assert truth.measure(BODY, clip, take)["landed"], "before it is edited"
+    position, turns = take.motion.position.copy(), take.motion.rotations.copy()
+    seconds = np.maximum(np.arange(take.motion.frames) / take.motion.rate - clip.duration, 0.0)
+    edit(position, turns, seconds)
+    motion = dataclasses.replace(take.motion, position=position, rotations=turns)
+    assert not truth.measure(BODY, clip, dataclasses.replace(take, motion=motion))["landed"]
 
 
 def test_leg_length_and_tilt() -> None:
