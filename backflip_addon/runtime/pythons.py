@@ -28,20 +28,26 @@ def find_python(version: tuple[int, int], also: tuple[str, ...] = ()) -> str:
 
 def answers_as(python: str, version: tuple[int, int]) -> bool:
     """Whether an interpreter runs, is 64-bit and of that version, and can make environments."""
+    answer = _answer(python, isolation.python_command(python, "-c", _PROBE))
+    return answer.split() == [str(version[0]), str(version[1]), "True"]
+
+
+def _answer(program: str, command: list[str]) -> str:
+    """What a program prints that ends well in time, "" of any other."""
     try:
         run = subprocess.run(
-            isolation.python_command(python, "-c", _PROBE),
+            command,
             capture_output=True,
             text=True,
             timeout=PROBE_SECONDS,
             env=isolation.clean_environment(),
-            cwd=isolation.safe_folder(python),
+            cwd=isolation.safe_folder(program),
             stdin=subprocess.DEVNULL,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return run.returncode == 0 and run.stdout.split() == [str(version[0]), str(version[1]), "True"]
+        return ""
+    return "" if run.returncode else run.stdout
 
 
 def lack_words(version: tuple[int, int]) -> str:
@@ -89,22 +95,9 @@ def _programs(name: str) -> Iterator[str]:
 
 def _ask_launcher(launcher: str, name: str) -> Iterator[str]:
     """What Windows' py knows as that version."""
-    command = [launcher, f"-{name}", "-I", "-c", "import sys; print(sys.executable)"]
-    try:
-        run = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=PROBE_SECONDS,
-            env=isolation.clean_environment(),
-            cwd=isolation.safe_folder(launcher),
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return
-    if run.returncode == 0:
-        yield run.stdout.strip()
+    answer = _answer(launcher, [launcher, f"-{name}", "-I", "-c", "import sys; print(sys.executable)"])
+    if answer.strip():
+        yield answer.strip()
 
 
 def _in_known_places(version: tuple[int, int]) -> Iterator[str]:
