@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -68,10 +69,10 @@ class Environment:
 
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5)
 OTHERS = (
+    Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
     Environment(
         "3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, tested=("core", "jobs", "runtime", "trainer")
     ),
-    Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
 )
 
 
@@ -217,24 +218,32 @@ def command_demo(options: argparse.Namespace) -> int:
 
 
 def command_test(options: argparse.Namespace) -> int:
-    """What needs Blender on every Blender, the rest on every Python; the exit status is 0 when all are green."""
+    """What needs Blender on every Blender, the rest on every Python; the exit status is 0 when all are green.
+
+    Two Blenders are tested at once, and the next environment is made meanwhile.
+    """
     begin = time.monotonic()
     main = make_environment(MAIN)
     style = _run_through([str(main), "-m", "ruff", "check", "--quiet", "."], dict(os.environ))
     codes, closing = [style], [f"Style: {'faults, see above' if style else 'clean'}"]
-    for environment in (MAIN, *OTHERS):
-        try:
-            python = make_environment(environment)
-        except BuildError as error:
-            if pythons.find_python(environment.python, also=(sys.executable,)):
-                raise
-            closing.append(f"Blender {environment.blender}: left out. {error}")
-            continue
-        say(f"\nTesting on Blender {environment.blender} ({environment.folder.name})")
-        rest = [f"--ignore=tests/{folder}" for folder in environment.tested]
-        code, last = _run_pytest(python, main, options.arguments or rest)
-        codes.append(code)
-        closing.append(f"Blender {environment.blender}: {last}")
+    runs: list[tuple[Environment, Future[tuple[int, str]]]] = []
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as lanes:
+        for environment in (MAIN, *OTHERS):
+            try:
+                python = make_environment(environment)
+            except BuildError as error:
+                if pythons.find_python(environment.python, also=(sys.executable,)):
+                    codes.append(1)
+                closing.append(f"Blender {environment.blender}: left out. {error}")
+                continue
+            rest = [f"--ignore=tests/{folder}" for folder in environment.tested]
+            runs.append((environment, lanes.submit(_run_pytest, python, main, options.arguments or rest)))
+        say("The tests run, two Blenders at a time; what they say is shown when they are through")
+        for environment, run in runs:
+            code, output = run.result()
+            say(f"\nTested on Blender {environment.blender} ({environment.folder.name})\n{output}")
+            codes.append(code)
+            closing.append(f"Blender {environment.blender}: {_closing_line(code, output)}")
     say(f"\nAll in {(time.monotonic() - begin) / 60:.1f} minutes")
     for line in closing:
         say(line)
@@ -242,11 +251,11 @@ def command_test(options: argparse.Namespace) -> int:
 
 
 def _run_pytest(python: Path, trainer: Path, arguments: list[str]) -> tuple[int, str]:
-    """Run the tests; returns pytest's exit code and its closing line."""
+    """Run the tests; returns pytest's exit code and all it said."""
     command = [str(python), "-m", "pytest", "-q", "-ra", "--durations=5", "--color=no", *arguments]
-    last = ""
     with _blender_variables() as variables:
         variables["BACKFLIP_PYTHON"] = str(trainer)
+        lines: list[str] = []
         with subprocess.Popen(
             command,
             cwd=ROOT,
@@ -257,11 +266,16 @@ def _run_pytest(python: Path, trainer: Path, arguments: list[str]) -> tuple[int,
             errors="replace",
         ) as process:
             for line in process.stdout or ():
-                print(line, end="", flush=True)
-                last = line.strip() if line.strip() and " in " in line else last
-    if process.returncode < 0 or process.returncode > 5:
-        last = f"the tests broke off with status {process.returncode}"
-    return process.returncode, last
+                lines.append(line)
+                _show_passing(f"  {python.parent.parent.name}: {line.rstrip()}")
+    _show_passing("")
+    return process.returncode, "".join(lines)
+
+
+def _closing_line(code: int, output: str) -> str:
+    if code < 0 or code > 5:
+        return f"the tests broke off with status {code}"
+    return next((line.strip() for line in reversed(output.splitlines()) if " in " in line), "nothing was said")
 
 
 # The locks
