@@ -7,9 +7,13 @@ import json
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..core.rig import Rig, Skin
 from ..core.rotations import Array
+from .envelopes import envelope_weights, uses_envelopes, uses_groups
+from .hierarchy import carrying_bone, is_deformed, rest_matrix
+from .hierarchy import hanging_on as hanging_on
 
 VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own humanoid map, JSON
 SKIN_VERTICES = 20_000  # shapes are fitted to percentiles; more vertices would change nothing
@@ -71,58 +75,67 @@ def read_hints(armature: bpy.types.Object, index: dict[str, int]) -> dict[str, s
 
 
 def bound_meshes(armature: bpy.types.Object) -> list[bpy.types.Object]:
-    """The mesh objects that the armature moves, through a modifier or as a bone's child."""
-    return [ob for ob in bpy.data.objects if ob.type == "MESH" and ob.data.vertices and _is_bound(ob, armature)]
+    """The mesh objects that the armature's bones move: bent by them, or hanging on one through whatever is between."""
+    return [ob for ob in hanging_on(armature) if ob.type == "MESH" and ob.data.vertices and _is_moved(ob, armature)]
 
 
-def _is_bound(mesh: bpy.types.Object, armature: bpy.types.Object) -> bool:
-    if mesh.parent == armature and mesh.parent_type in ("BONE", "ARMATURE"):
-        return True
-    return any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
+def _is_moved(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
+    return is_deformed(ob, armature) or bool(carrying_bone(ob, armature))
 
 
 def read_skin(armature: bpy.types.Object, index: dict[str, int]) -> Skin | None:
     """Vertices and their weights over all bound meshes; None when no vertex is bound."""
     parts = [part for mesh in bound_meshes(armature) if (part := _read_mesh(mesh, armature, index))]
+    parts += [part for ob in hanging_on(armature) for part in _read_instance(ob, armature, index)]
     if not parts:
         return None
     vertices, bones, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Skin(vertices, bones, weights)
 
 
-def _read_mesh(
-    mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]
-) -> tuple[Array, np.ndarray, Array] | None:
-    """Vertices (V, 3), bones (V, K), weights (V, K) of one mesh; None when none has a weight."""
-    deformed = any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
-    deformed = deformed or mesh.parent_type == "ARMATURE"
-    rigid = mesh.parent_type == "BONE" and not deformed
-    if rigid and mesh.parent_bone not in index:
-        return None
-    world = _rest_matrix(mesh, armature) if mesh.parent_type == "BONE" else np.array(mesh.matrix_world)
-    count = len(mesh.data.vertices)
-    places = np.empty(count * 3, dtype=np.float32)
-    mesh.data.vertices.foreach_get("co", places)
-    chosen = np.arange(0, count, -(-count // SKIN_VERTICES))
-    vertices = places.reshape(-1, 3).astype(float)[chosen] @ world[:3, :3].T + world[:3, 3]
-    if rigid:
-        bones = np.full((len(chosen), SKIN_WEIGHTS), -1)
-        weights = np.zeros((len(chosen), SKIN_WEIGHTS))
-        bones[:, 0], weights[:, 0] = index[mesh.parent_bone], 1.0
-        return vertices, bones, weights
-    bones, weights = _read_weights(mesh, chosen, index)
+_Part = tuple[Array, np.ndarray, Array]  # vertices (V, 3), bones (V, SKIN_WEIGHTS), weights (V, SKIN_WEIGHTS)
+
+
+def _read_mesh(mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> _Part | None:
+    """One mesh's vertices, at rest; None when none has a weight."""
+    vertices, chosen = _places(mesh, rest_matrix(mesh, armature))
+    if not is_deformed(mesh, armature):
+        return _rigid(vertices, index[carrying_bone(mesh, armature)])
+    deforming = {bone.name: index[bone.name] for bone in armature.data.bones if bone.use_deform}
+    bones, weights = _read_weights(mesh, chosen, deforming if uses_groups(mesh, armature) else {})
+    if uses_envelopes(mesh, armature):
+        loose = weights.sum(axis=1) == 0
+        bones[loose], weights[loose] = envelope_weights(armature, vertices[loose], index)
     bound = weights.sum(axis=1) > 0
     return (vertices[bound], bones[bound], weights[bound]) if bound.any() else None
 
 
-def _rest_matrix(mesh: bpy.types.Object, armature: bpy.types.Object) -> Array:
-    """World matrix (4, 4) of a bone's child while the armature is at rest: it hangs on the bone's tail."""
-    bone = armature.data.bones.get(mesh.parent_bone)
-    if bone is None:
-        return np.array(mesh.matrix_world)
-    tail = np.array(bone.matrix_local)
-    tail[:3, 3] = bone.tail_local
-    return np.array(armature.matrix_world) @ tail @ np.array(mesh.matrix_parent_inverse) @ np.array(mesh.matrix_basis)
+def _read_instance(ob: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> list[_Part]:
+    """The meshes of a collection that an empty on a bone shows a copy of."""
+    collection = ob.instance_collection if ob.instance_type == "COLLECTION" else None
+    bone = carrying_bone(ob, armature) if collection is not None else ""
+    if not bone:
+        return []
+    place = rest_matrix(ob, armature) @ np.array(Matrix.Translation(-collection.instance_offset))
+    meshes = [mesh for mesh in collection.all_objects if mesh.type == "MESH" and mesh.data.vertices]
+    return [_rigid(_places(mesh, place @ np.array(mesh.matrix_world))[0], index[bone]) for mesh in meshes]
+
+
+def _places(mesh: bpy.types.Object, world: Array) -> tuple[Array, np.ndarray]:
+    """World places (V, 3) of a mesh's vertices, at most SKIN_VERTICES, and which they are."""
+    count = len(mesh.data.vertices)
+    places = np.empty(count * 3, dtype=np.float32)
+    mesh.data.vertices.foreach_get("co", places)
+    chosen = np.arange(0, count, -(-count // SKIN_VERTICES))
+    return places.reshape(-1, 3).astype(float)[chosen] @ world[:3, :3].T + world[:3, 3], chosen
+
+
+def _rigid(vertices: Array, bone: int) -> _Part:
+    """Vertices that move with one bone alone."""
+    bones = np.full((len(vertices), SKIN_WEIGHTS), -1)
+    weights = np.zeros((len(vertices), SKIN_WEIGHTS))
+    bones[:, 0], weights[:, 0] = bone, 1.0
+    return vertices, bones, weights
 
 
 def _read_weights(mesh: bpy.types.Object, chosen: np.ndarray, index: dict[str, int]) -> tuple[np.ndarray, Array]:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hangs on an armature, through modifiers, parents and constraints, to any depth; and on which of its bones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+
+from ..core.rotations import Array
+
+# Constraints that carry an object along, rather than turn or limit it; the last does with a Copy Rotation.
+_CARRYING = ("CHILD_OF", "ARMATURE", "COPY_TRANSFORMS", "COPY_LOCATION")
+# Modifiers whose object carries the mesh along. Surface Deform calls it target.
+_DEFORMING = ("ARMATURE", "HOOK", "LATTICE", "CURVE", "MESH_DEFORM", "SURFACE_DEFORM")
+_OFTEN = 64  # objects in a line of parents; parents cannot form a ring, constraints can
+
+
+def hanging_on(armature: bpy.types.Object) -> list[bpy.types.Object]:
+    """Every object of the file that moves with the armature object or its bones, carriers before the carried.
+
+    The armature itself is not among them; nor are its own parents. Objects of any type, hidden or not.
+    """
+    carried: dict[bpy.types.Object, list[bpy.types.Object]] = defaultdict(list)
+    for ob in bpy.data.objects:
+        for carrier in _carriers(ob):
+            carried[carrier].append(ob)
+    found: dict[bpy.types.Object, None] = {}
+    waiting = [armature]
+    for above in waiting:  # grows while it is walked
+        for ob in carried[above]:
+            if ob not in found and ob != armature:
+                found[ob] = None
+                waiting.append(ob)
+    return list(found)
+
+
+def _carriers(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """The objects that an object hangs on."""
+    if ob.parent is not None:
+        yield ob.parent
+    for modifier in ob.modifiers:
+        if modifier.type in _DEFORMING:
+            other = modifier.target if modifier.type == "SURFACE_DEFORM" else modifier.object
+            if other is not None:
+                yield other
+    for target, _bone in _constraint_targets(ob):
+        yield target
+
+
+def _constraint_targets(ob: bpy.types.Object) -> Iterator[tuple[bpy.types.Object, str]]:
+    """Objects, and the bones of theirs, that an object's constraints have it follow; the last one decides."""
+    active = [c for c in ob.constraints if not c.mute and c.influence > 0.0]
+    turned = {(c.target, c.subtarget) for c in active if c.type == "COPY_ROTATION"}
+    for constraint in reversed(active):
+        if constraint.type not in _CARRYING:
+            continue
+        if constraint.type == "COPY_LOCATION" and (constraint.target, constraint.subtarget) not in turned:
+            continue
+        targets = constraint.targets if constraint.type == "ARMATURE" else [constraint]
+        heaviest = sorted(targets, key=lambda target: -getattr(target, "weight", 1.0))
+        for target in heaviest:
+            if target.target is not None:
+                yield target.target, target.subtarget
+
+
+def is_deformed(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
+    """Whether the armature bends the object, through a modifier or as a parent that deforms."""
+    if ob.parent == armature and ob.parent_type == "ARMATURE":
+        return True
+    return any(m.type == "ARMATURE" and m.object == armature for m in ob.modifiers)
+
+
+def carrying_bone(ob: bpy.types.Object, armature: bpy.types.Object) -> str:
+    """The bone that an object moves rigidly with, through whatever hangs between; "" for none."""
+    for _ in range(_OFTEN):
+        if ob is None or ob == armature:
+            return ""
+        followed = next(_constraint_targets(ob), None)
+        if followed is None:
+            bone = ob.parent_bone if ob.parent_type == "BONE" else ""
+            followed = ob.parent, bone
+        ob, bone = followed
+        if ob == armature:
+            return bone if bone in armature.data.bones else ""
+    return ""
+
+
+def rest_matrix(ob: bpy.types.Object, armature: bpy.types.Object) -> Array:
+    """World matrix (4, 4), scale and all, of an object that hangs on the armature, while that is at rest."""
+    if ob == armature or ob.parent is None and not any(_carriers(ob)):
+        return np.array(ob.matrix_world)
+    if not _is_plain(ob, armature):
+        return _unposed(ob, armature)
+    above = np.array(armature.matrix_world) if ob.parent == armature else rest_matrix(ob.parent, armature)
+    if ob.parent_type == "BONE":
+        above = above @ _hanging_point(armature.data.bones[ob.parent_bone])
+    return above @ np.array(ob.matrix_parent_inverse) @ np.array(ob.matrix_basis)
+
+
+def _is_plain(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
+    """Whether an object's place follows from the armature's rest, its parent's place and its own channels alone."""
+    if ob.parent is None or any(not constraint.mute for constraint in ob.constraints):
+        return False
+    if ob.parent_type == "BONE" and (ob.parent != armature or ob.parent_bone not in armature.data.bones):
+        return False
+    deltas = (*ob.delta_location, *ob.delta_rotation_euler, *ob.delta_rotation_quaternion, *ob.delta_scale)
+    return ob.parent_type in ("OBJECT", "ARMATURE", "BONE") and deltas == (0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1)
+
+
+def _hanging_point(bone: bpy.types.Bone) -> Array:
+    """Where a bone's children hang at rest (4, 4), armature space: on its tail, or where relative, as they stand."""
+    if bone.use_relative_parent:
+        return np.eye(4)
+    tail = np.array(bone.matrix_local)
+    tail[:3, 3] = bone.tail_local
+    return tail
+
+
+def _unposed(ob: bpy.types.Object, armature: bpy.types.Object) -> Array:
+    """An object's world matrix (4, 4) as it stands now, with the pose of the bone that carries it taken back."""
+    bone = carrying_bone(ob, armature)
+    if not bone:
+        return np.array(ob.matrix_world)
+    world = np.array(armature.matrix_world)
+    posed = world @ np.array(armature.pose.bones[bone].matrix)
+    return world @ np.array(armature.data.bones[bone].matrix_local) @ np.linalg.inv(posed) @ np.array(ob.matrix_world)
