@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading poses off an armature through Blender's own evaluation, and writing keyframes.
 
-Poses are evaluated in a scene of their own that holds nothing but the armature: the user's scene,
-its current frame and its values stay as they are, and the meshes cost nothing.
+Poses are evaluated in a scene of their own that holds nothing but the armature (scene.staging): the
+user's scene, its current frame and its values stay as they are, and the meshes cost nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from .. import compat
 from ..core.rotations import Array
 from .rig import bone_order, without_scale
+from .staging import stage
 
 LINEAR = 1  # Keyframe.interpolation's number in foreach_set
 
@@ -118,24 +119,6 @@ def showing(armature: bpy.types.Object, action: bpy.types.Action | None, slot: A
             armature.animation_data_clear()
 
 
-@contextlib.contextmanager
-def stage(armature: bpy.types.Object) -> Iterator[bpy.types.Scene]:
-    """A scene that holds the armature alone, at the current scene's frame rate; gone afterwards."""
-    source = bpy.context.scene
-    scene = bpy.data.scenes.new("Backflip Evaluation")
-    posed = armature.data.pose_position
-    try:
-        scene.collection.objects.link(armature)
-        scene.render.fps, scene.render.fps_base = source.render.fps, source.render.fps_base
-        if posed != "POSE":
-            armature.data.pose_position = "POSE"
-        yield scene
-    finally:
-        if posed != "POSE":
-            armature.data.pose_position = posed
-        bpy.data.scenes.remove(scene)
-
-
 def sample_poses(
     armature: bpy.types.Object,
     frames: Iterable[float],
@@ -156,18 +139,20 @@ def sample_poses(
 
 
 def current_poses(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:
-    """World pose matrices (B, 4, 4) as they are shown now, in bone_order(), without scale."""
+    """World pose matrices (B, 4, 4) as they are shown now, in bone_order(), without scale.
+
+    They are those of some time before where the scene shows neither the armature nor a mesh that it bends.
+    """
     evaluated = armature.evaluated_get(depsgraph)
     return without_scale(_read_world(evaluated)[_pose_order(armature)])
 
 
 def sample_object(armature: bpy.types.Object, frames: Sequence[float]) -> Array:
     """The armature object's world matrices (F, 4, 4), scale and all; evaluated once when nothing moves it."""
-    if not is_moved(armature):
-        world = np.array(armature.matrix_world)
-        return np.broadcast_to(world, (len(frames), 4, 4))
+    looked_at = frames if is_moved(armature) else frames[:1]
     with stage(armature) as scene:
-        return np.array([_evaluate(scene, armature, float(frame))[0] for frame in frames])
+        worlds = np.array([_evaluate(scene, armature, float(frame))[0] for frame in looked_at])
+    return np.broadcast_to(worlds, (len(frames), 4, 4))
 
 
 def is_moved(ob: bpy.types.Object | None) -> bool:

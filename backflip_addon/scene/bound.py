@@ -9,6 +9,7 @@ import numpy as np
 from ..core.fit import Binding
 from ..core.rotations import Array
 from .actions import ActionError
+from .staging import freshen
 
 _JOINTED = ("thigh", "shin", "foot", "upper_arm", "forearm")  # links whose joints are their bones' heads
 _SAME_PLACE = 1e-4  # of the rig's size
@@ -19,12 +20,14 @@ class SkeletonError(ActionError):
     """A rig that a body does not fit, or no longer."""
 
 
-def bound_world(armature: bpy.types.Object, binding: Binding) -> Array:
+def bound_world(armature: bpy.types.Object, binding: Binding, drawing: bool = False) -> Array:
     """The armature object's world matrix (4, 4) when the body was built; it may have been moved and turned since.
 
-    Found from the joints that the binding remembers. Raises SkeletonError when the skeleton is another one, or
-    stands there in another size or mirrored.
+    Found from the joints that the binding remembers. drawing: nothing may be evaluated now. Raises SkeletonError
+    when the skeleton is another one, or stands there in another size or mirrored.
     """
+    if not drawing:
+        freshen(armature)
     bones = armature.data.bones
     lost = [bone for link in binding.links for bone in (link.bone, *link.bones) if bone and bone not in bones]
     if lost:

@@ -14,14 +14,16 @@ from ..core.fit import Binding
 from ..core.motion import Motion
 from ..core.rotations import Array
 from . import actions, bake
-from .rig import read_rig
+from .rig import bound_meshes, read_rig
 
 _RING = 24  # corners of a drawn circle
 
 
 def body_lines(armature: bpy.types.Object, body: Body, binding: Binding) -> Array:
-    """World line segments (N, 2, 3) of the body in the pose the armature shows now."""
-    rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding))
+    """World line segments (N, 2, 3) of the body in the pose the armature shows now; none where it shows none."""
+    if not any(ob.visible_get() for ob in (armature, *bound_meshes(armature))):
+        return np.zeros((0, 2, 3))
+    rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding, drawing=True))
     poses = actions.current_poses(armature, bpy.context.evaluated_depsgraph_get())
     places, turns = bake.measured_links(binding, rig.bones, rig.rest, poses[None])
     return binding.to_world(link_lines(body, places[0], turns[0]))

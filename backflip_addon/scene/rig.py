@@ -14,6 +14,7 @@ from ..core.rotations import Array
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
 from .hierarchy import carrying_bone, is_deformed, rest_matrix
 from .hierarchy import hanging_on as hanging_on
+from .staging import freshen
 
 VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own humanoid map, JSON
 SKIN_VERTICES = 20_000  # shapes are fitted to percentiles; more vertices would change nothing
@@ -26,6 +27,8 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
     world (4, 4): where the object stands, without it where it stands now. Bones come parents first,
     in the order of bone_order(). Reading the skin takes most of the time.
     """
+    if world is None:
+        freshen(armature)
     bones = bone_order(armature)
     index = {bone.name: i for i, bone in enumerate(bones)}
     world = np.array(armature.matrix_world) if world is None else world

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Having Blender evaluate what the user's scene may not show: hidden, excluded, in no scene at all.
+
+What nothing visible depends on is not evaluated, and keeps whatever pose and place it had last. So a
+probe, which is visible, is made to depend on it; the user's own settings are left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+import bpy
+
+from .hierarchy import hanging_on
+
+
+@contextlib.contextmanager
+def stage(armature: bpy.types.Object, others: Iterable[bpy.types.Object] = ()) -> Iterator[bpy.types.Scene]:
+    """A scene that evaluates the armature with all its bones, and other objects; gone afterwards.
+
+    It has the current scene's frame rate. Nothing else is in it but what these depend on.
+    """
+    source = bpy.context.scene
+    scene = bpy.data.scenes.new("Backflip Evaluation")
+    posed = armature.data.pose_position
+    try:
+        scene.collection.objects.link(armature)
+        scene.render.fps, scene.render.fps_base = source.render.fps, source.render.fps_base
+        if posed != "POSE":
+            armature.data.pose_position = "POSE"
+        with _probing(scene.collection, armature, others):
+            yield scene
+    finally:
+        if posed != "POSE":
+            armature.data.pose_position = posed
+        bpy.data.scenes.remove(scene)
+
+
+def freshen(armature: bpy.types.Object) -> None:
+    """Bring the world matrices of an armature, and of what hangs on it, up to date where the scene hides them."""
+    hidden = [ob for ob in (armature, *hanging_on(armature)) if not ob.visible_get()]
+    if not hidden:
+        return
+    with _probing(bpy.context.scene.collection, armature, hidden):
+        bpy.context.view_layer.update()
+
+
+@contextlib.contextmanager
+def _probing(
+    collection: bpy.types.Collection, armature: bpy.types.Object, others: Iterable[bpy.types.Object]
+) -> Iterator[None]:
+    """A visible object that depends on every bone of an armature, and on the place and shape of other objects."""
+    mesh = bpy.data.meshes.new("Backflip Probe")
+    mesh.from_pydata([(0.0, 0.0, 0.0)], [], [])  # an empty mesh evaluates no modifiers
+    probe = bpy.data.objects.new("Backflip Probe", mesh)
+    try:
+        modifier = probe.modifiers.new("Armature", "ARMATURE")
+        modifier.object = armature
+        modifier.use_bone_envelopes = True  # vertex groups alone would depend on their bones alone
+        for ob in others:
+            follow = probe.constraints.new("COPY_LOCATION")
+            follow.target = ob
+            if ob.type == "MESH":
+                follow.subtarget = "Backflip Probe"  # a vertex group, there or not, has it depend on the shape
+        collection.objects.link(probe)
+        yield
+    finally:
+        bpy.data.objects.remove(probe)
+        bpy.data.meshes.remove(mesh)
