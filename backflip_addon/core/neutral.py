@@ -15,9 +15,11 @@ import numpy as np
 
 from . import rotations
 from .body import LINK_NAMES
+from .carried import carry
 from .rig import Rig, RigError
 from .roles import RoleMap
 from .rotations import Array
+from .trunk import trunk_bones
 
 DOWN = np.array([0.0, 0.0, -1.0])
 STANDING = np.radians(35)  # a trunk this close to upright stands
@@ -34,7 +36,8 @@ class Neutral:
     turns: link -> rotation (3, 3), rest (world) to neutral.
     bones: link -> index of the bone whose rotation is the link's, -1 for a hand without a bone.
     owners (B,): index into LINK_NAMES of the link that each bone belongs to, -1 for none.
-    driven: indices of the bones that carry the body (the mapped ones and those between them).
+    driven: indices of the bones that carry the body (the mapped ones, those between them, and those whose skin
+        would stay behind).
     up, facing (3,): the trunk's directions at rest, world. standing: the trunk is upright at rest.
     toes: side -> a point at the front of the foot at rest, world.
     """
@@ -80,7 +83,8 @@ def measure(rig: Rig, role_map: RoleMap) -> Neutral:
         toes[side] = foot_tip(rig, place, side, facing)
         _measure_leg(rig, place, side, trunk, toes[side], standing, joints, turns, bones)
     owners = _owners(rig, place, bones, joints["chest"])
-    driven = _driven(rig, place, owners)
+    owners, driven = carry(rig, owners, _driven(rig, place, owners), joints)
+    driven = tuple(sorted(driven))
     return Neutral(joints, turns, bones, owners, driven, up, facing, standing, toes)
 
 
@@ -145,11 +149,8 @@ def _snapped(direction: Array, angle: float, normal: Array | None = None) -> Arr
 
 def _chest(rig: Rig, place: dict[str, int], hips: Array, up: Array, neck: Array) -> tuple[int, Array]:
     """The bone that carries the arms, and the joint the chest turns about: mid trunk."""
-    pelvis = place["pelvis"]
-    carrier = rig.common_ancestor(place["upper_arm.L"], place["upper_arm.R"])
-    if carrier < 0 or carrier == pelvis or pelvis not in rig.ancestors(carrier):
-        carrier = place["chest"]
-    trunk = rig.chain(pelvis, carrier)
+    carrier = (trunk_bones(rig, place) or [place["chest"]])[-1]
+    trunk = rig.chain(place["pelvis"], carrier)
     ratios = (rig.heads[trunk] - hips) @ up / max(float((neck - hips) @ up), 1e-9)
     # a joint at the very hips would make the chest the whole trunk: any other is better
     return carrier, rig.heads[trunk[int(np.argmin(np.abs(ratios - 0.5)))]]
@@ -287,11 +288,15 @@ def limb_end(rig: Rig, bone: int) -> Array:
 def _owners(rig: Rig, place: dict[str, int], bones: dict[str, int], chest_joint: Array) -> np.ndarray:
     """The link (index into LINK_NAMES) that each bone moves with, -1 for none."""
     anchors = {bone: link for link, bone in bones.items() if bone >= 0}
+    pelvis, carrier = place["pelvis"], bones["chest"]
     for role in ("shoulder.L", "shoulder.R", "toe.L", "toe.R", "neck"):
         if role in place:
             part, _, side = role.partition(".")
             anchors[place[role]] = {"shoulder": "chest", "toe": f"foot.{side}", "neck": "head"}[part]
-    pelvis, carrier = place["pelvis"], bones["chest"]
+    for side in "LR":
+        for bone in rig.chain(carrier, place[f"upper_arm.{side}"])[:-1]:
+            if bone not in rig.ancestors(place["head"]):
+                anchors.setdefault(bone, "chest")  # collar bones, wherever they hang
     for bone in rig.chain(pelvis, carrier):
         if np.array_equal(rig.heads[bone], chest_joint):
             anchors.setdefault(bone, "chest")

@@ -42,6 +42,8 @@ class Rig:
     rest (B, 4, 4): world rest matrices without scale: a rotation and the bone's head.
     tails (B, 3): world. deform: the bone moves the skin.
     hints: role -> bone name that the file itself tells (VRM's humanoid map); may be empty.
+    follows: bone -> bones that its constraints have it move with, in place of its parent or beside it; -1 stands for
+        something outside the rig.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Rig:
     deform: tuple[bool, ...]
     skin: Skin | None = None
     hints: dict[str, str] = dataclasses.field(default_factory=dict)
+    follows: dict[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, int]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from . import structure
 from .rig import FEWEST_BONES, Rig, RigError
+from .trunk import pelvis_bone, trunk_bones
 
 MAP_VERSION = 1
 
@@ -333,14 +334,13 @@ def _spellings(way: list[str], prefix: re.Pattern[str] | None, bones: tuple[str,
 
 
 def _tidy(rig: Rig, bones: dict[str, str]) -> dict[str, str]:
-    """Trunk roles checked against the hierarchy: the chest carries the arms, the spine is below it."""
+    """Trunk roles checked against the hierarchy: the pelvis carries legs and spine, the chest the arms."""
     place = rig.places
     if "pelvis" not in bones or "upper_arm.L" not in bones or "upper_arm.R" not in bones:
         return bones
-    carrier = rig.common_ancestor(place[bones["upper_arm.L"]], place[bones["upper_arm.R"]])
-    pelvis = place[bones["pelvis"]]
-    trunk = rig.chain(pelvis, carrier) if carrier >= 0 and pelvis in rig.ancestors(carrier) else []
-    trunk = [bone for bone in trunk if bone != pelvis]
+    if all(f"{part}.{side}" in bones for part in ("thigh", "shin") for side in SIDES):
+        bones["pelvis"] = rig.bones[pelvis_bone(rig, {role: place[bone] for role, bone in bones.items()})]
+    trunk = trunk_bones(rig, {role: place[bone] for role, bone in bones.items()})
     if not trunk:
         return bones
     names = [rig.bones[bone] for bone in trunk]

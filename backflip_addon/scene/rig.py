@@ -43,6 +43,7 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
         deform=tuple(bone.use_deform for bone in bones),
         skin=read_skin(armature, index) if with_skin else None,
         hints=read_hints(armature, index),
+        follows=read_follows(armature, index),
     )
 
 
@@ -72,6 +73,38 @@ def read_hints(armature: bpy.types.Object, index: dict[str, int]) -> dict[str, s
     except (TypeError, ValueError):
         return {}
     return {role: bone for role, bone in hints.items() if bone in index} if isinstance(hints, dict) else {}
+
+
+# Constraints that put a bone where another is, whatever its parent does; and those that tie it to another besides.
+_REPLACING = ("COPY_TRANSFORMS", "COPY_LOCATION", "CHILD_OF", "ARMATURE")
+_TYING = ("COPY_ROTATION", "STRETCH_TO")
+
+
+def read_follows(armature: bpy.types.Object, index: dict[str, int]) -> dict[int, tuple[int, ...]]:
+    """Rig.follows: the bones that constraints have a bone move with; copies between local spaces tie nothing."""
+    follows = {}
+    for bone in armature.pose.bones if armature.pose else ():
+        targets: dict[int, None] = {}
+        replaced = False
+        for constraint in bone.constraints:
+            if constraint.mute or constraint.influence <= 0.0 or constraint.type not in (*_REPLACING, *_TYING):
+                continue
+            if constraint.type in ("COPY_TRANSFORMS", "COPY_LOCATION", "COPY_ROTATION") and _is_local(constraint):
+                continue
+            replaced |= constraint.type in _REPLACING
+            for other in constraint.targets if constraint.type == "ARMATURE" else [constraint]:
+                if other.target is not None:
+                    own = other.target == armature and other.subtarget in index
+                    targets[index[other.subtarget] if own else -1] = None
+        if targets and not replaced and bone.parent is not None:
+            targets[index[bone.parent.name]] = None
+        if targets:
+            follows[index[bone.name]] = tuple(targets)
+    return follows
+
+
+def _is_local(constraint: bpy.types.Constraint) -> bool:
+    return constraint.owner_space.startswith("LOCAL")
 
 
 # Skin
