@@ -59,6 +59,8 @@ _REACH = {"chest": 1.3, "head": 1.4, "upper_arm": 3.1, "thigh": 2.7, "foot": 1.3
 
 _FARTHEST = 3.1
 
+_OWN = 0.2  # a part of the trunk that holds less than this of the skin around it isn't measured by its own
+
 # Sizes for a rig without skin, as parts of the standing height.
 _RADIUS = {"upper_arm": 0.026, "forearm": 0.022, "thigh": 0.042, "shin": 0.030, "head": 0.062, "hand": 0.025}
 
@@ -353,7 +355,7 @@ def _shapes(name: str, parts: _Parts) -> tuple[Shape, ...]:
         return (_hand_shape(parts, side, points),)
     if part == "head":
         return (_head_shape(parts, points),)
-    return _trunk_shapes(parts, name, points)
+    return _trunk_shapes(parts, name)
 
 
 def _limb_shape(parts: _Parts, part: str, side: str, points: Array) -> Shape:
@@ -414,7 +416,7 @@ def _head_shape(parts: _Parts, points: Array) -> Shape:
     return Shape("sphere", (radius,), _triple(centre))
 
 
-def _trunk_shapes(parts: _Parts, name: str, points: Array) -> tuple[Shape, ...]:
+def _trunk_shapes(parts: _Parts, name: str) -> tuple[Shape, ...]:
     """Lateral capsules: one for the pelvis, two above each other for the chest."""
     joints = parts.places
     side_on = (np.sqrt(0.5), 0.0, np.sqrt(0.5), 0.0)  # turns a capsule's z to x
@@ -431,8 +433,7 @@ def _trunk_shapes(parts: _Parts, name: str, points: Array) -> tuple[Shape, ...]:
     shapes = []
     for height, band in levels:
         depth, wide, ahead = 0.062 * parts.height * 2, width * 1.15, 0.0
-        near = points[np.abs(points[:, 2] - height) < band] if len(points) else points
-        near = near[np.abs(near[:, 0]) < 0.6 * span + 0.03 * parts.height] if len(near) else near
+        near = _level_points(parts, name, height, band, 0.6 * span + 0.03 * parts.height)
         if len(near) >= 8:
             low, high = np.quantile(near, 0.06, axis=0), np.quantile(near, 0.94, axis=0)
             depth, wide, ahead = float(high[1] - low[1]), float(high[0] - low[0]), float((low + high)[1] / 2)
@@ -440,6 +441,19 @@ def _trunk_shapes(parts: _Parts, name: str, points: Array) -> tuple[Shape, ...]:
         length = max(float(wide) - 2 * radius, 0.1 * radius)
         shapes.append(Shape("capsule", (radius, length), (0.0, ahead, height), side_on))
     return tuple(shapes)
+
+
+def _level_points(parts: _Parts, name: str, height: float, band: float, half_width: float) -> Array:
+    """The skin (N, 3) around a level of pelvis or chest, in its frame: its own, or where that leaves out the midst, as
+    a robot's shoulders do whose torso hangs whole on its hips, the other's.
+    """
+    other = "chest" if name == "pelvis" else "pelvis"
+    found = []
+    for points in (parts.points[name], parts.points[other] + parts.places[other] - parts.places[name]):
+        near = points[(np.abs(points[:, 2] - height) < band) & (np.abs(points[:, 0]) < half_width)]
+        found.append(near if np.count_nonzero(np.abs(near[:, 0]) < 0.4 * half_width) >= 8 else near[:0])
+    own, others = found
+    return own if len(own) >= _OWN * len(others) else others
 
 
 def _scaled(shape: Shape, size: float, place: float) -> Shape:

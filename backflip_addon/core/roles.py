@@ -377,7 +377,7 @@ def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
     pelvis = rig.root_of(rig.places[role_map.bones["pelvis"]])
     for role in ("head", "upper_arm.L", "upper_arm.R", "thigh.L", "thigh.R"):
         other = rig.root_of(rig.places[role_map.bones[role]])
-        if other != pelvis and not _controlled(rig, (pelvis, other)):
+        if other != pelvis and not _controlled(rig, (pelvis, other)) and not _is_limb(rig, role_map, other):
             raise RigError(
                 f"{rig.name} holds several skeletons that are not connected: its {words(role)} does not hang "
                 "on its hips; parent the bones to one skeleton first."
@@ -387,6 +387,12 @@ def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
         raise RigError(
             f"{rig.name} holds {count} skeletons that are not connected: separate them and pick the one to train."
         )
+
+
+def _is_limb(rig: Rig, role_map: RoleMap, root: int) -> bool:
+    """Whether a tree of bones holds mapped limbs alone: a take moves them where the body has them."""
+    tree = {rig.bones[bone] for bone in rig.descendants(root)}
+    return all("." in role for role, bone in role_map.bones.items() if bone in tree)
 
 
 def _controlled(rig: Rig, roots: tuple[int, ...]) -> bool:

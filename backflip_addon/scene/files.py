@@ -24,7 +24,8 @@ import numpy as np
 from .. import compat
 from ..core import bvh, fbx, gltf
 from ..core.reading import MOST_FRAMES, finite
-from .rig import VRM_PROPERTY, bound_meshes
+from .gltf_import import import_gltf
+from .rig import VRM_PROPERTY, bound_meshes, hanging_on
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
 GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a second
@@ -244,7 +245,7 @@ def _append(path: Path) -> None:
     loaded = [ob for ob in target.objects if ob is not None]
     kept: set[bpy.types.Object] = set()
     for armature in (ob for ob in loaded if ob.type == "ARMATURE"):
-        kept.update([armature, *armature.children_recursive, *bound_meshes(armature)])
+        kept.update([armature, *hanging_on(armature)])
         while armature.parent is not None:
             armature = armature.parent
             kept.add(armature)
@@ -294,12 +295,12 @@ def _put_away(objects: list[bpy.types.Object]) -> None:
 def _import_gltf(path: Path) -> None:
     """Import glTF in any of its wrappings; a VRM file is a GLB by another name."""
     if path.suffix.lower() in (".glb", ".gltf"):
-        compat.import_gltf(str(path))
+        import_gltf(str(path))
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / f"{path.stem}.glb"
         shutil.copyfile(path, copy)
-        compat.import_gltf(str(copy))
+        import_gltf(str(copy))
 
 
 def vrm_hints(path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import fit, retarget, roles, rotations
-from backflip_addon.core.rig import Rig
+from backflip_addon.core.rig import Rig, Skin
 
 from . import skeletons
 
@@ -71,3 +71,24 @@ def test_hips_that_carry_the_thighs_stay_the_pelvis_though_the_spine_hangs_besid
     rig = with_body(skeletons.figure(root=True), 0.95)
     rig = hung(rig, spine="body", thigh__L="pelvis", thigh__R="pelvis")
     assert roles.guess(rig).bones["pelvis"] == "pelvis"
+
+
+def test_a_torso_that_hangs_whole_on_the_hips_is_still_as_thick_as_its_skin() -> None:
+    """As a robot's, whose shoulders alone hang on the chest."""
+    rig = skeletons.figure(skin=True)
+    rng = np.random.default_rng(1)
+    around = rng.normal(size=(400, 3)) * (1.0, 1.0, 0.0)
+    barrel = around / np.linalg.norm(around, axis=1, keepdims=True) * (0.16, 0.13, 0.0) + (0.0, 0.0, 0.9)
+    barrel[:, 2] += rng.uniform(0.0, 0.55, 400)
+    skin, trunk = rig.skin, ("pelvis", "spine", "chest")
+    kept = ~np.isin(skin.bones[:, 0], [rig.index(bone) for bone in trunk])
+    kept &= (np.abs(skin.vertices[:, 0]) > 0.13) | ~np.isin(
+        skin.bones[:, 0], [rig.index(f"shoulder.{s}") for s in "LR"]
+    )
+    vertices, owners = np.concatenate([skin.vertices[kept], barrel]), np.full((400, 1), rig.index("pelvis"))
+    bones = np.concatenate([skin.bones[kept], owners])
+    rig = dataclasses.replace(rig, skin=Skin(vertices, bones, np.ones(bones.shape)))
+    body, _binding = fit.fit_body(rig, roles.guess(rig))
+    for link in ("pelvis", "chest"):
+        for shape in body.links[body.index(link)].shapes:
+            assert 0.1 < shape.size[0] < 0.14 and 0.26 < shape.size[1] + 2 * shape.size[0] < 0.34, link

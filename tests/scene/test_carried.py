@@ -85,6 +85,10 @@ def feet_and_forearms_on_the_root() -> Bones:
     return table(foot__L="root", foot__R="root", forearm__L="root", forearm__R="root")
 
 
+def legs_on_roots_of_their_own() -> Bones:
+    return table(thigh__L="", thigh__R="")
+
+
 def collar_bones_on_the_neck() -> Bones:
     bones = table()
     for side in "LR":
@@ -100,6 +104,7 @@ CASES: dict[Callable[[], Bones], dict[str, tuple[str, ...]]] = {
     small_bones_on_the_root: {"belly": TRUNK, "kneecap.L": ("thigh.L", "shin.L"), "hat": ("head",)},
     twists_beside_the_limbs: {"lower.L": ("forearm.L",), "upper.L": ("upper_arm.L",), "lower.R": ("shin.R",)},
     feet_and_forearms_on_the_root: {},
+    legs_on_roots_of_their_own: {},
     collar_bones_on_the_neck: {"shoulder.L": ("chest",), "shoulder.R": ("chest",), "neck": ("head",)},
 }
 # Bones whose skin is partly another's, as painted skin is.
