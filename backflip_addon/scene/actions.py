@@ -19,13 +19,14 @@ from numpy.typing import ArrayLike
 from .. import compat
 from ..core.rotations import Array
 from .rig import bone_order, without_scale
+from .slots import ActionError, pick_slot
+from .slots import bone_of as bone_of
+from .slots import bone_path as bone_path
+from .slots import moves_bones as moves_bones
+from .slots import slots_for as slots_for
 from .staging import stage
 
 LINEAR = 1  # Keyframe.interpolation's number in foreach_set
-
-
-class ActionError(Exception):
-    """An action that cannot be read or written; the message is one sentence for the user."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,47 +40,6 @@ class Channel:
 
 
 # Reading
-
-
-def slots_for(action: bpy.types.Action) -> list[Any]:
-    """The slots of an action that can animate an object."""
-    return [slot for slot in action.slots if slot.target_id_type in ("OBJECT", "UNSPECIFIED")]
-
-
-def pick_slot(action: bpy.types.Action, armature: bpy.types.Object, identifier: str = "") -> Any:
-    """The slot called identifier, else the one that suits the armature best. Raises ActionError."""
-    slots = slots_for(action)
-    if identifier:
-        for slot in slots:
-            if identifier in (slot.identifier, slot.name_display):
-                return slot
-        raise ActionError(f"The action {action.name} has no slot called {identifier}; choose another slot.")
-    if not slots:
-        raise ActionError(f"The action {action.name} animates no object; choose an action made for an armature.")
-    bones = armature.data.bones
-    return max(slots, key=lambda slot: (_bones_moved(action, slot, bones), slot.name_display == armature.name))
-
-
-def _bones_moved(action: bpy.types.Action, slot: Any, bones: Any) -> int:
-    return len({name for curve in compat.curves(action, slot) if (name := bone_of(curve.data_path)) in bones})
-
-
-def moves_bones(action: bpy.types.Action, armature: bpy.types.Object) -> bool:
-    """Whether an action animates at least one bone of the armature."""
-    return any(_bones_moved(action, slot, armature.data.bones) for slot in slots_for(action))
-
-
-def bone_of(data_path: str) -> str:
-    """The pose bone an RNA path is about, "" if none."""
-    if not data_path.startswith('pose.bones["'):
-        return ""
-    name, quote, _rest = data_path[len('pose.bones["') :].partition('"]')
-    return bpy.utils.unescape_identifier(name) if quote else ""
-
-
-def bone_path(bone: str, prop: str) -> str:
-    """The RNA path of a pose bone's property."""
-    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{prop}'
 
 
 def action_range(action: bpy.types.Action, slot: Any = None) -> tuple[float, float]:
