@@ -37,6 +37,20 @@ def stage(armature: bpy.types.Object, others: Iterable[bpy.types.Object] = ()) -
         bpy.data.scenes.remove(scene)
 
 
+@contextlib.contextmanager
+def shown_in(scene: bpy.types.Scene, armature: bpy.types.Object) -> Iterator[None]:
+    """Have a scene of the user's evaluate the armature, posed, though it may hide it."""
+    posed = armature.data.pose_position
+    try:
+        if posed != "POSE":
+            armature.data.pose_position = "POSE"
+        with _probing(scene.collection, armature, ()):
+            yield
+    finally:
+        if posed != "POSE":
+            armature.data.pose_position = posed
+
+
 def freshen(armature: bpy.types.Object) -> None:
     """Bring the world matrices of an armature, and of what hangs on it, up to date where the scene hides them."""
     hidden = [ob for ob in (armature, *hanging_on(armature)) if not ob.visible_get()]
