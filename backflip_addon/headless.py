@@ -31,8 +31,9 @@ from .core.motion import Motion, Take
 from .jobs import process
 from .jobs.folder import JobError, JobFolder
 from .jobs.status import JobStatus, read_status, wait_for_end
-from .operators import live
+from .operators import live, map_files
 from .scene import bake, film, state
+from .scene.files import FileError
 
 FPS = 24  # the film's, and Blender's own
 STOP_SECONDS = 60.0  # a trainer that was asked to stop gets so long to save its last stage
@@ -54,8 +55,9 @@ def main(arguments: list[str]) -> int:
     try:
         clip = find_clip(options.clip)
         options.out.mkdir(parents=True, exist_ok=True)
-        report = walk(clip, options.out, options.minutes, options.seed)
-    except (DemoError, JobError, state.StateError, OSError, RuntimeError) as error:
+        wanted = {"action": options.action, "character": options.character, "map_file": options.clip_map}
+        report = walk(clip, options.out, options.minutes, options.seed, wanted)
+    except (DemoError, JobError, state.StateError, FileError, OSError, RuntimeError) as error:
         print(f"\nThe demo ended: {str(error).removeprefix('Error: ').strip()}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -65,8 +67,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def walk(clip: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
-    """The road: avatar, reference, training, take, bake, film. Returns the report."""
+def walk(clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str] | None = None) -> dict[str, Any]:
+    """The road: avatar, reference, training, take, bake, film. Returns the report.
+
+    wanted: what of the clip to take and how to read it, properties of the operator that imports it.
+    """
     begin = time.monotonic()
     _clean_scene(out / "backflip.blend")
     ops = bpy.ops.backflip
@@ -78,7 +83,7 @@ def walk(clip: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
     body, binding = state.body_and_binding(scene)
     print(f"  {body.height:.2f} m, {body.mass:.0f} kg, {len(body.links)} parts")
     say(f"2 Reference: {clip.stem}")
-    ops.import_reference(filepath=str(clip))
+    _import(scene, clip, out, wanted or {})
     bpy.ops.wm.save_mainfile()  # the job folder lies beside the file
     say(f"3 Train: up to {minutes:g} min, seed {seed}; Ctrl-C goes on with the best take so far")
     folder, status = _train(scene, minutes, seed)
@@ -105,6 +110,21 @@ def walk(clip: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
     text = json.dumps({key: _plain(value) for key, value in report.items()}, indent=1, allow_nan=False)
     (out / "report.json").write_text(text + "\n", encoding="utf-8")
     return report
+
+
+def _import(scene: bpy.types.Scene, clip: Path, out: Path, wanted: dict[str, str]) -> None:
+    """The clip as the reference. Raises DemoError; where its map is to blame, that is written to be mended."""
+    try:
+        bpy.ops.backflip.import_reference(filepath=str(clip), **wanted)
+    except RuntimeError as error:
+        role_map = state.clip_map(scene)
+        if role_map is None:
+            raise
+        file = out / "clip_map.json"
+        map_files.save(file, role_map)
+        joints = ", ".join(scene.backflip.clip_joints.keys())
+        said = str(error).removeprefix("Error: ").strip()
+        raise DemoError(f"{said} Here: mend {file} and give it as --clip-map. The clip's joints: {joints}") from error
 
 
 def find_clip(name: str) -> Path:
@@ -339,6 +359,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m backflip_addon.headless", description=__doc__)
     parser.add_argument("--out", type=lambda text: Path(text).resolve(), default=Path("demo").resolve())
     parser.add_argument("--clip", default="backflip")
+    parser.add_argument("--character", default="", help="which armature of a clip with several")
+    parser.add_argument("--action", default="", help="which action of a clip with several; the longest when left out")
+    parser.add_argument(
+        "--clip-map",
+        type=lambda text: str(Path(text).resolve()) if text else "",
+        default="",
+        metavar="FILE",
+        help="bone map of the clip's own skeleton, as Save Map writes it",
+    )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)

@@ -38,9 +38,55 @@ def _is_armature(_settings: Any, ob: bpy.types.Object) -> bool:
 
 
 def _role_edited(role: BackflipRole, _context: bpy.types.Context) -> None:
-    """A bone chosen by hand is certain, and the body must be built anew."""
+    """A bone chosen by hand is certain, and the body must be built anew, or the clip read again."""
     role["certain"] = True
-    role.id_data.backflip.body_json = ""
+    settings = role.id_data.backflip
+    if role.path_from_id().startswith("backflip.clip_roles"):
+        settings.clip_stale = True
+    else:
+        settings.body_json = ""
+
+
+def _armature_chosen(settings: BackflipSettings, _context: bpy.types.Context) -> None:
+    """An action that is another one's is no longer meant; nor is any slot."""
+    action = bpy.data.actions.get(settings.reference_action)
+    armature = settings.reference_object or settings.avatar
+    slots = action.slots if action is not None else ()
+    owners = {user for slot in slots for user in slot.users()}
+    named = armature is not None and armature.name in [slot.name_display for slot in slots]
+    if owners and armature not in owners and not named:
+        settings.reference_action = ""
+    settings.reference_slot = ""
+
+
+def _action_chosen(settings: BackflipSettings, _context: bpy.types.Context) -> None:
+    if settings.reference_slot not in [slot.identifier for slot in _slots(settings)]:
+        settings.reference_slot = ""
+
+
+def _slots(settings: BackflipSettings) -> list[Any]:
+    """The slots of the chosen action that can move an object."""
+    action = bpy.data.actions.get(settings.reference_action)
+    slots = action.slots if action is not None else ()
+    return [slot for slot in slots if slot.target_id_type in ("OBJECT", "UNSPECIFIED")]
+
+
+_slot_items: list[tuple[str, str, str]] = []  # Blender reads the words of a list that is made anew; they must stay
+
+
+def _list_slots(settings: BackflipSettings, _context: bpy.types.Context) -> list[tuple[str, str, str]]:
+    _slot_items[:] = [("AUTOMATIC", "The Armature's Own", "The slot that the armature plays or that bears its name")]
+    _slot_items.extend((slot.identifier, slot.name_display, "") for slot in _slots(settings))
+    return _slot_items
+
+
+def _get_slot(settings: BackflipSettings) -> int:
+    names = [slot.identifier for slot in _slots(settings)]
+    return names.index(settings.reference_slot) + 1 if settings.reference_slot in names else 0
+
+
+def _set_slot(settings: BackflipSettings, place: int) -> None:
+    settings.reference_slot = _slots(settings)[place - 1].identifier if place else ""
 
 
 def _adjusted(settings: BackflipSettings, _context: bpy.types.Context) -> None:
@@ -58,6 +104,10 @@ class BackflipRole(bpy.types.PropertyGroup):
     bone: StringProperty(name="Bone", description="Bone that plays this body part", update=_role_edited)
     certain: BoolProperty(name="Certain", description="Known by name or chosen by hand, not guessed", default=True)
     required: BoolProperty()
+
+
+class BackflipJoint(bpy.types.PropertyGroup):
+    """One joint (name) of the clip's own skeleton."""
 
 
 class BackflipPart(bpy.types.PropertyGroup):
@@ -114,13 +164,41 @@ class BackflipSettings(bpy.types.PropertyGroup):
 
     # 2 Reference
     reference_label: StringProperty(name="Reference", options={"HIDDEN"})
-    reference_kind: StringProperty(options={"HIDDEN"})  # "FILE", "ACTION" or "" for none
+    reference_kind: StringProperty(options={"HIDDEN"})  # "FILE", "ACTION", "POSE" (what is seen), or "" for none
     reference_file: StringProperty(options={"HIDDEN"})
     reference_object: PointerProperty(
-        type=bpy.types.Object, name="Armature", description="Armature that the action moves", poll=_is_armature
+        type=bpy.types.Object,
+        name="Armature",
+        description="Armature to imitate; the avatar itself when empty",
+        poll=_is_armature,
+        update=_armature_chosen,
     )
-    reference_action: StringProperty(name="Action", description="Action to imitate")
-    reference_slot: StringProperty(name="Slot", description="Slot of the action; the best one when empty")
+    reference_action: StringProperty(
+        name="Action",
+        description="Action to imitate; when empty, what the armature is seen to do, whatever moves it",
+        update=_action_chosen,
+    )
+    reference_slot: StringProperty(name="Slot", description="Slot of the action; the armature's own when empty")
+    slot_choice: EnumProperty(
+        name="Slot", description="Which slot of the action to imitate", items=_list_slots, get=_get_slot, set=_set_slot
+    )
+    use_frames: BoolProperty(
+        name="Frames", description="Choose the frames to look at; else those are taken that are keyed"
+    )
+    frames_first: IntProperty(name="First", description="First frame to look at", default=1)
+    frames_last: IntProperty(name="Last", description="Last frame to look at", default=250)
+    # What was read in the end, whatever has been chosen above since
+    source_object: PointerProperty(type=bpy.types.Object, options={"HIDDEN"})
+    source_action: StringProperty(options={"HIDDEN"})
+    source_slot: StringProperty(options={"HIDDEN"})
+    source_first: IntProperty(options={"HIDDEN"})
+    source_last: IntProperty(options={"HIDDEN"})
+    # The clip's own skeleton and which of its joints play which body parts; empty where it has none of its own
+    clip_roles: CollectionProperty(type=BackflipRole)
+    clip_role_index: IntProperty(name="Body Part")
+    clip_joints: CollectionProperty(type=BackflipJoint)
+    clip_stale: BoolProperty(options={"HIDDEN"})  # the map was changed since the clip was read
+    reference_problem: StringProperty(options={"HIDDEN"})  # why the clip cannot be read with this map
     reference_data: StringProperty(options={"HIDDEN"})  # the clip on the body, see scene.state
     reference_notes: StringProperty(options={"HIDDEN"})  # JSON: what seems wrong with the clip
     reference_seconds: FloatProperty(options={"HIDDEN"})
@@ -193,7 +271,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
     export_format: EnumProperty(name="Format", description="File format of the shot", items=FORMATS, default="FBX")
 
 
-CLASSES = (BackflipRole, BackflipPart, BackflipTake, BackflipSettings)
+CLASSES = (BackflipRole, BackflipJoint, BackflipPart, BackflipTake, BackflipSettings)
 
 
 def register() -> None:

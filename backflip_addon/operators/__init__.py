@@ -7,9 +7,9 @@ from __future__ import annotations
 def register() -> None:
     import bpy
 
-    from . import avatar, live, overlay, reference, runtime, takes, training
+    from . import avatar, bone_map, live, overlay, reference, runtime, takes, training
 
-    for module in (avatar, reference, training, takes, runtime):
+    for module in (avatar, bone_map, reference, training, takes, runtime):
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
     live.register()
@@ -20,11 +20,11 @@ def register() -> None:
 def unregister() -> None:
     import bpy
 
-    from . import avatar, live, overlay, reference, runtime, takes, training
+    from . import avatar, bone_map, live, overlay, reference, runtime, takes, training
 
     overlay.unregister()
     live.unregister()
     runtime.unregister()
-    for module in (runtime, takes, training, reference, avatar):
+    for module in (runtime, takes, training, reference, bone_map, avatar):
         for cls in reversed(module.CLASSES):
             bpy.utils.unregister_class(cls)

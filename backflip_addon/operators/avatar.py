@@ -3,32 +3,24 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import bpy
 from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import compat
 from ..core import fit, roles
-from ..core.files import write_whole
 from ..core.rig import RigError, check_sound
-from ..core.roles import RoleMap
-from ..jobs.folder import JobError, read_json
 from ..scene import check, files, mannequin, state
-from ..scene.files import RIG_SUFFIXES, FileError
+from ..scene.files import RIG_SUFFIXES
 from ..scene.rig import read_rig
 from . import reference
-from .common import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_body, need_map, need_object_mode
-
-
-def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
-    """Make an armature the avatar and guess its map. Raises RigError for one that cannot be worked with."""
-    rig = read_rig(armature, with_skin=False)
-    check_sound(rig)
-    role_map = roles.guess(rig)
-    state.set_avatar(scene, armature, role_map)
-    return role_map
+from .bone_map import ClearRole as ClearRole
+from .bone_map import LoadMap as LoadMap
+from .bone_map import MapBones as MapBones
+from .bone_map import MirrorRoles as MirrorRoles
+from .bone_map import SaveMap as SaveMap
+from .bone_map import SetRole as SetRole
+from .bone_map import choose as choose
+from .common import FileStep, Step, need_avatar, need_body, need_map, need_object_mode
 
 
 def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> bpy.types.Object:
@@ -122,113 +114,6 @@ def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
     return ob
 
 
-class MapBones(Step, bpy.types.Operator):
-    """Find out anew which bone plays which body part"""
-
-    bl_idname = "backflip.map_bones"
-    bl_label = "Map Bones"
-    bl_options = {"REGISTER", "UNDO"}
-    needs = (need_avatar, need_object_mode)
-
-    def run(self, context: bpy.types.Context) -> None:
-        choose(context.scene, state.avatar(context.scene))
-
-
-class SetRole(Step, bpy.types.Operator):
-    """Let a bone play a body part: the active bone, unless one is named"""
-
-    bl_idname = "backflip.set_role"
-    bl_label = "Use Active Bone"
-    bl_options = {"REGISTER", "UNDO"}
-    needs = (need_avatar,)
-
-    role: StringProperty(name="Body Part", options=INTERNAL)
-    bone: StringProperty(name="Bone", options={"SKIP_SAVE"})
-
-    def run(self, context: bpy.types.Context) -> None:
-        item = _item(context.scene, self.role)
-        active = context.active_pose_bone or state.avatar(context.scene).data.bones.active
-        bone = self.bone or (active.name if active else "")
-        if not bone:
-            raise RigError("Select a bone of the avatar first.")
-        if bone not in state.avatar(context.scene).data.bones:
-            raise RigError(f"{state.avatar(context.scene).name} has no bone called {bone}.")
-        item.bone = bone
-        self.role, self.bone = item.name, bone
-
-
-class ClearRole(Step, bpy.types.Operator):
-    """Take a body part's bone out of the map"""
-
-    bl_idname = "backflip.clear_role"
-    bl_label = "Clear Body Part"
-    bl_options = {"REGISTER", "UNDO"}
-    needs = (need_avatar,)
-
-    role: StringProperty(name="Body Part", options=INTERNAL)
-
-    def run(self, context: bpy.types.Context) -> None:
-        _item(context.scene, self.role).bone = ""
-
-
-class MirrorRoles(Step, bpy.types.Operator):
-    """Fill the gaps of one side with the mirror image of the other side's bones"""
-
-    bl_idname = "backflip.mirror_roles"
-    bl_label = "Mirror Map"
-    bl_options = {"REGISTER", "UNDO"}
-    needs = (need_avatar, need_object_mode)
-
-    def run(self, context: bpy.types.Context) -> None:
-        rig = read_rig(state.avatar(context.scene), with_skin=False)
-        state.set_role_map(context.scene, roles.mirrored(rig, state.role_map(context.scene)))
-
-
-class SaveMap(SaveStep, bpy.types.Operator):
-    """Save the bone map as a preset"""
-
-    bl_idname = "backflip.save_map"
-    bl_label = "Save Map"
-    needs = (need_avatar,)
-    suffixes = (".json",)
-
-    def run(self, context: bpy.types.Context) -> None:
-        path = Path(self.target())
-        text = json.dumps(roles.to_json(state.role_map(context.scene)), indent=1)
-        try:
-            write_whole(path.resolve(), lambda file: file.write(text.encode()))
-        except OSError as error:
-            raise FileError(f"{path} cannot be written: {error.strerror}.") from error
-        self.report({"INFO"}, f"Wrote {path}")
-
-    def title(self, context: bpy.types.Context) -> str:
-        return f"{state.avatar(context.scene).name} map"
-
-
-class LoadMap(FileStep, bpy.types.Operator):
-    """Load a bone map from a preset"""
-
-    bl_idname = "backflip.load_map"
-    bl_label = "Load Map"
-    bl_options = {"REGISTER", "UNDO"}
-    needs = (need_avatar,)
-    suffixes = (".json",)
-
-    def run(self, context: bpy.types.Context) -> None:
-        path = Path(bpy.path.abspath(self.filepath))
-        try:
-            role_map = roles.from_json(read_json(path, follow=True))
-        except JobError as error:
-            raise FileError(f"{path.name} is no bone map or cannot be read.") from error
-        except (ValueError, json.JSONDecodeError) as error:
-            raise FileError(f"{path.name}: {error}.") from error
-        armature = state.avatar(context.scene)
-        lost = sorted(bone for bone in role_map.bones.values() if bone not in armature.data.bones)
-        if lost:
-            raise RigError(f"{armature.name} lacks bones of this map, {lost[0]} for one: the map is of another rig.")
-        state.set_role_map(context.scene, role_map)
-
-
 class BuildBody(Step, bpy.types.Operator):
     """Fit a physical body to the avatar: masses, joints and shapes"""
 
@@ -296,26 +181,10 @@ class CheckPose(Step, bpy.types.Operator):
         compat.redraw()
 
 
-def _item(scene: bpy.types.Scene, role: str) -> bpy.types.PropertyGroup:
-    """The map's line of a body part, the selected one when empty. Raises RigError."""
-    items = scene.backflip.roles
-    if not role and len(items):
-        return items[min(scene.backflip.role_index, len(items) - 1)]
-    if role not in items:
-        raise RigError(f"There is no body part called {role}; it is one of {', '.join(roles.ROLES)}.")
-    return items[role]
-
-
 CLASSES = (
     AddMannequin,
     ImportAvatar,
     PickAvatar,
-    MapBones,
-    SetRole,
-    ClearRole,
-    MirrorRoles,
-    SaveMap,
-    LoadMap,
     BuildBody,
     ToggleBody,
     ResetParts,

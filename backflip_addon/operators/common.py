@@ -167,7 +167,20 @@ def need_body(scene: bpy.types.Scene) -> str:
 
 
 def need_reference(scene: bpy.types.Scene) -> str:
-    return "" if scene.backflip.reference_data else state.NO_REFERENCE
+    settings = scene.backflip
+    if not settings.reference_data:
+        return settings.reference_problem or state.NO_REFERENCE
+    return "The clip's map was changed: read the clip again (step 2)." if settings.clip_stale else ""
+
+
+def need_clip(scene: bpy.types.Scene) -> str:
+    """A clip was chosen, whether or not it could be put on the body."""
+    return "" if scene.backflip.reference_kind or scene.backflip.reference_data else state.NO_REFERENCE
+
+
+def need_clip_map(scene: bpy.types.Scene) -> str:
+    lacking = need_clip(scene)
+    return lacking or ("" if len(scene.backflip.clip_roles) else "The clip has no skeleton of its own to be mapped.")
 
 
 def need_job(scene: bpy.types.Scene) -> str:

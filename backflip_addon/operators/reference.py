@@ -6,79 +6,239 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import IntProperty, StringProperty
 
-from ..core import clipcheck, strength
+from ..core import clipcheck, roles, strength
 from ..core.body import Body
 from ..core.motion import Motion
-from ..core.rig import RigError
+from ..core.rig import FEWEST_BONES, RigError
+from ..core.roles import RoleMap
 from ..scene import reference as clips
 from ..scene import state
 from ..scene.actions import ActionError
 from ..scene.files import CLIP_SUFFIXES, FileError
-from ..scene.reference import Source
-from .common import INTERNAL, FileStep, Step, need_body, need_object_mode, need_reference
+from ..scene.reference import Recording
+from ..scene.sources import Source
+from . import map_files
+from .common import (
+    INTERNAL,
+    PATH,
+    USER_ERRORS,
+    FileStep,
+    Step,
+    need_body,
+    need_clip,
+    need_object_mode,
+    need_reference,
+)
 
 
-def use_file(scene: bpy.types.Scene, filepath: str, action: str = "") -> str:
-    """Take a file's clip for the reference; returns what to tell the user. Raises FileError, RigError."""
+class ClipMapError(RigError):
+    """A clip that its map does not put on the body; it is kept, so that the map can be mended."""
+
+
+class Told(NamedTuple):
+    """What to tell the user: Blender's kind of report, and the words."""
+
+    level: str
+    words: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a clip comes from: a file, or an armature of this one."""
+
+    label: str
+    file: str = ""
+    source: Source | None = None
+
+    @property
+    def kind(self) -> str:
+        if self.source is None:
+            return "FILE"
+        return "ACTION" if self.source.action is not None else "POSE"
+
+
+def use_file(
+    scene: bpy.types.Scene, filepath: str, action: str = "", character: str = "", role_map: RoleMap | None = None
+) -> Told:
+    """Take a file's clip for the reference. Raises FileError, RigError, and ClipMapError for one that needs a map.
+
+    action, character: which of a file with several. role_map: which joints of the clip play which body parts.
+    """
     path = Path(bpy.path.abspath(filepath))
     if path.suffix.lower() not in CLIP_SUFFIXES:
         kinds = ", ".join(suffix[1:].upper() for suffix in CLIP_SUFFIXES)
         raise FileError(f"{path.name or 'That'} is no clip this add-on can read: choose one of {kinds}.")
     if path.suffix.lower() not in clips.READ_HERE:
-        source, names = clips.import_source(filepath, action)
-        use_source(scene, source)
-        others = [name for name in names if name != source.action.name]
-        return f"{source.action.name} is the reference." + (f" Others: {', '.join(others)}." if others else "")
+        source, found = clips.import_source(filepath, action, character)
+        use_source(scene, source, role_map)
+        return _told_of_others(path.name, source, found, bool(character))
     if not path.is_file():
         raise FileError(f"{path} does not exist: choose another file.")
     body, _binding = state.body_and_binding(scene)
-    _keep(scene, clips.read_file(path, body), body, kind="FILE", label=path.name, file=filepath)
-    return f"{path.name} is the reference."
+    _take(scene, clips.read_file(path, body), role_map, Origin(path.name, file=filepath))
+    return Told("INFO", f"{path.name} is the reference.")
 
 
-def use_source(scene: bpy.types.Scene, source: Source) -> None:
+def _told_of_others(file: str, source: Source, found: list[Source], asked: bool) -> Told:
+    """What a file holds beside what was taken of it: its other characters, else its other actions."""
+    characters = dict.fromkeys(other.armature.name for other in found if other.armature != source.armature)
+    if characters and not asked:
+        return Told(
+            "WARNING",
+            f"{file} holds several characters: {source.armature.name} is the reference. For {' or '.join(characters)} "
+            "choose its armature (step 2) and press Use Action.",
+        )
+    others = [other.label for other in found if other.armature == source.armature and other.action != source.action]
+    words = f"{source.label} is the reference."
+    return Told("INFO", words + (f" Others: {', '.join(dict.fromkeys(others))}." if others else ""))
+
+
+def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None = None) -> None:
     """Take an armature's action for the reference. Raises ActionError or RigError."""
+    _take(scene, _recorded(scene, source), role_map, Origin(_label(source), source=source))
+
+
+def _label(source: Source) -> str:
+    """The action, with its slot where it has several."""
+    several = source.action is not None and len(source.action.slots) > 1
+    return f"{source.label} ({source.slot.name_display})" if several else source.label
+
+
+def _recorded(scene: bpy.types.Scene, source: Source) -> Recording:
+    _body, binding = state.body_and_binding(scene)
+    return clips.read_source(scene, source, binding if source.armature == scene.backflip.avatar else None)
+
+
+def _take(scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | None, origin: Origin) -> None:
+    """Make a clip the reference, with the settings of a new one."""
+    _read(scene, clip, role_map, origin)
+    settings = scene.backflip
+    settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
+    settings.loops, settings.physical_flights = False, False
+    settings.reference_notes = json.dumps(_open_notes(scene, state.whole_reference(scene)))
+
+
+def _read(scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | None, origin: Origin) -> None:
+    """Put a clip on the body and keep it, with the map it was read with. Raises FileError, RigError, ClipMapError.
+
+    role_map: the map of the clip's own skeleton; guessed when there is none.
+    """
     body, _binding = state.body_and_binding(scene)
-    motion = read_source(scene, source)
-    _keep(scene, motion, body, kind="ACTION", label=source.action.name, source=source)
-
-
-def read_source(scene: bpy.types.Scene, source: Source) -> Motion:
-    """An action on the avatar's body."""
-    body, binding = state.body_and_binding(scene)
-    own = (state.role_map(scene), binding) if source.armature == scene.backflip.avatar else None
+    mapped = isinstance(clip, Recording) and clip.binding is None
+    if mapped:
+        role_map = role_map or roles.guess(clip.rig)
+    elif isinstance(clip, Recording):
+        role_map = state.role_map(scene)
+    problem = ""
     try:
-        return clips.read_source(scene, source, body, own)
+        motion = clip.on(body, role_map) if isinstance(clip, Recording) else clip
     except ValueError as error:
-        raise ActionError(str(error)) from error
+        raise FileError(str(error)) from error
+    except RigError as error:
+        if not mapped or len(clip.rig.bones) < FEWEST_BONES:
+            raise
+        problem = _what_the_map_lacks(origin.label, role_map) or str(error)
+    _remember(scene, origin)
+    if mapped:
+        state.set_clip_map(scene, clip.rig.bones, role_map)
+    else:
+        state.forget_clip_map(scene)
+    if problem:
+        state.keep_unread(scene, problem)
+        raise ClipMapError(problem)
+    state.set_reference(scene, motion, [])
+    scene.backflip.reference_notes = json.dumps(_open_notes(scene, motion))
+
+
+_MOST_NAMED = 4  # body parts that a sentence names one by one
+
+
+def _what_the_map_lacks(label: str, role_map: RoleMap) -> str:
+    lacking = [roles.words(role) for role in roles.missing(role_map)]
+    if not lacking:
+        return ""
+    return f"{label} has no joint for the {_named(lacking)}: choose it in the clip's map (step 2), then read it again."
+
+
+def _named(words: list[str]) -> str:
+    if len(words) > _MOST_NAMED:
+        words = [*words[: _MOST_NAMED - 1], f"{len(words) - _MOST_NAMED + 1} other parts"]
+    return " and the ".join(filter(None, (", ".join(words[:-1]), words[-1]))).replace("the 1 other parts", "one more")
+
+
+def _remember(scene: bpy.types.Scene, origin: Origin) -> None:
+    """Where the reference came from; what the sidebar shows to choose from follows."""
+    settings = scene.backflip
+    settings.reference_kind, settings.reference_label, settings.reference_file = origin.kind, origin.label, origin.file
+    source = origin.source
+    settings.source_object = source.armature if source is not None else None
+    if source is None:
+        return
+    settings.source_action = settings.source_slot = ""
+    if source.action is not None:
+        settings.source_action, settings.source_slot = source.action.name, source.slot.identifier
+    else:
+        settings.source_first, settings.source_last = source.first, source.last
+        settings.frames_first, settings.frames_last = source.first, source.last
+    settings.reference_object = source.armature
+    settings.reference_action = settings.source_action
+    settings.reference_slot = settings.source_slot
 
 
 def read_again(scene: bpy.types.Scene) -> str:
     """Put the reference on the body that was just built; returns a warning, "" for none."""
-    settings = scene.backflip
-    if not settings.reference_kind:
+    if not scene.backflip.reference_kind:
         return ""
-    body, _binding = state.body_and_binding(scene)
     try:
-        if settings.reference_kind == "FILE":
-            motion = clips.read_file(Path(bpy.path.abspath(settings.reference_file)), body)
-        else:
-            if settings.reference_object is None:
-                raise ActionError("its armature has been deleted.")
-            source = clips.named_source(
-                settings.reference_object, settings.reference_action, settings.reference_slot
-            )
-            motion = read_source(scene, source)
+        return read_with_map(scene)
+    except ClipMapError as error:
+        return str(error)
     except (FileError, ActionError, RigError) as error:
         state.forget_reference(scene)
         return f"The reference could not be read again, choose it anew: {error}"
-    state.set_reference(scene, motion, _open_notes(scene, motion, body))
-    return ""
+
+
+def read_with_map(scene: bpy.types.Scene) -> str:
+    """Read the clip anew, from where it came from and with the map that is shown; returns a warning, "" for none.
+
+    Raises FileError, ActionError, RigError, and ClipMapError where the map still does not do.
+    """
+    clip, origin = _clip_again(scene)
+    role_map = state.clip_map(scene)
+    warning = ""
+    if role_map is not None and isinstance(clip, Recording) and not set(role_map.bones.values()) <= set(clip.rig.bones):
+        role_map, warning = None, f"{origin.label} has other joints than before: its map was guessed anew."
+    _read(scene, clip, role_map, origin)
+    return warning
+
+
+def clip_recording(scene: bpy.types.Scene) -> Recording:
+    """The clip as it was recorded, with its own skeleton. Raises FileError, ActionError or RigError."""
+    clip, origin = _clip_again(scene)
+    if not isinstance(clip, Recording):
+        raise RigError(f"{origin.label} has no skeleton of its own to be mapped.")
+    return clip
+
+
+def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
+    settings = scene.backflip
+    if settings.reference_kind == "FILE":
+        body, _binding = state.body_and_binding(scene)
+        clip = clips.read_file(Path(bpy.path.abspath(settings.reference_file)), body)
+        return clip, Origin(settings.reference_label, file=settings.reference_file)
+    armature = settings.source_object
+    if armature is None:
+        raise ActionError("The clip's armature has been deleted.")
+    if settings.reference_kind == "POSE":
+        source = Source(armature, None, None, settings.source_first, settings.source_last)
+    else:
+        source = clips.named_source(armature, settings.source_action, settings.source_slot)
+    return _recorded(scene, source), Origin(_label(source), source=source)
 
 
 def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
@@ -86,9 +246,21 @@ def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
     return [dataclasses.asdict(finding) for finding in clipcheck.inspect(motion, body) + strength.check(motion, body)]
 
 
-def _open_notes(scene: bpy.types.Scene, motion: Motion, body: Body) -> list[dict[str, Any]]:
-    """The notes on a clip, less the offer of a loop that has been taken."""
-    return [note for note in notes(motion, body) if not (scene.backflip.loops and "loops" in note["fix"])]
+def _open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:
+    """The notes on a clip and on its map, less the offer of a loop that has been taken."""
+    body, _binding = state.body_and_binding(scene)
+    guessed = [dataclasses.asdict(finding) for finding in _guesses(scene)]
+    return guessed + [note for note in notes(motion, body) if not (scene.backflip.loops and "loops" in note["fix"])]
+
+
+def _guesses(scene: bpy.types.Scene) -> list[clipcheck.Finding]:
+    """That body parts of the clip were guessed, if any were."""
+    words = [roles.words(item.name) for item in scene.backflip.clip_roles if item.bone and not item.certain]
+    if not words:
+        return []
+    count = f"{len(words)} body parts were" if len(words) > 1 else "1 body part was"
+    sentence = f"{count} guessed from the shape of the clip's skeleton, the {_named(words)}: check the clip's map."
+    return [clipcheck.Finding("guessed_map", sentence, {"certain": True})]
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
@@ -97,32 +269,36 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     fix = next((note["fix"] for note in clipcheck.kept_notes(settings.reference_notes) if note["code"] == code), {})
     if not _FIXABLE & fix.keys():
         raise ActionError("There is nothing to mend here.")
+    for item in settings.clip_roles if "certain" in fix else ():
+        item.certain = True
     settings.time_scale *= float(fix.get("time_scale", 1.0))
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
     settings.loops = bool(fix.get("loops", settings.loops))
     settings.physical_flights = bool(fix.get("physical_flights", settings.physical_flights))
-    body, _binding = state.body_and_binding(scene)
-    settings.reference_notes = json.dumps(_open_notes(scene, state.reference(scene), body))
+    settings.reference_notes = json.dumps(_open_notes(scene, state.reference(scene)))
 
 
-_FIXABLE = {"time_scale", "start", "loops", "physical_flights"}  # every clip is put on the floor as it is
+_FIXABLE = {"time_scale", "start", "loops", "physical_flights", "certain"}  # every clip is put on the floor as it is
 
 
-def _keep(
-    scene: bpy.types.Scene, motion: Motion, body: Body, *, kind: str, label: str, file: str = "", source: Any = None
-) -> None:
-    settings = scene.backflip
-    state.set_reference(scene, motion, notes(motion, body))
-    settings.reference_kind, settings.reference_label, settings.reference_file = kind, label, file
-    if source is not None:
-        settings.reference_object = source.armature
-        settings.reference_action = source.action.name
-        settings.reference_slot = source.slot.identifier
-    settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
-    settings.loops, settings.physical_flights = False, False
+class ClipStep(Step):
+    """A Step that reads a clip: a refusal that the map is to blame for keeps the clip, and can be undone."""
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            done = self.run(context) or {"FINISHED"}
+        except ClipMapError as error:
+            self.report({"ERROR"}, str(error))
+            return {"FINISHED"}
+        except USER_ERRORS as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        for finding in _guesses(context.scene):
+            self.report({"WARNING"}, finding.sentence)
+        return done
 
 
-class ImportReference(FileStep, bpy.types.Operator):
+class ImportReference(FileStep, ClipStep, bpy.types.Operator):
     """Import a clip to imitate (BVH, FBX, glTF, VRMA, AMASS or SMPL, DeepMimic, MimicKit)"""
 
     bl_idname = "backflip.import_reference"
@@ -131,18 +307,26 @@ class ImportReference(FileStep, bpy.types.Operator):
     needs = (need_body, need_object_mode)
     suffixes = CLIP_SUFFIXES
 
+    character: StringProperty(
+        name="Character", description="Which armature of a file with several that move", options={"SKIP_SAVE"}
+    )
     action: StringProperty(
         name="Action", description="Which action of a file with several; the longest when empty", options={"SKIP_SAVE"}
     )
+    map_file: StringProperty(
+        name="Map", description="Bone map of the clip's own skeleton, as Save Map writes it", options=PATH
+    )
 
     def run(self, context: bpy.types.Context) -> None:
-        self.report({"INFO"}, use_file(context.scene, self.filepath, self.action))
+        role_map = map_files.load(Path(bpy.path.abspath(self.map_file))) if self.map_file else None
+        told = use_file(context.scene, self.filepath, self.action, self.character, role_map)
+        self.report({told.level}, told.words)
         settings = context.scene.backflip
-        self.action = settings.reference_action if settings.reference_kind == "ACTION" else ""
+        self.action = settings.source_action if settings.reference_kind == "ACTION" else ""
 
 
-class ReferenceFromAction(Step, bpy.types.Operator):
-    """Imitate an action: of the avatar itself, or of any armature of this file"""
+class ReferenceFromAction(ClipStep, bpy.types.Operator):
+    """Imitate an action, or what is seen without one: of the avatar itself, or of any armature of this file"""
 
     bl_idname = "backflip.reference_from_action"
     bl_label = "Use Action"
@@ -153,21 +337,31 @@ class ReferenceFromAction(Step, bpy.types.Operator):
         name="Armature", description="Object that the action moves; the avatar when empty", options={"SKIP_SAVE"}
     )
     action: StringProperty(
-        name="Action", description="Name of the action; the one the armature plays when empty", options={"SKIP_SAVE"}
+        name="Action",
+        description="Name of the action; when empty, what the armature is seen to do",
+        options={"SKIP_SAVE"},
     )
-    slot: StringProperty(name="Slot", description="The best one when empty", options=INTERNAL)
+    slot: StringProperty(name="Slot", description="The armature's own when empty", options=INTERNAL)
+    first: IntProperty(
+        name="First", description="First frame of what is seen; 0 and 0 take what is keyed", options=INTERNAL
+    )
+    last: IntProperty(name="Last", description="Last frame of what is seen", options=INTERNAL)
 
     def run(self, context: bpy.types.Context) -> None:
         ob = bpy.data.objects.get(self.armature) if self.armature else state.avatar(context.scene)
         if ob is None or ob.type != "ARMATURE":
             raise ActionError(f"There is no armature called {self.armature} in this file.")
-        source = clips.named_source(ob, self.action, self.slot)
+        frames = (self.first, self.last) if self.first or self.last else None
+        if frames and self.action:
+            raise ActionError("An action has its own frames: leave out the action, or the frames.")
+        source = clips.named_source(ob, self.action, self.slot, frames)
         use_source(context.scene, source)
-        self.armature, self.action, self.slot = ob.name, source.action.name, source.slot.identifier
+        settings = context.scene.backflip
+        self.armature, self.action, self.slot = ob.name, settings.source_action, settings.source_slot
 
 
-class UseReferenceSettings(Step, bpy.types.Operator):
-    """Imitate the action chosen above"""
+class UseReferenceSettings(ClipStep, bpy.types.Operator):
+    """Imitate the action chosen above; without one, what the armature is seen to do"""
 
     bl_idname = "backflip.use_chosen_action"
     bl_label = "Use Action"
@@ -177,7 +371,23 @@ class UseReferenceSettings(Step, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         settings = context.scene.backflip
         ob = settings.reference_object or state.avatar(context.scene)
-        use_source(context.scene, clips.named_source(ob, settings.reference_action))
+        frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
+        action = settings.reference_action
+        source = clips.named_source(ob, action, settings.reference_slot, None if action else frames)
+        use_source(context.scene, source)
+
+
+class ReadClipAgain(ClipStep, bpy.types.Operator):
+    """Read the clip anew, with its map as it is shown"""
+
+    bl_idname = "backflip.read_clip_again"
+    bl_label = "Read Again"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_clip, need_body, need_object_mode)
+
+    def run(self, context: bpy.types.Context) -> None:
+        if warning := read_with_map(context.scene):
+            self.report({"WARNING"}, warning)
 
 
 class ApplyFix(Step, bpy.types.Operator):
@@ -200,10 +410,10 @@ class ClearReference(Step, bpy.types.Operator):
     bl_idname = "backflip.clear_reference"
     bl_label = "Clear Reference"
     bl_options = {"REGISTER", "UNDO"}
-    needs = (need_reference,)
+    needs = (need_clip,)
 
     def run(self, context: bpy.types.Context) -> None:
         state.forget_reference(context.scene)
 
 
-CLASSES = (ImportReference, ReferenceFromAction, UseReferenceSettings, ApplyFix, ClearReference)
+CLASSES = (ImportReference, ReferenceFromAction, UseReferenceSettings, ReadClipAgain, ApplyFix, ClearReference)

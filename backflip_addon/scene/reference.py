@@ -10,39 +10,51 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..core import bvh, deepmimic, mimickit, retarget, roles, smpl, vrma
+from .. import compat
+from ..core import bvh, deepmimic, mimickit, retarget, smpl, vrma
 from ..core.body import Body
 from ..core.fit import Binding
 from ..core.motion import Motion
-from ..core.reading import UnreadableFile
+from ..core.reading import MOST_FRAMES, UnreadableFile
 from ..core.rig import Rig, RigError
 from ..core.roles import RoleMap
 from ..core.rotations import Array
 from . import actions
 from .actions import ActionError
 from .bake import OwnAnimation, bound_world, scene_rate
-from .files import RATE_PROPERTY, FileError, import_clip, remove
+from .files import RATE_PROPERTY, FileError
 from .rig import read_rig
+from .seen import sample_seen, stands_still
+from .slots import bone_of
+from .sources import Source
+from .sources import import_source as import_source
+from .sources import named_source as named_source
 
 READ_HERE = (".bvh", ".txt", ".json", ".npz", ".vrma")  # formats that need no armature in the scene
-MOST_FRAMES = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """An armature's action to imitate."""
+class Recording:
+    """A clip as it was recorded: its skeleton, its bones' world matrices (F, B, 4, 4), frames a second.
 
-    armature: bpy.types.Object
-    action: bpy.types.Action
-    slot: Any
+    binding: given where it is the avatar itself that was recorded, which then stays where it is.
+    """
+
+    rig: Rig
+    matrices: Array
+    rate: float
+    binding: Binding | None = None
+
+    def on(self, body: Body, role_map: RoleMap) -> Motion:
+        """The clip on a body. Raises RigError where the map is not one of its skeleton, ValueError."""
+        return retarget.retarget(self.rig, role_map, self.matrices, self.rate, body, binding=self.binding)
 
 
-def read_file(path: Path, body: Body) -> Motion:
-    """A BVH, SMPL, VRMA, DeepMimic or MimicKit clip on a body. Raises FileError with one sentence."""
+def read_file(path: Path, body: Body) -> Recording | Motion:
+    """A clip that needs no armature: as recorded, or, where it is made of joint angles, on a body. Raises FileError."""
     try:
         if (skeleton := read_skeleton(path)) is not None:
-            rig, matrices, rate = skeleton
-            return retarget.retarget(rig, roles.guess(rig), matrices, rate, body)
+            return Recording(*skeleton)
         motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)
         return retarget.adapt(motion, leg, body)
     except (ValueError, RigError) as error:
@@ -72,65 +84,38 @@ def _is_mimickit(path: Path) -> bool:
         return False
 
 
-def import_source(filepath: str, action_name: str = "") -> tuple[Source, list[str]]:
-    """Import an FBX or glTF clip; returns the chosen action and the names of all. Raises FileError.
+def read_source(scene: bpy.types.Scene, source: Source, binding: Binding | None = None) -> Recording:
+    """An armature's action, or what it is seen to do.
 
-    Without a name the longest action is taken.
+    binding: how the body hangs on the armature, where that is the avatar itself. Raises RigError or ActionError.
     """
-    imported = import_clip(filepath)
-    armature, found = max(
-        ((ob, [a for a in imported.actions if actions.moves_bones(a, ob)]) for ob in imported.armatures),
-        key=lambda pair: len(pair[1]),
-    )
-    if not found:
-        remove(imported)
-        raise FileError(f"{Path(filepath).name} moves no bone: choose a file with an animation of a skeleton.")
-    names = [action.name for action in found]
-    if action_name:
-        matching = [a for a in found if action_name in (a.name, a.name.partition("|")[2])]
-        if not matching:
-            remove(imported)
-            raise FileError(f"{Path(filepath).name} has no action called {action_name}; it has {', '.join(names)}.")
-        chosen = matching[0]
+    armature = source.armature
+    if source.action is None:
+        rate, poses = scene_rate(scene), sample_seen(scene, armature, source.first, source.last)
     else:
-        chosen = max(found, key=lambda a: float(np.ptp(actions.action_range(a, actions.pick_slot(a, armature)))))
-    return Source(armature, chosen, actions.pick_slot(chosen, armature)), names
+        rate = action_rate(scene, source.action)
+        first, last = actions.action_range(source.action, source.slot)
+        count = int(round(last - first)) + 1
+        if not 2 <= count <= MOST_FRAMES:
+            raise ActionError(f"The action {source.action.name} has {count} frames; a clip needs 2 to {MOST_FRAMES}.")
+        poses = actions.sample_poses(armature, first + np.arange(count), source.action, source.slot)
+        if stands_still(poses) and _is_keyed_to_move(source):
+            raise ActionError(
+                f"The action {source.action.name} leaves {armature.name} as it is: its curves are muted, "
+                "or made for bones in another rotation mode."
+            )
+    world = bound_world(armature, binding) if binding is not None else None
+    return Recording(read_rig(armature, with_skin=False, world=world), poses, rate, binding)
 
 
-def named_source(armature: bpy.types.Object, action_name: str, slot_name: str = "") -> Source:
-    """An action of the file by name, the armature's present one when it is empty. Raises ActionError."""
-    if action_name:
-        action = bpy.data.actions.get(action_name)
-        if action is None:
-            raise ActionError(f"There is no action called {action_name}; choose one of this file.")
-    else:
-        data = armature.animation_data
-        action = data.action if data else None
-        if action is None:
-            raise ActionError(f"{armature.name} plays no action; choose one by name.")
-    if not actions.moves_bones(action, armature):
-        raise ActionError(f"The action {action.name} moves no bone of {armature.name}; choose another one.")
-    return Source(armature, action, actions.pick_slot(action, armature, slot_name))
-
-
-def read_source(scene: bpy.types.Scene, source: Source, body: Body, own: tuple[RoleMap, Binding] | None) -> Motion:
-    """An armature's action on a body.
-
-    own: the map and binding when the armature is the avatar itself; then the motion stays where it is.
-    Raises RigError, ActionError or ValueError, each with one sentence.
-    """
-    rate = action_rate(scene, source.action)
-    first, last = actions.action_range(source.action, source.slot)
-    count = int(round(last - first)) + 1
-    if not 2 <= count <= MOST_FRAMES:
-        raise ActionError(f"The action {source.action.name} has {count} frames; a clip needs 2 to {MOST_FRAMES}.")
-    poses = actions.sample_poses(source.armature, first + np.arange(count), source.action, source.slot)
-    if own is not None:
-        role_map, binding = own
-        rig = read_rig(source.armature, with_skin=False, world=bound_world(source.armature, binding))
-        return retarget.retarget(rig, role_map, poses, rate, body, binding=binding)
-    rig = read_rig(source.armature, with_skin=False)
-    return retarget.retarget(rig, roles.guess(rig), poses, rate, body)
+def _is_keyed_to_move(source: Source) -> bool:
+    """Whether a bone's curve has keys of different values."""
+    for curve in compat.curves(source.action, source.slot):
+        keys = np.zeros(2 * len(curve.keyframe_points), np.float32)
+        curve.keyframe_points.foreach_get("co", keys)
+        if bone_of(curve.data_path) in source.armature.data.bones and len(set(keys[1::2].tolist())) > 1:
+            return True
+    return False
 
 
 def action_rate(scene: bpy.types.Scene, action: bpy.types.Action) -> float:
@@ -138,14 +123,7 @@ def action_rate(scene: bpy.types.Scene, action: bpy.types.Action) -> float:
     return float(action.get(RATE_PROPERTY, 0.0)) or scene_rate(scene)
 
 
-def start_of(source: Source) -> float:
-    """The first frame of a source's action."""
-    return actions.action_range(source.action, source.slot)[0]
-
-
-def own_animation(
-    scene: bpy.types.Scene, armature: bpy.types.Object, facts: dict[str, Any]
-) -> OwnAnimation | None:
+def own_animation(scene: bpy.types.Scene, armature: bpy.types.Object, facts: dict[str, Any]) -> OwnAnimation | None:
     """How the bones that a take leaves alone follow the reference, where it was an action of the avatar itself.
 
     facts: what reference_facts() told when the job was made.

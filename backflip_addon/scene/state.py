@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import io
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import bpy
@@ -54,21 +55,53 @@ def set_avatar(scene: bpy.types.Scene, armature: bpy.types.Object, role_map: Rol
 
 def set_role_map(scene: bpy.types.Scene, role_map: RoleMap) -> None:
     """Show a map in the list; the body has to be built again."""
-    settings = scene.backflip
-    settings.roles.clear()
-    for role in roles.ROLES:
-        item = settings.roles.add()
-        item.name = role
-        item.bone = role_map.bones.get(role, "")
-        item.certain = role_map.certain.get(role, True)
-        item.required = role in roles.REQUIRED
-    forget_body(settings)
+    _show_map(scene.backflip.roles, role_map)
+    forget_body(scene.backflip)
 
 
 def role_map(scene: bpy.types.Scene) -> RoleMap:
     """The map as the list shows it."""
-    mapped = [item for item in scene.backflip.roles if item.bone]
+    return _shown_map(scene.backflip.roles)
+
+
+def _show_map(items: Any, role_map: RoleMap) -> None:
+    items.clear()
+    for role in roles.ROLES:
+        item = items.add()
+        item.name = role
+        item.bone = role_map.bones.get(role, "")
+        item.certain = role_map.certain.get(role, True)
+        item.required = role in roles.REQUIRED
+
+
+def _shown_map(items: Any) -> RoleMap:
+    mapped = [item for item in items if item.bone]
     return RoleMap({item.name: item.bone for item in mapped}, {item.name: item.certain for item in mapped})
+
+
+# The map of the clip's own skeleton
+
+
+def set_clip_map(scene: bpy.types.Scene, joints: Iterable[str], role_map: RoleMap) -> None:
+    """Show which of a clip's joints play which body parts; the clip has to be read with it."""
+    settings = scene.backflip
+    settings.clip_joints.clear()
+    for joint in joints:
+        settings.clip_joints.add().name = joint
+    _show_map(settings.clip_roles, role_map)
+    settings.clip_stale = True
+
+
+def clip_map(scene: bpy.types.Scene) -> RoleMap | None:
+    """The clip's map as the list shows it; None for a clip without a skeleton of its own."""
+    return _shown_map(scene.backflip.clip_roles) if len(scene.backflip.clip_roles) else None
+
+
+def forget_clip_map(scene: bpy.types.Scene) -> None:
+    settings = scene.backflip
+    settings.clip_roles.clear()
+    settings.clip_joints.clear()
+    settings.clip_stale, settings.reference_problem = False, ""
 
 
 # The body
@@ -143,12 +176,22 @@ def set_reference(scene: bpy.types.Scene, motion: Motion, notes: list[dict[str, 
     settings.reference_data = encode_motion(motion)
     settings.reference_notes = json.dumps(notes)
     settings.reference_seconds = motion.duration
+    settings.clip_stale, settings.reference_problem = False, ""
+
+
+def keep_unread(scene: bpy.types.Scene, problem: str) -> None:
+    """Keep a clip that cannot be put on the body with its map, so that the map can be mended."""
+    settings = scene.backflip
+    settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
+    settings.reference_problem = problem
 
 
 def forget_reference(scene: bpy.types.Scene) -> None:
     settings = scene.backflip
     settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
     settings.reference_kind, settings.reference_label = "", ""
+    settings.source_object = None
+    forget_clip_map(scene)
 
 
 def object_named(scene: bpy.types.Scene, name: str) -> bpy.types.Object | None:
@@ -230,14 +273,14 @@ def decode_motion(text: str) -> Motion:
 def reference_facts(scene: bpy.types.Scene) -> dict[str, Any]:
     """Where the reference came from, for job.json: enough to let unmapped bones follow it."""
     settings = scene.backflip
-    source = settings.reference_object
+    source = settings.source_object
     return {
         "label": settings.reference_label,
         "kind": settings.reference_kind,
         "file": settings.reference_file,
         "object": source.name if source else "",
-        "action": settings.reference_action,
-        "slot": settings.reference_slot,
+        "action": settings.source_action,
+        "slot": settings.source_slot,
         "trim_start": settings.trim_start,
         "time_scale": settings.time_scale,
         "physical_flights": settings.physical_flights,

@@ -17,18 +17,20 @@ class BACKFLIP_UL_roles(bpy.types.UIList):
         self,
         context: bpy.types.Context,
         layout: bpy.types.UILayout,
-        _data: Any,
+        data: Any,
         item: Any,
         _icon: int,
         _active_data: Any,
-        _active_property: str,
+        active_property: str,
     ) -> None:
         split = layout.split(factor=0.46)
         lacking = item.required and not item.bone
         split.alert = lacking
         split.label(text=_part(item.name), icon=_colour(item))
         avatar = context.scene.backflip.avatar
-        if avatar is not None:
+        if active_property == "clip_role_index":
+            split.prop_search(item, "bone", data, "clip_joints", text="", icon="BONE_DATA")
+        elif avatar is not None:
             split.prop_search(item, "bone", avatar.data, "bones", text="")
         else:
             split.label(text=item.bone)

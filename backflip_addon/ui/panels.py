@@ -17,6 +17,14 @@ _LONGEST = 1e7  # s, of a time that is shown
 _ASKED = {"paused": "Pausing…", "running": "Going on…", "stopped": "Stopping…"}  # the trainer has not looked yet
 _ICONS = {"finished": "CHECKMARK", "failed": "ERROR", "died": "ERROR", "unreadable": "ERROR"}
 
+_MAP_BUTTONS = (
+    ("backflip.map_bones", "FILE_REFRESH"),
+    ("backflip.mirror_roles", "MOD_MIRROR"),
+    ("backflip.swap_sides", "ARROW_LEFTRIGHT"),
+    ("backflip.load_map", "FILE_FOLDER"),
+    ("backflip.save_map", "FILE_TICK"),
+)
+
 
 class _Panel:
     bl_space_type = "VIEW_3D"
@@ -45,11 +53,9 @@ class BACKFLIP_PT_avatar(_Panel, bpy.types.Panel):
         layout.separator()
         row = layout.row(align=True)
         row.label(text="Bone Map")
-        row.operator("backflip.map_bones", text="", icon="FILE_REFRESH")
-        row.operator("backflip.mirror_roles", text="", icon="MOD_MIRROR")
-        row.operator("backflip.set_role", text="", icon="EYEDROPPER")
-        row.operator("backflip.load_map", text="", icon="FILE_FOLDER")
-        row.operator("backflip.save_map", text="", icon="FILE_TICK")
+        row.operator("backflip.set_role", text="", icon="EYEDROPPER").of = "AVATAR"
+        for operator, icon in _MAP_BUTTONS:
+            row.operator(operator, text="", icon=icon).of = "AVATAR"
         layout.template_list("BACKFLIP_UL_roles", "", settings, "roles", settings, "role_index", rows=6)
         layout.prop(settings, "mass", text="Mass" if settings.mass else "Mass (0: Usual)")
         _button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
@@ -87,19 +93,26 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.backflip
         _button(layout, context, reference.ImportReference, "IMPORT")
-        column = layout.column(align=True)
-        column.prop(settings, "reference_object", text="", icon="ARMATURE_DATA")
-        column.prop_search(settings, "reference_action", bpy.data, "actions", text="")
-        column.operator("backflip.use_chosen_action", icon="ACTION")
-        if not settings.reference_data:
+        self._draw_source(layout.column(align=True), settings)
+        if not settings.reference_kind and not settings.reference_data:
             return
         row = layout.row()
-        row.label(text=f"{settings.reference_label}, {settings.reference_seconds:.2f} s", icon="CHECKMARK")
+        if settings.reference_problem:
+            row.label(text=settings.reference_label, icon="ERROR")
+        else:
+            row.label(text=f"{settings.reference_label}, {settings.reference_seconds:.2f} s", icon="CHECKMARK")
         row.operator("backflip.clear_reference", text="", icon="X", emboss=False)
+        if settings.reference_problem:
+            _say(layout, context, settings.reference_problem, "NONE")
+            _draw_clip_map(layout, settings)
+            return
         for note in clipcheck.kept_notes(settings.reference_notes):
             _say(layout, context, note["sentence"], "ERROR")
             if words := fix_words(note["fix"]):
                 layout.operator("backflip.apply_fix", text=words).code = note["code"]
+        if settings.clip_stale:
+            _say(layout, context, "The clip's map was changed since it was read.", "ERROR")
+            layout.operator("backflip.read_clip_again", icon="FILE_REFRESH")
         row = layout.row(align=True)
         row.prop(settings, "trim_start")
         row.prop(settings, "trim_end")
@@ -110,6 +123,48 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
         if settings.loops:
             row.prop(settings, "cycles")
         layout.prop(settings, "show_ghost")
+
+    def _draw_source(self, column: Any, settings: Any) -> None:
+        """What to choose from in this file: an armature, its action and slot, or the frames to look at."""
+        column.prop(settings, "reference_object", text="", icon="ARMATURE_DATA")
+        column.prop_search(settings, "reference_action", bpy.data, "actions", text="")
+        action = bpy.data.actions.get(settings.reference_action)
+        if action is not None and len(action.slots) > 1:
+            column.prop(settings, "slot_choice", text="", icon="ACTION_SLOT")
+        elif action is None:
+            row = column.row(align=True)
+            row.prop(
+                settings, "use_frames", toggle=True, icon="PREVIEW_RANGE", text="" if settings.use_frames else None
+            )
+            if settings.use_frames:
+                row.prop(settings, "frames_first")
+                row.prop(settings, "frames_last")
+        words = "Use Action" if settings.reference_action else "Use What Is Seen"
+        column.operator("backflip.use_chosen_action", text=words, icon="ACTION")
+
+
+class BACKFLIP_PT_clip_map(_Panel, bpy.types.Panel):
+    bl_label = "Clip Map"
+    bl_parent_id = "BACKFLIP_PT_reference"
+    bl_options: ClassVar[set[str]] = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        settings = context.scene.backflip
+        return bool(len(settings.clip_roles)) and not settings.reference_problem
+
+    def draw(self, context: bpy.types.Context) -> None:
+        _draw_clip_map(self.layout, context.scene.backflip)
+
+
+def _draw_clip_map(layout: Any, settings: Any) -> None:
+    """Which joints of the clip play which body parts."""
+    row = layout.row(align=True)
+    row.label(text="Joints of the Clip")
+    for operator, icon in _MAP_BUTTONS:
+        row.operator(operator, text="", icon=icon).of = "CLIP"
+    layout.template_list("BACKFLIP_UL_roles", "clip", settings, "clip_roles", settings, "clip_role_index", rows=6)
+    layout.operator("backflip.read_clip_again", icon="FILE_REFRESH")
 
 
 class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
@@ -246,6 +301,8 @@ def fix_words(fix: dict[str, Any]) -> str:
         return f"Slow Down {scale:g} Times" if scale >= 1.0 else f"Speed Up {1.0 / scale:g} Times"
     if "start" in fix:
         return f"Start at {fix['start']:.2f} s"
+    if fix.get("certain"):
+        return "The Map Is Right"
     if fix.get("physical_flights"):
         return "Make Its Flights Physical"
     return "Loop" if fix.get("loops") else ""
@@ -261,6 +318,7 @@ CLASSES = (
     BACKFLIP_PT_avatar,
     BACKFLIP_PT_parts,
     BACKFLIP_PT_reference,
+    BACKFLIP_PT_clip_map,
     BACKFLIP_PT_train,
     BACKFLIP_PT_takes,
     BACKFLIP_PT_bake,

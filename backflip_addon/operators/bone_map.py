@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which bone plays which body part: the avatar's map, and that of a clip's own skeleton."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+from ..core import roles
+from ..core.rig import RigError, check_sound
+from ..core.roles import RoleMap
+from ..scene import state
+from ..scene.rig import read_rig
+from . import map_files, reference
+from .common import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_object_mode, what_is_missing
+from .common import need_clip_map as need_clip_map
+
+AVATAR, CLIP = "AVATAR", "CLIP"
+
+
+def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
+    """Make an armature the avatar and guess its map. Raises RigError for one that cannot be worked with."""
+    rig = read_rig(armature, with_skin=False)
+    check_sound(rig)
+    role_map = roles.guess(rig)
+    state.set_avatar(scene, armature, role_map)
+    return role_map
+
+
+class MapStep(Step):
+    """A Step that serves both maps."""
+
+    needs = (need_avatar,)
+
+    of: EnumProperty(
+        name="Map",
+        description="Whose map: the avatar's, or that of the clip's own skeleton",
+        items=((AVATAR, "Avatar", "The avatar's bones"), (CLIP, "Clip", "The joints of the clip's own skeleton")),
+        options=INTERNAL,
+    )
+
+    def shown(self, scene: bpy.types.Scene) -> RoleMap:
+        """The map as its list shows it. Raises RigError where the clip has none."""
+        if self.of == AVATAR:
+            return state.role_map(scene)
+        if lacking := what_is_missing(scene, need_clip_map):
+            raise RigError(lacking)
+        return state.clip_map(scene)
+
+    def items(self, scene: bpy.types.Scene) -> Any:
+        """The lines of the list. Raises RigError where the clip has none."""
+        self.shown(scene)
+        return scene.backflip.roles if self.of == AVATAR else scene.backflip.clip_roles
+
+    def bones(self, scene: bpy.types.Scene) -> Any:
+        """The bones to choose from, by name."""
+        return state.avatar(scene).data.bones if self.of == AVATAR else scene.backflip.clip_joints
+
+    def owner(self, scene: bpy.types.Scene) -> str:
+        return state.avatar(scene).name if self.of == AVATAR else scene.backflip.reference_label
+
+    def show(self, scene: bpy.types.Scene, role_map: RoleMap) -> None:
+        """Put another map into the list; the body has to be built, or the clip to be read, anew."""
+        if self.of == AVATAR:
+            state.set_role_map(scene, role_map)
+        else:
+            state.set_clip_map(scene, list(scene.backflip.clip_joints.keys()), role_map)
+
+    def line(self, scene: bpy.types.Scene, role: str) -> bpy.types.PropertyGroup:
+        """The list's line of a body part, the selected one when empty. Raises RigError."""
+        items = self.items(scene)
+        place = scene.backflip.role_index if self.of == AVATAR else scene.backflip.clip_role_index
+        if not role and len(items):
+            return items[min(place, len(items) - 1)]
+        if role not in items:
+            raise RigError(f"There is no body part called {role}; it is one of {', '.join(roles.ROLES)}.")
+        return items[role]
+
+
+class MapBones(MapStep, bpy.types.Operator):
+    """Find out anew which bone plays which body part"""
+
+    bl_idname = "backflip.map_bones"
+    bl_label = "Map Bones"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_object_mode)
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = context.scene
+        if self.of == AVATAR:
+            choose(scene, state.avatar(scene))
+            return
+        self.items(scene)
+        rig = reference.clip_recording(scene).rig
+        state.set_clip_map(scene, rig.bones, roles.guess(rig))
+
+
+class SetRole(MapStep, bpy.types.Operator):
+    """Let a bone play a body part: the active bone, unless one is named"""
+
+    bl_idname = "backflip.set_role"
+    bl_label = "Use Active Bone"
+    bl_options = {"REGISTER", "UNDO"}
+
+    role: StringProperty(name="Body Part", options=INTERNAL)
+    bone: StringProperty(name="Bone", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        item = self.line(context.scene, self.role)
+        owner = self.owner(context.scene)
+        bone = self.bone or (self._active(context) if self.of == AVATAR else "")
+        if not bone:
+            raise RigError(f"Select a bone of {'the avatar' if self.of == AVATAR else owner} first.")
+        if bone not in self.bones(context.scene):
+            raise RigError(f"{owner} has no bone called {bone}.")
+        item.bone = bone
+        self.role, self.bone = item.name, bone
+
+    @staticmethod
+    def _active(context: bpy.types.Context) -> str:
+        active = context.active_pose_bone or state.avatar(context.scene).data.bones.active
+        return active.name if active else ""
+
+
+class ClearRole(MapStep, bpy.types.Operator):
+    """Take a body part's bone out of the map"""
+
+    bl_idname = "backflip.clear_role"
+    bl_label = "Clear Body Part"
+    bl_options = {"REGISTER", "UNDO"}
+
+    role: StringProperty(name="Body Part", options=INTERNAL)
+
+    def run(self, context: bpy.types.Context) -> None:
+        self.line(context.scene, self.role).bone = ""
+
+
+class MirrorRoles(MapStep, bpy.types.Operator):
+    """Fill the gaps of one side with the mirror image of the other side's bones"""
+
+    bl_idname = "backflip.mirror_roles"
+    bl_label = "Mirror Map"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_object_mode)
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = context.scene
+        role_map = self.shown(scene)
+        if self.of == AVATAR:
+            rig = read_rig(state.avatar(scene), with_skin=False)
+        else:
+            rig = reference.clip_recording(scene).rig
+        self.show(scene, roles.mirrored(rig, role_map))
+
+
+class SwapSides(MapStep, bpy.types.Operator):
+    """Let the bones of the left side play the right side's body parts, and those of the right side the left's"""
+
+    bl_idname = "backflip.swap_sides"
+    bl_label = "Swap Left and Right"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_object_mode)
+
+    def run(self, context: bpy.types.Context) -> None:
+        self.show(context.scene, swapped(self.shown(context.scene)))
+
+
+def swapped(role_map: RoleMap) -> RoleMap:
+    """A map with the sides exchanged."""
+    other = {role: role[:-1] + {"L": "R", "R": "L"}[role[-1]] if "." in role else role for role in roles.ROLES}
+    bones, certain = role_map.bones, role_map.certain
+    kept = [role for role in roles.ROLES if other[role] in bones]
+    return RoleMap(
+        {role: bones[other[role]] for role in kept},
+        {role: certain.get(other[role], True) for role in kept},
+        role_map.family,
+    )
+
+
+class SaveMap(SaveStep, MapStep, bpy.types.Operator):
+    """Save the bone map as a preset"""
+
+    bl_idname = "backflip.save_map"
+    bl_label = "Save Map"
+    suffixes = (".json",)
+
+    def run(self, context: bpy.types.Context) -> None:
+        path = Path(self.target())
+        map_files.save(path, self.shown(context.scene))
+        self.report({"INFO"}, f"Wrote {path}")
+
+    def title(self, context: bpy.types.Context) -> str:
+        return f"{self.owner(context.scene)} map"
+
+
+class LoadMap(FileStep, MapStep, bpy.types.Operator):
+    """Load a bone map from a preset"""
+
+    bl_idname = "backflip.load_map"
+    bl_label = "Load Map"
+    bl_options = {"REGISTER", "UNDO"}
+    suffixes = (".json",)
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = context.scene
+        role_map = map_files.load(Path(bpy.path.abspath(self.filepath)))
+        self.items(scene)
+        lost = sorted(bone for bone in role_map.bones.values() if bone not in self.bones(scene))
+        if lost:
+            owner = self.owner(scene)
+            raise RigError(f"{owner} lacks bones of this map, {lost[0]} for one: the map is of another rig.")
+        self.show(scene, role_map)
+
+
+CLASSES = (MapBones, SetRole, ClearRole, MirrorRoles, SwapSides, SaveMap, LoadMap)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose animation is imitated: an armature with its action and slot, or what the armature is seen to do.
+
+What a file brings is paired as its importer bound it: to objects, in their NLA, by name where it is loose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from . import actions, seen
+from .files import FileError, import_clip, remove
+from .slots import ActionError, SlotError, bindings, bones_moved, moves_bones, pick_slot, users_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """An armature and the action of it to imitate.
+
+    Without an action it is what the armature is seen to do from frame first to last, whatever makes it.
+    """
+
+    armature: bpy.types.Object
+    action: bpy.types.Action | None
+    slot: Any = None
+    first: int = 0
+    last: int = 0
+
+    @property
+    def label(self) -> str:
+        return self.action.name if self.action is not None else self.armature.name
+
+
+def named_source(
+    armature: bpy.types.Object, action_name: str, slot_name: str = "", frames: tuple[int, int] | None = None
+) -> Source:
+    """An action of the file by name; when that is empty, what the armature is seen to do. Raises ActionError.
+
+    frames: which of the scene's frames to look at, by default those that are keyed; an action has its own.
+    """
+    scene = bpy.context.scene
+    if action_name:
+        action = bpy.data.actions.get(action_name)
+        if action is None:
+            raise ActionError(f"There is no action called {action_name}; choose one of this file.")
+        return _checked(armature, action, pick_slot(action, armature, slot_name))
+    data = armature.animation_data
+    if frames is None and seen.shows_action_alone(scene, armature):
+        slot = pick_slot(data.action, armature, slot_name)
+        if bones_moved(data.action, slot, armature.data.bones):
+            return Source(armature, data.action, slot)
+    first, last = frames or seen.extent(scene, armature)
+    return Source(armature, None, None, first, last)
+
+
+def _checked(armature: bpy.types.Object, action: bpy.types.Action, slot: Any) -> Source:
+    """A source whose slot moves bones. Raises ActionError."""
+    if bones_moved(action, slot, armature.data.bones):
+        return Source(armature, action, slot)
+    if moves_bones(action, armature):
+        raise ActionError(
+            f"The slot {slot.name_display} of the action {action.name} moves no bone of {armature.name}; "
+            "choose another slot."
+        )
+    raise ActionError(f"The action {action.name} moves no bone of {armature.name}; choose another one.")
+
+
+def import_source(filepath: str, action_name: str = "", character: str = "") -> tuple[Source, list[Source]]:
+    """Import an FBX or glTF clip; returns the chosen source, and all that the file holds. Raises FileError.
+
+    Without names, the longest action of the character that moves most is taken.
+    """
+    imported = import_clip(filepath)
+    try:
+        found = pairs(imported.armatures, imported.actions)
+        chosen = _chosen(Path(filepath).name, found, action_name, character)
+    except FileError:
+        remove(imported)
+        raise
+    for source in sorted(found, key=_length):  # the longest last, so that it stays
+        if source.armature.animation_data is None or source.armature.animation_data.action is None:
+            data = source.armature.animation_data_create()
+            data.action, data.action_slot = source.action, source.slot
+    return chosen, found
+
+
+def pairs(armatures: list[bpy.types.Object], new_actions: list[bpy.types.Action]) -> list[Source]:
+    """Which armature of an import plays which of its actions, by slot: what moves none of its bones is left out."""
+    found = []
+    for armature in armatures:
+        own = dict.fromkeys(bindings(armature.animation_data))
+        for action in new_actions:
+            if action not in {bound for bound, _slot in own} and _may_be_of(action, armature, armatures):
+                own |= dict.fromkeys((action, slot) for slot in _loose_slots(action, armature))
+        for action, slot in own:
+            if bones_moved(action, slot, armature.data.bones):
+                found.append(Source(armature, action, slot))
+    return found
+
+
+def _may_be_of(action: bpy.types.Action, armature: bpy.types.Object, armatures: list[bpy.types.Object]) -> bool:
+    """Whether an action that an armature does not hold can be its own: no other one's, by binding or by name."""
+    others = [ob for ob in armatures if ob != armature]
+    if any(ob in users_of(action) for ob in others):
+        return False
+    owner = action.name.partition("|")[0] if "|" in action.name else ""  # FBX: Armature|Take
+    return not any(plain_name(ob.name) == plain_name(owner) for ob in others) or owner == armature.name
+
+
+def _loose_slots(action: bpy.types.Action, armature: bpy.types.Object) -> list[Any]:
+    try:
+        return [pick_slot(action, armature)]
+    except SlotError:
+        return actions.slots_for(action)
+    except ActionError:
+        return []
+
+
+def plain_name(name: str) -> str:
+    """A name without the number that Blender puts behind one that was taken."""
+    return re.sub(r"\.\d{3,}$", "", name)
+
+
+def _chosen(file: str, found: list[Source], action_name: str, character: str) -> Source:
+    """The source of a file that was asked for. Raises FileError when it has none such."""
+    if not found:
+        raise FileError(f"{file} moves no bone: choose a file with an animation of a skeleton.")
+    if character:
+        of = [s for s in found if character == s.armature.name] or [
+            s for s in found if character == plain_name(s.armature.name)
+        ]
+        if not of:
+            names = ", ".join(dict.fromkeys(source.armature.name for source in found))
+            raise FileError(f"{file} has no character called {character} that moves; it has {names}.")
+        found = of
+    if action_name:
+        named = [s for s in found if action_name in (s.action.name, s.action.name.partition("|")[2])]
+        if not named:
+            names = ", ".join(dict.fromkeys(source.action.name for source in found))
+            raise FileError(f"{file} has no action called {action_name}; it has {names}.")
+        found = named
+    most = max(found, key=lambda s: bones_moved(s.action, s.slot, s.armature.data.bones)).armature
+    return max((source for source in found if source.armature == most), key=_length)
+
+
+def _length(source: Source) -> float:
+    return float(np.ptp(actions.action_range(source.action, source.slot)))
