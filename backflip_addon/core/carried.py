@@ -18,6 +18,7 @@ from .rotations import Array
 
 LEAST = 1e-3  # a bone that holds no vertex by more than this weight shows nothing
 _FAR = 0.5  # leg lengths: skin farther than this from the body is a thing beside it
+_TOUCHING = 0.02  # leg lengths: and skin farther than this from the feet a thing on the floor
 _SAMPLES = (64, 4096)  # vertices of a bone and of the body whose distances are looked at
 # Links that lie along a line from their joint to that of the next, where twist bones lie beside the bone itself.
 _NEXT = {"upper_arm": "forearm", "forearm": "hand", "thigh": "shin", "shin": "foot"}
@@ -127,9 +128,9 @@ def _by_skin(rig: Rig, bone: int, owners: np.ndarray, leg: float) -> int:
     if not len(others) or not len(own):
         return -1
     away = np.linalg.norm(own[:, None] - rig.skin.vertices[others][None], axis=-1)
-    if away.min() > _FAR * leg:
-        return -1
-    return int(np.bincount(link_of[others[away.argmin(axis=1)]]).argmax())
+    nearest = int(np.bincount(link_of[others[away.argmin(axis=1)]]).argmax())
+    foot = LINK_NAMES[nearest].startswith("foot")
+    return nearest if away.min() < (_TOUCHING if foot else _FAR) * leg else -1
 
 
 def _thinned(items: np.ndarray, most: int) -> np.ndarray:

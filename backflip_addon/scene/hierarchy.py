@@ -15,6 +15,7 @@ from ..core.rotations import Array
 _CARRYING = ("CHILD_OF", "ARMATURE", "COPY_TRANSFORMS", "COPY_LOCATION")
 # Modifiers whose object carries the mesh along. Surface Deform calls it target.
 _DEFORMING = ("ARMATURE", "HOOK", "LATTICE", "CURVE", "MESH_DEFORM", "SURFACE_DEFORM")
+_GOOD_PART = 0.25  # of an armature's bones
 _OFTEN = 64  # objects in a line of parents; parents cannot form a ring, constraints can
 
 
@@ -46,12 +47,16 @@ def _carriers(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
             other = modifier.target if modifier.type == "SURFACE_DEFORM" else modifier.object
             if other is not None:
                 yield other
-    for target, _bone in _constraint_targets(ob):
+    for target, _bone, _rigid in _constraint_targets(ob):
         yield target
+    if ob.type == "ARMATURE":
+        yield from {target: None for target in _copied_armatures(ob)}
 
 
-def _constraint_targets(ob: bpy.types.Object) -> Iterator[tuple[bpy.types.Object, str]]:
-    """Objects, and the bones of theirs, that an object's constraints have it follow; the last one decides."""
+def _constraint_targets(ob: bpy.types.Object) -> Iterator[tuple[bpy.types.Object, str, bool]]:
+    """What an object's constraints have it follow, the last one, which decides, first: objects, bones of theirs, and
+    whether in everything.
+    """
     active = [c for c in ob.constraints if not c.mute and c.influence > 0.0]
     turned = {(c.target, c.subtarget) for c in active if c.type == "COPY_ROTATION"}
     for constraint in reversed(active):
@@ -63,7 +68,13 @@ def _constraint_targets(ob: bpy.types.Object) -> Iterator[tuple[bpy.types.Object
         heaviest = sorted(targets, key=lambda target: -getattr(target, "weight", 1.0))
         for target in heaviest:
             if target.target is not None:
-                yield target.target, target.subtarget
+                yield target.target, target.subtarget, len(heaviest) == 1 and _is_whole(constraint)
+
+
+def _is_whole(constraint: bpy.types.Constraint) -> bool:
+    """Whether a constraint has an object follow in place and rotation, by full influence."""
+    parts = [f"use_{part}_{axis}" for part in ("location", "rotation") for axis in "xyz"]
+    return constraint.influence > 0.999 and all(getattr(constraint, part, True) for part in parts)
 
 
 def is_deformed(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
@@ -81,11 +92,45 @@ def carrying_bone(ob: bpy.types.Object, armature: bpy.types.Object) -> str:
         followed = next(_constraint_targets(ob), None)
         if followed is None:
             bone = ob.parent_bone if ob.parent_type == "BONE" else ""
-            followed = ob.parent, bone
-        ob, bone = followed
+            followed = ob.parent, bone, ob.parent_type in ("OBJECT", "ARMATURE", "BONE")
+        ob, bone, rigid = followed
+        if not rigid:
+            return ""
         if ob == armature:
             return bone if bone in armature.data.bones else ""
     return ""
+
+
+def copied_bones(other: bpy.types.Object, armature: bpy.types.Object) -> dict[str, str]:
+    """Bone of another armature, such as an outfit's -> bone of this armature that it copies, or its parents do."""
+    copied: dict[str, str] = {}
+    for bone in _parents_first(other):
+        own = [c for c in _copying(other.pose.bones[bone.name]) if c.target == armature and c.subtarget]
+        if own:
+            copied[bone.name] = own[-1].subtarget
+        elif bone.parent is not None and bone.parent.name in copied:
+            copied[bone.name] = copied[bone.parent.name]
+    return copied
+
+
+def _parents_first(armature: bpy.types.Object) -> list[bpy.types.Bone]:
+    roots = [bone for bone in armature.data.bones if bone.parent is None]
+    return [bone for root in roots for bone in (root, *root.children_recursive)]
+
+
+def _copied_armatures(other: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """Armatures that a good part of another's bones copy, as an outfit's do; two that hold hands are none."""
+    copied: dict[bpy.types.Object, int] = defaultdict(int)
+    for bone in other.pose.bones if other.pose else ():
+        for target in {c.target for c in _copying(bone)}:
+            copied[target] += target != other
+    return (target for target, count in copied.items() if count >= max(3, _GOOD_PART * len(other.pose.bones)))
+
+
+def _copying(bone: bpy.types.PoseBone) -> list[bpy.types.Constraint]:
+    """Constraints by which a bone copies another."""
+    kinds = ("COPY_TRANSFORMS", "COPY_LOCATION", "COPY_ROTATION", "CHILD_OF")
+    return [c for c in bone.constraints if c.type in kinds and not c.mute and c.target is not None]
 
 
 def rest_matrix(ob: bpy.types.Object, armature: bpy.types.Object) -> Array:

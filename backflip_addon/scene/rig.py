@@ -12,7 +12,7 @@ from mathutils import Matrix
 from ..core.rig import Rig, Skin
 from ..core.rotations import Array
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
-from .hierarchy import carrying_bone, is_deformed, rest_matrix
+from .hierarchy import carrying_bone, copied_bones, is_deformed, rest_matrix
 from .hierarchy import hanging_on as hanging_on
 from .staging import freshen
 
@@ -96,6 +96,8 @@ def read_follows(armature: bpy.types.Object, index: dict[str, int]) -> dict[int,
                 if other.target is not None:
                     own = other.target == armature and other.subtarget in index
                     targets[index[other.subtarget] if own else -1] = None
+        if bone.parent is not None and not bone.bone.use_inherit_rotation:
+            targets[-1] = None  # it stays turned as it is in the armature
         if targets and not replaced and bone.parent is not None:
             targets[index[bone.parent.name]] = None
         if targets:
@@ -122,7 +124,9 @@ def _is_moved(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
 def read_skin(armature: bpy.types.Object, index: dict[str, int]) -> Skin | None:
     """Vertices and their weights over all bound meshes; None when no vertex is bound."""
     parts = [part for mesh in bound_meshes(armature) if (part := _read_mesh(mesh, armature, index))]
-    parts += [part for ob in hanging_on(armature) for part in _read_instance(ob, armature, index)]
+    for ob in hanging_on(armature):
+        parts += _read_instance(ob, armature, index)
+        parts += _read_outfit(ob, armature, index) if ob.type == "ARMATURE" else []
     if not parts:
         return None
     vertices, bones, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -155,6 +159,19 @@ def _read_instance(ob: bpy.types.Object, armature: bpy.types.Object, index: dict
     place = rest_matrix(ob, armature) @ np.array(Matrix.Translation(-collection.instance_offset))
     meshes = [mesh for mesh in collection.all_objects if mesh.type == "MESH" and mesh.data.vertices]
     return [_rigid(_places(mesh, place @ np.array(mesh.matrix_world))[0], index[bone]) for mesh in meshes]
+
+
+def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> list[_Part]:
+    """The meshes that another armature bends whose bones copy this one's."""
+    copied = {name: index[bone] for name, bone in copied_bones(other, armature).items() if bone in index}
+    parts = []
+    for mesh in hanging_on(other) if copied else ():
+        if mesh.type == "MESH" and mesh.data.vertices and is_deformed(mesh, other) and not _is_moved(mesh, armature):
+            vertices, chosen = _places(mesh, rest_matrix(mesh, other))
+            bones, weights = _read_weights(mesh, chosen, copied)
+            bound = weights.sum(axis=1) > 0
+            parts.append((vertices[bound], bones[bound], weights[bound]))
+    return parts
 
 
 def _places(mesh: bpy.types.Object, world: Array) -> tuple[Array, np.ndarray]:

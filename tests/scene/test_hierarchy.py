@@ -153,3 +153,22 @@ def test_envelopes_bind_as_blender_does() -> None:
     for vertex, bones, weights in zip(skin.vertices[few], skin.bones[few], skin.weights[few], strict=True):
         matrix = np.einsum("k,kij->ij", weights, by_bone[bones])
         np.testing.assert_allclose(matrix[:3, :3] @ vertex + matrix[:3, 3], at[tuple(np.round(vertex, 4))], atol=1e-5)
+
+
+def test_an_outfit_whose_bones_copy_the_characters_hangs_on_it_and_a_partner_who_holds_its_hand_does_not() -> None:
+    rigs.empty_scene()
+    armature, outfit, partner = (rigs.build(name=name) for name in ("Hero", "Outfit", "Partner"))
+    for other, names in (
+        (outfit, [bone.name for bone in outfit.data.bones if bone.name != "index.L"]),
+        (partner, ["hand.L"]),
+    ):
+        for name in names:
+            constraint = other.pose.bones[name].constraints.new("COPY_TRANSFORMS")
+            constraint.target, constraint.subtarget = armature, name
+    rigs._add_skin(outfit, rigs.t_pose())
+    assert [ob.name for ob in hanging_on(armature)] == ["Outfit", "Skin"]
+    rig = read_rig(armature)
+    skin = bpy.data.objects["Skin"]
+    for vertex, bone in zip(skin.data.vertices, rig.skin.bones[:, 0], strict=True):
+        group = skin.vertex_groups[vertex.groups[0].group].name
+        assert rig.bones[bone] == {"index.L": "hand.L"}.get(group, group)
