@@ -277,8 +277,10 @@ class ExportShot(SaveStep, bpy.types.Operator):
         self.format = self.given_format(context.scene.backflip)
         strip = bake.playing_track(armature).strips[0]
         first, last = round(strip.frame_start), round(strip.frame_end)
-        path = export.export_shot(armature, self.target(), self.format, first, last)
-        self.report({"INFO"}, f"Wrote {path}")
+        exported = export.export_shot(armature, self.target(), self.format, first, last)
+        for warning in exported.warnings:
+            self.report({"WARNING"}, warning)
+        self.report({"INFO"}, exported.words)
 
     def title(self, context: bpy.types.Context) -> str:
         return bake.playing_track(state.avatar(context.scene)).strips[0].name

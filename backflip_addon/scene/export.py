@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exporting a shot: the avatar, its meshes and the take that plays, in the formats of film and games.
 
-The selection, the scene's range and the mode are as they were afterwards.
+Everything is written in metres and seconds, whatever the scene's units and frame rate, and read back enough to
+know that it is there (scene.export_check). The user's scene stays as it is (scene.export_scene).
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import tempfile
@@ -15,9 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from .. import compat
-from .rig import bound_meshes
+from ..core import bvh_writer, gltf_writer, rotations
+from . import actions
+from .bake import scene_rate
+from .channels import to_channels
+from .export_check import what_is_missing
+from .export_scene import ExportScene, export_scene, scaled
+from .rig import read_rig
 
 SUFFIXES = {"FBX": ".fbx", "USD": ".usdc", "ALEMBIC": ".abc", "GLTF": ".glb", "BVH": ".bvh"}
 ACCEPTED = {"USD": (".usd", ".usdc", ".usda", ".usdz"), "GLTF": (".glb", ".gltf")}
@@ -43,8 +52,24 @@ def _accepted(kind: str) -> tuple[str, ...]:
     return ACCEPTED.get(kind, (SUFFIXES[kind],))
 
 
-def export_shot(armature: bpy.types.Object, filepath: str, kind: str, first: int, last: int) -> Path:
-    """Write the armature and what hangs on it, frames first to last; returns the file. Raises ExportError.
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A file that was written. warnings: sentences on what it lacks, or has otherwise than the shot."""
+
+    path: Path
+    frames: int
+    meshes: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was written, in one sentence."""
+        meshes = f", {self.meshes} mesh{'es' if self.meshes != 1 else ''}" if self.path.suffix.lower() != ".bvh" else ""
+        return f"Wrote {self.path}: {self.frames} frames{meshes}"
+
+
+def export_shot(armature: bpy.types.Object, filepath: str, kind: str, first: int, last: int) -> Exported:
+    """Write the armature and what hangs on it, frames first to last. Raises ExportError.
 
     A file that stands there already is replaced when the new one is complete, and not before.
     """
@@ -54,11 +79,15 @@ def export_shot(armature: bpy.types.Object, filepath: str, kind: str, first: int
     path = named_for(path, kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only(armature, first, last):
-            _replace(path, lambda part: _WRITERS[kind](part, first, last))
+        with _object_mode(), export_scene(armature, first, last) as staged:
+            _replace(path, lambda part: _WRITERS[kind](part, staged))
+            warnings = what_is_missing(path, kind, staged, metres(staged.scene))
+            if staged.shift and kind not in ("GLTF", "BVH"):  # which count from the first
+                warnings.append(f"Its frames are {staged.shift} later than the scene's, for none can be below 0.")
+            meshes = sum(ob.type == "MESH" for ob in staged.objects)
     except (RuntimeError, OSError) as error:
         raise ExportError(f"{path} could not be written: {_reason(error)}") from error
-    return path
+    return Exported(path, last - first + 1, meshes, tuple(warnings))
 
 
 def _replace(path: Path, write: Callable[[str], object]) -> None:
@@ -109,13 +138,13 @@ def _reason(error: Exception) -> str:
     return lines[-1] if lines else "nothing was said about why."
 
 
-def _fbx(path: str, _first: int, _last: int) -> None:
+def _fbx(path: str, staged: ExportScene) -> None:
     if not compat.ensure_addon("io_scene_fbx"):
         raise RuntimeError("this Blender has no FBX exporter")
     bpy.ops.export_scene.fbx(
         filepath=path,
-        use_selection=True,
-        object_types={"ARMATURE", "MESH"},
+        use_selection=False,
+        object_types={"ARMATURE", "MESH", "EMPTY", "OTHER"},
         add_leaf_bones=False,
         bake_anim=True,
         bake_anim_use_nla_strips=False,  # the scene as it plays, the take alone
@@ -124,82 +153,71 @@ def _fbx(path: str, _first: int, _last: int) -> None:
     )
 
 
-def _usd(path: str, _first: int, _last: int) -> None:
-    bpy.ops.wm.usd_export(filepath=path, selected_objects_only=True, export_animation=True, export_armatures=True)
+def _usd(path: str, staged: ExportScene) -> None:
+    with scaled(staged, metres(staged.scene)):  # the exporter takes a unit for a metre
+        bpy.ops.wm.usd_export(filepath=path, export_animation=True, export_armatures=True)
 
 
-def _alembic(path: str, first: int, last: int) -> None:
-    bpy.ops.wm.alembic_export(filepath=path, start=first, end=last, selected=True, as_background_job=False)
+def _alembic(path: str, staged: ExportScene) -> None:
+    bpy.ops.wm.alembic_export(
+        filepath=path,
+        start=staged.first,
+        end=staged.last,
+        global_scale=metres(staged.scene),
+        as_background_job=False,
+    )
 
 
-def _gltf(path: str, _first: int, _last: int) -> None:
+def _gltf(path: str, staged: ExportScene) -> None:
     compat.ensure_addon("io_scene_gltf2")
+    render = staged.scene.render
+    render.fps_base = 1.0 / render.fps_base  # the exporter multiplies by it where it should divide
     bpy.ops.export_scene.gltf(
         filepath=path,
         export_format="GLTF_SEPARATE" if path.lower().endswith(".gltf") else "GLB",
-        use_selection=True,
+        use_active_scene=True,
         export_animations=True,
         export_animation_mode="SCENE",  # the scene as it plays, the take alone
         export_frame_range=True,
         export_force_sampling=True,
         export_optimize_animation_size=False,
     )
+    render.fps_base = 1.0 / render.fps_base
+    gltf_writer.finish(Path(path), metres(staged.scene))  # the exporter knows no unit but the metre
 
 
-def _bvh(path: str, first: int, last: int) -> None:
-    compat.ensure_addon("io_anim_bvh")
-    bpy.ops.export_anim.bvh(filepath=path, frame_start=first, frame_end=last, root_transform_only=False)
+def _bvh(path: str, staged: ExportScene) -> None:
+    armature, scale = staged.objects[0], metres(staged.scene)
+    frames = range(staged.first, staged.last + 1)
+    rig = read_rig(armature, with_skin=False)
+    rest, matrices = np.array(rig.rest), actions.sample_poses(armature, frames)
+    rest[:, :3, 3] *= scale
+    matrices[..., :3, 3] *= scale
+    turns = rotations.from_matrix(bvh_writer.local_turns(rest, matrices, rig.parents))
+    eulers = to_channels(turns, "XYZ")
+    text = bvh_writer.bvh_text(
+        rig.bones, rig.parents, rest, rig.tails * scale, matrices, eulers, scene_rate(staged.scene), armature.name
+    )
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def metres(scene: bpy.types.Scene) -> float:
+    """How long a unit of a scene is, in metres."""
+    return 1.0 if scene.unit_settings.system == "NONE" else float(scene.unit_settings.scale_length)
 
 
 _WRITERS = {"FBX": _fbx, "USD": _usd, "ALEMBIC": _alembic, "GLTF": _gltf, "BVH": _bvh}
 
 
 @contextlib.contextmanager
-def _only(armature: bpy.types.Object, first: int, last: int) -> Iterator[None]:
-    """The armature and its meshes selected in object mode, the scene's range set to the shot's.
-
-    Raises ExportError for an armature that is not in the view layer.
-    """
-    scene, layer = bpy.context.scene, bpy.context.view_layer
-    if layer.objects.get(armature.name) != armature:
-        raise ExportError(
-            f"{armature.name} is not in the view layer {layer.name}: switch its collection on in the Outliner."
-        )
-    frames = (scene.frame_start, scene.frame_end, scene.frame_current)
-    active = layer.objects.active
+def _object_mode() -> Iterator[None]:
+    """Object mode inside, the mode that was again afterwards."""
+    active = bpy.context.view_layer.objects.active
     mode = active.mode if active else "OBJECT"
-    selected = [ob for ob in layer.objects if ob.select_get()]
-    wanted = {armature, *bound_meshes(armature)}
     if mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
     try:
-        with _selectable(armature), bpy.context.temp_override(area=None):  # no local view hides anything
-            for ob in layer.objects:
-                ob.select_set(ob in wanted)
-            layer.objects.active = armature
-            scene.frame_start, scene.frame_end = first, last
-            yield
-    finally:
-        scene.frame_start, scene.frame_end, frame = frames
-        scene.frame_set(frame)
-        for ob in layer.objects:
-            ob.select_set(ob in selected)
-        layer.objects.active = active
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode=mode)
-
-
-@contextlib.contextmanager
-def _selectable(armature: bpy.types.Object) -> Iterator[None]:
-    """The armature visible and selectable; collections that are hidden whole are left to the user."""
-    before = (armature.hide_get(), armature.hide_viewport, armature.hide_select)
-    try:
-        armature.hide_viewport = armature.hide_select = False
-        armature.hide_set(False)
-        bpy.context.view_layer.update()
-        if not armature.visible_get():
-            raise ExportError(f"{armature.name} is in a hidden collection: show that in the Outliner first.")
         yield
     finally:
-        armature.hide_set(before[0])
-        armature.hide_viewport, armature.hide_select = before[1:]
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)

@@ -110,7 +110,7 @@ def import_file(path: Path, link: bool = False) -> Imported:
             rate = scene.render.fps / scene.render.fps_base
             _check_numbers(before)
         except Exception as error:  # whatever a damaged file makes of an importer
-            _remove_new(before)
+            remove_new(before)
             raise FileError(f"{path.name} cannot be imported: {_sentence(error)}") from error
     new = {kind: [item for item in getattr(bpy.data, kind) if item not in before[kind]] for kind in KINDS}
     if suffix != ".blend":  # keys in a .blend are at its own scene's rate, which is not told
@@ -122,7 +122,7 @@ def import_file(path: Path, link: bool = False) -> Imported:
 
 def remove(imported: Imported) -> None:
     """Take an import out of the file again, with everything that came with it."""
-    _remove_new(imported.before)
+    remove_new(imported.before)
 
 
 # Every kind of data-block that can be taken out of a file; shape keys go with what they belong to. Libraries last:
@@ -135,7 +135,7 @@ KINDS = sorted(
 KINDS = [kind for kind in KINDS if kind not in _KEPT_KINDS]
 
 
-def _remove_new(before: dict[str, set[Any]]) -> None:
+def remove_new(before: dict[str, set[Any]]) -> None:
     if bpy.context.mode != "OBJECT":  # where an importer failed while it was editing
         with contextlib.suppress(RuntimeError):
             bpy.ops.object.mode_set(mode="OBJECT")

@@ -49,7 +49,7 @@ def test_a_shot_comes_back_as_it_went(tmp_path: Path, kind: str, suffix: str, gu
     expected = _heads(armature)
     scene = bpy.context.scene
     scene.frame_set(7)
-    path = export.export_shot(armature, str(tmp_path / "shot"), kind, FIRST, LAST)
+    path = export.export_shot(armature, str(tmp_path / "shot"), kind, FIRST, LAST).path
     assert path.suffix == suffix
     assert (scene.frame_start, scene.frame_end, scene.frame_current) == (1, 250, 7)
     rigs.empty_scene()
