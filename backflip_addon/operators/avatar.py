@@ -20,7 +20,7 @@ from .bone_map import MirrorRoles as MirrorRoles
 from .bone_map import SaveMap as SaveMap
 from .bone_map import SetRole as SetRole
 from .bone_map import choose as choose
-from .common import FileStep, Step, need_avatar, need_body, need_map, need_object_mode
+from .common import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 
 
 def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> bpy.types.Object:
@@ -79,6 +79,7 @@ class ImportAvatar(FileStep, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         armature = import_avatar(context.scene, self.filepath, self.link)
         self.report({"INFO"}, f"{armature.name} is the avatar")
+        _say_doubts(self, context.scene)
 
 
 class PickAvatar(Step, bpy.types.Operator):
@@ -95,11 +96,18 @@ class PickAvatar(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         armature = named_armature(context, self.armature)
-        role_map = choose(context.scene, armature)
+        choose(context.scene, armature)
         self.armature = armature.name
-        lacking = [roles.words(role) for role in roles.missing(role_map)]
-        if lacking:
-            self.report({"WARNING"}, f"No bone was found for: {', '.join(lacking)}. Choose them in the list.")
+        _say_doubts(self, context.scene)
+
+
+def _say_doubts(step: bpy.types.Operator, scene: bpy.types.Scene) -> None:
+    """Report which body parts of the avatar's map have no bone, and that some were guessed."""
+    lacking = [roles.words(role) for role in roles.missing(state.role_map(scene))]
+    if lacking:
+        step.report({"WARNING"}, f"No bone was found for: {', '.join(lacking)}. Choose them in the list.")
+    if sentence := guess_sentence(scene.backflip.roles, "avatar"):
+        step.report({"WARNING"}, sentence)
 
 
 def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -156,7 +156,7 @@ def need_map(scene: bpy.types.Scene) -> str:
     lacking = [item.name for item in scene.backflip.roles if item.required and not item.bone]
     if not len(scene.backflip.roles):
         return "Map the bones first (step 1)."
-    return f"No bone is mapped to the {_listed([roles.words(role) for role in lacking])} (step 1)." if lacking else ""
+    return f"No bone is mapped to the {listed([roles.words(role) for role in lacking])} (step 1)." if lacking else ""
 
 
 def need_body(scene: bpy.types.Scene) -> str:
@@ -194,5 +194,17 @@ def need_object_mode(scene: bpy.types.Scene) -> str:
     return "Leave edit mode first." if edited else ""
 
 
-def _listed(words: list[str]) -> str:
+def guess_sentence(items: Iterable[Any], of: str) -> str:
+    """That body parts of a map's list were guessed, "" if none were. of: whose map it is, "avatar" or "clip"."""
+    words = [roles.words(item.name) for item in items if item.bone and not item.certain]
+    if not words:
+        return ""
+    count = f"{len(words)} body parts were" if len(words) > 1 else "1 body part was"
+    return f"{count} guessed from the shape of the {of}'s skeleton, the {listed(words, 4)}: check the {of}'s map."
+
+
+def listed(words: list[str], most: int = 99) -> str:
+    """Words that follow a "the"; of more than most, the first ones and how many are left."""
+    if len(words) > most:
+        return f"{', '.join(words[: most - 1])} and {len(words) - most + 1} other parts"
     return " and the ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -19,7 +19,7 @@ from ..core.roles import RoleMap
 from ..scene import reference as clips
 from ..scene import state
 from ..scene.actions import ActionError
-from ..scene.files import CLIP_SUFFIXES, FileError
+from ..scene.files import CLIP_SUFFIXES, FileError, remove
 from ..scene.reference import Recording
 from ..scene.sources import Source
 from . import map_files
@@ -29,6 +29,8 @@ from .common import (
     USER_ERRORS,
     FileStep,
     Step,
+    guess_sentence,
+    listed,
     need_body,
     need_clip,
     need_object_mode,
@@ -74,13 +76,19 @@ def use_file(
         kinds = ", ".join(suffix[1:].upper() for suffix in CLIP_SUFFIXES)
         raise FileError(f"{path.name or 'That'} is no clip this add-on can read: choose one of {kinds}.")
     if path.suffix.lower() not in clips.READ_HERE:
-        source, found = clips.import_source(filepath, action, character)
-        use_source(scene, source, role_map)
+        source, found, imported = clips.import_source(filepath, action, character)
+        try:
+            use_source(scene, source, role_map)
+        except ClipMapError:
+            raise
+        except (FileError, ActionError, RigError):
+            remove(imported)
+            raise
         return _told_of_others(path.name, source, found, bool(character))
     if not path.is_file():
         raise FileError(f"{path} does not exist: choose another file.")
     body, _binding = state.body_and_binding(scene)
-    _take(scene, clips.read_file(path, body), role_map, Origin(path.name, file=filepath))
+    _keep(scene, clips.read_file(path, body), role_map, Origin(path.name, file=filepath))
     return Told("INFO", f"{path.name} is the reference.")
 
 
@@ -100,7 +108,7 @@ def _told_of_others(file: str, source: Source, found: list[Source], asked: bool)
 
 def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None = None) -> None:
     """Take an armature's action for the reference. Raises ActionError or RigError."""
-    _take(scene, _recorded(scene, source), role_map, Origin(_label(source), source=source))
+    _keep(scene, _recorded(scene, source), role_map, Origin(_label(source), source=source))
 
 
 def _label(source: Source) -> str:
@@ -114,19 +122,12 @@ def _recorded(scene: bpy.types.Scene, source: Source) -> Recording:
     return clips.read_source(scene, source, binding if source.armature == scene.backflip.avatar else None)
 
 
-def _take(scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | None, origin: Origin) -> None:
-    """Make a clip the reference, with the settings of a new one."""
-    _read(scene, clip, role_map, origin)
-    settings = scene.backflip
-    settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
-    settings.loops, settings.physical_flights = False, False
-    settings.reference_notes = json.dumps(_open_notes(scene, state.whole_reference(scene)))
-
-
-def _read(scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | None, origin: Origin) -> None:
+def _keep(
+    scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | None, origin: Origin, new: bool = True
+) -> None:
     """Put a clip on the body and keep it, with the map it was read with. Raises FileError, RigError, ClipMapError.
 
-    role_map: the map of the clip's own skeleton; guessed when there is none.
+    role_map: the map of the clip's own skeleton; guessed when there is none. new: not the one that was kept before.
     """
     body, _binding = state.body_and_binding(scene)
     mapped = isinstance(clip, Recording) and clip.binding is None
@@ -140,10 +141,16 @@ def _read(scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | 
     except ValueError as error:
         raise FileError(str(error)) from error
     except RigError as error:
-        if not mapped or len(clip.rig.bones) < FEWEST_BONES:
+        if not mapped:
             raise
+        if len(clip.rig.bones) < FEWEST_BONES:
+            raise RigError(_too_few(origin.label, len(clip.rig.bones))) from error
         problem = _what_the_map_lacks(origin.label, role_map) or str(error)
+    if not problem and motion.frames < 2:
+        raise FileError(f"{origin.label} is one pose alone: choose a clip that moves.")
     _remember(scene, origin)
+    if new:
+        _start_afresh(scene.backflip)
     if mapped:
         state.set_clip_map(scene, clip.rig.bones, role_map)
     else:
@@ -155,20 +162,29 @@ def _read(scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | 
     scene.backflip.reference_notes = json.dumps(_open_notes(scene, motion))
 
 
-_MOST_NAMED = 4  # body parts that a sentence names one by one
+def _start_afresh(settings: Any) -> None:
+    settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
+    settings.loops, settings.physical_flights = False, False
+
+
+def _too_few(label: str, joints: int) -> str:
+    count = f"only {joints} joints" if joints > 1 else "only one joint"
+    return f"{label} has {count}: choose a clip of a whole body, which has at least {FEWEST_BONES}."
 
 
 def _what_the_map_lacks(label: str, role_map: RoleMap) -> str:
     lacking = [roles.words(role) for role in roles.missing(role_map)]
     if not lacking:
         return ""
-    return f"{label} has no joint for the {_named(lacking)}: choose it in the clip's map (step 2), then read it again."
-
-
-def _named(words: list[str]) -> str:
-    if len(words) > _MOST_NAMED:
-        words = [*words[: _MOST_NAMED - 1], f"{len(words) - _MOST_NAMED + 1} other parts"]
-    return " and the ".join(filter(None, (", ".join(words[:-1]), words[-1]))).replace("the 1 other parts", "one more")
+    if len(lacking) == len(roles.REQUIRED):
+        return (
+            f"No body part was recognised among the joints of {label}: choose them in the clip's map (step 2) and "
+            "read it again, or choose a clip of a whole body."
+        )
+    choose = "choose it" if len(lacking) == 1 else "choose them"
+    return (
+        f"{label} has no joint for the {listed(lacking, 4)}: {choose} in the clip's map (step 2), then read it again."
+    )
 
 
 def _remember(scene: bpy.types.Scene, origin: Origin) -> None:
@@ -213,7 +229,7 @@ def read_with_map(scene: bpy.types.Scene) -> str:
     warning = ""
     if role_map is not None and isinstance(clip, Recording) and not set(role_map.bones.values()) <= set(clip.rig.bones):
         role_map, warning = None, f"{origin.label} has other joints than before: its map was guessed anew."
-    _read(scene, clip, role_map, origin)
+    _keep(scene, clip, role_map, origin, new=False)
     return warning
 
 
@@ -255,12 +271,8 @@ def _open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:
 
 def _guesses(scene: bpy.types.Scene) -> list[clipcheck.Finding]:
     """That body parts of the clip were guessed, if any were."""
-    words = [roles.words(item.name) for item in scene.backflip.clip_roles if item.bone and not item.certain]
-    if not words:
-        return []
-    count = f"{len(words)} body parts were" if len(words) > 1 else "1 body part was"
-    sentence = f"{count} guessed from the shape of the clip's skeleton, the {_named(words)}: check the clip's map."
-    return [clipcheck.Finding("guessed_map", sentence, {"certain": True})]
+    sentence = guess_sentence(scene.backflip.clip_roles, "clip")
+    return [clipcheck.Finding("guessed_map", sentence, {"certain": True})] if sentence else []
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:

@@ -15,7 +15,7 @@ import bpy
 import numpy as np
 
 from . import actions, seen
-from .files import FileError, import_clip, remove
+from .files import FileError, Imported, import_clip, remove
 from .slots import ActionError, SlotError, bindings, bones_moved, moves_bones, pick_slot, users_of
 
 
@@ -71,8 +71,8 @@ def _checked(armature: bpy.types.Object, action: bpy.types.Action, slot: Any) ->
     raise ActionError(f"The action {action.name} moves no bone of {armature.name}; choose another one.")
 
 
-def import_source(filepath: str, action_name: str = "", character: str = "") -> tuple[Source, list[Source]]:
-    """Import an FBX or glTF clip; returns the chosen source, and all that the file holds. Raises FileError.
+def import_source(filepath: str, action_name: str = "", character: str = "") -> tuple[Source, list[Source], Imported]:
+    """Import an FBX or glTF clip; returns the chosen source, all that the file holds, and what came. Raises FileError.
 
     Without names, the longest action of the character that moves most is taken.
     """
@@ -87,7 +87,7 @@ def import_source(filepath: str, action_name: str = "", character: str = "") -> 
         if source.armature.animation_data is None or source.armature.animation_data.action is None:
             data = source.armature.animation_data_create()
             data.action, data.action_slot = source.action, source.slot
-    return chosen, found
+    return chosen, found, imported
 
 
 def pairs(armatures: list[bpy.types.Object], new_actions: list[bpy.types.Action]) -> list[Source]:
@@ -140,7 +140,7 @@ def _chosen(file: str, found: list[Source], action_name: str, character: str) ->
             raise FileError(f"{file} has no character called {character} that moves; it has {names}.")
         found = of
     if action_name:
-        named = [s for s in found if action_name in (s.action.name, s.action.name.partition("|")[2])]
+        named = [s for s in found if f"|{s.action.name}".endswith(f"|{action_name}")]  # FBX: Armature|Take|Layer
         if not named:
             names = ", ".join(dict.fromkeys(source.action.name for source in found))
             raise FileError(f"{file} has no action called {action_name}; it has {names}.")

@@ -10,7 +10,7 @@ import bpy
 
 from ..core import clipcheck
 from ..operators import avatar, live, reference, runtime, takes, training
-from ..operators.common import what_is_missing
+from ..operators.common import guess_sentence, what_is_missing
 
 _LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
 _LONGEST = 1e7  # s, of a time that is shown
@@ -57,6 +57,8 @@ class BACKFLIP_PT_avatar(_Panel, bpy.types.Panel):
         for operator, icon in _MAP_BUTTONS:
             row.operator(operator, text="", icon=icon).of = "AVATAR"
         layout.template_list("BACKFLIP_UL_roles", "", settings, "roles", settings, "role_index", rows=6)
+        if sentence := guess_sentence(settings.roles, "avatar"):
+            _say(layout, context, sentence, "ERROR")
         layout.prop(settings, "mass", text="Mass" if settings.mass else "Mass (0: Usual)")
         _button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
         if settings.body_json:
