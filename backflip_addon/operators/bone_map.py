@@ -94,8 +94,8 @@ class MapBones(MapStep, bpy.types.Operator):
             choose(scene, state.avatar(scene))
             return
         self.items(scene)
-        rig = reference.clip_recording(scene).rig
-        state.set_clip_map(scene, rig.bones, roles.guess(rig))
+        recording = reference.clip_recording(scene)
+        state.set_clip_map(scene, recording.rig.bones, recording.guess())
 
 
 class SetRole(MapStep, bpy.types.Operator):

@@ -132,7 +132,7 @@ def _keep(
     body, _binding = state.body_and_binding(scene)
     mapped = isinstance(clip, Recording) and clip.binding is None
     if mapped:
-        role_map = role_map or roles.guess(clip.rig)
+        role_map = role_map or clip.guess()
     elif isinstance(clip, Recording):
         role_map = state.role_map(scene)
     problem = ""

@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..core import bvh, deepmimic, mimickit, retarget, smpl, vrma
+from ..core import bvh, deepmimic, mimickit, retarget, roles, smpl, vrma
 from ..core.body import Body
 from ..core.fit import Binding
 from ..core.motion import Motion
@@ -44,6 +44,10 @@ class Recording:
     matrices: Array
     rate: float
     binding: Binding | None = None
+
+    def guess(self) -> RoleMap:
+        """Which of its joints play which body parts."""
+        return roles.guess(self.rig)
 
     def on(self, body: Body, role_map: RoleMap) -> Motion:
         """The clip on a body. Raises RigError where the map is not one of its skeleton, ValueError."""
