@@ -130,6 +130,12 @@ def _plays_take(scene: bpy.types.Scene) -> str:
     return "" if avatar and bake.playing_track(avatar) else "The avatar plays its own animation: press Show Take first."
 
 
+def bake_warnings(scene: bpy.types.Scene) -> list[str]:
+    """What the take that plays was found to show otherwise than it was performed."""
+    avatar = scene.backflip.avatar
+    return bake.warnings(avatar) if avatar else []
+
+
 class BakeTake(Step, bpy.types.Operator):
     """Write a take onto the avatar's rig: a new action on a track of its own"""
 

@@ -104,7 +104,7 @@ def current_poses(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) ->
     They are those of some time before where the scene shows neither the armature nor a mesh that it bends.
     """
     evaluated = armature.evaluated_get(depsgraph)
-    return without_scale(_read_world(evaluated)[_pose_order(armature)])
+    return without_scale(read_world(evaluated)[_pose_order(armature)])
 
 
 def sample_object(armature: bpy.types.Object, frames: Sequence[float]) -> Array:
@@ -151,10 +151,10 @@ def _evaluate(scene: bpy.types.Scene, armature: bpy.types.Object, frame: float) 
     whole = int(np.floor(frame))
     scene.frame_set(whole, subframe=frame - whole)
     evaluated = armature.evaluated_get(scene.view_layers[0].depsgraph)
-    return np.array(evaluated.matrix_world), _read_world(evaluated)
+    return np.array(evaluated.matrix_world), read_world(evaluated)
 
 
-def _read_world(evaluated: bpy.types.Object) -> Array:
+def read_world(evaluated: bpy.types.Object) -> Array:
     """World matrices (B, 4, 4) of an evaluated armature's bones, in the pose's own order."""
     bones = evaluated.pose.bones
     flat = np.empty(len(bones) * 16, dtype=np.float32)

@@ -10,33 +10,40 @@ scaled, turned, parented or moving.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import json
 from typing import Any
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 
 from .. import compat
 from ..core import linear, retarget, rotations
-from ..core.body import Body
 from ..core.controls import Controls
 from ..core.controls import find as find_controls
 from ..core.fit import Binding
 from ..core.motion import Motion
 from ..core.rotations import Array
-from . import actions, control, shown, tracks
+from . import actions, control, receiving, shown, skinned, solving, tracks
 from .actions import Channel, bone_path
 from .bound import bound_world as bound_world
 from .bound import check_size
 from .channels import data_property, to_channels
-from .rig import bone_order, read_rig, without_scale
+from .measure import bake_error as bake_error
+from .measure import measured_links as measured_links
+from .measure import read_take_from_rig as read_take_from_rig
+from .measure import scene_rate as scene_rate
+from .measure import skin_error as skin_error
+from .receiving import Driven
+from .rig import read_rig, without_scale
+from .solving import Bones
 from .tracks import baked_tracks as baked_tracks
 from .tracks import playing_track as playing_track
 from .tracks import show_own_animation as show_own_animation
 from .tracks import show_track as show_track
+from .tracks import warnings as warnings
 
 TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
+_HELPS = 0.8  # a correction that leaves more than this of what a rig is off does not get it there
 STILL = 1e-6  # of the rig's size: a bone that moves less from its rest place is not moved at all
 
 
@@ -69,28 +76,6 @@ class Baked:
     warnings: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Bones:
-    """The armature's bones, parents first, and which of them the take moves."""
-
-    bones: list[bpy.types.Bone]
-    targets: dict[str, Array]  # mapped bone -> world matrices (F, 4, 4)
-    carriers: frozenset[str]  # unmapped bones between or above mapped ones, or idle controls: kept at rest
-
-    @property
-    def moved(self) -> list[str]:
-        return [b.name for b in self.bones if b.name in self.targets or b.name in self.carriers]
-
-    @property
-    def free(self) -> list[str]:
-        return [b.name for b in self.bones if b.name not in self.targets and b.name not in self.carriers]
-
-
-def scene_rate(scene: bpy.types.Scene) -> float:
-    """The scene's frames per second."""
-    return scene.render.fps / scene.render.fps_base
-
-
 def bake_take(
     armature: bpy.types.Object,
     binding: Binding,
@@ -113,7 +98,8 @@ def bake_take(
     rig = read_rig(armature, with_skin=False, world=bound)
     controls = find_controls(binding, rig.bones)
     targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
-    bones = sort_bones(armature, targets, controls)
+    driven = Driven.of(armature)
+    bones = solving.sort_bones(armature, targets, controls, driven)
     own = own or _active_animation(armature, scene, start_frame)
     other = _animated_paths(armature)
 
@@ -125,32 +111,36 @@ def bake_take(
         track = tracks.add(armature, action, slot, frames)
         world = actions.sample_object(armature, frames)
         check_size(armature, world, bound)
-        channels = _switched_off(armature, bones, other)
+        channels = receiving.switched_off(armature, bones.moved, other, driven)
         if controls is not None:
             channels += _switches(armature, controls)
         channels += _own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)
         actions.write_channels(bag, frames, before.noted(channels))
-        still = STILL * float(np.ptp(rig.heads, axis=0).max()) / _scale(world)
+        meant = shown.Meant.of(binding, rig, clip, targets, controls, frames)
+        writer = _Writer(armature, bag, bones, frames, STILL * meant.size / _scale(world), other, driven, before)
         if controls is None:
-            basis = pose_basis(bones.bones, bones.targets, bones.carriers, world)
+            _solve(writer, world, meant)
         else:
-            basis = _control_basis(armature, bag, bones, world, frames, still, other)
-        actions.write_channels(bag, frames, before.noted(_bone_channels(armature, bones, basis, still, other)))
+            writer.write(_control_basis(writer, world))
         before.keep_on(action)
-        warnings = _warnings(armature, bones, scene) or shown.what_is_off(armature, targets, frames)
+        said = _warnings(armature, bones, scene, driven, meant)
+        action[tracks.WARNINGS_PROPERTY] = json.dumps(said)
     except Exception:
         before.take_back(action)
         raise
-    return Baked(action.name, track.name, int(frames[0]), int(frames[-1]), tuple(warnings))
+    return Baked(action.name, track.name, int(frames[0]), int(frames[-1]), tuple(said))
 
 
-def sort_bones(armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None) -> _Bones:
-    if controls is not None:
-        return _Bones(bone_order(armature), targets, frozenset(controls.at_rest))
-    carriers: set[str] = set()
-    for name in targets:
-        carriers.update(parent.name for parent in armature.data.bones[name].parent_recursive)
-    return _Bones(bone_order(armature), targets, frozenset(carriers - targets.keys()))
+def _warnings(
+    armature: bpy.types.Object, bones: Bones, scene: bpy.types.Scene, driven: Driven, meant: shown.Meant
+) -> list[str]:
+    """What keeps the take from being seen as it was performed, measured on the rig and its skin."""
+    said = shown.what_is_off(armature, meant, bones, driven) or skinned.what_is_off(armature, meant)
+    if armature.data.pose_position != "POSE":
+        said.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
+    if scene.render.frame_map_old != scene.render.frame_map_new:
+        said.append("The scene stretches time: set Old and New alike (Output, Frame Rate) for the take's own pace.")
+    return said
 
 
 # Channels
@@ -161,28 +151,65 @@ def _scale(world: Array) -> float:
     return float(np.cbrt(abs(np.linalg.det(world[0, :3, :3]))))
 
 
-def _control_basis(
-    armature: bpy.types.Object,
-    bag: Any,
-    bones: _Bones,
-    world: Array,
-    frames: np.ndarray,
-    still: float,
-    other: set[str],
-) -> dict[str, Array]:
+@dataclasses.dataclass
+class _Writer:
+    """Keys for the bones that the take moves, written anew until the rig shows it.
+
+    still: a bone that moves less is not moved, armature's units. other: paths that the user's own actions move.
+    """
+
+    armature: bpy.types.Object
+    bag: Any
+    bones: Bones
+    frames: np.ndarray
+    still: float
+    other: set[str]
+    driven: Driven
+    before: tracks.Before
+    curves: list[bpy.types.FCurve] = dataclasses.field(default_factory=list)
+
+    def write(self, basis: dict[str, Array]) -> None:
+        """Each bone's own transforms (F, 4, 4) in place of those written before."""
+        for curve in self.curves:
+            self.bag.fcurves.remove(curve)
+        channels = _bone_channels(self.armature, self.bones, basis, self.still, self.other, self.driven)
+        noted = channels if self.curves else self.before.noted(channels)
+        self.curves = actions.write_channels(self.bag, self.frames, noted)
+
+    def seen(self, world: Array) -> dict[str, Array]:
+        """Poses (F, 4, 4) of the moved bones, armature space without scale, as Blender makes them."""
+        poses = actions.sample_poses(self.armature, self.frames)
+        poses = without_scale(linear.inverse(world)[:, None] @ poses)
+        places = {bone.name: i for i, bone in enumerate(self.bones.bones)}
+        return {name: poses[:, places[name]] for name in self.bones.moved}
+
+
+def _solve(writer: _Writer, world: Array, meant: shown.Meant) -> None:
+    """Write what brings the bones to their places; where something comes between, look and correct while it helps."""
+    basis = solving.pose_basis(writer.bones, world)
+    writer.write(basis)
+    off = shown.how_far(writer.armature, meant)
+    while off > 1.0:
+        better = solving.refined(writer.bones, basis, writer.seen(world), world)
+        writer.write(better)
+        now = shown.how_far(writer.armature, meant)
+        if not now < _HELPS * off:
+            writer.write(better if now < off else basis)
+            return
+        basis, off = better, now
+
+
+def _control_basis(writer: _Writer, world: Array) -> dict[str, Array]:
     """Own transforms (F, 4, 4) of a control rig's controls, such that the rig shows the take."""
+    armature, bones = writer.armature, writer.bones
     inverse = linear.inverse(world)
     poses = {name: without_scale(inverse @ target) for name, target in bones.targets.items()}
-    names = [bone.name for bone in bones.bones]
     at_rest = dict.fromkeys(bones.carriers, np.broadcast_to(np.eye(4), (1, 4, 4)))
     basis = control.first_guess(armature, poses)
     for _ in range(control.ROUNDS):
-        written = actions.write_channels(bag, frames, _bone_channels(armature, bones, basis | at_rest, still, other))
-        shown = without_scale(inverse[:, None] @ actions.sample_poses(armature, frames))
-        for curve in written:
-            bag.fcurves.remove(curve)
-        seen = {name: shown[:, names.index(name)] for name in poses}
-        if control.is_close(poses, seen, still / STILL):
+        writer.write(basis | at_rest)
+        seen = writer.seen(world)
+        if control.is_close(poses, seen, writer.still / STILL):
             break
         basis = control.refined(armature, poses, seen, basis)
     return basis | at_rest
@@ -199,16 +226,20 @@ def _switches(armature: bpy.types.Object, controls: Controls) -> list[Channel]:
 
 
 def _bone_channels(
-    armature: bpy.types.Object, bones: _Bones, basis: dict[str, Array], still: float, other: set[str]
+    armature: bpy.types.Object, bones: Bones, basis: dict[str, Array], still: float, other: set[str], driven: Driven
 ) -> list[Channel]:
     """Keys of the bones the take moves: location, rotation in each bone's mode, scale where it was touched.
 
     basis: each bone's own transforms (F, 4, 4). still: a bone that moves less is not moved, armature's units.
     """
     by_mode: dict[str, list[str]] = {}
-    for name in bones.moved:
-        by_mode.setdefault(armature.pose.bones[name].rotation_mode, []).append(name)
     channels: list[Channel] = []
+    for name in bones.moved:
+        bone = armature.pose.bones[name]
+        mode = receiving.rotation_mode(bone, driven)
+        by_mode.setdefault(mode, []).append(name)
+        if mode != bone.rotation_mode or bone_path(name, "rotation_mode") in other:
+            channels.append(receiving.mode_channel(bone, mode))
     count = max(map(len, basis.values()))
     for mode, names in by_mode.items():
         own = [np.broadcast_to(basis[name][:, :3, :3], (count, 3, 3)) for name in names]
@@ -216,11 +247,13 @@ def _bone_channels(
         values = to_channels(turns, mode)
         for column, name in enumerate(names):
             channels += _channels(name, data_property(mode), values[:, column])
+    lifted = frozenset(bones.lifts.values())
     for name in bones.moved:
         bone = armature.data.bones[name]
         if not (bone.use_connect and bone.parent):
             place = basis[name][:, :3, 3]
-            channels += _channels(name, "location", place if np.abs(place).max() > still else np.zeros((1, 3)))
+            moves = name not in lifted and np.abs(place).max() > still
+            channels += _channels(name, "location", place if moves else np.zeros((1, 3)))
         pose_bone = armature.pose.bones[name]
         if bone_path(name, "scale") in other or any(abs(s - 1.0) > 1e-6 for s in pose_bone.scale):
             channels += _channels(name, "scale", np.ones((1, 3)))
@@ -230,62 +263,6 @@ def _bone_channels(
 def _channels(bone: str, prop: str, values: Array) -> list[Channel]:
     path = bone_path(bone, prop)
     return [Channel(path, index, bone, values[:, index]) for index in range(values.shape[1])]
-
-
-def pose_basis(
-    bones: Iterable[bpy.types.Bone], targets: dict[str, Array], carriers: Iterable[str], world: Array
-) -> dict[str, Array]:
-    """Each moved bone's own transform (F, 4, 4) that brings it to its target; identity for carriers.
-
-    targets: bone -> world matrices (F, 4, 4). world (F, 4, 4): the armature object's.
-    """
-    carriers = frozenset(carriers)
-    inverse = linear.inverse(world)
-    poses: dict[str, Array] = {}
-    basis: dict[str, Array] = {}
-    for bone in bones:
-        if bone.name in targets:
-            poses[bone.name] = without_scale(inverse @ targets[bone.name])
-            basis[bone.name] = _to_basis(bone, poses)
-        elif bone.name in carriers:
-            basis[bone.name] = np.broadcast_to(np.eye(4), world.shape)
-            poses[bone.name] = _from_rest(bone, poses, len(world))
-    return basis
-
-
-def _is_plain(bone: bpy.types.Bone) -> bool:
-    return bone.use_inherit_rotation and bone.use_local_location
-
-
-def _offset(bone: bpy.types.Bone) -> Array:
-    """The bone's rest matrix (4, 4) in its parent's frame."""
-    rest = np.array(bone.matrix_local, dtype=float)
-    return linear.inverse(np.array(bone.parent.matrix_local, dtype=float)) @ rest if bone.parent else rest
-
-
-def _to_basis(bone: bpy.types.Bone, poses: dict[str, Array]) -> Array:
-    pose = poses[bone.name]
-    if _is_plain(bone):
-        base = poses[bone.parent.name] @ _offset(bone) if bone.parent else _offset(bone)
-        return linear.inverse(base) @ pose
-    return np.array([_convert(bone, poses, Matrix(m), f, invert=True) for f, m in enumerate(pose)])
-
-
-def _from_rest(bone: bpy.types.Bone, poses: dict[str, Array], count: int) -> Array:
-    """Pose matrices of a bone that is not moved itself."""
-    if _is_plain(bone):
-        pose = poses[bone.parent.name] @ _offset(bone) if bone.parent else _offset(bone)
-        return np.broadcast_to(pose, (count, 4, 4))
-    return np.array([_convert(bone, poses, Matrix(), f, invert=False) for f in range(count)])
-
-
-def _convert(bone: bpy.types.Bone, poses: dict[str, Array], matrix: Matrix, frame: int, invert: bool) -> Array:
-    """Between a bone's own transform and its pose, as Blender itself does it, for the rarer kinds of bone."""
-    parents = {}
-    if bone.parent:
-        parents["parent_matrix"] = Matrix(poses[bone.parent.name][frame])
-        parents["parent_matrix_local"] = bone.parent.matrix_local
-    return np.array(bone.convert_local_to_pose(matrix, bone.matrix_local, invert=invert, **parents))
 
 
 def _object_channels(armature: bpy.types.Object, other: set[str]) -> list[Channel]:
@@ -298,32 +275,6 @@ def _object_channels(armature: bpy.types.Object, other: set[str]) -> list[Channe
     return channels
 
 
-def _switched_off(armature: bpy.types.Object, bones: _Bones, other: set[str]) -> list[Channel]:
-    """Constraints that would pull the take's bones elsewhere rest while the take plays."""
-    moved = frozenset(bones.moved)
-    drivers = armature.animation_data.drivers if armature.animation_data else ()
-    changing = other | {curve.data_path for curve in drivers}
-    channels = []
-    for bone in armature.pose.bones:
-        for constraint in bone.constraints:
-            if moved.isdisjoint(_pulled_by(bone, constraint)):
-                continue
-            path = bone_path(bone.name, f'constraints["{bpy.utils.escape_identifier(constraint.name)}"].')
-            rests = constraint.mute and f"{path}mute" not in changing
-            if not rests and (constraint.influence > 0.0 or f"{path}influence" in other):
-                channels.append(Channel(f"{path}influence", 0, bone.name, np.zeros(1)))
-    return channels
-
-
-def _pulled_by(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:
-    """The bones that a bone's constraint moves: itself, and the parents that its chain reaches."""
-    names = [bone.name]
-    if constraint.type in ("IK", "SPLINE_IK"):
-        parents = [parent.name for parent in bone.parent_recursive]
-        names += parents[: constraint.chain_count - 1] if constraint.chain_count else parents
-    return names
-
-
 def _active_animation(armature: bpy.types.Object, scene: bpy.types.Scene, start: int) -> OwnAnimation | None:
     data = armature.animation_data
     if data is None or data.action is None or data.action_slot is None:
@@ -332,7 +283,7 @@ def _active_animation(armature: bpy.types.Object, scene: bpy.types.Scene, start:
 
 
 def _own_channels(
-    armature: bpy.types.Object, bones: _Bones, own: OwnAnimation | None, seconds: Array, other: set[str]
+    armature: bpy.types.Object, bones: Bones, own: OwnAnimation | None, seconds: Array, other: set[str]
 ) -> list[Channel]:
     """Keys of the bones the take leaves alone: their own animation, else rest where an action would move them."""
     free = frozenset(bones.free)
@@ -364,76 +315,3 @@ def _animated_paths(armature: bpy.types.Object) -> set[str]:
     """RNA paths that the user's own actions and tracks animate."""
     pairs = actions.animations(armature.animation_data)
     return {curve.data_path for action, slot in pairs for curve in compat.curves(action, slot)}
-
-
-def _warnings(armature: bpy.types.Object, bones: _Bones, scene: bpy.types.Scene) -> list[str]:
-    warnings = []
-    drivers = armature.animation_data.drivers if armature.animation_data else ()
-    driven = sorted({name for curve in drivers if (name := actions.bone_of(curve.data_path)) in bones.moved})
-    if driven:
-        warnings.append(f"Drivers go on moving {', '.join(driven)}: mute them to see the take as it was performed.")
-    if armature.data.pose_position != "POSE":
-        warnings.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
-    if scene.render.frame_map_old != scene.render.frame_map_new:
-        warnings.append("The scene stretches time: set Old and New alike (Output, Frame Rate) for the take's own pace.")
-    return warnings
-
-
-# The proof
-
-
-def read_take_from_rig(
-    armature: bpy.types.Object, body: Body, binding: Binding, first: int, last: int, scene: bpy.types.Scene
-) -> Motion:
-    """The motion measured back off the rig as Blender evaluates it, at the scene's frame rate."""
-    places, turns = _measured_links(armature, binding, range(first, last + 1))
-    return Motion(scene_rate(scene), places[:, 0], body.local_rotations(turns))
-
-
-def bake_error(
-    armature: bpy.types.Object,
-    body: Body,
-    binding: Binding,
-    motion: Motion,
-    start_frame: int,
-    scene: bpy.types.Scene,
-) -> tuple[float, float]:
-    """Greatest distance (mm, at the body's scale) and angle (degrees) of any link from the take, at any frame.
-
-    The rig is evaluated by Blender with whatever animates it now.
-    """
-    clip = motion.resampled(scene_rate(scene))
-    places, turns = body.forward(clip.position, clip.rotations)
-    shown = _measured_links(armature, binding, range(start_frame, start_frame + clip.frames))
-    distance = np.linalg.norm(shown[0] - places, axis=-1)
-    return float(distance.max() * 1000.0), float(np.degrees(rotations.angle_between(shown[1], turns).max()))
-
-
-def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterable[int]) -> tuple[Array, Array]:
-    """Link places (F, L, 3) and turns (F, L, 4), in the simulation's world, of the rig at frames."""
-    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
-    controls = find_controls(binding, rig.bones)
-    turned_by = controls.turned_by if controls else {}
-    return measured_links(binding, rig.bones, rig.rest, actions.sample_poses(armature, frames), turned_by)
-
-
-def measured_links(
-    binding: Binding, names: Sequence[str], rest: Array, poses: Array, turned_by: Mapping[str, str] | None = None
-) -> tuple[Array, Array]:
-    """Link places (F, L, 3) and turns (F, L, 4), simulation's world, of bones' world matrices.
-
-    names: the bones of rest (B, 4, 4) and poses (F, B, 4, 4). A hand without a bone goes with its forearm.
-    turned_by: other bones that show the rotation of a link's bone (core.controls).
-    """
-    index = {name: i for i, name in enumerate(names)}
-    heading = rotations.to_matrix(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw))
-    of_link = {link.name: link.bone for link in binding.links}
-    played = [link.bone or of_link[link.name.replace("hand", "forearm")] for link in binding.links]
-    moving = [index[bone] for bone in played]
-    turning = [index[(turned_by or {}).get(bone, bone)] for bone in played]
-    moves, whole = (poses[:, some] @ linear.inverse(rest[some]) for some in (moving, turning))  # from rest to pose
-    joints = np.array([link.joint for link in binding.links])
-    places = np.einsum("flij,lj->fli", moves[..., :3, :3], joints) + moves[..., :3, 3]
-    own = np.swapaxes(rotations.to_matrix(np.array([link.turn for link in binding.links])), 1, 2)
-    turns = rotations.from_matrix(heading @ whole[..., :3, :3] @ own)
-    return binding.to_sim(places), turns

@@ -14,7 +14,8 @@ from ..core.body import HINGE_AXIS, Body
 from ..core.controls import find as find_controls
 from ..core.fit import Binding
 from ..core.motion import Motion
-from . import bake, control
+from . import bake, control, solving
+from .receiving import Driven
 from .rig import read_rig, without_scale
 
 POSE_PROPERTY = "backflip_check"  # on the armature object: the pose from before, JSON
@@ -45,8 +46,7 @@ def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:
     targets = retarget.bone_matrices(binding, rig, pose(body), controls.links if controls else None)
     world = np.array(armature.matrix_world)[None]
     if controls is None:
-        bones = bake.sort_bones(armature, targets, None)
-        basis = bake.pose_basis(bones.bones, targets, bones.carriers, world)
+        basis = solving.pose_basis(solving.sort_bones(armature, targets, None, Driven.of(armature)), world)
     else:
         inverse = linear.inverse(world)
         basis = control.first_guess(armature, {name: without_scale(inverse @ m) for name, m in targets.items()})

@@ -18,7 +18,11 @@ from .actions import ActionError, Channel
 
 TRACK_PREFIX = "Backflip: "
 BEFORE_PROPERTY = "backflip_before"  # on a baked action: what its channels held before the bake, JSON
+WARNINGS_PROPERTY = "backflip_warnings"  # on a baked action: sentences on what is seen otherwise than performed, JSON
 OWN_PROPERTY = "backflip_own"  # on the action of the take that plays: how the own animation was played, JSON
+
+_MODE = ".rotation_mode"
+_ROTATIONS = (".rotation_quaternion", ".rotation_euler", ".rotation_axis_angle")
 
 
 def check_writable(armature: bpy.types.Object) -> None:
@@ -63,6 +67,16 @@ def baked_action(track: bpy.types.NlaTrack) -> bpy.types.Action | None:
 def playing_track(armature: bpy.types.Object) -> bpy.types.NlaTrack | None:
     """The track of the take that plays; None while the avatar's own animation does."""
     return next((track for track in baked_tracks(armature) if track.is_solo), None)
+
+
+def warnings(armature: bpy.types.Object) -> list[str]:
+    """What was found to be seen otherwise than it was performed, of the take that plays."""
+    track = playing_track(armature)
+    try:
+        found = json.loads(baked_action(track).get(WARNINGS_PROPERTY, "[]")) if track else []
+    except (TypeError, ValueError):
+        return []
+    return [str(sentence) for sentence in found] if isinstance(found, list) else []
 
 
 def show_track(armature: bpy.types.Object, track_name: str) -> None:
@@ -123,11 +137,11 @@ class Before:
         self._armature = armature
         self._had_data = armature.animation_data is not None
         self._now = _how_it_plays(armature, _tracks(armature))
-        self._read: dict[str, list[float]] = {}
+        self._read: dict[str, list[Any]] = {}
         self._former = remembering_action(armature)
         own = [track for track in _tracks(armature) if baked_action(track) is None]
         self._own = _how_it_plays(armature, own)
-        self._values: dict[str, list[float]] = {}
+        self._values: dict[str, list[Any]] = {}
         if self._former is not None:
             self._own = _read(self._former, OWN_PROPERTY) or self._own
             self._values = _read(self._former, BEFORE_PROPERTY)
@@ -139,12 +153,14 @@ class Before:
 
     def note(self, paths: Any) -> None:
         """Note the present values of RNA paths from the object; those that lead nowhere are left out."""
-        for path in paths:
+        turned = {path.removesuffix(_MODE) for path in paths if path.endswith(_MODE)}
+        for path in {*paths, *(bone + rotation for bone in turned for rotation in _ROTATIONS)}:
             try:
                 value = self._armature.path_resolve(path)
             except ValueError:
                 continue  # a bone or constraint that has been removed since
-            self._read[path] = list(value) if hasattr(value, "__len__") else [value]
+            is_list = hasattr(value, "__len__") and not isinstance(value, str)
+            self._read[path] = list(value) if is_list else [value]
 
     def keep_on(self, action: bpy.types.Action) -> None:
         """Have the action of the take that plays now remember."""
@@ -207,8 +223,9 @@ def _read(action: bpy.types.Action, name: str) -> dict[str, Any]:
     return memory if isinstance(memory, dict) else {}
 
 
-def _put_back(armature: bpy.types.Object, values: dict[str, list[float]]) -> None:
-    for path, value in values.items():
+def _put_back(armature: bpy.types.Object, values: dict[str, list[Any]]) -> None:
+    # a mode that is set turns the present rotation into its own kind: the rotations come after it
+    for path, value in sorted(values.items(), key=lambda item: not item[0].endswith(_MODE)):
         custom = path.endswith('"]')
         owner, _dot, prop = path[:-2].rpartition('["') if custom else path.rpartition(".")
         try:

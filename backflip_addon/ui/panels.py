@@ -270,6 +270,8 @@ class BACKFLIP_PT_bake(_Panel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("backflip.show_take", text="Show Take").own = False
         row.operator("backflip.show_take", text="Own Animation").own = True
+        for words in takes.bake_warnings(context.scene):
+            _say(layout, context, words, "ERROR")
         layout.prop(settings, "export_format")
         export = _button(layout, context, takes.ExportShot, "EXPORT")
         export.format = settings.export_format

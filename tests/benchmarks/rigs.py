@@ -95,6 +95,7 @@ def _rig(file: Path, options: argparse.Namespace) -> dict[str, Any]:
         "planted_skate_cm_s": None,
         "success": None,
         "bake_error_mm": None,
+        "skin_error_mm": None,
         "clips": [],
     }
     scene = bpy.context.scene
@@ -110,7 +111,7 @@ def _rig(file: Path, options: argparse.Namespace) -> dict[str, Any]:
     row["height_m"], row["mass_kg"] = round(scene.backflip.body_height, 3), round(scene.backflip.body_mass, 1)
     found = [_clip(scene, clip) for clip in _files(options.clips, CLIP_SUFFIXES)]
     row["clips"] = found
-    for key in ("limb_direction_deg", "planted_skate_cm_s", "bake_error_mm"):
+    for key in ("limb_direction_deg", "planted_skate_cm_s", "bake_error_mm", "skin_error_mm"):
         row[key] = max((clip[key] for clip in found if clip.get(key) is not None), default=None)
     if options.search:
         row |= _search(scene, options)
@@ -132,10 +133,14 @@ def _clip(scene: bpy.types.Scene, file: Path) -> dict[str, Any]:
     motion = state.whole_reference(scene)
     scene.render.fps = max(int(round(motion.rate)), 1)
     scene.render.fps_base = scene.render.fps / motion.rate
+    start = time.perf_counter()
     baked = bake.bake_take(armature, binding, motion, name=file.stem, start_frame=1, scene=scene)
+    row["bake_seconds"], row["bake_warnings"] = round(time.perf_counter() - start, 3), list(baked.warnings)
     frames = range(baked.first, baked.last + 1)
     shown = _shown(scene, armature, actions.sample_poses(armature, frames), binding.yaw)
     row["bake_error_mm"] = round(bake.bake_error(armature, body, binding, motion, 1, scene)[0], 4)
+    skin = bake.skin_error(armature, binding, motion, 1, scene)
+    row["skin_error_mm"] = None if skin is None else round(skin, 4)
     source = _source(scene, file)
     if source.joints:
         count = min(len(shown["foot.L"]), len(source.joints["foot.L"]))
@@ -242,6 +247,7 @@ def _search(scene: bpy.types.Scene, options: argparse.Namespace) -> dict[str, An
         shot = takes.read_shot(scene, takes.find_take(scene))
         takes.bake_shot(scene, shot, 1)
         error = bake.bake_error(state.avatar(scene), shot.body, shot.binding, shot.take.motion, 1, scene)
+        skin = bake.skin_error(state.avatar(scene), shot.binding, shot.take.motion, 1, scene)
     except (RuntimeError, *USER_ERRORS) as error_:
         return {"success": False, "searched": file.name, "search_error": str(error_).strip()}
     measures = take.meta.get("measures", {})
@@ -249,21 +255,25 @@ def _search(scene: bpy.types.Scene, options: argparse.Namespace) -> dict[str, An
         "success": bool(measures.get("success", measures.get("landed", False))),
         "searched": file.name,
         "bake_error_mm": round(error[0], 4),
+        "skin_error_mm": None if skin is None else round(skin, 4),
     }
 
 
 def _table(rigs: list[dict[str, Any]]) -> str:
     """The rows as text."""
-    lines = [f"{'rig':44}{'roles':>6}{'m':>6}{'kg':>6}{'s':>7}{'limbs °':>9}{'skate cm/s':>11}{'bake mm':>9}  success"]
+    lines = [
+        f"{'rig':44}{'roles':>6}{'m':>6}{'kg':>6}{'s':>7}{'limbs °':>9}{'skate cm/s':>11}"
+        f"{'bake mm':>9}{'skin mm':>9}  success"
+    ]
     for rig in rigs:
         if rig["refused"]:
             lines.append(f"{rig['file'][:43]:44}refused: {rig['refused']}")
             continue
-        figures = (rig["limb_direction_deg"], rig["planted_skate_cm_s"], rig["bake_error_mm"])
+        figures = (rig["limb_direction_deg"], rig["planted_skate_cm_s"], rig["bake_error_mm"], rig["skin_error_mm"])
         texts = ["-" if f is None else f"{f:.3g}" for f in figures]
         lines.append(
             f"{rig['file'][:43]:44}{len(rig['roles']):>6}{rig['height_m']:>6.2f}{rig['mass_kg']:>6.1f}"
-            f"{rig['seconds']:>7.2f}{texts[0]:>9}{texts[1]:>11}{texts[2]:>9}  {rig['success']}"
+            f"{rig['seconds']:>7.2f}{texts[0]:>9}{texts[1]:>11}{texts[2]:>9}{texts[3]:>9}  {rig['success']}"
         )
         for clip in rig["clips"]:
             parts = ", ".join(f"{k} {v}" for k, v in clip.items() if k != "clip" and v not in (None, []))

@@ -234,14 +234,6 @@ def test_constraints_rest_while_the_take_plays_and_return() -> None:
     assert ik.influence == pytest.approx(0.7)
 
 
-def test_drivers_are_reported() -> None:
-    armature = rigs.build()
-    driver = armature.pose.bones["forearm.L"].driver_add("rotation_quaternion", 1)
-    driver.driver.expression = "0.1"
-    _body, _binding, _motion, result = baked(armature)
-    assert any("forearm.L" in warning for warning in result.warnings)
-
-
 def test_bones_that_do_not_inherit_rotation() -> None:
     armature = rigs.build()
     armature.data.bones["head"].use_inherit_rotation = False

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a take's keys can reach on a rig, and what would move its bones elsewhere.
+
+Locks are for the hand that poses and keep no key away. A connected bone takes no location; a driver wins over
+keys; a constraint comes after them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import bpy
+import numpy as np
+
+from . import actions
+from .actions import Channel, bone_path
+from .channels import data_property
+
+# Each with a property of its own, so that a driver on one leaves the others free.
+_MODES = ("QUATERNION", "XYZ", "AXIS_ANGLE")
+
+
+@dataclasses.dataclass(frozen=True)
+class Driven:
+    """RNA paths from the armature object that drivers hold."""
+
+    paths: frozenset[str]
+
+    @classmethod
+    def of(cls, armature: bpy.types.Object) -> Driven:
+        data = armature.animation_data
+        return cls(frozenset(curve.data_path for curve in data.drivers if not curve.mute) if data else frozenset())
+
+    def holds(self, bone: str, prop: str) -> bool:
+        return bone_path(bone, prop) in self.paths
+
+    def bones(self, names: Collection[str]) -> list[str]:
+        """Those of the bones that a driver moves, by name."""
+        return sorted({name for path in self.paths if (name := actions.bone_of(path)) in names and _moves(path)})
+
+
+def _moves(path: str) -> bool:
+    return path.endswith(("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale", "_mode"))
+
+
+def takes_location(armature: bpy.types.Object, bone: str, driven: Driven) -> bool:
+    """Whether a bone's place follows from its keys."""
+    data = armature.data.bones[bone]
+    if data.use_connect and data.parent:
+        return False
+    return not driven.holds(bone, "location") and not any(
+        _holds_on(armature.pose.bones[bone], constraint, driven) for constraint in armature.pose.bones[bone].constraints
+    )
+
+
+def rotation_mode(bone: bpy.types.PoseBone, driven: Driven) -> str:
+    """The mode to key a bone's rotation in: its own, or where drivers hold that, one that they leave free."""
+    if driven.holds(bone.name, "rotation_mode"):
+        return bone.rotation_mode
+    modes = (bone.rotation_mode, *_MODES)
+    return next((m for m in modes if not driven.holds(bone.name, data_property(m))), bone.rotation_mode)
+
+
+def mode_channel(bone: bpy.types.PoseBone, mode: str) -> Channel:
+    """The key that has a bone rotate in a mode."""
+    number = bone.bl_rna.properties["rotation_mode"].enum_items[mode].value
+    return Channel(bone_path(bone.name, "rotation_mode"), 0, bone.name, np.array([float(number)]))
+
+
+# Constraints
+
+
+def switched_off(
+    armature: bpy.types.Object, moved: Collection[str], animated: Collection[str], driven: Driven
+) -> list[Channel]:
+    """Keys that rest the constraints which would pull the bones elsewhere.
+
+    animated: RNA paths that the user's own actions move. Where a driver holds the influence it is muted instead.
+    """
+    channels = []
+    for bone, constraint in _pulling(armature, moved):
+        path = _path(bone, constraint)
+        changing = {name for name in ("mute", "enabled", "influence") if path + name in animated} | {
+            name for name in ("mute", "enabled", "influence") if path + name in driven.paths
+        }
+        if constraint.mute and not changing & {"mute", "enabled"}:
+            continue
+        if constraint.influence == 0.0 and "influence" not in changing:
+            continue
+        if path + "influence" not in driven.paths:
+            channels.append(Channel(f"{path}influence", 0, bone.name, np.zeros(1)))
+        elif not _holds_on(bone, constraint, driven):
+            channels.append(Channel(f"{path}mute", 0, bone.name, np.ones(1)))
+    return channels
+
+
+def held_on(armature: bpy.types.Object, moved: Collection[str], driven: Driven) -> list[str]:
+    """Constraints that go on pulling the bones, since drivers hold all that would rest them: "NAME of BONE"."""
+    pulling = _pulling(armature, moved)
+    return [f"{constraint.name} of {bone.name}" for bone, constraint in pulling if _holds_on(bone, constraint, driven)]
+
+
+def _holds_on(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint, driven: Driven) -> bool:
+    path = _path(bone, constraint)
+    held = {name for name in ("influence", "mute", "enabled") if path + name in driven.paths}
+    return "influence" in held and len(held) > 1
+
+
+def _path(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> str:
+    return bone_path(bone.name, f'constraints["{bpy.utils.escape_identifier(constraint.name)}"].')
+
+
+def _pulling(armature: bpy.types.Object, moved: Collection[str]) -> Iterator[tuple[Any, Any]]:
+    """Pose bones and their constraints that move one of the bones."""
+    moved = frozenset(moved)
+    for bone in armature.pose.bones:
+        for constraint in bone.constraints:
+            if not moved.isdisjoint(_pulled_by(bone, constraint)):
+                yield bone, constraint
+
+
+def _pulled_by(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:
+    """The bones that a bone's constraint moves: itself, and the parents that its chain reaches."""
+    names = [bone.name]
+    if constraint.type in ("IK", "SPLINE_IK"):
+        parents = [parent.name for parent in bone.parent_recursive]
+        count = constraint.chain_count
+        own = constraint.type == "SPLINE_IK" or constraint.use_tail  # else the chain starts at the parent
+        names += parents[: count - own] if count else parents
+    return names
