@@ -71,7 +71,7 @@ def how_far(armature: bpy.types.Object, meant: Meant) -> float:
 
 
 def what_is_off(armature: bpy.types.Object, meant: Meant, bones: Bones, driven: Driven) -> list[str]:
-    """A sentence on the bone that keeps the take from being seen, as Blender evaluates the rig; none where none does."""
+    """A sentence on the bone that keeps the take from being seen, as Blender evaluates the rig, or none."""
     distances, angles = _errors(armature, meant)
     off = np.maximum(distances / FAR_MM, angles / TURNED)
     worst = off.max(axis=0)
