@@ -11,6 +11,7 @@ from ..core import fit, roles
 from ..core.rig import RigError, check_sound
 from ..scene import check, files, mannequin, state
 from ..scene.files import RIG_SUFFIXES
+from ..scene.hierarchy import left_behind
 from ..scene.rig import read_rig
 from . import reference
 from .bone_map import ClearRole as ClearRole
@@ -46,7 +47,19 @@ def build_body(scene: bpy.types.Scene, mass: float) -> str:
     rig = read_rig(armature)
     body, binding = fit.fit_body(rig, state.role_map(scene), mass or None, state.adjustments(scene))
     state.set_body(scene, body, binding)
-    return reference.read_again(scene)
+    return " ".join(filter(None, (_left_behind(armature), reference.read_again(scene))))
+
+
+def _left_behind(armature: bpy.types.Object) -> str:
+    """A sentence on meshes that the bones will not move, "" where there are none."""
+    names = [ob.name for ob in left_behind(armature)]
+    if not names:
+        return ""
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"{names[0]}{others} will stay behind when {armature.name} moves, hanging on none of its bones: "
+        "parent it to a bone (Ctrl+P)."
+    )
 
 
 class AddMannequin(Step, bpy.types.Operator):

@@ -101,6 +101,27 @@ def carrying_bone(ob: bpy.types.Object, armature: bpy.types.Object) -> str:
     return ""
 
 
+def left_behind(armature: bpy.types.Object) -> list[bpy.types.Object]:
+    """Rendered meshes that hang on the armature object alone: they stay where they are when its bones move."""
+    moved, still = {armature}, []
+    for ob in hanging_on(armature):
+        if _goes_along(ob, armature, moved):
+            moved.add(ob)
+        elif ob.type == "MESH" and ob.data.polygons and not ob.hide_render:
+            still.append(ob)
+    shapes = {bone.custom_shape for bone in armature.pose.bones}
+    return [ob for ob in still if ob not in shapes]
+
+
+def _goes_along(ob: bpy.types.Object, armature: bpy.types.Object, moved: set[bpy.types.Object]) -> bool:
+    """Whether the armature's bones move an object, in part at least; moved: what they move that it may hang on."""
+    if is_deformed(ob, armature) or carrying_bone(ob, armature):
+        return True
+    if ob.parent in moved and ob.parent_type in ("VERTEX", "VERTEX_3", "LATTICE", "CURVE"):
+        return True
+    return any(carrier in moved for carrier in _carriers(ob) if carrier != ob.parent)
+
+
 def copied_bones(other: bpy.types.Object, armature: bpy.types.Object) -> dict[str, str]:
     """Bone of another armature, such as an outfit's -> bone of this armature that it copies, or its parents do."""
     copied: dict[str, str] = {}

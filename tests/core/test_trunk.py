@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import fit, retarget, roles, rotations
+from backflip_addon.core.body import LINK_NAMES
 from backflip_addon.core.rig import Rig, Skin
 
 from . import skeletons
@@ -92,3 +93,31 @@ def test_a_torso_that_hangs_whole_on_the_hips_is_still_as_thick_as_its_skin() ->
     for link in ("pelvis", "chest"):
         for shape in body.links[body.index(link)].shapes:
             assert 0.1 < shape.size[0] < 0.14 and 0.26 < shape.size[1] + 2 * shape.size[0] < 0.34, link
+
+
+BIPED = {"pelvis": "Pelvis", "spine": "Spine", "chest": "Spine1", "neck": "Neck", "head": "Head"} | {
+    f"{role}.{side}": f"{side} {name}"
+    for role, name in {
+        "shoulder": "Clavicle", "upper_arm": "UpperArm", "forearm": "Forearm", "hand": "Hand",
+        "thigh": "Thigh", "shin": "Calf", "foot": "Foot", "toe": "Toe0",
+    }.items()
+    for side in "LR"
+}  # fmt: skip
+
+
+def test_a_biped_with_triangle_pelvis_and_triangle_neck() -> None:
+    """3ds Max hangs thighs on the lowest spine and collar bones on the neck then."""
+    rig = skeletons.figure(name=lambda role: f"Bip01 {BIPED[role]}")
+    parents = {f"Bip01 {side} {part}": "Bip01 Neck" for side in "LR" for part in ("Clavicle",)}
+    parents |= {f"Bip01 {side} Thigh": "Bip01 Spine" for side in "LR"}
+    changed = {rig.index(bone): rig.index(parent) for bone, parent in parents.items()}
+    rig = dataclasses.replace(rig, parents=tuple(changed.get(i, p) for i, p in enumerate(rig.parents)))
+    found = roles.guess(rig)
+    assert {role: bone.removeprefix("Bip01 ") for role, bone in found.bones.items()} == BIPED
+    assert all(found.certain.values())
+    neutral = fit.neutrals.measure(rig, found)
+    assert {link: rig.bones[bone].removeprefix("Bip01 ") for link, bone in neutral.bones.items()} == {
+        role: BIPED[role] for role in neutral.bones
+    }
+    owner = {bone: LINK_NAMES[neutral.owners[i]] for i, bone in enumerate(rig.bones)}
+    assert owner["Bip01 L Clavicle"] == "chest" and owner["Bip01 Neck"] == "head" and owner["Bip01 Pelvis"] == "pelvis"

@@ -224,3 +224,18 @@ def test_the_check_pose_comes_and_goes(ops: Any, guise: dict) -> None:
     ops.check_pose()
     for bone in armature.pose.bones:
         assert (bone.matrix.translation - before[bone.name].translation).length < 1e-3
+
+
+def test_a_mesh_that_no_bone_moves_is_said_to_stay_behind(ops: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    armature = rigs.build(skin=True)
+    data = bpy.data.meshes.new("Hat")
+    data.from_pydata([(0, 0, 1.8), (0.1, 0, 1.8), (0, 0.1, 1.8)], [], [(0, 1, 2)])
+    hat = bpy.data.objects.new("Hat", data)
+    bpy.context.scene.collection.objects.link(hat)
+    hat.parent = armature
+    ops.pick_avatar(armature="Rig")
+    ops.build_body()
+    assert "Hat will stay behind when Rig moves" in capfd.readouterr().out
+    hat.parent_type, hat.parent_bone = "BONE", "head"
+    ops.build_body()
+    assert "stay behind" not in capfd.readouterr().out
