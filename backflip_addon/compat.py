@@ -50,15 +50,19 @@ def ensure_addon(module: str) -> bool:
     return loaded or addon_utils.enable(module, default_set=False) is not None
 
 
-def import_fbx(filepath: str) -> None:
-    """Import an FBX file with the add-on that all supported Blenders bring. Raises RuntimeError.
+def import_fbx(filepath: str, animation: bool = True) -> None:
+    """Import an FBX file with the add-on that all supported Blenders bring. Raises RuntimeError, also without it."""
+    if not ensure_addon("io_scene_fbx"):
+        raise RuntimeError("This Blender was built without the FBX add-on.")
+    bpy.ops.import_scene.fbx(filepath=filepath, use_anim=animation, ignore_leaf_bones=False)
 
-    The importer in C++ (4.5 and later) is the fallback where a Blender was built without the add-on.
+
+def import_any_fbx(filepath: str, animation: bool = True) -> None:
+    """Import an FBX file with the importer in C++ (4.5 and later). Raises RuntimeError.
+
+    It reads text and versions before 7.1 too, which the add-on refuses, and makes the same objects and bones of a file.
     """
-    if ensure_addon("io_scene_fbx"):
-        bpy.ops.import_scene.fbx(filepath=filepath, use_anim=True, ignore_leaf_bones=False)
-    else:
-        bpy.ops.wm.fbx_import(filepath=filepath)
+    bpy.ops.wm.fbx_import(filepath=filepath, use_anim=animation, ignore_leaf_bones=False)
 
 
 def import_gltf(filepath: str) -> None:

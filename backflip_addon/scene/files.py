@@ -103,7 +103,7 @@ def import_file(path: Path, link: bool = False) -> Imported:
                 compat.ensure_addon("io_anim_bvh")
                 bpy.ops.import_anim.bvh(filepath=str(path), update_scene_fps=False)
             elif suffix == ".fbx":
-                compat.import_fbx(str(path))
+                _import_fbx(path, before)
             else:
                 scene.render.fps, scene.render.fps_base = GLTF_RATE, 1.0
                 _import_gltf(path)
@@ -118,6 +118,21 @@ def import_file(path: Path, link: bool = False) -> Imported:
             action[RATE_PROPERTY] = rate
     bpy.context.view_layer.update()
     return Imported(new["objects"], new["actions"], before)
+
+
+def _import_fbx(path: Path, before: dict[str, set[Any]]) -> None:
+    """Import an FBX with the add-on's reader; what that cannot read, with Blender's newer one. Raises RuntimeError."""
+    if fbx.is_old_or_text(path):
+        compat.import_any_fbx(str(path))
+        return
+    render = bpy.context.scene.render
+    rate = render.fps, render.fps_base
+    try:
+        compat.import_fbx(str(path))
+    except Exception:  # its reader meets a damaged file, or one it does not know, with errors of a dozen kinds
+        remove_new(before)
+        render.fps, render.fps_base = rate
+        compat.import_any_fbx(str(path))
 
 
 def remove(imported: Imported) -> None:
