@@ -72,7 +72,7 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
 
 def up_axis(rig: Rig, places: Array) -> str:
     """ "Y" or "Z" (or "X"): the axis along which a character with joints at places (F, B, 3) mostly stands."""
-    bones = roles.guess(rig).bones
+    bones = roles.guess(rig, places).bones
     if "head" not in bones or "foot.L" not in bones or "foot.R" not in bones:
         return "Y"  # as the format was made
     head, feet = rig.places[bones["head"]], [rig.places[bones[f"foot.{side}"]] for side in "LR"]

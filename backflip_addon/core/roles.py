@@ -18,6 +18,7 @@ import numpy as np
 
 from . import structure
 from .rig import FEWEST_BONES, Rig, RigError
+from .rotations import Array
 from .trunk import pelvis_bone, trunk_bones
 
 MAP_VERSION = 1
@@ -78,8 +79,11 @@ def words(role: str) -> str:
     return {"L": "left ", "R": "right ", "": ""}[side] + _WORDS[part]
 
 
-def guess(rig: Rig) -> RoleMap:
-    """The best map that hints, names and structure give; it may lack roles (see missing)."""
+def guess(rig: Rig, places: Array | None = None) -> RoleMap:
+    """The best map that hints, names and structure give; it may lack roles (see missing).
+
+    places (F, B, 3): the joints in the frames of a clip, world, which tell more than a rest pose.
+    """
     best = _from_hints(rig)
     ways = _readings(rig)
     for family in families():
@@ -91,7 +95,7 @@ def guess(rig: Rig) -> RoleMap:
         bones = _tidy(rig, _filled(bones, _from_words(rig)))
     certain = dict.fromkeys(bones, True)
     if _lacks(bones):
-        by_structure = structure.guess(rig)
+        by_structure = structure.guess(rig, places)
         if not _lacks(by_structure) and sum(role in bones for role in REQUIRED) < 10:
             bones = by_structure  # names of a few roles alone do more harm than good
         else:

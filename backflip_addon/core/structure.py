@@ -1,251 +1,378 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Body roles of a skeleton whose names tell nothing: by symmetry, chains and heights.
+"""Body roles of a skeleton whose names tell nothing: by symmetry, chains, proportions and motion.
 
-Legs and arms are the two pairs of like chains that reach farthest from where they branch off; the
-legs branch off nearer the root. Feet point forward, and that tells left from right.
+Every two pairs of like limbs (core.limbs) are tried as legs and arms and held against a body: legs
+away from the head, knees and elbows halfway, hips near each other, feet lowest. A joint's place is
+judged at rest and, of a clip, in its frames. Feet point forward, knees bend forward and elbows
+backward, and that tells left from right.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
-from . import rotations
+from . import limbs, rotations
+from .limbs import Joints, Pair
 from .rig import Rig
 from .rotations import Array
 
-_Joints = tuple[int, int, int]
+_MOST_STANCES = 24  # frames of a clip that are looked at
+_ARM_TO_LEG, _TRUNK_TO_LEG = 0.72, 0.62  # of adults; cartoons are far off, so these count little
+_WIDEST_HIPS = 0.3  # half the distance of the hips, in leg lengths: straddled knees are further apart
+_HEAD_HEIGHT = 0.3  # of the head's joint above the shoulders, in lengths of the trunk
+_MOST_TRIED = 6  # frames of a clip that are tried as its rest pose
+_CLEAR = 3.0  # fitness of what is a body without doubt
+_WORST = 1.0  # fitness of what is no body
 
-_LIKENESS = 0.2  # two limbs of a pair differ in length by less than this part
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Limb:
+    """A pair of limbs as legs or arms. joints: places in the chains, see limbs.joints. likeness: to a body's."""
+
+    pair: Pair
+    joints: Joints
+    likeness: float
+
+    @property
+    def length(self) -> float:
+        first, _, last = self.joints
+        return float(self.pair.along[last] - self.pair.along[first])
+
+    @cached_property
+    def toes(self) -> Array:
+        """From the ankles to what hangs on the feet (2, 3), see _toes; little where nothing does."""
+        toes, sure = _toes(self.pair.rig, self.pair, self.joints[2], self.length)
+        return toes if sure else 0.05 * toes
+
+    def at(self, places: Array) -> Array:
+        """The three joints of both limbs (2, 3, 3 or F, 2, 3, 3), where bones' heads are at places (..., B, 3)."""
+        bones = [[chain[min(j, len(chain) - 1)] for j in self.joints] for chain in self.pair.chains]
+        return places[..., bones, :]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pair:
-    """Two like chains of bones that branch off the same bone (node); reach: their mean length."""
+class _Body:
+    """Legs and arms that go together."""
 
-    node: int
-    chains: tuple[list[int], list[int]]
-    reach: float
+    legs: _Limb
+    arms: _Limb
+    fitness: float
 
 
-def guess(rig: Rig) -> dict[str, str]:
-    """role -> bone name, as far as the skeleton's structure tells; empty where it is no humanoid."""
-    limbs = _limb_pairs(rig)
-    if limbs is None:
+def guess(rig: Rig, places: Array | None = None, sides: Mapping[str, str] | None = None) -> dict[str, str]:
+    """role -> bone name, as far as the skeleton's structure tells; empty where it is no humanoid.
+
+    places (F, B, 3): the joints in a clip's frames, world. sides: bone name -> "L" or "R" where names tell it.
+    """
+    stances = _stances(rig, places)
+    body = _best(rig, stances)
+    if places is not None and (body is None or body.fitness < _CLEAR):
+        body = max([body, *_in_frames(rig, stances)], key=lambda found: found.fitness if found else -np.inf)
+    if body is None:
         return {}
-    legs, candidates = limbs
-    leg_joints = _joints(rig, legs, 0.5 * max(_half_widths(rig, legs)))
-    if leg_joints is None:
-        return {}
-    hips = _middle(rig, legs, leg_joints)
-    arms = _arms(rig, legs, leg_joints, candidates, hips)
-    # collar bones begin near the middle of the body, upper arms at least as far out as the hips
-    arm_joints = _joints(rig, arms, 0.75 * _half_widths(rig, legs)[leg_joints[0]])
-    trunk = rig.chain(legs.node, arms.node)
-    if arm_joints is None or not trunk:
-        return {}
-    bones = {"pelvis": legs.node, "chest": arms.node}
-    if trunk[0] != arms.node:
+    rig = body.legs.pair.rig
+    legs, arms = body.legs, body.arms
+    pelvis, chest = legs.pair.node, arms.pair.node
+    bones = {"pelvis": pelvis, "chest": chest}
+    trunk = rig.chain(pelvis, chest)
+    if pelvis in rig.ancestors(chest) and trunk and trunk[0] != chest:
         bones["spine"] = trunk[0]
-    up = rotations.normalise(_middle(rig, arms, arm_joints) - hips)
-    bones |= _head(rig, arms, up)
-    left = np.cross(up, forward(rig, legs, leg_joints, up))
-    for pair, joints, names, before in (
-        (legs, leg_joints, ("thigh", "shin", "foot"), None),
-        (arms, arm_joints, ("upper_arm", "forearm", "hand"), "shoulder"),
-    ):
-        first, middle, last = joints
-        sides = [float(rig.heads[chain[middle]] @ left) for chain in pair.chains]
-        for i, chain in enumerate(pair.chains):
-            side = "L" if sides[i] > sides[1 - i] else "R"
-            bones |= {f"{name}.{side}": chain[joint] for name, joint in zip(names, joints, strict=True)}
-            if before and first > 0:
-                bones[f"{before}.{side}"] = chain[first - 1]
-            if not before and last + 1 < len(chain):
-                bones[f"toe.{side}"] = chain[last + 1]
+    up, across = _axes(legs.at(rig.heads), arms.at(rig.heads))
+    bones |= _head(rig, body, up, across)
+    order = _left_first(rig, body, np.concatenate([rig.heads[None], stances[1:]]), sides or {})
+    for limb, names in ((legs, ("thigh", "shin", "foot")), (arms, ("upper_arm", "forearm", "hand"))):
+        for side, i in zip("LR", order[limb is arms], strict=True):
+            chain = limb.pair.chains[i]
+            for name, joint in zip(names, limb.joints, strict=True):
+                if joint < len(chain):
+                    bones[f"{name}.{side}"] = chain[joint]
+            bones |= _ends(rig, limb, i, side, chest if limb is arms else -1)
     return {role: rig.bones[bone] for role, bone in bones.items()}
 
 
-def _limb_pairs(rig: Rig) -> tuple[_Pair, list[_Pair]] | None:
-    """The pair of legs, and the pairs that may be the arms: wings may reach farther than these."""
-    reach = _reaches(rig)
-    pairs = []
-    for node, below in enumerate(rig.children):
-        limbs = [(child, reach[child]) for child in below if reach[child] > 0]
-        for i, (a, reach_a) in enumerate(limbs):
-            for b, reach_b in limbs[i + 1 :]:
-                if abs(reach_a - reach_b) > _LIKENESS * max(reach_a, reach_b) or not _mirrored(rig, node, a, b):
-                    continue
-                chains = _main_chain(rig, a, reach), _main_chain(rig, b, reach)
-                if min(map(len, chains)) >= 3:
-                    pairs.append(_Pair(node, chains, (reach_a + reach_b) / 2))
-    pairs.sort(key=lambda pair: (not _symmetric(rig, pair), -pair.reach))
-    for i, first in enumerate(pairs):
-        for second in pairs[i + 1 :]:
-            if second.reach < 0.3 * first.reach:
-                continue  # fingers, not arms
-            # legs and arms branch off different bones, and one pair must not hold the other
-            if second.node == first.node or any(second.node in rig.descendants(c[0]) for c in first.chains):
+def _stances(rig: Rig, places: Array | None) -> Array:
+    """The rest pose, and frames of the clip (S, B, 3)."""
+    if places is None or not len(places):
+        return rig.heads[None]
+    picked = np.linspace(0, len(places) - 1, min(_MOST_STANCES, len(places))).astype(int)
+    return np.concatenate([rig.heads[None], places[picked]])
+
+
+def _in_frames(rig: Rig, stances: Array) -> list[_Body]:
+    """What is found with frames of the clip as the rest pose: some files have all limbs along one axis there."""
+    found = []
+    lengths = np.linalg.norm(rig.tails - rig.heads, axis=1, keepdims=True)
+    parents = np.array(rig.parents)
+    for heads in stances[1 :: max(1, len(stances) // _MOST_TRIED)]:
+        rest = rig.rest.copy()
+        rest[:, :3, 3] = heads
+        tails = heads + lengths * rotations.normalise(heads - heads[np.maximum(parents, 0)])
+        posed = dataclasses.replace(rig, rest=rest, tails=tails, skin=None)
+        body = _best(posed, np.concatenate([heads[None], stances[1:]]))
+        if body is not None:
+            found.append(body)
+    return found
+
+
+def _best(rig: Rig, stances: Array) -> _Body | None:
+    """The legs and arms that are most like a body's."""
+    pairs = limbs.pairs(rig)
+    bends = [_bends(pair, stances) for pair in pairs]
+    legs = [_limb(pair, "leg", 0.0, bend) for pair, bend in zip(pairs, bends, strict=True)]
+    best: _Body | None = None
+    for leg in legs:
+        if leg is None:
+            continue
+        points = leg.at(rig.heads)
+        width = float(np.linalg.norm(points[0, 0] - points[1, 0])) / 2
+        bodies = []
+        for pair, bend in zip(pairs, bends, strict=True):
+            if pair.node == leg.pair.node or pair.node in leg.pair.bones or leg.pair.node in pair.bones:
                 continue
-            for legs, arms in ((first, second), (second, first)):
-                if legs.node in rig.ancestors(arms.node):
-                    return legs, [arms, *_like_arms(rig, legs, arms, pairs)]
-    return None
+            # collar bones begin near the middle of the body, upper arms about as far out as the hips
+            arm = _limb(pair, "arm", 0.75 * width, bend)
+            if arm is not None:
+                bodies.append(_Body(leg, arm, _fitness(rig, leg, arm, stances, best.fitness if best else -np.inf)))
+        found = _with_lowest_arms(rig, bodies)
+        if found is not None and (best is None or found.fitness > best.fitness):
+            best = found
+    return best if best is not None and best.fitness > _WORST else None
 
 
-def _symmetric(rig: Rig, pair: _Pair) -> bool:
-    """Whether all joints of a pair lie apart in one direction, as a leg and a tail do not."""
-    apart = np.array([rig.heads[a] - rig.heads[b] for a, b in zip(*pair.chains, strict=False)])
-    lengths = np.linalg.norm(apart, axis=1)
-    clear = lengths > 0.05 * pair.reach
-    if not clear.any():
-        return False
-    across = apart[int(np.argmax(lengths))] / lengths.max()
-    return bool((np.abs(apart[clear] @ across) > 0.9 * lengths[clear]).all())
+def _with_lowest_arms(rig: Rig, bodies: list[_Body]) -> _Body | None:
+    """The fittest of bodies with the same legs, or a little less fit one: hair and ears branch off above the arms."""
+    best = max(bodies, key=lambda body: body.fitness, default=None)
+    if best is None:
+        return None
+    below = rig.ancestors(best.arms.pair.node)[1:]
+    for body in bodies:
+        if body.arms.pair.node in below and body.fitness > best.fitness - 0.5 and body.arms.likeness > 0.5:
+            return _Body(body.legs, body.arms, best.fitness)
+    return best
 
 
-def _like_arms(rig: Rig, legs: _Pair, arms: _Pair, pairs: list[_Pair]) -> list[_Pair]:
-    """Other pairs above the legs that may be arms: their bones are none of these, and not much shorter."""
-    taken = {bone for pair in (legs, arms) for chain in pair.chains for bone in rig.descendants(chain[0])}
-    return [
-        pair
-        for pair in pairs
-        if pair.reach > 0.25 * arms.reach
-        and pair.node != legs.node
-        and legs.node in rig.ancestors(pair.node)
-        and not {pair.node, pair.chains[0][0], pair.chains[1][0]} & taken
-    ]
+def _limb(pair: Pair, kind: str, least: float, bends: Array | None) -> _Limb | None:
+    found = limbs.joints(pair, kind, least, bends)
+    return _Limb(pair, *found) if found else None
 
 
-def _arms(rig: Rig, legs: _Pair, leg_joints: _Joints, candidates: list[_Pair], hips: Array) -> _Pair:
-    """Of pairs that may be arms the one that has fingers, or lies least far behind the back."""
-    if len(candidates) == 1:
-        return candidates[0]
-    up = rotations.normalise(rig.heads[candidates[0].node] - hips)
-    ahead = forward(rig, legs, leg_joints, up)
-
-    def fitness(pair: _Pair) -> float:
-        points = rig.heads[[bone for chain in pair.chains for bone in chain]] - rig.heads[pair.node]
-        spread = max(len(rig.children[bone]) for chain in pair.chains for bone in chain[1:])
-        above = pair.node not in rig.ancestors(candidates[0].node)  # hair branches off above the arms
-        return float((points @ ahead).mean()) / pair.reach + 0.5 * (spread >= 3) - 0.3 * above
-
-    return max(candidates, key=fitness)
-
-
-def _reaches(rig: Rig) -> Array:
-    """Length of the longest way down from each bone's head, its parent's way to it included."""
-    reach = np.zeros(len(rig.bones))
-    for bone in range(len(rig.bones) - 1, -1, -1):
-        below = max((reach[child] for child in rig.children[bone]), default=0.0)
-        parent = rig.parents[bone]
-        step = np.linalg.norm(rig.heads[bone] - rig.heads[parent]) if parent >= 0 else 0.0
-        reach[bone] = below + step
-    return reach
+def _bends(pair: Pair, stances: Array) -> Array | None:
+    """How far the limbs bend at each joint over a motion (C,), radians; None where nothing moves."""
+    count = len(pair.chains[0])
+    if len(stances) < 4:
+        return None
+    found = np.zeros(count)
+    far = 0.02 * pair.reach
+    for i in range(1, count):
+        before = [j for j in range(i) if pair.along[i] - pair.along[j] > far]
+        after = [j for j in range(i + 1, count) if pair.along[j] - pair.along[i] > far]
+        if not before or not after:
+            continue
+        for chain in pair.chains:
+            a, b, c = (stances[1:, chain[j]] for j in (before[-1], i, after[0]))
+            cosines = np.sum(rotations.normalise(b - a) * rotations.normalise(c - b), axis=1)
+            angles = np.arccos(np.clip(cosines, -1.0, 1.0))
+            found[i] = max(found[i], float(np.ptp(angles)))
+    return found if found.max() > np.radians(10.0) else None
 
 
-def _main_chain(rig: Rig, bone: int, reach: Array) -> list[int]:
-    """Bones from a limb's first down its longest way."""
-    chain = [bone]
-    while rig.children[chain[-1]]:
-        chain.append(max(rig.children[chain[-1]], key=lambda child: reach[child]))
-    return chain
+def _axes(legs: Array, arms: Array) -> tuple[Array, Array]:
+    """Unit directions (..., 3): up along the trunk, and across it from the second limbs to the first.
 
-
-def _mirrored(rig: Rig, node: int, a: int, b: int) -> bool:
-    """Whether two limbs go apart from their node, rather than side by side as fingers do."""
-    ends = [rig.heads[rig.descendants(bone)].mean(axis=0) for bone in (a, b)]
-    apart = np.linalg.norm(ends[0] - ends[1])
-    sizes = [np.linalg.norm(end - rig.heads[node]) for end in ends]
-    return bool(apart > 1e-6 and abs(sizes[0] - sizes[1]) < _LIKENESS * max(sizes))
-
-
-def _half_widths(rig: Rig, pair: _Pair) -> list[float]:
-    """Half the distance of a pair's bones from each other, joint by joint."""
-    return [float(np.linalg.norm(rig.heads[a] - rig.heads[b])) / 2 for a, b in zip(*pair.chains, strict=False)]
-
-
-def _joints(rig: Rig, pair: _Pair, width: float) -> _Joints | None:
-    """Places in a pair's chains of a limb's three joints, such as hip, knee and ankle; None where there are none.
-
-    Bones between them (twist bones) are passed over: the two parts of a limb are about equally long.
-    width: half the least distance of the first joints from each other.
+    legs, arms (..., 2, 3, 3): joints, see _Limb.at; the arms' order is made the legs'.
     """
-    widths = _half_widths(rig, pair)
-    start = next((i for i, w in enumerate(widths) if w >= 0.98 * width), 0)
-    best, joints = 0.0, None
-    heads = np.mean([_distances(rig, chain[: len(widths)]) for chain in pair.chains], axis=0)
-    # a chain that begins too late to hold a limb is taken from its beginning
-    first = start if len(widths) - start >= 3 else 0
-    # fingers branch off the hand
-    hands = [i for i in range(first + 2, len(widths)) if min(len(rig.children[c[i]]) for c in pair.chains) >= 3]
-    for last in hands[:1] or range(first + 2, len(widths)):
-        for middle in range(first + 1, last):
-            upper, lower = heads[first, middle], heads[middle, last]
-            if min(upper, lower) <= 0.0:
-                continue
-            balance = 1.0 - abs(upper - lower) / (upper + lower)
-            worth = balance**4 * (upper + lower)
-            if worth > best * 1.0001:
-                best, joints = worth, (first, middle, last)
-    return joints
+    up = rotations.normalise(arms[..., 0, :].mean(axis=-2) - legs[..., 0, :].mean(axis=-2))
+    hips = rotations.normalise(legs[..., 0, 0, :] - legs[..., 1, 0, :])
+    shoulders = rotations.normalise(arms[..., 0, 0, :] - arms[..., 1, 0, :])
+    same = np.sign(np.sum(hips * shoulders, axis=-1, keepdims=True))
+    across = hips + shoulders * np.where(same == 0, 1.0, same)
+    across = across - up * np.sum(across * up, axis=-1, keepdims=True)
+    return up, rotations.normalise(across)
 
 
-def _distances(rig: Rig, chain: list[int]) -> Array:
-    """Distances (C, C) of a chain's joints from each other."""
-    heads = rig.heads[chain]
-    return np.linalg.norm(heads[:, None] - heads[None], axis=-1)
+def _fitness(rig: Rig, leg: _Limb, arm: _Limb, stances: Array, best: float) -> float:
+    """How much legs and arms are like a body's; a person's are above 3. Rough where it stays below best."""
+    size = limbs.size_of(rig)
+    legs, arms = leg.at(stances), arm.at(stances)
+    up, across = _axes(legs, arms)
+    hips, shoulders = legs[..., 0, :].mean(axis=1), arms[..., 0, :].mean(axis=1)
+    down = rotations.normalise(legs[..., 2, :].mean(axis=1) - hips)
+    apart = (rotations.normalise(limb[:, 0, 0] - limb[:, 1, 0]) for limb in (legs, arms))
+    posture = -np.sum(down * up, axis=1) + 0.7 * np.abs(np.sum(np.multiply(*apart), axis=1))
+    score = float(max(posture[0], np.median(posture)))
+    score += leg.likeness + arm.likeness
+    score += 0.6 * float(np.log(leg.length / size)) + 0.25 * float(np.log(arm.length / size))
+    trunk = max(float(np.linalg.norm(shoulders[0] - hips[0])), 1e-3 * size)
+    score -= min(1.5, 1.0 * float(np.log(arm.length / leg.length / _ARM_TO_LEG)) ** 2)
+    score -= min(1.5, 0.3 * float(np.log(trunk / leg.length / _TRUNK_TO_LEG)) ** 2)
+    width = float(np.linalg.norm(legs[0, 0, 0] - legs[0, 1, 0])) / 2 / leg.length
+    score -= 4.0 * max(0.0, width - _WIDEST_HIPS)
+    score -= leg.pair.lopsided + arm.pair.lopsided
+    score += 0.4 * any(arm.pair.fans[2:])  # fingers
+    score -= 1.5 * (leg.pair.node not in rig.ancestors(arm.pair.node))
+    score += _ahead(leg, arm, up[0], across[0])
+    if score + 1.0 < best:
+        return score
+    score += 0.4 * _lowest(rig, leg, hips[0] - shoulders[0])
+    return score + 0.6 * bool(_risers(rig, arm.pair, arm.pair.node, up[0], across[0]))
 
 
-def _middle(rig: Rig, pair: _Pair, joints: _Joints) -> Array:
-    """Midpoint (3,) between a pair's first joints."""
-    return np.mean([rig.heads[chain[joints[0]]] for chain in pair.chains], axis=0)
+def _lowest(rig: Rig, leg: _Limb, down: Array) -> bool:
+    """Whether nothing of the body hangs lower than the feet."""
+    down = rotations.normalise(down)
+    below = rig.heads[rig.descendants(leg.pair.node)] @ down
+    feet = rig.heads[sorted(leg.pair.bones)] @ down
+    return bool(feet.max() >= below.max() - 0.05 * leg.length)
 
 
-def _head(rig: Rig, arms: _Pair, up: Array) -> dict[str, int]:
-    """Neck and head: what rises from between the arms."""
-    others = [child for child in rig.children[arms.node] if child not in (arms.chains[0][0], arms.chains[1][0])]
-    base = rig.heads[arms.node]
+def _ahead(leg: _Limb, arm: _Limb, up: Array, across: Array) -> float:
+    """How far the arms reach forward of their beginning, in their lengths: wings lie behind the back.
 
-    def rise(child: int) -> float:
-        return float(((rig.heads[rig.descendants(child)] - base) @ up).max())
-
-    others = [child for child in others if rise(child) > 0]
-    if not others:
-        return {}
-    reach = _reaches(rig)
-    chain = _main_chain(rig, max(others, key=rise), reach)
-    if len(chain) == 1 or len(rig.children[chain[0]]) >= 3:
-        return {"head": chain[0]}  # hair and face branch off the head
-    if len(chain) >= 3 and len(rig.children[chain[1]]) < 3:
-        steps = np.linalg.norm(np.diff(rig.heads[chain[:3]], axis=0), axis=1)
-        if steps[1] <= 1.5 * steps[0]:
-            return {"neck": chain[0], "head": chain[2]}  # two bones of neck
-    return {"neck": chain[0], "head": chain[1]}
+    Without feet or knees that tell forward, 0.
+    """
+    ahead = np.cross(across, up)
+    rig = leg.pair.rig
+    forward = float((leg.toes @ ahead).mean() + (_bend(leg.at(rig.heads)) @ ahead).mean()) / leg.length
+    if abs(forward) < 0.004:
+        return 0.0
+    points = arm.pair.points[:, :-1] - rig.heads[arm.pair.node]
+    return float(np.sign(forward) * (points @ ahead).mean()) / arm.pair.reach
 
 
-def forward(rig: Rig, legs: _Pair, joints: _Joints, up: Array) -> Array:
-    """The direction (3,) the feet point to; where they do not tell, -Y."""
-    total = np.zeros(3)
-    for chain in legs.chains:
-        foot = chain[joints[2]]
-        hip, knee, ankle = (rig.heads[chain[joint]] for joint in joints)
-        ends = rig.heads[rig.descendants(foot)[1:]]
-        toe = ends.mean(axis=0) - ankle if len(ends) else _skin_middle(rig, foot) - ankle
-        # a knee points forward, too
-        line = rotations.normalise(ankle - hip)
-        bend = (knee - hip) - line * ((knee - hip) @ line)
-        total += toe + bend
-    total -= up * (total @ up)
-    size = float(np.ptp(rig.heads, axis=0).max())
-    return rotations.normalise(total) if np.linalg.norm(total) > 0.01 * size else np.array([0.0, -1.0, 0.0])
+def _toes(rig: Rig, pair: Pair, last: int, length: float) -> tuple[Array, bool]:
+    """From each ankle to the middle of what hangs on the foot (2, 3), world units, and whether something does.
+
+    That is bones, or skin; without them the foot's own tip, which may point anywhere.
+    """
+    found, sure = [], True
+    for chain in pair.chains:
+        foot = chain[min(last, len(chain) - 1)]
+        below = rig.descendants(foot)[1:]
+        far = [b for b in below if np.linalg.norm(rig.heads[b] - rig.heads[foot]) > 0.02 * length]
+        middle = rig.heads[far].mean(axis=0) if far else _skin_middle(rig, foot)
+        sure = sure and middle is not None
+        found.append((rig.tails[foot] if middle is None else middle) - rig.heads[foot])
+    return np.array(found), sure
 
 
-def _skin_middle(rig: Rig, bone: int) -> Array:
-    """Middle of the skin that hangs on a bone, else the bone's head."""
+def _skin_middle(rig: Rig, bone: int) -> Array | None:
+    """Middle of the skin that hangs on a bone."""
     if rig.skin is not None:
         held = np.where(rig.skin.bones == bone, rig.skin.weights, 0.0).sum(axis=1) > 0.5
         if held.any():
             return rig.skin.vertices[held].mean(axis=0)
-    return rig.heads[bone]
+    return None
+
+
+def _risers(rig: Rig, arms: Pair, chest: int, up: Array, across: Array) -> list[int]:
+    """Children of the chest that rise between the arms."""
+    size = limbs.size_of(rig)
+    base = rig.heads[chest]
+    found = []
+    for child in rig.children[chest]:
+        if child in arms.bones:
+            continue
+        points = rig.heads[rig.descendants(child)] - base
+        if (points @ up).max() <= 0.01 * size or abs((points @ across).mean()) > 0.1 * size:
+            continue
+        found.append(child)
+    return sorted(found, key=lambda child: -float(((rig.heads[rig.descendants(child)] - base) @ up).max()))
+
+
+def _head(rig: Rig, body: _Body, up: Array, across: Array) -> dict[str, int]:
+    """Neck and head: of what rises from between the arms the bone about as high as a head's joint is."""
+    legs, arms = body.legs.at(rig.heads), body.arms.at(rig.heads)
+    risers = _risers(rig, body.arms.pair, body.arms.pair.node, up, across)
+    if not risers:
+        return {}
+    size = limbs.size_of(rig)
+    line = [risers[0]]
+    while True:
+        at = rig.heads[line[-1]]
+        onward = [
+            child
+            for child in rig.children[line[-1]]
+            if abs((rig.heads[child] - at) @ across) < 0.01 * size and (rig.heads[child] - at) @ up > -1e-4 * size
+        ]
+        if not onward:
+            break
+        line.append(max(onward, key=lambda child: float((rig.heads[rig.descendants(child)] @ up).max())))
+    shoulders = arms[:, 0].mean(axis=0)
+    trunk = float((shoulders - legs[:, 0].mean(axis=0)) @ up)
+
+    def unlike(i: int) -> float:
+        height = float((rig.heads[line[i]] - shoulders) @ up) / trunk
+        far = [c for c in rig.children[line[i]] if np.linalg.norm(rig.heads[c] - rig.heads[line[i]]) > 0.01 * size]
+        # face and hair branch off the head; below it is a neck
+        return abs(float(np.log(max(height, 0.02) / _HEAD_HEIGHT))) - 0.7 * (len(far) > 1) + 0.5 * (i == 0)
+
+    head = min(range(len(line)), key=unlike)
+    return {"neck": line[0], "head": line[head]} if head else {"head": line[0]}
+
+
+def _ends(rig: Rig, limb: _Limb, i: int, side: str, chest: int) -> dict[str, int]:
+    """The collar bone of an arm (chest: what the arms hang on), the toe of a leg (chest: -1)."""
+    chain, (first, _, last) = limb.pair.chains[i], limb.joints
+    if chest >= 0:
+        line = rig.chain(chest, chain[first])
+        return {f"shoulder.{side}": line[-2]} if len(line) > 1 else {}
+    along = limb.pair.along
+    toe = next((j for j in range(last + 1, len(chain)) if along[j] - along[last] > 0.02 * limb.length), None)
+    return {f"toe.{side}": chain[toe]} if toe is not None else {}
+
+
+def _left_first(
+    rig: Rig, body: _Body, stances: Array, sides: Mapping[str, str]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Which of the two chains is the left one, and which the right one: of the legs, of the arms."""
+    named = [_named_side(rig, limb.pair, sides) for limb in (body.legs, body.arms)]
+    legs, arms = body.legs.at(stances), body.arms.at(stances)
+    hips, shoulders = legs[:, 0, 0] - legs[:, 1, 0], arms[:, 0, 0] - arms[:, 1, 0]
+    # the arms' first chain lies on the side of the legs' first one
+    like = float(np.sign(np.sum(hips * shoulders, axis=1)).mean()) >= 0.0
+    if named[0] or named[1]:
+        total = named[0] + (named[1] if like else -named[1])
+        left = total > 0
+    else:
+        left = _forward_votes(rig, body, stances) >= 0.0
+    first, second = ((0, 1), (1, 0)) if left else ((1, 0), (0, 1))
+    return first, (first if like else second)
+
+
+def _named_side(rig: Rig, pair: Pair, sides: Mapping[str, str]) -> int:
+    """Above 0 where names say that a pair's first chain is the left one, below 0 that it is the right one."""
+    votes = [{"L": 1, "R": -1}.get(sides.get(rig.bones[b], ""), 0) for b in pair.chains[0]]
+    votes += [{"L": -1, "R": 1}.get(sides.get(rig.bones[b], ""), 0) for b in pair.chains[1]]
+    return sum(votes)
+
+
+def _forward_votes(rig: Rig, body: _Body, stances: Array) -> float:
+    """Above 0 where the character looks ahead if the legs' first chain is the left one.
+
+    Where nothing tells, whether it looks to -Y then.
+    """
+    legs, arms = body.legs.at(stances), body.arms.at(stances)
+    up, across = _axes(legs, arms)
+    ahead = np.cross(across, up)
+    length = body.legs.length
+    votes = float((body.legs.toes @ ahead[0]).mean()) / length
+    for limb, sign in ((legs, 1.0), (arms, -0.7)):
+        bend = _bend(limb)  # (S, 2, 3)
+        along = np.sum(bend * ahead[:, None], axis=-1).mean(axis=1) / length
+        votes += sign * (float(along[0]) + 2.0 * float(along[1:].mean() if len(along) > 1 else 0.0))
+    # hands are mostly held before the body
+    hands = np.sum((arms[..., 2, :] - arms[..., 0, :]).mean(axis=1) * ahead, axis=-1) / length
+    votes += 0.15 * float(hands[0]) + 0.3 * float(hands[1:].mean() if len(hands) > 1 else 0.0)
+    return votes if abs(votes) > 0.003 else -float(ahead[0, 1]) - 1e-3 * float(ahead[0, 0])
+
+
+def _bend(limb: Array) -> Array:
+    """From the line between a limb's ends to its middle joint (..., 2, 3), at right angles to the line."""
+    first, middle, last = limb[..., 0, :], limb[..., 1, :], limb[..., 2, :]
+    line = rotations.normalise(last - first)
+    off = middle - first
+    return off - line * np.sum(off * line, axis=-1, keepdims=True)

@@ -47,7 +47,7 @@ class Recording:
 
     def guess(self) -> RoleMap:
         """Which of its joints play which body parts."""
-        return roles.guess(self.rig)
+        return roles.guess(self.rig, self.matrices[..., :3, 3])
 
     def on(self, body: Body, role_map: RoleMap) -> Motion:
         """The clip on a body. Raises RigError where the map is not one of its skeleton, ValueError."""
