@@ -13,7 +13,7 @@ from ..scene import check, files, mannequin, state
 from ..scene.files import RIG_SUFFIXES
 from ..scene.hierarchy import left_behind
 from ..scene.rig import read_rig
-from . import reference
+from . import clip
 from .bone_map import ClearRole as ClearRole
 from .bone_map import LoadMap as LoadMap
 from .bone_map import MapBones as MapBones
@@ -47,7 +47,7 @@ def build_body(scene: bpy.types.Scene, mass: float) -> str:
     rig = read_rig(armature)
     body, binding = fit.fit_body(rig, state.role_map(scene), mass or None, state.adjustments(scene))
     state.set_body(scene, body, binding)
-    return " ".join(filter(None, (_left_behind(armature), reference.read_again(scene))))
+    return " ".join(filter(None, (_left_behind(armature), clip.read_again(scene))))
 
 
 def _left_behind(armature: bpy.types.Object) -> str:

@@ -14,7 +14,7 @@ from ..core.rig import RigError, check_sound
 from ..core.roles import RoleMap
 from ..scene import state
 from ..scene.rig import read_rig
-from . import map_files, reference
+from . import clip, map_files
 from .common import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_object_mode, what_is_missing
 from .common import need_clip_map as need_clip_map
 
@@ -94,7 +94,7 @@ class MapBones(MapStep, bpy.types.Operator):
             choose(scene, state.avatar(scene))
             return
         self.items(scene)
-        recording = reference.clip_recording(scene)
+        recording = clip.clip_recording(scene)
         state.set_clip_map(scene, recording.rig.bones, recording.guess())
 
 
@@ -149,10 +149,8 @@ class MirrorRoles(MapStep, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         scene = context.scene
         role_map = self.shown(scene)
-        if self.of == AVATAR:
-            rig = read_rig(state.avatar(scene), with_skin=False)
-        else:
-            rig = reference.clip_recording(scene).rig
+        own = self.of == AVATAR
+        rig = read_rig(state.avatar(scene), with_skin=False) if own else clip.clip_recording(scene).rig
         self.show(scene, roles.mirrored(rig, role_map))
 
 

@@ -3,276 +3,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from ..core import clipcheck, roles, strength
-from ..core.body import Body
-from ..core.motion import Motion
-from ..core.rig import FEWEST_BONES, RigError
-from ..core.roles import RoleMap
+from ..core import clipcheck
 from ..scene import reference as clips
 from ..scene import state
 from ..scene.actions import ActionError
-from ..scene.files import CLIP_SUFFIXES, FileError, remove
-from ..scene.reference import Recording
-from ..scene.sources import Source
+from ..scene.files import CLIP_SUFFIXES
 from . import map_files
+from .clip import ClipMapError, guesses, open_notes, read_with_map, take_source, use_file
+from .clip import notes as notes
+from .clip import use_source as use_source
 from .common import (
     INTERNAL,
     PATH,
     USER_ERRORS,
     FileStep,
     Step,
-    guess_sentence,
-    listed,
     need_body,
     need_clip,
     need_object_mode,
     need_reference,
 )
-
-
-class ClipMapError(RigError):
-    """A clip that its map does not put on the body; it is kept, so that the map can be mended."""
-
-
-class Told(NamedTuple):
-    """What to tell the user: Blender's kind of report, and the words."""
-
-    level: str
-    words: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Origin:
-    """Where a clip comes from: a file, or an armature of this one."""
-
-    label: str
-    file: str = ""
-    source: Source | None = None
-
-    @property
-    def kind(self) -> str:
-        if self.source is None:
-            return "FILE"
-        return "ACTION" if self.source.action is not None else "POSE"
-
-
-def use_file(
-    scene: bpy.types.Scene, filepath: str, action: str = "", character: str = "", role_map: RoleMap | None = None
-) -> Told:
-    """Take a file's clip for the reference. Raises FileError, RigError, and ClipMapError for one that needs a map.
-
-    action, character: which of a file with several. role_map: which joints of the clip play which body parts.
-    """
-    path = Path(bpy.path.abspath(filepath))
-    if path.suffix.lower() not in CLIP_SUFFIXES:
-        kinds = ", ".join(suffix[1:].upper() for suffix in CLIP_SUFFIXES)
-        raise FileError(f"{path.name or 'That'} is no clip this add-on can read: choose one of {kinds}.")
-    if path.suffix.lower() not in clips.READ_HERE:
-        source, found, imported = clips.import_source(filepath, action, character)
-        try:
-            use_source(scene, source, role_map)
-        except ClipMapError:
-            raise
-        except (FileError, ActionError, RigError):
-            remove(imported)
-            raise
-        return _told_of_others(path.name, source, found, bool(character))
-    if not path.is_file():
-        raise FileError(f"{path} does not exist: choose another file.")
-    body, _binding = state.body_and_binding(scene)
-    _keep(scene, clips.read_file(path, body), role_map, Origin(path.name, file=filepath))
-    return Told("INFO", f"{path.name} is the reference.")
-
-
-def _told_of_others(file: str, source: Source, found: list[Source], asked: bool) -> Told:
-    """What a file holds beside what was taken of it: its other characters, else its other actions."""
-    characters = dict.fromkeys(other.armature.name for other in found if other.armature != source.armature)
-    if characters and not asked:
-        return Told(
-            "WARNING",
-            f"{file} holds several characters: {source.armature.name} is the reference. For {' or '.join(characters)} "
-            "choose its armature (step 2) and press Use Action.",
-        )
-    others = [other.label for other in found if other.armature == source.armature and other.action != source.action]
-    words = f"{source.label} is the reference."
-    return Told("INFO", words + (f" Others: {', '.join(dict.fromkeys(others))}." if others else ""))
-
-
-def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None = None) -> None:
-    """Take an armature's action for the reference. Raises ActionError or RigError."""
-    _keep(scene, _recorded(scene, source), role_map, Origin(_label(source), source=source))
-
-
-def _label(source: Source) -> str:
-    """The action, with its slot where it has several."""
-    several = source.action is not None and len(source.action.slots) > 1
-    return f"{source.label} ({source.slot.name_display})" if several else source.label
-
-
-def _recorded(scene: bpy.types.Scene, source: Source) -> Recording:
-    _body, binding = state.body_and_binding(scene)
-    return clips.read_source(scene, source, binding if source.armature == scene.backflip.avatar else None)
-
-
-def _keep(
-    scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | None, origin: Origin, new: bool = True
-) -> None:
-    """Put a clip on the body and keep it, with the map it was read with. Raises FileError, RigError, ClipMapError.
-
-    role_map: the map of the clip's own skeleton; guessed when there is none. new: not the one that was kept before.
-    """
-    body, _binding = state.body_and_binding(scene)
-    mapped = isinstance(clip, Recording) and clip.binding is None
-    if mapped:
-        role_map = role_map or clip.guess()
-    elif isinstance(clip, Recording):
-        role_map = state.role_map(scene)
-    problem = ""
-    try:
-        motion = clip.on(body, role_map) if isinstance(clip, Recording) else clip
-    except ValueError as error:
-        raise FileError(str(error)) from error
-    except RigError as error:
-        if not mapped:
-            raise
-        if len(clip.rig.bones) < FEWEST_BONES:
-            raise RigError(_too_few(origin.label, len(clip.rig.bones))) from error
-        problem = _what_the_map_lacks(origin.label, role_map) or str(error)
-    if not problem and motion.frames < 2:
-        raise FileError(f"{origin.label} is one pose alone: choose a clip that moves.")
-    _remember(scene, origin)
-    if new:
-        _start_afresh(scene.backflip)
-    if mapped:
-        state.set_clip_map(scene, clip.rig.bones, role_map)
-    else:
-        state.forget_clip_map(scene)
-    if problem:
-        state.keep_unread(scene, problem)
-        raise ClipMapError(problem)
-    state.set_reference(scene, motion, [])
-    scene.backflip.reference_notes = json.dumps(_open_notes(scene, motion))
-
-
-def _start_afresh(settings: Any) -> None:
-    settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
-    settings.loops, settings.physical_flights = False, False
-
-
-def _too_few(label: str, joints: int) -> str:
-    count = f"only {joints} joints" if joints > 1 else "only one joint"
-    return f"{label} has {count}: choose a clip of a whole body, which has at least {FEWEST_BONES}."
-
-
-def _what_the_map_lacks(label: str, role_map: RoleMap) -> str:
-    lacking = [roles.words(role) for role in roles.missing(role_map)]
-    if not lacking:
-        return ""
-    if len(lacking) == len(roles.REQUIRED):
-        return (
-            f"No body part was recognised among the joints of {label}: choose them in the clip's map (step 2) and "
-            "read it again, or choose a clip of a whole body."
-        )
-    choose = "choose it" if len(lacking) == 1 else "choose them"
-    return (
-        f"{label} has no joint for the {listed(lacking, 4)}: {choose} in the clip's map (step 2), then read it again."
-    )
-
-
-def _remember(scene: bpy.types.Scene, origin: Origin) -> None:
-    """Where the reference came from; what the sidebar shows to choose from follows."""
-    settings = scene.backflip
-    settings.reference_kind, settings.reference_label, settings.reference_file = origin.kind, origin.label, origin.file
-    source = origin.source
-    settings.source_object = source.armature if source is not None else None
-    if source is None:
-        return
-    settings.source_action = settings.source_slot = ""
-    if source.action is not None:
-        settings.source_action, settings.source_slot = source.action.name, source.slot.identifier
-    else:
-        settings.source_first, settings.source_last = source.first, source.last
-        settings.frames_first, settings.frames_last = source.first, source.last
-    settings.reference_object = source.armature
-    settings.reference_action = settings.source_action
-    settings.reference_slot = settings.source_slot
-
-
-def read_again(scene: bpy.types.Scene) -> str:
-    """Put the reference on the body that was just built; returns a warning, "" for none."""
-    if not scene.backflip.reference_kind:
-        return ""
-    try:
-        return read_with_map(scene)
-    except ClipMapError as error:
-        return str(error)
-    except (FileError, ActionError, RigError) as error:
-        state.forget_reference(scene)
-        return f"The reference could not be read again, choose it anew: {error}"
-
-
-def read_with_map(scene: bpy.types.Scene) -> str:
-    """Read the clip anew, from where it came from and with the map that is shown; returns a warning, "" for none.
-
-    Raises FileError, ActionError, RigError, and ClipMapError where the map still does not do.
-    """
-    clip, origin = _clip_again(scene)
-    role_map = state.clip_map(scene)
-    warning = ""
-    if role_map is not None and isinstance(clip, Recording) and not set(role_map.bones.values()) <= set(clip.rig.bones):
-        role_map, warning = None, f"{origin.label} has other joints than before: its map was guessed anew."
-    _keep(scene, clip, role_map, origin, new=False)
-    return warning
-
-
-def clip_recording(scene: bpy.types.Scene) -> Recording:
-    """The clip as it was recorded, with its own skeleton. Raises FileError, ActionError or RigError."""
-    clip, origin = _clip_again(scene)
-    if not isinstance(clip, Recording):
-        raise RigError(f"{origin.label} has no skeleton of its own to be mapped.")
-    return clip
-
-
-def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
-    settings = scene.backflip
-    if settings.reference_kind == "FILE":
-        body, _binding = state.body_and_binding(scene)
-        clip = clips.read_file(Path(bpy.path.abspath(settings.reference_file)), body)
-        return clip, Origin(settings.reference_label, file=settings.reference_file)
-    armature = settings.source_object
-    if armature is None:
-        raise ActionError("The clip's armature has been deleted.")
-    if settings.reference_kind == "POSE":
-        source = Source(armature, None, None, settings.source_first, settings.source_last)
-    else:
-        source = clips.named_source(armature, settings.source_action, settings.source_slot)
-    return _recorded(scene, source), Origin(_label(source), source=source)
-
-
-def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
-    """What seems odd about a clip: code, sentence, and the settings that would mend it."""
-    return [dataclasses.asdict(finding) for finding in clipcheck.inspect(motion, body) + strength.check(motion, body)]
-
-
-def _open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:
-    """The notes on a clip and on its map, less the offer of a loop that has been taken."""
-    body, _binding = state.body_and_binding(scene)
-    guessed = [dataclasses.asdict(finding) for finding in _guesses(scene)]
-    return guessed + [note for note in notes(motion, body) if not (scene.backflip.loops and "loops" in note["fix"])]
-
-
-def _guesses(scene: bpy.types.Scene) -> list[clipcheck.Finding]:
-    """That body parts of the clip were guessed, if any were."""
-    sentence = guess_sentence(scene.backflip.clip_roles, "clip")
-    return [clipcheck.Finding("guessed_map", sentence, {"certain": True})] if sentence else []
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
@@ -287,7 +43,7 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
     settings.loops = bool(fix.get("loops", settings.loops))
     settings.physical_flights = bool(fix.get("physical_flights", settings.physical_flights))
-    settings.reference_notes = json.dumps(_open_notes(scene, state.reference(scene)))
+    settings.reference_notes = json.dumps(open_notes(scene, state.reference(scene)))
 
 
 _FIXABLE = {"time_scale", "start", "loops", "physical_flights", "certain"}  # every clip is put on the floor as it is
@@ -305,7 +61,7 @@ class ClipStep(Step):
         except USER_ERRORS as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        for finding in _guesses(context.scene):
+        for finding in guesses(context.scene):
             self.report({"WARNING"}, finding.sentence)
         return done
 
@@ -367,7 +123,7 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
         if frames and self.action:
             raise ActionError("An action has its own frames: leave out the action, or the frames.")
         source = clips.named_source(ob, self.action, self.slot, frames)
-        use_source(context.scene, source)
+        self.report({"INFO"}, take_source(context.scene, source))
         settings = context.scene.backflip
         self.armature, self.action, self.slot = ob.name, settings.source_action, settings.source_slot
 
@@ -386,7 +142,7 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
         frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
         action = settings.reference_action
         source = clips.named_source(ob, action, settings.reference_slot, None if action else frames)
-        use_source(context.scene, source)
+        self.report({"INFO"}, take_source(context.scene, source))
 
 
 class ReadClipAgain(ClipStep, bpy.types.Operator):

@@ -21,7 +21,7 @@ from . import actions, staging
 from .slots import ActionError, bindings
 
 # Modifiers that go on from frame to frame
-_CACHED = {"CLOTH", "SOFT_BODY", "DYNAMIC_PAINT", "FLUID", "PARTICLE_SYSTEM"}
+_CACHED = {"CLOTH", "SOFT_BODY", "DYNAMIC_PAINT", "FLUID", "PARTICLE_SYSTEM", "NODES"}
 _LEAST = 1e-6  # of the skeleton's size: what moves less stands still
 _CHANNELS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
 

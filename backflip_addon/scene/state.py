@@ -184,6 +184,8 @@ def keep_unread(scene: bpy.types.Scene, problem: str) -> None:
     settings = scene.backflip
     settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
     settings.reference_problem = problem
+    gaps = [i for i, item in enumerate(settings.clip_roles) if item.required and not item.bone]
+    settings.clip_role_index = gaps[0] if gaps else 0
 
 
 def forget_reference(scene: bpy.types.Scene) -> None:
@@ -270,17 +272,25 @@ def decode_motion(text: str) -> Motion:
     return motion
 
 
+def source_names(scene: bpy.types.Scene) -> tuple[bpy.types.Object | None, str, str]:
+    """The armature that was read, its action and slot, "" for none."""
+    settings = scene.backflip
+    if settings.reference_kind == "ACTION" and not settings.source_action:  # kept by an earlier version
+        return settings.reference_object, settings.reference_action, settings.reference_slot
+    return settings.source_object, settings.source_action, settings.source_slot
+
+
 def reference_facts(scene: bpy.types.Scene) -> dict[str, Any]:
     """Where the reference came from, for job.json: enough to let unmapped bones follow it."""
     settings = scene.backflip
-    source = settings.source_object
+    source, action, slot = source_names(scene)
     return {
         "label": settings.reference_label,
         "kind": settings.reference_kind,
         "file": settings.reference_file,
         "object": source.name if source else "",
-        "action": settings.source_action,
-        "slot": settings.source_slot,
+        "action": action,
+        "slot": slot,
         "trim_start": settings.trim_start,
         "time_scale": settings.time_scale,
         "physical_flights": settings.physical_flights,

@@ -171,6 +171,30 @@ def test_an_armatures_bones_are_mapped_likewise_and_the_avatars_own_are_not(ops:
         ops.swap_sides(of="CLIP")
 
 
+def test_what_is_no_body_or_does_not_move_is_refused_and_changes_nothing(ops: Any, avatar: Any, tmp_path: Path) -> None:
+    clip = write_bvh(tmp_path / "kick.bvh")
+    ops.import_reference(filepath=str(clip))
+    head, motion = clip.read_text(encoding="utf-8").split("MOTION")
+    lines = motion.replace(f"Frames: {FRAMES}", "Frames: 1").splitlines()
+    (tmp_path / "pose.bvh").write_text(f"{head}MOTION" + "\n".join(lines[:4]) + "\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match=r"pose.bvh is one pose alone"):
+        ops.import_reference(filepath=str(tmp_path / "pose.bvh"))
+    rope = "".join(f"JOINT r{i}\n{{\nOFFSET 0 9 0\nCHANNELS 1 Xrotation\n" for i in range(4))
+    rope = "HIERARCHY\nROOT rope\n{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n" + rope + "End Site\n{\nOFFSET 0 9 0\n}\n"
+    (tmp_path / "rope.bvh").write_text(
+        rope + "}\n" * 5 + "MOTION\nFrames: 2\nFrame Time: 0.1\n0 0 0 0 0\n9 9 9 9 9\n", encoding="utf-8"
+    )
+    with pytest.raises(RuntimeError, match=r"rope.bvh has only 5 joints: choose a clip of a whole body"):
+        ops.import_reference(filepath=str(tmp_path / "rope.bvh"))
+    assert settings().reference_label == "kick.bvh" and swung() == pytest.approx(RAISED, abs=1.0)
+
+
+def test_a_guessed_avatar_is_said(ops: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    rigs.build([(numbered(n), p and numbered(p), h, t) for n, p, h, t in rigs.t_pose()], name="Numbers")
+    ops.pick_avatar()
+    assert "guessed from the shape of the avatar's skeleton" in capfd.readouterr().out
+
+
 def test_other_joints_than_before_are_mapped_anew(ops: Any, avatar: Any, tmp_path: Path) -> None:
     clip = write_bvh(tmp_path / "kick.bvh")
     ops.import_reference(filepath=str(clip))

@@ -14,6 +14,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon import compat  # noqa: E402
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
+from backflip_addon.scene import reference as clips  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from tests.scene import moves, rigs  # noqa: E402
 
@@ -120,9 +121,13 @@ def two(ops: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", ["glb", "fbx"])
-def test_characters_of_a_file_keep_their_own_actions(ops: Any, two: Path, kind: str) -> None:
-    film = str(two / f"two.{kind}")
+@pytest.mark.parametrize("kind", ["glb", "fbx", "fbx by the newer importer"])
+def test_characters_of_a_file_keep_their_own_actions(
+    ops: Any, two: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "newer" in kind:  # one action, a slot for each
+        monkeypatch.setattr(compat, "import_fbx", lambda filepath: bpy.ops.wm.fbx_import(filepath=filepath))
+    film = str(two / f"two.{kind[:3]}")
     wanted = {"Anna": {"L": 50.0, "R": 0.0}, "Boris": {"L": 0.0, "R": 80.0}}
     ops.import_reference(filepath=film)
     first = settings().source_object.name.partition(".")[0]
@@ -139,6 +144,15 @@ def test_characters_of_a_file_keep_their_own_actions(ops: Any, two: Path, kind: 
         ops.import_reference(filepath=film, character="Clara")
     with pytest.raises(RuntimeError, match="no action called"):
         ops.import_reference(filepath=film, character="Anna", action="BorisActs")
+    count = len(bpy.data.objects)
+    monkeypatch.setattr(clips.Recording, "on", refuse)
+    with pytest.raises(RuntimeError, match="It is out of joint"):
+        ops.import_reference(filepath=film)
+    assert len(bpy.data.objects) == count, "what is refused leaves nothing behind"
+
+
+def refuse(*_given: Any) -> None:
+    raise ValueError("It is out of joint.")
 
 
 def test_several_characters_are_said(ops: Any, two: Path, capfd: pytest.CaptureFixture[str]) -> None:
