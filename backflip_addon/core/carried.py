@@ -23,7 +23,7 @@ _SAMPLES = (64, 4096)  # vertices of a bone and of the body whose distances are 
 # Links that lie along a line from their joint to that of the next, where twist bones lie beside the bone itself.
 _NEXT = {"upper_arm": "forearm", "forearm": "hand", "thigh": "shin", "shin": "foot"}
 _LIMBS = {f"{part}.{side}": f"{after}.{side}" for part, after in _NEXT.items() for side in "LR"}
-_BESIDE = 0.15  # of a limb's length: a twist bone begins no farther from the limb's line
+_BESIDE = 0.15  # of a limb's length: a twist bone and its skin lie no farther from the limb's line
 
 
 def carry(rig: Rig, owners: np.ndarray, driven: Iterable[int], joints: dict[str, Array]) -> tuple[np.ndarray, set[int]]:
@@ -85,9 +85,11 @@ def _moves(rig: Rig, bone: int, driven: set[int], owners: np.ndarray, seen: set[
 
 def _part_of(rig: Rig, bone: int, owners: np.ndarray, driven: set[int], leg: float) -> int:
     """The link that a bone with skin belongs to: by hierarchy, else by skin; -1 for a thing beside the body."""
-    above = next((int(owners[a]) for a in rig.ancestors(bone) if owners[a] >= 0), -1)
-    if above >= 0:
-        return above
+    stand_ins = _stand_ins(rig, owners, driven)
+    for start in (bone, *(target for target in rig.follows.get(bone, ()) if target >= 0)):
+        for above in rig.ancestors(start):
+            if owners[above] >= 0 or above in stand_ins:
+                return int(owners[above]) if owners[above] >= 0 else stand_ins[above]
     below = {LINK_NAMES[owners[b]] for b in rig.descendants(bone) if b in driven and owners[b] >= 0}
     if not below:
         return _by_skin(rig, bone, owners, leg)
@@ -99,6 +101,16 @@ def _part_of(rig: Rig, bone: int, owners: np.ndarray, driven: set[int], leg: flo
     candidates = [LINK_NAMES.index(link), LINK_NAMES.index(parent)]
     found = _by_skin(rig, bone, np.where(np.isin(owners, candidates), owners, -1), np.inf)
     return found if found >= 0 else candidates[1]
+
+
+def _stand_ins(rig: Rig, owners: np.ndarray, driven: set[int]) -> dict[int, int]:
+    """Control bone -> link of the driven bone that follows it: what hangs on the one belongs to the other's part."""
+    return {
+        target: int(owners[bone])
+        for bone, followed in rig.follows.items()
+        for target in followed
+        if bone in driven and target >= 0 and owners[target] < 0
+    }
 
 
 def _common(links: set[str]) -> str:
@@ -120,7 +132,7 @@ def _by_skin(rig: Rig, bone: int, owners: np.ndarray, leg: float) -> int:
     """The link whose skin a bone's skin is shared with, else lies nearest to, no farther than _FAR; -1 for none."""
     shares = _shares(rig, bone, owners)
     if shares.max() > LEAST:
-        return int(shares.argmax())
+        return _most(shares)
     link_of = _vertex_links(rig, owners)
     own = _thinned(rig.skin.vertices[_weight_of(rig, bone) > LEAST], _SAMPLES[0])
     others = np.flatnonzero(link_of >= 0)
@@ -128,9 +140,19 @@ def _by_skin(rig: Rig, bone: int, owners: np.ndarray, leg: float) -> int:
     if not len(others) or not len(own):
         return -1
     away = np.linalg.norm(own[:, None] - rig.skin.vertices[others][None], axis=-1)
-    nearest = int(np.bincount(link_of[others[away.argmin(axis=1)]]).argmax())
-    foot = LINK_NAMES[nearest].startswith("foot")
-    return nearest if away.min() < (_TOUCHING if foot else _FAR) * leg else -1
+    votes = np.bincount(link_of[others[away.argmin(axis=1)]], minlength=len(LINK_NAMES))
+    foot = LINK_NAMES[int(votes.argmax())].startswith("foot")
+    return _most(votes) if away.min() < (_TOUCHING if foot else _FAR) * leg else -1
+
+
+def _most(shares: Array) -> int:
+    """The link with the greatest share (L,); of two sides of the body that share alike, the one that carries both."""
+    best = int(shares.argmax())
+    part, _, side = LINK_NAMES[best].partition(".")
+    other = f"{part}.{'R' if side == 'L' else 'L'}" if side else part
+    if other in LINK_NAMES and side and shares[LINK_NAMES.index(other)] > 0.5 * shares[best]:
+        return LINK_NAMES.index(_common({LINK_NAMES[best], other}))
+    return best
 
 
 def _thinned(items: np.ndarray, most: int) -> np.ndarray:
@@ -173,7 +195,7 @@ def _twists(rig: Rig, owners: np.ndarray, driven: set[int], joints: dict[str, Ar
             continue
         shares = _shares(rig, bone, owners)
         best = LINK_NAMES[int(shares.argmax())]
-        if best in limbs and shares.max() > max(LEAST, 2.0 * shares[owners[bone]]):
+        if best in limbs and shares.max() > LEAST and shares.max() > 2.0 * np.partition(shares, -2)[-2]:
             owners = _with(owners, bone, LINK_NAMES.index(best))
     return owners
 
@@ -183,6 +205,7 @@ def _lies_along(rig: Rig, bone: int, limb: str, joints: dict[str, Array]) -> boo
     start, line = joints[limb], joints[_LIMBS[limb]] - joints[limb]
     weight = _weight_of(rig, bone)
     middle = weight @ rig.skin.vertices / weight.sum()
-    begins, lies = (float((point - start) @ line / (line @ line)) for point in (rig.heads[bone], middle))
-    away = float(np.linalg.norm(rig.heads[bone] - start - line * np.clip(begins, 0.0, 1.0)))
-    return away < _BESIDE * float(np.linalg.norm(line)) and 0.15 < lies < 1.0
+    along = [float((point - start) @ line / (line @ line)) for point in (rig.heads[bone], middle)]
+    away = [np.linalg.norm(p - start - line * t) for p, t in zip((rig.heads[bone], middle), along, strict=True)]
+    near = max(away) < _BESIDE * np.linalg.norm(line)
+    return bool(near and -_BESIDE < along[0] < 1.0 and 0.15 < along[1] < 1.0)

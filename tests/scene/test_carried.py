@@ -81,6 +81,10 @@ def twists_beside_the_limbs() -> Bones:
     )
 
 
+def loincloth_on_the_root() -> Bones:
+    return with_bones(table(), cloth=("root", (0, -0.1, 0.94), (0, -0.1, 0.6)))
+
+
 def feet_and_forearms_on_the_root() -> Bones:
     return table(foot__L="root", foot__R="root", forearm__L="root", forearm__R="root")
 
@@ -103,12 +107,19 @@ CASES: dict[Callable[[], Bones], dict[str, tuple[str, ...]]] = {
     torso_beside_the_hips: {"waist": TRUNK},
     small_bones_on_the_root: {"belly": TRUNK, "kneecap.L": ("thigh.L", "shin.L"), "hat": ("head",)},
     twists_beside_the_limbs: {"lower.L": ("forearm.L",), "upper.L": ("upper_arm.L",), "lower.R": ("shin.R",)},
+    loincloth_on_the_root: {"cloth": ("pelvis",)},
     feet_and_forearms_on_the_root: {},
     legs_on_roots_of_their_own: {},
     collar_bones_on_the_neck: {"shoulder.L": ("chest",), "shoulder.R": ("chest",), "neck": ("head",)},
 }
 # Bones whose skin is partly another's, as painted skin is.
-SHARED = {"lower.L": "forearm.L", "upper.L": "upper_arm.L", "lower.R": "shin.R", "belly": "spine"}
+SHARED = {
+    "lower.L": ("forearm.L",),
+    "upper.L": ("upper_arm.L",),
+    "lower.R": ("shin.R",),
+    "belly": ("spine",),
+    "cloth": ("thigh.L", "thigh.R"),
+}
 
 
 _GOES_WITH = {"toe": "foot", "index": "hand", "neck": "head", "upper_chest": "chest", "shoulder": "chest"}
@@ -130,13 +141,14 @@ def built(bones: Bones) -> bpy.types.Object:
         order += [name for name, bone in bones.items() if name not in order and (bone[0] is None or bone[0] in order)]
     armature = rigs.build([(name, *bones[name]) for name in order], skin=True)
     skin = bpy.data.objects["Skin"]
-    for name, other in SHARED.items():
-        if name in bones:
-            corners = [
-                v.index for v in skin.data.vertices if skin.vertex_groups[name].index in [g.group for g in v.groups]
-            ]
-            skin.vertex_groups[other].add(corners[:2], 0.6, "REPLACE")
-            skin.vertex_groups[name].add(corners[:2], 0.4, "REPLACE")
+    for name, others in SHARED.items():
+        if name not in bones:
+            continue
+        group = skin.vertex_groups[name]
+        corners = [v.index for v in skin.data.vertices if group.index in [g.group for g in v.groups]]
+        for corner, other in zip(corners, others * 2, strict=False):
+            skin.vertex_groups[other].add([corner], 0.6, "REPLACE")
+            group.add([corner], 0.4, "REPLACE")
     return armature
 
 
