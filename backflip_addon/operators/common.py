@@ -196,7 +196,7 @@ def need_object_mode(scene: bpy.types.Scene) -> str:
 
 def guess_sentence(items: Iterable[Any], of: str) -> str:
     """That body parts of a map's list were guessed, "" if none were. of: whose map it is, "avatar" or "clip"."""
-    words = [roles.words(item.name) for item in items if item.bone and not item.certain]
+    words = [roles.words(item.name) for item in items if item.bone and not item.certain and item.name in roles.ROLES]
     if not words:
         return ""
     count = f"{len(words)} body parts were" if len(words) > 1 else "1 body part was"

@@ -117,6 +117,19 @@ def test_a_map_is_shown_corrected_and_kept(ops: Any, avatar: Any, tmp_path: Path
     assert not len(settings().clip_roles) and not len(settings().clip_joints)
 
 
+def test_a_correction_can_be_undone(ops: Any, avatar: Any, tmp_path: Path) -> None:
+    ops.import_reference(filepath=str(write_bvh(tmp_path / "kick.bvh")))
+    bpy.ops.ed.undo_push(message="Import Clip")
+    ops.swap_sides(of="CLIP")
+    ops.read_clip_again()
+    bpy.ops.ed.undo_push(message="Read Again")
+    assert swung() == pytest.approx(LOWERED, abs=1.0)
+    bpy.ops.ed.undo()
+    assert swung() == pytest.approx(RAISED, abs=1.0) and settings().clip_roles["thigh.L"].bone == "thigh.L"
+    bpy.ops.ed.redo()
+    assert swung() == pytest.approx(LOWERED, abs=1.0) and settings().clip_roles["thigh.L"].bone == "thigh.R"
+
+
 def test_a_guess_is_said_until_it_is_confirmed(
     ops: Any, avatar: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +155,7 @@ def test_a_clip_that_lacks_a_role_is_kept_to_be_mapped(ops: Any, avatar: Any, tm
     with pytest.raises(RuntimeError, match=r"odd.bvh has no joint for the left thigh and the left shin: choose"):
         ops.read_clip_again()
     assert not settings().reference_data and settings().clip_joints.keys()[0] == "pelvis"
+    assert settings().clip_roles[settings().clip_role_index].name == "thigh.L", "the gap is in view"
     with pytest.raises(RuntimeError, match="no joint for the left thigh"):
         ops.start_training()
     with pytest.raises(RuntimeError, match="no bone called Cherry"):
