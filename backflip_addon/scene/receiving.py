@@ -102,6 +102,12 @@ def held_on(armature: bpy.types.Object, moved: Collection[str], driven: Driven) 
     return [f"{constraint.name} of {bone.name}" for bone, constraint in pulling if _holds_on(bone, constraint, driven)]
 
 
+def pulled_bones(armature: bpy.types.Object) -> set[str]:
+    """The bones that a constraint at work moves, by name."""
+    at_work = [(b, c) for b in armature.pose.bones for c in b.constraints if not c.mute and c.influence > 0.0]
+    return {name for bone, constraint in at_work for name in _pulled_by(bone, constraint)}
+
+
 def _holds_on(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint, driven: Driven) -> bool:
     path = _path(bone, constraint)
     held = {name for name in ("influence", "mute", "enabled") if path + name in driven.paths}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 
 import bpy
@@ -20,14 +21,17 @@ from ..core.rotations import Array
 from .actions import read_world
 from .envelopes import uses_groups
 from .hierarchy import carrying_bone, is_deformed, rest_matrix
+from .receiving import pulled_bones
 from .rig import bone_order, bound_meshes
 from .shown import FAR_MM, Meant, says_how_far
 from .staging import stage
 
-_VERTICES = 12_000  # of all meshes together that are looked at
+_VERTICES = 5_000  # of all meshes together that are looked at, and at least of each:
+_FEWEST = 200
 _WEIGHTS = 8  # heaviest bones of a vertex
 _NEAR = 3  # mapped bones that skin on an unmapped one may belong to
 _BEHIND = 0.05  # of the rig's size: skin that departs so far from all of those follows none
+_TORN = 0.25  # the same of skin whose bone something pulls off the mapped one that it hangs on
 _POINTS = 16  # vertices of a bone that tell whether it follows
 
 
@@ -126,7 +130,7 @@ def _apply(matrices: Array, points: Array) -> Array:
 def _blended(part: _Part, moves: Array) -> Array:
     """Where a linear blend of bones' moves (K, B, 4, 4) brings the part's vertices (K, V, 3)."""
     result = np.zeros((len(moves), len(part.rest), 3))
-    for column in range(part.bones.shape[1]):
+    for column in np.flatnonzero(part.weights.any(axis=0)):
         of = moves[:, part.bones[:, column]]  # (K, V, 4, 4)
         moved = np.einsum("kvij,vj->kvi", of[..., :3, :3], part.rest) + of[..., :3, 3]
         result += part.weights[None, :, column, None] * moved
@@ -148,16 +152,22 @@ def _moves(armature: bpy.types.Object, meant: Meant, parts: list[_Part], poses: 
     for name in meant.bones.keys() - meant.unturned:
         wanted[:, index[name]] = meant.bones[name] @ from_rest[index[name]]
     carrying = {index[name] for name in meant.body}
+    pulled = pulled_bones(armature)
     behind: set[int] = set()
     for i, bone in enumerate(bones):
         if bone.name in meant.bones:
             continue
-        above = next((index[p.name] for p in bone.parent_recursive if index[p.name] in carrying), None)
-        if above is not None:  # it does what it does on its bone
-            wanted[:, i] = wanted[:, above] @ linear.inverse(seen[:, above]) @ seen[:, i]
-            continue
         points = _points_of(parts, i)
-        if len(points) and _lags(points, seen[:, i], near := _nearest(bones, carrying, points), wanted, meant.size):
+        line = list(itertools.takewhile(lambda b: index[b.name] not in carrying, (bone, *bone.parent_recursive)))
+        if line[-1].parent is not None:  # it hangs on a mapped one, where it may do what it does
+            above = index[line[-1].parent.name]
+            wanted[:, i] = wanted[:, above] @ linear.inverse(seen[:, above]) @ seen[:, i]
+            near, far = [above], _TORN
+            if pulled.isdisjoint(b.name for b in line):
+                continue
+        else:
+            near, far = _nearest(bones, carrying, points), _BEHIND
+        if len(points) and _lags(points, seen[:, i], near, wanted, far * meant.size):
             behind.add(i)
             wanted[:, i] = wanted[:, near[0]]
     return _Moves(seen, wanted, frozenset(behind))
@@ -173,7 +183,7 @@ def _points_of(parts: list[_Part], bone: int) -> Array:
 def _nearest(bones: list[bpy.types.Bone], carrying: set[int], points: Array) -> list[int]:
     """The mapped bones nearest to points (P, 3), nearest first."""
     away = {}
-    for i in carrying:
+    for i in carrying if len(points) else ():
         head, tail = np.array(bones[i].head_local), np.array(bones[i].tail_local)
         along = (points - head) @ (tail - head) / max(float((tail - head) @ (tail - head)), 1e-20)
         foot = head + np.clip(along, 0.0, 1.0)[:, None] * (tail - head)
@@ -181,12 +191,12 @@ def _nearest(bones: list[bpy.types.Bone], carrying: set[int], points: Array) -> 
     return sorted(away, key=away.__getitem__)[:_NEAR]
 
 
-def _lags(points: Array, seen: Array, near: list[int], wanted: Array, size: float) -> bool:
-    """Whether points (P, 3) on a bone that is seen to move so (K, 4, 4) depart from all the bones near them."""
+def _lags(points: Array, seen: Array, near: list[int], wanted: Array, far: float) -> bool:
+    """Whether points (P, 3) on a bone that is seen to move so (K, 4, 4) depart so far from all the bones near them."""
     spread = np.broadcast_to(points, (len(seen), *points.shape))
     at = _apply(seen, spread)
     gaps = [np.linalg.norm(at - _apply(wanted[:, i], spread), axis=-1) for i in near]
-    return bool(np.min(gaps, axis=0).max() > _BEHIND * size)
+    return bool(np.min(gaps, axis=0).max() > far)
 
 
 # The meshes
@@ -197,7 +207,8 @@ def _parts(armature: bpy.types.Object) -> list[_Part]:
     meshes = bound_meshes(armature)
     total = sum(len(mesh.data.vertices) for mesh in meshes)
     step = max(-(-total // _VERTICES), 1)
-    return [part for mesh in meshes if (part := _part(mesh, armature, index, step)) is not None]
+    steps = {mesh: max(min(step, len(mesh.data.vertices) // _FEWEST), 1) for mesh in meshes}
+    return [part for mesh in meshes if (part := _part(mesh, armature, index, steps[mesh])) is not None]
 
 
 def _part(mesh: bpy.types.Object, armature: bpy.types.Object, index: Mapping[str, int], step: int) -> _Part | None:

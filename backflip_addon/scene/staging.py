@@ -56,15 +56,18 @@ def freshen(armature: bpy.types.Object) -> None:
     hidden = [ob for ob in (armature, *hanging_on(armature)) if not ob.visible_get()]
     if not hidden:
         return
-    with _probing(bpy.context.scene.collection, armature, hidden):
+    with _probing(bpy.context.scene.collection, armature, hidden, shapes=False):
         bpy.context.view_layer.update()
 
 
 @contextlib.contextmanager
 def _probing(
-    collection: bpy.types.Collection, armature: bpy.types.Object, others: Iterable[bpy.types.Object]
+    collection: bpy.types.Collection,
+    armature: bpy.types.Object,
+    others: Iterable[bpy.types.Object],
+    shapes: bool = True,
 ) -> Iterator[None]:
-    """A visible object that depends on every bone of an armature, and on the place and shape of other objects."""
+    """A visible object that depends on every bone of an armature, and on the place (and shape) of other objects."""
     mesh = bpy.data.meshes.new("Backflip Probe")
     mesh.from_pydata([(0.0, 0.0, 0.0)], [], [])  # an empty mesh evaluates no modifiers
     probe = bpy.data.objects.new("Backflip Probe", mesh)
@@ -75,7 +78,7 @@ def _probing(
         for ob in others:
             follow = probe.constraints.new("COPY_LOCATION")
             follow.target = ob
-            if ob.type == "MESH":
+            if shapes and ob.type == "MESH":
                 follow.subtarget = "Backflip Probe"  # a vertex group, there or not, has it depend on the shape
         collection.objects.link(probe)
         yield

@@ -118,6 +118,13 @@ def _sword(armature: Any, bone: str) -> Any:
     return sword
 
 
+def watching(armature: Any, _skin: Any) -> None:
+    """A finger that points at something in the world."""
+    target = bpy.data.objects.new("Target", None)
+    bpy.context.scene.collection.objects.link(target)
+    armature.pose.bones["index.L"].constraints.new("DAMPED_TRACK").target = target
+
+
 def swung(armature: Any, _skin: Any) -> None:
     sword = _sword(armature, "hand.L")
     for frame in (1, 30):
@@ -137,6 +144,7 @@ SILENT: dict[str, Change] = {
     "hidden": hidden,
     "deformed in renders alone": render_only,
     "fingers of their own": helper,
+    "a finger that points": watching,
     "a sword swung in the hand": swung,
 }
 
@@ -176,6 +184,17 @@ def left_sword(armature: Any, _skin: Any) -> None:
     _sword(armature, "root")
 
 
+def pulled_off(armature: Any, _skin: Any) -> None:
+    """A finger that goes after something in the world."""
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    armature.data.edit_bones["index.L"].use_connect = False
+    bpy.ops.object.mode_set(mode="OBJECT")
+    target = bpy.data.objects.new("Target", None)
+    bpy.context.scene.collection.objects.link(target)
+    armature.pose.bones["index.L"].constraints.new("COPY_LOCATION").target = target
+
+
 def deformed_twice(armature: Any, skin: Any) -> None:
     skin.modifiers.new("Again", "ARMATURE").object = armature
 
@@ -199,6 +218,7 @@ SAID: dict[str, tuple[Change, str, str]] = {
     "5 % of a belly on the root": (belly_on_root, "Skin", "root, which stays behind"),
     "half the trousers on a bone beside": (torn_trousers, "Skin", "Belt, which stays behind"),
     "a sword on the root": (left_sword, "Sword", "root, which stays behind"),
+    "a finger that is pulled off": (pulled_off, "Skin", "index.L, which stays behind"),
     "a modifier twice": (deformed_twice, "Skin", "an Armature modifier too many"),
     "a modifier switched off": (switched_off, "Skin", "switched off"),
     "keys of its own": (moved_itself, "Skin", "keys or constraints of Skin itself"),
