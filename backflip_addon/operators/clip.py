@@ -74,8 +74,10 @@ def use_file(
     if not path.is_file():
         raise FileError(f"{path} does not exist: choose another file.")
     body, _binding = state.body_and_binding(scene)
-    _keep(scene, clips.read_file(path, body), role_map, Origin(path.name, file=filepath))
-    return Told("INFO", f"{path.name} is the reference.")
+    clip = clips.read_file(path, body)
+    _keep(scene, clip, role_map, Origin(path.name, file=filepath))
+    assumed = clip.assumed if isinstance(clip, Recording) else ""
+    return Told("WARNING" if assumed else "INFO", f"{path.name} is the reference{': ' if assumed else ''}{assumed}.")
 
 
 def _told_of_others(file: str, source: Source, found: list[Source], asked: bool) -> Told:

@@ -38,12 +38,14 @@ class Recording:
     """A clip as it was recorded: its skeleton, its bones' world matrices (F, B, 4, 4), frames a second.
 
     binding: given where it is the avatar itself that was recorded, which then stays where it is.
+    assumed: what its file does not tell and was taken for granted, for the user; empty for most.
     """
 
     rig: Rig
     matrices: Array
     rate: float
     binding: Binding | None = None
+    assumed: str = ""
 
     def guess(self) -> RoleMap:
         """Which of its joints play which body parts."""
@@ -57,8 +59,8 @@ class Recording:
 def read_file(path: Path, body: Body) -> Recording | Motion:
     """A clip that needs no armature: as recorded, or, where it is made of joint angles, on a body. Raises FileError."""
     try:
-        if (skeleton := read_skeleton(path)) is not None:
-            return Recording(*skeleton)
+        if (recording := read_skeleton(path)) is not None:
+            return recording
         motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)
         return retarget.adapt(motion, leg, body)
     except (ValueError, RigError) as error:
@@ -67,17 +69,17 @@ def read_file(path: Path, body: Body) -> Recording | Motion:
         raise FileError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def read_skeleton(path: Path) -> tuple[Rig, Array, float] | None:
-    """A clip's own skeleton, its bones' world matrices (F, B, 4, 4) and its rate; None for one of joint angles.
-
-    Raises ValueError or OSError.
-    """
+def read_skeleton(path: Path) -> Recording | None:
+    """A clip with a skeleton of its own; None for one of joint angles. Raises ValueError or OSError."""
     suffix = path.suffix.lower()
     if suffix == ".bvh":
-        return bvh.read_bvh(path)
+        return Recording(*bvh.read_bvh(path))
     if suffix == ".vrma":
-        return vrma.read_vrma(path)
-    return smpl.read_smpl(path) if suffix == ".npz" and not _is_mimickit(path) else None
+        return Recording(*vrma.read_vrma(path))
+    if suffix != ".npz" or _is_mimickit(path):
+        return None
+    rig, matrices, rate, assumed = smpl.read_smpl(path)
+    return Recording(rig, matrices, rate, assumed=assumed)
 
 
 def _is_mimickit(path: Path) -> bool:

@@ -49,8 +49,8 @@ def amass(path: Path, width: int = 156, up: str = "Z", **changes: object) -> Pat
 
 @pytest.mark.parametrize(("width", "up"), [(156, "Z"), (165, "Z"), (72, "Z"), (66, "Z"), (72, "Y")])
 def test_smpl_poses_on_a_body(tmp_path: Path, body: Body, width: int, up: str) -> None:
-    rig, matrices, rate = smpl.read_smpl(amass(tmp_path / "clip.npz", width, up))
-    assert rate == 120.0 and matrices.shape == (5, 22, 4, 4)
+    rig, matrices, rate, assumed = smpl.read_smpl(amass(tmp_path / "clip.npz", width, up))
+    assert rate == 120.0 and not assumed and matrices.shape == (5, 22, 4, 4)
     role_map = roles.guess(rig)
     assert role_map.family == "SMPL" and role_map.bones["toe.R"] == "R_Foot" and role_map.bones["hand.L"] == "L_Wrist"
     motion = retarget.retarget(rig, role_map, matrices, rate, body)
@@ -66,8 +66,80 @@ def test_smpl_in_parts(tmp_path: Path) -> None:
     with np.load(amass(tmp_path / "b.npz")) as data:
         poses = data["poses"]
         np.savez(tmp_path / "c.npz", root_orient=poses[:, :3], pose_body=poses[:, 3:66], trans=data["trans"], fps=60.0)
-    _, parts, rate = smpl.read_smpl(tmp_path / "c.npz")
+    _, parts, rate, _ = smpl.read_smpl(tmp_path / "c.npz")
     assert rate == 60.0 and np.allclose(parts, whole)
+
+
+def _matrices(vectors: np.ndarray) -> np.ndarray:
+    """Rotation matrices of rotation vectors (..., 3), by Rodrigues' formula."""
+    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
+    x, y, z = np.moveaxis(vectors / np.maximum(angle[..., 0], 1e-12), -1, 0)
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+@pytest.mark.parametrize("case", ["joints", "smpl", "matrices", "batch", "smplx", "grouped", "aist", "wham", "flat"])
+def test_smpl_in_every_shape(tmp_path: Path, case: str) -> None:
+    """As bodies found in videos, other data sets and other programs store the same motion."""
+    whole = smpl.read_smpl(amass(tmp_path / "a.npz"))[1]
+    with np.load(tmp_path / "a.npz") as data:
+        poses, trans = data["poses"], data["trans"]
+    root, body, joints = poses[:, :3], poses[:, 3:66], poses.reshape(5, -1, 3)
+    matrices = _matrices(joints[:, :24])
+    hands = np.zeros((5, 6))
+    shapes = {
+        "joints": {"poses": joints, "trans": trans},
+        "smpl": {"global_orient": root, "body_pose": np.hstack([body, hands]), "transl": trans, "betas": hands},
+        "matrices": {"global_orient": matrices[:, :1], "body_pose": matrices[:, 1:], "transl": trans},
+        "batch": {"global_orient": root[None], "body_pose": body[None], "transl": trans[None]},
+        "smplx": {"root_orient": joints[:, 0], "pose_body": joints[:, 1:22], "trans": trans},
+        "grouped": {f"smpl_params_{where}/{name}": value * scale
+                    for where, scale in (("incam", 0.5), ("global", 1.0))
+                    for name, value in (("global_orient", root), ("body_pose", body), ("transl", trans))},
+        "aist": {"smpl_poses": poses[:, :72], "smpl_trans": trans * 90.0, "smpl_scaling": np.array([90.0])},
+        "wham": {"pose": poses * 0.5, "trans": trans * 2, "pose_world": poses[:, :72], "trans_world": trans},
+        "flat": {"poses": matrices, "trans": trans},
+    }  # fmt: skip
+    np.savez(tmp_path / "b.npz", fps=60.0, **shapes[case])
+    _, parts, rate, assumed = smpl.read_smpl(tmp_path / "b.npz")
+    assert rate == 60.0 and not assumed and np.allclose(parts, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(("up", "word"), [("-y", "stands along -y"), ("y", ""), ("-z", "stands along -z")])
+def test_smpl_before_a_camera_is_turned_upright_and_said_to_be(tmp_path: Path, up: str, word: str) -> None:
+    whole = smpl.read_smpl(amass(tmp_path / "a.npz", 72, "Y"))[1]
+    about = {"-y": np.array([np.pi, 0.0, 0.0]), "y": np.zeros(3), "-z": np.array([-np.pi / 2, 0.0, 0.0])}[up]
+    with np.load(tmp_path / "a.npz") as data:
+        poses, trans = data["poses"].copy(), data["trans"]
+    poses[:, :3] = about
+    # the root turns about its joint, which lies off the model's origin
+    np.savez(tmp_path / "b.npz", poses=poses, trans=trans @ _matrices(about).T)
+    _, turned, rate, assumed = smpl.read_smpl(tmp_path / "b.npz")
+    assert word in assumed and rate == 30.0 and "30 frames a second" in assumed
+    moved = turned[:, :, :3, 3] - turned[:, :1, :3, 3]
+    assert moved == pytest.approx(whole[:, :, :3, 3] - whole[:, :1, :3, 3], abs=1e-6)
+    assert np.diff(turned[:, 0, :3, 3], axis=0) == pytest.approx(np.diff(whole[:, 0, :3, 3], axis=0), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"global_orient": np.zeros((5, 3)), "body_pose": np.zeros((5, 63))}, "lacks the body's place"),
+        ({"transl": np.zeros((5, 3))}, "lacks the body's joints"),
+        ({"poses": np.zeros((2, 5, 72)), "trans": np.zeros((2, 5, 3))}, "several bodies"),
+        ({"poses": np.zeros((5, 24, 6)), "trans": np.zeros((5, 3))}, "rotation vectors"),
+        ({"poses": np.zeros((5, 24, 3, 3)), "trans": np.zeros((5, 3))}, "no rotations"),
+        ({"global_orient": np.zeros((4, 3)), "body_pose": np.zeros((5, 63)), "transl": np.zeros((5, 3))}, "4 frames"),
+        ({"poses": np.zeros((1, 72)), "trans": np.zeros((1, 3))}, "too few"),
+        ({"poses": np.array({"a": 1}, dtype=object), "trans": np.zeros((1, 3))}, "plain numbers"),
+        ({"arr_0": np.zeros(3)}, "lacks"),
+    ],
+)  # fmt: skip
+def test_what_smpl_lacks_is_named(tmp_path: Path, arrays: dict, words: str) -> None:
+    np.savez(tmp_path / "clip.npz", **arrays)
+    with pytest.raises(ValueError, match=words):
+        smpl.read_smpl(tmp_path / "clip.npz")
 
 
 @pytest.mark.parametrize(
