@@ -66,7 +66,7 @@ def read_gltf(path: Path) -> Gltf:
     buffers = [_buffer(buffer, binary, path) for buffer in content.get("buffers", [])]
     for image in content.get("images", []):
         if isinstance(uri := image.get("uri"), str) and not uri.startswith("data:"):
-            _beside(path, uri)
+            beside(path, uri)
     gltf = Gltf(content, buffers)
     _check_views(gltf)
     _check_accessors(gltf)
@@ -127,13 +127,13 @@ def _buffer(buffer: dict[str, Any], binary: bytes, path: Path) -> bytes:
         except binascii.Error as error:
             raise ValueError("a buffer's data cannot be decoded") from error
     else:
-        data = read_limited(_beside(path, uri), MOST_BYTES, follow=True)
+        data = read_limited(beside(path, uri), MOST_BYTES, follow=True)
     if length > len(data):
         raise ValueError("a buffer is shorter than it says")
     return data[:length]
 
 
-def _beside(path: Path, uri: str) -> Path:
+def beside(path: Path, uri: str) -> Path:
     """The file that a glTF names, which must lie beside it or in a folder there. Raises UnreadableFile."""
     name = Path(urllib.parse.unquote(uri))
     place = path.parent / name

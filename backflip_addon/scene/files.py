@@ -22,12 +22,13 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..core import bvh, fbx, gltf
+from ..core import bvh, fbx, gltf, gltf_nodes
 from ..core.reading import MOST_FRAMES, finite
 from .gltf_import import import_gltf
 from .rig import VRM_PROPERTY, bound_meshes, hanging_on
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
+NODES_PROPERTY = "backflip_nodes"  # on an armature whose bones were plain nodes in its file
 GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a second
 SOURCES = "Backflip Sources"  # the hidden collection of clips' armatures
 
@@ -106,7 +107,7 @@ def import_file(path: Path, link: bool = False) -> Imported:
                 _import_fbx(path, before)
             else:
                 scene.render.fps, scene.render.fps_base = GLTF_RATE, 1.0
-                _import_gltf(path)
+                _import_gltf(path, before)
             rate = scene.render.fps / scene.render.fps_base
             _check_numbers(before)
         except Exception as error:  # whatever a damaged file makes of an importer
@@ -307,15 +308,23 @@ def _put_away(objects: list[bpy.types.Object]) -> None:
 # glTF and VRM
 
 
-def _import_gltf(path: Path) -> None:
+def _import_gltf(path: Path, before: dict[str, set[Any]]) -> None:
     """Import glTF in any of its wrappings; a VRM file is a GLB by another name."""
-    if path.suffix.lower() in (".glb", ".gltf"):
+    with_bones = gltf_nodes.with_bones(path)
+    if with_bones is None and path.suffix.lower() in (".glb", ".gltf"):
         import_gltf(str(path))
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / f"{path.stem}.glb"
-        shutil.copyfile(path, copy)
+        if with_bones is None:
+            shutil.copyfile(path, copy)
+        else:
+            copy.write_bytes(with_bones)
         import_gltf(str(copy))
+    if with_bones is not None:
+        for ob in bpy.data.objects:
+            if ob.type == "ARMATURE" and ob not in before["objects"]:
+                ob[NODES_PROPERTY] = True
 
 
 def vrm_hints(path: Path) -> dict[str, str]:
@@ -325,19 +334,9 @@ def vrm_hints(path: Path) -> dict[str, str]:
     try:
         content = gltf.read_content(path)
         nodes = [str(node.get("name", "")) for node in content.get("nodes", [])]
-        return {name: nodes[node] for name, node in _humanoid(content.get("extensions", {})).items() if nodes[node]}
+        return {name: nodes[node] for name, node in gltf_nodes.humanoid(content).items() if nodes[node]}
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError):
         return {}  # the names on the bones will have to do
-
-
-def _humanoid(extensions: dict[str, Any]) -> dict[str, int]:
-    if "VRMC_vrm" in extensions:  # VRM 1: {"hips": {"node": 3}, ...}
-        bones = extensions["VRMC_vrm"]["humanoid"]["humanBones"]
-        return {name: int(bone["node"]) for name, bone in bones.items()}
-    if "VRM" in extensions:  # VRM 0: [{"bone": "hips", "node": 3}, ...]
-        bones = extensions["VRM"]["humanoid"]["humanBones"]
-        return {str(bone["bone"]): int(bone["node"]) for bone in bones}
-    return {}
 
 
 def _bone_names(hints: dict[str, str], armature: bpy.types.Object) -> dict[str, str]:

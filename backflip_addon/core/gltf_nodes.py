@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""glTF files whose skeleton is of plain nodes: animations without a mesh, robots of rigid parts, VRM among them.
+Some have a skin that names but a part of it.
+
+Blender's importer makes bones of a skin's joints alone, and empties of all other nodes. So such a file is written anew
+as a GLB with a skin that names its nodes: their places, their animations and what hangs on them stay as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import mimetypes
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import read_limited
+from .gltf import MOST_BYTES, beside, read_gltf
+from .reading import MOST_JOINTS, told
+from .rig import FEWEST_BONES
+
+_JSON, _BINARY = 0x4E4F534A, 0x004E4942
+_FEWEST_OUTSIDE = 4  # moving nodes that no skin names, where the skin is taken for a part; fewer are props
+_AT_PARENT = 1e-6  # of the parent's units: a part that stands where its parent does adds no joint
+
+
+@told
+def with_bones(path: Path) -> bytes | None:
+    """A GLB of the file with its nodes as bones; None where its skins name them, or they are too few for a character.
+
+    Raises UnreadableFile.
+    """
+    file = read_gltf(path)
+    if file.content.get("skins") and len(_outside(file.content)) < _FEWEST_OUTSIDE:
+        return None
+    content = copy.deepcopy(file.content)
+    skeletons = [joints for root in _roots(content) if len(joints := _joints(content, root)) >= FEWEST_BONES]
+    if not skeletons or sum(map(len, skeletons)) > MOST_JOINTS:
+        return None
+    content["skins"] = [*content.get("skins", []), *({"joints": joints} for joints in skeletons)]
+    return _packed(content, file.buffers, path)
+
+
+def humanoid(content: dict[str, Any]) -> dict[str, int]:
+    """VRM's map of a file, VRM's bone name -> node; empty when there is none. Raises KeyError and the like."""
+    extensions = content.get("extensions", {})
+    for name in ("VRMC_vrm", "VRMC_vrm_animation"):  # VRM 1: {"hips": {"node": 3}, ...}
+        if name in extensions:
+            return {bone: int(node["node"]) for bone, node in extensions[name]["humanoid"]["humanBones"].items()}
+    if "VRM" in extensions:  # VRM 0: [{"bone": "hips", "node": 3}, ...]
+        return {str(bone["bone"]): int(bone["node"]) for bone in extensions["VRM"]["humanoid"]["humanBones"]}
+    return {}
+
+
+def _outside(content: dict[str, Any]) -> set[int]:
+    """The nodes that move but are no joints of a skin, nor above one, nor a mesh."""
+    nodes = content.get("nodes", [])
+    joints = {joint for skin in content["skins"] for joint in skin.get("joints", ())}
+    above = {child: node for node, item in enumerate(nodes) for child in item.get("children", ())}
+    held = set(joints)
+    for joint in joints:
+        while (joint := above.get(joint, -1)) not in held and joint >= 0:
+            held.add(joint)
+    return {node for node in _moved(content) if node not in held and "mesh" not in nodes[node]}
+
+
+def _roots(content: dict[str, Any]) -> list[int]:
+    nodes = content.get("nodes", [])
+    below = {child for node in nodes for child in node.get("children", ())}
+    return [i for i in range(len(nodes)) if i not in below]
+
+
+def _joints(content: dict[str, Any], root: int) -> list[int]:
+    """The nodes of a tree that are a skeleton's joints, parents first; empty for a tree that is none."""
+    nodes, moved = content["nodes"], _moved(content)
+    top = _top(nodes, root, moved)
+    found = [node for node in _below(nodes, top) if node in moved or not _is_part_alone(nodes[node])]
+    carries = any("mesh" in nodes[node] for node in _below(nodes, top))
+    return found if carries or moved.intersection(found) else []
+
+
+def _moved(content: dict[str, Any]) -> set[int]:
+    """The nodes that an animation moves, or that a humanoid map names."""
+    channels = [channel for animation in content.get("animations", []) for channel in animation.get("channels", [])]
+    targets = {channel.get("target", {}).get("node") for channel in channels}
+    return {node for node in (*targets, *humanoid(content).values()) if isinstance(node, int)}
+
+
+def _top(nodes: list[dict[str, Any]], root: int, moved: set[int]) -> int:
+    """The topmost joint of a tree: below nodes that only hold the whole character, which its armature stands for."""
+    while root not in moved and "mesh" not in nodes[root]:
+        children = nodes[root].get("children", [])
+        large = [child for child in children if len(_below(nodes, child)) >= FEWEST_BONES]
+        if len(large) != 1 or any(nodes[child].get("children") for child in children if child not in large):
+            break
+        root = large[0]
+    return root
+
+
+def _below(nodes: list[dict[str, Any]], top: int) -> list[int]:
+    found = [top]
+    for node in found:  # grows while it is walked
+        found.extend(nodes[node].get("children", ()))
+    return found
+
+
+def _is_part_alone(node: dict[str, Any]) -> bool:
+    """Whether a node that nothing moves is no joint: a camera, a lamp, or a mesh right at the joint above it."""
+    if node.get("children"):
+        return False
+    if "camera" in node or "KHR_lights_punctual" in node.get("extensions", {}):
+        return True
+    place = node.get("matrix", [0.0] * 16)[12:15] if "matrix" in node else node.get("translation", [0.0] * 3)
+    return "mesh" in node and bool(np.abs(np.array(place, dtype=float)).max() < _AT_PARENT)
+
+
+def _packed(content: dict[str, Any], buffers: list[bytes], path: Path) -> bytes:
+    """A GLB of a description and its buffers, and of the images that lie beside it."""
+    binary = bytearray()
+    starts = []
+    for buffer in buffers:
+        starts.append(_append(binary, buffer))
+    views = content.setdefault("bufferViews", [])
+    for view in views:
+        view["byteOffset"] = view.get("byteOffset", 0) + starts[view["buffer"]]
+        view["buffer"] = 0
+    for image in content.get("images", []):
+        if isinstance(uri := image.get("uri"), str) and not uri.startswith("data:"):
+            del image["uri"]
+            image["mimeType"] = mimetypes.guess_type(uri)[0] or "image/png"
+            place = beside(path, uri)
+            data = read_limited(place, MOST_BYTES, follow=True) if place.is_file() else b""
+            image["bufferView"] = len(views)
+            views.append({"buffer": 0, "byteOffset": _append(binary, data), "byteLength": len(data)})
+    content["buffers"] = [{"byteLength": len(binary)}] if binary else []
+    text = json.dumps(content).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<II", len(text), _JSON) + text + struct.pack("<II", len(binary), _BINARY) + bytes(binary)
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def _append(binary: bytearray, data: bytes) -> int:
+    """Put data behind what is there, at a multiple of 8 bytes; returns where it begins."""
+    binary += bytes(-len(binary) % 8)
+    start = len(binary)
+    binary += data
+    binary += bytes(-len(binary) % 4)
+    return start
