@@ -8,11 +8,11 @@ from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import compat
 from ..core import fit, roles
-from ..core.rig import RigError, check_sound
+from ..core.rig import Rig, RigError, check_sound
 from ..scene import check, files, mannequin, state
 from ..scene.files import RIG_SUFFIXES
 from ..scene.hierarchy import left_behind
-from ..scene.rig import read_rig
+from ..scene.rig import bound_meshes, read_rig
 from . import clip
 from .bone_map import ClearRole as ClearRole
 from .bone_map import LoadMap as LoadMap
@@ -24,21 +24,43 @@ from .bone_map import choose as choose
 from .common import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 
 
-def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> bpy.types.Object:
-    """Import a character and make it the avatar. Raises FileError or RigError, and then leaves nothing behind.
+def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> tuple[bpy.types.Object, str]:
+    """Import a character and make it the avatar; returns its armature, and a sentence on what was imported.
 
-    link: see files.import_rig.
+    One whose map has gaps is kept, so that they can be filled. Raises FileError or RigError, and then leaves nothing
+    behind. link: see files.import_rig.
     """
     armature, imported = files.import_rig(filepath, link)
     try:
         rig = read_rig(armature, with_skin=False)
         check_sound(rig)
-        roles.check(rig, roles.guess(rig))
+        _check_humanoid(rig, filepath)
     except RigError:
         files.remove(imported)
         raise
     choose(scene, armature)
-    return armature
+    return armature, _told(armature, imported)
+
+
+def _check_humanoid(rig: Rig, filepath: str) -> None:
+    """Raises RigError where the bones of fewer than half the body parts are found: a map to start from."""
+    lacking = roles.missing(roles.guess(rig))
+    if 2 * len(lacking) > len(roles.REQUIRED):
+        menu = "File > Append" if filepath.lower().endswith(".blend") else "File > Import"
+        raise RigError(
+            f"{rig.name} does not look like a humanoid: of {len(roles.REQUIRED)} body parts {len(lacking)} were not "
+            f"found. To choose its bones yourself, bring it in with {menu} and press Use as Avatar (step 1)."
+        )
+
+
+def _told(armature: bpy.types.Object, imported: files.Imported) -> str:
+    words = f"{armature.name} is the avatar"
+    if armature.get(files.NODES_PROPERTY):
+        words += "; its file has no bones, so its parts were given some"
+    others = [ob.name for ob in imported.armatures if ob != armature and ob.library is None and bound_meshes(ob)]
+    if others:
+        words += f". {' and '.join(others)} came with it: to take another, select it and press Use as Avatar"
+    return f"{words}."
 
 
 def build_body(scene: bpy.types.Scene, mass: float) -> str:
@@ -90,8 +112,8 @@ class ImportAvatar(FileStep, bpy.types.Operator):
     )
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = import_avatar(context.scene, self.filepath, self.link)
-        self.report({"INFO"}, f"{armature.name} is the avatar")
+        _armature, told = import_avatar(context.scene, self.filepath, self.link)
+        self.report({"INFO"}, told)
         _say_doubts(self, context.scene)
 
 
@@ -115,10 +137,15 @@ class PickAvatar(Step, bpy.types.Operator):
 
 
 def _say_doubts(step: bpy.types.Operator, scene: bpy.types.Scene) -> None:
-    """Report which body parts of the avatar's map have no bone, and that some were guessed."""
+    """Report which body parts of the avatar's map have no bone, what else is wrong with it, and what was guessed."""
     lacking = [roles.words(role) for role in roles.missing(state.role_map(scene))]
     if lacking:
         step.report({"WARNING"}, f"No bone was found for: {', '.join(lacking)}. Choose them in the list.")
+    else:
+        try:
+            roles.check(read_rig(state.avatar(scene), with_skin=False), state.role_map(scene))
+        except RigError as error:
+            step.report({"WARNING"}, str(error))
     if sentence := guess_sentence(scene.backflip.roles, "avatar"):
         step.report({"WARNING"}, sentence)
 

@@ -16,7 +16,7 @@ from ..core.motion import Motion
 from ..core.rig import FEWEST_BONES, RigError
 from ..core.roles import RoleMap
 from ..scene import reference as clips
-from ..scene import state
+from ..scene import refusals, state
 from ..scene.actions import ActionError
 from ..scene.files import CLIP_SUFFIXES, FileError, remove
 from ..scene.reference import Recording
@@ -59,8 +59,7 @@ def use_file(
     """
     path = Path(bpy.path.abspath(filepath))
     if path.suffix.lower() not in CLIP_SUFFIXES:
-        kinds = ", ".join(suffix[1:].upper() for suffix in CLIP_SUFFIXES)
-        raise FileError(f"{path.name or 'That'} is no clip this add-on can read: choose one of {kinds}.")
+        raise FileError(refusals.unknown_kind(path, CLIP_SUFFIXES, of_a_rig=False))
     if path.suffix.lower() not in clips.READ_HERE:
         source, found, imported = clips.import_source(filepath, action, character)
         try:

@@ -22,10 +22,11 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..core import bvh, fbx, gltf, gltf_nodes
+from ..core import bvh, fbx, gltf, gltf_nodes, roles
 from ..core.reading import MOST_FRAMES, finite
+from . import refusals
 from .gltf_import import import_gltf
-from .rig import VRM_PROPERTY, bound_meshes, hanging_on
+from .rig import VRM_PROPERTY, bound_meshes, hanging_on, read_rig
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
 NODES_PROPERTY = "backflip_nodes"  # on an armature whose bones were plain nodes in its file
@@ -64,9 +65,10 @@ def import_rig(filepath: str, link: bool = False) -> tuple[bpy.types.Object, Imp
     imported = import_file(path, link)
     armatures = [ob for ob in imported.armatures if ob.library is None]
     if not armatures:
+        holds = refusals.contents(imported.objects)
         remove(imported)
-        raise FileError(f"{path.name} holds no armature: choose a file with a rigged character.")
-    armature = max(armatures, key=lambda ob: (len(bound_meshes(ob)), len(ob.data.bones)))
+        raise FileError(f"{path.name} holds {holds}, but no armature: choose a file with a rigged character.")
+    armature = max(armatures, key=_fitness)
     _keep_hints(path, [armature])
     return armature, imported
 
@@ -76,11 +78,19 @@ def import_clip(filepath: str) -> Imported:
     path = _existing(filepath, CLIP_SUFFIXES)
     imported = import_file(path)
     if not imported.armatures or not imported.actions:
+        words = refusals.no_clip(imported.objects, bool(imported.actions))
         remove(imported)
-        raise FileError(f"{path.name} holds no animated armature: choose a file with an animation of a skeleton.")
+        raise FileError(f"{path.name} {words}")
     _keep_hints(path, imported.armatures)
     _put_away(imported.objects)
     return imported
+
+
+def _fitness(armature: bpy.types.Object) -> tuple[bool, int, int, int]:
+    """How much of a character an armature is: whether it moves meshes, body parts that are found, meshes, bones."""
+    lacking = roles.missing(roles.guess(read_rig(armature, with_skin=False)))
+    meshes = len(bound_meshes(armature))
+    return meshes > 0, -len(lacking), meshes, len(armature.data.bones)
 
 
 def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
@@ -202,8 +212,7 @@ def _check_keys(action: bpy.types.Action) -> None:
 def _existing(filepath: str, suffixes: tuple[str, ...]) -> Path:
     path = Path(bpy.path.abspath(filepath))
     if path.suffix.lower() not in suffixes:
-        kinds = ", ".join(suffix[1:].upper() for suffix in suffixes)
-        raise FileError(f"{path.name or 'That'} is no file this step can read: choose one of {kinds}.")
+        raise FileError(refusals.unknown_kind(path, suffixes, of_a_rig=suffixes == RIG_SUFFIXES))
     try:
         ordinary = stat.S_ISREG(path.stat().st_mode)  # a pipe would hold the window for ever
     except FileNotFoundError:

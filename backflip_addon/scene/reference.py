@@ -103,7 +103,8 @@ def read_source(scene: bpy.types.Scene, source: Source, binding: Binding | None 
         first, last = actions.action_range(source.action, source.slot)
         count = int(round(last - first)) + 1
         if not 2 <= count <= MOST_FRAMES:
-            raise ActionError(f"The action {source.action.name} has {count} frames; a clip needs 2 to {MOST_FRAMES}.")
+            frames = "1 frame" if count == 1 else f"{count} frames"
+            raise ActionError(f"The action {source.action.name} has {frames}; a clip needs 2 to {MOST_FRAMES:,}.")
         poses = actions.sample_poses(armature, first + np.arange(count), source.action, source.slot)
         if stands_still(poses) and _is_keyed_to_move(source):
             raise ActionError(
