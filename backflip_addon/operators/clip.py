@@ -20,7 +20,7 @@ from ..scene import refusals, state
 from ..scene.actions import ActionError
 from ..scene.files import CLIP_SUFFIXES, FileError, remove
 from ..scene.reference import Recording
-from ..scene.sources import Source
+from ..scene.sources import Source, deaf_bones
 from .common import guess_sentence, listed
 
 
@@ -99,11 +99,16 @@ def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None 
     _keep(scene, _recorded(scene, source), role_map, Origin(_label(source), source=source))
 
 
-def take_source(scene: bpy.types.Scene, source: Source) -> str:
-    """Take an armature's action, or what it is seen to do, for the reference; returns what to tell the user."""
+def take_source(scene: bpy.types.Scene, source: Source) -> Told:
+    """Take an armature's action, or what it is seen to do, for the reference. Raises ActionError or RigError."""
     use_source(scene, source)
+    deaf = deaf_bones(source)
+    if deaf:
+        bones = f"{deaf[0]} and {len(deaf) - 1} more bones" if len(deaf) > 1 else deaf[0]
+        armature, are = source.armature.name, "are" if len(deaf) > 1 else "is"
+        return Told("WARNING", f"{bones} of {armature} {are} not turned: {_label(source)} keys another rotation mode.")
     seen = f", as it is seen from frame {source.first} to {source.last}" if source.action is None else ""
-    return f"{_label(source)} is the reference{seen}."
+    return Told("INFO", f"{_label(source)} is the reference{seen}.")
 
 
 def _label(source: Source) -> str:

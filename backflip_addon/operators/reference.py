@@ -123,7 +123,8 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
         if frames and self.action:
             raise ActionError("An action has its own frames: leave out the action, or the frames.")
         source = clips.named_source(ob, self.action, self.slot, frames)
-        self.report({"INFO"}, take_source(context.scene, source))
+        told = take_source(context.scene, source)
+        self.report({told.level}, told.words)
         settings = context.scene.backflip
         self.armature, self.action, self.slot = ob.name, settings.source_action, settings.source_slot
 
@@ -142,7 +143,8 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
         frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
         action = settings.reference_action
         source = clips.named_source(ob, action, settings.reference_slot, None if action else frames)
-        self.report({"INFO"}, take_source(context.scene, source))
+        told = take_source(context.scene, source)
+        self.report({told.level}, told.words)
 
 
 class ReadClipAgain(ClipStep, bpy.types.Operator):

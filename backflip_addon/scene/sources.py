@@ -14,9 +14,10 @@ from typing import Any
 import bpy
 import numpy as np
 
+from .. import compat
 from . import actions, seen
 from .files import FileError, Imported, import_clip, remove
-from .slots import ActionError, SlotError, bindings, bones_moved, moves_bones, pick_slot, users_of
+from .slots import ActionError, SlotError, bindings, bone_of, bones_moved, moves_bones, pick_slot, users_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,24 @@ def named_source(
             return Source(armature, data.action, slot)
     first, last = frames or seen.extent(scene, armature)
     return Source(armature, None, None, first, last)
+
+
+def deaf_bones(source: Source) -> list[str]:
+    """Bones whose rotation the action keys, but in other modes than they have, so that they stand still."""
+    bones = source.armature.pose.bones
+    keyed: dict[str, set[str]] = {}
+    for curve in compat.curves(source.action, source.slot) if source.action is not None else ():
+        name, channel = bone_of(curve.data_path), curve.data_path.rpartition(".")[2]
+        if name in bones and channel.startswith("rotation"):
+            keyed.setdefault(name, set()).add(channel)
+    return [name for name, channels in keyed.items() if not {_heard(bones[name]), "rotation_mode"} & channels]
+
+
+def _heard(bone: bpy.types.PoseBone) -> str:
+    """The channel that turns a bone in its rotation mode."""
+    return {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+        bone.rotation_mode, "rotation_euler"
+    )
 
 
 def _checked(armature: bpy.types.Object, action: bpy.types.Action, slot: Any) -> Source:

@@ -64,7 +64,7 @@ def test_the_armatures_own_slot_is_used_and_another_can_be_chosen(ops: Any, hero
     assert state.reference_facts(bpy.context.scene)["object"] == "Hero"
 
 
-def test_several_slots_that_fit_are_asked_about(ops: Any, hero: Any) -> None:
+def test_several_slots_that_fit_are_asked_about(ops: Any, hero: Any, capfd: pytest.CaptureFixture[str]) -> None:
     third = rigs.build(name="Third")
     with pytest.raises(RuntimeError, match=r"Several slots of the action Fight move Third \(Hero, Villain\)"):
         ops.reference_from_action(armature="Third", action="Fight")
@@ -72,8 +72,11 @@ def test_several_slots_that_fit_are_asked_about(ops: Any, hero: Any) -> None:
         ops.reference_from_action(armature="Third", action="Fight", slot="Villain")
     assert not settings().reference_data
     moves.take_angles(third)
+    third.pose.bones["head"].rotation_mode = "QUATERNION"
     ops.reference_from_action(armature="Third", action="Fight", slot="Villain")
     assert swung()["R"] == pytest.approx(80.0, abs=0.5)
+    said = capfd.readouterr().out
+    assert "Warning: head of Third is not turned: Fight (Villain) keys another rotation mode" in said
 
 
 def test_without_an_action_what_is_seen_is_taken_again_and_again(ops: Any, hero: Any) -> None:
