@@ -13,8 +13,10 @@ from ..core.rotations import Array
 
 # Constraints that carry an object along, rather than turn or limit it; the last does with a Copy Rotation.
 _CARRYING = ("CHILD_OF", "ARMATURE", "COPY_TRANSFORMS", "COPY_LOCATION")
+_FOLLOWING = (*_CARRYING, "COPY_ROTATION")
 # Modifiers whose object carries the mesh along. Surface Deform calls it target.
 _DEFORMING = ("ARMATURE", "HOOK", "LATTICE", "CURVE", "MESH_DEFORM", "SURFACE_DEFORM")
+_BENT = ("MESH", "CURVE", "SURFACE", "FONT", "LATTICE", "CURVES", "GREASEPENCIL", "VOLUME", "META", "POINTCLOUD")
 _GOOD_PART = 0.25  # of an armature's bones
 _OFTEN = 64  # objects in a line of parents; parents cannot form a ring, constraints can
 
@@ -42,13 +44,12 @@ def _carriers(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
     """The objects that an object hangs on."""
     if ob.parent is not None:
         yield ob.parent
-    for modifier in ob.modifiers:
+    for modifier in ob.modifiers if ob.type in _BENT else ():
         if modifier.type in _DEFORMING:
             other = modifier.target if modifier.type == "SURFACE_DEFORM" else modifier.object
             if other is not None:
                 yield other
-    for target, _bone, _rigid in _constraint_targets(ob):
-        yield target
+    yield from (target for target, _bone, _rigid in _constraint_targets(ob))
     if ob.type == "ARMATURE":
         yield from {target: None for target in _copied_armatures(ob)}
 
@@ -57,7 +58,9 @@ def _constraint_targets(ob: bpy.types.Object) -> Iterator[tuple[bpy.types.Object
     """What an object's constraints have it follow, the last one, which decides, first: objects, bones of theirs, and
     whether in everything.
     """
-    active = [c for c in ob.constraints if not c.mute and c.influence > 0.0]
+    if not len(ob.constraints):
+        return
+    active = [c for c in ob.constraints if c.type in _FOLLOWING and not c.mute and c.influence > 0.0]
     turned = {(c.target, c.subtarget) for c in active if c.type == "COPY_ROTATION"}
     for constraint in reversed(active):
         if constraint.type not in _CARRYING:

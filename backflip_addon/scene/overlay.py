@@ -21,7 +21,7 @@ _RING = 24  # corners of a drawn circle
 
 def body_lines(armature: bpy.types.Object, body: Body, binding: Binding) -> Array:
     """World line segments (N, 2, 3) of the body in the pose the armature shows now; none where it shows none."""
-    if not any(ob.visible_get() for ob in (armature, *bound_meshes(armature))):
+    if not armature.visible_get() and not any(ob.visible_get() for ob in bound_meshes(armature)):
         return np.zeros((0, 2, 3))
     rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding, drawing=True))
     poses = actions.current_poses(armature, bpy.context.evaluated_depsgraph_get())

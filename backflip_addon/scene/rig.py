@@ -43,7 +43,7 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
         deform=tuple(bone.use_deform for bone in bones),
         skin=read_skin(armature, index) if with_skin else None,
         hints=read_hints(armature, index),
-        follows=read_follows(armature, index),
+        follows=read_follows(armature, index) if with_skin else {},
     )
 
 
