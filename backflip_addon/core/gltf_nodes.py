@@ -15,16 +15,13 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .files import read_limited
 from .gltf import MOST_BYTES, beside, read_gltf
+from .nodes import Node, skeletons
 from .reading import MOST_JOINTS, told
-from .rig import FEWEST_BONES
 
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _FEWEST_OUTSIDE = 4  # moving nodes that no skin names, where the skin is taken for a part; fewer are props
-_AT_PARENT = 1e-6  # of the parent's units: a part that stands where its parent does adds no joint
 
 
 @told
@@ -37,10 +34,10 @@ def with_bones(path: Path) -> bytes | None:
     if file.content.get("skins") and len(_outside(file.content)) < _FEWEST_OUTSIDE:
         return None
     content = copy.deepcopy(file.content)
-    skeletons = [joints for root in _roots(content) if len(joints := _joints(content, root)) >= FEWEST_BONES]
-    if not skeletons or sum(map(len, skeletons)) > MOST_JOINTS:
+    found = skeletons(_plain(content.get("nodes", [])), _moved(content))
+    if not found or sum(map(len, found)) > MOST_JOINTS:
         return None
-    content["skins"] = [*content.get("skins", []), *({"joints": joints} for joints in skeletons)]
+    content["skins"] = [*content.get("skins", []), *({"joints": joints} for joints in found)]
     return _packed(content, file.buffers, path)
 
 
@@ -67,21 +64,6 @@ def _outside(content: dict[str, Any]) -> set[int]:
     return {node for node in _moved(content) if node not in held and "mesh" not in nodes[node]}
 
 
-def _roots(content: dict[str, Any]) -> list[int]:
-    nodes = content.get("nodes", [])
-    below = {child for node in nodes for child in node.get("children", ())}
-    return [i for i in range(len(nodes)) if i not in below]
-
-
-def _joints(content: dict[str, Any], root: int) -> list[int]:
-    """The nodes of a tree that are a skeleton's joints, parents first; empty for a tree that is none."""
-    nodes, moved = content["nodes"], _moved(content)
-    top = _top(nodes, root, moved)
-    found = [node for node in _below(nodes, top) if node in moved or not _is_part_alone(nodes[node])]
-    carries = any("mesh" in nodes[node] for node in _below(nodes, top))
-    return found if carries or moved.intersection(found) else []
-
-
 def _moved(content: dict[str, Any]) -> set[int]:
     """The nodes that an animation moves, or that a humanoid map names."""
     channels = [channel for animation in content.get("animations", []) for channel in animation.get("channels", [])]
@@ -89,32 +71,16 @@ def _moved(content: dict[str, Any]) -> set[int]:
     return {node for node in (*targets, *humanoid(content).values()) if isinstance(node, int)}
 
 
-def _top(nodes: list[dict[str, Any]], root: int, moved: set[int]) -> int:
-    """The topmost joint of a tree: below nodes that only hold the whole character, which its armature stands for."""
-    while root not in moved and "mesh" not in nodes[root]:
-        children = nodes[root].get("children", [])
-        large = [child for child in children if len(_below(nodes, child)) >= FEWEST_BONES]
-        if len(large) != 1 or any(nodes[child].get("children") for child in children if child not in large):
-            break
-        root = large[0]
-    return root
-
-
-def _below(nodes: list[dict[str, Any]], top: int) -> list[int]:
-    found = [top]
-    for node in found:  # grows while it is walked
-        found.extend(nodes[node].get("children", ()))
-    return found
-
-
-def _is_part_alone(node: dict[str, Any]) -> bool:
-    """Whether a node that nothing moves is no joint: a camera, a lamp, or a mesh right at the joint above it."""
-    if node.get("children"):
-        return False
-    if "camera" in node or "KHR_lights_punctual" in node.get("extensions", {}):
-        return True
-    place = node.get("matrix", [0.0] * 16)[12:15] if "matrix" in node else node.get("translation", [0.0] * 3)
-    return "mesh" in node and bool(np.abs(np.array(place, dtype=float)).max() < _AT_PARENT)
+def _plain(nodes: list[dict[str, Any]]) -> list[Node]:
+    return [
+        Node(
+            tuple(node.get("children", ())),
+            "mesh" in node,
+            "camera" in node or "KHR_lights_punctual" in node.get("extensions", {}),
+            tuple(node["matrix"][12:15] if "matrix" in node else node.get("translation", (0.0, 0.0, 0.0))),
+        )
+        for node in nodes
+    ]
 
 
 def _packed(content: dict[str, Any], buffers: list[bytes], path: Path) -> bytes:

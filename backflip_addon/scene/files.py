@@ -14,7 +14,7 @@ import json
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ import numpy as np
 from .. import compat
 from ..core import bvh, fbx, gltf, gltf_nodes, roles
 from ..core.reading import MOST_FRAMES, finite
-from . import refusals
+from . import nodes, refusals
 from .gltf_import import import_gltf
+from .nodes import NODES_PROPERTY as NODES_PROPERTY
 from .rig import VRM_PROPERTY, bound_meshes, hanging_on, read_rig
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
-NODES_PROPERTY = "backflip_nodes"  # on an armature whose bones were plain nodes in its file
 GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a second
 SOURCES = "Backflip Sources"  # the hidden collection of clips' armatures
 
@@ -123,7 +123,7 @@ def import_file(path: Path, link: bool = False) -> Imported:
         except Exception as error:  # whatever a damaged file makes of an importer
             remove_new(before)
             raise FileError(f"{path.name} cannot be imported: {_sentence(error)}") from error
-    new = {kind: [item for item in getattr(bpy.data, kind) if item not in before[kind]] for kind in KINDS}
+    new = {kind: _new(kind, before) for kind in KINDS}
     if suffix != ".blend":  # keys in a .blend are at its own scene's rate, which is not told
         for action in new["actions"]:
             action[RATE_PROPERTY] = rate
@@ -132,18 +132,39 @@ def import_file(path: Path, link: bool = False) -> Imported:
 
 
 def _import_fbx(path: Path, before: dict[str, set[Any]]) -> None:
-    """Import an FBX with the add-on's reader; what that cannot read, with Blender's newer one. Raises RuntimeError."""
+    """Import an FBX, with plain nodes as bones where it has no bones. Raises RuntimeError or ValueError."""
+    reader = _read_fbx(path, before)
+    render = bpy.context.scene.render
+    rate = render.fps, render.fps_base
+
+    def again() -> list[bpy.types.Object]:
+        remove_new(before)
+        reader(str(path), animation=False)
+        render.fps, render.fps_base = rate
+        return _new("objects", before)
+
+    nodes.with_bones(_new("objects", before), _new("actions", before), again)
+
+
+def _read_fbx(path: Path, before: dict[str, set[Any]]) -> Callable[..., None]:
+    """Import an FBX with the add-on's reader; what that cannot read, with Blender's newer one. Returns which."""
     if fbx.is_old_or_text(path):
         compat.import_any_fbx(str(path))
-        return
+        return compat.import_any_fbx
     render = bpy.context.scene.render
     rate = render.fps, render.fps_base
     try:
         compat.import_fbx(str(path))
+        return compat.import_fbx
     except Exception:  # its reader meets a damaged file, or one it does not know, with errors of a dozen kinds
         remove_new(before)
         render.fps, render.fps_base = rate
         compat.import_any_fbx(str(path))
+        return compat.import_any_fbx
+
+
+def _new(kind: str, before: dict[str, set[Any]]) -> list[Any]:
+    return [item for item in getattr(bpy.data, kind) if item not in before[kind]]
 
 
 def remove(imported: Imported) -> None:

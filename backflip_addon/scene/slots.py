@@ -7,6 +7,7 @@ NLA, then what bears its name; how many bones a slot covers is asked last, and a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -138,3 +139,8 @@ def bone_of(data_path: str) -> str:
 def bone_path(bone: str, prop: str) -> str:
     """The RNA path of a pose bone's property."""
     return f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{prop}'
+
+
+def plain_name(name: str) -> str:
+    """A name without the number that Blender puts behind one that was taken."""
+    return re.sub(r"\.\d{3,}$", "", name)

@@ -7,7 +7,6 @@ What a file brings is paired as its importer bound it: to objects, in their NLA,
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from .. import compat
 from . import actions, seen
 from .files import FileError, Imported, import_clip, remove
-from .slots import ActionError, SlotError, bindings, bone_of, bones_moved, moves_bones, pick_slot, users_of
+from .slots import ActionError, SlotError, bindings, bone_of, bones_moved, moves_bones, pick_slot, plain_name, users_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,11 +138,6 @@ def _loose_slots(action: bpy.types.Action, armature: bpy.types.Object) -> list[A
         return actions.slots_for(action)
     except ActionError:
         return []
-
-
-def plain_name(name: str) -> str:
-    """A name without the number that Blender puts behind one that was taken."""
-    return re.sub(r"\.\d{3,}$", "", name)
 
 
 def _chosen(file: str, found: list[Source], action_name: str, character: str) -> Source:

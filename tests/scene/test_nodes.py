@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 import pytest
 
+from backflip_addon import compat
 from backflip_addon.core import gltf_nodes
 from backflip_addon.scene import actions, files
 from backflip_addon.scene.rig import bound_meshes
@@ -171,6 +172,46 @@ def test_a_skin_that_names_a_part_of_the_skeleton_is_made_whole(tmp_path: Path) 
     imported = files.import_clip(str(tmp_path / "walk.glb"))
     (armature,), (action,) = imported.armatures, imported.actions
     assert_moves(armature, action)
+
+
+# FBX
+
+
+def test_a_capture_of_nulls_is_a_clip(tmp_path: Path) -> None:
+    fbx_files.write_6100(tmp_path / "capture.fbx", JOINTS, swing, FRAMES, kind="Null")
+    for name in ("pelvis", "spine"):  # names that are taken
+        bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, None))
+    before = set(bpy.data.objects)
+    imported = files.import_clip(str(tmp_path / "capture.fbx"))
+    (armature,), (action,) = imported.objects, imported.actions
+    assert action[files.RATE_PROPERTY] == 24.0 and "pelvis" in armature.data.bones
+    assert_moves(armature, action)
+    files.remove(imported)
+    assert set(bpy.data.objects) == before and not bpy.data.actions
+
+
+@pytest.fixture(scope="module")
+def robot_fbx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The robot as Blender's FBX exporter writes it: meshes on meshes, and a take for each that moves."""
+    rigs.empty_scene()
+    folder = tmp_path_factory.mktemp("robot")
+    (folder / "robot.glb").write_bytes(glb(*robot()))
+    bpy.context.scene.render.fps, bpy.context.scene.frame_end = 24, FRAMES
+    compat.import_gltf(str(folder / "robot.glb"))
+    compat.ensure_addon("io_scene_fbx")
+    bpy.ops.export_scene.fbx(filepath=str(folder / "robot.fbx"))
+    return folder / "robot.fbx"
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_a_robot_in_fbx_is_an_avatar(robot_fbx: Path, newer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if newer:
+        monkeypatch.setattr(compat, "import_fbx", compat.import_any_fbx)
+    armature, imported = files.import_rig(str(robot_fbx))
+    assert armature[files.NODES_PROPERTY] and len(bound_meshes(armature)) == len(JOINTS)
+    (action,) = imported.actions
+    assert bpy.context.scene.render.fps == 24 and not [ob for ob in imported.objects if ob.type == "EMPTY"]
+    assert_moves(armature, action, parts=True)
 
 
 def test_a_file_whose_skins_name_its_joints_is_left_as_it_is(tmp_path: Path) -> None:
