@@ -155,7 +155,7 @@ def _moves(armature: bpy.types.Object, meant: Meant, parts: list[_Part], poses: 
     pulled = pulled_bones(armature)
     behind: set[int] = set()
     for i, bone in enumerate(bones):
-        if bone.name in meant.bones:
+        if bone.name in meant.bones or i in carrying:  # a control rig moves bones of the body between its own
             continue
         points = _points_of(parts, i)
         line = list(itertools.takewhile(lambda b: index[b.name] not in carrying, (bone, *bone.parent_recursive)))
