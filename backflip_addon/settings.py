@@ -224,6 +224,14 @@ class BackflipSettings(bpy.types.PropertyGroup):
         max=10.0,
         precision=2,
     )
+    upright: BoolProperty(
+        name="Upright",
+        description="Turn a clip that lies all through, because its axis for up is another one, so that it stands",
+    )
+    grounded: BoolProperty(
+        name="On the Floor",
+        description="Raise and sink the clip over time so that whatever carries the character stands on the floor",
+    )
     physical_flights: BoolProperty(
         name="Physical Flights",
         description="Imitate the nearest motion that a free body can fly: the body's centre on its parabola, turning "

@@ -190,17 +190,18 @@ def _parse_values(lines: list[Line], channels: int, frames: int, file: str) -> A
     """The channels' values (F, channels): as many whole frames as there are, MOST_FRAMES at most."""
     rows = [(number, line.split()) for number, line in lines]
     widths = {len(words) for _, words in rows}
+    if channels and len(rows) == frames > 1 and len(widths) == 1 and max(widths) > channels:
+        widths = {channels}  # columns of somebody's own, which Blender leaves out, too
     if channels and len(rows) == frames > 1 and len(widths) == 1 and channels not in widths:
         raise UnreadableFile(
             f"{file}, line {rows[0][0]}: a frame needs {channels} numbers and this line has {widths.pop()}."
         )
     if channels not in widths:
-        # Frames that run over the lines as they please
-        words = [word for _, row in rows for word in row]
-        whole = len(words) // channels if channels else 0
-        rows = [(lines[0][0], words[i * channels : (i + 1) * channels]) for i in range(whole)]
-    elif len(rows[-1][1]) < channels:
-        rows.pop()  # the file was cut off there
+        rows = _wrapped(rows, channels, frames, file)
+    else:
+        if len(rows[-1][1]) < channels:
+            rows.pop()  # the file was cut off there
+        _check_widths(rows[:frames] if frames > 0 else rows, channels, file)
     if frames > 0:
         rows = rows[:frames]
     if not rows or not channels:
@@ -208,6 +209,46 @@ def _parse_values(lines: list[Line], channels: int, frames: int, file: str) -> A
     if len(rows) > MOST_FRAMES:
         raise UnreadableFile(f"{file} has {len(rows)} frames: cut it into clips of at most {MOST_FRAMES}.")
     return np.array([_row(number, words, channels, file) for number, words in rows])
+
+
+def _check_widths(rows: list[tuple[int, list[str]]], channels: int, file: str) -> None:
+    """Raises UnreadableFile for a row with a number too many or too few.
+
+    Where all rows have the same number of columns more, these are somebody's own and left out, as Blender does.
+    """
+    widths = [len(words) for _, words in rows]
+    if len(set(widths)) > 1:
+        usual = max(set(widths), key=lambda width: (widths.count(width), width == channels))
+        wrong = next(i for i, width in enumerate(widths) if width != (usual if usual > channels else channels))
+        raise UnreadableFile(
+            f"{file}, line {rows[wrong][0]}: a frame needs {channels} numbers and this line has {widths[wrong]}."
+        )
+
+
+def _wrapped(rows: list[tuple[int, list[str]]], channels: int, frames: int, file: str) -> list[tuple[int, list[str]]]:
+    """Frames that run over several lines, one after the other. Raises UnreadableFile where a number is amiss."""
+    widths = [len(words) for _, words in rows]
+    usual = _usual_lines(widths, channels)
+    for i, (number, words) in enumerate(rows[:-1] if usual else ()):
+        needed = usual[i % len(usual)]
+        if len(words) != needed:
+            raise UnreadableFile(f"{file}, line {number}: {needed} numbers belong here and the line has {len(words)}.")
+    words = [word for _, row in rows for word in row]
+    whole = len(words) // channels if channels else 0
+    if whole and not usual and len(words) not in (whole * channels, frames * channels):
+        raise UnreadableFile(
+            f"{file}: its {len(words)} numbers are no whole number of frames of {channels}, one is missing or too many."
+        )
+    return [(rows[0][0], words[i * channels : (i + 1) * channels]) for i in range(whole)]
+
+
+def _usual_lines(widths: list[int], channels: int) -> list[int]:
+    """How many numbers the lines of a frame hold, one after the other; none where frames end amid lines."""
+    for lines in range(2, min(len(widths), channels) + 1):
+        for first in range(0, len(widths) - lines + 1, lines):
+            if sum(widths[first : first + lines]) == channels:
+                return widths[first : first + lines]
+    return []
 
 
 def _row(number: int, words: list[str], channels: int, file: str) -> list[float]:

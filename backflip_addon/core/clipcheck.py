@@ -6,36 +6,25 @@ Nothing is changed here: an animator may want the moon's gravity.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from typing import Any
-
 import numpy as np
 
-from . import planting, rotations
+from . import clip_ground, clip_posture, planting, rotations, truth
 from .body import Body
+from .findings import INFO, Finding
 from .motion import Motion
-from .reading import parse_json
 from .rotations import Array
 
-GRAVITY = 9.81
-_MOST_TEXT = 100_000  # letters of a clip's findings
+GRAVITY = truth.GRAVITY
 _FLIGHT = 0.15  # s: a shorter flight tells too little about gravity
 _CLEARANCE = 0.06  # m: higher than this over the floor, nothing touches it
-_TIME_SCALES = (0.25, 0.5, 2.0, 4.0)  # a wrong stamp is nearly always wrong by one of these
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """Something odd about a clip.
-
-    code: for programs. sentence: for the user. fix: settings that would mend it, JSON-ready, such
-    as {"time_scale": 2.0} (Motion.scaled_in_time), {"start": s} (trim), {"loops": True}.
-    """
-
-    code: str
-    sentence: str
-    fix: dict[str, Any] = dataclasses.field(default_factory=dict)
+_TIME_SCALES = (0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0)  # where no rate explains it
+_RATES = (24.0, 25.0, 30.0, 60.0, 120.0, 240.0)  # at which motion is recorded
+_EXPLAINED = 0.15  # of the logarithm: a rate that is so near explains the pace
+_SOMERSAULT = np.radians(180)
+# Steps a second times the square root of leg length over gravity. People walk at 0.4 to 0.6 and sprint at 1.3
+# (Hof 1996, Scaling gait data to body size; Weyand et al. 2000)
+_SLOWEST_PACE, _USUAL_PACE, _FASTEST_PACE = 0.2, 0.5, 1.6
+_LONG_STEP = 0.35  # leg lengths: shorter ones may be as slow as they like
 
 
 def inspect(motion: Motion, body: Body) -> list[Finding]:
@@ -45,12 +34,19 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
     places, turns = body.forward(motion.position, motion.rotations)
     lowest = body.lowest_points(places, turns).min(axis=1)
     centre = body.centre_of_mass(places, turns)
+    ground = clip_ground.Ground(motion, body, places, turns, lowest, centre)
+    on_the_spot = clip_ground.in_place(ground)
+    pace = _time_scale(motion, centre, lowest) or _pace(ground)
     checks = [
         _odd_first_frame(motion, turns),
-        _time_scale(motion, centre, lowest),
+        clip_posture.lying(motion, body, places),
+        pace,
         _jumps(motion, turns),
-        _floor(lowest),
-        _in_place(motion, body, places),
+        clip_ground.floor(ground),
+        None if pace else clip_ground.hovering(ground),  # who flies in slow motion seems to be held
+        None if pace else clip_ground.high_flight(ground),
+        on_the_spot,
+        None if on_the_spot else clip_ground.sliding_foot(ground),
         _cycle(motion, turns),
     ]
     return [finding for finding in checks if finding is not None]
@@ -84,13 +80,43 @@ def _time_scale(motion: Motion, centre: Array, lowest: Array) -> Finding | None:
     exact = float(np.sqrt(gravity / GRAVITY))
     if 0.7 < exact < 1.4:
         return None
-    scale = min(_TIME_SCALES, key=lambda s: abs(np.log(s / exact)))
     flown = "faster" if exact > 1 else "slower"
-    advice = "slow it down" if scale > 1 else "speed it up"
+    scale, recorded = _likely_scale(motion.rate, exact)
     return Finding(
         "time_scale",
-        f"In the air the clip falls under {gravity:.0f} m/s² instead of 9.8, as if it played {flown} than it was "
-        f"recorded: {advice} {max(scale, 1 / scale):g} times.",
+        f"In the air the clip falls under {gravity:.1f} m/s² instead of 9.8, as if it played {flown} than it was "
+        f"recorded{recorded}: {_advice(scale)}.",
+        {"time_scale": scale},
+    )
+
+
+def _likely_scale(rate: float, exact: float) -> tuple[float, str]:
+    """How many times longer the clip should take, and words for the rate that explains it, "" for none."""
+    explained = min(_RATES, key=lambda other: abs(np.log(rate / other / exact)))
+    if abs(np.log(rate / explained / exact)) < _EXPLAINED:
+        return round(rate / explained, 4), f" (at {explained:g} frames a second, not {rate:.4g})"
+    return min(_TIME_SCALES, key=lambda scale: abs(np.log(scale / exact))), ""
+
+
+def _advice(scale: float) -> str:
+    return f"slow it down {scale:.3g} times" if scale > 1 else f"speed it up {1 / scale:.3g} times"
+
+
+def _pace(ground: clip_ground.Ground) -> Finding | None:
+    """Whether a walk steps far more slowly, or far faster, than legs of its length do."""
+    steps = ground.steps()
+    way = float(np.linalg.norm(ground.motion.position[-1, :2] - ground.motion.position[0, :2]))
+    if len(steps) < 4 or way < _LONG_STEP * ground.leg * len(steps):
+        return None
+    pace = (len(steps) - 1) / (steps[-1] - steps[0]) * np.sqrt(ground.leg / GRAVITY)
+    if _SLOWEST_PACE < pace < _FASTEST_PACE:
+        return None
+    scale, recorded = _likely_scale(ground.motion.rate, pace / _USUAL_PACE)
+    often = f"{(len(steps) - 1) / (steps[-1] - steps[0]):.1f} times a second"
+    return Finding(
+        "time_scale",
+        f"The clip steps {often}, as if it played {'slower' if scale < 1 else 'faster'} than it was "
+        f"recorded{recorded}: {_advice(scale)}, if that is not meant.",
         {"time_scale": scale},
     )
 
@@ -129,32 +155,9 @@ def _jumps(motion: Motion, turns: Array) -> Finding | None:
     return None
 
 
-def _floor(lowest: Array) -> Finding | None:
-    usual = float(np.quantile(lowest, 0.02))
-    if abs(usual) < 0.03:
-        return None
-    how = "floats over" if usual > 0 else "sinks into"
-    return Finding("floor", f"The clip {how} the floor by {abs(usual) * 100:.0f} cm; it is set down on it.")
-
-
-def _in_place(motion: Motion, body: Body, places: Array) -> Finding | None:
-    """Feet that slide back at a steady pace while the hips stay where they are."""
-    way = np.ptp(motion.position[:, :2], axis=0).max()
-    feet = places[:, [body.index("foot.L"), body.index("foot.R")]]
-    low = feet[..., 2] < np.quantile(feet[..., 2], 0.05, axis=0) + 0.05
-    speed = np.linalg.norm(np.diff(feet[..., :2], axis=0), axis=-1) * motion.rate
-    resting = low[1:] & low[:-1]
-    if way < 0.3 and resting.any() and np.median(speed[resting]) > 0.4:
-        return Finding(
-            "in_place",
-            "The clip walks on the spot and its feet slide: physics needs a clip that moves over the ground.",
-        )
-    return None
-
-
 def _cycle(motion: Motion, turns: Array) -> Finding | None:
     """Whether the clip ends as it begins; one that its file calls a cycle may do so less exactly."""
-    if motion.frames < 10:
+    if motion.frames < 10 or abs(truth.net_somersault(motion.rotations[:, 0])) > _SOMERSAULT:
         return None
     heading = rotations.conjugate(rotations.heading(turns[:, 0]))[:, None]
     level = rotations.multiply(heading, turns)
@@ -164,23 +167,9 @@ def _cycle(motion: Motion, turns: Array) -> Finding | None:
     likeness = np.radians(30 if motion.loops else 12)
     if moving and gap.max() < likeness and abs(motion.position[0, 2] - motion.position[-1, 2]) < 0.05:
         return Finding(
-            "loops", "The clip ends as it begins, in motion: it can be performed several times on end.", {"loops": True}
+            "loops",
+            "The clip ends as it begins, in motion: it can be performed several times on end.",
+            {"loops": True},
+            INFO,
         )
     return None
-
-
-@functools.lru_cache(maxsize=4)
-def kept_notes(text: str) -> list[dict[str, Any]]:
-    """Findings kept as text in a .blend, which may be a stranger's: what is none of them is left out."""
-    try:
-        notes = parse_json(text) if 0 < len(text) <= _MOST_TEXT else []
-    except (ValueError, RecursionError):
-        return []
-    return [note for note in notes if _is_note(note)] if isinstance(notes, list) else []
-
-
-def _is_note(note: Any) -> bool:
-    if not isinstance(note, dict) or not isinstance(note.get("fix"), dict):
-        return False
-    words = (note.get("code"), note.get("sentence"))
-    return all(isinstance(w, str) for w in words) and all(isinstance(v, (int, float)) for v in note["fix"].values())

@@ -16,7 +16,8 @@ import numpy as np
 from . import neutral as neutrals
 from . import planting, roles, rotations
 from .body import LINK_NAMES, LINK_PARENTS, Body
-from .clipcheck import Finding, inspect
+from .clipcheck import inspect
+from .findings import Finding
 from .fit import Binding
 from .motion import Motion
 from .neutral import DOWN, Neutral

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import dynamics, feasible
 from .body import Body
-from .clipcheck import Finding
+from .findings import Finding
 from .motion import Motion
 
 RATE = 60.0  # Hz

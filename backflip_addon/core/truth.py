@@ -23,6 +23,7 @@ UPRIGHT = np.radians(30)  # root tilt of a standing body
 STILL_SECONDS = 0.5
 SOMERSAULT_TOLERANCE = np.radians(30)
 TOUCH = 0.01  # m: a link so near the floor touches it, in a motion without contacts
+SLOW_END = 0.65  # leg lengths a second: a clip whose root goes on faster does not end standing
 REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 MARGIN = 0.01  # m inside the soles that touch: takes that stood had 31 mm and more, those that fell up to 1 mm
 REST_SPEED, REST_TURN = 0.15, 0.5  # m/s and rad/s of the root of a body that stands
@@ -126,8 +127,8 @@ def ends_standing(body: Body, reference: Motion) -> bool:
     feet = [body.index(name) for name in FEET]
     hips_high = places[0, 0, 2] - min(lows[feet]) > 0.6 * leg_length(body)
     last = reference.position[-max(int(reference.rate / 10), 2) :]
-    speed = np.linalg.norm(last[-1, :2] - last[0, :2]) * reference.rate / (len(last) - 1)
-    return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < 0.6)
+    speed = np.linalg.norm(last[-1, :2] - last[0, :2]) * reference.rate / max(len(last) - 1, 1)
+    return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < SLOW_END * leg_length(body))
 
 
 def leg_length(body: Body) -> float:

@@ -291,11 +291,14 @@ def _end_words(reason: str, landed: bool) -> str:
     if reason == "shot":
         return "Finished: the takes are recorded."
     if reason == "robust":
-        return "Finished: the stunt lands nearly every time, pushed and on other floors too."
-    if reason == "landed" or landed:
+        how = "the stunt lands" if landed else "the clip is followed to its end"
+        return f"Finished: {how} nearly every time, pushed and on other floors too."
+    if landed:
         return "Finished: the stunt has landed."
+    if reason == "landed":  # a clip that ends in mid-stride has nothing to land
+        return "Finished: the clip was followed to its end."
     if reason == "time":
-        return "Finished: the time is up and nothing has landed yet."
+        return "Finished: the time is up, and no take has come to the clip's end yet."
     return "Finished."
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import bpy
 
-from ..core import clipcheck, roles, strength
+from ..core import clipcheck, findings, roles, strength
 from ..core.body import Body
 from ..core.motion import Motion
 from ..core.rig import FEWEST_BONES, RigError
@@ -164,7 +164,7 @@ def _keep(
 
 def _start_afresh(settings: Any) -> None:
     settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
-    settings.loops, settings.physical_flights = False, False
+    settings.loops = settings.physical_flights = settings.upright = settings.grounded = False
 
 
 def _too_few(label: str, joints: int) -> str:
@@ -269,7 +269,7 @@ def open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:
     return guessed + [note for note in notes(motion, body) if not (scene.backflip.loops and "loops" in note["fix"])]
 
 
-def guesses(scene: bpy.types.Scene) -> list[clipcheck.Finding]:
+def guesses(scene: bpy.types.Scene) -> list[findings.Finding]:
     """That body parts of the clip were guessed, if any were."""
     sentence = guess_sentence(scene.backflip.clip_roles, "clip")
-    return [clipcheck.Finding("guessed_map", sentence, {"certain": True})] if sentence else []
+    return [findings.Finding("guessed_map", sentence, {"certain": True})] if sentence else []

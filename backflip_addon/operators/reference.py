@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from ..core import clipcheck
+from ..core import findings
 from ..scene import reference as clips
 from ..scene import state
 from ..scene.actions import ActionError
@@ -34,19 +34,20 @@ from .common import (
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     """Set what a note offers. Raises ActionError when there is no such note or nothing to set."""
     settings = scene.backflip
-    fix = next((note["fix"] for note in clipcheck.kept_notes(settings.reference_notes) if note["code"] == code), {})
+    fix = next((note["fix"] for note in findings.kept_notes(settings.reference_notes) if note["code"] == code), {})
     if not _FIXABLE & fix.keys():
         raise ActionError("There is nothing to mend here.")
     for item in settings.clip_roles if "certain" in fix else ():
         item.certain = True
     settings.time_scale *= float(fix.get("time_scale", 1.0))
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
-    settings.loops = bool(fix.get("loops", settings.loops))
-    settings.physical_flights = bool(fix.get("physical_flights", settings.physical_flights))
+    for name in _SWITCHES & fix.keys():
+        setattr(settings, name, bool(fix[name]))
     settings.reference_notes = json.dumps(open_notes(scene, state.reference(scene)))
 
 
-_FIXABLE = {"time_scale", "start", "loops", "physical_flights", "certain"}  # every clip is put on the floor as it is
+_SWITCHES = {"loops", "physical_flights", "upright", "grounded"}
+_FIXABLE = {"time_scale", "start", "certain", *_SWITCHES}
 
 
 class ClipStep(Step):

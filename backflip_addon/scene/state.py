@@ -18,7 +18,7 @@ import bpy
 import numpy as np
 
 from ..core import body as bodies
-from ..core import feasible, fit, retarget, roles
+from ..core import clip_ground, clip_posture, feasible, fit, retarget, roles
 from ..core import motion as motions
 from ..core.body import LINK_NAMES, Body
 from ..core.fit import Adjustment, Binding
@@ -221,18 +221,31 @@ def reference(scene: bpy.types.Scene) -> Motion:
     end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
     body = body_and_binding(scene)[0]
     cycles = settings.cycles if settings.loops else 1
-    changes = (settings.trim_start, end, settings.time_scale, cycles, settings.physical_flights)
-    return _finished(settings.reference_data, *changes, body)
+    changes = (settings.trim_start, end, settings.time_scale, cycles)
+    mended = (settings.upright, settings.grounded, settings.physical_flights)
+    return _finished(settings.reference_data, *changes, *mended, body)
 
 
 @functools.lru_cache(maxsize=4)
 def _finished(
-    text: str, start: float, end: float, time_scale: float, cycles: int, physical: bool, body: Body
+    text: str,
+    start: float,
+    end: float,
+    time_scale: float,
+    cycles: int,
+    upright: bool,
+    grounded: bool,
+    physical: bool,
+    body: Body,
 ) -> Motion:
     try:
         motion = decode_motion(text).trimmed(start, end).scaled_in_time(time_scale)
     except ValueError as error:
         raise StateError(f"{_sentence(error)} Change From and To (step 2).") from error
+    if upright:
+        motion = retarget.plant_feet(retarget.put_on_floor(clip_posture.upright(motion, body), body), body)
+    if grounded:
+        motion = clip_ground.grounded(motion, body)
     motion = retarget.put_on_floor(motion, body)
     if physical:
         motion, _flights = feasible.feasible(body, motion)

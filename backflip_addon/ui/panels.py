@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..core import clipcheck
+from ..core import findings
 from ..operators import avatar, live, reference, runtime, takes, training
 from ..operators.common import guess_sentence, what_is_missing
 
@@ -108,8 +108,8 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
             _say(layout, context, settings.reference_problem, "NONE")
             _draw_clip_map(layout, settings)
             return
-        for note in clipcheck.kept_notes(settings.reference_notes):
-            _say(layout, context, note["sentence"], "ERROR")
+        for note in findings.kept_notes(settings.reference_notes):
+            _say(layout, context, note["sentence"], "INFO" if note.get("level") == findings.INFO else "ERROR")
             if words := fix_words(note["fix"]):
                 layout.operator("backflip.apply_fix", text=words).code = note["code"]
         if settings.clip_stale:
@@ -119,7 +119,9 @@ class BACKFLIP_PT_reference(_Panel, bpy.types.Panel):
         row.prop(settings, "trim_start")
         row.prop(settings, "trim_end")
         layout.prop(settings, "time_scale")
-        layout.prop(settings, "physical_flights")
+        column = layout.column(align=True)
+        for mend in _MENDS:
+            column.prop(settings, mend)
         row = layout.row()
         row.prop(settings, "loops")
         if settings.loops:
@@ -298,17 +300,25 @@ def _say(layout: Any, context: bpy.types.Context, text: str, icon: str) -> None:
         column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
+_MENDS = {
+    "upright": "Turn It Upright",
+    "grounded": "Put It on the Floor",
+    "physical_flights": "Make Its Flights Physical",
+}
+
+
 def fix_words(fix: dict[str, Any]) -> str:
     """A button's text for what a note offers, "" when there is nothing to press."""
     if "time_scale" in fix:
         scale = fix["time_scale"]
-        return f"Slow Down {scale:g} Times" if scale >= 1.0 else f"Speed Up {1.0 / scale:g} Times"
+        return f"Slow Down {scale:.3g} Times" if scale >= 1.0 else f"Speed Up {1.0 / scale:.3g} Times"
     if "start" in fix:
         return f"Start at {fix['start']:.2f} s"
     if fix.get("certain"):
         return "The Map Is Right"
-    if fix.get("physical_flights"):
-        return "Make Its Flights Physical"
+    for name, words in _MENDS.items():
+        if fix.get(name):
+            return words
     return "Loop" if fix.get("loops") else ""
 
 

@@ -117,14 +117,29 @@ def test_damaged_files_are_refused_with_a_sentence(tmp_path: Path, change: objec
     assert "\n" not in str(refusal.value)
 
 
-def test_a_line_with_a_number_too_few_is_named_and_one_too_many_is_left_out(tmp_path: Path) -> None:
+def test_a_line_with_other_numbers_than_the_rest_is_named_and_columns_too_many_are_left_out(tmp_path: Path) -> None:
     lines = SMALL.rstrip().split("\n")
     broken = [*lines[:-2], " ".join(lines[-2].split()[:-1]), lines[-1]]
     with pytest.raises(ValueError, match=f"line {len(lines) - 1}: a frame needs"):
         bvh.read_bvh(write(tmp_path, "\n".join(broken)))
+    with pytest.raises(ValueError, match=f"line {len(lines) - 1}: a frame needs"):
+        bvh.read_bvh(write(tmp_path, "\n".join([*lines[:-2], "7.5 " + lines[-2], lines[-1]])))
     _, straight, _ = bvh.read_bvh(write(tmp_path, SMALL))
-    _, longer, _ = bvh.read_bvh(write(tmp_path, "\n".join([*lines[:-2], lines[-2] + " 7.5", lines[-1]])))
+    _, longer, _ = bvh.read_bvh(write(tmp_path, "\n".join([*lines[:-2], lines[-2] + " 7.5", lines[-1] + " 8"])))
     np.testing.assert_array_equal(straight, longer)
+
+
+@pytest.mark.parametrize("period", [2, 3])
+def test_frames_over_several_lines_are_read_and_a_wrong_line_is_named(tmp_path: Path, period: int) -> None:
+    lines = SMALL.rstrip().split("\n")
+    size = 12 // period
+    folded = [" ".join(row.split()[i : i + size]) for row in lines[-2:] for i in range(0, 12, size)]
+    _, straight, _ = bvh.read_bvh(write(tmp_path, SMALL))
+    _, wrapped, _ = bvh.read_bvh(write(tmp_path, "\n".join(lines[:-2] + folded)))
+    np.testing.assert_array_equal(straight, wrapped)
+    for change in (" ".join(folded[1].split()[1:]), folded[1] + " 1.0"):
+        with pytest.raises(ValueError, match=f"line {len(lines)}: {size} numbers belong here"):
+            bvh.read_bvh(write(tmp_path, "\n".join([*lines[:-2], folded[0], change, *folded[2:]])))
 
 
 def test_a_title_without_its_colon_or_case_is_read(tmp_path: Path) -> None:

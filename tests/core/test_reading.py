@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backflip_addon.core import bvh, clipcheck, deepmimic, mimickit, reading, smpl, vrma
+from backflip_addon.core import bvh, deepmimic, findings, mimickit, reading, smpl, vrma
 from backflip_addon.core import motion as motions
 from backflip_addon.core.reading import UnreadableFile
 from tests.seeds import animated, take
@@ -244,9 +244,9 @@ def test_a_motion_with_numbers_that_are_not_finite_is_refused(tmp_path: Path) ->
     ids=range(7),
 )
 def test_a_strangers_findings_on_a_clip_are_left_out(text: str) -> None:
-    assert clipcheck.kept_notes(text) == []
+    assert findings.kept_notes(text) == []
     sound = {"code": "a", "sentence": "b", "fix": {"start": 1.0}}
-    assert clipcheck.kept_notes(json.dumps([sound, 5])) == [sound]
+    assert findings.kept_notes(json.dumps([sound, 5])) == [sound]
 
 
 @pytest.mark.parametrize("key", ["torque", "assist"])

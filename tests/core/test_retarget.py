@@ -385,7 +385,7 @@ def test_inspect_finds_a_wrong_time_scale() -> None:
     findings = retarget.inspect(jump(60.0, 4 * 9.81, body), body)
     assert [f.code for f in findings] == ["time_scale"]
     assert findings[0].fix == {"time_scale": 2.0}
-    assert "39 m/s²" in findings[0].sentence
+    assert "39.2 m/s²" in findings[0].sentence and "slow it down 2 times" in findings[0].sentence
 
 
 def test_inspect_finds_floor_and_first_pose() -> None:
@@ -424,6 +424,7 @@ def test_sample_clips(clip: str, kind: str) -> None:
     assert head[0] - foot[0] > 0.6  # upright at the start
     found = retarget.inspect(motion, body)
     if clip == "snu_backflip":
-        assert {"time_scale": 2.0} in [finding.fix for finding in found]
+        scales = [finding.fix["time_scale"] for finding in found if "time_scale" in finding.fix]
+        assert scales in ([2.0], [2.5])  # it falls 5.5 times as fast as it should where the body is as large as its
     else:
         assert "time_scale" not in [finding.code for finding in found]
