@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .fit import Binding
-from .roles import SIDES, sided
+from .naming import SIDES, sided
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,35 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which bone of a rig plays which part of a body.
 
-Names are looked up in one data file per rig family (families/*.json), then read word by word, and
-what is still missing is guessed from the skeleton's structure (core.structure).
+Names are looked up in one data file per rig family (core.naming), then read word by word
+(core.body_words), and what is still missing is guessed from the skeleton's structure (core.structure).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import structure
+from . import body_words, naming, optional_roles, structure
+from .naming import REQUIRED, ROLES, SIDES, score
 from .rig import FEWEST_BONES, Rig, RigError
 from .rotations import Array
 from .trunk import pelvis_bone, trunk_bones
 
 MAP_VERSION = 1
-
-SIDES = ("L", "R")
-_PAIRED = ("shoulder", "upper_arm", "forearm", "hand", "thigh", "shin", "foot", "toe")
-ROLES: tuple[str, ...] = (
-    "pelvis", "spine", "chest", "neck", "head", *(f"{part}.{side}" for side in SIDES for part in _PAIRED),
-)  # fmt: skip
-_OPTIONAL = {"spine", "neck", *(f"{part}.{side}" for side in SIDES for part in ("shoulder", "hand", "toe"))}
-REQUIRED: tuple[str, ...] = tuple(role for role in ROLES if role not in _OPTIONAL)
 
 _WORDS = {
     "pelvis": "hips", "chest": "chest", "head": "head", "spine": "spine", "neck": "neck", "shoulder": "collar bone",
@@ -53,7 +43,7 @@ _SWAP = {
 
 @dataclasses.dataclass(frozen=True)
 class RoleMap:
-    """bones: role -> bone name. certain: role -> False where it was guessed by structure.
+    """bones: role -> bone name. certain: role -> False where it was guessed, see guess.
 
     family: the rig family whose names matched, "" where none did.
     """
@@ -61,16 +51,6 @@ class RoleMap:
     bones: dict[str, str]
     certain: dict[str, bool] = dataclasses.field(default_factory=dict)
     family: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """One rig family's names: role -> possible names, best first, in plain form (see _plain)."""
-
-    name: str
-    prefix: re.Pattern[str] | None
-    roles: dict[str, tuple[str, ...]]
-    priority: int
 
 
 def words(role: str) -> str:
@@ -82,30 +62,47 @@ def words(role: str) -> str:
 def guess(rig: Rig, places: Array | None = None) -> RoleMap:
     """The best map that hints, names and structure give; it may lack roles (see missing).
 
-    places (F, B, 3): the joints in the frames of a clip, world, which tell more than a rest pose.
+    places (F, B, 3): the joints in the frames of a clip, world, which tell more than a rest pose. A role is not
+    certain where it was guessed by structure, or from a word that may mean another part.
     """
-    best = _from_hints(rig)
-    ways = _readings(rig)
-    for family in families():
-        found = _from_family(family, ways, rig.bones)
-        if _score(found) + family.priority > _score(best):
-            best = found
-    bones = _tidy(rig, dict(best.bones))
-    if _lacks(bones):
-        bones = _tidy(rig, _filled(bones, _from_words(rig)))
+    bones, family = _by_names(rig)
+    bones = _tidy(rig, bones)
     certain = dict.fromkeys(bones, True)
     if _lacks(bones):
-        by_structure = structure.guess(rig, places)
-        if not _lacks(by_structure) and sum(role in bones for role in REQUIRED) < 10:
-            bones = by_structure  # names of a few roles alone do more harm than good
-        else:
-            bones = _filled(bones, by_structure)
-        certain = {role: certain.get(role, False) and bones[role] == best.bones.get(role) for role in bones}
+        bones, certain = _completed(rig, bones, places)
+    bones, certain = optional_roles.filled(rig, bones, certain)
     if _backwards(rig, bones):
         bones = {_other(role): bone for role, bone in bones.items()}
         certain = dict.fromkeys(bones, False)
     ordered = [role for role in ROLES if role in bones]
-    return RoleMap({r: bones[r] for r in ordered}, {r: certain[r] for r in ordered}, best.family)
+    return RoleMap({r: bones[r] for r in ordered}, {r: certain[r] for r in ordered}, family)
+
+
+def _by_names(rig: Rig) -> tuple[dict[str, str], str]:
+    """The roles that the file itself tells or a family's names do, and the family."""
+    best, family = _from_hints(rig), "VRM"
+    most = score(best)
+    ways = naming.readings(rig)
+    for known in naming.families():
+        found = naming.read(known, ways, rig)
+        if score(found) + known.priority > most:
+            best, family, most = found, known.name, score(found)
+    return best, family if best else ""
+
+
+def _completed(rig: Rig, named: dict[str, str], places: Array | None) -> tuple[dict[str, str], dict[str, bool]]:
+    """A map that lacks required roles, filled by words and by structure; and which roles are certain."""
+    by_structure = structure.guess(rig, places, body_words.sides(rig))
+    reading = body_words.read(rig, by_structure)
+    # whichever tells more goes first: a family may share a few names with a rig that is none of it
+    first, second = (named, reading.bones) if score(named) >= score(reading.bones) else (reading.bones, named)
+    bones = _tidy(rig, _filled(first, second))
+    if not _lacks(by_structure) and sum(role in bones for role in REQUIRED) < 10:
+        bones = by_structure  # names of a few roles alone do more harm than good
+    else:
+        bones = _filled(bones, by_structure)
+    said = {role: {named.get(role), reading.bones.get(role) if role in reading.sure else None} for role in bones}
+    return bones, {role: bone in said[role] for role, bone in bones.items()}
 
 
 def _lacks(bones: dict[str, str]) -> bool:
@@ -113,11 +110,18 @@ def _lacks(bones: dict[str, str]) -> bool:
 
 
 def _filled(bones: dict[str, str], more: dict[str, str]) -> dict[str, str]:
-    """bones with the roles it lacks taken from more, no bone twice."""
+    """bones with the roles it lacks taken from more, no bone twice.
+
+    A bone that an optional role holds may be taken by a required one.
+    """
     filled = dict(bones)
     for role, bone in more.items():
-        if role not in filled and bone not in filled.values():
-            filled[role] = bone
+        holder = next((r for r, b in filled.items() if b == bone), None)
+        if role in filled or holder in REQUIRED or (holder is not None and role not in REQUIRED):
+            continue
+        if holder is not None:
+            del filled[holder]
+        filled[role] = bone
     return filled
 
 
@@ -223,118 +227,20 @@ def from_json(data: dict[str, Any]) -> RoleMap:
     return RoleMap(dict(bones), {r: bool(certain.get(r, True)) for r in bones}, str(data.get("family", "")))
 
 
-@cache
-def families() -> tuple[Family, ...]:
-    """All rig families, from the data files."""
-    files = sorted((Path(__file__).parent / "families").glob("*.json"))
-    return tuple(_read_family(json.loads(file.read_text(encoding="utf-8"))) for file in files)
-
-
-def _read_family(data: dict[str, Any]) -> Family:
-    roles = {}
-    for role, names in data["roles"].items():
-        for side in SIDES if role in _PAIRED else ("",):
-            key = f"{role}.{side}" if side else role
-            roles[key] = tuple(_plain(sided(name, side)) for name in names)
-    prefix = re.compile(data["prefix"], re.IGNORECASE) if "prefix" in data else None
-    return Family(data["name"], prefix, roles, int(data.get("priority", 0)))
-
-
-def sided(template: str, side: str) -> str:
-    """A family file's name for one side: {Left}, {left}, {L}, {l} and {左} stand for the side."""
-    if side != "R":
-        return template.replace("{", "").replace("}", "")
-    for left, right in (("Left", "Right"), ("left", "right"), ("L", "R"), ("l", "r"), ("左", "右")):
-        template = template.replace("{" + left + "}", right)
-    return template
-
-
-def _plain(name: str) -> str:
-    """Letters and digits alone, lower case: spellings with dots, dashes and blanks are one."""
-    return re.sub(r"[\W_]+", "", name).lower()
-
-
-def _readings(rig: Rig) -> list[list[str]]:
-    """Ways to read the bone names: as they are, without a name space, without a common beginning or ending."""
-    names = _short_names(rig)
-    ways = [list(rig.bones), names]
-    for start in _shared(names):
-        ways.append([name[len(start) :] if name.startswith(start) else name for name in names])
-    for way in list(ways[1:]):
-        for end in _shared([name[::-1] for name in way]):
-            ways.append([name[: -len(end)] if name[::-1].startswith(end) else name for name in way])
-    unique: dict[tuple[str, ...], list[str]] = {tuple(way): way for way in ways}
-    return list(unique.values())
-
-
-def _short_names(rig: Rig) -> list[str]:
-    """Bone names without a name space ("rig:")."""
-    return [re.split(r"[:|]", name)[-1] or name for name in rig.bones]
-
-
-def _shared(names: list[str], most: int = 3) -> list[str]:
-    """Beginnings up to a separator or a capital that at least ten names (and half of them) share."""
-    counts: dict[str, int] = {}
-    for name in names:
-        for cut in re.finditer(r"[_\-. ]|(?<=[a-z])(?=[A-Z])", name[:-1]):
-            if cut.end():
-                start = name[: cut.end()]
-                counts[start] = counts.get(start, 0) + 1
-    shared = [start for start, count in counts.items() if count >= max(10, 0.4 * len(names))]
-    return sorted(shared, key=lambda start: -len(start))[:most]
-
-
-def _score(role_map: RoleMap) -> float:
-    """How good a family's match is: required roles count most."""
-    required = sum(role in role_map.bones for role in REQUIRED)
-    return 10.0 * required + len(role_map.bones)
-
-
-def _from_hints(rig: Rig) -> RoleMap:
+def _from_hints(rig: Rig) -> dict[str, str]:
     """The humanoid map that the file itself holds, in VRM's names or in ours."""
     bones: dict[str, str] = {}
     for key, bone in rig.hints.items():
         role = key if key in ROLES else _vrm_role(key)
         if role and bone in rig.places:
             bones[role] = bone
-    found = RoleMap(bones, dict.fromkeys(bones, True), "VRM")
-    return found if _score(found) >= 100 else RoleMap({}, {}, "")
+    return bones if score(bones) >= 100 else {}
 
 
 def _vrm_role(key: str) -> str:
     side = {"l": "L", "r": "R"}[key[0]] if re.match(r"(left|right)[A-Z]", key) else ""
     part = _VRM.get(re.sub(r"^(left|right)(?=[A-Z])", "", key), "")
     return f"{part}.{side}" if part and side else part
-
-
-def _from_family(family: Family, ways: list[list[str]], bones: tuple[str, ...]) -> RoleMap:
-    """Roles whose bones carry the family's names, in the way of reading that gives most of them."""
-    best = RoleMap({}, {}, "")
-    for way in ways:
-        found: dict[str, str] = {}
-        spellings = _spellings(way, family.prefix, bones)
-        for role, names in family.roles.items():
-            for by_name in spellings:
-                bone = next((by_name[name] for name in names if name in by_name), None)
-                if bone is not None and bone not in found.values():
-                    found[role] = bone
-                    break
-        candidate = RoleMap(found, dict.fromkeys(found, True), family.name)
-        best = candidate if _score(candidate) > _score(best) else best
-    return best
-
-
-def _spellings(way: list[str], prefix: re.Pattern[str] | None, bones: tuple[str, ...]) -> list[dict[str, str]]:
-    """Plain name -> bone (of equal names the one nearest the root), strictest spelling first."""
-    short = [prefix.sub("", name) for name in way] if prefix is not None else way
-    tail = re.compile(r"(?<=.)[._]\d+$")  # numbers that exporters add
-    found: list[dict[str, str]] = []
-    for names in (short, [tail.sub("", name) for name in short]):
-        by_name: dict[str, str] = {}
-        for bone, name in zip(bones, names, strict=True):
-            by_name.setdefault(_plain(name), bone)
-        found.append(by_name)
-    return found
 
 
 def _tidy(rig: Rig, bones: dict[str, str]) -> dict[str, str]:
@@ -348,8 +254,9 @@ def _tidy(rig: Rig, bones: dict[str, str]) -> dict[str, str]:
     if not trunk:
         return bones
     names = [rig.bones[bone] for bone in trunk]
-    if bones.get("chest") not in names:
-        bones["chest"] = names[-1]
+    chests = [name for name in names if body_words.says(name, "chest")]
+    if bones.get("chest") not in names or (chests and bones["chest"] not in chests):
+        bones["chest"] = (chests or names)[-1]
     if bones.get("spine") not in names or bones["spine"] == bones["chest"]:
         bones.pop("spine", None)
         if names[0] != bones["chest"]:
@@ -423,53 +330,3 @@ def _others_apart(rig: Rig, root: int, place: np.ndarray, size: float) -> int:
 
 def _list(words_: list[str]) -> str:
     return words_[0] if len(words_) == 1 else ", ".join(words_[:-1]) + " and " + words_[-1]
-
-
-# Words of bone names that are in no family's convention: role -> sets of words, best first. A name
-# must hold all words of a set; of several such bones the one nearest the root is taken.
-_SAYINGS: dict[str, tuple[str, ...]] = {
-    "pelvis": ("pelvis", "hips", "hip", "cog", "waist"),
-    "chest": ("upper chest", "chest", "thorax", "ribcage", "ribs", "upper torso", "upper body", "torso"),
-    "spine": ("spine", "abdomen", "belly", "stomach", "back", "torso"),
-    "neck": ("neck",),
-    "head": ("head", "skull"),
-    "shoulder": ("clavicle", "collar", "collarbone", "scapula", "shoulder"),
-    "upper_arm": ("upper arm", "upperarm", "uparm", "up arm", "humerus", "bicep", "arm", "shoulder"),
-    "forearm": ("forearm", "fore arm", "lower arm", "lowerarm", "low arm", "lowarm", "elbow", "radius", "ulna"),
-    "hand": ("hand", "wrist", "palm"),
-    "thigh": ("thigh", "upper leg", "upperleg", "upleg", "up leg", "femur", "hip", "leg"),
-    "shin": ("shin", "calf", "lower leg", "lowerleg", "lowleg", "low leg", "knee", "tibia", "crus", "leg"),
-    "foot": ("foot", "ankle"),
-    "toe": ("toe", "toes", "toebase", "ball"),
-}
-_SIDE_WORDS = {"l": "L", "left": "L", "lf": "L", "lft": "L", "r": "R", "right": "R", "rt": "R", "rgt": "R"}
-_NOT_BODY = {"ik", "pole", "target", "ctrl", "control", "twist", "roll", "end", "nub", "helper", "mch", "org", "tweak"}
-
-
-def _from_words(rig: Rig) -> dict[str, str]:
-    """Roles read word by word from names in no known convention."""
-    names = [(_words_of(name), rig.bones[i]) for i, name in enumerate(_short_names(rig))]
-    found: dict[str, str] = {}
-    for side in ("", *SIDES):
-        for part, sayings in _SAYINGS.items():
-            if bool(side) != (part in _PAIRED):
-                continue
-            for saying in sayings:
-                bone = next((b for (w, s), b in names if s == side and set(saying.split()) <= w), None)
-                if bone is not None and bone not in found.values():
-                    found[f"{part}.{side}" if side else part] = bone
-                    break
-    # "shoulder" is the upper arm where a collar bone is not named otherwise
-    for side in SIDES:
-        if f"shoulder.{side}" in found and f"upper_arm.{side}" not in found:
-            found[f"upper_arm.{side}"] = found.pop(f"shoulder.{side}")
-    return found
-
-
-def _words_of(name: str) -> tuple[set[str], str]:
-    """A bone name's words in lower case, and its side; no words for control and helper bones."""
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    parts = [word.lower() for word in re.findall(r"[^\W\d_]+", split)]
-    side = next((_SIDE_WORDS[word] for word in parts if word in _SIDE_WORDS), "")
-    words_ = {word for word in parts if word not in _SIDE_WORDS}
-    return (set() if words_ & _NOT_BODY else words_), side
