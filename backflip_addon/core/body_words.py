@@ -33,7 +33,7 @@ _MEANINGS: dict[str, dict[str, float]] = {
     "foot_or_leg": {"thigh": 0.6, "shin": 0.5, "foot": 0.55},
     "knee": {"shin": 0.9}, "shin": {"shin": 1.0}, "foot": {"foot": 1.0, "toe": 0.1}, "toe": {"toe": 1.0},
     "pelvis": {"pelvis": 1.0, "thigh": 0.5}, "waist": {"spine": 0.6, "pelvis": 0.55},
-    "spine": {"spine": 1.0, "chest": 0.5}, "chest": {"chest": 1.0, "spine": 0.3}, "body": {},
+    "spine": {"spine": 1.0}, "chest": {"chest": 1.0, "spine": 0.3}, "body": {},
     "neck": {"neck": 1.0}, "head": {"head": 1.0},
 }  # fmt: skip
 # With a word for upper or lower; "upper body" is the chest.

@@ -177,8 +177,8 @@ def _fans(rig: Rig, chain: tuple[int, ...], at: int) -> bool:
         return len(rig.children[bone]) >= 3
     way = rig.heads[chain[at + 1]] - rig.heads[bone]
     length = float(np.linalg.norm(way))
-    if length < 1e-9:
-        return False
+    if length < 1e-3 * size_of(rig):
+        return len(rig.children[bone]) >= 2  # a palm and a thumb, each without a length
     aside = []
     for child in rig.children[bone]:
         off = rig.heads[child] - rig.heads[bone]
@@ -212,7 +212,7 @@ def joints(pair: Pair, kind: str, least: float = 0.0, bends: Array | None = None
                 if widths[first] < max(least, 0.02 * (upper + lower)):
                     likeness *= 0.15
                 if fans and last != fans[0]:
-                    likeness *= 0.5  # fingers branch off the hand, and toes off the foot
+                    likeness *= 0.35  # fingers branch off the hand, and toes off the foot
                 if last == count:
                     likeness *= 0.5  # a bone's tip is where software puts it
                 if kind == "leg" and _skips(pair, first, last):

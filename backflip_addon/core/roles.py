@@ -20,6 +20,7 @@ from .rotations import Array
 from .trunk import pelvis_bone, trunk_bones
 
 MAP_VERSION = 1
+_FEWEST_OF_FAMILY = 6  # required roles: fewer names than that are shared by chance
 
 _WORDS = {
     "pelvis": "hips", "chest": "chest", "head": "head", "spine": "spine", "neck": "neck", "shoulder": "collar bone",
@@ -66,6 +67,8 @@ def guess(rig: Rig, places: Array | None = None) -> RoleMap:
     certain where it was guessed by structure, or from a word that may mean another part.
     """
     bones, family = _by_names(rig)
+    if sum(role in bones for role in REQUIRED) < _FEWEST_OF_FAMILY:
+        bones, family = {}, ""
     bones = _tidy(rig, bones)
     certain = dict.fromkeys(bones, True)
     if _lacks(bones):
