@@ -211,8 +211,8 @@ def joints(pair: Pair, kind: str, least: float = 0.0, bends: Array | None = None
                 likeness = _likeness(points[:, [first, middle, last]], upper, lower)
                 if widths[first] < max(least, 0.02 * (upper + lower)):
                     likeness *= 0.15
-                if fans and last != fans[0]:
-                    likeness *= 0.35  # fingers branch off the hand, and toes off the foot
+                if kind == "arm" and fans and last != fans[0]:
+                    likeness *= 0.35  # fingers branch off the hand
                 if last == count:
                     likeness *= 0.5  # a bone's tip is where software puts it
                 if kind == "leg" and _skips(pair, first, last):
