@@ -127,7 +127,12 @@ def _buffer(buffer: dict[str, Any], binary: bytes, path: Path) -> bytes:
         except binascii.Error as error:
             raise ValueError("a buffer's data cannot be decoded") from error
     else:
-        data = read_limited(beside(path, uri), MOST_BYTES, follow=True)
+        try:
+            data = read_limited(beside(path, uri), MOST_BYTES, follow=True)
+        except FileNotFoundError:
+            raise UnreadableFile(
+                f"{path.name} needs {uri[:80]!r}, which is not beside it: put it there, or export it as GLB."
+            ) from None
     if length > len(data):
         raise ValueError("a buffer is shorter than it says")
     return data[:length]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import shutil
 import stat
 import tempfile
@@ -257,6 +258,8 @@ def _sentence(error: Exception) -> str:
     if any(line.endswith("Traceback (most recent call last):") for line in lines):
         return "it is damaged, or of a kind that Blender's importer does not know."
     words = lines[-1].removeprefix("Error: ") if lines else "it is damaged"
+    if unknown := re.match(r"Extension (\w+) is not available", words):  # glTF's
+        return f"it needs {unknown[1]}, which this Blender does not read; export it again without."
     return f"{words[:_MOST_WORDS].rstrip('.')}."
 
 

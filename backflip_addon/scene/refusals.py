@@ -9,6 +9,8 @@ from pathlib import Path
 
 import bpy
 
+from ..core.rig import FEWEST_BONES
+
 _WORDS = {  # an object's type -> one of them, several
     "MESH": ("a mesh", "meshes"),
     "CAMERA": ("a camera", "cameras"),
@@ -65,6 +67,5 @@ def no_clip(objects: Iterable[bpy.types.Object], has_actions: bool) -> str:
     objects = list(objects)
     if any(ob.type == "ARMATURE" for ob in objects):
         return "holds a character but no animation: choose a file with one, or import it in step 1 as the avatar."
-    holds = contents(objects)
-    moving = "animation of other things than a skeleton" if has_actions else "no skeleton"
-    return f"holds {holds} and {moving}: choose a file with an animation of a skeleton."
+    verb = "animates" if has_actions else "holds"
+    return f"{verb} {contents(objects)}, but no skeleton: choose an animation of {FEWEST_BONES} joints or more."

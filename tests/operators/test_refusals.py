@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,18 @@ def toy() -> bytes:
     return glb(content, binary)
 
 
+def changed(**parts: Any) -> bytes:
+    content, binary = robot()
+    return glb(content | parts, binary)
+
+
+PACKED = {"extensionsUsed": ["EXT_nothing"], "extensionsRequired": ["EXT_nothing"]}
 CASES = [
-    ("camera.glb", scene_of(**CAMERA), "holds a camera, but no armature", "holds a camera and no skeleton"),
-    ("empty.glb", scene_of(nodes=[{}]), "holds an empty, but no armature", "holds an empty and no skeleton"),
+    ("packed.glb", changed(**PACKED), "needs EXT_nothing, which this Blender", "needs EXT_nothing, which this Blender"),
+    ("apart.gltf", json.dumps(robot()[0] | {"buffers": [{"byteLength": 9, "uri": "gone.bin"}]}).encode(),
+     "needs 'gone.bin', which is not beside it", "needs 'gone.bin', which is not beside it"),
+    ("camera.glb", scene_of(**CAMERA), "holds a camera, but no armature", "holds a camera, but no skeleton"),
+    ("empty.glb", scene_of(nodes=[{}]), "holds an empty, but no armature", "holds an empty, but no skeleton"),
     ("toy.glb", toy(), "holds 7 meshes, but no armature", "no skeleton"),
     ("still.glb", still(), "", "holds a character but no animation"),
     ("flip.pkl", b"", "pickle, which can run code", "pickle, which can run code"),
