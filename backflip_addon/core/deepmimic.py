@@ -64,7 +64,7 @@ def _read_frames(path: Path) -> tuple[Array, bool]:
     try:
         data = read_json(path)
         frames = np.array(data["Frames"], dtype=float)
-        loops = data.get("Loop") in ("wrap", True)
+        loops = str(data.get("Loop")).lower() in ("wrap", "true")
     except RefusedFile:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

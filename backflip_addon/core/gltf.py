@@ -33,6 +33,7 @@ MOST_DEPTH = 500  # of nodes in nodes: importers go down by recursion
 
 _KINDS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_PACKED_OTHERWISE = {"EXT_meshopt_compression", "KHR_meshopt_compression"}  # Blender 4.5 and 5.0 cannot unpack it
 _LISTS = ("nodes", "accessors", "bufferViews", "buffers", "meshes", "skins", "animations", "images", "materials")
 
 
@@ -63,6 +64,8 @@ def read_gltf(path: Path) -> Gltf:
         items = content.get(name, [])
         if not isinstance(items, list) or len(items) > MOST_ITEMS or not all(isinstance(i, dict) for i in items):
             raise ValueError(f"its {name} are no list of at most {MOST_ITEMS:,} parts")
+    if _PACKED_OTHERWISE.intersection(content.get("extensionsRequired") or ()):
+        raise UnreadableFile(f"{path.name} is packed with meshopt: export it again without, or packed with Draco.")
     buffers = [_buffer(buffer, binary, path) for buffer in content.get("buffers", [])]
     for image in content.get("images", []):
         if isinstance(uri := image.get("uri"), str) and not uri.startswith("data:"):

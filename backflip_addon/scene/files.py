@@ -69,7 +69,7 @@ def import_rig(filepath: str, link: bool = False) -> tuple[bpy.types.Object, Imp
         holds = refusals.contents(imported.objects)
         remove(imported)
         raise FileError(f"{path.name} holds {holds}, but no armature: choose a file with a rigged character.")
-    armature = max(armatures, key=_fitness)
+    armature = max(armatures, key=_fitness) if len(armatures) > 1 else armatures[0]
     _keep_hints(path, [armature])
     return armature, imported
 

@@ -67,6 +67,14 @@ def test_a_knee_bends_the_foot_backward_and_an_elbow_the_hand_forward(tmp_path: 
     assert hand[1] < elbow[1] - 0.15, "-y is ahead"
 
 
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_a_clip(tmp_path: Path, coding: str) -> None:
+    path = write(tmp_path, [frame(), frame()], "Wrap")
+    path.write_text(path.read_text(), encoding=coding)
+    motion, _leg = deepmimic.load(path)
+    assert motion.frames == 2 and motion.loops
+
+
 def test_durations_make_the_rate_whatever_the_last_one_is(tmp_path: Path) -> None:
     motion, _ = deepmimic.load(write(tmp_path, [frame(0.0625), frame(0.0625), frame(0.0625), frame(0.0)]))
     assert motion.rate == pytest.approx(16.0) and motion.frames == 4 and motion.duration == pytest.approx(3 / 16)
