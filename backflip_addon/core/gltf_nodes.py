@@ -8,6 +8,7 @@ as a GLB with a skin that names its nodes: their places, their animations and wh
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import mimetypes
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import read_limited
-from .gltf import MOST_BYTES, beside, read_gltf
+from .gltf import MOST_BYTES, beside, read_content, read_gltf
 from .nodes import Node, skeletons
 from .reading import MOST_JOINTS, told
 
@@ -30,9 +31,9 @@ def with_bones(path: Path) -> bytes | None:
 
     Raises UnreadableFile.
     """
-    file = read_gltf(path)
-    if file.content.get("skins") and len(_outside(file.content)) < _FEWEST_OUTSIDE:
+    if _has_bones(read_content(path)):
         return None
+    file = read_gltf(path)
     content = copy.deepcopy(file.content)
     found = skeletons(_plain(content.get("nodes", [])), _moved(content))
     if not found or sum(map(len, found)) > MOST_JOINTS:
@@ -52,8 +53,10 @@ def humanoid(content: dict[str, Any]) -> dict[str, int]:
     return {}
 
 
-def _outside(content: dict[str, Any]) -> set[int]:
-    """The nodes that move but are no joints of a skin, nor above one, nor a mesh."""
+def _has_bones(content: dict[str, Any]) -> bool:
+    """Whether a file's skins name its joints: all but a few nodes that move are joints, or above one, or a mesh."""
+    if not content.get("skins"):
+        return False
     nodes = content.get("nodes", [])
     joints = {joint for skin in content["skins"] for joint in skin.get("joints", ())}
     above = {child: node for node, item in enumerate(nodes) for child in item.get("children", ())}
@@ -61,14 +64,17 @@ def _outside(content: dict[str, Any]) -> set[int]:
     for joint in joints:
         while (joint := above.get(joint, -1)) not in held and joint >= 0:
             held.add(joint)
-    return {node for node in _moved(content) if node not in held and "mesh" not in nodes[node]}
+    outside = [node for node in _moved(content) if node not in held and "mesh" not in nodes[node]]
+    return len(outside) < _FEWEST_OUTSIDE
 
 
 def _moved(content: dict[str, Any]) -> set[int]:
     """The nodes that an animation moves, or that a humanoid map names."""
     channels = [channel for animation in content.get("animations", []) for channel in animation.get("channels", [])]
     targets = {channel.get("target", {}).get("node") for channel in channels}
-    return {node for node in (*targets, *humanoid(content).values()) if isinstance(node, int)}
+    with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):  # a damaged map names nothing
+        targets.update(humanoid(content).values())
+    return {node for node in targets if isinstance(node, int) and 0 <= node < len(content.get("nodes", []))}
 
 
 def _plain(nodes: list[dict[str, Any]]) -> list[Node]:

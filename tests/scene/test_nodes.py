@@ -152,6 +152,20 @@ def test_a_rigid_vrm_tells_its_parts(tmp_path: Path) -> None:
     assert hints == {bone: content["nodes"][names.index(name)]["name"] for bone, name in bones.items()}
 
 
+@pytest.mark.parametrize("skinned", [True, False])
+@pytest.mark.parametrize(
+    "extension", [{"VRM": {}}, {"VRM": {"humanoid": {"humanBones": [{"bone": "hips", "node": 99}]}}}]
+)
+def test_a_humanoid_map_that_names_nothing_is_no_hindrance(tmp_path: Path, extension: Any, skinned: bool) -> None:
+    content, binary = robot()
+    content["extensions"] = extension
+    content["animations"][0]["channels"][0]["target"]["node"] = 99 if skinned else 1
+    if skinned:
+        content["skins"] = [{"joints": list(range(len(JOINTS)))}]
+    (tmp_path / "robot.glb").write_bytes(glb(content, binary))
+    assert (gltf_nodes.with_bones(tmp_path / "robot.glb") is None) is skinned
+
+
 def test_a_skin_that_names_a_part_of_the_skeleton_is_made_whole(tmp_path: Path) -> None:
     """Exporters that name the joints with weights alone leave legs or arms to plain nodes."""
     content, binary = robot(meshes=False)
