@@ -20,6 +20,8 @@ from .rig import Rig
 _TRUNK = ("pelvis", "spine", "chest", "neck", "head")
 _GROUPS = (("shoulder", "upper_arm", "forearm", "hand"), ("thigh", "shin", "foot", "toe"), _TRUNK)
 SURE = 0.68  # a word that weighs as much names its part beyond doubt
+_PLAIN = ("en", "zh-ja")  # sides that are clear without any other word
+_FEWEST_NUMBERED = 3  # names of a side and a number alone on each side
 _UNKNOWN_WORD = 0.03  # what each further word in a name takes away: "hand armour" is less a hand than "hand"
 _MOST_UNKNOWN = 4
 
@@ -65,6 +67,7 @@ class _Name:
 
     bone: int
     words: tuple[str, ...]
+    digits: str
     sides: Mapping[str, str]
 
 
@@ -137,10 +140,11 @@ def _names(rig: Rig) -> list[_Name]:
     every = {word for words in split for word in words}
     split = [tuple(part for word in words for part in _parts(word, every)) for words in split]
     languages = _side_words()
-    return [
-        _Name(i, words, {key: side for key, pair in languages.items() if (side := _side(words, pair))})
-        for i, words in enumerate(split)
-    ]
+    names = []
+    for i, words in enumerate(split):
+        sides_ = {key: side for key, pair in languages.items() if (side := _side(words, pair))}
+        names.append(_Name(i, words, re.sub(r"\D", "", rig.bones[i]), sides_))
+    return names
 
 
 def _side(words: Iterable[str], pair: tuple[frozenset[str], frozenset[str]]) -> str:
@@ -204,18 +208,26 @@ def _sided(names: list[_Name]) -> list[tuple[_Name, str]]:
     The same letter is left in one language and right in another: D is droite, destra, derecha, direita.
     """
     counts = {key: _twins(names, key, pair) for key, pair in _side_words().items()}
-    order = sorted((key for key, count in counts.items() if count or key == "en"), key=lambda key: -counts[key])
+    if any({"left", "right"} & set(name.words) for name in names):
+        counts["en"] += 1
+    order = sorted((key for key, count in counts.items() if count), key=lambda key: -counts[key])
     return [(name, next((name.sides[key] for key in order if key in name.sides), "")) for name in names]
 
 
 def _twins(names: list[_Name], key: str, pair: tuple[frozenset[str], frozenset[str]]) -> int:
-    """How many names have one like them but for the side."""
+    """How many names have one like them but for the side.
+
+    Outside _PLAIN languages their numbers must be alike, too: letters of meaningless names are no sides.
+    """
     both = pair[0] | pair[1]
-    bare = {
-        side: {tuple(word for word in name.words if word not in both) for name in names if name.sides.get(key) == side}
-        for side in "LR"
-    }
-    return len(bare["L"] & bare["R"])
+    bare: dict[str, list[tuple[str, ...]]] = {"L": [], "R": []}
+    for name in names:
+        if key in name.sides:
+            words = tuple(word for word in name.words if word not in both)
+            bare[name.sides[key]].append(words if key in _PLAIN or not words else (*words, name.digits))
+    count = len({words for words in bare["L"] if words} & {words for words in bare["R"] if words})
+    numbered = bare["L"].count(()) == bare["R"].count(()) >= _FEWEST_NUMBERED
+    return max(count, int(numbered and key in _PLAIN))
 
 
 # Words as parts

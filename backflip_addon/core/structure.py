@@ -83,6 +83,10 @@ def guess(rig: Rig, places: Array | None = None, sides: Mapping[str, str] | None
         bones["spine"] = trunk[0]
     up, across = _axes(legs.at(rig.heads), arms.at(rig.heads))
     bones |= _head(rig, body, up, across)
+    if "neck" not in bones and _is_neck(rig, body, up, trunk):
+        bones |= {"chest": trunk[-2], "neck": chest}
+        if bones.get("spine") == trunk[-2]:
+            del bones["spine"]
     order = _left_first(rig, body, np.concatenate([rig.heads[None], stances[1:]]), sides or {})
     for limb, names in ((legs, ("thigh", "shin", "foot")), (arms, ("upper_arm", "forearm", "hand"))):
         for side, i in zip("LR", order[limb is arms], strict=True):
@@ -313,6 +317,14 @@ def _head(rig: Rig, body: _Body, up: Array, across: Array) -> dict[str, int]:
 
     head = min(range(len(line)), key=unlike)
     return {"neck": line[0], "head": line[head]} if head else {"head": line[0]}
+
+
+def _is_neck(rig: Rig, body: _Body, up: Array, trunk: list[int]) -> bool:
+    """Whether the arms hang on a neck: as high as they, on a trunk of several bones, with the head above it."""
+    legs, arms = body.legs.at(rig.heads), body.arms.at(rig.heads)
+    shoulders = arms[:, 0].mean(axis=0)
+    height = float((shoulders - legs[:, 0].mean(axis=0)) @ up)
+    return len(trunk) >= 3 and float((rig.heads[trunk[-1]] - shoulders) @ up) > -0.05 * height
 
 
 def _ends(rig: Rig, limb: _Limb, i: int, side: str, chest: int) -> dict[str, int]:

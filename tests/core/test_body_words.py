@@ -138,6 +138,18 @@ def test_sides_alone_tell_left_from_right() -> None:
         assert mirrored.bones["thigh.L"] == names["thigh.L"]
 
 
+@pytest.mark.parametrize("letters", ["DGXK", "ABCDEF", "LXYZ", "SDIV", "ЛПК"])
+def test_letters_of_meaningless_names_are_no_sides(letters: str) -> None:
+    """Left and right are told by the feet then."""
+    names: dict[str, str] = {}
+    for number, role in enumerate((*_TRUNK, *(f"{part}.{side}" for part in _PARTS for side in "LR"))):
+        names[role] = f"{letters[number * 7 % 3 if number % 5 else -1]}{letters[number * 3 % len(letters)]}{number:02d}"
+        names[role] = f"{names[role][0]}-{names[role][1:]}-{letters[number % len(letters)]}"
+    found = roles.guess(figure(name=names.__getitem__))
+    assert {role: names[role] for role in roles.REQUIRED} == {role: found.bones[role] for role in roles.REQUIRED}
+    assert not any(found.certain.values())
+
+
 def test_fingers_hair_and_helpers_are_no_hands_and_feet() -> None:
     rig, expected = named("fr", "{word}_{side}")
     more = ["Pouce_G", "IK_Pied_D", "cheveux_G", "doigt_main_G", "twist_Bras_D", "jupe_D"]
