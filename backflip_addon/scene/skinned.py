@@ -162,12 +162,13 @@ def _moves(armature: bpy.types.Object, meant: Meant, parts: list[_Part], poses: 
         if line[-1].parent is not None:  # it hangs on a mapped one, where it may do what it does
             above = index[line[-1].parent.name]
             wanted[:, i] = wanted[:, above] @ linear.inverse(seen[:, above]) @ seen[:, i]
-            near, far = [above], _TORN
-            if pulled.isdisjoint(b.name for b in line):
-                continue
+            loose = not pulled.isdisjoint(b.name for b in line)
+            lags = loose and _strays(points, seen[:, i], rest[above, :3, 3], wanted[:, above]) > _TORN * meant.size
+            near = [above]
         else:
-            near, far = _nearest(bones, carrying, points), _BEHIND
-        if len(points) and _lags(points, seen[:, i], near, wanted, far * meant.size):
+            near = _nearest(bones, carrying, points)
+            lags = _lags(points, seen[:, i], near, wanted) > _BEHIND * meant.size
+        if lags:
             behind.add(i)
             wanted[:, i] = wanted[:, near[0]]
     return _Moves(seen, wanted, frozenset(behind))
@@ -191,12 +192,25 @@ def _nearest(bones: list[bpy.types.Bone], carrying: set[int], points: Array) -> 
     return sorted(away, key=away.__getitem__)[:_NEAR]
 
 
-def _lags(points: Array, seen: Array, near: list[int], wanted: Array, far: float) -> bool:
-    """Whether points (P, 3) on a bone that is seen to move so (K, 4, 4) depart so far from all the bones near them."""
-    spread = np.broadcast_to(points, (len(seen), *points.shape))
-    at = _apply(seen, spread)
-    gaps = [np.linalg.norm(at - _apply(wanted[:, i], spread), axis=-1) for i in near]
-    return bool(np.min(gaps, axis=0).max() > far)
+def _lags(points: Array, seen: Array, near: list[int], wanted: Array) -> float:
+    """How far points (P, 3) on a bone that is seen to move so (K, 4, 4) depart from all the bones near them."""
+    if not len(points):
+        return 0.0
+    at = _apply(seen, points[None])
+    gaps = [np.linalg.norm(at - _apply(wanted[:, i], points[None]), axis=-1) for i in near]
+    return float(np.min(gaps, axis=0).max())
+
+
+def _strays(points: Array, seen: Array, joint: Array, above: Array) -> float:
+    """How much farther points (P, 3) on a bone get from a joint (3,) of the bone above, which moves so (K, 4, 4).
+
+    What hangs from it, or points somewhere, keeps its distance.
+    """
+    if not len(points):
+        return 0.0
+    gaps = np.linalg.norm(_apply(seen, points[None]) - _apply(above, joint[None, None]), axis=-1)
+    own = np.linalg.norm(_apply(above, points[None]) - _apply(above, joint[None, None]), axis=-1)
+    return float((gaps - own).max())
 
 
 # The meshes

@@ -49,6 +49,20 @@ def rigify(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     bpy.ops.wm.read_factory_settings(use_empty=True)
 
 
+def dress(rig: Any) -> None:
+    """A vertex in the middle of each bone that deforms."""
+    bones = [bone for bone in rig.data.bones if bone.use_deform]
+    mesh = bpy.data.meshes.new("Skin")
+    mesh.from_pydata([tuple((bone.head_local + bone.tail_local) / 2) for bone in bones], [], [])
+    skin = bpy.data.objects.new("Skin", mesh)
+    bpy.context.scene.collection.objects.link(skin)
+    skin.parent = rig
+    skin.modifiers.new("Armature", "ARMATURE").object = rig
+    for i, bone in enumerate(bones):
+        skin.vertex_groups.new(name=bone.name).add([i], 1.0, "REPLACE")
+    bpy.context.view_layer.update()
+
+
 @pytest.fixture(scope="module")
 def shown(rigify: Any) -> tuple:
     """A take baked on the generated rig: rig, body, binding, motion, baked."""
@@ -59,6 +73,7 @@ def shown(rigify: Any) -> tuple:
     rigs._add_skin(rig, [(bone.name, None, tuple(bone.head_local), tuple(bone.tail_local)) for bone in deforming])
     data = read_rig(rig)
     body, binding = fit.fit_body(data, roles.guess(data))
+    dress(rig)
     motion = tumble(body)
     baked = bake.bake_take(rig, binding, motion, name="Take", start_frame=5, scene=bpy.context.scene)
     return rig, body, binding, motion, baked
@@ -151,3 +166,10 @@ def test_the_check_pose_on_the_controls(shown: tuple) -> None:
     assert check.take_back(rig) and not check.take_back(rig)
     assert rig.pose.bones["thigh_fk.L"].matrix_basis == before
     assert rig.pose.bones["thigh_parent.L"]["IK_FK"] == pytest.approx(0.25)
+
+
+def test_the_skin_of_every_deforming_bone_goes_along_and_nothing_is_said(shown: tuple) -> None:
+    rig, _body, binding, motion, baked = shown
+    bake.show_track(rig, baked.track)
+    assert baked.warnings == ()
+    assert bake.skin_error(rig, binding, motion, 5, bpy.context.scene) < 1.0
