@@ -312,8 +312,7 @@ def _head(rig: Rig, body: _Body, up: Array, across: Array) -> dict[str, int]:
         height = float((rig.heads[line[i]] - shoulders) @ up) / trunk
         far = [c for c in rig.children[line[i]] if np.linalg.norm(rig.heads[c] - rig.heads[line[i]]) > 0.01 * size]
         # face and hair branch off the head; below it is a neck
-        end = i > 1 and not rig.children[line[i]]  # often a joint that only tells where the head ends
-        return abs(float(np.log(max(height, 0.02) / _HEAD_HEIGHT))) - 0.7 * (len(far) > 1) + 0.5 * (i == 0) + 0.4 * end
+        return abs(float(np.log(max(height, 0.02) / _HEAD_HEIGHT))) - 0.7 * (len(far) > 1) + 0.5 * (i == 0)
 
     head = min(range(len(line)), key=unlike)
     return {"neck": line[0], "head": line[head]} if head else {"head": line[0]}

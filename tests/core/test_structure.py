@@ -30,6 +30,7 @@ def captured(*, straddle: float = 20.0, facing: float = 1.0) -> Rig:
         helper = {f"hip joint.{side}": (f"thigh.{side}", "pelvis"), f"arm joint.{side}": (f"shoulder.{side}", "chest")}
         for bone, (below, above) in helper.items():
             heads[bone], parents[bone], parents[below] = heads[above].copy(), above, bone
+    heads["neck2"], parents["neck2"], parents["head"] = (heads["neck"] + heads["head"]) / 2, "neck", "neck2"
     heads["lower back"], parents["lower back"], parents["spine"] = heads["pelvis"].copy(), "pelvis", "lower back"
     return _rig({bone: head * [1.0, facing, 1.0] for bone, head in heads.items()}, parents)
 
