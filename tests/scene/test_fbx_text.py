@@ -97,7 +97,7 @@ def test_what_the_first_reader_left_half_done_is_gone_before_the_second_reads(
             "; FBX 7.4.0 project file\nObjects:  {\n\tVertices: *999999999999 {\n\t\ta: 1\n\t}\n}\n",
             "longer than it says",
         ),
-        ("; FBX 7.4.0 project file\n" + "Objects:  {\n" * 5_000, "cannot be imported"),
+        ("; FBX 7.4.0 project file\n" + "Objects:  {\n" * 5_000, "cannot be imported: it is damaged"),
         ("Kaydara? No.", "no FBX file"),
     ],
 )
