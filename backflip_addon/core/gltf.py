@@ -33,7 +33,10 @@ MOST_DEPTH = 500  # of nodes in nodes: importers go down by recursion
 
 _KINDS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-_PACKED_OTHERWISE = {"EXT_meshopt_compression", "KHR_meshopt_compression"}  # Blender 4.5 and 5.0 cannot unpack it
+_MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")  # Blender reads it from 5.2
+# What meshopt packs, and what it does to the numbers -> the strides they may have; the decoder writes as it is told
+_MESHOPT_STRIDES = {"ATTRIBUTES": range(4, 257, 4), "TRIANGLES": (2, 4), "INDICES": (2, 4)}
+_MESHOPT_FILTERS = {"OCTAHEDRAL": (4, 8), "QUATERNION": (8,), "EXPONENTIAL": range(4, 257, 4), "COLOR": (4, 8)}
 _LISTS = ("nodes", "accessors", "bufferViews", "buffers", "meshes", "skins", "animations", "images", "materials")
 
 
@@ -64,8 +67,9 @@ def read_gltf(path: Path) -> Gltf:
         items = content.get(name, [])
         if not isinstance(items, list) or len(items) > MOST_ITEMS or not all(isinstance(i, dict) for i in items):
             raise ValueError(f"its {name} are no list of at most {MOST_ITEMS:,} parts")
-    if _PACKED_OTHERWISE.intersection(content.get("extensionsRequired") or ()):
-        raise UnreadableFile(f"{path.name} is packed with meshopt: export it again without, or packed with Draco.")
+    later = [_whole(buffer, "byteLength") for buffer in content.get("buffers", []) if _is_unpacked_later(buffer)]
+    if sum(later) > MOST_PACKED_BYTES:
+        raise ValueError("it unpacks to more than such a file may")
     buffers = [_buffer(buffer, binary, path) for buffer in content.get("buffers", [])]
     for image in content.get("images", []):
         if isinstance(uri := image.get("uri"), str) and not uri.startswith("data:"):
@@ -120,7 +124,9 @@ def _part_of(file: BinaryIO, length: int, name: str) -> bytes:
 
 def _buffer(buffer: dict[str, Any], binary: bytes, path: Path) -> bytes:
     uri, length = buffer.get("uri"), _whole(buffer, "byteLength")
-    if uri is None:
+    if _is_unpacked_later(buffer):
+        data = bytes(length)
+    elif uri is None:
         data = binary
     elif not isinstance(uri, str):
         raise ValueError("a buffer's place is no text")
@@ -176,8 +182,39 @@ def _form(accessor: dict[str, Any]) -> tuple[np.dtype, int]:
     return np.dtype(_KINDS[kind]).newbyteorder("<"), _WIDTHS[width]
 
 
+def meshopt(item: dict[str, Any]) -> dict[str, Any] | None:
+    """What a view or a buffer says of being packed by meshopt; None where it is not."""
+    extensions = item.get("extensions") or {}
+    return next((extensions[name] for name in _MESHOPT if name in extensions), None)
+
+
+def _is_unpacked_later(buffer: dict[str, Any]) -> bool:
+    """Whether a buffer holds nothing: its numbers are in another one, packed by meshopt."""
+    return buffer.get("uri") is None and bool((meshopt(buffer) or {}).get("fallback"))
+
+
+def _check_packed(view: dict[str, Any], packed: dict[str, Any], buffers: list[bytes]) -> None:
+    """Whether a view that meshopt has packed unpacks to what it says."""
+    buffer, stride = _whole(packed, "buffer"), _whole(packed, "byteStride")
+    if buffer >= len(buffers) or _whole(packed, "byteOffset", 0) + _whole(packed, "byteLength") > len(buffers[buffer]):
+        raise ValueError("a packed view is longer than its buffer")
+    kind, filter_ = packed.get("mode"), packed.get("filter", "NONE")
+    known = stride in _MESHOPT_STRIDES.get(kind, ()) and (
+        filter_ == "NONE" or stride in _MESHOPT_FILTERS.get(filter_, ())
+    )
+    if (
+        not known
+        or _whole(packed, "count") * stride != view["byteLength"]
+        or (kind == "TRIANGLES" and packed["count"] % 3)
+    ):
+        raise ValueError("a packed view unpacks to another size than it says")
+
+
 def _check_views(gltf: Gltf) -> None:
     for view in gltf.content.get("bufferViews", []):
+        if (packed := meshopt(view)) is not None:
+            _whole(view, "byteLength")
+            _check_packed(view, packed, gltf.buffers)
         buffer = _whole(view, "buffer")
         if buffer >= len(gltf.buffers):
             raise ValueError(f"it names buffer {buffer} of {len(gltf.buffers)}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import read_limited
-from .gltf import MOST_BYTES, beside, read_content, read_gltf
+from .gltf import MOST_BYTES, beside, meshopt, read_content, read_gltf
 from .nodes import Node, skeletons
 from .reading import MOST_JOINTS, told
 
@@ -99,6 +99,9 @@ def _packed(content: dict[str, Any], buffers: list[bytes], path: Path) -> bytes:
     for view in views:
         view["byteOffset"] = view.get("byteOffset", 0) + starts[view["buffer"]]
         view["buffer"] = 0
+        if (packed := meshopt(view)) is not None:
+            packed["byteOffset"] = packed.get("byteOffset", 0) + starts[packed["buffer"]]
+            packed["buffer"] = 0
     for image in content.get("images", []):
         if isinstance(uri := image.get("uri"), str) and not uri.startswith("data:"):
             del image["uri"]

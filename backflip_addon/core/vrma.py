@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import rotations
-from .gltf import Gltf, read_gltf
+from .gltf import Gltf, meshopt, read_gltf
 from .reading import MOST_JOINTS, UnreadableFile, finite, most_poses, told
 from .rig import Rig
 from .rotations import Array
@@ -45,6 +45,8 @@ def read_vrma(path: Path) -> tuple[Rig, Array, float]:
 def _accessor(file: Gltf, index: Any) -> Array:
     """An accessor's numbers (N, width), normalised ones as fractions."""
     values, accessor = file.numbers(_count(index)), file.content["accessors"][index]
+    if "bufferView" in accessor and meshopt(file.content["bufferViews"][accessor["bufferView"]]) is not None:
+        raise ValueError("an animation that is not packed by meshopt")
     if accessor.get("normalized") and values.dtype.kind in "iu":
         return values / float(np.iinfo(values.dtype).max)
     return values.astype(float)

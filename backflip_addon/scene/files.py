@@ -260,6 +260,8 @@ def _sentence(error: Exception) -> str:
     words = lines[-1].removeprefix("Error: ") if lines else "it is damaged"
     if "Cannot import file" in words:  # FBX's newer reader, which gives the path and a word for programmers
         return "it is damaged, or of a kind that Blender's importer does not know."
+    if "decoder library not found" in words:
+        return "it is packed with meshopt, which this Blender was built without; export it again without."
     if unknown := re.match(r"Extension (\w+) is not available", words):  # glTF's
         return f"it needs {unknown[1]}, which this Blender does not read; export it again without."
     return f"{words[:_MOST_WORDS].rstrip('.')}."

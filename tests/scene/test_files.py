@@ -112,6 +112,44 @@ def test_a_glb_that_is_not_what_it_says_is_refused_before_anything_is_unfbx_arra
     assert words in refusal(tmp_path / "rig.glb")
 
 
+def meshopt_packed(**changes: Any) -> bytes:
+    """A GLB whose first view is packed by meshopt, or says so: its numbers are in a buffer of their own."""
+    content, binary = skinned()
+    view = content["bufferViews"][0]
+    packed = {"buffer": 0, "byteOffset": 0, "byteLength": 20, "byteStride": 12, "count": 3, "mode": "ATTRIBUTES"}
+    content["buffers"].append({"byteLength": 36, "extensions": {"EXT_meshopt_compression": {"fallback": True}}})
+    view |= {"buffer": 1, "byteOffset": 0, "extensions": {"EXT_meshopt_compression": packed | changes}}
+    return glb(content, binary)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"byteLength": 10**9}, "longer than its buffer"),
+        ({"buffer": 7}, "longer than its buffer"),
+        ({"count": 10**8}, "another size"),
+        ({"byteStride": 6, "count": 6}, "another size"),
+        ({"filter": "QUATERNION"}, "another size"),
+        ({"mode": "OTHER"}, "another size"),
+    ],
+)
+def test_what_meshopt_has_packed_is_of_the_size_it_says(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    (tmp_path / "rig.glb").write_bytes(meshopt_packed(**changes))
+    if not words:
+        assert len(gltf.read_gltf(tmp_path / "rig.glb").buffers[1]) == 36
+    else:
+        with pytest.raises(ValueError, match=words):
+            gltf.read_gltf(tmp_path / "rig.glb")
+
+
+def test_what_meshopt_has_packed_is_not_made_room_for_without_limit(tmp_path: Path) -> None:
+    content, binary = skinned()
+    content["buffers"] += [{"byteLength": 10**8, "extensions": {"KHR_meshopt_compression": {"fallback": True}}}] * 3
+    (tmp_path / "rig.glb").write_bytes(glb(content, binary))
+    assert "unpacks to more" in refusal(tmp_path / "rig.glb")
+
+
 @pytest.mark.parametrize("accessor", [0, 3, 4, 5])
 def test_a_glb_whose_numbers_are_not_finite_is_refused(tmp_path: Path, accessor: int) -> None:
     content, binary = skinned()
