@@ -80,7 +80,7 @@ def _sentence(found: SkinOff) -> str:
     if found.left_behind:
         return (
             f"Skin of {found.mesh} hangs on {found.bone}, which stays behind while the body moves, {far}: give it to a "
-            f"bone that moves with the body (Weight Paint), or map {found.bone} (step 1)."
+            f"bone that moves with the body (Weight Paint), or have {found.bone} follow one."
         )
     return (
         f"The skin of {found.mesh} is not where {found.bone} has it, {far}: look for an Armature modifier "
