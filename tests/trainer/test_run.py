@@ -47,7 +47,7 @@ def job(tmp_path: Path) -> JobFolder:
 
 def make_job(path: Path, **settings: Any) -> JobFolder:
     folder = JobFolder(path)
-    settings = {"minutes": 2.0, "seed": 1, "workers": 1, "mode": "search", **settings}
+    settings = {"minutes": 20.0, "seed": 1, "workers": 1, "mode": "search", **settings}
     folder.create({"name": "test", "body": bodies.to_json(BODY), "settings": settings})
     motions.save_motion(folder.reference_file, easy_clip())
     return folder

@@ -28,7 +28,7 @@ class Killed(BaseException):
 @pytest.fixture
 def job(tmp_path: Path) -> JobFolder:
     folder = JobFolder(tmp_path / "job")
-    settings = {"minutes": 1.0, "workers": 1, "mode": "search"}
+    settings = {"minutes": 10.0, "workers": 1, "mode": "search"}
     folder.create({"name": "test", "body": bodies.to_json(BODY), "settings": settings})
     motions.save_motion(folder.reference_file, performances.standing(BODY, 0.3))
     return folder
