@@ -88,6 +88,7 @@ def fit_body(
     """
     check_sound(rig)
     roles.check(rig, role_map)
+    roles.check_upright(rig, role_map)
     neutral = neutrals.measure(rig, role_map)
     parts = _Parts(rig, neutral, role_map)
     scale = _scale(parts.height)

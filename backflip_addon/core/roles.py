@@ -303,6 +303,34 @@ def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
         )
 
 
+_UPRIGHT = np.cos(np.radians(50))  # between trunk and legs: more than that is bent at the hips
+_PARALLEL = np.cos(np.radians(45))
+_SHORTEST_ARMS = 0.15  # of the legs: shorter ones are ears, or fins
+
+
+def check_upright(rig: Rig, role_map: RoleMap) -> None:
+    """Raises RigError for a character that at rest stands on four legs, or has no arms to speak of."""
+    at = {role: rig.heads[rig.places[bone]] for role, bone in role_map.bones.items()}
+    legs = np.mean([at[f"foot.{side}"] - at[f"thigh.{side}"] for side in SIDES], axis=0)
+    arms = np.mean([at[f"forearm.{side}"] - at[f"upper_arm.{side}"] for side in SIDES], axis=0)
+    trunk = at["head"] - np.mean([at[f"thigh.{side}"] for side in SIDES], axis=0)
+    leg, arm, long = (float(np.linalg.norm(line)) for line in (legs, arms, trunk))
+    lengths = [np.linalg.norm(at[f"forearm.{side}"] - at[f"upper_arm.{side}"]) for side in SIDES]
+    if min(leg, long) < 1e-9 or max(lengths) < 1e-9:
+        return
+    if 2 * max(lengths) < _SHORTEST_ARMS * leg:
+        raise RigError(
+            f"The arms of {rig.name} are far shorter than its legs: check the bones of the arms in the bone map, or "
+            "pick a character with two arms and two legs."
+        )
+    bent = -float(trunk @ legs) < _UPRIGHT * leg * long
+    if bent and arm > 1e-9 and float(arms @ legs) > _PARALLEL * leg * arm:
+        hands = [at.get(f"hand.{side}", at[f"forearm.{side}"]) for side in SIDES]
+        feet = [at[f"foot.{side}"] for side in SIDES]
+        if abs(float((np.mean(hands, axis=0) - np.mean(feet, axis=0)) @ legs)) < 0.5 * leg**2:
+            raise RigError(f"{rig.name} stands on four legs: pick a character that stands on two.")
+
+
 def _is_limb(rig: Rig, role_map: RoleMap, root: int) -> bool:
     """Whether a tree of bones holds mapped limbs alone: a take moves them where the body has them."""
     tree = {rig.bones[bone] for bone in rig.descendants(root)}

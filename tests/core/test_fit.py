@@ -198,3 +198,38 @@ def test_a_standing_rig_stands_at_its_place() -> None:
     # the trunk at neutral is the trunk at rest
     for bone in ("pelvis", "chest", "head", "thigh.L"):
         assert world[bone][0, :3, 3] == pytest.approx(rig.heads[rig.index(bone)], abs=0.02)
+
+
+def _moved(rig: object, bones: list[str], matrix: np.ndarray, about_bone: str) -> object:
+    """The rig with some bones turned and scaled (3, 3) about another's head."""
+    rest, tails = rig.rest.copy(), rig.tails.copy()
+    centre = rig.heads[rig.index(about_bone)].copy()
+    for name in bones:
+        bone = rig.index(name)
+        rest[bone, :3, 3] = centre + matrix @ (rest[bone, :3, 3] - centre)
+        tails[bone] = centre + matrix @ (tails[bone] - centre)
+    return dataclasses.replace(rig, rest=rest, tails=tails)
+
+
+def test_four_legs_and_ears_for_arms_are_refused() -> None:
+    """A figure whose trunk lies over legs and arms that all stand is an animal; one that sits or bows is not."""
+    rig = figure(arms=88.0)
+    legs = [name for name in rig.bones if name.split(".")[0] in ("thigh", "shin", "foot", "toe")]
+    role_map = roles.guess(rig)
+    trunk = [name for name in rig.bones if name not in legs]
+    arms = [name for name in trunk if name.split(".")[0] in ("upper_arm", "forearm", "hand")]
+    bowed = _moved(rig, trunk, about((1, 0, 0), 85), "pelvis")
+    animal = bowed
+    for side in "LR":
+        own = [name for name in arms if name.endswith(side)]
+        animal = _moved(animal, own, about((1, 0, 0), -85), f"upper_arm.{side}")
+    with pytest.raises(RigError, match="stands on four legs"):
+        fit.fit_body(animal, role_map)
+    roles.check_upright(bowed, role_map)
+    roles.check_upright(_moved(rig, legs, about((1, 0, 0), 90), "pelvis"), role_map)
+    eared = rig
+    for side in "LR":
+        own = [name for name in arms if name.endswith(side)]
+        eared = _moved(eared, own, 0.1 * np.eye(3), f"upper_arm.{side}")
+    with pytest.raises(RigError, match="far shorter than its legs"):
+        fit.fit_body(eared, role_map)

@@ -218,7 +218,7 @@ def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable
 
 
 def test_while_a_policy_is_to_follow_a_search_tells_the_whole_works_progress(tmp_path: Path, start: Callable) -> None:
-    job = make_job(tmp_path / "job", mode="auto")
+    job = make_job(tmp_path / "job", mode="auto", minutes=2.0)
     process = start(job)
     wait(process, lambda: of_kind(job, "progress"))
     job.request("stop")
