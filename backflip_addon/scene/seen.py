@@ -15,6 +15,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..core import linear
 from ..core.reading import MOST_FRAMES
 from ..core.rotations import Array
 from . import actions, staging
@@ -22,7 +23,10 @@ from .slots import ActionError, bindings
 
 # Modifiers that go on from frame to frame
 _CACHED = {"CLOTH", "SOFT_BODY", "DYNAMIC_PAINT", "FLUID", "PARTICLE_SYSTEM", "NODES"}
+_SLIP = 1e-3  # frames by which strips may be off whole ones
+_LOOKS = 8  # frames that tell whether anything moves
 _LEAST = 1e-6  # of the skeleton's size: what moves less stands still
+_GLIDES = 1e-4  # the same of bones that move against the first one
 _CHANNELS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
 
 
@@ -94,20 +98,51 @@ def contributing_strips(data: bpy.types.AnimData | None) -> list[bpy.types.NlaSt
     return [strip for track in tracks for strip in track.strips if not strip.mute]
 
 
+def _hears_action(data: bpy.types.AnimData) -> bool:
+    """Whether an ID's present action is heard: a track with the star silences it."""
+    if data.action is None or data.action_slot is None or data.action_influence == 0.0:
+        return False
+    return not (data.use_nla and any(track.is_solo for track in data.nla_tracks))
+
+
+def _heard_range(data: bpy.types.AnimData) -> list[tuple[float, float]]:
+    """First and last frames of what is heard of an ID's strips and action."""
+    ranges = [(strip.frame_start, strip.frame_end) for strip in contributing_strips(data)]
+    if _hears_action(data):
+        ranges.append(actions.action_range(data.action, data.action_slot))
+    return ranges
+
+
 def extent(scene: bpy.types.Scene, armature: bpy.types.Object) -> tuple[int, int]:
-    """First and last frame of whatever is keyed and moves the armature; the scene's own range where nothing is.
+    """First and last whole frame of whatever is keyed and moves the armature; the scene's own range where nothing is.
 
     Physics and what drivers read of the scene know no end: for them it is the scene's range, too.
     """
     ranges: list[tuple[float, float]] = []
     if not lives_in_scene(scene, armature):
         for data in (data for ob in influences(armature) for data in _animated(ob)):
-            ranges += [(strip.frame_start, strip.frame_end) for strip in contributing_strips(data)]
-            if data.action is not None and data.action_slot is not None:
-                ranges.append(actions.action_range(data.action, data.action_slot))
-    if not ranges or min(r[0] for r in ranges) >= max(r[1] for r in ranges):
+            ranges += _heard_range(data)
+    if not ranges:
         return scene.frame_start, scene.frame_end
-    return math.floor(min(r[0] for r in ranges)), math.ceil(max(r[1] for r in ranges))
+    # a frame before a strip's start, though by a fraction, is none of its own
+    first, last = math.ceil(min(r[0] for r in ranges) - _SLIP), math.floor(max(r[1] for r in ranges) + _SLIP)
+    return (first, last) if first < last else (scene.frame_start, scene.frame_end)
+
+
+def goes_on_beyond(scene: bpy.types.Scene, armature: bpy.types.Object, action: bpy.types.Action, slot: Any) -> bool:
+    """Whether others, such as what its bones follow, move limbs of the armature before or after its action's frames.
+
+    One that glides on as a whole does nothing more.
+    """
+    first, last = extent(scene, armature)
+    start, end = actions.action_range(action, slot)
+    beyond = [np.linspace(first, start, _LOOKS)] * (first < start - 1.0)
+    beyond += [np.linspace(end, last, _LOOKS)] * (last > end + 1.0)
+    for frames in beyond:
+        poses = actions.sample_poses(armature, frames)
+        if not stands_still(linear.inverse(poses[:, :1]) @ poses, _GLIDES):
+            return True
+    return False
 
 
 def shows_action_alone(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
@@ -136,12 +171,12 @@ def sample_seen(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, 
     return poses
 
 
-def stands_still(poses: Array) -> bool:
-    """Whether poses (F, B, 4, 4) are all the same one."""
+def stands_still(poses: Array, least: float = _LEAST) -> bool:
+    """Whether poses (F, B, 4, 4) are all the same one, to a part of the skeleton's size and of a turn."""
     places = poses[..., :3, 3]
     size = float(np.ptp(places[0], axis=0).max(initial=0.0)) or 1.0
     moved = float(np.ptp(places, axis=0).max(initial=0.0)) / size
-    return max(moved, float(np.ptp(poses[..., :3, :3], axis=0).max(initial=0.0))) < _LEAST
+    return max(moved, float(np.ptp(poses[..., :3, :3], axis=0).max(initial=0.0))) < least
 
 
 def _nothing_moves(armature: bpy.types.Object, first: int, last: int) -> str:

@@ -53,7 +53,8 @@ def named_source(
     data = armature.animation_data
     if frames is None and seen.shows_action_alone(scene, armature):
         slot = pick_slot(data.action, armature, slot_name)
-        if bones_moved(data.action, slot, armature.data.bones):
+        alone = bones_moved(data.action, slot, armature.data.bones)
+        if alone and not seen.goes_on_beyond(scene, armature, data.action, slot):
             return Source(armature, data.action, slot)
     first, last = frames or seen.extent(scene, armature)
     return Source(armature, None, None, first, last)

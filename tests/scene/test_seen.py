@@ -8,7 +8,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.scene import seen  # noqa: E402
+from backflip_addon.scene import seen, sources  # noqa: E402
 from backflip_addon.scene.slots import ActionError  # noqa: E402
 
 from . import moves, rigs  # noqa: E402
@@ -132,3 +132,31 @@ def test_a_still_armature_is_refused(rig: Any) -> None:
         seen.sample_seen(bpy.context.scene, rig, 60, 70)
     with pytest.raises(ActionError, match="2 to"):
         seen.sample_seen(bpy.context.scene, rig, 60, 60)
+
+
+def test_whole_frames_of_what_is_heard(rig: Any) -> None:
+    strips(rig)
+    strip = rig.animation_data.nla_tracks[0].strips[0]
+    strip.frame_start_ui, strip.extrapolation = 30.5, "HOLD_FORWARD"
+    assert look(rig)[0] == (31, 49)  # at frame 30 it is not yet
+    longer = bpy.data.actions.new("Long")
+    moves.play(rig, longer, moves.add_slot(longer, "Rig", {"thigh.L": 80.0}, 90))
+    assert look(rig)[0] == (1, 90)
+    rig.animation_data.nla_tracks[0].is_solo = True
+    assert look(rig)[0] == (31, 49), "the star silences the action"
+
+
+def test_an_action_of_a_finger_is_not_all_that_is_seen(rig: Any) -> None:
+    constraint(rig)
+    cart = bpy.data.objects.new("Cart", None)
+    bpy.context.scene.collection.objects.link(cart)
+    for frame in (1, 60):
+        cart.location.x = frame
+        cart.keyframe_insert("location", frame=frame)
+    rig.parent = cart
+    moves.swing(rig, "Finger", {"index.L": 20.0}, 5)
+    source = sources.named_source(rig, "")
+    assert source.action is None and (source.first, source.last) == (1, 60)
+    rig.pose.bones["thigh.L"].constraints[0].mute = True
+    source = sources.named_source(rig, "")
+    assert source.action.name == "Finger", "one that only glides on does nothing more"
