@@ -44,6 +44,11 @@ def _carriers(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
     """The objects that an object hangs on."""
     if ob.parent is not None:
         yield ob.parent
+    yield from _tied_to(ob)
+
+
+def _tied_to(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """The objects that an object follows otherwise than as their child."""
     for modifier in ob.modifiers if ob.type in _BENT else ():
         if modifier.type in _DEFORMING:
             other = modifier.target if modifier.type == "SURFACE_DEFORM" else modifier.object
@@ -122,7 +127,9 @@ def _goes_along(ob: bpy.types.Object, armature: bpy.types.Object, moved: set[bpy
         return True
     if ob.parent in moved and ob.parent_type in ("VERTEX", "VERTEX_3", "LATTICE", "CURVE"):
         return True
-    return any(carrier in moved for carrier in _carriers(ob) if carrier != ob.parent)
+    if ob.parent in moved and ob.parent != armature and ob.parent_type in ("BONE", "ARMATURE"):
+        return True
+    return any(carrier in moved for carrier in _tied_to(ob))
 
 
 def copied_bones(other: bpy.types.Object, armature: bpy.types.Object) -> dict[str, str]:

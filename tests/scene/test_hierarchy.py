@@ -10,6 +10,7 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix, Vector  # noqa: E402
 
+from backflip_addon.scene.hierarchy import left_behind  # noqa: E402
 from backflip_addon.scene.rig import bound_meshes, hanging_on, read_rig  # noqa: E402
 
 from . import rigs  # noqa: E402
@@ -167,6 +168,11 @@ def test_an_outfit_whose_bones_copy_the_characters_hangs_on_it_and_a_partner_who
             constraint.target, constraint.subtarget = armature, name
     rigs._add_skin(outfit, rigs.t_pose())
     assert [ob.name for ob in hanging_on(armature)] == ["Outfit", "Skin"]
+    buckle = _thing("Buckle", outfit, bone="spine")
+    for parent in (None, armature):
+        outfit.parent = parent
+        assert left_behind(armature) == [], "its bones go along"
+    bpy.data.objects.remove(buckle)
     rig = read_rig(armature)
     skin = bpy.data.objects["Skin"]
     for vertex, bone in zip(skin.data.vertices, rig.skin.bones[:, 0], strict=True):
