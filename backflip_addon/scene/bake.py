@@ -111,7 +111,7 @@ def bake_take(
         track = tracks.add(armature, action, slot, frames)
         world = actions.sample_object(armature, frames)
         check_size(armature, world, bound)
-        channels = receiving.switched_off(armature, bones.moved, other, driven)
+        channels = receiving.switched_off(armature, bones.moved, other, driven, small=controls is None)
         if controls is not None:
             channels += _switches(armature, controls)
         channels += _own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)

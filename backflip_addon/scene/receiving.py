@@ -73,14 +73,15 @@ def mode_channel(bone: bpy.types.PoseBone, mode: str) -> Channel:
 
 
 def switched_off(
-    armature: bpy.types.Object, moved: Collection[str], animated: Collection[str], driven: Driven
+    armature: bpy.types.Object, moved: Collection[str], animated: Collection[str], driven: Driven, small: bool
 ) -> list[Channel]:
     """Keys that rest the constraints which would pull the bones elsewhere.
 
     animated: RNA paths that the user's own actions move. Where a driver holds the influence it is muted instead.
+    small: with them those of fingers and the like, which follow what the bones above them followed.
     """
     channels = []
-    for bone, constraint in _pulling(armature, moved):
+    for bone, constraint in (*_pulling(armature, moved), *(_led_away(armature, frozenset(moved)) if small else ())):
         path = _path(bone, constraint)
         changing = {name for name in ("mute", "enabled", "influence") if path + name in animated} | {
             name for name in ("mute", "enabled", "influence") if path + name in driven.paths
@@ -125,6 +126,42 @@ def _pulling(armature: bpy.types.Object, moved: Collection[str]) -> Iterator[tup
         for constraint in bone.constraints:
             if not moved.isdisjoint(_pulled_by(bone, constraint)):
                 yield bone, constraint
+
+
+def _led_away(armature: bpy.types.Object, moved: frozenset[str]) -> Iterator[tuple[Any, Any]]:
+    """Pose bones that hang on moved ones, and their constraints that copy what the moved ones' constraints follow.
+
+    Those would go on copying, say, the fingers of a hand that the take no longer follows.
+    """
+    leaders = {place for _bone, constraint in _pulling(armature, moved) for place in _followed(constraint)}
+    own = {(armature, name) for name in moved}
+    for bone in armature.pose.bones if leaders else ():
+        if bone.name in moved or moved.isdisjoint(parent.name for parent in bone.parent_recursive):
+            continue
+        for constraint in bone.constraints:
+            if constraint.type in _COPYING and any(_is_led(*place, leaders, own) for place in _followed(constraint)):
+                yield bone, constraint
+
+
+_COPYING = ("COPY_TRANSFORMS", "COPY_LOCATION", "COPY_ROTATION", "CHILD_OF", "ARMATURE")
+_Place = tuple[Any, str]  # an object, and a bone of it or ""
+
+
+def _followed(constraint: bpy.types.Constraint) -> list[_Place]:
+    """What a constraint follows; nothing for one that copies how a bone turns against its own parent."""
+    if getattr(constraint, "owner_space", "WORLD").startswith("LOCAL") and constraint.type in _COPYING[:3]:
+        return []
+    targets = constraint.targets if constraint.type == "ARMATURE" else [constraint]
+    places = [(getattr(target, "target", None), getattr(target, "subtarget", "")) for target in targets]
+    return [(ob, name) for ob, name in places if ob is not None]
+
+
+def _is_led(ob: bpy.types.Object, name: str, leaders: set[_Place], own: set[_Place]) -> bool:
+    """Whether a bone of an object, or one that it hangs on, is among the leaders, with none of the own between."""
+    bone = ob.pose.bones.get(name) if ob.pose is not None else None
+    line = [(ob, b.name) for b in (bone, *bone.parent_recursive)] if bone is not None else []
+    first = next((place for place in line if place in leaders or place in own), None)
+    return first is not None and first not in own
 
 
 def _pulled_by(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:

@@ -319,6 +319,42 @@ def test_a_bone_that_cannot_be_brought_to_its_place_is_said(case: str) -> None:
     assert bake.warnings(armature) == list(result.warnings)
 
 
+def twin(armature: Any) -> None:
+    """All bones copy another armature's, which stands elsewhere."""
+    leader = rigs.build(name="Leader")
+    leader.location, leader.rotation_euler = (1, -1, 0), (0, 0, 2)
+    for bone in armature.pose.bones:
+        constraint = bone.constraints.new("COPY_TRANSFORMS")
+        constraint.target, constraint.subtarget = leader, bone.name
+
+
+def control_hand(armature: Any) -> None:
+    def add(bones: Any) -> None:
+        _new(bones, "c_hand", "root", (0.7, 0, 1.42), (0.8, 0, 1.42))
+        _new(bones, "c_index", "c_hand", (0.8, 0, 1.42), (0.88, 0, 1.42))
+
+    edited(add)(armature)
+    for name, control in {"pelvis": "root", "hand.L": "c_hand", "index.L": "c_index"}.items():
+        _constrain(armature, name, "COPY_TRANSFORMS", target=armature, subtarget=control)
+
+
+@pytest.mark.parametrize("change", [twin, control_hand])
+def test_fingers_no_longer_copy_those_of_a_hand_that_the_take_does_not_follow(change: Change) -> None:
+    armature, body, binding = built(plain)
+    change(armature)
+    curl = _constrain(armature, "index.R", "COPY_ROTATION", target=armature, subtarget="index.L")
+    curl.owner_space = curl.target_space = "LOCAL"
+    stays = _constrain(armature, "index.R", "COPY_LOCATION", target=armature, subtarget="hand.R", head_tail=1.0)
+    assert baked(armature, binding, takes.tumble(body, seconds=0.3)).warnings == ()
+    for frame in (FIRST, FIRST + 6):
+        bpy.context.scene.frame_set(frame)
+        for side in "LR":
+            hand, finger = (armature.pose.bones[f"{part}.{side}"] for part in ("hand", "index"))
+            rest = hand.bone.matrix_local.inverted() @ finger.bone.matrix_local
+            np.testing.assert_allclose(hand.matrix.inverted() @ finger.matrix, rest, atol=1e-5)
+    assert curl.influence == stays.influence == 1.0
+
+
 def test_only_the_place_of_what_lifts_the_hips_changes() -> None:
     armature, body, binding = built(to_the_ground)
     rest = np.array(armature.data.bones["ground"].matrix_local)[:3, :3]
