@@ -99,8 +99,8 @@ def floor(ground: Ground) -> Finding | None:
 
 
 def hovering(ground: Ground) -> Finding | None:
-    """A clip that stands over the floor, or in it, for part of its time."""
-    height = ground.lowest - min(float(np.quantile(ground.lowest, 0.02)), 0.0)
+    """A clip that, set down as it will be, stands over the floor for part of its time."""
+    height = ground.lowest - float(np.quantile(ground.lowest, 0.02))
     runs = ground.long_runs(ground.held & (height > _OFF * ground.leg), _SHORTEST)
     if not runs:
         return None

@@ -37,13 +37,13 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
     ground = clip_ground.Ground(motion, body, places, turns, lowest, centre)
     on_the_spot = clip_ground.in_place(ground)
     pace = _time_scale(motion, centre, lowest) or _pace(ground)
+    hovering = None if pace else clip_ground.hovering(ground)  # who flies in slow motion seems to be held
     checks = [
         _odd_first_frame(motion, turns),
         clip_posture.lying(motion, body, places),
         pace,
         _jumps(motion, turns),
-        clip_ground.floor(ground),
-        None if pace else clip_ground.hovering(ground),  # who flies in slow motion seems to be held
+        hovering or clip_ground.floor(ground),
         None if pace else clip_ground.high_flight(ground),
         on_the_spot,
         None if on_the_spot else clip_ground.sliding_foot(ground),
