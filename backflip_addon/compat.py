@@ -50,6 +50,16 @@ def ensure_addon(module: str) -> bool:
     return loaded or addon_utils.enable(module, default_set=False) is not None
 
 
+def has_operator(name: str) -> bool:
+    """Whether this Blender was built with an operator such as wm.usd_export; distributions leave some out."""
+    module, _, operator = name.partition(".")
+    try:
+        getattr(getattr(bpy.ops, module), operator).get_rna_type()
+    except (AttributeError, KeyError):
+        return False
+    return True
+
+
 def import_fbx(filepath: str, animation: bool = True) -> None:
     """Import an FBX file with the add-on that all supported Blenders bring. Raises RuntimeError, also without it."""
     if not ensure_addon("io_scene_fbx"):

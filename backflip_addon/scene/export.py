@@ -154,11 +154,13 @@ def _fbx(path: str, staged: ExportScene) -> None:
 
 
 def _usd(path: str, staged: ExportScene) -> None:
+    _need("wm.usd_export", "USD")
     with scaled(staged, metres(staged.scene)):  # the exporter takes a unit for a metre
         bpy.ops.wm.usd_export(filepath=path, export_animation=True, export_armatures=True)
 
 
 def _alembic(path: str, staged: ExportScene) -> None:
+    _need("wm.alembic_export", "Alembic")
     bpy.ops.wm.alembic_export(
         filepath=path,
         start=staged.first,
@@ -204,6 +206,12 @@ def _bvh(path: str, staged: ExportScene) -> None:
 def metres(scene: bpy.types.Scene) -> float:
     """How long a unit of a scene is, in metres."""
     return 1.0 if scene.unit_settings.system == "NONE" else float(scene.unit_settings.scale_length)
+
+
+def _need(operator: str, name: str) -> None:
+    """Raises ExportError where this Blender was built without a format."""
+    if not compat.has_operator(operator):
+        raise ExportError(f"This Blender was built without {name}: choose another format, or take Blender's own build.")
 
 
 _WRITERS = {"FBX": _fbx, "USD": _usd, "ALEMBIC": _alembic, "GLTF": _gltf, "BVH": _bvh}

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .. import compat
 from ..core import export_facts
 from ..core.export_facts import Facts
 from ..core.reading import UnreadableFile
@@ -53,6 +54,8 @@ def _read(path: Path, kind: str) -> Facts:
 
 def _imported(path: Path, kind: str) -> Facts:
     """What Blender itself finds in a file that nothing else here can read; it is taken out again."""
+    if not compat.has_operator("wm.usd_import" if kind == "USD" else "wm.alembic_import"):
+        raise files.FileError("this Blender was built without its importer.")
     before = {name: set(getattr(bpy.data, name)) for name in files.KINDS}
     scene = bpy.data.scenes.new("Backflip Check")
     render = bpy.context.scene.render

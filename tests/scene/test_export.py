@@ -72,6 +72,15 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
         export.export_shot(armature, str(tmp_path / "file" / "shot.fbx"), "FBX", FIRST, LAST)
 
 
+def test_a_blender_without_a_format_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distributions build Blender without USD."""
+    assert export.compat.has_operator("wm.usd_export") and not export.compat.has_operator("wm.usd_report")
+    monkeypatch.setattr(export.compat, "has_operator", lambda _name: False)
+    with pytest.raises(export.ExportError, match="built without USD"):
+        export.export_shot(_baked(), str(tmp_path / "shot"), "USD", FIRST, LAST)
+    assert not list(tmp_path.iterdir()) and len(bpy.data.scenes) == 1
+
+
 def test_selection_and_mode_are_kept(tmp_path: Path) -> None:
     armature = _baked()
     other = bpy.data.objects.new("Other", None)
