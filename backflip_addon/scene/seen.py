@@ -120,8 +120,10 @@ def extent(scene: bpy.types.Scene, armature: bpy.types.Object) -> tuple[int, int
     """
     ranges: list[tuple[float, float]] = []
     if not lives_in_scene(scene, armature):
-        for data in (data for ob in influences(armature) for data in _animated(ob)):
-            ranges += _heard_range(data)
+        for ob in influences(armature):
+            others = (getattr(target.id, "animation_data", None) for target in _driver_targets(ob))
+            for data in (*_animated(ob), *filter(None, others)):
+                ranges += _heard_range(data)
     if not ranges:
         return scene.frame_start, scene.frame_end
     # a frame before a strip's start, though by a fraction, is none of its own

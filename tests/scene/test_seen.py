@@ -59,22 +59,32 @@ def driver(rig: bpy.types.Object) -> None:
 
 def scenes_property(rig: bpy.types.Object) -> None:
     """A bone is turned by a property of the scene, which the scene alone evaluates."""
-    moves.take_angles(rig)
     scene = bpy.context.scene
     scene.frame_end = 20
+    _turned_by_property(rig, scene)
+
+
+def worlds_property(rig: bpy.types.Object) -> None:
+    """A bone is turned by a property of what is no object."""
+    _turned_by_property(rig, bpy.data.worlds.new("World"))
+
+
+def _turned_by_property(rig: bpy.types.Object, owner: Any) -> None:
+    moves.take_angles(rig)
     for frame, value in ((1, 0.0), (20, np.radians(50.0))):
-        scene["lift"] = value
-        scene.keyframe_insert('["lift"]', frame=frame)
+        owner["lift"] = value
+        owner.keyframe_insert('["lift"]', frame=frame)
     curve = rig.driver_add('pose.bones["thigh.L"].rotation_euler', 0)
     variable = curve.driver.variables.new()
-    variable.targets[0].id_type, variable.targets[0].id = "SCENE", scene
+    variable.targets[0].id_type, variable.targets[0].id = owner.id_type, owner
     variable.targets[0].data_path = '["lift"]'
     curve.driver.type = "SUM"
 
 
 @pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize(
-    ("mover", "frames"), [(strips, (31, 50)), (constraint, (1, 20)), (driver, (1, 20)), (scenes_property, (1, 20))]
+    ("mover", "frames"),
+    [(strips, (31, 50)), *((mover, (1, 20)) for mover in (constraint, driver, scenes_property, worlds_property))],
 )
 def test_what_moves_an_armature_is_seen(rig: Any, mover: Any, frames: tuple[int, int], hidden: bool) -> None:
     mover(rig)
