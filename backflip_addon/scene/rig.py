@@ -15,6 +15,7 @@ from .envelopes import envelope_weights, uses_envelopes, uses_groups
 from .hierarchy import carrying_bone, copied_bones, is_deformed, rest_matrix
 from .hierarchy import hanging_on as hanging_on
 from .staging import freshen
+from .surface import add_points
 
 VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own humanoid map, JSON
 SKIN_VERTICES = 20_000  # shapes are fitted to percentiles; more vertices would change nothing
@@ -140,12 +141,13 @@ def _read_mesh(mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[s
     """One mesh's vertices, at rest; None when none has a weight."""
     vertices, chosen = _places(mesh, rest_matrix(mesh, armature))
     if not is_deformed(mesh, armature):
-        return _rigid(vertices, index[carrying_bone(mesh, armature)])
+        return add_points(mesh.data, armature, *_rigid(vertices, index[carrying_bone(mesh, armature)]))
     deforming = {bone.name: index[bone.name] for bone in armature.data.bones if bone.use_deform}
     bones, weights = _read_weights(mesh, chosen, deforming if uses_groups(mesh, armature) else {})
     if uses_envelopes(mesh, armature):
         loose = weights.sum(axis=1) == 0
         bones[loose], weights[loose] = envelope_weights(armature, vertices[loose], index)
+    vertices, bones, weights = add_points(mesh.data, armature, vertices, bones, weights)
     bound = weights.sum(axis=1) > 0
     return (vertices[bound], bones[bound], weights[bound]) if bound.any() else None
 
@@ -158,7 +160,10 @@ def _read_instance(ob: bpy.types.Object, armature: bpy.types.Object, index: dict
         return []
     place = rest_matrix(ob, armature) @ np.array(Matrix.Translation(-collection.instance_offset))
     meshes = [mesh for mesh in collection.all_objects if mesh.type == "MESH" and mesh.data.vertices]
-    return [_rigid(_places(mesh, place @ np.array(mesh.matrix_world))[0], index[bone]) for mesh in meshes]
+    return [
+        add_points(mesh.data, armature, *_rigid(_places(mesh, place @ np.array(mesh.matrix_world))[0], index[bone]))
+        for mesh in meshes
+    ]
 
 
 def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> list[_Part]:
@@ -168,7 +173,7 @@ def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dic
     for mesh in hanging_on(other) if copied else ():
         if mesh.type == "MESH" and mesh.data.vertices and is_deformed(mesh, other) and not _is_moved(mesh, armature):
             vertices, chosen = _places(mesh, rest_matrix(mesh, other))
-            bones, weights = _read_weights(mesh, chosen, copied)
+            vertices, bones, weights = add_points(mesh.data, armature, vertices, *_read_weights(mesh, chosen, copied))
             bound = weights.sum(axis=1) > 0
             parts.append((vertices[bound], bones[bound], weights[bound]))
     return parts

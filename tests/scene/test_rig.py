@@ -10,6 +10,8 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix, Vector  # noqa: E402
 
+from backflip_addon.core import fit, roles  # noqa: E402
+from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.scene.rig import SKIN_VERTICES, bone_order, bound_meshes, read_rig  # noqa: E402
 from tests.work import count_calls  # noqa: E402
 
@@ -56,8 +58,38 @@ def test_a_mesh_that_hangs_on_a_bone_is_its_skin() -> None:
     armature.pose.bones["head"].rotation_quaternion = (0.8, 0, 0.6, 0)
     bpy.context.view_layer.update()
     rig = read_rig(armature)
-    np.testing.assert_allclose(rig.skin.vertices, [tuple(v.co) for v in data.vertices], atol=1e-5)
+    np.testing.assert_allclose(rig.skin.vertices[:3], [tuple(v.co) for v in data.vertices], atol=1e-5)
     assert (rig.skin.bones[:, 0] == rig.bones.index("head")).all()
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_a_block_is_as_thick_as_its_faces_though_it_has_but_corners(bent: bool) -> None:
+    armature = rigs.build()
+    data = bpy.data.meshes.new("Block")
+    corners = [(x, y, z) for x in (-0.2, 0.2) for y in (-0.15, 0.15) for z in (0.95, 1.45)]
+    quads = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
+    data.from_pydata(corners, [], quads)
+    block = bpy.data.objects.new("Block", data)
+    bpy.context.scene.collection.objects.link(block)
+    block.parent = armature
+    if bent:
+        block.modifiers.new("Armature", "ARMATURE").object = armature
+        for name, rows in {"pelvis": (0, 2, 4, 6), "upper_chest": (1, 3, 5, 7)}.items():
+            block.vertex_groups.new(name=name).add(rows, 1.0, "REPLACE")
+    else:
+        world = block.matrix_world.copy()
+        block.parent_type, block.parent_bone = "BONE", "upper_chest"
+        bpy.context.view_layer.update()
+        block.matrix_world = world
+    bpy.context.view_layer.update()
+    rig = read_rig(armature)
+    chest = fit.fit_body(rig, roles.guess(rig))[0].links[LINK_NAMES.index("chest")]
+    for shape in chest.shapes:
+        assert shape.size[0] == pytest.approx(0.15, abs=0.01)
+    middle = np.abs(rig.skin.vertices[:, 2] - 1.2) < 1e-3
+    upper = np.where(rig.skin.bones == rig.bones.index("upper_chest"), rig.skin.weights, 0.0).sum(axis=1)
+    np.testing.assert_allclose(upper[middle], 0.5 if bent else 1.0, atol=0.01)
+    assert middle.any()
 
 
 def test_a_helper_mesh_is_no_skin() -> None:
