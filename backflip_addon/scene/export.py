@@ -25,7 +25,7 @@ from . import actions
 from .bake import scene_rate
 from .channels import to_channels
 from .export_check import what_is_missing
-from .export_scene import ExportScene, export_scene, scaled
+from .export_scene import ExportScene, export_scene, scaled, with_parents
 from .rig import read_rig
 
 SUFFIXES = {"FBX": ".fbx", "USD": ".usdc", "ALEMBIC": ".abc", "GLTF": ".glb", "BVH": ".bvh"}
@@ -174,16 +174,18 @@ def _gltf(path: str, staged: ExportScene) -> None:
     compat.ensure_addon("io_scene_gltf2")
     render = staged.scene.render
     render.fps_base = 1.0 / render.fps_base  # the exporter multiplies by it where it should divide
-    bpy.ops.export_scene.gltf(
-        filepath=path,
-        export_format="GLTF_SEPARATE" if path.lower().endswith(".gltf") else "GLB",
-        use_active_scene=True,
-        export_animations=True,
-        export_animation_mode="SCENE",  # the scene as it plays, the take alone
-        export_frame_range=True,
-        export_force_sampling=True,
-        export_optimize_animation_size=False,
-    )
+    with with_parents(staged):  # the exporter finds objects from their topmost parents down
+        bpy.ops.export_scene.gltf(
+            filepath=path,
+            export_format="GLTF_SEPARATE" if path.lower().endswith(".gltf") else "GLB",
+            use_active_scene=True,
+            use_selection=True,  # not the parents, nor their other children
+            export_animations=True,
+            export_animation_mode="SCENE",  # the scene as it plays, the take alone
+            export_frame_range=True,
+            export_force_sampling=True,
+            export_optimize_animation_size=False,
+        )
     render.fps_base = 1.0 / render.fps_base
     gltf_writer.finish(Path(path), metres(staged.scene))  # the exporter knows no unit but the metre
 

@@ -43,12 +43,15 @@ def export_scene(armature: bpy.types.Object, first: int, last: int) -> Iterator[
         _copy_settings(source, scene)
         for ob in objects:
             scene.collection.objects.link(ob)
-        with _shown(objects), _later(objects, shift), _made_current(scene, objects):
+        with _as_posed(objects), _shown(objects), _later(objects, shift), _made_current(scene, objects):
             scene.frame_start, scene.frame_end = first + shift, last + shift
             scene.frame_set(first + shift)
             yield ExportScene(scene, objects, first + shift, last + shift, shift)
     finally:
         bpy.data.scenes.remove(scene)
+        for ob in objects:
+            ob.update_tag()  # the user's scene shows them as they are in its own frame
+        bpy.context.view_layer.update()
 
 
 def _copy_settings(source: bpy.types.Scene, scene: bpy.types.Scene) -> None:
@@ -117,11 +120,76 @@ def scaled(staged: ExportScene, factor: float) -> Iterator[None]:
         bpy.data.objects.remove(base)
 
 
+@contextlib.contextmanager
+def with_parents(staged: ExportScene) -> Iterator[None]:
+    """The parents that the objects have elsewhere are in the scene, too, and not selected."""
+    above: dict[bpy.types.Object, None] = {}
+    for ob in staged.objects:
+        while ob.parent is not None:
+            ob = ob.parent
+            if ob not in staged.objects:
+                above[ob] = None
+    objects = staged.scene.collection.objects
+    for ob in above:
+        objects.link(ob)
+    try:
+        for ob in above:
+            ob.select_set(False, view_layer=staged.scene.view_layers[0])
+        yield
+    finally:
+        for ob in above:
+            objects.unlink(ob)
+
+
 def _top(ob: bpy.types.Object) -> bpy.types.Object:
     """The object, or the first of all its parents."""
     while ob.parent is not None:
         ob = ob.parent
     return ob
+
+
+@contextlib.contextmanager
+def _as_posed(objects: tuple[bpy.types.Object, ...]) -> Iterator[None]:
+    """What is animated keeps the values it has, keyed or not, though exporters play the scene."""
+    before = []
+    for data in _animations(objects):
+        owner = data.id_data
+        for path in dict.fromkeys(curve.data_path for curve in _curves(data)):
+            with contextlib.suppress(ValueError, TypeError):  # a curve of something that is no more
+                value = owner.path_resolve(path)
+                before.append((owner, path, value if isinstance(value, (bool, int, float, str)) else tuple(value)))
+    try:
+        yield
+    finally:
+        for owner, path, value in before:
+            with contextlib.suppress(ValueError, TypeError, AttributeError):  # what cannot be set was not changed
+                _put_back(owner, path, value)
+
+
+def _put_back(owner: bpy.types.ID, path: str, value: Any) -> None:
+    """Give a property, named by its path from the owner, a value again."""
+    now = owner.path_resolve(path)
+    if (tuple(now) if isinstance(value, tuple) else now) != value:
+        holder, _mark, name = path.rpartition("[" if path.endswith("]") else ".")
+        _set(owner.path_resolve(holder) if holder else owner, name, value)
+
+
+def _set(holder: Any, name: str, value: Any) -> None:
+    """Set a property, or one of a list or of the user's own: 0], "name"]."""
+    if name.endswith("]"):
+        key = name[:-1]
+        holder[int(key) if key.isdecimal() else key[1:-1]] = value
+    else:
+        setattr(holder, name, value)
+
+
+def _curves(data: bpy.types.AnimData) -> Iterator[bpy.types.FCurve]:
+    """Those of the action and of the strips."""
+    for action in dict.fromkeys([data.action, *(strip.action for strip in _strips(data))]):
+        for layer in action.layers if action is not None else ():
+            for strip in layer.strips:
+                for bag in strip.channelbags:
+                    yield from bag.fcurves
 
 
 # Frames below 0

@@ -59,9 +59,7 @@ def _baked(first: int = 1, unit: float = 1.0, matrix: Matrix | None = None) -> t
     _add_props(armature, unit if matrix is None else 1.0 / matrix.median_scale)
     read = rig.read_rig(armature)
     body, binding = fit.fit_body(read, roles.guess(read))
-    bake.bake_take(
-        armature, binding, takes.tumble(body), name="Shot", start_frame=first, scene=bpy.context.scene
-    )
+    bake.bake_take(armature, binding, takes.tumble(body), name="Shot", start_frame=first, scene=bpy.context.scene)
     return armature, round(bake.playing_track(armature).strips[0].frame_end)
 
 
@@ -221,3 +219,25 @@ def test_an_export_that_lacks_something_says_so(tmp_path: Path, kind: str, monke
     assert "s long instead of" in said
     # glTF takes children along that are in no scene
     assert kind in ("BVH", "GLTF") or "lacks Skin, Sword" in said or "lacks Sword, Skin" in said
+
+
+def test_a_character_on_a_moving_scaled_parent_comes_back_without_its_neighbours(tmp_path: Path) -> None:
+    armature, last = _baked()
+    carrier = bpy.data.objects.new("Carrier", None)
+    bpy.context.scene.collection.objects.link(carrier)
+    armature.parent = _cube("Neighbour", 1.0).parent = carrier
+    carrier.scale = (2.0, 2.0, 2.0)
+    for frame, place in ((1, 0.0), (last, 3.0)):
+        carrier.location.x = place
+        carrier.keyframe_insert("location", frame=frame)
+    bpy.context.scene.frame_set(7)
+    before = _seen(carrier)
+    export.export_shot(armature, str(tmp_path / "seen"), "FBX", 1, last)
+    np.testing.assert_allclose(_seen(carrier), before, atol=1e-6)
+    _comes_back(armature, 1, last, tmp_path, 1.0, ("GLTF",))
+    assert "Neighbour" not in bpy.data.objects
+
+
+def _seen(carrier: bpy.types.Object) -> np.ndarray:
+    """What the user sees in the present frame: the carrier's place and the sword's."""
+    return np.concatenate([carrier.location, np.ravel(bpy.data.objects["Sword"].matrix_world)])
