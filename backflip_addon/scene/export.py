@@ -182,6 +182,7 @@ def _gltf(path: str, staged: ExportScene) -> None:
             use_selection=True,  # not the parents, nor their other children
             export_animations=True,
             export_animation_mode="SCENE",  # the scene as it plays, the take alone
+            export_anim_scene_split_object=False,  # readers play one animation at a time
             export_frame_range=True,
             export_force_sampling=True,
             export_optimize_animation_size=False,

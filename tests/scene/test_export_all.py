@@ -228,8 +228,9 @@ def test_a_character_on_a_moving_scaled_parent_comes_back_without_its_neighbours
     armature.parent = _cube("Neighbour", 1.0).parent = carrier
     carrier.scale = (2.0, 2.0, 2.0)
     for frame, place in ((1, 0.0), (last, 3.0)):
-        carrier.location.x = place
-        carrier.keyframe_insert("location", frame=frame)
+        for ob in (carrier, bpy.data.objects["Glasses"]):
+            ob.location.x = place
+            ob.keyframe_insert("location", frame=frame)
     bpy.context.scene.frame_set(7)
     before = _seen(carrier)
     export.export_shot(armature, str(tmp_path / "seen"), "FBX", 1, last)
