@@ -54,7 +54,7 @@ def test_a_trainer_started_by_hand_takes_nothing_from_where_the_shell_is(
     here = folder.path if place == "job" else beside
     environment = {**os.environ, "PYTHONPATH": str(launch.ALIAS_PATH)}
     line = [sys.executable, "-m", "backflip_addon.trainer", os.path.relpath(folder.path, here)]
-    done = subprocess.run(line, cwd=here, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(line, cwd=here, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert not marker.exists(), marker.read_text()
     started = folder.read_events()[0][0]

@@ -81,7 +81,7 @@ def test_two_blenders_start_one_trainer(launch: SimpleNamespace, make_job: Calla
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, stderr=subprocess.STDOUT)
         for _ in range(4)
     ]
-    words = sorted(blender.communicate(timeout=120)[0].strip() for blender in blenders)
+    words = sorted(blender.communicate(timeout=600)[0].strip() for blender in blenders)
     assert words == ["refused"] * 3 + ["started"]
     wait_for(launch, folder, "running")
     assert sum(event["kind"] == "started" for event in folder.read_events()[0]) == 1
@@ -108,7 +108,7 @@ def test_trainer_outlives_blender(launch: SimpleNamespace, make_job: Callable[..
     )
     assert blender.stdout is not None and blender.stdout.readline().strip() == "started"
     os.killpg(blender.pid, signal.SIGKILL)
-    blender.communicate(timeout=120)
+    blender.communicate(timeout=600)
     before = wait_for(launch, folder, "running")
     time.sleep(0.3)
     after = launch.read_status(folder)

@@ -80,7 +80,7 @@ def test_many_starters_make_one_trainer(
         go = tmp_path / f"go {number}"
         blenders = [starter(launch, folder, go) for _ in range(STARTERS)]
         go.touch()
-        words = sorted(blender.communicate(timeout=120)[0].strip() for blender in blenders)
+        words = sorted(blender.communicate(timeout=600)[0].strip() for blender in blenders)
         assert words == ["refused"] * (STARTERS - 1) + ["started"]
         status = wait_for(launch, folder, "running")
         assert trainers_of(folder) == [status.pid] == [folder.trainer()["pid"]]
@@ -128,11 +128,11 @@ def test_a_second_trainer_ends_with_a_status_of_its_own_and_writes_nothing(
     assert folder.hold()
     before = snapshot(folder)
     line = launch.command(folder, sys.executable)
-    second = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    second = subprocess.run(line, capture_output=True, text=True, timeout=600)
     assert second.returncode == 3 and "Another trainer is at work" in second.stderr
     assert snapshot(folder) == before
     folder.let_go()
-    assert subprocess.run(line, capture_output=True, timeout=120).returncode == 0
+    assert subprocess.run(line, capture_output=True, timeout=600).returncode == 0
 
 
 def test_a_trainer_at_work_is_found_without_its_name_and_whatever_the_clock_says(

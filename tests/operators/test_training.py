@@ -105,7 +105,7 @@ def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
     _until(lambda: len(settings().takes) == 3 or live.refresh(scene).takes == 3)
     process.kill(live.job_of(scene))
     with pytest.raises(RuntimeError, match="start it again"):
-        road.wait_job(timeout=120.0)
+        road.wait_job(timeout=600.0)
     road.resume_training()
     _until(lambda: live.refresh(scene).state == "running")
 

@@ -40,7 +40,7 @@ os._exit(0)
 def rigify(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Rigify's metarig of a human and the rig it generates: (metarig, rig)."""
     file = tmp_path_factory.mktemp("rigify") / "rig.blend"
-    status = subprocess.run([sys.executable, "-c", GENERATE, str(file)], capture_output=True, timeout=120).returncode
+    status = subprocess.run([sys.executable, "-c", GENERATE, str(file)], capture_output=True, timeout=600).returncode
     if status == 3:
         pytest.skip("this Blender has no Rigify")
     assert status == 0 and file.is_file()

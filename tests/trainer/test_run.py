@@ -30,7 +30,7 @@ from tests.core import performances
 
 BODY = performances.body()
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0  # s; the machine may be busy
+PATIENCE = 900.0  # s; a busy machine takes many times as long
 
 
 def easy_clip() -> Motion:
