@@ -14,6 +14,7 @@ from typing import Any
 
 import bpy
 
+from . import tracks
 from .hierarchy import hanging_on
 
 # What an exporter can write of a character. Lights and cameras that it carries belong to the shot.
@@ -38,7 +39,7 @@ def export_scene(armature: bpy.types.Object, first: int, last: int) -> Iterator[
     objects = (armature, *(ob for ob in hanging_on(armature) if ob.type in EXPORTED))
     source = bpy.context.scene
     shift = max(0, -first)
-    scene = bpy.data.scenes.new("Backflip Export")
+    scene = bpy.data.scenes.new(_title(armature))
     try:
         _copy_settings(source, scene)
         for ob in objects:
@@ -52,6 +53,12 @@ def export_scene(armature: bpy.types.Object, first: int, last: int) -> Iterator[
         for ob in objects:
             ob.update_tag()  # the user's scene shows them as they are in its own frame
         bpy.context.view_layer.update()
+
+
+def _title(armature: bpy.types.Object) -> str:
+    """What the file calls the animation: the take that plays."""
+    track = tracks.playing_track(armature)
+    return track.strips[0].name if track is not None and len(track.strips) else armature.name
 
 
 def _copy_settings(source: bpy.types.Scene, scene: bpy.types.Scene) -> None:

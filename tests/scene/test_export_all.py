@@ -114,6 +114,8 @@ def _comes_back(armature: bpy.types.Object, first: int, last: int, folder: Path,
         if back is not None:
             assert actions.action_range(back.animation_data.action)[1] - begin == pytest.approx(last - first, abs=1e-3)
             np.testing.assert_allclose(_heads(back, begin + frames - first), heads, atol=1e-3, err_msg=kind)
+        if kind in ("FBX", "GLTF"):
+            assert "Shot" in back.animation_data.action.name, "it is called as the take is"
         if kind != "BVH":
             np.testing.assert_allclose(_props(None, begin + frames - first), props, atol=1e-3, err_msg=kind)
 
