@@ -134,7 +134,7 @@ def _nodes(data: bytes, at: int, end: int, wide: bool) -> Iterator[_Node]:
     head = struct.Struct("<QQQB" if wide else "<IIIB")
     while at + head.size <= end:
         stop, count, length, name = head.unpack_from(data, at)
-        if stop == 0:
+        if stop <= at:  # the list ends, or the file is damaged
             return
         place = at + head.size + name
         yield _Node(data[at + head.size : place], count, place, place + length, stop)
