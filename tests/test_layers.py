@@ -82,7 +82,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
 
 def test_one_file_talks_to_pybullet() -> None:
     talkers = [name_of(path) for path in FILES for _, _, names in imports(path) if names[0].startswith("pybullet")]
-    assert set(talkers) <= {"trainer/world.py".replace("/", path_separator())}
+    assert set(talkers) <= {"trainer/physics/pybullet_world.py".replace("/", path_separator())}
 
 
 def path_separator() -> str:
@@ -109,3 +109,22 @@ def test_nothing_unsafe(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_licence_is_named(path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n")
+
+
+# Inside the trainer: each wing may know those after it, and itself.
+WINGS = ("runner", "rl", "planning", "imitation", "physics")
+TRAINER_FILES = [path for path in FILES if room(path) == "trainer"]
+
+
+@pytest.mark.parametrize("path", TRAINER_FILES, ids=name_of)
+def test_the_trainers_wings_know_one_another_one_way(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[1]
+    known = WINGS[WINGS.index(own) :] if own in WINGS else WINGS if own == "__main__.py" else ()
+    wrong = []
+    for line, where, names in imports(path):
+        if where == "inside" and names[0] == "trainer" and len(names) > 1 and names[1] in WINGS:
+            if names[1] not in known:
+                wrong.append(f"line {line}: {own} may not know {names[1]}")
+            if "batched" in path.parts and names[2:3] and names[2].startswith("pybullet"):
+                wrong.append(f"line {line}: the batched simulator may not know PyBullet")
+    assert not wrong, "\n".join(wrong)

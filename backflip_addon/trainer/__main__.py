@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
         print("The working directory is gone; name the job folder from the root.", file=sys.stderr)
         return 2
     _leave_open_folders(path)
-    from . import stopping
+    from .runner import stopping
 
     with stopping.listening():  # from here on a signal is a wish to stop, also while all the rest is loaded
         return _train(path)
@@ -43,7 +43,7 @@ def _train(path: str) -> int:
         return 1
     try:
         folder.prepare()
-        from .run import run_job  # takes seconds: pybullet, torch
+        from .runner.runner import run_job  # takes seconds: pybullet, torch
 
         return run_job(folder.path)
     except JobError as error:

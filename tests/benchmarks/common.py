@@ -21,9 +21,10 @@ from backflip_addon.core import body as bodies
 from backflip_addon.core import truth
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion, Take
-from backflip_addon.trainer.search import Plan, RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.physics.state import Scene
+from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.workers import Pool, core_count
-from backflip_addon.trainer.world import Scene
 
 
 def parser(description: str | None, clip: bool = True) -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 """From start to a policy that lands nine in ten trials under disturbances.
 
 The search for the plan counts; so do the evaluations on the way. Disturbances: those of
-trainer.environment.Disturbances. Quality: the policy undisturbed from frame 0, against the clip.
+trainer.imitation.environment.Disturbances. Quality: the policy undisturbed from frame 0, against the clip.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import numpy as np
 from backflip_addon.core import truth
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion, Take
-from backflip_addon.trainer.guide import Figures, Imitation
-from backflip_addon.trainer.learning import LearningSettings, PolicyTraining
-from backflip_addon.trainer.tracking import states_of
-from backflip_addon.trainer.world import CONTROL_RATE
+from backflip_addon.trainer.imitation.observations import Figures
+from backflip_addon.trainer.imitation.reference_track import states_of
+from backflip_addon.trainer.imitation.rewards import Imitation
+from backflip_addon.trainer.physics.simulator import CONTROL_RATE
+from backflip_addon.trainer.rl.trainer import LearningSettings, PolicyTraining
 
 # DeepMimic's published backflip policy in PyBullet's environment, measured once (see DESIGN.md)
 DEEPMIMIC = {"normalised_return": 0.571, "mpjpe_mm": 137.0, "g_mpjpe_mm": 366.0}

@@ -13,9 +13,10 @@ import humanoid
 import numpy as np
 
 from backflip_addon.core import truth
-from backflip_addon.trainer.search import RolloutWorker, Search, disturbed, replan_settings
+from backflip_addon.trainer.imitation.disturbances import shaken
+from backflip_addon.trainer.physics.state import Scene
+from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, replan_settings
 from backflip_addon.trainer.workers import Pool
-from backflip_addon.trainer.world import Scene
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
         for trial in range(options.trials):
             search = Search(body, reference, pool, settings, seed=trial)
             search.start_from(plan)
-            start = disturbed(search.track.states[0], np.random.default_rng(trial), 0.05, 0.1, 0.3)
+            start = shaken(search.track.states[0], np.random.default_rng(trial), 0.05, 0.1, 0.3)
             open_loop = good(search.attempt(start=start).take())
             began = time.perf_counter()
             measures = truth.measure(body, reference, search.perform(start, good=good).take())

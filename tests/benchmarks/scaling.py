@@ -9,9 +9,9 @@ import time
 import common
 import humanoid
 
-from backflip_addon.trainer.search import RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.physics.state import Scene
+from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
 from backflip_addon.trainer.workers import Pool
-from backflip_addon.trainer.world import Scene
 
 
 class Enough(Exception):

@@ -9,7 +9,7 @@ import common
 import humanoid
 
 from backflip_addon.core import truth
-from backflip_addon.trainer.learning import PolicyTraining
+from backflip_addon.trainer.rl.trainer import PolicyTraining
 
 EVERY = 5  # iterations between attempts
 

@@ -28,14 +28,15 @@ import torch
 
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion
-from backflip_addon.trainer.environment import Disturbances, Limits
-from backflip_addon.trainer.guide import Guide
-from backflip_addon.trainer.learning import LearningSettings
-from backflip_addon.trainer.policy import ActorCritic
-from backflip_addon.trainer.practice import Practice, PracticeWorker
-from backflip_addon.trainer.search import RolloutWorker
-from backflip_addon.trainer.tracking import Track
-from backflip_addon.trainer.world import Scene
+from backflip_addon.trainer.imitation.disturbances import Disturbances
+from backflip_addon.trainer.imitation.environment import Limits
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.imitation.target_trajectory import Guide
+from backflip_addon.trainer.physics.state import Scene
+from backflip_addon.trainer.planning.mpc import RolloutWorker
+from backflip_addon.trainer.rl.networks import ActorCritic
+from backflip_addon.trainer.rl.rollouts import Practice, PracticeWorker
+from backflip_addon.trainer.rl.trainer import LearningSettings
 
 CROWD = LearningSettings().crowd
 HORIZON = 24

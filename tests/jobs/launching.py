@@ -17,12 +17,13 @@ STAND_IN = Path(__file__).with_name("stand_in_trainer.py")
 
 def copy_package(place: Path) -> Path:
     """The parts of the package that launching needs, with the stand-in for a trainer."""
-    (place / "trainer").mkdir(parents=True)
+    runner = place / "trainer" / "runner"
+    runner.mkdir(parents=True)
     # Blender alone can import the real one: the trainer's Python must not come across it.
     (place / "__init__.py").write_text("import a_module_only_blender_has\n")
     (place / "trainer" / "__init__.py").write_text("")
-    shutil.copy(STAND_IN, place / "trainer" / "run.py")
-    for file in ("__main__.py", "stopping.py"):
+    shutil.copy(STAND_IN, runner / "runner.py")
+    for file in ("__main__.py", "runner/__init__.py", "runner/stopping.py"):
         shutil.copy(PACKAGE / "trainer" / file, place / "trainer" / file)
     (place / "core").mkdir()
     for file in ("__init__.py", "files.py", "isolation.py"):

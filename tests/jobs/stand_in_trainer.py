@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A trainer's run that learns nothing but speaks the job folder's contract; settings say how it behaves.
 
-It stands in for trainer/run.py: the entry, with its lock, is the real one.
+It stands in for trainer/runner/runner.py: the entry, with its lock, is the real one.
 """
 
 import multiprocessing
@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from ..jobs.folder import JobFolder
+from ...jobs.folder import JobFolder
 
 
 def facts() -> dict[str, Any]:

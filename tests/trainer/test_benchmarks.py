@@ -23,7 +23,7 @@ STILL = [1.0, 0.0, 0.0, 0.0]
 TINY = """
 import functools, runpy, sys
 sys.path[:0] = sys.argv[1:3]
-from backflip_addon.trainer import search
+from backflip_addon.trainer.planning import mpc as search
 tiny = {"horizon": 8, "samples": 8, "elites": 3, "rounds": 2, "first_rounds": 2}
 settings = search.SearchSettings
 search.SearchSettings = functools.partial(settings, **tiny)

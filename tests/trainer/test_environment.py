@@ -10,20 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backflip_addon.trainer.imitation.disturbances import disturbed
+
 pytest.importorskip("pybullet")
 pytest.importorskip("torch")
 
 from backflip_addon.core import rotations, truth
 from backflip_addon.core.motion import Motion
-from backflip_addon.trainer import environment, learning, practice, stages
-from backflip_addon.trainer.acting import Actor
-from backflip_addon.trainer.crowd import Crowd
-from backflip_addon.trainer.environment import NONE, Arena, Circumstances, Disturbances
-from backflip_addon.trainer.guide import Figures, Guide, Imitation, parts
-from backflip_addon.trainer.search import Plan
-from backflip_addon.trainer.tracking import Track
-from backflip_addon.trainer.world import Scene, States
-from backflip_addon.trainer.worlds import Worlds
+from backflip_addon.trainer.imitation import environment
+from backflip_addon.trainer.imitation.disturbances import NONE, Circumstances, Disturbances
+from backflip_addon.trainer.imitation.environment import Arena
+from backflip_addon.trainer.imitation.observations import Figures, parts
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.imitation.rewards import Imitation
+from backflip_addon.trainer.imitation.target_trajectory import Guide
+from backflip_addon.trainer.physics.batched.step import Crowd
+from backflip_addon.trainer.physics.pybullet_batch import Worlds
+from backflip_addon.trainer.physics.state import Scene, States
+from backflip_addon.trainer.planning.plan import Plan
+from backflip_addon.trainer.rl import checkpoints, rollouts, trainer
+from backflip_addon.trainer.rl.numpy_actor import Actor
 from tests.benchmarks import humanoid
 
 BODY = humanoid.humanoid()
@@ -53,7 +59,7 @@ def begin(arena: Arena, step: int = 0, circumstances: Circumstances | None = Non
 
 
 def start(arena: Arena, states: list[States], circumstances: list[Circumstances], step: int = 0) -> None:
-    arena.start(np.arange(arena.count), np.full(arena.count, step), practice.stacked(states), circumstances)
+    arena.start(np.arange(arena.count), np.full(arena.count, step), rollouts.stacked(states), circumstances)
     arena.look()
 
 
@@ -227,20 +233,20 @@ def test_a_landing_that_is_not_stood_is_worth_less(arena: Arena) -> None:
 def test_disturbed_starts_are_as_far_off_as_asked(arena: Arena) -> None:
     random, state = np.random.default_rng(0), arena.guide.states[0]
     d = Disturbances()
-    drawn = [environment.disturbed(BODY, state, d, random, 0.0) for _ in range(200)]
+    drawn = [disturbed(BODY, state, d, random, 0.0) for _ in range(200)]
     speeds = np.array([s.velocity - state.velocity for s in drawn])
     assert speeds.std() == pytest.approx(d.velocity, rel=0.1)
     feet = [BODY.index(name) for name in truth.FEET]
     lows = [BODY.lowest_points(*BODY.forward(s.position, s.rotations))[feet].min() for s in drawn]
     still = BODY.lowest_points(*BODY.forward(state.position, state.rotations))[feet].min()
     assert min(lows) >= min(still, 0.0) - 1e-9
-    same = environment.disturbed(BODY, state, NONE, random, 0.0)
+    same = disturbed(BODY, state, NONE, random, 0.0)
     np.testing.assert_allclose(same.rotations, state.rotations)
     np.testing.assert_allclose(same.position, state.position)
 
 
 def test_starts_come_before_failures() -> None:
-    starts = learning.Starts(60, 0.2)
+    starts = trainer.Starts(60, 0.2)
     even = starts.probabilities()
     assert even.sum() == pytest.approx(1.0)
     assert even[0] == pytest.approx(0.2 + 0.8 / 60)
@@ -251,16 +257,16 @@ def test_starts_come_before_failures() -> None:
 
 def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) -> None:
     guide = Guide.of_track(track)
-    worker = practice.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
+    worker = rollouts.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
     starts = np.zeros(guide.steps)
     starts[2] = 1.0
     away = dataclasses.replace(guide.states[2], position=guide.states[2].position + [0.3, 0, 0])
     worker.visited = {2: [(away, Circumstances(Scene(mass=1.1)))]}
-    worker._restart(np.ones(4, dtype=bool), practice.Practice(NONE, starts, visited=1.0))
+    worker._restart(np.ones(4, dtype=bool), rollouts.Practice(NONE, starts, visited=1.0))
     places = worker.arena.bodies.states().position[:, 0]
     np.testing.assert_allclose(places, away.position[0], atol=1e-6)
     assert {own.scene.mass for own in worker.arena.circumstances} == {1.1}
-    worker._restart(np.ones(4, dtype=bool), practice.Practice(NONE, starts, visited=0.0))
+    worker._restart(np.ones(4, dtype=bool), rollouts.Practice(NONE, starts, visited=0.0))
     places = worker.arena.bodies.states().position[:, 0]
     np.testing.assert_allclose(places, guide.states.position[2, 0], atol=1e-6)
     worker.trial_arena.bodies.close()
@@ -268,7 +274,7 @@ def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) ->
 
 def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) -> None:
     guide = Guide.of_track(track)
-    worker = practice.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
+    worker = rollouts.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
     width = worker.arena.width
     worker.arena.look()
     observed = worker.arena.sense(np.ones(4, dtype=bool))[0].shape[1]
@@ -276,16 +282,16 @@ def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) ->
     actor = Actor((layer,), np.zeros(observed), np.ones(observed), np.full(width, -9.0))
     starts = np.zeros(guide.steps)
     starts[0] = 1.0
-    worker.collect(actor, practice.Practice(NONE, starts), 16)
+    worker.collect(actor, rollouts.Practice(NONE, starts), 16)
     assert worker.visited and all(0 < step <= guide.steps for step in worker.visited)
-    assert max(len(known) for known in worker.visited.values()) <= practice.MOST_REMEMBERED
+    assert max(len(known) for known in worker.visited.values()) <= rollouts.MOST_REMEMBERED
     worker.trial_arena.bodies.close()
 
 
 def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
-    settings = learning.LearningSettings(crowd=2, length=6, hidden=(16,))
+    settings = trainer.LearningSettings(crowd=2, length=6, hidden=(16,))
     plan = Plan(np.zeros((8, 28)), 4)
-    with learning.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
+    with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
         for _ in range(2):
             progress = training.iterate()
         assert progress["samples"] == 24 and progress["iteration"] == 2
@@ -298,7 +304,7 @@ def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path)
     assert take.motion.duration >= reference.duration - 1 / 30
     assert take.assist.max() == 0.0 and 0 < take.torque.max() <= 1.0 + 1e-6
     assert result["trials"] == 2 and 0 <= result["landing_rate"] <= 1
-    with learning.PolicyTraining(BODY, reference, settings, workers=1, seed=9, hold=0.0) as other:
+    with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=9, hold=0.0) as other:
         other.load(tmp_path / "a.pt")
         assert other.samples == 24 and other.iterations == 2
         taken_up = other.attempt(5)
@@ -307,8 +313,8 @@ def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path)
 
 def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None:
     """Of an untrained policy, which does what the guide does: every trial without disturbance alike."""
-    settings = learning.LearningSettings(crowd=3, hidden=(8,))
-    with learning.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
+    settings = trainer.LearningSettings(crowd=3, hidden=(8,))
+    with trainer.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
         results = training.evaluate(2, NONE)["results"]
         take = training.attempt(1)
     assert len(results) == 2
@@ -318,14 +324,14 @@ def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None
 
 
 def test_a_rate_that_is_enough_is_measured_once_more(reference: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = learning.LearningSettings(crowd=1, hidden=(8,))
+    settings = trainer.LearningSettings(crowd=1, hidden=(8,))
     rates, seeds = iter((0.8, 0.94, 0.86)), []
 
     def evaluate(trials: int, seed: int) -> dict[str, float]:
         seeds.append(range(seed, seed + trials))
         return {"landing_rate": next(rates)}
 
-    with learning.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
+    with trainer.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
         monkeypatch.setattr(training, "evaluate", evaluate)
         assert training.landing_rate(50, 0.9) == 0.8
         training.iterations += 1
@@ -335,10 +341,10 @@ def test_a_rate_that_is_enough_is_measured_once_more(reference: Motion, monkeypa
 
 
 def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -> None:
-    small = learning.LearningSettings(crowd=1, length=2, hidden=(8,))
-    with learning.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:
+    small = trainer.LearningSettings(crowd=1, length=2, hidden=(8,))
+    with trainer.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:
         training.save(tmp_path / "a.pt")
-    other = learning.PolicyTraining(BODY, reference, workers=1, hold=0.0)
+    other = trainer.PolicyTraining(BODY, reference, workers=1, hold=0.0)
     with other, pytest.raises(ValueError, match="another size"):
         other.load(tmp_path / "a.pt")
 
@@ -347,8 +353,8 @@ def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -
 def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Of a small training that has begun."""
     path = tmp_path_factory.mktemp("stage") / "a.pt"
-    small = learning.LearningSettings(crowd=2, length=4, hidden=(8,))
-    with learning.PolicyTraining(BODY, reference, small, workers=1, seed=3, hold=0.0) as training:
+    small = trainer.LearningSettings(crowd=2, length=4, hidden=(8,))
+    with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=3, hold=0.0) as training:
         for _ in range(2):
             training.iterate()
         training.save(path)
@@ -361,11 +367,11 @@ def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> byte
 def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
     reference: Motion, a_stage: bytes, tmp_path: Path, damage: str
 ) -> None:
-    small = learning.LearningSettings(crowd=2, length=4, hidden=(8,))
+    small = trainer.LearningSettings(crowd=2, length=4, hidden=(8,))
     (tmp_path / "a.pt").write_bytes(a_stage)
     import torch
 
-    content = stages.load(tmp_path / "a.pt")
+    content = checkpoints.load(tmp_path / "a.pt")
     if damage == "weights":
         content["network"]["actor.0.weight"] = torch.full_like(content["network"]["actor.0.weight"], float("nan"))
     elif damage == "sizes":
@@ -384,8 +390,8 @@ def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
         content["rehearsal"] = {"states": {}}
     else:
         del content["guide"]
-    stages.save(tmp_path / "a.pt", content)
-    with learning.PolicyTraining(BODY, reference, small, workers=1, seed=9, hold=0.0) as other:
+    checkpoints.save(tmp_path / "a.pt", content)
+    with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=9, hold=0.0) as other:
         network = {key: value.clone() for key, value in other.network.state_dict().items()}
         guide, take = other.guide, other.attempt(5)
         with pytest.raises(ValueError, match="a.pt"):

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.trainer import inbox as inboxes
-from backflip_addon.trainer import stopping
-from backflip_addon.trainer.inbox import Inbox, JobGone, Stopped
+from backflip_addon.trainer.runner import inbox as inboxes
+from backflip_addon.trainer.runner import stopping
+from backflip_addon.trainer.runner.inbox import Inbox, JobGone, Stopped
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from backflip_addon.trainer.policy import ActorCritic, Normaliser  # noqa: E402
-from backflip_addon.trainer.ppo import PPO, Experience, PPOSettings, advantages  # noqa: E402
+from backflip_addon.trainer.imitation.experience import Experience  # noqa: E402
+from backflip_addon.trainer.rl.networks import ActorCritic, Normaliser  # noqa: E402
+from backflip_addon.trainer.rl.ppo import PPO, PPOSettings, advantages  # noqa: E402
 
 
 def gae_by_hand(

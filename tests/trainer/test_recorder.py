@@ -17,7 +17,7 @@ from backflip_addon.core import motion as motions
 from backflip_addon.core import truth
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.trainer.recorder import TakeRecorder, finite, steps_of
+from backflip_addon.trainer.runner.recorder import TakeRecorder, finite, steps_of
 from tests.core import performances
 
 BODY = performances.body()

@@ -15,9 +15,9 @@ import pytest
 pytest.importorskip("pybullet")
 
 from backflip_addon.core import reading
-from backflip_addon.trainer import saved
-from backflip_addon.trainer.search import Search, SearchSettings
-from backflip_addon.trainer.tracking import Track
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.planning.mpc import Search, SearchSettings
+from backflip_addon.trainer.runner import saved
 from tests.core import performances
 
 BODY = performances.body()

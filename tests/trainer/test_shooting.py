@@ -13,9 +13,9 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
 from backflip_addon.jobs.folder import JobError, JobFolder
-from backflip_addon.trainer import shooting
-from backflip_addon.trainer.run import Run
-from backflip_addon.trainer.shooting import Shot
+from backflip_addon.trainer.runner import shooting
+from backflip_addon.trainer.runner.runner import Run
+from backflip_addon.trainer.runner.shooting import Shot
 from tests.core import performances
 
 BODY = performances.body()
@@ -121,7 +121,7 @@ def test_a_shot_asked_for_during_a_shot_is_taken_after_it(
         shoot(run, shot)
 
     monkeypatch.setattr(shooting, "_shoot", and_more)
-    monkeypatch.setattr("backflip_addon.trainer.inbox.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("backflip_addon.trainer.runner.inbox.LOOK_SECONDS", 0.0)
     job.request("shoot", seed=1)
     go(job)
     assert taken == [1, 2]

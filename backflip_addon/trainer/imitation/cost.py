@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What planning minimises: how far states are from a reference track, per control step."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ...core import rotations
+from ...core.rotations import Array
+from ..physics.state import States
+from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
+from .reference_track import END_LINKS, Track
+
+HOVER_MARGIN = 0.04  # m
+FLOOR_MARGIN = 0.04  # m: forbidden links are kept so far off the floor
+LARGE_COST = 4.0  # beyond it a step's cost grows by its logarithm: a fall is a fall
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Of the cost's terms; each term is a mean square over links or axes."""
+
+    pose: float = 1.0  # rad^2, joints
+    root: float = 2.0  # rad^2, root orientation
+    ends: float = 10.0  # m^2, end links about the centre of mass
+    centre: float = 20.0  # m^2, centre of mass
+    velocity: float = 2.0  # (m/s)^2, its velocity: half a second later it is a place
+    spin: float = 0.03  # (rad/s)^2, root's angular velocity
+    momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
+    contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests
+    balance: float = 10.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
+    floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
+    effort: float = 0.05  # rad^2, offsets
+
+
+class Cost:
+    """How far states are from a track, per state.
+
+    anywhere: what has landed is compared where it stands, not where it should have come down.
+    """
+
+    def __init__(self, track: Track, weights: Weights | None = None, anywhere: bool = False) -> None:
+        self.track = track
+        self.anywhere = anywhere
+        self.weights = weights or Weights()
+        body = track.body
+        self._joints = np.array(list(track.columns))
+        self._ends = np.array([body.index(name) for name in END_LINKS if name in body.names])
+        self._inertia = tucked_inertia(body)
+        self._forbidden = np.flatnonzero(~track.allowed)
+
+    def __call__(self, states: States, steps: np.ndarray, floor: float = 0.0) -> Array:
+        """Cost (N,) of states that end control steps (N,) (state index steps + 1)."""
+        track, w, body = self.track, self.weights, self.track.body
+        goal = np.minimum(steps + 1, track.steps)
+        places, world = body.forward(states.position, states.rotations)
+        centre = body.centre_of_mass(places, world)
+        aim = track.states
+        pose = rotations.angle_between(states.rotations[:, self._joints], aim.rotations[goal][:, self._joints])
+        root = rotations.angle_between(states.rotations[:, 0], aim.rotations[goal][:, 0])
+        ends = (places[:, self._ends] - centre[:, None]) - (
+            track.places[goal][:, self._ends] - track.centre[goal][:, None]
+        )
+        cost = w.pose * np.mean(pose**2, axis=1) + w.root * root**2
+        cost += w.ends * np.mean(np.sum(ends**2, axis=-1), axis=1)
+        away = centre - track.centre[goal] - [0, 0, floor]
+        if self.anywhere:
+            stray = feet_middle(body, places, world) - feet_middle(body, track.places[goal], track.world[goal])
+            away[:, :2] -= stray[:, :2] * (goal >= track.landed)[:, None]
+        cost += w.centre * np.sum(away**2, axis=-1)
+        velocity, momentum = momenta(body, states, places, world)
+        cost += w.velocity * np.sum((velocity - track.centre_velocity[goal]) ** 2, axis=-1)
+        cost += w.momentum * np.sum(((momentum - track.momentum[goal]) / self._inertia) ** 2, axis=-1)
+        cost += w.spin * np.sum((states.angular_velocity - aim.angular_velocity[goal]) ** 2, axis=-1)
+        lows = body.lowest_points(places, world) - floor
+        hovering = np.clip(lows[:, track.feet] / HOVER_MARGIN, 0, 1) ** 2
+        cost += w.contact * np.sum(hovering * track.resting[goal], axis=1)
+        cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
+        cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, places, world), velocity)
+        return LARGE_COST * np.log1p(cost / LARGE_COST)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from a body's states: momenta, balance, the middle of the feet. World frame, SI."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core import rotations, truth
+from ...core.body import Body
+from ...core.rotations import Array
+from ..physics.simulator import GRAVITY
+from ..physics.state import States
+
+
+def feet_middle(body: Body, places: Array, world: Array) -> Array:
+    """The middle (N, 3) of the two feet."""
+    feet = [body.index(name) for name in truth.FEET]
+    soles = np.array([body.links[i].centre for i in feet])
+    return (places[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
+
+
+def imbalance(arm: Array, velocity: Array) -> Array:
+    """Squared level distance (N,), m^2, of the capture point (Pratt et al. 2006) from the feet's middle.
+
+    arm (N, 3): the centre of mass from there, m; velocity (N, 3): of it, m/s.
+    """
+    point = arm[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(arm[:, 2:], 0.1) / GRAVITY)
+    return np.sum(point**2, axis=1)
+
+
+def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Array, Array]:
+    """Velocity (N, 3) of the centre of mass, m/s, and angular momentum (N, 3) about it, kg m^2/s."""
+    parents = [max(parent, 0) for parent in body.parents]
+    spins = rotations.rotate(world, states.joint_velocity)
+    spins[:, 0] = states.angular_velocity
+    for i, parent in enumerate(body.parents[1:], start=1):
+        spins[:, i] += spins[:, parent]
+    linear = rotations.cross(spins[:, parents], places - places[:, parents])
+    linear[:, 0] = states.velocity
+    for i, parent in enumerate(body.parents[1:], start=1):
+        linear[:, i] += linear[:, parent]
+    masses = np.array([link.mass for link in body.links])
+    arms = rotations.rotate(world, np.array([link.centre for link in body.links]))
+    velocities = linear + rotations.cross(spins, arms)
+    shares = masses / masses.sum()
+    centre = np.einsum("l,nlk->nk", shares, places + arms)
+    velocity = np.einsum("l,nlk->nk", shares, velocities)
+    inertia = np.array([link.inertia for link in body.links])
+    own = rotations.rotate(world, inertia * rotations.rotate(rotations.conjugate(world), spins))
+    orbital = rotations.cross(places + arms - centre[:, None], masses[:, None] * (velocities - velocity[:, None]))
+    return velocity, (own + orbital).sum(axis=1)
+
+
+def tucked_inertia(body: Body) -> float:
+    """A body's moment of inertia in a tuck, kg m^2: about 0.023 m h^2 (Yeadon 1990, 0.07 stretched)."""
+    return 0.023 * body.mass * body.height**2

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a policy observes: how far the body is off its goals, and where in the clip it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ...core import rotations, truth
+from ...core.body import Body
+from ...core.rotations import Array
+from ..physics.state import States
+from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
+from .target_trajectory import Guide
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What is computed of N states once and used by observation, reward and termination.
+
+    places (N, L, 3), world (N, L, 4): link frames. centre, velocity, momentum (N, 3): of the
+    centre of mass; momentum about it, kg m^2/s.
+    """
+
+    states: States
+    places: Array
+    world: Array
+    centre: Array
+    velocity: Array
+    momentum: Array
+
+    @staticmethod
+    def of(body: Body, states: States) -> Figures:
+        places, world = body.forward(states.position, states.rotations)
+        centre = body.centre_of_mass(places, world)
+        return Figures(states, places, world, centre, *momenta(body, states, places, world))
+
+    def __getitem__(self, index: Any) -> Figures:
+        return Figures(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
+
+    def put(self, index: np.ndarray, others: Figures) -> None:
+        """Write other figures over those at index, in place."""
+        for field in dataclasses.fields(States):
+            getattr(self.states, field.name)[index] = getattr(others.states, field.name)
+        for name in ("places", "world", "centre", "velocity", "momentum"):
+            getattr(self, name)[index] = getattr(others, name)
+
+    def moved(self, way: Array) -> Figures:
+        """The same, elsewhere by way (N, 3)."""
+        states = dataclasses.replace(self.states, position=self.states.position + way)
+        return dataclasses.replace(self, states=states, places=self.places + way[:, None], centre=self.centre + way)
+
+
+def parts(joints: int) -> dict[str, int]:
+    """What Senses gives and in which order: names and widths. joints: numbers of all joints.
+
+    Where the centre of mass is above the feet matters more than where it is in the world: a body
+    that has landed half a foot further on must not lean back to where it should have landed, and
+    once landed it does not feel how far it strayed. Its height above a floor that may be higher or
+    lower than it looks is left out for the same reason.
+    """
+    position = {"drift": 2, "support": 3, "tilt": 3, "joints": joints}
+    return {**position, "velocity": 3, "momentum": 3, "spin": 3, "joint_spin": joints}
+
+
+class Senses:
+    """What the policy feels of N states: how far the body is off its goal, and what the goal is.
+
+    The goal being known from the phase, the difference says all; a network of differences starts
+    out as a feedback controller. Everything is in the clip's own frame.
+    """
+
+    def __init__(self, body: Body, guide: Guide) -> None:
+        self.body = body
+        self.guide = guide
+        self.goals = Figures.of(body, guide.states)
+        self.landed = guide.landed
+        self.joints = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
+        self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
+        self.axes = np.array([body.links[i].axis for i in self.hinges])
+        self.phases = _phases(guide.steps)
+        self.feet = np.array([body.index(name) for name in truth.FEET])
+        self._inertia = tucked_inertia(body)
+        self.parts = parts(3 * len(self.joints) + len(self.hinges))
+        self.width = sum(self.parts.values())
+
+    def __call__(self, now: Figures, steps: np.ndarray) -> Array:
+        """Differences (N, width) from the goals at control-step boundaries steps (N,), in the
+        order of parts()."""
+        goal = self.goals[steps]
+        a, b = now.states, goal.states
+        turns = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(b.rotations), a.rotations))
+        root = rotations.multiply(a.rotations[:, 0], rotations.conjugate(b.rotations[:, 0]))
+        together = [
+            (now.centre - goal.centre)[:, :2] * (steps < self.landed)[:, None],
+            self.support(now) - self.support(goal),
+            rotations.to_rotation_vector(root),
+            self._columns(turns),
+            now.velocity - goal.velocity,
+            (now.momentum - goal.momentum) / self._inertia,
+            a.angular_velocity - b.angular_velocity,
+            self._columns(a.joint_velocity - b.joint_velocity),
+        ]
+        return np.concatenate(together, axis=1)
+
+    def support(self, now: Figures) -> Array:
+        """The centre of mass (N, 3) from the middle of the two feet."""
+        return now.centre - self.feet_middle(now)
+
+    def feet_middle(self, now: Figures) -> Array:
+        """The middle (N, 3) of the two feet, world."""
+        return feet_middle(self.body, now.places, now.world)
+
+    def imbalance(self, now: Figures) -> Array:
+        """Squared level distance (N,), m^2, of the capture point from the feet's middle."""
+        return imbalance(self.support(now), now.velocity)
+
+    def _columns(self, vectors: Array) -> Array:
+        """Joint vectors (N, L, 3) as (N, width): three a spherical joint, one a hinge."""
+        balls = vectors[:, self.joints].reshape(len(vectors), -1)
+        return np.concatenate([balls, np.sum(vectors[:, self.hinges] * self.axes, axis=-1)], axis=1)
+
+
+PHASE_STEPS = 3  # control steps between the bumps that tell a network where in the clip it is
+
+
+def _phases(steps: int) -> Array:
+    """Bumps (steps + 1, n) along the clip: 1 at their own place, falling off to both sides."""
+    centres = np.arange(0, steps + PHASE_STEPS, PHASE_STEPS)
+    places = np.arange(steps + 1)
+    return np.exp(-0.5 * ((places[:, None] - centres) / PHASE_STEPS) ** 2)

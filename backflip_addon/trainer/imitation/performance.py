@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of PyBullet's world along a reference track, recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...core import truth
+from ...core.motion import Take
+from ...core.rotations import Array
+from ..physics.pybullet_batch import Recorder
+from ..physics.pybullet_world import World
+from ..physics.state import Scene, States
+from .reference_track import Track
+from .standing import still_stands
+
+
+class Performance:
+    """One run of a world from a start state, recorded substep by substep."""
+
+    def __init__(self, track: Track, scene: Scene, start: States) -> None:
+        self.track = track
+        self.scene = scene
+        self.world = World(track.body, scene)
+        self.world.restart(start)
+        self.step = 0
+        self._still_stands: bool | None = None
+        self._recorder = Recorder()
+        self._recorder.record(self.world)
+
+    def run(self, turns: Array) -> None:
+        """Perform control steps toward PD targets (H, L, 4), recording every substep."""
+        targets = self.world.targets(turns)
+        velocities = self.world.velocities(self.track.velocities(self.step, len(turns)))
+        for target, velocity in zip(targets, velocities, strict=True):
+            self.world.drive(target, velocity)
+            for _ in range(self.world.substeps):
+                self.world.substep()
+                self._recorder.record(self.world)
+            self.step += 1
+
+    def lost(self, limit: float) -> bool:
+        goal = self.track.states.position[min(self.step, self.track.steps)] + [0, 0, self.scene.floor]
+        return bool(np.linalg.norm(self.world.state().position - goal) > limit)
+
+    def states(self) -> States:
+        """States at every substep so far (N,)."""
+        return self.world.states(self._recorder.readings)
+
+    def final_take(self, **meta: Any) -> Take:
+        """The take of a performance that is over, which says whether it goes on to stand; nothing can be run after it.
+
+        A clip that does not end standing has nothing to stand.
+        """
+        if self.track.standing and self._still_stands is None:
+            self._still_stands = still_stands(self.world)
+        stands = {} if self._still_stands is None else {truth.STANDS: self._still_stands}
+        return self.take(**stands, **meta)
+
+    def take(self, **meta: Any) -> Take:
+        """What was performed so far, at the physics' own rate."""
+        return self._recorder.take(self.world, **meta)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What there is to follow: the reference per control step, the controls around it, and the cost.
+
+A control step t drives the joints toward the reference at the step's end, time (t + 1) / rate,
+turned by the step's offsets: three numbers (a rotation vector, joint frame) a spherical joint, one
+a hinge. Past the clip's end the last pose is held. What is followed is the reference made feasible
+(core.feasible): its flights obey the laws of motion, and take-off aims at the momentum they need.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core import feasible, rotations, truth
+from ...core.body import Body
+from ...core.motion import Motion
+from ...core.rotations import Array
+from ..physics.simulator import CONTROL_RATE, GRAVITY
+from ..physics.state import States
+from .kinematics import momenta
+
+END_LINKS = ("head", "hand.R", "foot.R", "hand.L", "foot.L")
+
+
+BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
+
+
+class Track:
+    """A reference sampled at the control rate, clip first, then its last pose held."""
+
+    def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
+        self.body = body
+        self.reference = reference
+        self.rate = rate
+        self.standing = truth.ends_standing(body, reference)
+        self.hold = (truth.SETTLE_SECONDS if self.standing else 0.0) if hold is None else hold
+        self.clip_steps = int(np.floor(reference.duration * rate + 1e-6))
+        self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
+        goal, flights = feasible.feasible(body, reference)
+        times = np.arange(self.steps + 1) / rate
+        self.states = states_of(goal, times, rate)
+        places, world = body.forward(self.states.position, self.states.rotations)
+        self.places, self.world = places, world
+        self.centre = body.centre_of_mass(places, world)
+        self.centre_velocity, self.momentum = momenta(body, self.states, places, world)
+        for flight in flights:
+            self._build_up(flight, times)
+        self.feet = np.array([body.index(name) for name in truth.FEET])
+        lows = body.lowest_points(places, world)[:, self.feet]
+        self.resting = lows < truth.SKATE_HEIGHT
+        self.landed = self._last_touchdown() if self.standing else self.steps + 1
+        self.allowed = truth.allowed_contacts(body, reference)
+        self.columns = control_columns(body)
+        self.width = sum(len(c) for c in self.columns.values())
+
+    def _last_touchdown(self) -> int:
+        """The step from which on a foot rests to the end; the clip's end where none ever leaves the floor."""
+        airborne = np.flatnonzero(~self.resting.any(axis=1))
+        return int(airborne[-1]) + 1 if len(airborne) else self.clip_steps
+
+    def _build_up(self, flight: feasible.Flight, times: Array) -> None:
+        """Aim at the momentum that a flight needs: hold it in the air, build it up before."""
+        air = (times >= flight.start) & (times <= flight.end)
+        self.momentum[air] = flight.momentum
+        self.centre_velocity[air] = flight.velocity + (times[air] - flight.start)[:, None] * [0, 0, -GRAVITY]
+        share = np.clip(1 - (flight.start - times) / BUILD_UP, 0, 1)[:, None] * (times < flight.start)[:, None]
+        takeoff = int(np.flatnonzero(air)[0])
+        self.momentum += share * (flight.momentum - flight.momentum_before)
+        self.centre_velocity += share * (flight.velocity - self.centre_velocity[max(takeoff - 1, 0)])
+
+    def targets(self, offsets: Array, first: int) -> Array:
+        """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""
+        steps = np.minimum(np.arange(first, first + offsets.shape[-2]) + 1, self.steps)
+        turns = np.broadcast_to(self.states.rotations[steps], offsets.shape[:-1] + self.states.rotations.shape[1:])
+        turns = turns.copy()
+        for link, columns in self.columns.items():
+            vector = offsets[..., columns]
+            if len(columns) == 1:
+                vector = vector * np.array(self.body.links[link].axis)
+            turns[..., link, :] = rotations.multiply(turns[..., link, :], rotations.from_rotation_vector(vector))
+        return turns
+
+    def velocities(self, first: int, count: int) -> Array:
+        """Target joint velocities (count, L, 3) for steps from first on."""
+        steps = np.minimum(np.arange(first, first + count) + 1, self.steps)
+        return self.states.joint_velocity[steps]
+
+
+def control_columns(body: Body) -> dict[int, np.ndarray]:
+    """Which columns of an offset vector belong to which link."""
+    columns: dict[int, np.ndarray] = {}
+    start = 0
+    for i, link in enumerate(body.links):
+        width = {"spherical": 3, "hinge": 1}.get(link.joint, 0)
+        if width:
+            columns[i] = np.arange(start, start + width)
+            start += width
+    return columns
+
+
+def states_of(motion: Motion, times: Array, rate: float) -> States:
+    """A motion's states at times, velocities read off its poses over one step of rate."""
+    return States(*motion.sample(times), *_velocities(motion, times, rate))
+
+
+def _velocities(reference: Motion, times: Array, rate: float) -> tuple[Array, Array, Array]:
+    """Root velocity, root angular velocity and joint velocities of the reference at times.
+
+    Central differences over one control step; zero past the clip's end.
+    """
+    half = 0.5 / rate
+    before, before_turns = reference.sample(times - half)
+    after, after_turns = reference.sample(times + half)
+    # At the clip's ends sample() holds still: the difference spans only what is inside
+    span = np.clip(times + half, 0, reference.duration) - np.clip(times - half, 0, reference.duration)
+    span = np.where(times <= reference.duration + 1e-9, np.maximum(span, half), np.inf)
+    velocity = (after - before) / span[:, None]
+    turn = rotations.multiply(after_turns, rotations.conjugate(before_turns))
+    spin = rotations.to_rotation_vector(turn) / span[:, None, None]
+    # Joint velocities in the child's frame: the local rotation's own
+    local = rotations.multiply(rotations.conjugate(before_turns), after_turns)
+    joints = rotations.to_rotation_vector(local) / span[:, None, None]
+    joints[:, 0] = 0.0
+    return velocity, spin[:, 0], joints

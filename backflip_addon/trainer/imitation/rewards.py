@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DeepMimic's reward."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core import rotations
+from ...core.body import Body
+from ...core.rotations import Array
+from .observations import Figures
+from .reference_track import END_LINKS
+
+# DeepMimic's weights of the joints (and the root) in the pose and velocity terms, by part
+LINK_WEIGHTS = {
+    "pelvis": 0.20833,
+    "chest": 0.10416,
+    "head": 0.0625,
+    "thigh": 0.10416,
+    "shin": 0.0625,
+    "foot": 0.0416,
+    "upper_arm": 0.0625,
+    "forearm": 0.0416,
+}
+TERM_WEIGHTS = np.array([0.5, 0.05, 0.15, 0.2, 0.1])  # pose, velocity, ends, root, centre of mass
+
+
+class Imitation:
+    """DeepMimic's reward (Peng et al. 2018) with the weights of its published code, in [0, 1]."""
+
+    def __init__(self, body: Body) -> None:
+        weights = np.array([LINK_WEIGHTS.get(name.partition(".")[0], 0.0) for name in body.names])
+        self.weights = weights / weights.sum()
+        self.ends = np.array([body.index(name) for name in END_LINKS])
+
+    def terms(self, now: Figures, goal: Figures) -> Array:
+        """The five terms (N, 5), each 1 where now equals goal."""
+        a, b = now.states, goal.states
+        turn = rotations.angle_between(a.rotations, b.rotations) ** 2
+        spin = np.sum((a.joint_velocity - b.joint_velocity) ** 2, axis=-1)
+        root_spin = np.sum((a.angular_velocity - b.angular_velocity) ** 2, axis=-1)
+        spin[:, 0] = root_spin
+        ends = np.sum((now.places[:, self.ends] - goal.places[:, self.ends]) ** 2, axis=-1).mean(axis=1)
+        place = np.sum((a.position - b.position) ** 2, axis=-1)
+        speed = np.sum((a.velocity - b.velocity) ** 2, axis=-1)
+        root = place + 0.1 * turn[:, 0] + 0.01 * speed + 0.001 * root_spin
+        centre = 0.1 * np.sum((now.velocity - goal.velocity) ** 2, axis=-1)
+        pose, speed = 2 * turn @ self.weights, 0.1 * spin @ self.weights
+        return np.exp(-np.stack([pose, speed, 40 * ends, 5 * root, 10 * centre], axis=1))
+
+    def __call__(self, now: Figures, goal: Figures) -> Array:
+        """Reward (N,)."""
+        return self.terms(now, goal) @ (TERM_WEIGHTS / TERM_WEIGHTS.sum())

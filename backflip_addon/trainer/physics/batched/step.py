@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many bodies on many floors, stepped at once: PyBullet's physics over again, for practice.
+
+PyBullet steps one body at a time, and a policy practises millions of steps. Here N bodies take each
+substep together, in numpy and torch, by the same equations and the same solver as World: free motion
+of the tree (articulation.py), then sequential impulses over joint servos, hinge limits and contacts
+(solver.py), row after row in Bullet's own order, as many iterations as World has. From the same
+state it takes the same step, to rounding where the order of contacts is the same. Only practice
+happens here: whatever is shown, measured or called landed comes from a World.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....core import rotations
+from ....core.body import Body
+from ..simulator import CONTROL_RATE, JOINT_SPEED, SUBSTEPS, TOUCHING
+from ..state import Scene, States
+from .articulation import Pose, Tree
+from .batch_math import Batch, multiply, turned_by
+from .solver import Points, Servo, Solver
+
+
+class Crowd:
+    """count bodies, each in a scene of its own. may_touch (L,): links whose contacts are solved;
+    the others only report that they touch."""
+
+    def __init__(
+        self,
+        body: Body,
+        count: int,
+        may_touch: np.ndarray,
+        control_rate: float = CONTROL_RATE,
+        substeps: int = SUBSTEPS,
+    ) -> None:
+        self.body, self.count = body, count
+        self.control_rate, self.substeps = control_rate, substeps
+        self.seconds = 1.0 / (control_rate * substeps)
+        self.tree = tree = Tree(body, self.seconds)
+        self.points = Points(body, may_touch)
+        self._servo = Servo(body, tree, self.seconds)
+        self._solver = Solver(body, tree, self.points, count)
+        self._position = np.zeros((3, count), np.float32)  # of the root's centre of mass
+        self._turns = np.zeros((tree.links, 4, count), np.float32)  # local; the root's is the world's
+        self._turns[:, 0] = 1.0
+        self._angles = np.zeros((len(tree.hinges), count), np.float32)
+        self._speeds = np.zeros((tree.freedoms, count), np.float32)
+        self._friction = np.zeros(count, np.float32)
+        self._floor = np.zeros(count, np.float32)
+        self._mass = np.ones(count, np.float32)
+        self._goals = self._turns.copy()
+        self._goal_speeds = np.zeros_like(self._angles)
+        self._known_pose: Pose | None = None
+        self._known_touching: np.ndarray | None = None
+        for index in range(count):
+            self.arrange(index, Scene())
+
+    def arrange(self, index: int, scene: Scene) -> None:
+        """Change one body's circumstances."""
+        self._friction[index], self._floor[index], self._mass[index] = scene.friction, scene.floor, scene.mass
+
+    def restart(self, which: np.ndarray, states: States) -> None:
+        """Place the bodies at indices which (K,) in K states."""
+        tree = self.tree
+        arm = rotations.rotate(states.rotations[:, 0], np.array(self.body.links[0].centre))
+        self._position[:, which] = (states.position + arm).T
+        self._speeds[0:3, which] = states.angular_velocity.T
+        self._speeds[3:6, which] = (states.velocity + np.cross(states.angular_velocity, arm)).T
+        self._turns[:, :, which] = states.rotations.transpose(1, 2, 0)
+        for link, freedoms in zip(tree.balls, tree.ball_freedoms, strict=True):
+            self._speeds[freedoms[:, None], which] = states.joint_velocity[:, link].T
+        for k, (link, freedom) in enumerate(zip(tree.hinges, tree.hinge_freedoms, strict=True)):
+            axis = tree.hinge_axes[k]
+            self._speeds[freedom, which] = states.joint_velocity[:, link] @ axis
+            self._angles[k, which] = rotations.twist_angle(states.rotations[:, link], axis)
+        self._turn_hinges()
+        self._known_pose = self._known_touching = None
+
+    def drive(self, targets: np.ndarray, speeds: np.ndarray) -> None:
+        """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call.
+
+        As in PyBullet a ball joint's servo has no use for a target velocity, and a hinge's target
+        ends at the hinge's limits.
+        """
+        tree = self.tree
+        self._goals = np.ascontiguousarray(targets.transpose(1, 2, 0), dtype=np.float32)
+        self._goal_speeds = np.einsum("nhk,hk->hn", speeds[:, tree.hinges], tree.hinge_axes).astype(np.float32)
+
+    def push(self, index: int, velocity: np.ndarray, spin: np.ndarray) -> None:
+        """Kick one root: add velocities, m/s and rad/s, world frame."""
+        self._speeds[0:3, index] += spin
+        self._speeds[3:6, index] += velocity
+
+    def step(self, active: np.ndarray | None = None) -> np.ndarray:
+        """One control step of all bodies. Returns (N, L): links that touched the floor at any time in it.
+
+        active is there for Worlds' sake: to step them all is as quick.
+        """
+        touched = np.zeros((self.count, self.tree.links), dtype=bool)
+        for _ in range(self.substeps):
+            touched |= self._substep()
+        return touched
+
+    def contacts(self) -> np.ndarray:
+        """Whether each link (N, L) touched the floor when the last substep began, as PyBullet tells it."""
+        if self._known_touching is None:
+            self._known_touching = self._touching()
+        return self._known_touching
+
+    def states(self, which: np.ndarray | None = None) -> States:
+        """The present states of all bodies, or of those at indices which."""
+        tree = self.tree
+        chosen: Any = slice(None) if which is None else which
+        speeds = self._speeds[:, chosen].astype(float)
+        turns = self._turns[:, :, chosen].transpose(2, 0, 1).astype(float)
+        arm = rotations.rotate(turns[:, 0], np.array(self.body.links[0].centre))
+        joints = np.zeros((len(turns), tree.links, 3))
+        joints[:, tree.balls] = speeds[tree.ball_freedoms].transpose(2, 0, 1)
+        joints[:, tree.hinges] = speeds[tree.hinge_freedoms].T[:, :, None] * tree.hinge_axes
+        spin = speeds[0:3].T
+        position = self._position[:, chosen].T - arm
+        return States(position, turns, speeds[3:6].T - np.cross(spin, arm), spin, joints)
+
+    @property
+    def _pose(self) -> Pose:
+        if self._known_pose is None:
+            self._known_pose = self.tree.pose(self._turns)
+        return self._known_pose
+
+    def _substep(self) -> np.ndarray:
+        """One physics step. Returns (N, L): links that touched the floor at its start."""
+        tree, seconds = self.tree, np.float32(self.seconds)
+        pose = self._pose
+        touching = self._known_touching = self._touching()
+        motion = tree.motion(pose, self._speeds)
+        wanted = self._servo.wanted(self._turns, self._angles, self._goals, self._goal_speeds)
+        self._speeds = self._solver.solve(
+            pose, motion, self._speeds, wanted, self._angles, self._gaps(), self._friction, self._mass, seconds
+        )
+        np.clip(self._speeds, -JOINT_SPEED, JOINT_SPEED, out=self._speeds)
+        self._integrate(seconds)
+        return touching
+
+    def _integrate(self, seconds: np.float32) -> None:
+        """Positions by the new speeds (semi-implicit Euler)."""
+        tree, speeds, turns = self.tree, self._speeds, self._turns
+        self._position += seconds * speeds[3:6]
+        turns[0] = multiply(turned_by(speeds[0:3] * seconds), turns[0])
+        turns[tree.balls] = multiply(turns[tree.balls], turned_by(speeds[tree.ball_freedoms] * seconds))
+        self._angles += seconds * speeds[tree.hinge_freedoms]
+        self._turn_hinges()
+        turns /= np.sqrt((turns * turns).sum(axis=1, keepdims=True))
+        self._known_pose = None
+
+    def _turn_hinges(self) -> None:
+        half = 0.5 * self._angles
+        self._turns[self.tree.hinges, 0] = np.cos(half)
+        self._turns[self.tree.hinges, 1:] = np.sin(half)[:, None] * self.tree.hinge_axes[:, :, None]
+
+    def close(self) -> None:
+        """Nothing to give back; Worlds have."""
+
+    def _gaps(self) -> Batch:
+        """Heights (P, N) above the floor of the points that contacts are solved for."""
+        return self._heights(self.points.solved)
+
+    def _heights(self, which: Any) -> Batch:
+        points, pose = self.points, self._pose
+        links, places = points.links[which], points.places[which]
+        up = pose.turns[links, 2]
+        height = up[:, 0] * places[:, :1] + up[:, 1] * places[:, 1:2] + up[:, 2] * places[:, 2:]
+        height += pose.origins[links, 2]
+        return height + (self._position[2] - self._floor) - points.radii[which, None]
+
+    def _touching(self) -> np.ndarray:
+        """Links (N, L) within 2 mm of the floor."""
+        points = self.points
+        result = np.zeros((self.count, self.tree.links), dtype=bool)
+        low = self._heights(slice(None)) < TOUCHING
+        result[:, points.links[points.first]] = np.logical_or.reduceat(low, points.first, axis=0).T
+        return result

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated world: the one file that talks to PyBullet.
+
+PyBullet's conventions ((x, y, z, w) quaternions, the base's frame at its centre of mass, hinge
+angles as single numbers) end here.
+
+Control: PD toward joint targets, solved as constraints together with the floor's contacts, each
+joint's torque clamped at its limit. PyBullet's STABLE_PD_CONTROL (Tan et al. 2011) predicts each
+link's acceleration as if nothing touched it: at 120 Hz a standing foot (0.005 kg m^2 against a
+damping of 40 N m s over 1/120 s) gets 2 % of the torque asked for, and the ankle gives way.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+import numpy as np
+import pybullet
+from pybullet_utils import bullet_client
+
+from ...core import rotations
+from ...core.body import Body, Link
+from ...core.rotations import Array
+from .servo import servo_gain, steady_inertia
+from .simulator import (
+    CONTACT_MARGIN,
+    CONTROL_RATE,
+    DAMPING,
+    ERP,
+    GRAVITY,
+    JOINT_SPEED,
+    SOLVER_ITERATIONS,
+    SUBSTEPS,
+    TOUCHING,
+)
+from .state import Scene, States
+from .urdf import urdf
+
+FLOOR = -1  # the floor body's only link, in PyBullet's numbering
+
+
+class World:
+    """One body on one floor in a PyBullet server of its own."""
+
+    def __init__(
+        self, body: Body, scene: Scene | None = None, control_rate: float = CONTROL_RATE, substeps: int = SUBSTEPS
+    ) -> None:
+        self.body = body
+        self.control_rate = control_rate
+        self.substeps = substeps
+        self._client = bullet_client.BulletClient(connection_mode=pybullet.DIRECT)
+        p = self._client
+        p.setGravity(0, 0, -GRAVITY)
+        p.setTimeStep(1.0 / (control_rate * substeps))
+        p.setPhysicsEngineParameter(
+            contactBreakingThreshold=CONTACT_MARGIN,
+            numSolverIterations=SOLVER_ITERATIONS,
+            erp=ERP,
+            contactERP=ERP,
+            deterministicOverlappingPairs=1,
+        )
+        self._floor = p.createMultiBody(0, p.createCollisionShape(p.GEOM_PLANE))
+        self._figure = _load_figure(p, body)
+        self._links = range(-1, len(body.links) - 1)  # PyBullet's numbers: the base is -1
+        self._root_centre = np.array(body.links[0].centre)
+        # PyBullet numbers the links behind the base as the URDF does: link i is our link i + 1
+        self._joints = [i - 1 for i, link in enumerate(body.links) if link.joint in ("spherical", "hinge")]
+        self._layout = _Layout(body)
+        moving = [body.links[j + 1] for j in self._joints]
+        seconds = 1.0 / (control_rate * substeps)
+        self._gains = [servo_gain(link, seconds) for link in moving]
+        self._dampings = [DAMPING] * len(moving)
+        self._torques = [[link.torque] * (3 if link.joint == "spherical" else 1) for link in moving]
+        self._disable_motors(moving)
+        self._masses = [p.getDynamicsInfo(self._figure, j)[0] for j in self._links]
+        self._inertias = [steady_inertia(body.links[j + 1], seconds) for j in self._links]
+        for j in self._links:
+            p.changeDynamics(self._figure, j, linearDamping=0, angularDamping=0, jointDamping=0)
+            # In one call with a joint speed a link's friction would be ignored and stay at 0.5
+            p.changeDynamics(self._figure, j, maxJointVelocity=JOINT_SPEED)
+            p.changeDynamics(self._figure, j, lateralFriction=1.0, restitution=0)
+        self.arrange(scene or Scene())
+
+    def close(self) -> None:
+        self._client.disconnect()
+
+    def arrange(self, scene: Scene) -> None:
+        """Change the circumstances: floor, friction, masses."""
+        p = self._client
+        self.scene = scene
+        p.changeDynamics(self._floor, FLOOR, lateralFriction=scene.friction, restitution=0)
+        p.resetBasePositionAndOrientation(self._floor, [0, 0, scene.floor], [0, 0, 0, 1])
+        for j, mass, inertia in zip(self._links, self._masses, self._inertias, strict=True):
+            moments = [moment * scene.mass for moment in inertia]
+            p.changeDynamics(self._figure, j, mass=mass * scene.mass, localInertiaDiagonal=moments)
+
+    def _disable_motors(self, moving: list[Link]) -> None:
+        """PyBullet gives every joint a velocity motor; without this it would brake them all."""
+        p = self._client
+        for j, link in zip(self._joints, moving, strict=True):
+            if link.joint == "hinge":
+                p.setJointMotorControl2(self._figure, j, p.VELOCITY_CONTROL, force=0)
+            else:
+                p.setJointMotorControlMultiDof(
+                    self._figure, j, p.POSITION_CONTROL, [0, 0, 0, 1], positionGain=0, velocityGain=1, force=[0, 0, 0]
+                )
+
+    def restart(self, state: States) -> None:
+        """Place the body in a state (no leading axis). The contact cache is lost."""
+        p = self._client
+        turn = state.rotations[0]
+        arm = rotations.rotate(turn, self._root_centre)
+        p.resetBasePositionAndOrientation(self._figure, state.position + arm, _xyzw(turn))
+        spin = state.angular_velocity
+        p.resetBaseVelocity(self._figure, state.velocity + np.cross(spin, arm), spin)
+        (targets,) = self._layout.targets(state.rotations[None])
+        (velocities,) = self._layout.velocities(state.joint_velocity[None])
+        p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
+        p.performCollisionDetection()  # or contacts() would tell what touched where the body was before
+
+    def drive(self, targets: list, velocities: list) -> None:
+        """Set the joints' targets, as targets() and velocities() make them, until the next call."""
+        self._client.setJointMotorControlMultiDofArray(
+            self._figure,
+            self._joints,
+            pybullet.POSITION_CONTROL,
+            targetPositions=targets,
+            targetVelocities=velocities,
+            forces=self._torques,
+            positionGains=self._gains,
+            velocityGains=self._dampings,
+        )
+
+    def substep(self) -> None:
+        """One physics step."""
+        self._client.stepSimulation()
+
+    def step(self, targets: list, velocities: list) -> None:
+        """One control step toward joint targets."""
+        self.drive(targets, velocities)
+        for _ in range(self.substeps):
+            self._client.stepSimulation()
+
+    def targets(self, turns: Array) -> list:
+        """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow."""
+        return self._layout.targets(turns)
+
+    def velocities(self, spins: Array) -> list:
+        """Target velocities for step() of N poses' joint velocities (N, L, 3)."""
+        return self._layout.velocities(spins)
+
+    def read(self) -> list[float]:
+        """The state as a flat list of numbers; states() turns many of them into arrays at once."""
+        p = self._client
+        place, turn = p.getBasePositionAndOrientation(self._figure)
+        velocity, spin = p.getBaseVelocity(self._figure)
+        numbers = [*place, *turn, *velocity, *spin]
+        for joint in p.getJointStatesMultiDof(self._figure, self._joints):
+            numbers += joint[0]
+            numbers += joint[1]
+        return numbers
+
+    def states(self, numbers: list[list[float]] | Array) -> States:
+        """States of flat readings (N, n)."""
+        return self._layout.states(np.asarray(numbers), self._root_centre)
+
+    def state(self) -> States:
+        """The present state (no leading axis)."""
+        return self.states([self.read()])[0]
+
+    def contacts(self) -> np.ndarray:
+        """Whether each link (L,) touches the floor (contact distance below 2 mm)."""
+        touching = np.zeros(len(self.body.links), dtype=bool)
+        for point in self._client.getContactPoints(self._figure, self._floor):
+            if point[8] < TOUCHING:
+                touching[point[3] + 1] = True
+        return touching
+
+    def effort(self) -> float:
+        """The greatest joint torque of the last substep over its limit."""
+        states = self._client.getJointStatesMultiDof(self._figure, self._joints)
+        ratios = [
+            max(map(abs, state[3]), default=0.0) / limit[0]
+            for state, limit in zip(states, self._torques, strict=True)
+            if limit[0] > 0
+        ]
+        return max(ratios, default=0.0)
+
+    def push(self, velocity: Array, spin: Array) -> None:
+        """Kick the root: add velocities, m/s and rad/s, world frame."""
+        p = self._client
+        linear, angular = p.getBaseVelocity(self._figure)
+        p.resetBaseVelocity(self._figure, np.add(linear, velocity), np.add(angular, spin))
+
+    def save(self) -> int:
+        """Remember the present state in memory, contact cache included."""
+        return self._client.saveState()
+
+    def restore(self, saved: int) -> None:
+        self._client.restoreState(stateId=saved)
+
+    def forget(self, saved: int) -> None:
+        self._client.removeState(saved)
+
+    def save_file(self, path: str) -> None:
+        """Write the present state, contact cache included, for another world of the same body."""
+        self._client.saveBullet(path)
+
+    def restore_file(self, path: str) -> None:
+        self._client.restoreState(fileName=path)
+
+
+class _Layout:
+    """Where each joint's numbers stand in PyBullet's lists."""
+
+    def __init__(self, body: Body) -> None:
+        self.count = len(body.links)
+        self.spherical = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
+        self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
+        self.axes = np.array([body.links[i].axis for i in self.hinges]).reshape(-1, 3)
+        self.order = sorted([*self.spherical, *self.hinges])
+        column, self.turn_columns, self.spin_columns = 13, {}, {}
+        for i in self.order:
+            width = (4, 3) if i in self.spherical else (1, 1)
+            self.turn_columns[i] = np.arange(column, column + width[0])
+            self.spin_columns[i] = np.arange(column + width[0], column + sum(width))
+            column += sum(width)
+        self.hinge_slots = [self.order.index(i) for i in self.hinges]
+
+    def targets(self, turns: Array) -> list[list[list[float]]]:
+        """Joint targets of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]."""
+        quaternions = turns[:, self.order][..., [1, 2, 3, 0]].tolist()
+        angles = rotations.twist_angle(turns[:, self.hinges], self.axes).tolist()
+        for pose, hinges in zip(quaternions, angles, strict=True):
+            for slot, angle in zip(self.hinge_slots, hinges, strict=True):
+                pose[slot] = [angle]
+        return quaternions
+
+    def velocities(self, spins: Array) -> list[list[list[float]]]:
+        """Joint velocities (N, L, 3) as PyBullet takes them."""
+        vectors = spins[:, self.order].tolist()
+        rates = np.sum(spins[:, self.hinges] * self.axes, axis=-1).tolist()
+        for pose, hinges in zip(vectors, rates, strict=True):
+            for slot, rate in zip(self.hinge_slots, hinges, strict=True):
+                pose[slot] = [rate]
+        return vectors
+
+    def states(self, numbers: Array, root_centre: Array) -> States:
+        count = len(numbers)
+        turns = np.broadcast_to(rotations.IDENTITY, (count, self.count, 4)).copy()
+        spins = np.zeros((count, self.count, 3))
+        turns[:, 0] = numbers[:, [6, 3, 4, 5]]
+        for i in self.spherical:
+            turns[:, i] = numbers[:, self.turn_columns[i][[3, 0, 1, 2]]]
+            spins[:, i] = numbers[:, self.spin_columns[i]]
+        for i, axis in zip(self.hinges, self.axes, strict=True):
+            turns[:, i] = rotations.from_axis_angle(axis, numbers[:, self.turn_columns[i][0]])
+            spins[:, i] = numbers[:, self.spin_columns[i]] * axis
+        arm = rotations.rotate(turns[:, 0], root_centre)
+        velocity = numbers[:, 7:10] - np.cross(numbers[:, 10:13], arm)
+        return States(numbers[:, 0:3] - arm, turns, velocity, numbers[:, 10:13], spins)
+
+
+def _xyzw(q: Array) -> list[float]:
+    return [q[1], q[2], q[3], q[0]]
+
+
+def _load_figure(client: Any, body: Body) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "body.urdf")
+        with open(path, "wb") as file:
+            file.write(urdf(body))
+        flags = pybullet.URDF_MAINTAIN_LINK_ORDER | pybullet.URDF_USE_INERTIA_FROM_FILE
+        return client.loadURDF(path, [0, 0, 2], useFixedBase=False, flags=flags)

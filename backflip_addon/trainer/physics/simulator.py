@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every simulator of bodies keeps to, and the numbers that all of them share.
+
+PyBullet (pybullet_world.py, pybullet_batch.py) performs and judges; the batched simulator (batched/) takes the same
+steps of many bodies at once, for practice. Rates, gains and the solver's settings stand here once.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ...core.body import Body
+from .state import Scene, States
+
+CONTROL_RATE = 30.0  # control steps a second
+SUBSTEPS = 4  # physics steps in a control step: 120 Hz
+GRAVITY = 9.81  # m/s^2, along -z
+SERVO_RATE = 4.0  # an error decays at SERVO_RATE kp/kd a second, where torque suffices
+DAMPING = 0.6  # share of a joint's velocity error taken away a substep
+SPEED_CHANGE = 40.0  # the most a joint's torque may change its speed by in one substep, rad/s
+JOINT_SPEED = 50.0  # rad/s, a safety net far above what a human joint does
+TOUCHING = 0.002  # m: a contact so near touches
+SOLVER_ITERATIONS = 10  # a substep
+ERP = 0.8  # error reduction parameter: share of an error of position that the solver takes away a substep
+# A foot that lands with 5 m/s moves 4 cm a substep: contacts are made that far ahead (in shares of a
+# link's size), so that the solver stops it on the floor and not in it
+CONTACT_MARGIN = 0.25
+
+
+class Simulator(Protocol):
+    """N bodies of one kind, each in a scene of its own. Metres, radians, seconds, world frame with z up."""
+
+    body: Body
+    count: int
+
+    def arrange(self, index: int, scene: Scene) -> None:
+        """Change one body's circumstances."""
+
+    def restart(self, which: np.ndarray, states: States) -> None:
+        """Place the bodies at indices which (K,) in K states."""
+
+    def drive(self, targets: np.ndarray, velocities: np.ndarray) -> None:
+        """Joint targets (N, L, 4) and target velocities (N, L, 3), rad/s, until the next call."""
+
+    def push(self, index: int, velocity: np.ndarray, spin: np.ndarray) -> None:
+        """Kick one root: add velocities, m/s and rad/s, world frame."""
+
+    def step(self, active: np.ndarray | None = None) -> np.ndarray:
+        """One control step of all (or the active) bodies. Returns (N, L): links that touched the floor in it."""
+
+    def contacts(self) -> np.ndarray:
+        """Whether each link (N, L) touches the floor."""
+
+    def states(self, which: np.ndarray | None = None) -> States:
+        """The present states of all bodies, or of those at indices which."""
+
+    def close(self) -> None:
+        """Give back what the simulator holds."""

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feedback to begin with: linear-quadratic gains around the guide, fitted to disturbed practice.
+
+At each control step a linear model of how differences from the goals and actions change the next
+differences is fitted to practice (all that happened within a step or two, ridge regression), and
+Riccati's recursion turns the models into gains. Differences of the size met in practice average
+over the edges of contact that derivatives at the guide itself fall off. The gains become part of
+the guide; the network learns what they lack.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ...core.rotations import Array
+from ..imitation.experience import Experience
+
+
+@dataclasses.dataclass(frozen=True)
+class FeedbackSettings:
+    spread: float = 0.7  # control steps over which neighbours share their practice
+    ridge: float = 0.003
+    effort: float = 50.0  # cost of an action's rad^2; larger: meeker gains
+    memory: int = 16  # batches of practice
+
+
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """Linear models a control step: differences (T, n, n), actions (T, n, width)."""
+
+    of_state: Array
+    of_action: Array
+
+
+def fit(
+    steps: np.ndarray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings
+) -> Models:
+    """Models for count control steps of practice (N,), (N, n), (N, width), (N, n)."""
+    size, force = before.std(0) + 1e-6, actions.std(0) + 1e-6
+    inputs = np.concatenate([before / size, actions / force, np.ones((len(before), 1))], axis=1)
+    outputs = after / size
+    sound = (np.abs(inputs) < 5).all(axis=1) & (np.abs(outputs) < 8).all(axis=1)  # falls teach nothing here
+    steps, inputs, outputs = steps[sound], inputs[sound], outputs[sound]
+    n, width = before.shape[1], actions.shape[1]
+    of_state, of_action = np.zeros((count, n, n)), np.zeros((count, n, width))
+    for t in range(count):
+        near = np.abs(steps - t) <= 2 * settings.spread
+        weight = np.exp(-0.5 * ((steps[near] - t) / settings.spread) ** 2)
+        x, y = inputs[near], outputs[near]
+        gram = (x * weight[:, None]).T @ x + (settings.ridge * weight.sum() + 1e-6) * np.eye(x.shape[1])
+        solved = np.linalg.solve(gram, (x * weight[:, None]).T @ y)
+        of_state[t] = solved[:n].T * size[:, None] / size
+        of_action[t] = solved[n:-1].T * size[:, None] / force
+    return Models(of_state, of_action)
+
+
+def gains(models: Models, weights: Array, effort: float) -> Array:
+    """Gains (T, width, n), action = gain @ differences, that cost least to the clip's end.
+
+    weights (n,): cost of squared differences; effort: of squared actions.
+    """
+    cost = np.diag(weights)
+    ahead = 10 * cost
+    count, n, width = models.of_action.shape
+    result = np.zeros((count, width, n))
+    for t in range(count - 1, -1, -1):
+        a, b = models.of_state[t], models.of_action[t]
+        result[t] = -np.linalg.solve(effort * np.eye(width) + b.T @ ahead @ b, b.T @ ahead @ a)
+        closed = a + b @ result[t]
+        ahead = cost + closed.T @ ahead @ closed + effort * result[t].T @ result[t]
+        ahead = (ahead + ahead.T) / 2
+    return result
+
+
+# Cost of a squared difference, by guide.parts
+WEIGHTS = {
+    "drift": 1.0,
+    "support": 20.0,
+    "tilt": 3.0,
+    "joints": 0.3,
+    "velocity": 2.0,
+    "momentum": 0.3,
+    "spin": 0.05,
+    "joint_spin": 0.003,
+}
+
+
+def weights_of_differences(parts: dict[str, int]) -> Array:
+    """Cost of squared differences (n,) in the order of guide.parts."""
+    return np.concatenate([np.full(count, WEIGHTS[name]) for name, count in parts.items()])
+
+
+class Feedback:
+    """Gathers practice, and fits gains to it."""
+
+    def __init__(self, parts: dict[str, int], count: int, settings: FeedbackSettings) -> None:
+        self.parts, self.count, self.settings = parts, count, settings
+        self.width = sum(parts.values())
+        self._practice: list[Experience] = []
+
+    def __len__(self) -> int:
+        return len(self._practice)
+
+    def remember(self, batch: Experience) -> None:
+        self._practice = [*self._practice, batch][-self.settings.memory :]
+
+    def gains(self) -> Array:
+        """Gains (T, width, n) fitted to what was gathered."""
+        before, after = self._all("secrets")[:, : self.width], self._all("outcomes")[:, : self.width]
+        models = fit(self._all("steps"), before, self._all("applied"), after, self.count, self.settings)
+        return gains(models, weights_of_differences(self.parts), self.settings.effort)
+
+    def _all(self, name: str) -> np.ndarray:
+        parts = [getattr(batch, name) for batch in self._practice]
+        return np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts]).astype(float)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Receding-horizon sampling search: from a reference to a performed take, without a network.
+
+Controls are PD targets around the reference (tracking.Track). Their offsets are knots on a fixed
+grid, linear between. In each window the cross-entropy method (Rubinstein 1999; for control, Pinneri
+et al. 2020) betters the knots of the next HORIZON steps by rollouts from the present state; then a
+few steps are performed and the window moves. The performance happens in one world that is only
+ever stepped forward from frame 0, so what it records is the replay; rollouts start from its state,
+contact cache included, written to a file that each worker restores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...core.body import Body
+from ...core.motion import Motion, Take
+from ...core.rotations import Array
+from ..imitation.cost import Cost
+from ..imitation.performance import Performance
+from ..imitation.reference_track import Track
+from ..physics.pybullet_world import World
+from ..physics.state import Scene, States
+from ..workers import Pool
+from .cem import update_distribution
+from .plan import Plan, interpolate
+
+MOST_STEPS = 10**15  # control steps that a job can have come to
+GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
+Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """How hard to search. Steps are control steps."""
+
+    horizon: int = 24  # 0.8 s
+    execute: int = 4  # steps performed a window
+    knot: int = 4  # steps between knots
+    samples: int = 64  # rollouts a round
+    elites: int = 10
+    rounds: int = 6
+    first_rounds: int = 12  # before the first step, when nothing is known
+    new_deviation: float = 0.12  # rad, of knots never sampled
+    deviation: float = 0.08  # rad, of knots a former window has bettered
+    least_deviation: float = 0.02
+    settled: float = 0.01  # a window whose best betters by less than this share is stale
+    patience: int = 3  # stale rounds after which a window is done
+    smoothing: float = 0.2  # share of the old mean and deviation kept a round
+    lost: float = 0.6  # m, root too far from its goal to go on with a rollout
+
+
+class RolloutWorker:
+    """Runs rollouts of one body along one track, in a worker process."""
+
+    def __init__(self, body: Body, reference: Motion, scene: Scene, hold: float | None, lost: float) -> None:
+        self.world = World(body, scene)
+        self.track = Track(body, reference, hold)
+        self.cost = Cost(self.track)
+        self.lost = lost
+
+    def arrange(self, scene: Scene) -> None:
+        self.world.arrange(scene)
+
+    def rollouts(self, state_file: str, first: int, offsets: Array) -> tuple[Array, int]:
+        """Mean costs (N,) over the horizon of offsets (N, H, width) from a saved state.
+
+        Also the number of control steps simulated.
+        """
+        count, horizon = offsets.shape[:2]
+        self.world.restore_file(state_file)
+        start = self.world.save()
+        try:
+            return self._rollouts(start, first, offsets, count, horizon)
+        finally:
+            self.world.forget(start)
+
+    def _rollouts(self, start: int, first: int, offsets: Array, count: int, horizon: int) -> tuple[Array, int]:
+        world, track = self.world, self.track
+        turns = track.targets(offsets, first)
+        targets = world.targets(turns.reshape(-1, *turns.shape[2:]))
+        velocities = world.velocities(track.velocities(first, horizon))
+        steps = np.minimum(np.arange(first, first + horizon), track.steps - 1)
+        goals = (track.states.position[steps + 1] + [0, 0, world.scene.floor]).tolist()
+        readings, simulated = [], 0
+        for sample in range(count):
+            world.restore(start)
+            for h in range(horizon):
+                world.step(targets[sample * horizon + h], velocities[h])
+                reading = world.read()
+                readings.append(reading)
+                simulated += 1
+                if _far(reading, goals[h], self.lost):
+                    readings += [reading] * (horizon - 1 - h)
+                    break
+        costs = self.cost(world.states(readings), np.tile(steps, count), world.scene.floor).reshape(count, horizon)
+        effort = self.cost.weights.effort * np.mean(offsets**2, axis=(1, 2))
+        return costs.mean(axis=1) + effort, simulated
+
+
+def _far(reading: list[float], goal: list[float], limit: float) -> bool:
+    return abs(reading[2] - goal[2]) > limit or abs(reading[0] - goal[0]) + abs(reading[1] - goal[1]) > 2 * limit
+
+
+def replan_settings() -> SearchSettings:
+    """For a search that starts from a plan of the same clip: small steps away from it."""
+    return SearchSettings(samples=32, elites=6, rounds=4, first_rounds=8, new_deviation=0.08, deviation=0.06)
+
+
+class Search:
+    """Plans a take of one body along one reference in one scene."""
+
+    def __init__(
+        self,
+        body: Body,
+        reference: Motion,
+        pool: Pool,
+        settings: SearchSettings | None = None,
+        scene: Scene | None = None,
+        seed: int = 0,
+        hold: float | None = None,
+    ) -> None:
+        self.settings = settings or SearchSettings()
+        self.scene = scene or Scene()
+        self.track = Track(body, reference, hold)
+        self.pool = pool
+        self.control_steps = 0
+        self._random = np.random.default_rng(seed)
+        count = (self.track.steps + self.settings.horizon) // self.settings.knot + 2
+        self.mean = np.zeros((count, self.track.width))
+        self.deviation = np.full_like(self.mean, self.settings.new_deviation)
+        self.costs: list[float] = []  # of each window's best rollout
+        self.performed = 0  # control steps that are settled
+
+    def start_from(self, plan: Plan) -> None:
+        """Warm start: better an older plan instead of the bare reference."""
+        count = min(len(plan.knots), len(self.mean))
+        self.mean[:count] = plan.knots[:count]
+        self.deviation[:] = self.settings.deviation
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(self.mean.copy(), self.settings.knot)
+
+    def perform(
+        self,
+        start: States | None = None,
+        tell: Tell | None = None,
+        good: Callable[[Take], bool] | None = None,
+    ) -> Performance:
+        """Search and perform the track from its first state, or another, to its end.
+
+        Ends early when the character is lost past hope, or when the plan so far, played open loop
+        to the end, is already good. tell is called after every round, and may raise to break the
+        search off; what is performed so far is in self.performed steps.
+        """
+        performance = Performance(self.track, self.scene, start or self.track.states[0])
+        performance.run(self._targets(0, self.performed))  # a search taken up again: its past is known
+        with tempfile.TemporaryDirectory(prefix="backflip-") as folder:
+            while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
+                first = self.performed
+                # A new name each time: PyBullet keeps what it has once read from a file's name
+                file = os.path.join(folder, f"state-{first}.bullet")
+                performance.world.save_file(file)
+                self._better(file, first, self.settings.rounds if first else self.settings.first_rounds, tell)
+                os.unlink(file)
+                count = min(self.settings.execute, self.track.steps - first)
+                performance.run(self._targets(first, count))
+                self.control_steps += count
+                self.performed += count
+                if good and self.performed > GOOD_FROM * self.track.steps:
+                    attempt = self.attempt(start=start)
+                    if good(attempt.final_take()):
+                        return attempt
+        return performance
+
+    def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
+        """Play the present plan open loop from the first state to the end, wherever that leads."""
+        performance = Performance(self.track, scene or self.scene, start or self.track.states[0])
+        performance.run(self._targets(0, self.track.steps))
+        self.control_steps += self.track.steps
+        return performance
+
+    def _targets(self, first: int, count: int) -> Array:
+        return self.track.targets(interpolate(self.mean, self.settings.knot, first, count), first)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to go on from here in another process: arrays and numbers."""
+        return {
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "costs": np.array(self.costs),
+            "performed": self.performed,
+            "control_steps": self.control_steps,
+            "random": json.dumps(self._random.bit_generator.state),
+        }
+
+    def take_up(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint() of a search with the same body, reference and settings.
+
+        Raises ValueError when it does not fit or makes no sense; then this search is as it was.
+        """
+        try:
+            mean, deviation = (np.array(checkpoint[name], dtype=float) for name in ("mean", "deviation"))
+            costs = [float(cost) for cost in checkpoint["costs"]]
+            performed, control_steps = int(checkpoint["performed"]), int(checkpoint["control_steps"])
+            random = np.random.default_rng()
+            random.bit_generator.state = json.loads(str(checkpoint["random"]))
+        except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"the saved search is damaged ({error})") from error
+        if mean.shape != self.mean.shape or deviation.shape != self.mean.shape:
+            raise ValueError("the saved search belongs to another body or clip")
+        sound = np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()
+        if not sound or not 0 <= performed <= self.track.steps or not 0 <= control_steps <= MOST_STEPS:
+            raise ValueError("the saved search is damaged: its numbers make no sense")
+        self.mean, self.deviation, self.costs = mean, deviation, costs
+        self.performed, self.control_steps, self._random = performed, control_steps, random
+
+    def _better(self, state_file: str, first: int, rounds: int, tell: Tell | None) -> None:
+        """Better the knots of one window in place."""
+        s = self.settings
+        low = first // s.knot + (1 if first else 0)  # the knot under the present step is already acted upon
+        high = (first + self._horizon(first) - 1) // s.knot + 2
+        window = slice(low, min(high, len(self.mean)))
+        best, best_cost, stale = self.mean.copy(), np.inf, 0
+        for _ in range(rounds):
+            knots = self._sample(window, best if np.isfinite(best_cost) else None)
+            costs = self._evaluate(state_file, first, knots)
+            order = np.argsort(costs)[: s.elites]
+            improvement = (best_cost - costs[order[0]]) / max(best_cost, 1e-9) if np.isfinite(best_cost) else 1.0
+            if costs[order[0]] < best_cost:
+                best_cost, best = float(costs[order[0]]), knots[order[0]]
+            self._fit(window, knots[order][:, window])
+            if tell:
+                tell(first / self.track.steps, best_cost)
+            stale = stale + 1 if improvement < s.settled else 0
+            if stale >= s.patience:
+                break
+        self.mean[window] = best[window]
+        self.deviation[window] = np.maximum(self.deviation[window], s.deviation)
+        self.costs.append(best_cost)
+
+    def _sample(self, window: slice, best: Array | None) -> Array:
+        """Knots (N, K, width): the mean, the best so far, and draws around the mean."""
+        noise = self._random.standard_normal((self.settings.samples, *self.mean[window].shape))
+        knots = np.repeat(self.mean[None], self.settings.samples, axis=0)
+        knots[:, window] += noise * self.deviation[window]
+        knots[0] = self.mean
+        if best is not None:
+            knots[1] = best
+        return knots
+
+    def _horizon(self, first: int) -> int:
+        """Steps looked ahead: a clip that ends in mid-stride asks for nothing after its end."""
+        return min(self.settings.horizon, self.track.steps - first)
+
+    def _evaluate(self, state_file: str, first: int, knots: Array) -> Array:
+        offsets = interpolate(knots, self.settings.knot, first, self._horizon(first))
+        parts = [part for part in np.array_split(offsets, len(self.pool)) if len(part)]
+        answers = self.pool.share("rollouts", [(state_file, first, part) for part in parts])
+        self.control_steps += sum(steps for _, steps in answers)
+        return np.concatenate([costs for costs, _ in answers])
+
+    def _fit(self, window: slice, elites: Array) -> None:
+        """Move mean and deviation to the elites, weighted by the logarithm of their rank."""
+        s, before = self.settings, (self.mean[window], self.deviation[window])
+        self.mean[window], self.deviation[window] = update_distribution(*before, elites, s.smoothing, s.least_deviation)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan: feed-forward controls along a clip, and the trajectory that it leads along."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ...core.rotations import Array
+from ..imitation.performance import Performance
+from ..imitation.reference_track import Track
+from ..imitation.target_trajectory import Guide
+from ..physics.state import Scene
+
+
+@dataclasses.dataclass
+class Plan:
+    """Feed-forward controls along a clip: offsets at the grid's knots (K, width)."""
+
+    knots: Array
+    knot: int
+
+    def offsets(self, first: int, count: int) -> Array:
+        """Offsets (count, width) for control steps from first on."""
+        return interpolate(self.knots, self.knot, first, count)
+
+
+def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:
+    """Offsets (..., count, width) at steps first... of knots (..., K, width), linear between."""
+    place = np.arange(first, first + count) / spacing
+    low = np.minimum(place.astype(int), knots.shape[-2] - 1)
+    high = np.minimum(low + 1, knots.shape[-2] - 1)
+    share = (place - low)[:, None]
+    return knots[..., low, :] * (1 - share) + knots[..., high, :] * share
+
+
+def trajectory_of(track: Track, plan: Plan, scene: Scene | None = None) -> Guide:
+    """A plan, performed once from frame 0."""
+    turns = track.targets(plan.offsets(0, track.steps), 0)
+    performance = Performance(track, scene or Scene(), track.states[0])
+    performance.run(turns)
+    states = performance.states()[:: performance.world.substeps]
+    performance.world.close()
+    return Guide(states, turns, track.velocities(0, track.steps), track.landed)

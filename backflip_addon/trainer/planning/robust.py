@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rehearsal: feed-forward controls bettered for many disturbed copies at once, feedback at work.
+
+A plan that was searched for one body lands by a hair: a copy that comes down a little sooner or
+turned a little further bounces off, and no linear feedback saves it. Here copies set out in all the
+circumstances that a policy must bear, under the fitted feedback, and a receding-horizon
+cross-entropy search (planning.mpc) betters the targets they share for the mean cost over some of
+them, drawn anew every round. It begins shortly before the first copies fail and ends with the clip.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from ...core import rotations
+from ...core.rotations import Array
+from ..imitation.disturbances import Circumstances, Disturbances, Place
+from ..imitation.target_trajectory import Guide
+from ..physics.state import Scene, States, stacked
+from ..workers import Pool, split
+from .cem import update_distribution
+from .mpc import MOST_STEPS
+from .plan import interpolate
+
+COUNTERS = ("_step", "_first", "_round", "samples")  # as saved
+CIRCUMSTANCES = 11  # numbers of a place's: scene, delay, push
+
+
+@dataclasses.dataclass(frozen=True)
+class RehearsalSettings:
+    """Steps are control steps."""
+
+    crowd: int = 64  # copies that set out
+    copies: int = 6  # of them that a round's samples are tried on
+    fewest: int = 8  # copies still on their feet with which to go on
+    horizon: int = 24
+    execute: int = 4
+    knot: int = 4
+    before: int = 16  # steps before the first failures at which to begin
+    first_failures: float = 0.1  # share of all failures that are the first ones
+    samples: int = 48
+    elites: int = 10
+    rounds: int = 6  # a window
+    deviation: float = 0.08  # rad
+    least_deviation: float = 0.01
+    smoothing: float = 0.3  # share of the old mean and deviation kept a round
+    effort: float = 0.05  # cost of offsets, rad^2
+
+
+class Rehearsal:
+    """Betters one guide. Each round() is a few seconds of work; guide() may be asked for at any time."""
+
+    def __init__(
+        self,
+        guide: Guide,
+        columns: dict[int, np.ndarray],
+        axes: dict[int, Array],
+        settings: RehearsalSettings,
+        seed: int,
+    ) -> None:
+        self.settings = settings
+        self._guide, self._columns, self._axes = guide, columns, axes
+        self._random = np.random.default_rng([seed, 11])
+        self._seed = seed
+        width = sum(len(c) for c in columns.values())
+        self._knots = np.zeros(((guide.steps + settings.horizon) // settings.knot + 2, width))
+        self._places: list[Place] = []
+        self._step, self._first, self._round = 0, 0, 0
+        self._deviation = np.zeros(0)
+        self.samples = 0  # control steps simulated
+        self.done = False
+
+    @property
+    def step(self) -> int:
+        """The control step that the copies have got to."""
+        return self._step
+
+    @property
+    def share(self) -> float:
+        """Of the rehearsal that is behind us."""
+        if self.done:
+            return 1.0
+        windows = self._step - self._first + self.settings.execute * self._round / self.settings.rounds
+        return min(windows / max(self._guide.steps - self._first, 1), 1.0)
+
+    def set_out(self, pool: Pool, disturbances: Disturbances) -> None:
+        """Let the copies, so disturbed, go to shortly before where the first of them fail."""
+        s, steps = self.settings, self._guide.steps
+        seeds = [700_000 + 1000 * self._seed + k for k in range(s.crowd)]
+        answers = pool.share("set_out", [(part, disturbances) for part in split(seeds, len(pool))])
+        starts = [place for part in answers for place in part]
+        _, failed = self._play(pool, starts, 0, steps)
+        falls = np.sort(failed[failed < steps])
+        if len(falls) < s.first_failures * s.crowd:
+            self.done = True
+            return
+        first = int(np.quantile(falls, s.first_failures)) - s.before
+        self._first = self._step = max(first // s.knot * s.knot, 0)
+        self._places = starts
+        if self._first:
+            self._places, _ = self._play(pool, starts, 0, self._first)
+        self._open_window()
+
+    def round(self, pool: Pool) -> float:
+        """One round of one window; returns the best sample's mean cost. Moves on after the last.
+
+        A round that is broken off has not been: whatever is raised, this is as it was before.
+        """
+        before = {**self.__dict__, "_knots": self._knots.copy(), "_random": copy.deepcopy(self._random)}
+        try:
+            return self._one_round(pool)
+        except BaseException:
+            self.__dict__.update(before)
+            raise
+
+    def _one_round(self, pool: Pool) -> float:
+        s, step, window = self.settings, self._step, self._window()
+        knots = np.repeat(self._knots[None], s.samples, axis=0)
+        knots[1:, window] += self._random.standard_normal((s.samples - 1, *self._deviation.shape)) * self._deviation
+        chosen = self._random.choice(len(self._places), min(s.copies, len(self._places)), replace=False)
+        places = [self._places[i] for i in chosen]
+        offsets = interpolate(knots, s.knot, step, min(s.horizon, self._guide.steps - step))
+        parts = [part for part in np.array_split(offsets, len(pool)) if len(part)]
+        answers = pool.share("rehearse", [(places, step, part) for part in parts])
+        self.samples += offsets.shape[0] * offsets.shape[1] * len(places)
+        costs = np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
+        order = np.argsort(costs)[: s.elites]
+        self._knots[window], self._deviation = update_distribution(
+            self._knots[window], self._deviation, knots[order][:, window], s.smoothing, s.least_deviation
+        )
+        self._round += 1
+        if self._round == s.rounds:
+            self._move_on(pool)
+        return float(costs[order[0]])
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to go on from here in another process: arrays, numbers and text."""
+        states = stacked([state for state, _ in self._places])
+        own = [
+            [scene.friction, scene.floor, scene.mass, c.delay, c.push_step, *c.push, *c.push_spin]
+            for c, scene in ((c, c.scene) for _, c in self._places)
+        ]
+        return {
+            "knots": self._knots,
+            "deviation": self._deviation,
+            "states": {field.name: getattr(states, field.name) for field in dataclasses.fields(States)},
+            "circumstances": np.array(own, dtype=float),
+            "counters": {name: getattr(self, name) for name in COUNTERS},
+            "random": json.dumps(self._random.bit_generator.state),
+        }
+
+    def take_up(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint() of a rehearsal of the same guide, settings and seed; arrays are numpy's.
+
+        Raises ValueError when it does not fit; then this is of no more use.
+        """
+        try:
+            self._knots, knots = np.array(saved["knots"], dtype=float), self._knots
+            self._deviation = np.array(saved["deviation"], dtype=float)
+            own = np.array(saved["circumstances"], dtype=float)
+            states = States(*(np.array(saved["states"][f.name], dtype=float) for f in dataclasses.fields(States)))
+            for name in COUNTERS:
+                setattr(self, name, int(saved["counters"][name]))
+            self._random.bit_generator.state = json.loads(saved["random"])
+        except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"the saved rehearsal is damaged ({error})") from error
+        steps, links = self._guide.steps, self._guide.turns.shape[1]
+        shapes = [(), (links, 4), (), (), (links, 3)]
+        shapes = [(len(own), *(shape or (3,))) for shape in shapes]
+        sound = [getattr(states, f.name).shape for f in dataclasses.fields(States)] == shapes
+        sound = sound and self._knots.shape == knots.shape and own.shape == (len(own), CIRCUMSTANCES) and len(own) > 0
+        sound = sound and 0 <= self._first <= self._step < steps and self._first % self.settings.knot == 0
+        sound = sound and 0 <= self._round < self.settings.rounds and 0 <= self.samples <= MOST_STEPS
+        window = self._window()
+        if not sound or self._deviation.shape != (window.stop - window.start, self._knots.shape[1]):
+            raise ValueError("the saved rehearsal is damaged: its parts do not fit together")
+        self._places = [
+            (states[i], Circumstances(Scene(*c[:3].tolist()), int(c[3]), int(c[4]), c[5:8].copy(), c[8:].copy()))
+            for i, c in enumerate(own)
+        ]
+
+    def guide(self) -> Guide:
+        """The guide, its targets turned as far as rehearsed. Its goals and feedback stay."""
+        turns = self._guide.turns.copy()
+        offsets = interpolate(self._knots, self.settings.knot, 0, len(turns))
+        for link, columns in self._columns.items():
+            vectors = offsets[:, columns] * self._axes[link] if link in self._axes else offsets[:, columns]
+            turns[:, link] = rotations.multiply(turns[:, link], rotations.from_rotation_vector(vectors))
+        return dataclasses.replace(self._guide, turns=turns)
+
+    def _window(self) -> slice:
+        """The knots that the present window may move; the one under its first step is acted upon already."""
+        s = self.settings
+        low = self._step // s.knot + (1 if self._step > self._first else 0)
+        return slice(low, (min(self._step + s.horizon, self._guide.steps) - 1) // s.knot + 2)
+
+    def _open_window(self) -> None:
+        window = self._window()
+        self._round = 0
+        self._deviation = np.full((window.stop - window.start, self._knots.shape[1]), self.settings.deviation)
+
+    def _move_on(self, pool: Pool) -> None:
+        """Let the copies perform the next steps; those that fail stay behind."""
+        s = self.settings
+        count = min(s.execute, self._guide.steps - self._step)
+        ends, failed = self._play(pool, self._places, self._step, count)
+        self._places = [place for place, step in zip(ends, failed, strict=True) if step >= self._step + count]
+        self._step += count
+        self.done = self._step >= self._guide.steps - 2 or len(self._places) < s.fewest
+        if not self.done:
+            self._open_window()
+
+    def _play(self, pool: Pool, places: list[Place], step: int, count: int) -> tuple[list[Place], np.ndarray]:
+        """All copies over the next count steps: where they get to, and the steps (N,) at which they fail."""
+        offsets = interpolate(self._knots, self.settings.knot, step, count)
+        parts = [part for part in np.array_split(np.arange(len(places)), len(pool)) if len(part)]
+        arguments = [
+            ([places[i] for i in part], step, np.repeat(offsets[None], len(part), axis=0)) for part in parts
+        ]
+        answers = pool.share("play", arguments)
+        self.samples += len(places) * count
+        return [place for answer in answers for place in answer[1]], np.concatenate([a[2] for a in answers])

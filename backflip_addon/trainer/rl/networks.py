@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The policy: two small networks in torch, an actor and a critic that may see more."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from .numpy_actor import CLIP, Actor
+
+LEAST_STD, MOST_STD = 0.02, 1.5
+
+
+class Normaliser(nn.Module):
+    """Running mean and variance of observations, kept with the network (Chan et al. 1979)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(width, dtype=torch.float64))
+        self.register_buffer("variance", torch.ones(width, dtype=torch.float64))
+
+    def learn(self, observations: np.ndarray) -> None:
+        """Take observations (N, n) into account."""
+        x = torch.as_tensor(observations, dtype=torch.float64)
+        count, mean, variance = len(x), x.mean(0), x.var(0, unbiased=False)
+        total = self.count + count
+        change = mean - self.mean
+        together = self.variance * self.count + variance * count + change**2 * self.count * count / total
+        self.mean += change * count / total
+        self.variance.copy_(together / total)
+        self.count.copy_(total)
+
+    @property
+    def deviation(self) -> torch.Tensor:
+        return torch.sqrt(self.variance + 1e-4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.clip((x - self.mean.float()) / self.deviation.float(), -CLIP, CLIP)
+
+
+class ActorCritic(nn.Module):
+    """The actor, its critic, and the actor's weights averaged over its latest updates (Polyak and
+    Juditsky 1992): each update is noisy, and what they have in common performs better.
+
+    observed: width of the actor's observations, secret: of the critic's; std: of exploration."""
+
+    def __init__(
+        self, observed: int, secret: int, actions: int, hidden: tuple[int, ...] = (256, 128), std: float = 0.4
+    ) -> None:
+        super().__init__()
+        self.observed = Normaliser(observed)
+        self.secret = Normaliser(secret)
+        # All zero to begin with: the first attempt is the guide's own performance
+        self.actor = _network(observed, hidden, actions, last=0.0)
+        self.average = copy.deepcopy(self.actor).requires_grad_(False)
+        self.critic = _network(secret, hidden, 1, last=0.1)
+        self.log_std = nn.Parameter(torch.zeros(actions))
+        self.explore(std)
+
+    @torch.no_grad()
+    def explore(self, std: float) -> None:
+        """Explore so far from now on."""
+        self.log_std.fill_(float(np.log(std)))
+
+    def distribution(self, seen: torch.Tensor) -> torch.distributions.Normal:
+        """Of actions, given normalised observations (..., n)."""
+        std = torch.exp(self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD))))
+        return torch.distributions.Normal(self.actor(seen), std, validate_args=False)
+
+    def value(self, secrets: torch.Tensor) -> torch.Tensor:
+        """Values (...) of the critic's normalised observations (..., m)."""
+        return self.critic(secrets).squeeze(-1)
+
+    @torch.no_grad()
+    def settle(self, kept: float) -> None:
+        """Move the average toward the actor; kept: the share of the average that stays."""
+        for mean, weights in zip(self.average.parameters(), self.actor.parameters(), strict=True):
+            mean.lerp_(weights, 1 - kept)
+
+    def practising(self) -> Actor:
+        """A copy of the actor for the workers, to practise by."""
+        return self._in_numpy(self.actor)
+
+    def performing(self) -> Actor:
+        """A copy of the average for the workers, to perform by."""
+        return self._in_numpy(self.average)
+
+    def _in_numpy(self, network: nn.Sequential) -> Actor:
+        layers = [module for module in network if isinstance(module, nn.Linear)]
+        with torch.no_grad():
+            log_std = self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD)))
+            return Actor(
+                tuple((layer.weight.numpy().copy(), layer.bias.numpy().copy()) for layer in layers),
+                self.observed.mean.float().numpy().copy(),
+                self.observed.deviation.float().numpy().copy(),
+                log_std.numpy().copy(),
+            )
+
+
+def _network(inputs: int, hidden: tuple[int, ...], outputs: int, last: float) -> nn.Sequential:
+    """Linear layers with ELU between; the last one's weights scaled by last."""
+    modules: list[nn.Module] = []
+    for width in hidden:
+        modules += [nn.Linear(inputs, width), nn.ELU()]
+        nn.init.orthogonal_(modules[-2].weight, 2**0.5)
+        nn.init.zeros_(modules[-2].bias)
+        inputs = width
+    modules.append(nn.Linear(inputs, outputs))
+    nn.init.orthogonal_(modules[-1].weight)
+    modules[-1].weight.data *= last
+    nn.init.zeros_(modules[-1].bias)
+    return nn.Sequential(*modules)

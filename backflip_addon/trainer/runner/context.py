@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all phases of a run share: the job, its clock, its takes, and what is told and asked."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ...core import motion as motions
+from ...core import truth
+from ...core.motion import Motion, Take
+from ...jobs.folder import JobFolder
+from ..physics.state import Scene
+from ..workers import core_count
+from . import saved
+from .inbox import Inbox
+from .recorder import TakeRecorder, finite, steps_of
+from .settings import Settings, body_of
+
+PROGRESS_SECONDS = 0.5  # between progress events
+CLEAN_PENETRATION = 1.0  # cm: a landing that sinks deeper is not yet what a search stops for
+
+
+class TimeIsUp(Exception):
+    """The run's minutes are over."""
+
+
+class Context:
+    """One run of one job. Raises JobError or ValueError when the job is damaged."""
+
+    def __init__(self, folder: JobFolder, job: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = Settings.of(job["settings"])
+        self.body = body_of(job["body"])
+        self.reference: Motion = motions.load_motion(folder.reference_file)
+        motions.validate(self.reference, len(self.body.links))
+        self.scene = Scene(friction=float(self.settings.friction))
+        self.workers = int(self.settings.workers) or core_count()
+        self.began = time.monotonic()
+        self.phase = "search"
+        self.control_steps = 0  # of all the job's runs
+        self._told = 0.0
+        folder.make_rooms()
+        self.inbox = Inbox(folder, self.tell)
+        self.takes = TakeRecorder(folder, self.body, self.reference, self.tell)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds at work: pauses do not count."""
+        return time.monotonic() - self.began - self.inbox.paused_seconds
+
+    @property
+    def learns(self) -> bool:
+        """Whether a policy is trained once a plan has landed."""
+        return self.settings.mode == "auto" and not self.settings.stop_when_landed
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Append an event."""
+        self.folder.append_event(kind, **finite(fields))
+
+    def remember(self) -> None:
+        """What earlier runs of the job have come to."""
+        events = self.folder.read_events()[0]
+        self.control_steps = max(map(steps_of, events), default=0)
+        self.takes.remember(events)
+
+    def set_aside(self, path: Path, why: object) -> None:
+        """Keep a damaged file under another name, and say so."""
+        aside = saved.set_aside(path)
+        self.tell("warning", message=f"{str(why).rstrip('.')}; it is kept as {aside.name} and done anew.")
+
+    def make_way(self, path: Path) -> Path:
+        """path, to be written; a folder in its place goes aside."""
+        if path.is_dir():
+            self.set_aside(path, f"{path.name} is a folder")
+        return path
+
+    def record(self, take: Take, name: str, source: str, **facts: Any) -> dict[str, Any]:
+        """Measure, save and tell of a take. Returns the measures."""
+        facts = {"control_steps": self.control_steps, "seconds": round(self.seconds, 2), **facts}
+        return self.takes.record(take, name, source, **facts)
+
+    def good(self, take: Take) -> bool:
+        """Whether a search may stop with this take."""
+        measures = truth.measure(self.body, self.reference, take)
+        return truth.succeeded(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
+
+    def check(self) -> None:
+        """Between steps and while waiting: raises Stopped or JobGone when the run is to end."""
+        self.inbox.check()
+
+    def take_shots(self) -> None:
+        """Record the takes that are asked for in the midst of training."""
+
+    def progress(self, phase: str, fraction: float, message: str, score: float) -> None:
+        """Tell how far it is, and obey requests. Raises Stopped, JobGone or TimeIsUp."""
+        self.inbox.obey()
+        if phase != "shoot":
+            self.take_shots()
+        now = time.monotonic()
+        limit = self.settings.minutes * 60.0
+        if now - self._told >= PROGRESS_SECONDS or phase != self.phase:
+            self._told, self.phase = now, phase
+            left = limit - self.seconds
+            if phase == "search" and self.learns:
+                fraction = min(self.seconds / limit, 1.0)  # the search is only the first part of the work
+            elif phase == "search" and fraction > 0.05:
+                left = min(left, self.seconds * (1 - fraction) / fraction)
+            self.tell(
+                "progress",
+                phase=phase,
+                fraction=round(fraction, 4),
+                seconds=round(self.seconds, 2),
+                seconds_left=round(max(left, 0.0), 1),
+                control_steps=self.control_steps,
+                message=message,
+                best_score=round(score, 4),
+            )
+        if self.seconds > limit and phase != "shoot":
+            raise TimeIsUp

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The second phase of a run: a network that learns, from a landed plan or from scratch, and its stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core import truth
+from ..planning.plan import Plan
+from .context import Context, TimeIsUp
+from .inbox import Stopped
+
+if TYPE_CHECKING:
+    from ..rl.trainer import PolicyTraining
+
+ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
+ROBUST_SECONDS = 60.0  # between such trials, which take seconds
+
+
+def training_of(run: Context, plan: Plan | None) -> PolicyTraining:
+    """A new training, from a plan or from scratch."""
+    # torch takes a second to import and the search does without it
+    from ..rl.trainer import PolicyTraining
+
+    return PolicyTraining(
+        run.body,
+        run.reference,
+        workers=run.workers,
+        seed=run.settings.seed,
+        plan=plan,
+        scene=run.scene,
+        meanwhile=run.check,
+    )
+
+
+def go_on_from_latest(run: Context, training: PolicyTraining, phase: str = "") -> Path | None:
+    """Load the newest stage (of a phase) that can be used; those that cannot are set aside. None: there is none."""
+    for file in reversed([file for file in run.folder.stage_files() if file.stem.endswith(phase)]):
+        try:
+            training.load(file)
+            return file
+        except ValueError as error:
+            run.set_aside(file, error)
+    return None
+
+
+def learn(run: Context, plan: Plan | None) -> str:
+    """Train until the policy is robust. Returns why it ended; raises what Context.progress() raises."""
+    run.check()
+    with training_of(run, plan) as training:
+        return PolicyPhase(run, training, plan).go()
+
+
+class PolicyPhase:
+    """A training under way."""
+
+    def __init__(self, run: Context, training: PolicyTraining, plan: Plan | None) -> None:
+        self.run, self.training, self.plan = run, training, plan
+        self.phase = "policy" if plan else "scratch"
+        go_on_from_latest(run, training, self.phase)
+        self.before = run.control_steps - training.samples
+        self.due, self.recorded, self.looked = training.iterations, None, -ROBUST_SECONDS
+        self.landed_in_a_row = 0
+        self.rehearsal_step = self._rehearsal_step()
+
+    def go(self) -> str:
+        run, training = self.run, self.training
+        try:
+            while True:
+                run.control_steps = self.before + training.samples
+                reason = self._look_at_it()
+                if reason:
+                    return reason
+                told = training.iterate()
+                self._keep_rehearsal()
+                share = run.seconds / (60 * run.settings.minutes)
+                run.progress(self.phase, share, *_words(told, self.phase))
+                if wanted := run.inbox.checkpoints():
+                    self._save_stage()
+                    for request in wanted:
+                        run.inbox.finish(request)
+        except (Stopped, TimeIsUp):
+            run.control_steps = self.before + training.samples
+            self._record()
+            raise
+
+    def _look_at_it(self) -> str:
+        """Record what was learned, where it is time to; returns why the training has come to its end, or ""."""
+        run, training = self.run, self.training
+        rehearsed = self.recorded is not None and training.rehearsed > self.recorded[1]
+        # What has learned nothing since performs as it did
+        if training.learned == self.recorded or not (training.iterations >= self.due or rehearsed):
+            return ""
+        self.due, self.recorded = _next_recording(training.iterations), training.learned
+        self.landed_in_a_row = self.landed_in_a_row + 1 if truth.succeeded(self._record()) else 0
+        if self.landed_in_a_row and run.settings.stop_when_landed:
+            return "landed"
+        if self.landed_in_a_row >= 2 and self.plan and run.seconds >= self.looked + ROBUST_SECONDS:
+            if self._robust():
+                return "robust"
+            self.looked = run.seconds
+        return ""
+
+    def _robust(self) -> bool:
+        """Whether nine in ten disturbed trials land; told as progress."""
+        rate = self.training.landing_rate(ROBUST_TRIALS, ROBUST)
+        self.run.tell("evaluation", phase=self.phase, landing_rate=rate, trials=ROBUST_TRIALS)
+        return rate >= ROBUST
+
+    def _rehearsal_step(self) -> int | None:
+        """How far a rehearsal under way has got; it takes a minute or more, and moves on every few seconds."""
+        return self.training.rehearsal.step if self.training.rehearsal else None
+
+    def _keep_rehearsal(self) -> None:
+        """Save a rehearsal that has moved on: a run that ends in its midst must not begin it anew."""
+        step = self._rehearsal_step()
+        if step is not None and step != self.rehearsal_step:
+            self._write_stage()
+        self.rehearsal_step = step
+
+    def _record(self) -> dict[str, Any]:
+        """Save a stage and the attempt it makes."""
+        training, run = self.training, self.run
+        stage = self._save_stage()
+        name = f"{training.samples / 1e6:.2f} M steps"
+        return run.record(training.attempt(run.settings.seed, run.scene), name, self.phase, stage=stage)
+
+    def _save_stage(self) -> str:
+        file = self._write_stage()
+        self.run.tell(
+            "stage",
+            file=file,
+            phase=self.phase,
+            samples=self.training.samples,
+            control_steps=self.run.control_steps,
+        )
+        return file
+
+    def _write_stage(self) -> str:
+        file = f"{self.training.iterations:06d}_{self.phase}.pt"
+        self.training.save(self.run.make_way(self.run.folder.stages / file))
+        return file
+
+
+def _next_recording(iteration: int) -> int:
+    """Dense early, sparse late: the failures of the first minutes are the story."""
+    return iteration + max(1, iteration // 8)
+
+
+def _words(told: dict[str, Any], phase: str) -> tuple[str, float]:
+    """A sentence on an iteration, and its score."""
+    if "rehearsed" in told:
+        return f"Rehearsing under disturbances: {told['rehearsed']:.0%}", told["mean_return"]
+    words = f"{told['samples'] / 1e6:.2f} M steps, {told['survival']:.0%} of the episodes survive"
+    return ("Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: ") + words, told[
+        "mean_return"
+    ]

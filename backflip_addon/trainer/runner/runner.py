@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One training run of a job: search for a landed take, then a policy; told in the job's events.
+
+Everything that a later run needs is saved as it comes, so that a trainer killed at any moment goes
+on from its last stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+
+from ...core.files import is_link, open_regular, write_whole
+from ...jobs.folder import HEARTBEAT_SECONDS, JobError, JobFolder
+from ..workers import WorkerError
+from . import saved
+from .context import Context, TimeIsUp
+from .inbox import JobGone, Stopped
+from .policy_phase import learn
+from .saved import PLAN_FILE, SEARCH_FILE
+from .search_phase import landed_plan
+from .settings import Settings
+from .shooting import shoot_all
+
+__all__ = ["PLAN_FILE", "SEARCH_FILE", "Run", "Settings", "run_job"]
+
+GONE = "The job folder was moved or deleted; the trainer ends."
+NOTHING_SHOT = "None of the shots that were asked for could be taken."
+
+
+def run_job(path: str | os.PathLike[str]) -> int:
+    """Run a job to its end; returns the exit status."""
+    folder, run = JobFolder(path), None
+    try:
+        job = folder.read_job()
+        _make_room_for_events(folder)
+        run = Run(folder, job)
+        with _heartbeat(folder):
+            run.go()
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        gone = isinstance(error, JobGone) or (run is not None and folder.is_gone())
+        if not gone and not isinstance(error, (JobError, WorkerError, OSError, ValueError)):
+            traceback.print_exc()
+        sentence = GONE if gone else _sentence(error)
+        print(sentence, file=sys.stderr)
+        if not gone:
+            with contextlib.suppress(OSError, JobError):
+                folder.append_event("error", message=sentence)
+        return 1
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rest()
+
+
+def _sentence(error: BaseException) -> str:
+    """What went wrong, for the user."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "The disk is full; make room and resume the job. What was saved before is kept."
+    if isinstance(error, PermissionError):
+        return f"The job folder cannot be written: {error.filename or error}."
+    if isinstance(error, MemoryError):
+        return "The machine ran out of memory; train with fewer processes."
+    if isinstance(error, WorkerError):
+        words = str(error).strip().splitlines()[-1].rstrip(".")
+        if "MemoryError" in words:
+            return "A physics process ran out of memory; train with fewer processes."
+        return f"A physics process failed: {words}."
+    if isinstance(error, (JobError, ValueError)):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"The job folder cannot be read or written: {error.filename or ''}: {error.strerror}."
+    return f"The trainer failed: {type(error).__name__}: {error}. The log beside the job has the details."
+
+
+@contextlib.contextmanager
+def _heartbeat(folder: JobFolder) -> Iterator[None]:
+    """Beat in the background, whatever the run is busy with."""
+    end = threading.Event()
+
+    def beat() -> None:
+        while not end.wait(HEARTBEAT_SECONDS):
+            with contextlib.suppress(OSError, JobError):
+                folder.beat()
+
+    folder.beat()
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def _make_room_for_events(folder: JobFolder) -> None:
+    """What stands in the place of events.jsonl and is no ordinary file goes under another name.
+
+    Of a file with a second name (a backup by hard links, or a stranger's trick) a copy takes the place.
+    """
+    file = folder.events_file
+    if os.path.lexists(file) and (is_link(file) or not file.is_file()):
+        saved.set_aside(file)
+    elif file.is_file() and file.stat().st_nlink > 1:
+        with open_regular(file) as events:
+            write_whole(file, lambda copy: shutil.copyfileobj(events, copy))
+
+
+class Run(Context):
+    """One run of one job. Raises JobError or ValueError when the job is damaged."""
+
+    def go(self) -> None:
+        """Take the shots that are asked for, or go through the phases that the mode asks for; tell how it ended."""
+        self.remember()
+        self.tell("started", pid=os.getpid(), workers=self.workers, mode=self.settings.mode, seed=self.settings.seed)
+        reason = "time"
+        try:
+            self.check()
+            reason = self._shots_first() or self._phases()
+        except Stopped:
+            reason = "stopped"
+        except TimeIsUp:
+            pass
+        self.tell(
+            "finished",
+            reason=reason,
+            best_take=self.takes.best[1] if self.takes.best else "",
+            landed=bool(self.takes.best and self.takes.best[0][0]),
+            seconds=round(self.seconds, 2),
+            control_steps=self.control_steps,
+        )
+        self.inbox.close()
+
+    def take_shots(self) -> None:
+        shoot_all(self)
+
+    def _shots_first(self) -> str:
+        """A run that finds shots asked for at its start takes them and ends; why, or "" where there are none."""
+        before = self.inbox.shots()
+        self.inbox.forget_recorded(self.takes.shots)
+        recorded, refused = shoot_all(self)
+        if refused and not recorded and len(before) == refused:
+            raise JobError(NOTHING_SHOT)
+        return "shot" if before else ""
+
+    def _phases(self) -> str:
+        if self.settings.mode == "scratch":
+            return learn(self, None)
+        plan = landed_plan(self)
+        return learn(self, plan) if self.learns else "landed"

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first phase of a run: a plan that lands, an earlier run's or one searched for now, harder with every attempt."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ...core import truth
+from ...core.motion import Take
+from ..imitation.performance import Performance
+from ..imitation.reference_track import Track
+from ..planning.mpc import RolloutWorker, Search, SearchSettings
+from ..planning.plan import Plan
+from ..workers import Pool
+from .context import Context, TimeIsUp
+from .inbox import Stopped
+from .saved import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
+
+STORY = (0.0, 0.25, 0.5, 0.75)  # shares of a search after which the plan so far is played as a take
+HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
+MOST_SAMPLES = 256
+MOST_ATTEMPTS = 1000  # before a saved search
+NO_LONGER_LANDS = "The plan saved earlier no longer lands; another is searched for."
+
+
+def landed_plan(run: Context) -> Plan | None:
+    """The plan of an earlier run, or one searched for now. Raises what Context.progress() raises."""
+    known = _known_plan(run)
+    if known is not None:
+        return known
+    settings = SearchSettings()
+    arguments = (run.body, run.reference, run.scene, None, settings.lost)
+    with Pool(run.workers, RolloutWorker, *arguments, meanwhile=run.check) as pool:
+        search, attempt = _search_under_way(run, pool, settings)
+        while True:
+            plan = _search_once(run, search, attempt)
+            if plan is not None:
+                return plan
+            attempt += 1
+            search = _attempt(run, pool, settings, attempt)
+            (run.folder.stages / SEARCH_FILE).unlink(missing_ok=True)
+
+
+def known_plan(run: Context) -> Plan | None:
+    """The plan that is saved, whether it lands or not; a damaged one is set aside."""
+    file = run.folder.stages / PLAN_FILE
+    try:
+        return read_plan(file, Track(run.body, run.reference))
+    except ValueError as error:
+        run.set_aside(file, error)
+        return None
+
+
+def _known_plan(run: Context) -> Plan | None:
+    """The plan of an earlier run, if it still lands: another version's physics may differ."""
+    plan = known_plan(run)
+    if plan is None:
+        return None
+    track = Track(run.body, run.reference)
+    performance = Performance(track, run.scene, track.states[0])
+    performance.run(track.targets(plan.offsets(0, track.steps), 0))
+    take = performance.final_take()
+    performance.world.close()
+    if _is_enough(run, take):
+        return plan
+    run.tell("warning", message=NO_LONGER_LANDS)
+    return None
+
+
+def _attempt(run: Context, pool: Pool, settings: SearchSettings, attempt: int) -> Search:
+    """A search with so many failed ones before it."""
+    # The exponent is bounded: a number that large is no more a number of samples
+    samples = min(int(settings.samples * HARDER ** min(attempt, 20)), MOST_SAMPLES)
+    harder = dataclasses.replace(settings, samples=samples)
+    return Search(run.body, run.reference, pool, harder, run.scene, _seed(run, attempt))
+
+
+def _seed(run: Context, attempt: int) -> int:
+    return run.settings.seed + 1000 * attempt
+
+
+def _search_under_way(run: Context, pool: Pool, settings: SearchSettings) -> tuple[Search, int]:
+    """The search that an earlier run has saved, or a new one, and its attempt; a damaged one is set aside."""
+    file = run.folder.stages / SEARCH_FILE
+    try:
+        arrays = read_arrays(file)
+        if arrays is None:
+            return _attempt(run, pool, settings, 0), 0
+        attempt = arrays.get("attempt", np.zeros(1))
+        if attempt.shape or attempt.dtype.kind not in "iu" or not 0 <= int(attempt) <= MOST_ATTEMPTS:
+            raise ValueError(f"{file.name} is damaged: its attempt is no number")
+        search = _attempt(run, pool, settings, int(attempt))
+        search.take_up(arrays)
+        return search, int(attempt)
+    except ValueError as error:
+        run.set_aside(file, f"{SEARCH_FILE} cannot be gone on with: {error}")
+        return _attempt(run, pool, settings, 0), 0
+
+
+def _search_once(run: Context, search: Search, attempt: int) -> Plan | None:
+    """One search from frame 0 to the end; its plan when that succeeded."""
+    before = run.control_steps - search.control_steps
+    told = [share for share in STORY if search.performed > share * search.track.steps]
+    saved_at = search.performed
+    seed = _seed(run, attempt)
+
+    def save() -> None:
+        write_arrays(run.folder.stages / SEARCH_FILE, {**search.checkpoint(), "attempt": attempt})
+
+    def tell(fraction: float, cost: float) -> None:
+        nonlocal saved_at
+        run.control_steps = before + search.control_steps
+        wanted = run.inbox.checkpoints()
+        if search.performed != saved_at or wanted:
+            saved_at = search.performed
+            save()
+        for request in wanted:
+            run.tell("stage", file=SEARCH_FILE, phase="search")
+            run.inbox.finish(request)
+        due = [share for share in STORY if share not in told and fraction >= share]
+        if due:
+            told.extend(due)
+            name = f"Try {attempt + 1}, {round(fraction * 100)} % planned"
+            run.record(search.attempt().final_take(), name, "search", seed=seed)
+        words = f"Attempt {attempt + 1}: planning {fraction * search.track.steps / search.track.rate:.1f}"
+        run.progress("search", fraction, f"{words} of {search.track.steps / search.track.rate:.1f} s", -cost)
+
+    try:
+        performance = search.perform(tell=tell, good=run.good)
+    except (Stopped, TimeIsUp):
+        save()
+        run.record(search.attempt().final_take(), f"Attempt {attempt + 1}, broken off", "search", seed=seed)
+        raise
+    run.control_steps = before + search.control_steps
+    take = performance.final_take()
+    run.record(take, f"Attempt {attempt + 1}", "search", seed=seed)
+    if not _is_enough(run, take):
+        return None
+    plan = _save_plan(run, search)
+    if run.learns and search.performed < search.track.steps:
+        # A first landing is often a lucky one: a policy wants a plan that stands firm to its end
+        performance = search.perform(tell=tell)
+        run.control_steps = before + search.control_steps
+        name = f"Attempt {attempt + 1}, to its end"
+        if truth.succeeded(run.record(performance.final_take(), name, "search", seed=seed)):
+            plan = _save_plan(run, search)
+    return plan
+
+
+def _is_enough(run: Context, take: Take) -> bool:
+    """Whether a plan that led to this take is one to end with, or to learn from.
+
+    A policy is taught to catch itself, so it may learn from a plan whose body topples after the take's end.
+    """
+    if run.learns:
+        take = dataclasses.replace(take, meta={})
+    return truth.succeeded(truth.measure(run.body, run.reference, take))
+
+
+def _save_plan(run: Context, search: Search) -> Plan:
+    plan = search.plan
+    write_arrays(run.folder.stages / PLAN_FILE, {"knots": plan.knots, "knot": plan.knot})
+    run.tell("stage", file=PLAN_FILE, phase="search", control_steps=run.control_steps)
+    return plan

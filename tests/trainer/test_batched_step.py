@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The crowd takes the steps that PyBullet takes; and PyBullet is not the code under test."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pybullet")
+pytest.importorskip("torch")
+
+from backflip_addon.core import rotations
+from backflip_addon.core.body import Body
+from backflip_addon.trainer.physics.batched import solver
+from backflip_addon.trainer.physics.batched.step import Crowd
+from backflip_addon.trainer.physics.pybullet_world import World
+from backflip_addon.trainer.physics.simulator import GRAVITY
+from backflip_addon.trainer.physics.state import Scene, States, stacked
+from tests.benchmarks import humanoid
+from tests.core import performances
+
+FITTED, HUMANOID = performances.body(), humanoid.humanoid()
+COUNT = 24
+
+
+def feet(body: Body) -> np.ndarray:
+    return np.array([name.startswith("foot") for name in body.names])
+
+
+def shaken(body: Body, states: States, random: np.random.Generator, turn: float, speed: float) -> States:
+    """States with noise on everything; hinges turn about their axes, off the very edges of their limits."""
+    count, links = states.rotations.shape[:2]
+    turns = rotations.multiply(
+        states.rotations, rotations.from_rotation_vector(random.normal(scale=turn, size=(count, links, 3)))
+    )
+    spins = random.normal(scale=speed, size=(count, links, 3))
+    spins[:, 0] = 0
+    for i, link in enumerate(body.links):
+        if link.joint == "hinge":
+            angle = rotations.twist_angle(states.rotations[:, i], np.array(link.axis))
+            low, high = link.limits
+            angle = np.clip(angle + random.normal(scale=turn, size=count), low + 0.01, high - 0.01)
+            turns[:, i] = rotations.from_axis_angle(np.array(link.axis), angle)
+            spins[:, i] = spins[:, i, :1] * np.array(link.axis)
+        if link.joint == "fixed":
+            turns[:, i], spins[:, i] = rotations.IDENTITY, 0.0
+    velocity = random.normal(scale=0.3 * speed, size=(count, 3))
+    return States(states.position, turns, velocity, random.normal(scale=speed, size=(count, 3)), spins)
+
+
+def poses(body: Body, height: float) -> States:
+    """Standing, the soles at a height."""
+    links = len(body.links)
+    place = np.tile([0.0, 0.0, performances.hips_height(body) + height], (COUNT, 1))
+    zero = np.zeros((COUNT, 3))
+    return States(place, performances.neutral(body, COUNT), zero, zero, np.zeros((COUNT, links, 3)))
+
+
+def targets_of(body: Body, states: States, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    aims = shaken(body, states, random, 0.2, 2.0)
+    return aims.rotations, aims.joint_velocity
+
+
+def in_pybullet(
+    body: Body, states: States, targets: np.ndarray, speeds: np.ndarray, scenes: list[Scene], substeps: int
+) -> tuple[States, np.ndarray]:
+    world = World(body)
+    readings, touching = [], []
+    lists = zip(world.targets(targets), world.velocities(speeds), scenes, strict=True)
+    for i, (target, speed, scene) in enumerate(lists):
+        world.arrange(scene)
+        world.restart(states[i])
+        world.drive(target, speed)
+        for _ in range(substeps):
+            world.substep()
+        readings.append(world.read())
+        touching.append(world.contacts())
+    found = world.states(readings)
+    world.close()
+    return found, np.array(touching)
+
+
+def in_crowd(
+    body: Body, states: States, targets: np.ndarray, speeds: np.ndarray, scenes: list[Scene], substeps: int
+) -> tuple[States, np.ndarray]:
+    crowd = Crowd(body, len(states), feet(body))
+    for i, scene in enumerate(scenes):
+        crowd.arrange(i, scene)
+    crowd.restart(np.arange(len(states)), states)
+    crowd.drive(targets, speeds)
+    for _ in range(substeps):
+        crowd._substep()
+    return crowd.states(), crowd.contacts()
+
+
+def worst(a: States, b: States, name: str) -> np.ndarray:
+    return np.abs(getattr(a, name) - getattr(b, name)).reshape(len(a), -1).max(axis=1)
+
+
+def various(random: np.random.Generator) -> list[Scene]:
+    drawn = random.uniform((0.3, -0.02, 0.9), (1.2, 0.02, 1.1), size=(COUNT, 3))
+    return [Scene(*map(float, row)) for row in drawn]
+
+
+@pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
+def test_in_the_air_it_is_pybullets_step_to_rounding(body: Body) -> None:
+    """Inertia, gravity, servos at and under their limits, hinges at theirs, heavier and lighter bodies."""
+    random = np.random.default_rng(0)
+    states = shaken(body, poses(body, 2.0), random, 0.3, 3.0)
+    targets, speeds = targets_of(body, states, random)
+    arguments = (body, states, targets, speeds, various(random))
+    here, there = in_crowd(*arguments, 1)[0], in_pybullet(*arguments, 1)[0]
+    for name in ("position", "velocity", "angular_velocity", "joint_velocity"):
+        change = worst(there, states, name).mean()
+        assert worst(here, there, name).max() < 1e-4 * change + 1e-6, name
+    assert rotations.angle_between(here.rotations, there.rotations).max() < 1e-4
+
+
+@pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
+def test_on_the_floor_it_is_pybullets_step_or_near_it(body: Body) -> None:
+    """Only the order of contacts may differ (PyBullet's depends on what touched before), which changes
+    the solver's answer where several share a foot."""
+    random = np.random.default_rng(1)
+    states = shaken(body, poses(body, -0.003), random, 0.02, 0.5)
+    targets, speeds = targets_of(body, states, random)
+    arguments = (body, states, targets, speeds, various(random))
+    (here, on), (there, touching) = in_crowd(*arguments, 1), in_pybullet(*arguments, 1)
+    np.testing.assert_array_equal(on, touching)
+    assert on.any(axis=1).mean() > 0.5, "most of them stand"
+    change = worst(there, states, "joint_velocity").mean()
+    off = worst(here, there, "joint_velocity")
+    assert np.quantile(off, 0.3) < 1e-3 * change, "these are the same step"
+    assert np.median(off) < 0.1 * change
+    assert np.quantile(off, 0.8) < 0.3 * change
+
+
+def test_it_stays_with_pybullet_for_a_fifth_of_a_second() -> None:
+    """Six control steps of one target, through take-off or touchdown."""
+    random = np.random.default_rng(2)
+    states = shaken(HUMANOID, poses(HUMANOID, 0.02), random, 0.05, 0.5)
+    targets, speeds = targets_of(HUMANOID, states, random)
+    arguments = (HUMANOID, states, targets, speeds, various(random))
+    here, there = in_crowd(*arguments, 24)[0], in_pybullet(*arguments, 24)[0]
+    moved = np.median(worst(there, states, "position"))
+    off = worst(here, there, "position")
+    assert np.median(off) < 0.03 * moved
+    assert np.quantile(off, 0.9) < 0.15 * moved
+
+
+@pytest.mark.parametrize("friction", [0.1, 0.3])
+def test_a_sliding_body_is_braked_by_friction_alone(friction: float) -> None:
+    """Coulomb: the centre of mass loses friction times gravity a second, whatever else moves."""
+    body = FITTED
+    crowd = Crowd(body, 2, feet(body))
+    for i in range(2):
+        crowd.arrange(i, Scene(friction=friction))
+    states = poses(body, 0.0)[:2]
+    crowd.restart(np.arange(2), states)
+    crowd.drive(states.rotations, states.joint_velocity)
+    for _ in range(5):
+        crowd.step()
+    crowd.push(0, np.array([0.0, -2.0, 0.0]), np.zeros(3))
+    before = momentum(body, crowd.states())[0]
+    crowd.step()
+    after = momentum(body, crowd.states())[0]
+    lost = (after[1] - before[1]) / body.mass * crowd.control_rate
+    assert lost == pytest.approx(friction * GRAVITY, rel=0.15)
+
+
+def momentum(body: Body, states: States) -> np.ndarray:
+    """Linear momentum (N, 3): masses times how fast their centres move, by small differences."""
+    def centre(after: float) -> np.ndarray:
+        turns = states.rotations.copy()
+        spin = rotations.from_rotation_vector(states.angular_velocity * after)
+        turns[:, 0] = rotations.multiply(spin, turns[:, 0])
+        turns[:, 1:] = rotations.multiply(
+            turns[:, 1:], rotations.from_rotation_vector(states.joint_velocity[:, 1:] * after)
+        )
+        places, world = body.forward(states.position + states.velocity * after, turns)
+        return body.centre_of_mass(places, world)
+
+    return body.mass * (centre(1e-4) - centre(-1e-4)) / 2e-4
+
+
+def test_each_has_a_floor_and_a_weight_of_its_own() -> None:
+    body = FITTED
+    crowd = Crowd(body, 3, feet(body))
+    heights = (0.3, -0.1, 0.0)
+    states = poses(body, 0.05)[:3]
+    states = dataclasses.replace(states, position=states.position + np.array([[0, 0, h] for h in heights]))
+    for i, height in enumerate(heights):
+        crowd.arrange(i, Scene(floor=height, mass=1 + 0.1 * i))
+    crowd.restart(np.arange(3), states)
+    crowd.drive(states.rotations, states.joint_velocity)
+    for _ in range(30):
+        crowd.step()
+    found = crowd.states()
+    lows = body.lowest_points(*body.forward(found.position, found.rotations)).min(axis=1)
+    np.testing.assert_allclose(lows, heights, atol=0.01)
+    assert crowd.contacts()[:, feet(body)].all()
+
+
+def test_a_body_may_lie_on_all_of_itself() -> None:
+    """More points than contacts are solved for: what was dropped flat on its back comes to rest there."""
+    body = FITTED
+    crowd = Crowd(body, 2, np.ones(len(body.links), dtype=bool))
+    states = poses(body, 0.0)[:2]
+    turns = states.rotations.copy()
+    turns[:, 0] = [np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0]
+    crowd.restart(np.arange(2), dataclasses.replace(states, position=states.position * [1, 1, 0.3], rotations=turns))
+    crowd.drive(turns, states.joint_velocity)
+    for _ in range(60):
+        crowd.step()
+    found = crowd.states()
+    lows = body.lowest_points(*body.forward(found.position, found.rotations))
+    assert np.abs(lows.min(axis=1)).max() < 0.02
+    assert np.linalg.norm(found.velocity, axis=1).max() < 0.2 and (found.position[:, 2] < 0.25).all()
+
+
+def test_what_may_not_touch_is_told() -> None:
+    body = FITTED
+    crowd = Crowd(body, 1, feet(body))
+    head_down = poses(body, 0.0)[:1]
+    turns = head_down.rotations.copy()
+    turns[:, 0] = [0.0, 1.0, 0.0, 0.0]
+    crowd.restart(np.arange(1), dataclasses.replace(head_down, position=np.array([[0, 0, 0.6]]), rotations=turns))
+    assert crowd.contacts()[0, body.index("head")]
+
+
+def test_one_of_many_moves_as_it_would_alone() -> None:
+    random = np.random.default_rng(3)
+    states = shaken(FITTED, poses(FITTED, 0.0), random, 0.1, 1.0)
+    targets, speeds = targets_of(FITTED, states, random)
+    scenes = various(random)
+    together, _ = in_crowd(FITTED, states, targets, speeds, scenes, 8)
+    alone, _ = in_crowd(FITTED, stacked([states[5]]), targets[5:6], speeds[5:6], scenes[5:6], 8)
+    np.testing.assert_allclose(alone.position[0], together.position[5], atol=1e-4)
+    np.testing.assert_allclose(alone.joint_velocity[0], together.joint_velocity[5], atol=0.02)
+
+
+def test_a_quicksort_of_equals_reverses_every_part() -> None:
+    items = list(range(5))
+    solver._reverse_parts(items, 0, 4)
+    # 4 3 2 1 0 -> parts (4 3) and (1 0), the middle left -> 3 4 2 0 1
+    assert items == [3, 4, 2, 0, 1]

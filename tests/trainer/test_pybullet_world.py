@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated world against the laws of mechanics."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pybullet")
+
+from backflip_addon.core import rotations
+from backflip_addon.core.body import Body
+from backflip_addon.trainer.physics import pybullet_world as worlds
+from backflip_addon.trainer.physics.pybullet_world import World
+from backflip_addon.trainer.physics.simulator import GRAVITY
+from backflip_addon.trainer.physics.state import Scene, States
+from tests.core import performances
+
+BODY = performances.body()
+RNG = np.random.default_rng(2)
+X, Y, Z = np.eye(3)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World(BODY)
+    yield made
+    made.close()
+
+
+def standing_state(**changes: Any) -> States:
+    turns = performances.neutral(BODY, 1)[0]
+    zero = np.zeros(3)
+    place = np.array([0.0, 0.0, performances.hips_height(BODY)])
+    return dataclasses.replace(States(place, turns, zero, zero, np.zeros((len(BODY.links), 3))), **changes)
+
+
+def some_state(height: float = 3.0) -> States:
+    """Everything turns and moves, within what joints can do."""
+    turns = rotations.from_rotation_vector(RNG.normal(scale=0.4, size=(len(BODY.links), 3)))
+    spins = RNG.normal(scale=2.0, size=(len(BODY.links), 3))
+    for i, link in enumerate(BODY.links):
+        if link.joint == "hinge":
+            low, high = link.limits
+            turns[i] = rotations.from_axis_angle(np.array(link.axis), low + (high - low) * RNG.uniform(0.2, 0.8))
+            spins[i] = RNG.normal() * np.array(link.axis)
+        if link.joint == "fixed":
+            turns[i], spins[i] = rotations.IDENTITY, 0.0
+    spins[0] = 0.0
+    return States(np.array([0.3, -0.2, height]), turns, RNG.normal(size=3), RNG.normal(scale=3.0, size=3), spins)
+
+
+def hold(world: World, state: States, seconds: float) -> None:
+    """Drive toward a state's pose, standing still."""
+    (targets,), (velocities,) = controls(world, state)
+    for _ in range(round(seconds * world.control_rate)):
+        world.step(targets, velocities)
+
+
+def controls(world: World, state: States) -> tuple[list, list]:
+    still = np.zeros((1, len(world.body.links), 3))
+    return world.targets(state.rotations[None]), world.velocities(still)
+
+
+def link_centres(body: Body, state: States) -> np.ndarray:
+    places, turns = body.forward(state.position, state.rotations)
+    return places + rotations.rotate(turns, np.array([link.centre for link in body.links]))
+
+
+def lowest(state: States) -> float:
+    places, turns = BODY.forward(state.position, state.rotations)
+    return float(BODY.lowest_points(places[None], turns[None]).min())
+
+
+def test_a_state_returns(world: World) -> None:
+    for _ in range(5):
+        state = some_state()
+        world.restart(state)
+        again = world.state()
+        assert np.allclose(again.position, state.position, atol=1e-9)
+        assert rotations.angle_between(again.rotations, state.rotations).max() < 1e-6
+        assert np.allclose(again.velocity, state.velocity, atol=1e-9)
+        assert np.allclose(again.angular_velocity, state.angular_velocity, atol=1e-9)
+        assert np.allclose(again.joint_velocity, state.joint_velocity, atol=1e-6)
+
+
+def test_our_kinematics_are_pybullets(world: World) -> None:
+    """Link centres of mass, worked out by our forward kinematics and asked of PyBullet."""
+    for _ in range(3):
+        state = some_state()
+        world.restart(state)
+        p = world._client
+        theirs = [p.getBasePositionAndOrientation(world._figure)[0]]
+        theirs += [p.getLinkState(world._figure, j, computeForwardKinematics=1)[0] for j in range(len(BODY.links) - 1)]
+        assert np.allclose(link_centres(BODY, state), theirs, atol=1e-5)
+
+
+def test_velocities_are_the_change_of_places(world: World) -> None:
+    """What restart() is told about joint velocities is what then happens: frames and signs are right."""
+    state = some_state(10.0)
+    limp = World(limped(BODY), control_rate=1000.0, substeps=1)
+    limp.restart(state)
+    limp.substep()
+    after = limp.state()
+    spin = (
+        rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(state.rotations), after.rotations)) * 1000.0
+    )
+    assert np.allclose(spin[1:], state.joint_velocity[1:], atol=0.5)
+    assert np.allclose((after.position - state.position) * 1000.0, state.velocity, atol=0.1)
+    limp.close()
+
+
+def limped(body: Body) -> Body:
+    return dataclasses.replace(
+        body, links=tuple(dataclasses.replace(k, torque=0.0, kp=0.0, kd=0.0) for k in body.links)
+    )
+
+
+def as_simulated(world: World) -> Body:
+    """The body with the masses and inertias that the world works with."""
+    links = [
+        dataclasses.replace(link, mass=mass, inertia=tuple(inertia))
+        for link, mass, inertia in zip(world.body.links, world._masses, world._inertias, strict=True)
+    ]
+    return dataclasses.replace(world.body, links=tuple(links))
+
+
+def angular_momentum(body: Body, before: States, after: States, seconds: float) -> np.ndarray:
+    """About the centre of mass, by differences of link poses over a short time."""
+    centres = [link_centres(body, state) for state in (before, after)]
+    masses = np.array([link.mass for link in body.links])[:, None]
+    velocity = (centres[1] - centres[0]) / seconds
+    com = (masses * centres[0]).sum(0) / masses.sum()
+    com_velocity = (masses * velocity).sum(0) / masses.sum()
+    total = (masses * np.cross(centres[0] - com, velocity - com_velocity)).sum(0)
+    turns = [body.forward(state.position, state.rotations)[1] for state in (before, after)]
+    spin = rotations.to_rotation_vector(rotations.multiply(turns[1], rotations.conjugate(turns[0]))) / seconds
+    inertia = np.array([link.inertia for link in body.links])
+    own = rotations.rotate(turns[0], inertia * rotations.rotate(rotations.conjugate(turns[0]), spin))
+    return total + own.sum(0)
+
+
+def test_free_flight_falls_and_keeps_its_momentum(world: World) -> None:
+    """A figure that tucks in the air: gravity acts on its centre of mass, nothing on its angular momentum."""
+    start = standing_state(
+        position=np.array([0.0, 0.0, 10.0]),
+        velocity=np.array([1.0, 0.5, 2.0]),
+        angular_velocity=np.array([-5.0, 0.6, 0.3]),
+    )
+    tuck = performances.bent(BODY, performances.neutral(BODY, 1), np.array([0.7]))
+    world.restart(start)
+    body, states = as_simulated(world), [world.state()]
+    world.drive(world.targets(tuck)[0], controls(world, start)[1][0])
+    for _ in range(60):
+        world.substep()
+        states.append(world.state())
+    masses = np.array([link.mass for link in body.links])[:, None]
+    com = np.array([(masses * link_centres(body, state)).sum(0) / masses.sum() for state in states])
+    times = np.arange(len(com)) / 120.0
+    places, turns = body.forward(start.position, start.rotations)
+    arm = body.centre_of_mass(places, turns) - start.position
+    velocity = start.velocity + np.cross(start.angular_velocity, arm)
+    expected = com[0] + velocity * times[:, None] - 0.5 * GRAVITY * times[:, None] ** 2 * Z
+    assert np.abs(com - expected).max() < 0.03, "0.5 s of semi-implicit steps of 1/120 s"
+    momenta = np.array([angular_momentum(body, a, b, 1 / 120) for a, b in zip(states, states[1:], strict=False)])
+    size = np.linalg.norm(momenta[0])
+    assert np.abs(momenta - momenta[0]).max() < 0.06 * size
+    assert lowest(states[-1]) > 1.0, "it never touched the floor"
+
+
+def test_torque_stays_within_limits(world: World) -> None:
+    """Driven at random to wild targets, on the floor and in the air."""
+    for height in (1.0, 3.0):
+        world.restart(some_state(height))
+        for _ in range(20):
+            wild = some_state()
+            world.drive(world.targets(wild.rotations[None])[0], world.velocities(10 * wild.joint_velocity[None])[0])
+            for _ in range(world.substeps):
+                world.substep()
+                assert world.effort() <= 1.0 + 1e-6
+
+
+def test_a_limp_body_falls_in_a_heap() -> None:
+    limp = World(limped(BODY))
+    # just off balance, knees slightly bent
+    turns = performances.bent(BODY, performances.neutral(BODY, 1), np.array([0.1]))[0]
+    limp.restart(standing_state(rotations=turns))
+    hold(limp, standing_state(), 2.5)
+    state = limp.state()
+    assert limp.effort() == 0.0
+    assert state.position[2] < 0.4 and np.isfinite(state.rotations).all()
+    # A head without any neck to hold it spins up in time, by what the integrator makes of gyroscopes
+    held = np.array([name != "head" for name in BODY.names])
+    speeds = np.linalg.norm(state.joint_velocity[held], axis=1)
+    assert np.linalg.norm(state.velocity) < 1.0 and speeds.max() < 15.0, "it lies, and does not buzz about"
+    limp.close()
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0, 5.0])
+def test_a_landing_sinks_less_than_a_centimetre(world: World, speed: float) -> None:
+    start = standing_state(position=standing_state().position + 0.3 * Z, velocity=-speed * Z)
+    world.restart(start)
+    (targets,), (velocities,) = controls(world, start)
+    world.drive(targets, velocities)
+    depth = 0.0
+    for _ in range(120):
+        world.substep()
+        depth = max(depth, -lowest(world.state()))
+    assert depth < (0.01 if speed <= 4 else 0.012), "legs as stiff as they can be: the worst case"
+    assert world.contacts()[BODY.index("foot.L")] or world.contacts()[BODY.index("foot.R")] or depth > 0
+
+
+def squat(degrees: float) -> States:
+    bend = np.radians(degrees)
+    turns = performances.bent(BODY, performances.neutral(BODY, 1), np.array([bend]))[0]
+    place = np.array([0.0, 0.0, performances.crouched_height(BODY, bend)])
+    return standing_state(rotations=turns, position=place)
+
+
+def lying(axis: np.ndarray, angle: float) -> States:
+    turns = performances.neutral(BODY, 1)[0]
+    turns[0] = rotations.from_axis_angle(axis, angle)
+    state = standing_state(rotations=turns, position=np.zeros(3))
+    return dataclasses.replace(state, position=np.array([0.0, 0.0, 0.01 - lowest(state)]))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [standing_state(), squat(30), squat(60), lying(X, -np.pi / 2), lying(X, np.pi / 2), lying(Y, 1.2), lying(X, np.pi)],
+    ids=["standing", "crouched", "squatting", "on its back", "on its face", "on its side", "on its head"],
+)
+def test_holding_a_pose_never_explodes(world: World, start: States) -> None:
+    world.restart(start)
+    (targets,), (velocities,) = controls(world, start)
+    for _ in range(90):
+        world.step(targets, velocities)
+        state = world.state()
+        assert np.isfinite(state.rotations).all() and np.isfinite(state.position).all()
+        assert np.linalg.norm(state.velocity) < 8.0, "no faster than a fall from its own height"
+        assert np.linalg.norm(state.position) < 3.0
+    hold(world, start, 1.0)
+    assert np.linalg.norm(world.state().velocity) < 0.5, "in the end it rests"
+    assert lowest(world.state()) > -0.02
+
+
+def test_standing_stays_standing(world: World) -> None:
+    start = standing_state()
+    world.restart(start)
+    hold(world, start, 3.0)
+    state = world.state()
+    assert np.linalg.norm(state.position - start.position) < 0.05
+    assert rotations.angle_between(state.rotations[0], start.rotations[0]) < 0.1
+    assert {BODY.names[i] for i in np.flatnonzero(world.contacts())} == {"foot.L", "foot.R"}
+
+
+def test_a_new_start_forgets_what_touched(world: World) -> None:
+    """A performance that begins in the air must not inherit the fall before it."""
+    standing = standing_state()
+    world.restart(standing)
+    hold(world, standing, 0.5)
+    assert world.contacts().any()
+    world.restart(dataclasses.replace(standing, position=standing.position + [0, 0, 1.0]))
+    assert not world.contacts().any()
+
+
+def run_on(world: World, steps: int = 12) -> list[list[float]]:
+    readings = []
+    state = squat(20)
+    (targets,), (velocities,) = controls(world, state)
+    for _ in range(steps):
+        world.step(targets, velocities)
+        readings.append(world.read())
+    return readings
+
+
+def in_contact(world: World) -> None:
+    """Into the thick of it: just after touchdown."""
+    world.restart(standing_state(position=standing_state().position + 0.1 * Z, velocity=-3.0 * Z, angular_velocity=X))
+    run_on(world, 5)
+    assert world.contacts().any()
+
+
+def test_save_and_restore_are_exact_to_the_bit(world: World) -> None:
+    in_contact(world)
+    saved = world.save()
+    first = run_on(world)
+    for _ in range(3):
+        world.restore(saved)
+        assert run_on(world) == first
+    world.forget(saved)
+
+
+def test_a_saved_file_is_exact_to_the_bit_in_another_world(world: World, tmp_path: Path) -> None:
+    in_contact(world)
+    file = str(tmp_path / "state.bullet")
+    world.save_file(file)
+    first = run_on(world)
+    other = World(BODY)
+    other.restart(some_state())  # whatever it did before
+    run_on(other, 3)
+    for _ in range(2):
+        other.restore_file(file)
+        assert run_on(other) == first
+    other.close()
+
+
+def test_two_worlds_do_the_same(world: World) -> None:
+    other = World(BODY)
+    in_contact(world)
+    in_contact(other)
+    assert run_on(world) == run_on(other)
+    other.close()
+
+
+def floor_force(world: World) -> float:
+    return sum(point[9] for point in world._client.getContactPoints(world._figure, world._floor))
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.0, 1.5])
+def test_the_scenes_mass_weighs_on_the_floor(world: World, factor: float) -> None:
+    world.arrange(Scene(mass=factor))
+    world.restart(standing_state())
+    hold(world, standing_state(), 1.0)
+    forces = []
+    for _ in range(60):
+        world.substep()
+        forces.append(floor_force(world))
+    assert np.mean(forces) == pytest.approx(BODY.mass * factor * GRAVITY, rel=0.03)
+
+
+def test_a_lighter_scene_after_a_heavier_one_is_not_their_product(world: World) -> None:
+    world.arrange(Scene(mass=2.0))
+    world.arrange(Scene(mass=0.5))
+    p = world._client
+    masses = [p.getDynamicsInfo(world._figure, j)[0] for j in world._links]
+    assert sum(masses) == pytest.approx(0.5 * BODY.mass)
+
+
+@pytest.mark.parametrize("friction", [0.0, 0.2, 0.9])
+def test_friction_stops_a_sliding_body(world: World, friction: float) -> None:
+    world.arrange(Scene(friction=friction))
+    start = standing_state()
+    world.restart(start)
+    hold(world, start, 0.5)
+    world.push(1.0 * X, np.zeros(3))
+    before = world.state().position[0]
+    hold(world, start, 0.2)
+    state = world.state()
+    feet = link_centres(BODY, state)[[BODY.index("foot.L"), BODY.index("foot.R")], 0].mean()
+    if friction == 0.0:
+        assert feet - before > 0.05, "on ice the feet go along"
+    if friction == 0.9:
+        assert feet - before < 0.05
+
+
+def test_a_sliding_foot_drags_by_the_floors_friction(world: World) -> None:
+    """Coulomb's law at every contact of a foot that slides: PyBullet's own account of the forces."""
+    for friction in (0.3, 0.9):
+        world.arrange(Scene(friction=friction))
+        start = standing_state(velocity=4.0 * X)
+        world.restart(start)
+        shares = []
+        for _ in range(4):
+            hold(world, start, 1 / 30)
+            contacts = world._client.getContactPoints(world._figure, world._floor)
+            shares += [np.hypot(point[10], point[12]) / point[9] for point in contacts if point[9] > 1.0]
+        assert shares and np.median(shares) == pytest.approx(friction, rel=0.01)
+
+
+def test_the_floors_height(world: World) -> None:
+    for height in (0.3, -0.02, 0.0):
+        world.arrange(Scene(floor=height))
+        start = standing_state(position=standing_state().position + (height + 0.05) * Z)
+        world.restart(start)
+        hold(world, start, 1.0)
+        assert lowest(world.state()) == pytest.approx(height, abs=0.01)
+
+
+def test_a_push_adds_velocity(world: World) -> None:
+    start = some_state()
+    world.restart(start)
+    world.push(np.array([0.5, 0.0, -0.2]), 0.1 * Y)
+    spin = world.state().angular_velocity - start.angular_velocity
+    assert np.allclose(spin, 0.1 * Y, atol=1e-9)
+    arm = rotations.rotate(start.rotations[0], np.array(BODY.links[0].centre))
+    assert np.allclose(world.state().velocity - start.velocity, [0.5, 0.0, -0.2] - np.cross(0.1 * Y, arm), atol=1e-9)
+
+
+def test_every_body_can_be_described(tmp_path: Path) -> None:
+    """PyBullet cuts a description's lines at 8 kB."""
+    text = worlds.urdf(BODY)
+    assert max(map(len, text.splitlines())) < 1000
+    heavy = dataclasses.replace(BODY, links=tuple(dataclasses.replace(k, mass=k.mass / 3) for k in BODY.links))
+    world = World(heavy)
+    assert sum(world._masses) == pytest.approx(BODY.mass / 3)
+    world.close()
