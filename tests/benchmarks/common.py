@@ -57,7 +57,7 @@ def search(
     seed: int,
     limit: float = 600.0,
     enough: Callable[[dict[str, Any]], bool] = truth.succeeded,
-    settle: bool = False,
+    average_weights: bool = False,
 ) -> tuple[Plan | None, Take, dict[str, Any], float, int]:
     """Search until a take's measures are enough or the limit's seconds are over, from the start of the processes.
 
@@ -75,7 +75,7 @@ def search(
             steps += one.control_steps
             seconds = time.perf_counter() - begin
             if enough(measures):
-                return (_settled(one) if settle else one.plan), take, measures, seconds, steps
+                return (_settled(one) if average_weights else one.plan), take, measures, seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps
             attempt += 1

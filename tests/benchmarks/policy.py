@@ -63,7 +63,7 @@ def _run(
     body: Body, reference: Motion, workers: int, seed: int, trials: int, limit: float
 ) -> tuple[dict[str, object], Take | None]:
     began = time.perf_counter()
-    plan, _take, _measures, _seconds, steps = common.search(body, reference, workers, seed, limit, settle=True)
+    plan, _take, _measures, _seconds, steps = common.search(body, reference, workers, seed, limit, average_weights=True)
     run: dict[str, object] = {"seed": seed, "minutes": 0.0, "landing_rate": 0.0, "trials": trials}
     take = None
     if plan is not None:
@@ -71,8 +71,8 @@ def _run(
             looked = 0
             while run["landing_rate"] < GOAL and time.perf_counter() - began < limit:
                 told = training.iterate()
-                over = training.rehearsed  # rehearsals; each is worth a look
-                if over > looked or "rehearsed" not in told and told["iteration"] % EVERY == 0:
+                over = training.robust_done  # rehearsals; each is worth a look
+                if over > looked or "robust_share" not in told and told["iteration"] % EVERY == 0:
                     looked = over
                     run["landing_rate"] = training.landing_rate(trials, GOAL)
                     print(f"  seed {seed}: {told['samples']} samples, {run['landing_rate']:.0%} landed", flush=True)

@@ -31,14 +31,14 @@ from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation.disturbances import Disturbances
 from backflip_addon.trainer.imitation.environment import Limits
 from backflip_addon.trainer.imitation.reference_track import Track
-from backflip_addon.trainer.imitation.target_trajectory import Guide
+from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.mpc import RolloutWorker
 from backflip_addon.trainer.rl.networks import ActorCritic
-from backflip_addon.trainer.rl.rollouts import Practice, PracticeWorker
+from backflip_addon.trainer.rl.rollouts import PolicyWorker, RolloutSettings
 from backflip_addon.trainer.rl.trainer import LearningSettings
 
-CROWD = LearningSettings().crowd
+CROWD = LearningSettings().bodies
 HORIZON = 24
 SAMPLES = 32
 
@@ -81,16 +81,16 @@ class Practised:
 
     def __init__(self, body: Body, reference: Motion) -> None:
         torch.set_num_threads(1)
-        guide = Guide.of_track(Track(body, reference))
-        self.worker = PracticeWorker(body, reference, guide, None, CROWD, 0, Limits())
-        arena = self.worker.arena
-        arena.look()
-        observed, secret = (part.shape[1] for part in arena.sense(np.ones(CROWD, dtype=bool)))
-        self.actor = ActorCritic(observed, secret, arena.width, std=0.1).practising()
-        self.practice = Practice(Disturbances(), np.full(guide.steps, 1 / guide.steps))
+        trajectory = TargetTrajectory.of_track(Track(body, reference))
+        self.worker = PolicyWorker(body, reference, trajectory, None, CROWD, 0, Limits())
+        env = self.worker.env
+        env.refresh()
+        observed, privileged = (part.shape[1] for part in env.observe(np.ones(CROWD, dtype=bool)))
+        self.actor = ActorCritic(observed, privileged, env.width, std=0.1).exploring_actor()
+        self.rollout = RolloutSettings(Disturbances(), np.full(trajectory.steps, 1 / trajectory.steps))
 
     def run(self) -> int:
-        self.worker.collect(self.actor, self.practice, 2)
+        self.worker.collect(self.actor, self.rollout, 2)
         return 2 * CROWD
 
 

@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
 from backflip_addon.trainer.physics.batched import solver
-from backflip_addon.trainer.physics.batched.step import Crowd
-from backflip_addon.trainer.physics.pybullet_world import World
+from backflip_addon.trainer.physics.batched.step import BatchedSimulator
+from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
 from backflip_addon.trainer.physics.simulator import GRAVITY
 from backflip_addon.trainer.physics.state import Scene, States, stacked
 from tests.benchmarks import humanoid
@@ -66,7 +66,7 @@ def targets_of(body: Body, states: States, random: np.random.Generator) -> tuple
 def in_pybullet(
     body: Body, states: States, targets: np.ndarray, speeds: np.ndarray, scenes: list[Scene], substeps: int
 ) -> tuple[States, np.ndarray]:
-    world = World(body)
+    world = PyBulletWorld(body)
     readings, touching = [], []
     lists = zip(world.targets(targets), world.velocities(speeds), scenes, strict=True)
     for i, (target, speed, scene) in enumerate(lists):
@@ -85,14 +85,14 @@ def in_pybullet(
 def in_crowd(
     body: Body, states: States, targets: np.ndarray, speeds: np.ndarray, scenes: list[Scene], substeps: int
 ) -> tuple[States, np.ndarray]:
-    crowd = Crowd(body, len(states), feet(body))
+    bodies = BatchedSimulator(body, len(states), feet(body))
     for i, scene in enumerate(scenes):
-        crowd.arrange(i, scene)
-    crowd.restart(np.arange(len(states)), states)
-    crowd.drive(targets, speeds)
+        bodies.arrange(i, scene)
+    bodies.restart(np.arange(len(states)), states)
+    bodies.drive(targets, speeds)
     for _ in range(substeps):
-        crowd._substep()
-    return crowd.states(), crowd.contacts()
+        bodies._substep()
+    return bodies.states(), bodies.contacts()
 
 
 def worst(a: States, b: States, name: str) -> np.ndarray:
@@ -153,19 +153,19 @@ def test_it_stays_with_pybullet_for_a_fifth_of_a_second() -> None:
 def test_a_sliding_body_is_braked_by_friction_alone(friction: float) -> None:
     """Coulomb: the centre of mass loses friction times gravity a second, whatever else moves."""
     body = FITTED
-    crowd = Crowd(body, 2, feet(body))
+    bodies = BatchedSimulator(body, 2, feet(body))
     for i in range(2):
-        crowd.arrange(i, Scene(friction=friction))
+        bodies.arrange(i, Scene(friction=friction))
     states = poses(body, 0.0)[:2]
-    crowd.restart(np.arange(2), states)
-    crowd.drive(states.rotations, states.joint_velocity)
+    bodies.restart(np.arange(2), states)
+    bodies.drive(states.rotations, states.joint_velocity)
     for _ in range(5):
-        crowd.step()
-    crowd.push(0, np.array([0.0, -2.0, 0.0]), np.zeros(3))
-    before = momentum(body, crowd.states())[0]
-    crowd.step()
-    after = momentum(body, crowd.states())[0]
-    lost = (after[1] - before[1]) / body.mass * crowd.control_rate
+        bodies.step()
+    bodies.push(0, np.array([0.0, -2.0, 0.0]), np.zeros(3))
+    before = momentum(body, bodies.states())[0]
+    bodies.step()
+    after = momentum(body, bodies.states())[0]
+    lost = (after[1] - before[1]) / body.mass * bodies.control_rate
     assert lost == pytest.approx(friction * GRAVITY, rel=0.15)
 
 
@@ -186,34 +186,34 @@ def momentum(body: Body, states: States) -> np.ndarray:
 
 def test_each_has_a_floor_and_a_weight_of_its_own() -> None:
     body = FITTED
-    crowd = Crowd(body, 3, feet(body))
+    bodies = BatchedSimulator(body, 3, feet(body))
     heights = (0.3, -0.1, 0.0)
     states = poses(body, 0.05)[:3]
     states = dataclasses.replace(states, position=states.position + np.array([[0, 0, h] for h in heights]))
     for i, height in enumerate(heights):
-        crowd.arrange(i, Scene(floor=height, mass=1 + 0.1 * i))
-    crowd.restart(np.arange(3), states)
-    crowd.drive(states.rotations, states.joint_velocity)
+        bodies.arrange(i, Scene(floor=height, mass=1 + 0.1 * i))
+    bodies.restart(np.arange(3), states)
+    bodies.drive(states.rotations, states.joint_velocity)
     for _ in range(30):
-        crowd.step()
-    found = crowd.states()
+        bodies.step()
+    found = bodies.states()
     lows = body.lowest_points(*body.forward(found.position, found.rotations)).min(axis=1)
     np.testing.assert_allclose(lows, heights, atol=0.01)
-    assert crowd.contacts()[:, feet(body)].all()
+    assert bodies.contacts()[:, feet(body)].all()
 
 
 def test_a_body_may_lie_on_all_of_itself() -> None:
     """More points than contacts are solved for: what was dropped flat on its back comes to rest there."""
     body = FITTED
-    crowd = Crowd(body, 2, np.ones(len(body.links), dtype=bool))
+    bodies = BatchedSimulator(body, 2, np.ones(len(body.links), dtype=bool))
     states = poses(body, 0.0)[:2]
     turns = states.rotations.copy()
     turns[:, 0] = [np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0]
-    crowd.restart(np.arange(2), dataclasses.replace(states, position=states.position * [1, 1, 0.3], rotations=turns))
-    crowd.drive(turns, states.joint_velocity)
+    bodies.restart(np.arange(2), dataclasses.replace(states, position=states.position * [1, 1, 0.3], rotations=turns))
+    bodies.drive(turns, states.joint_velocity)
     for _ in range(60):
-        crowd.step()
-    found = crowd.states()
+        bodies.step()
+    found = bodies.states()
     lows = body.lowest_points(*body.forward(found.position, found.rotations))
     assert np.abs(lows.min(axis=1)).max() < 0.02
     assert np.linalg.norm(found.velocity, axis=1).max() < 0.2 and (found.position[:, 2] < 0.25).all()
@@ -221,12 +221,12 @@ def test_a_body_may_lie_on_all_of_itself() -> None:
 
 def test_what_may_not_touch_is_told() -> None:
     body = FITTED
-    crowd = Crowd(body, 1, feet(body))
+    bodies = BatchedSimulator(body, 1, feet(body))
     head_down = poses(body, 0.0)[:1]
     turns = head_down.rotations.copy()
     turns[:, 0] = [0.0, 1.0, 0.0, 0.0]
-    crowd.restart(np.arange(1), dataclasses.replace(head_down, position=np.array([[0, 0, 0.6]]), rotations=turns))
-    assert crowd.contacts()[0, body.index("head")]
+    bodies.restart(np.arange(1), dataclasses.replace(head_down, position=np.array([[0, 0, 0.6]]), rotations=turns))
+    assert bodies.contacts()[0, body.index("head")]
 
 
 def test_one_of_many_moves_as_it_would_alone() -> None:

@@ -22,14 +22,14 @@ from backflip_addon.trainer.runner import runner  # noqa: E402
 def test_round_trip(tmp_path: Path) -> None:
     content = {
         "network": {"weight": torch.arange(6.0).reshape(2, 3)},
-        "guide": {"turns": np.eye(4)},
+        "trajectory": {"targets": np.eye(4)},
         "numbers": {"samples": np.int64(12), "share": 0.25},
         "hidden": (256, 128),
     }
     checkpoints.save(tmp_path / "a.pt", content)
     back = checkpoints.load(tmp_path / "a.pt")
     assert torch.equal(back["network"]["weight"], content["network"]["weight"])
-    np.testing.assert_array_equal(checkpoints.arrays(back["guide"])["turns"], np.eye(4))
+    np.testing.assert_array_equal(checkpoints.arrays(back["trajectory"])["targets"], np.eye(4))
     assert back["numbers"] == {"samples": 12, "share": 0.25}
     assert list(back["hidden"]) == [256, 128]
     assert sorted(os.listdir(tmp_path)) == ["a.pt"], "no temporary file is left"

@@ -19,13 +19,13 @@ from backflip_addon.core import rotations, truth
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation import environment
 from backflip_addon.trainer.imitation.disturbances import NONE, Circumstances, Disturbances
-from backflip_addon.trainer.imitation.environment import Arena
+from backflip_addon.trainer.imitation.environment import ImitationEnvironment
 from backflip_addon.trainer.imitation.observations import Figures, parts
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.rewards import Imitation
-from backflip_addon.trainer.imitation.target_trajectory import Guide
-from backflip_addon.trainer.physics.batched.step import Crowd
-from backflip_addon.trainer.physics.pybullet_batch import Worlds
+from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
+from backflip_addon.trainer.physics.batched.step import BatchedSimulator
+from backflip_addon.trainer.physics.pybullet_batch import PyBulletBatch
 from backflip_addon.trainer.physics.state import Scene, States
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.rl import checkpoints, rollouts, trainer
@@ -47,20 +47,20 @@ def track(reference: Motion) -> Track:
 
 
 @pytest.fixture(scope="module")
-def arena(track: Track) -> Iterator[Arena]:
-    worlds = Worlds(BODY, 2)
-    yield Arena(worlds, Guide.of_track(track), track.allowed)
+def env(track: Track) -> Iterator[ImitationEnvironment]:
+    worlds = PyBulletBatch(BODY, 2)
+    yield ImitationEnvironment(worlds, TargetTrajectory.of_track(track), track.allowed)
     worlds.close()
 
 
-def begin(arena: Arena, step: int = 0, circumstances: Circumstances | None = None) -> None:
+def begin(env: ImitationEnvironment, step: int = 0, circumstances: Circumstances | None = None) -> None:
     own = circumstances or Circumstances(Scene())
-    start(arena, [arena.guide.states[step]] * arena.count, [own] * arena.count, step)
+    start(env, [env.trajectory.states[step]] * env.count, [own] * env.count, step)
 
 
-def start(arena: Arena, states: list[States], circumstances: list[Circumstances], step: int = 0) -> None:
-    arena.start(np.arange(arena.count), np.full(arena.count, step), rollouts.stacked(states), circumstances)
-    arena.look()
+def start(env: ImitationEnvironment, states: list[States], circumstances: list[Circumstances], step: int = 0) -> None:
+    env.start(np.arange(env.count), np.full(env.count, step), rollouts.stacked(states), circumstances)
+    env.refresh()
 
 
 def test_the_reference_itself_earns_one(track: Track) -> None:
@@ -87,130 +87,135 @@ def test_momentum_and_velocity_of_a_rigid_turn(track: Track) -> None:
     assert float(np.sum(figures.momentum * spin)) > 0
 
 
-def test_senses_are_zero_on_the_goal_and_measure_what_is_off(arena: Arena) -> None:
-    goals = arena.senses.goals
+def test_senses_are_zero_on_the_goal_and_measure_what_is_off(env: ImitationEnvironment) -> None:
+    goals = env.observations.goals
     steps = np.arange(len(goals.states))
-    np.testing.assert_allclose(arena.senses(goals, steps), 0.0, atol=1e-7)
+    np.testing.assert_allclose(env.observations(goals, steps), 0.0, atol=1e-7)
     away = dataclasses.replace(goals.states, position=goals.states.position + [0, 0.02, 0])
-    felt = arena.senses(Figures.of(BODY, away), steps)
-    assert felt.shape == (len(steps), arena.senses.width)
-    before = steps < arena.guide.landed
+    differences = env.observations(Figures.of(BODY, away), steps)
+    assert differences.shape == (len(steps), env.observations.width)
+    before = steps < env.trajectory.landed
     assert before.any() and not before.all()
-    np.testing.assert_allclose(felt[before, 1], 0.02, atol=1e-9)
-    np.testing.assert_allclose(felt[~before, 1], 0.0, atol=1e-9, err_msg="who has landed does not mind where")
-    np.testing.assert_allclose(np.delete(felt, 1, axis=1), 0.0, atol=1e-7)
+    np.testing.assert_allclose(differences[before, 1], 0.02, atol=1e-9)
+    np.testing.assert_allclose(differences[~before, 1], 0.0, atol=1e-9, err_msg="who has landed does not mind where")
+    np.testing.assert_allclose(np.delete(differences, 1, axis=1), 0.0, atol=1e-7)
 
 
-def test_senses_do_not_know_how_high_the_floor_is(arena: Arena) -> None:
-    goals = arena.senses.goals
+def test_senses_do_not_know_how_high_the_floor_is(env: ImitationEnvironment) -> None:
+    goals = env.observations.goals
     steps = np.arange(len(goals.states))
     higher = goals.moved(np.tile([0.0, 0.0, 0.02], (len(steps), 1)))
-    np.testing.assert_allclose(arena.senses(higher, steps), 0.0, atol=1e-7)
+    np.testing.assert_allclose(env.observations(higher, steps), 0.0, atol=1e-7)
 
 
-def test_a_lean_is_felt_as_the_centre_of_mass_off_the_feet(arena: Arena) -> None:
+def test_a_lean_is_felt_as_the_centre_of_mass_off_the_feet(env: ImitationEnvironment) -> None:
     """Turned about the point between the feet, a body's centre of mass moves by its height."""
-    state = arena.senses.goals.states[:1]
+    state = env.observations.goals.states[:1]
     lean = np.array([[np.cos(0.02), np.sin(0.02), 0, 0]])  # 0.04 rad about x
     turns = np.concatenate([rotations.multiply(lean, state.rotations[:, 0])[:, None], state.rotations[:, 1:]], axis=1)
     figures = Figures.of(BODY, dataclasses.replace(state, rotations=turns))
-    felt = arena.senses(figures, np.zeros(1, dtype=int))[0]
+    differences = env.observations(figures, np.zeros(1, dtype=int))[0]
     upright = Figures.of(BODY, state)
     middle = (upright.places + rotations.rotate(upright.world, np.array([link.centre for link in BODY.links])))[
-        0, arena.senses.feet
+        0, env.observations.feet
     ].mean(axis=0)
     arm = upright.centre[0] - middle
     turned = rotations.rotate(lean[0], arm)
-    np.testing.assert_allclose(felt[2:5], turned - arm, atol=1e-9)
+    np.testing.assert_allclose(differences[2:5], turned - arm, atol=1e-9)
 
 
-def test_equal_worlds_do_the_same(arena: Arena) -> None:
-    begin(arena)
+def test_equal_worlds_do_the_same(env: ImitationEnvironment) -> None:
+    begin(env)
     random = np.random.default_rng(0)
     for _ in range(5):
-        arena.step(np.repeat(random.normal(size=(1, arena.width)) * 0.2, 2, axis=0))
-    arena.look()
-    states = arena.bodies.states()
+        env.step(np.repeat(random.normal(size=(1, env.width)) * 0.2, 2, axis=0))
+    env.refresh()
+    states = env.bodies.states()
     np.testing.assert_array_equal(states.position[0], states.position[1])
     np.testing.assert_array_equal(states.joint_velocity[0], states.joint_velocity[1])
 
 
-def test_a_crowd_feels_and_earns_what_a_world_does(arena: Arena, track: Track) -> None:
-    crowd = Arena(Crowd(BODY, 2, track.allowed), arena.guide, track.allowed)
+def test_a_crowd_feels_and_earns_what_a_world_does(env: ImitationEnvironment, track: Track) -> None:
+    bodies = ImitationEnvironment(BatchedSimulator(BODY, 2, track.allowed), env.trajectory, track.allowed)
     pushed = Circumstances(Scene(0.8, 0.01, 1.05), push_step=1, push=np.array([0.2, 0, 0]))
-    action = 0.2 * np.random.default_rng(4).normal(size=(2, arena.width))
+    action = 0.2 * np.random.default_rng(4).normal(size=(2, env.width))
     observed, rewards = [], []
-    for one in (arena, crowd):
+    for one in (env, bodies):
         begin(one, 3, pushed)
         for _ in range(3):
-            fouls = one.step(action)
-            one.look()
-        assert not fouls.any()
-        observed.append(one.sense(np.ones(2, dtype=bool))[1])
-        rewards.append(one.judge()[0])
+            illegal_contacts = one.step(action)
+            one.refresh()
+        assert not illegal_contacts.any()
+        observed.append(one.observe(np.ones(2, dtype=bool))[1])
+        rewards.append(one.evaluate()[0])
     np.testing.assert_allclose(observed[1], observed[0], atol=0.1)
     np.testing.assert_allclose(rewards[1], rewards[0], atol=0.01)
 
 
-def test_actions_turn_the_joint_targets(arena: Arena) -> None:
+def test_actions_turn_the_joint_targets(env: ImitationEnvironment) -> None:
     """An action of 1 on a hinge is ACTION_SCALE of its angle more."""
-    begin(arena)
+    begin(env)
     elbow = BODY.index("forearm.L")
-    action = np.zeros((2, arena.width))
-    action[0, arena.columns[elbow]] = 1.0
-    turns = arena._targets(arena._corrected(action))
+    action = np.zeros((2, env.width))
+    action[0, env.columns[elbow]] = 1.0
+    turns = env._targets(env._corrected(action))
     axis = np.array(BODY.links[elbow].axis)
     angles = rotations.twist_angle(turns[:, elbow], axis)
     assert angles[0] - angles[1] == pytest.approx(environment.ACTION_SCALE)
 
 
 def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
-    guide = Guide.of_track(track)
+    trajectory = TargetTrajectory.of_track(track)
     width = 28
-    gains = np.zeros((guide.steps, width, sum(parts(width).values())))
+    gains = np.zeros((trajectory.steps, width, sum(parts(width).values())))
     gains[:, 3, 0] = -2.0  # the fourth column answers a drift along x
-    arena = Arena(Crowd(BODY, 1, track.allowed), dataclasses.replace(guide, gains=gains), track.allowed)
-    off = dataclasses.replace(guide.states[0], position=guide.states[0].position + [0.05, 0, 0])
-    start(arena, [off], [Circumstances(Scene())])
-    arena.sense(np.ones(1, dtype=bool))
-    turns = arena._corrected(np.zeros((1, width)))
+    env = ImitationEnvironment(
+        BatchedSimulator(BODY, 1, track.allowed), dataclasses.replace(trajectory, gains=gains), track.allowed
+    )
+    off = dataclasses.replace(trajectory.states[0], position=trajectory.states[0].position + [0.05, 0, 0])
+    start(env, [off], [Circumstances(Scene())])
+    env.observe(np.ones(1, dtype=bool))
+    turns = env._corrected(np.zeros((1, width)))
     assert turns[0, 3] == pytest.approx(-0.1, rel=1e-5)
     assert np.abs(np.delete(turns[0], 3)).max() == 0
 
 
-def test_late_senses_are_those_of_a_step_before(arena: Arena) -> None:
-    start(arena, [arena.guide.states[0]] * 2, [Circumstances(Scene(), delay=delay) for delay in (0, 1)])
-    first, _ = arena.sense(np.ones(2, dtype=bool))
-    arena.step(np.zeros((2, arena.width)))
-    arena.look()
-    second, secret = arena.sense()
-    width = arena.senses.width
+def test_late_senses_are_those_of_a_step_before(env: ImitationEnvironment) -> None:
+    start(env, [env.trajectory.states[0]] * 2, [Circumstances(Scene(), delay=delay) for delay in (0, 1)])
+    first, _ = env.observe(np.ones(2, dtype=bool))
+    env.step(np.zeros((2, env.width)))
+    env.refresh()
+    second, privileged = env.observe()
+    width = env.observations.width
     np.testing.assert_array_equal(second[1, :width], first[1, :width])
-    np.testing.assert_array_equal(second[0, :width], secret[1, :width])
+    np.testing.assert_array_equal(second[0, :width], privileged[1, :width])
     assert not np.allclose(second[0, :width], second[1, :width])
 
 
-def test_a_body_on_its_head_is_a_foul_and_lost(arena: Arena) -> None:
-    state = arena.guide.states[0]
+def test_a_body_on_its_head_is_a_foul_and_lost(env: ImitationEnvironment) -> None:
+    state = env.trajectory.states[0]
     turns = np.concatenate([[[0.7071, 0.7071, 0, 0]], state.rotations[1:]])
     lying = dataclasses.replace(state, position=np.array([0, 0, 0.15]), rotations=turns)
-    start(arena, [lying] * 2, [Circumstances(Scene())] * 2)
-    fouls = np.zeros(2, dtype=bool)
+    start(env, [lying] * 2, [Circumstances(Scene())] * 2)
+    illegal_contacts = np.zeros(2, dtype=bool)
     for _ in range(4):
-        fouls |= arena.step(np.zeros((2, arena.width)))
-    arena.look()
-    assert fouls.all()
-    assert arena.judge()[1].all()
+        illegal_contacts |= env.step(np.zeros((2, env.width)))
+    env.refresh()
+    assert illegal_contacts.all()
+    assert env.evaluate()[1].all()
 
 
-def test_once_landed_it_matters_to_stand_and_not_where(arena: Arena) -> None:
+def test_once_landed_it_matters_to_stand_and_not_where(env: ImitationEnvironment) -> None:
     """The goal's pose half a metre off its place: lost before the landing, nearly as good after it."""
-    guide, whole = arena.guide, arena.guide.steps
-    away = [dataclasses.replace(guide.states[k], position=guide.states[k].position + [0.5, 0, 0]) for k in (5, whole)]
+    trajectory, whole = env.trajectory, env.trajectory.steps
+    away = [
+        dataclasses.replace(trajectory.states[k], position=trajectory.states[k].position + [0.5, 0, 0])
+        for k in (5, whole)
+    ]
     rewards, lost = [], []
     for step, state in zip((5, whole), away, strict=True):
-        start(arena, [state, guide.states[step]], [Circumstances(Scene())] * 2, step)
-        reward, gone = arena.judge()
+        start(env, [state, trajectory.states[step]], [Circumstances(Scene())] * 2, step)
+        reward, gone = env.evaluate()
         rewards.append(reward)
         lost.append(gone.tolist())
     assert lost == [[True, False], [False, False]]
@@ -219,19 +224,19 @@ def test_once_landed_it_matters_to_stand_and_not_where(arena: Arena) -> None:
     assert 0 < landed - astray_landed < 0.5 * (on_place - astray)
 
 
-def test_a_landing_that_is_not_stood_is_worth_less(arena: Arena) -> None:
+def test_a_landing_that_is_not_stood_is_worth_less(env: ImitationEnvironment) -> None:
     """The same pose, once at rest and once carried off at 1 m/s."""
-    first = arena.guide.states[0]
+    first = env.trajectory.states[0]
     low = BODY.lowest_points(*BODY.forward(first.position, first.rotations)).min()
     upright = dataclasses.replace(first, position=first.position - [0, 0, low], velocity=np.zeros(3))
     carried = dataclasses.replace(upright, velocity=np.array([1.0, 0, 0]))
-    start(arena, [upright, carried], [Circumstances(Scene())] * 2, arena.guide.steps)
-    rewards, _ = arena.judge()
+    start(env, [upright, carried], [Circumstances(Scene())] * 2, env.trajectory.steps)
+    rewards, _ = env.evaluate()
     assert rewards[0] - rewards[1] > 0.2
 
 
-def test_disturbed_starts_are_as_far_off_as_asked(arena: Arena) -> None:
-    random, state = np.random.default_rng(0), arena.guide.states[0]
+def test_disturbed_starts_are_as_far_off_as_asked(env: ImitationEnvironment) -> None:
+    random, state = np.random.default_rng(0), env.trajectory.states[0]
     d = Disturbances()
     drawn = [disturbed(BODY, state, d, random, 0.0) for _ in range(200)]
     speeds = np.array([s.velocity - state.velocity for s in drawn])
@@ -246,50 +251,50 @@ def test_disturbed_starts_are_as_far_off_as_asked(arena: Arena) -> None:
 
 
 def test_starts_come_before_failures() -> None:
-    starts = trainer.Starts(60, 0.2)
-    even = starts.probabilities()
+    start_states = trainer.StartStates(60, 0.2)
+    even = start_states.probabilities()
     assert even.sum() == pytest.approx(1.0)
     assert even[0] == pytest.approx(0.2 + 0.8 / 60)
-    starts.learn(np.array([[0, 40, 1.0, 1.0]] * 50 + [[0, 60, 1.0, 0.0]] * 50))
-    hard = starts.probabilities()
+    start_states.learn(np.array([[0, 40, 1.0, 1.0]] * 50 + [[0, 60, 1.0, 0.0]] * 50))
+    hard = start_states.probabilities()
     assert hard[25:37].min() > hard[42:].max()
 
 
 def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) -> None:
-    guide = Guide.of_track(track)
-    worker = rollouts.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
-    starts = np.zeros(guide.steps)
-    starts[2] = 1.0
-    away = dataclasses.replace(guide.states[2], position=guide.states[2].position + [0.3, 0, 0])
+    trajectory = TargetTrajectory.of_track(track)
+    worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
+    start_states = np.zeros(trajectory.steps)
+    start_states[2] = 1.0
+    away = dataclasses.replace(trajectory.states[2], position=trajectory.states[2].position + [0.3, 0, 0])
     worker.visited = {2: [(away, Circumstances(Scene(mass=1.1)))]}
-    worker._restart(np.ones(4, dtype=bool), rollouts.Practice(NONE, starts, visited=1.0))
-    places = worker.arena.bodies.states().position[:, 0]
+    worker._restart(np.ones(4, dtype=bool), rollouts.RolloutSettings(NONE, start_states, visited=1.0))
+    places = worker.env.bodies.states().position[:, 0]
     np.testing.assert_allclose(places, away.position[0], atol=1e-6)
-    assert {own.scene.mass for own in worker.arena.circumstances} == {1.1}
-    worker._restart(np.ones(4, dtype=bool), rollouts.Practice(NONE, starts, visited=0.0))
-    places = worker.arena.bodies.states().position[:, 0]
-    np.testing.assert_allclose(places, guide.states.position[2, 0], atol=1e-6)
-    worker.trial_arena.bodies.close()
+    assert {own.scene.mass for own in worker.env.circumstances} == {1.1}
+    worker._restart(np.ones(4, dtype=bool), rollouts.RolloutSettings(NONE, start_states, visited=0.0))
+    places = worker.env.bodies.states().position[:, 0]
+    np.testing.assert_allclose(places, trajectory.states.position[2, 0], atol=1e-6)
+    worker.trial_env.bodies.close()
 
 
 def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) -> None:
-    guide = Guide.of_track(track)
-    worker = rollouts.PracticeWorker(BODY, reference, guide, 0.0, 4, 0, environment.Limits())
-    width = worker.arena.width
-    worker.arena.look()
-    observed = worker.arena.sense(np.ones(4, dtype=bool))[0].shape[1]
+    trajectory = TargetTrajectory.of_track(track)
+    worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
+    width = worker.env.width
+    worker.env.refresh()
+    observed = worker.env.observe(np.ones(4, dtype=bool))[0].shape[1]
     layer = (np.zeros((width, observed), dtype=np.float32), np.zeros(width, dtype=np.float32))
     actor = Actor((layer,), np.zeros(observed), np.ones(observed), np.full(width, -9.0))
-    starts = np.zeros(guide.steps)
-    starts[0] = 1.0
-    worker.collect(actor, rollouts.Practice(NONE, starts), 16)
-    assert worker.visited and all(0 < step <= guide.steps for step in worker.visited)
+    start_states = np.zeros(trajectory.steps)
+    start_states[0] = 1.0
+    worker.collect(actor, rollouts.RolloutSettings(NONE, start_states), 16)
+    assert worker.visited and all(0 < step <= trajectory.steps for step in worker.visited)
     assert max(len(known) for known in worker.visited.values()) <= rollouts.MOST_REMEMBERED
-    worker.trial_arena.bodies.close()
+    worker.trial_env.bodies.close()
 
 
 def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
-    settings = trainer.LearningSettings(crowd=2, length=6, hidden=(16,))
+    settings = trainer.LearningSettings(bodies=2, length=6, hidden=(16,))
     plan = Plan(np.zeros((8, 28)), 4)
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
         for _ in range(2):
@@ -313,7 +318,7 @@ def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path)
 
 def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None:
     """Of an untrained policy, which does what the guide does: every trial without disturbance alike."""
-    settings = trainer.LearningSettings(crowd=3, hidden=(8,))
+    settings = trainer.LearningSettings(bodies=3, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
         results = training.evaluate(2, NONE)["results"]
         take = training.attempt(1)
@@ -324,7 +329,7 @@ def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None
 
 
 def test_a_rate_that_is_enough_is_measured_once_more(reference: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = trainer.LearningSettings(crowd=1, hidden=(8,))
+    settings = trainer.LearningSettings(bodies=1, hidden=(8,))
     rates, seeds = iter((0.8, 0.94, 0.86)), []
 
     def evaluate(trials: int, seed: int) -> dict[str, float]:
@@ -341,7 +346,7 @@ def test_a_rate_that_is_enough_is_measured_once_more(reference: Motion, monkeypa
 
 
 def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -> None:
-    small = trainer.LearningSettings(crowd=1, length=2, hidden=(8,))
+    small = trainer.LearningSettings(bodies=1, length=2, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:
         training.save(tmp_path / "a.pt")
     other = trainer.PolicyTraining(BODY, reference, workers=1, hold=0.0)
@@ -353,7 +358,7 @@ def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -
 def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Of a small training that has begun."""
     path = tmp_path_factory.mktemp("stage") / "a.pt"
-    small = trainer.LearningSettings(crowd=2, length=4, hidden=(8,))
+    small = trainer.LearningSettings(bodies=2, length=4, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=3, hold=0.0) as training:
         for _ in range(2):
             training.iterate()
@@ -362,12 +367,12 @@ def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> byte
 
 
 @pytest.mark.parametrize(
-    "damage", ["weights", "sizes", "optimiser", "numbers", "guide", "failures", "random", "rehearsal", "missing"]
+    "damage", ["weights", "sizes", "optimiser", "numbers", "trajectory", "failures", "random", "robust", "missing"]
 )
 def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
     reference: Motion, a_stage: bytes, tmp_path: Path, damage: str
 ) -> None:
-    small = trainer.LearningSettings(crowd=2, length=4, hidden=(8,))
+    small = trainer.LearningSettings(bodies=2, length=4, hidden=(8,))
     (tmp_path / "a.pt").write_bytes(a_stage)
     import torch
 
@@ -380,22 +385,27 @@ def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
         content["optimiser"]["state"][0]["exp_avg"] = torch.zeros(3)
     elif damage == "numbers":
         content["numbers"]["iterations"] = "many"
-    elif damage == "guide":
-        content["guide"]["spins"] = content["guide"]["spins"][1:].clone()
+    elif damage == "trajectory":
+        content["trajectory"]["velocities"] = content["trajectory"]["velocities"][1:].clone()
     elif damage == "failures":
         content["failures"] = torch.zeros(2)
     elif damage == "random":
         content["random"] = torch.zeros(4)
-    elif damage == "rehearsal":
-        content["rehearsal"] = {"states": {}}
+    elif damage == "robust":
+        content["robust"] = {"states": {}}
     else:
-        del content["guide"]
+        del content["trajectory"]
     checkpoints.save(tmp_path / "a.pt", content)
     with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=9, hold=0.0) as other:
         network = {key: value.clone() for key, value in other.network.state_dict().items()}
-        guide, take = other.guide, other.attempt(5)
+        trajectory, take = other.trajectory, other.attempt(5)
         with pytest.raises(ValueError, match="a.pt"):
             other.load(tmp_path / "a.pt")
         assert all(value.equal(network[key]) for key, value in other.network.state_dict().items())
-        assert other.iterations == 0 and other.samples == 0 and other.guide is guide and not other.ppo.optimiser.state
+        assert (
+            other.iterations == 0
+            and other.samples == 0
+            and other.trajectory is trajectory
+            and not other.ppo.optimiser.state
+        )
         np.testing.assert_array_equal(other.attempt(5).motion.position, take.motion.position)

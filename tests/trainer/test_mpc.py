@@ -165,7 +165,7 @@ def test_a_search_taken_up_goes_on(pool: Pool) -> None:
     takes = []
     for _ in range(2):
         search = a_search(pool, 99)  # the checkpoint knows how its random numbers go on
-        search.take_up(saved)
+        search.load_state(saved)
         takes.append(search.perform().take())
         assert search.control_steps > saved["control_steps"] and search.performed == search.track.steps
     assert same(*takes)
@@ -176,7 +176,7 @@ def test_a_search_taken_up_goes_on(pool: Pool) -> None:
 def test_a_foreign_checkpoint_is_refused(pool: Pool) -> None:
     saved = a_search(pool).checkpoint()
     with pytest.raises(ValueError):
-        a_search(pool).take_up({**saved, "mean": saved["mean"][:-1]})
+        a_search(pool).load_state({**saved, "mean": saved["mean"][:-1]})
 
 
 def test_a_warm_start_begins_with_the_plan(pool: Pool) -> None:
@@ -190,13 +190,13 @@ def test_a_warm_start_begins_with_the_plan(pool: Pool) -> None:
 
 def test_disturbed_starts_are_near_and_not_the_same(pool: Pool) -> None:
     state = a_search(pool).track.states[0]
-    starts = [shaken(state, np.random.default_rng(seed), 0.05, 0.1, 0.3) for seed in (1, 1, 2)]
-    assert np.array_equal(starts[0].rotations, starts[1].rotations)
-    assert not np.array_equal(starts[0].rotations, starts[2].rotations)
-    assert np.array_equal(starts[0].rotations[0], state.rotations[0]) and np.allclose(
-        np.linalg.norm(starts[0].rotations, axis=-1), 1
+    start_states = [shaken(state, np.random.default_rng(seed), 0.05, 0.1, 0.3) for seed in (1, 1, 2)]
+    assert np.array_equal(start_states[0].rotations, start_states[1].rotations)
+    assert not np.array_equal(start_states[0].rotations, start_states[2].rotations)
+    assert np.array_equal(start_states[0].rotations[0], state.rotations[0]) and np.allclose(
+        np.linalg.norm(start_states[0].rotations, axis=-1), 1
     )
-    assert not np.array_equal(starts[0].velocity, state.velocity)
+    assert not np.array_equal(start_states[0].velocity, state.velocity)
 
 
 def good_for(reference: Motion) -> object:
@@ -210,8 +210,8 @@ def squatting_hop(height: float = 0.06) -> Motion:
     push = np.sqrt(2 * 9.81 * height)
     low = 0.5
     drop = -float(performances.crouched_height(BODY, np.array(low)) - performances.hips_height(BODY))
-    down, up, settle = 0.35, 2 * drop / push, 0.5
-    times = np.arange(round((down + up + air + settle) * rate) + 1) / rate
+    down, up, average_weights = 0.35, 2 * drop / push, 0.5
+    times = np.arange(round((down + up + air + average_weights) * rate) + 1) / rate
     root = np.zeros_like(times)
     for i, t in enumerate(times):
         if t < down:

@@ -17,19 +17,19 @@ def gae_by_hand(
     rewards: np.ndarray,
     values: np.ndarray,
     following: np.ndarray,
-    failed: np.ndarray,
-    ended: np.ndarray,
+    terminated: np.ndarray,
+    truncated: np.ndarray,
     discount: float,
-    trace: float,
+    gae_lambda: float,
 ) -> np.ndarray:
     """The definition: discounted sum of every later surprise of the same episode."""
     result = np.zeros_like(rewards)
     for n in range(rewards.shape[1]):
         for t in range(len(rewards)):
             for k in range(t, len(rewards)):
-                future = 0.0 if failed[k, n] else following[k, n]
-                result[t, n] += (discount * trace) ** (k - t) * (rewards[k, n] + discount * future - values[k, n])
-                if failed[k, n] or ended[k, n]:
+                future = 0.0 if terminated[k, n] else following[k, n]
+                result[t, n] += (discount * gae_lambda) ** (k - t) * (rewards[k, n] + discount * future - values[k, n])
+                if terminated[k, n] or truncated[k, n]:
                     break
     return result
 
@@ -37,19 +37,21 @@ def gae_by_hand(
 def test_advantages_are_the_definition() -> None:
     random = np.random.default_rng(0)
     rewards, values, following = random.normal(size=(3, 20, 5))
-    failed = random.random((20, 5)) < 0.1
-    ended = (random.random((20, 5)) < 0.1) & ~failed
-    got = advantages(rewards, values, following, failed, ended, 0.9, 0.8)
-    np.testing.assert_allclose(got, gae_by_hand(rewards, values, following, failed, ended, 0.9, 0.8), atol=1e-12)
+    terminated = random.random((20, 5)) < 0.1
+    truncated = (random.random((20, 5)) < 0.1) & ~terminated
+    got = advantages(rewards, values, following, terminated, truncated, 0.9, 0.8)
+    np.testing.assert_allclose(
+        got, gae_by_hand(rewards, values, following, terminated, truncated, 0.9, 0.8), atol=1e-12
+    )
 
 
 def test_time_running_out_is_no_failure() -> None:
     one = np.ones((1, 1))
     yes, no = np.ones((1, 1), bool), np.zeros((1, 1), bool)
-    ended = advantages(one, one, 5 * one, no, yes, 0.9, 0.95)
-    failed = advantages(one, one, 5 * one, yes, no, 0.9, 0.95)
-    assert ended[0, 0] == pytest.approx(1 + 0.9 * 5 - 1)
-    assert failed[0, 0] == pytest.approx(0)
+    truncated = advantages(one, one, 5 * one, no, yes, 0.9, 0.95)
+    terminated = advantages(one, one, 5 * one, yes, no, 0.9, 0.95)
+    assert truncated[0, 0] == pytest.approx(1 + 0.9 * 5 - 1)
+    assert terminated[0, 0] == pytest.approx(0)
 
 
 def test_normaliser_is_mean_and_variance_of_all_it_saw() -> None:
@@ -70,34 +72,34 @@ def test_numpy_actor_is_the_torch_actor() -> None:
     network.observed.learn(random.normal(1, 3, size=(50, 6)))
     torch.nn.init.normal_(network.actor[-1].weight)
     observations = random.normal(size=(10, 6)).astype(np.float32)
-    actor = network.practising()
+    actor = network.exploring_actor()
     with torch.no_grad():
         distribution = network.distribution(network.observed(torch.as_tensor(observations)))
     np.testing.assert_allclose(actor(observations), distribution.mean.numpy(), atol=1e-5)
-    actions, likelihoods = actor.sample(observations, np.random.default_rng(3))
+    actions, log_probs = actor.sample(observations, np.random.default_rng(3))
     expected = distribution.log_prob(torch.as_tensor(actions)).sum(-1).numpy()
-    np.testing.assert_allclose(likelihoods, expected, atol=1e-4)
+    np.testing.assert_allclose(log_probs, expected, atol=1e-4)
 
 
 def test_what_performs_is_the_average_of_what_practised() -> None:
     torch.manual_seed(0)
     network = ActorCritic(2, 2, 1, (4,))
     observations = np.ones((1, 2), dtype=np.float32)
-    assert network.performing()(observations) == network.practising()(observations) == 0
+    assert network.averaged_actor()(observations) == network.exploring_actor()(observations) == 0
     torch.nn.init.constant_(network.actor[-1].bias, 1.0)
-    assert network.practising()(observations) == 1.0 and network.performing()(observations) == 0
-    network.settle(0.75)
-    assert network.performing()(observations) == pytest.approx(0.25)
-    network.settle(0.75)
-    assert network.performing()(observations) == pytest.approx(0.4375)
-    assert network.practising()(observations) == 1.0
+    assert network.exploring_actor()(observations) == 1.0 and network.averaged_actor()(observations) == 0
+    network.average_weights(0.75)
+    assert network.averaged_actor()(observations) == pytest.approx(0.25)
+    network.average_weights(0.75)
+    assert network.averaged_actor()(observations) == pytest.approx(0.4375)
+    assert network.exploring_actor()(observations) == 1.0
 
 
 def test_steps_shrink_as_landings_grow() -> None:
     ppo = PPO(ActorCritic(1, 1, 1, (4,)), PPOSettings(divergence=0.012, last_divergence=0.006))
     wanted = []
     for landing in (0.0, 0.4, 0.7, 1.0):
-        ppo.aim(landing)
+        ppo.adapt_divergence(landing)
         wanted.append(ppo.divergence)
     np.testing.assert_allclose(wanted, [0.012, 0.012, 0.009, 0.006])
 
@@ -111,14 +113,14 @@ def test_learns_to_name_the_number_it_sees() -> None:
 
     def practise() -> Experience:
         seen = random.uniform(-1, 1, size=(64, 8, 1)).astype(np.float32)
-        flat, likelihoods = network.practising().sample(seen.reshape(-1, 1), random)
+        flat, log_probs = network.exploring_actor().sample(seen.reshape(-1, 1), random)
         actions = flat.reshape(seen.shape)
         rewards = 1 - (actions - seen)[..., 0] ** 2 / 4
         yes, no = np.ones((64, 8), bool), np.zeros((64, 8), bool)
-        likelihoods = likelihoods.reshape(64, 8)
-        return Experience(seen, seen, actions, likelihoods, rewards, yes, no, seen, no.astype(int), actions)
+        log_probs = log_probs.reshape(64, 8)
+        return Experience(seen, seen, actions, log_probs, rewards, yes, no, seen, no.astype(int), actions)
 
     for _ in range(60):
         ppo.update(practise())
     tests = np.linspace(-0.9, 0.9, 7, dtype=np.float32)[:, None]
-    assert np.abs(network.practising()(tests) - tests).max() < 0.2
+    assert np.abs(network.exploring_actor()(tests) - tests).max() < 0.2

@@ -16,7 +16,7 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
 from backflip_addon.trainer.physics import pybullet_world as worlds
-from backflip_addon.trainer.physics.pybullet_world import World
+from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
 from backflip_addon.trainer.physics.simulator import GRAVITY
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
@@ -27,8 +27,8 @@ X, Y, Z = np.eye(3)
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    made = World(BODY)
+def world() -> Iterator[PyBulletWorld]:
+    made = PyBulletWorld(BODY)
     yield made
     made.close()
 
@@ -55,14 +55,14 @@ def some_state(height: float = 3.0) -> States:
     return States(np.array([0.3, -0.2, height]), turns, RNG.normal(size=3), RNG.normal(scale=3.0, size=3), spins)
 
 
-def hold(world: World, state: States, seconds: float) -> None:
+def hold(world: PyBulletWorld, state: States, seconds: float) -> None:
     """Drive toward a state's pose, standing still."""
     (targets,), (velocities,) = controls(world, state)
     for _ in range(round(seconds * world.control_rate)):
         world.step(targets, velocities)
 
 
-def controls(world: World, state: States) -> tuple[list, list]:
+def controls(world: PyBulletWorld, state: States) -> tuple[list, list]:
     still = np.zeros((1, len(world.body.links), 3))
     return world.targets(state.rotations[None]), world.velocities(still)
 
@@ -77,7 +77,7 @@ def lowest(state: States) -> float:
     return float(BODY.lowest_points(places[None], turns[None]).min())
 
 
-def test_a_state_returns(world: World) -> None:
+def test_a_state_returns(world: PyBulletWorld) -> None:
     for _ in range(5):
         state = some_state()
         world.restart(state)
@@ -89,7 +89,7 @@ def test_a_state_returns(world: World) -> None:
         assert np.allclose(again.joint_velocity, state.joint_velocity, atol=1e-6)
 
 
-def test_our_kinematics_are_pybullets(world: World) -> None:
+def test_our_kinematics_are_pybullets(world: PyBulletWorld) -> None:
     """Link centres of mass, worked out by our forward kinematics and asked of PyBullet."""
     for _ in range(3):
         state = some_state()
@@ -100,10 +100,10 @@ def test_our_kinematics_are_pybullets(world: World) -> None:
         assert np.allclose(link_centres(BODY, state), theirs, atol=1e-5)
 
 
-def test_velocities_are_the_change_of_places(world: World) -> None:
+def test_velocities_are_the_change_of_places(world: PyBulletWorld) -> None:
     """What restart() is told about joint velocities is what then happens: frames and signs are right."""
     state = some_state(10.0)
-    limp = World(limped(BODY), control_rate=1000.0, substeps=1)
+    limp = PyBulletWorld(limped(BODY), control_rate=1000.0, substeps=1)
     limp.restart(state)
     limp.substep()
     after = limp.state()
@@ -121,7 +121,7 @@ def limped(body: Body) -> Body:
     )
 
 
-def as_simulated(world: World) -> Body:
+def as_simulated(world: PyBulletWorld) -> Body:
     """The body with the masses and inertias that the world works with."""
     links = [
         dataclasses.replace(link, mass=mass, inertia=tuple(inertia))
@@ -145,7 +145,7 @@ def angular_momentum(body: Body, before: States, after: States, seconds: float) 
     return total + own.sum(0)
 
 
-def test_free_flight_falls_and_keeps_its_momentum(world: World) -> None:
+def test_free_flight_falls_and_keeps_its_momentum(world: PyBulletWorld) -> None:
     """A figure that tucks in the air: gravity acts on its centre of mass, nothing on its angular momentum."""
     start = standing_state(
         position=np.array([0.0, 0.0, 10.0]),
@@ -173,7 +173,7 @@ def test_free_flight_falls_and_keeps_its_momentum(world: World) -> None:
     assert lowest(states[-1]) > 1.0, "it never touched the floor"
 
 
-def test_torque_stays_within_limits(world: World) -> None:
+def test_torque_stays_within_limits(world: PyBulletWorld) -> None:
     """Driven at random to wild targets, on the floor and in the air."""
     for height in (1.0, 3.0):
         world.restart(some_state(height))
@@ -186,7 +186,7 @@ def test_torque_stays_within_limits(world: World) -> None:
 
 
 def test_a_limp_body_falls_in_a_heap() -> None:
-    limp = World(limped(BODY))
+    limp = PyBulletWorld(limped(BODY))
     # just off balance, knees slightly bent
     turns = performances.bent(BODY, performances.neutral(BODY, 1), np.array([0.1]))[0]
     limp.restart(standing_state(rotations=turns))
@@ -202,7 +202,7 @@ def test_a_limp_body_falls_in_a_heap() -> None:
 
 
 @pytest.mark.parametrize("speed", [1.0, 4.0, 5.0])
-def test_a_landing_sinks_less_than_a_centimetre(world: World, speed: float) -> None:
+def test_a_landing_sinks_less_than_a_centimetre(world: PyBulletWorld, speed: float) -> None:
     start = standing_state(position=standing_state().position + 0.3 * Z, velocity=-speed * Z)
     world.restart(start)
     (targets,), (velocities,) = controls(world, start)
@@ -234,7 +234,7 @@ def lying(axis: np.ndarray, angle: float) -> States:
     [standing_state(), squat(30), squat(60), lying(X, -np.pi / 2), lying(X, np.pi / 2), lying(Y, 1.2), lying(X, np.pi)],
     ids=["standing", "crouched", "squatting", "on its back", "on its face", "on its side", "on its head"],
 )
-def test_holding_a_pose_never_explodes(world: World, start: States) -> None:
+def test_holding_a_pose_never_explodes(world: PyBulletWorld, start: States) -> None:
     world.restart(start)
     (targets,), (velocities,) = controls(world, start)
     for _ in range(90):
@@ -248,7 +248,7 @@ def test_holding_a_pose_never_explodes(world: World, start: States) -> None:
     assert lowest(world.state()) > -0.02
 
 
-def test_standing_stays_standing(world: World) -> None:
+def test_standing_stays_standing(world: PyBulletWorld) -> None:
     start = standing_state()
     world.restart(start)
     hold(world, start, 3.0)
@@ -258,7 +258,7 @@ def test_standing_stays_standing(world: World) -> None:
     assert {BODY.names[i] for i in np.flatnonzero(world.contacts())} == {"foot.L", "foot.R"}
 
 
-def test_a_new_start_forgets_what_touched(world: World) -> None:
+def test_a_new_start_forgets_what_touched(world: PyBulletWorld) -> None:
     """A performance that begins in the air must not inherit the fall before it."""
     standing = standing_state()
     world.restart(standing)
@@ -268,7 +268,7 @@ def test_a_new_start_forgets_what_touched(world: World) -> None:
     assert not world.contacts().any()
 
 
-def run_on(world: World, steps: int = 12) -> list[list[float]]:
+def run_on(world: PyBulletWorld, steps: int = 12) -> list[list[float]]:
     readings = []
     state = squat(20)
     (targets,), (velocities,) = controls(world, state)
@@ -278,14 +278,14 @@ def run_on(world: World, steps: int = 12) -> list[list[float]]:
     return readings
 
 
-def in_contact(world: World) -> None:
+def in_contact(world: PyBulletWorld) -> None:
     """Into the thick of it: just after touchdown."""
     world.restart(standing_state(position=standing_state().position + 0.1 * Z, velocity=-3.0 * Z, angular_velocity=X))
     run_on(world, 5)
     assert world.contacts().any()
 
 
-def test_save_and_restore_are_exact_to_the_bit(world: World) -> None:
+def test_save_and_restore_are_exact_to_the_bit(world: PyBulletWorld) -> None:
     in_contact(world)
     saved = world.save()
     first = run_on(world)
@@ -295,12 +295,12 @@ def test_save_and_restore_are_exact_to_the_bit(world: World) -> None:
     world.forget(saved)
 
 
-def test_a_saved_file_is_exact_to_the_bit_in_another_world(world: World, tmp_path: Path) -> None:
+def test_a_saved_file_is_exact_to_the_bit_in_another_world(world: PyBulletWorld, tmp_path: Path) -> None:
     in_contact(world)
     file = str(tmp_path / "state.bullet")
     world.save_file(file)
     first = run_on(world)
-    other = World(BODY)
+    other = PyBulletWorld(BODY)
     other.restart(some_state())  # whatever it did before
     run_on(other, 3)
     for _ in range(2):
@@ -309,20 +309,20 @@ def test_a_saved_file_is_exact_to_the_bit_in_another_world(world: World, tmp_pat
     other.close()
 
 
-def test_two_worlds_do_the_same(world: World) -> None:
-    other = World(BODY)
+def test_two_worlds_do_the_same(world: PyBulletWorld) -> None:
+    other = PyBulletWorld(BODY)
     in_contact(world)
     in_contact(other)
     assert run_on(world) == run_on(other)
     other.close()
 
 
-def floor_force(world: World) -> float:
+def floor_force(world: PyBulletWorld) -> float:
     return sum(point[9] for point in world._client.getContactPoints(world._figure, world._floor))
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.5])
-def test_the_scenes_mass_weighs_on_the_floor(world: World, factor: float) -> None:
+def test_the_scenes_mass_weighs_on_the_floor(world: PyBulletWorld, factor: float) -> None:
     world.arrange(Scene(mass=factor))
     world.restart(standing_state())
     hold(world, standing_state(), 1.0)
@@ -333,7 +333,7 @@ def test_the_scenes_mass_weighs_on_the_floor(world: World, factor: float) -> Non
     assert np.mean(forces) == pytest.approx(BODY.mass * factor * GRAVITY, rel=0.03)
 
 
-def test_a_lighter_scene_after_a_heavier_one_is_not_their_product(world: World) -> None:
+def test_a_lighter_scene_after_a_heavier_one_is_not_their_product(world: PyBulletWorld) -> None:
     world.arrange(Scene(mass=2.0))
     world.arrange(Scene(mass=0.5))
     p = world._client
@@ -342,7 +342,7 @@ def test_a_lighter_scene_after_a_heavier_one_is_not_their_product(world: World) 
 
 
 @pytest.mark.parametrize("friction", [0.0, 0.2, 0.9])
-def test_friction_stops_a_sliding_body(world: World, friction: float) -> None:
+def test_friction_stops_a_sliding_body(world: PyBulletWorld, friction: float) -> None:
     world.arrange(Scene(friction=friction))
     start = standing_state()
     world.restart(start)
@@ -358,7 +358,7 @@ def test_friction_stops_a_sliding_body(world: World, friction: float) -> None:
         assert feet - before < 0.05
 
 
-def test_a_sliding_foot_drags_by_the_floors_friction(world: World) -> None:
+def test_a_sliding_foot_drags_by_the_floors_friction(world: PyBulletWorld) -> None:
     """Coulomb's law at every contact of a foot that slides: PyBullet's own account of the forces."""
     for friction in (0.3, 0.9):
         world.arrange(Scene(friction=friction))
@@ -372,7 +372,7 @@ def test_a_sliding_foot_drags_by_the_floors_friction(world: World) -> None:
         assert shares and np.median(shares) == pytest.approx(friction, rel=0.01)
 
 
-def test_the_floors_height(world: World) -> None:
+def test_the_floors_height(world: PyBulletWorld) -> None:
     for height in (0.3, -0.02, 0.0):
         world.arrange(Scene(floor=height))
         start = standing_state(position=standing_state().position + (height + 0.05) * Z)
@@ -381,7 +381,7 @@ def test_the_floors_height(world: World) -> None:
         assert lowest(world.state()) == pytest.approx(height, abs=0.01)
 
 
-def test_a_push_adds_velocity(world: World) -> None:
+def test_a_push_adds_velocity(world: PyBulletWorld) -> None:
     start = some_state()
     world.restart(start)
     world.push(np.array([0.5, 0.0, -0.2]), 0.1 * Y)
@@ -396,6 +396,6 @@ def test_every_body_can_be_described(tmp_path: Path) -> None:
     text = worlds.urdf(BODY)
     assert max(map(len, text.splitlines())) < 1000
     heavy = dataclasses.replace(BODY, links=tuple(dataclasses.replace(k, mass=k.mass / 3) for k in BODY.links))
-    world = World(heavy)
+    world = PyBulletWorld(heavy)
     assert sum(world._masses) == pytest.approx(BODY.mass / 3)
     world.close()

@@ -69,8 +69,8 @@ def test_targets_without_offsets_are_the_reference_at_the_steps_end() -> None:
     targets = track.targets(np.zeros((4, track.width)), 10)
     _, expected = clip.sample((np.arange(10, 14) + 1) / 30.0)
     assert rotations.angle_between(targets, expected)[:, 1:].max() < 0.03, "but for smoothing"
-    late = track.targets(np.zeros((3, track.width)), track.steps + 5)
-    assert rotations.angle_between(late, clip.rotations[-1]).max() < 1e-6, "past the end the last pose"
+    delayed = track.targets(np.zeros((3, track.width)), track.steps + 5)
+    assert rotations.angle_between(delayed, clip.rotations[-1]).max() < 1e-6, "past the end the last pose"
 
 
 def test_offsets_turn_the_joint_in_its_own_frame() -> None:
@@ -106,13 +106,13 @@ def test_momenta_of_a_body_that_turns_as_one() -> None:
     track = Track(BODY, STANDING)
     spin, velocity = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.2, 0.3])
     one = states_of(track, np.array([0]))
-    places, world = BODY.forward(one.position, one.rotations)
-    centres = places[0] + rotations.rotate(world[0], np.array([link.centre for link in BODY.links]))
+    positions, world = BODY.forward(one.position, one.rotations)
+    centres = positions[0] + rotations.rotate(world[0], np.array([link.centre for link in BODY.links]))
     masses = np.array([link.mass for link in BODY.links])
     com = masses @ centres / masses.sum()
-    root = velocity + np.cross(spin, places[0, 0] - com)
+    root = velocity + np.cross(spin, positions[0, 0] - com)
     moving = changed(one, velocity=root[None], angular_velocity=spin[None])
-    got_velocity, got = kinematics.momenta(BODY, moving, places, world)
+    got_velocity, got = kinematics.momenta(BODY, moving, positions, world)
     expected = sum(
         np.array(link.inertia) * spin + link.mass * np.cross(c - com, np.cross(spin, c - com))
         for link, c in zip(BODY.links, centres, strict=True)
@@ -123,15 +123,15 @@ def test_momenta_of_a_body_that_turns_as_one() -> None:
 def test_momenta_of_one_waving_forearm() -> None:
     track = Track(BODY, STANDING)
     one = states_of(track, np.array([0]))
-    places, world = BODY.forward(one.position, one.rotations)
+    positions, world = BODY.forward(one.position, one.rotations)
     spins = np.zeros((1, 15, 3))
     spins[0, BODY.index("forearm.L")] = 3.0 * np.array(HINGE_AXIS)
-    velocity, _ = kinematics.momenta(BODY, changed(one, joint_velocity=spins), places, world)
-    elbow = places[0, BODY.index("forearm.L")]
+    velocity, _ = kinematics.momenta(BODY, changed(one, joint_velocity=spins), positions, world)
+    elbow = positions[0, BODY.index("forearm.L")]
     moved = np.zeros(3)
     for name in ("forearm.L", "hand.L"):
         i = BODY.index(name)
-        moved += BODY.links[i].mass * np.cross(3.0 * np.array(HINGE_AXIS), places[0, i] + BODY.links[i].centre - elbow)
+        moved += BODY.links[i].mass * np.cross(3.0 * np.array(HINGE_AXIS), positions[0, i] + BODY.links[i].centre - elbow)
     assert np.allclose(velocity[0], moved / BODY.mass)
 
 
@@ -201,7 +201,7 @@ def test_feet_that_hover_where_the_clips_rest_cost() -> None:
     track = Track(BODY, STANDING)
     cost = Cost(track, dataclasses.replace(NOTHING, contact=1.0))
     steps = np.array([10])
-    low = BODY.lowest_points(track.places[:1], track.world[:1])[0, track.feet]
+    low = BODY.lowest_points(track.positions[:1], track.world[:1])[0, track.feet]
     for height in (0.0, 0.02, 0.5):
         state = states_of(track, steps + 1)
         state = changed(state, position=state.position + height * Z)
@@ -216,9 +216,9 @@ def test_balance_counts_from_the_last_touchdown_where_the_body_would_come_to_res
     cost = Cost(track, dataclasses.replace(NOTHING, balance=1.0))
     state = changed(states_of(track, np.array([45])), velocity=np.array([[0.0, 0.5, 0.0]]))
     # All of a body that moves as one: its centre of mass goes on by v sqrt(h / g)
-    centre = BODY.centre_of_mass(track.places[:1], track.world[:1])[0]
+    centre = BODY.centre_of_mass(track.positions[:1], track.world[:1])[0]
     soles = np.mean(
-        [track.places[0, i] + rotations.rotate(track.world[0, i], np.array(BODY.links[i].centre)) for i in track.feet],
+        [track.positions[0, i] + rotations.rotate(track.world[0, i], np.array(BODY.links[i].centre)) for i in track.feet],
         axis=0,
     )
     still = changed(state, joint_velocity=np.zeros_like(state.joint_velocity), angular_velocity=np.zeros((1, 3)))

@@ -16,23 +16,23 @@ from backflip_addon.core import rotations
 from backflip_addon.trainer.imitation.disturbances import NONE, Disturbances
 from backflip_addon.trainer.imitation.environment import Limits
 from backflip_addon.trainer.imitation.reference_track import Track, control_columns
-from backflip_addon.trainer.imitation.target_trajectory import Guide
+from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.planning.plan import Plan
-from backflip_addon.trainer.planning.robust import Rehearsal, RehearsalSettings
+from backflip_addon.trainer.planning.robust import RobustPlanning, RobustSettings
 from backflip_addon.trainer.rl import trainer
-from backflip_addon.trainer.rl.rollouts import NEVER, PracticeWorker
+from backflip_addon.trainer.rl.rollouts import NEVER, PolicyWorker
 from tests.core import performances
 
 BODY = performances.body()
 STANDING = performances.standing(BODY)
-SMALL = RehearsalSettings(crowd=6, copies=2, fewest=1, horizon=8, samples=6, elites=3, rounds=2, before=30)
+SMALL = RobustSettings(bodies=6, copies=2, fewest=1, horizon=8, samples=6, elites=3, rounds=2, before=30)
 HARDER = dataclasses.replace(SMALL, horizon=16, samples=24, elites=6, rounds=4, deviation=0.15)
 
 
 class OneWorker:
     """Stands in for workers.Pool, in this process; for as many workers as it says it has."""
 
-    def __init__(self, worker: PracticeWorker, count: int = 1) -> None:
+    def __init__(self, worker: PolicyWorker, count: int = 1) -> None:
         self.worker = worker
         self.count = count
 
@@ -43,96 +43,98 @@ class OneWorker:
         return [getattr(self.worker, method)(*own) for own in arguments]
 
 
-def leaning(guide: Guide, angle: float) -> Guide:
+def leaning(trajectory: TargetTrajectory, angle: float) -> TargetTrajectory:
     """The guide, its ankles told to lean forward by an angle."""
-    turns = guide.turns.copy()
+    targets = trajectory.targets.copy()
     lean = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
     for side in ("L", "R"):
         foot = BODY.index(f"foot.{side}")
-        turns[:, foot] = rotations.multiply(turns[:, foot], lean)
-    return dataclasses.replace(guide, turns=turns)
+        targets[:, foot] = rotations.multiply(targets[:, foot], lean)
+    return dataclasses.replace(trajectory, targets=targets)
 
 
-def setting(guide: Guide, hold: float, settings: RehearsalSettings = SMALL) -> tuple[PracticeWorker, Rehearsal]:
-    worker = PracticeWorker(BODY, STANDING, guide, hold, 6, 0, Limits())
-    return worker, Rehearsal(guide, control_columns(BODY), worker.arena.axes, settings, 3)
+def setting(
+    trajectory: TargetTrajectory, hold: float, settings: RobustSettings = SMALL
+) -> tuple[PolicyWorker, RobustPlanning]:
+    worker = PolicyWorker(BODY, STANDING, trajectory, hold, 6, 0, Limits())
+    return worker, RobustPlanning(trajectory, control_columns(BODY), worker.env.axes, settings, 3)
 
 
 def test_where_nobody_fails_there_is_nothing_to_rehearse() -> None:
-    guide = Guide.of_track(Track(BODY, STANDING, 0.0))
-    worker, rehearsal = setting(guide, 0.0)
-    rehearsal.set_out(OneWorker(worker), NONE)
-    assert rehearsal.done and rehearsal.share == 1.0
-    np.testing.assert_allclose(rehearsal.guide().turns, guide.turns, atol=1e-12)
+    trajectory = TargetTrajectory.of_track(Track(BODY, STANDING, 0.0))
+    worker, robust = setting(trajectory, 0.0)
+    robust.set_out(OneWorker(worker), NONE)
+    assert robust.done and robust.share == 1.0
+    np.testing.assert_allclose(robust.trajectory().targets, trajectory.targets, atol=1e-12)
 
 
 def test_a_fall_is_told_with_its_step_and_costs_more() -> None:
-    guide = Guide.of_track(Track(BODY, STANDING, 1.0))
+    trajectory = TargetTrajectory.of_track(Track(BODY, STANDING, 1.0))
     costs = []
     for angle in (0.0, 0.5):
-        worker, _ = setting(leaning(guide, angle), 1.0)
-        starts = worker.set_out([1, 2], NONE)
-        cost, ends, failed = worker.play(starts, 0, np.zeros((2, guide.steps, 28)))
+        worker, _ = setting(leaning(trajectory, angle), 1.0)
+        start_states = worker.set_out([1, 2], NONE)
+        cost, ends, terminated = worker.play(start_states, 0, np.zeros((2, trajectory.steps, 28)))
         assert len(ends) == 2 and cost[0] == pytest.approx(cost[1])
-        assert (failed == NEVER).all() == (angle == 0.0)
-        assert angle == 0.0 or (failed > 10).all() and (failed < guide.steps).all()
+        assert (terminated == NEVER).all() == (angle == 0.0)
+        assert angle == 0.0 or (terminated > 10).all() and (terminated < trajectory.steps).all()
         costs.append(cost[0])
     assert costs[1] > 2 * costs[0]
 
 
 def test_rehearsed_copies_stay_up_where_the_guide_alone_falls() -> None:
     """Ankles told to lean until everybody topples; what is rehearsed undoes it."""
-    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
-    worker, rehearsal = setting(guide, 0.3, HARDER)
+    trajectory = leaning(TargetTrajectory.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    worker, robust = setting(trajectory, 0.3, HARDER)
     pool = OneWorker(worker)
     little = Disturbances().scaled(0.1)
-    rehearsal.set_out(pool, little)
-    assert not rehearsal.done
-    shares = [rehearsal.share]
-    while not rehearsal.done:
-        rehearsal.round(pool)
-        shares.append(rehearsal.share)
-    assert shares == sorted(shares) and rehearsal.samples > 0
+    robust.set_out(pool, little)
+    assert not robust.done
+    shares = [robust.share]
+    while not robust.done:
+        robust.round(pool)
+        shares.append(robust.share)
+    assert shares == sorted(shares) and robust.samples > 0
     seeds = [50, 51, 52, 53]
     costs = []
-    for one in (guide, rehearsal.guide()):
-        worker.follow(one.gains, one.turns)
-        cost, _, _ = worker.play(worker.set_out(seeds, little), 0, np.zeros((4, guide.steps, 28)))
+    for one in (trajectory, robust.trajectory()):
+        worker.follow(one.gains, one.targets)
+        cost, _, _ = worker.play(worker.set_out(seeds, little), 0, np.zeros((4, trajectory.steps, 28)))
         costs.append(cost.mean())
     assert costs[1] < 0.7 * costs[0], costs
 
 
 def test_training_rehearses_after_its_lesson_and_a_stage_knows_it(tmp_path: Path) -> None:
-    settings = trainer.LearningSettings(crowd=6, length=30, hidden=(8,), lesson=0, rehearsal=SMALL)
+    settings = trainer.LearningSettings(bodies=6, length=30, hidden=(8,), feedback_fit=0, robust=SMALL)
     plan = Plan(np.zeros((12, 28)), 4)
     with trainer.PolicyTraining(BODY, STANDING, settings, workers=1, seed=1, plan=plan, hold=0.0) as training:
         training.iterate()
-        gains = training.guide.gains
-        assert gains.shape[0] == training.guide.steps and training.rehearsed == 0
+        gains = training.trajectory.gains
+        assert gains.shape[0] == training.trajectory.steps and training.robust_done == 0
         told = training.iterate()
-        assert 0 <= told["rehearsed"] <= 1 and told["iteration"] == 1 + training.rehearsed
+        assert 0 <= told["robust_share"] <= 1 and told["iteration"] == 1 + training.robust_done
         for _ in range(200):
-            if training.rehearsed == 2:
+            if training.robust_done == 2:
                 break
             training.iterate()
-        assert training.rehearsed == 2
+        assert training.robust_done == 2
         training.save(tmp_path / "a.pt")
-        turns = training.guide.turns
+        targets = training.trajectory.targets
     with trainer.PolicyTraining(BODY, STANDING, settings, workers=1, hold=0.0) as other:
         other.load(tmp_path / "a.pt")
-        assert other.rehearsed == 2 and other.planned
-        np.testing.assert_array_equal(other.guide.turns, turns)
+        assert other.robust_done == 2 and other.planned
+        np.testing.assert_array_equal(other.trajectory.targets, targets)
 
 
 def test_more_processes_than_copies_and_samples_rehearse_the_same() -> None:
-    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    trajectory = leaning(TargetTrajectory.of_track(Track(BODY, STANDING, 0.3)), 0.25)
     knots = []
     for count in (1, SMALL.samples + 1):
-        worker, rehearsal = setting(guide, 0.3)
+        worker, robust = setting(trajectory, 0.3)
         pool = OneWorker(worker, count)
-        rehearsal.set_out(pool, Disturbances().scaled(0.1))
-        rehearsal.round(pool)
-        knots.append(rehearsal._knots)
+        robust.set_out(pool, Disturbances().scaled(0.1))
+        robust.round(pool)
+        knots.append(robust._knots)
     np.testing.assert_allclose(knots[1], knots[0], atol=1e-6)
 
 
@@ -143,7 +145,7 @@ class Broken(Exception):
 class Breaking(OneWorker):
     """A pool whose so manyeth call is broken off."""
 
-    def __init__(self, worker: PracticeWorker, calls: int) -> None:
+    def __init__(self, worker: PolicyWorker, calls: int) -> None:
         super().__init__(worker)
         self.calls = calls
 
@@ -155,15 +157,15 @@ class Breaking(OneWorker):
 
 
 def test_a_rehearsal_taken_up_from_its_checkpoint_goes_on_to_the_bit() -> None:
-    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
-    worker, whole = setting(guide, 0.3)
+    trajectory = leaning(TargetTrajectory.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    worker, whole = setting(trajectory, 0.3)
     pool = OneWorker(worker)
     little = Disturbances().scaled(0.1)
     whole.set_out(pool, little)
     whole.round(pool)
     saved = whole.checkpoint()
-    other_worker, second = setting(guide, 0.3)
-    second.take_up(saved)
+    other_worker, second = setting(trajectory, 0.3)
+    second.load_state(saved)
     for breaking in (1, 2):  # in the midst of a round, and of moving on after it
         with pytest.raises(Broken):
             second.round(Breaking(other_worker, breaking))
@@ -172,40 +174,45 @@ def test_a_rehearsal_taken_up_from_its_checkpoint_goes_on_to_the_bit() -> None:
         whole.round(pool)
         second.round(OneWorker(other_worker))
     assert second.share == whole.share > 0
-    np.testing.assert_array_equal(second.guide().turns, whole.guide().turns)
+    np.testing.assert_array_equal(second.trajectory().targets, whole.trajectory().targets)
 
 
 def test_a_damaged_checkpoint_of_a_rehearsal_is_told() -> None:
-    guide = leaning(Guide.of_track(Track(BODY, STANDING, 0.3)), 0.25)
-    worker, rehearsal = setting(guide, 0.3)
-    rehearsal.set_out(OneWorker(worker), Disturbances().scaled(0.1))
-    whole = rehearsal.checkpoint()
+    trajectory = leaning(TargetTrajectory.of_track(Track(BODY, STANDING, 0.3)), 0.25)
+    worker, robust = setting(trajectory, 0.3)
+    robust.set_out(OneWorker(worker), Disturbances().scaled(0.1))
+    whole = robust.checkpoint()
     far = {**whole["counters"], "_step": 10**9}
     for damage in (
-        {"knots": np.zeros(3)}, {"deviation": np.zeros((1, 2))}, {"circumstances": np.zeros((6, 3))}, {"states": {}},
-        {"counters": {}}, {"counters": far}, {"random": "{}"},
+        {"knots": np.zeros(3)},
+        {"deviation": np.zeros((1, 2))},
+        {"circumstances": np.zeros((6, 3))},
+        {"states": {}},
+        {"counters": {}},
+        {"counters": far},
+        {"random": "{}"},
     ):
-        other = Rehearsal(guide, control_columns(BODY), worker.arena.axes, SMALL, 3)
+        other = RobustPlanning(trajectory, control_columns(BODY), worker.env.axes, SMALL, 3)
         with pytest.raises(ValueError, match="the saved rehearsal is damaged"):
-            other.take_up({**whole, **damage})
+            other.load_state({**whole, **damage})
 
 
 def test_a_training_broken_off_in_its_rehearsals_again_and_again_gets_past_them_as_one_that_was_not(
     tmp_path: Path,
 ) -> None:
     """Every run has time for one round, which is less than a rehearsal takes."""
-    small = dataclasses.replace(SMALL, crowd=2, rounds=1, execute=12, before=24)
-    settings = trainer.LearningSettings(crowd=4, length=8, hidden=(8,), lesson=0, rehearsal=small)
-    settings = dataclasses.replace(settings, rehearsals=(1.0,))
+    small = dataclasses.replace(SMALL, bodies=2, rounds=1, execute=12, before=24)
+    settings = trainer.LearningSettings(bodies=4, length=8, hidden=(8,), feedback_fit=0, robust=small)
+    settings = dataclasses.replace(settings, robust_shares=(1.0,))
     arguments = (BODY, STANDING, settings, 1, 1, Plan(np.zeros((12, 28)), 4), 0.3)
-    turns, rounds = [], []
+    targets, rounds = [], []
     for again in (False, True):
         training = trainer.PolicyTraining(*arguments)
         training.iterate()
-        training._follow(leaning(training.guide, 0.25))  # so that there is something to rehearse
-        gains = training.guide.gains
+        training._follow(leaning(training.trajectory, 0.25))  # so that there is something to rehearse
+        gains = training.trajectory.gains
         done = 0
-        while training.rehearsed < 1:
+        while training.robust_done < 1:
             training.iterate()
             done += 1
             assert done < 100
@@ -214,26 +221,26 @@ def test_a_training_broken_off_in_its_rehearsals_again_and_again_gets_past_them_
                 training.close()
                 training = trainer.PolicyTraining(*arguments)
                 training.load(tmp_path / "a.pt")
-        np.testing.assert_array_equal(training.guide.gains, gains)
-        turns.append(training.guide.turns)
+        np.testing.assert_array_equal(training.trajectory.gains, gains)
+        targets.append(training.trajectory.targets)
         rounds.append(done)
         training.close()
     assert rounds[0] == rounds[1] > 2
-    np.testing.assert_array_equal(turns[0], turns[1])
+    np.testing.assert_array_equal(targets[0], targets[1])
 
 
 def test_a_training_taken_up_just_before_its_lesson_explores_less_after_it(tmp_path: Path) -> None:
     """Its practice is lost, so that no feedback is fitted; the bold practice for it ends all the same."""
-    settings = trainer.LearningSettings(crowd=6, length=4, hidden=(8,), lesson=4, rehearsals=())
+    settings = trainer.LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=4, robust_shares=())
     plan = Plan(np.zeros((12, 28)), 4)
     arguments = (BODY, STANDING, settings, 1, 1, plan, 0.0)
     with trainer.PolicyTraining(*arguments) as training:
         for _ in range(4):
             training.iterate()
-        np.testing.assert_allclose(training.network.practising().log_std, np.log(settings.lesson_std), rtol=1e-5)
+        np.testing.assert_allclose(training.network.exploring_actor().log_std, np.log(settings.feedback_std), rtol=1e-5)
         training.save(tmp_path / "a.pt")
     with trainer.PolicyTraining(*arguments) as other:
         other.load(tmp_path / "a.pt")
         other.iterate()
-        assert other.guide.gains.size == 0
-        np.testing.assert_allclose(other.network.practising().log_std, np.log(settings.std), rtol=1e-5)
+        assert other.trajectory.gains.size == 0
+        np.testing.assert_allclose(other.network.exploring_actor().log_std, np.log(settings.std), rtol=1e-5)

@@ -202,10 +202,10 @@ def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable
     samples = max(stage.get("samples", 0) for stage in of_kind(job, "stage"))
     process = start(job)
 
-    def practised() -> bool:
+    def collected() -> bool:
         return any(e["kind"] == "stage" and e.get("samples", 0) > samples for e in events(job)[before:])
 
-    wait(process, practised)
+    wait(process, collected)
     job.request("stop")
     assert process.wait(PATIENCE) == 0
     again = events(job)[before:]
@@ -214,7 +214,7 @@ def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable
     assert again[-1]["reason"] in ("stopped", "robust"), "so easy a clip may be mastered before the stop is read"
     policy = [take for take in of_kind(job, "take") if take["source"] == "policy"]
     first, taught = (int(take["stage"].split("_")[0]) for take in policy[:2])
-    assert first == 0 and taught > LearningSettings().lesson, "until its lesson is over it performs as it did"
+    assert first == 0 and taught > LearningSettings().feedback_fit, "until its lesson is over it performs as it did"
 
 
 def test_while_a_policy_is_to_follow_a_search_tells_the_whole_works_progress(tmp_path: Path, start: Callable) -> None:

@@ -159,7 +159,7 @@ def test_a_damaged_search_is_told_and_the_new_one_is_as_it_was(change: dict[str,
         value = {"text": "text", "negative": -whole["deviation"], "nan": whole["mean"] * np.nan}[value]
     before = search._random.bit_generator.state
     with pytest.raises(ValueError, match="the saved search"):
-        search.take_up({**whole, "performed": 4, name: value})
+        search.load_state({**whole, "performed": 4, name: value})
     assert search.performed == 0 and search._random.bit_generator.state == before
-    search.take_up({**whole, "performed": 4})
+    search.load_state({**whole, "performed": 4})
     assert search.performed == 4

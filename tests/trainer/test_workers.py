@@ -33,12 +33,12 @@ def enough_after(looks: int) -> object:
     """A meanwhile that breaks off at its so manyeth look."""
     left = [looks]
 
-    def look() -> None:
+    def refresh() -> None:
         left[0] -= 1
         if left[0] <= 0:
             raise Enough
 
-    return look
+    return refresh
 
 
 def gone(pid: int, seconds: float = 20.0) -> bool:

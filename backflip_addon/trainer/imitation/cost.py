@@ -55,28 +55,30 @@ class Cost:
         """Cost (N,) of states that end control steps (N,) (state index steps + 1)."""
         track, w, body = self.track, self.weights, self.track.body
         goal = np.minimum(steps + 1, track.steps)
-        places, world = body.forward(states.position, states.rotations)
-        centre = body.centre_of_mass(places, world)
-        aim = track.states
-        pose = rotations.angle_between(states.rotations[:, self._joints], aim.rotations[goal][:, self._joints])
-        root = rotations.angle_between(states.rotations[:, 0], aim.rotations[goal][:, 0])
-        ends = (places[:, self._ends] - centre[:, None]) - (
-            track.places[goal][:, self._ends] - track.centre[goal][:, None]
+        positions, world = body.forward(states.position, states.rotations)
+        centre = body.centre_of_mass(positions, world)
+        goal_states = track.states
+        pose = rotations.angle_between(states.rotations[:, self._joints], goal_states.rotations[goal][:, self._joints])
+        root = rotations.angle_between(states.rotations[:, 0], goal_states.rotations[goal][:, 0])
+        ends = (positions[:, self._ends] - centre[:, None]) - (
+            track.positions[goal][:, self._ends] - track.centre[goal][:, None]
         )
         cost = w.pose * np.mean(pose**2, axis=1) + w.root * root**2
         cost += w.ends * np.mean(np.sum(ends**2, axis=-1), axis=1)
         away = centre - track.centre[goal] - [0, 0, floor]
         if self.anywhere:
-            stray = feet_middle(body, places, world) - feet_middle(body, track.places[goal], track.world[goal])
-            away[:, :2] -= stray[:, :2] * (goal >= track.landed)[:, None]
+            landing_offset = feet_middle(body, positions, world) - feet_middle(
+                body, track.positions[goal], track.world[goal]
+            )
+            away[:, :2] -= landing_offset[:, :2] * (goal >= track.landed)[:, None]
         cost += w.centre * np.sum(away**2, axis=-1)
-        velocity, momentum = momenta(body, states, places, world)
+        velocity, momentum = momenta(body, states, positions, world)
         cost += w.velocity * np.sum((velocity - track.centre_velocity[goal]) ** 2, axis=-1)
         cost += w.momentum * np.sum(((momentum - track.momentum[goal]) / self._inertia) ** 2, axis=-1)
-        cost += w.spin * np.sum((states.angular_velocity - aim.angular_velocity[goal]) ** 2, axis=-1)
-        lows = body.lowest_points(places, world) - floor
+        cost += w.spin * np.sum((states.angular_velocity - goal_states.angular_velocity[goal]) ** 2, axis=-1)
+        lows = body.lowest_points(positions, world) - floor
         hovering = np.clip(lows[:, track.feet] / HOVER_MARGIN, 0, 1) ** 2
         cost += w.contact * np.sum(hovering * track.resting[goal], axis=1)
         cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
-        cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, places, world), velocity)
+        cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, positions, world), velocity)
         return LARGE_COST * np.log1p(cost / LARGE_COST)

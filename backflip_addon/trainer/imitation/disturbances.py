@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a policy must bear: shaken starts, other floors and weights, delays and pushes."""
+"""What a policy must bear: shaken start states, other floors and weights, delays and pushes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Disturbances:
     friction: tuple[float, float] = (0.6, 1.2)
     mass: float = 0.1  # share, either way
     floor: float = 0.02  # m, either way
-    delay: int = 1  # control steps that the senses may lag behind
+    delay: int = 1  # control steps that observations may lag behind
     push: float = 0.3  # m/s, the whole body, horizontally, once at a random moment
     push_spin: float = 0.5  # rad/s
 
@@ -72,14 +72,14 @@ def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Gene
     if d.pose > 0:
         feet = [body.index(name) for name in truth.FEET]
         turns = np.stack([noisy.rotations, state.rotations])
-        places, world = body.forward(np.stack([position, state.position]), turns)
-        low, still = body.lowest_points(places, world, feet).min(axis=1)
+        positions, world = body.forward(np.stack([position, state.position]), turns)
+        low, still = body.lowest_points(positions, world, feet).min(axis=1)
         # No deeper in the floor than the undisturbed state is in its own
         position[2] += max(0.0, floor + min(still, 0.0) - low)
     return dataclasses.replace(noisy, position=position)
 
 
-Place = tuple[States, Circumstances]  # where an episode has got to
+EpisodeState = tuple[States, Circumstances]  # where an episode has got to
 
 
 def shaken(state: States, random: np.random.Generator, angle: float, speed: float, spin: float) -> States:

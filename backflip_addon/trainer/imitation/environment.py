@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many bodies that imitate at once: the environment a policy practises and performs in.
+"""Many bodies that imitate at once: the environment a policy learns and performs in.
 
-An Arena has N bodies: a Crowd for practice, or PyBullet's Worlds where trials are played and takes
+It has N bodies in a simulator: batched for rollouts, or PyBullet's where trials are played and takes
 recorded. Observation, reward, termination and joint targets are numpy over all N together.
 """
 
@@ -13,18 +13,18 @@ import numpy as np
 
 from ...core import rotations
 from ...core.rotations import Array
-from ..physics.batched.step import Crowd
-from ..physics.pybullet_batch import Worlds
+from ..physics.batched.step import BatchedSimulator
+from ..physics.pybullet_batch import PyBulletBatch
 from ..physics.state import FRICTION, Scene, States
 from .disturbances import Circumstances, Disturbances, disturbed, draw_circumstances
-from .observations import Figures, Senses
+from .observations import Figures, Observations
 from .reference_track import control_columns
 from .rewards import Imitation
-from .target_trajectory import Guide
+from .target_trajectory import TargetTrajectory
 
 ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
 LARGEST_TURN = 1.2  # rad, of an action
-LARGEST_CORRECTION = 0.4  # rad, of the guide's own feedback
+LARGEST_CORRECTION = 0.4  # rad, of the trajectory's own feedback
 STANDING_SHARE = 0.5  # of the reward after a landing
 FAR_OFF = 0.7  # m from where it should have landed
 REACH_OF_FEET = 0.1  # m from the feet's middle, within which a standing body can catch itself
@@ -39,19 +39,23 @@ class Limits:
     tilt: float = 1.3  # rad, root orientation against the goal's
 
 
-class Arena:
-    """N bodies that follow one guide. allowed (L,): links that may touch the floor."""
+class ImitationEnvironment:
+    """N bodies that follow one target trajectory. allowed (L,): links that may touch the floor."""
 
     def __init__(
-        self, bodies: Crowd | Worlds, guide: Guide, allowed: np.ndarray, limits: Limits | None = None
+        self,
+        bodies: BatchedSimulator | PyBulletBatch,
+        trajectory: TargetTrajectory,
+        allowed: np.ndarray,
+        limits: Limits | None = None,
     ) -> None:
         self.bodies = bodies
         self.body = body = bodies.body
         self.count = count = bodies.count
-        self.guide = guide
+        self.trajectory = trajectory
         self.allowed = allowed
         self.limits = limits or Limits()
-        self.senses = Senses(body, guide)
+        self.observations = Observations(body, trajectory)
         self.imitation = Imitation(body)
         self.columns = control_columns(body)
         self.width = sum(len(c) for c in self.columns.values())
@@ -62,10 +66,10 @@ class Arena:
         self.floors = np.zeros(count)
         self._push_steps = np.full(count, -1)
         self.last_actions = np.zeros((count, self.width), dtype=np.float32)
-        self._felt: Array | None = None  # what was felt one step ago: the senses and the feet
-        self._late = np.zeros((count, self.senses.width))  # what the senses say now, delays considered
+        self._last_differences: Array | None = None  # one step ago, the feet with them
+        self._delayed = np.zeros((count, self.observations.width))  # what is observed now, delays considered
         self._delays = np.zeros(count, dtype=bool)
-        self._secrets = np.zeros((count, PRIVILEGED - 2), dtype=np.float32)
+        self._hidden = np.zeros((count, PRIVILEGED - 2), dtype=np.float32)
 
     def start(self, which: np.ndarray, steps: np.ndarray, states: States, circumstances: list[Circumstances]) -> None:
         """Begin episodes of the bodies at indices which (K,): K control steps, states in world
@@ -77,96 +81,97 @@ class Arena:
             self.floors[index] = scene.floor
             self._delays[index] = own.delay > 0
             self._push_steps[index] = own.push_step
-            self._secrets[index] = scene.friction - FRICTION, 10 * (scene.mass - 1), 50 * scene.floor, own.delay
+            self._hidden[index] = scene.friction - FRICTION, 10 * (scene.mass - 1), 50 * scene.floor, own.delay
         self.bodies.restart(which, states)
         self.steps[which] = steps
-        self._feet_down[which] = self.bodies.contacts()[which][:, self.senses.feet]
+        self._feet_down[which] = self.bodies.contacts()[which][:, self.observations.feet]
         self.last_actions[which] = 0
 
-    def look(self, which: np.ndarray | None = None) -> None:
-        """Compute the figures of all (or those) bodies; sense() and the rest speak of these."""
+    def refresh(self, which: np.ndarray | None = None) -> None:
+        """Compute the figures of all (or those) bodies; observe() and the rest speak of these."""
         if which is None:
             self.now = Figures.of(self.body, self.bodies.states())
             return
         index = np.flatnonzero(which)
         self.now.put(index, Figures.of(self.body, self.bodies.states(index)))
 
-    def sense(self, fresh: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def observe(self, fresh: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What the actor (N, n) and the critic (N, m) observe. fresh (N,): episodes just begun."""
-        felt = self._feel()
-        before = felt if self._felt is None else self._felt
+        differences = self._differences()
+        before = differences if self._last_differences is None else self._last_differences
         if fresh is not None:
-            before = np.where(fresh[:, None], felt, before)
-        late = np.where(self._delays[:, None], before, felt)
-        self._felt, self._late = felt, late[:, : self.senses.width]
-        return self._observation(late), self._secret(felt)
+            before = np.where(fresh[:, None], differences, before)
+        delayed = np.where(self._delays[:, None], before, differences)
+        self._last_differences, self._delayed = differences, delayed[:, : self.observations.width]
+        return self._observation(delayed), self._privileged_observation(differences)
 
-    def outcome(self) -> np.ndarray:
+    def bootstrap_observation(self) -> np.ndarray:
         """The critic's observations (N, m) after a step, before anything is restarted."""
-        return self._secret(self._feel())
+        return self._privileged_observation(self._differences())
 
-    def _feel(self) -> Array:
-        """The senses, and which feet stand (N, width + 2)."""
-        differences = self.senses(self.now, np.minimum(self.steps, self.guide.steps))
+    def _differences(self) -> Array:
+        """Differences from the goals, and which feet stand (N, width + 2)."""
+        differences = self.observations(self.now, np.minimum(self.steps, self.trajectory.steps))
         return np.concatenate([differences, self._feet_down], axis=1)
 
-    def _observation(self, felt: Array) -> np.ndarray:
-        phases = self.senses.phases[np.minimum(self.steps, self.guide.steps)]
-        return np.concatenate([felt, self.last_actions, phases], axis=1).astype(np.float32)
+    def _observation(self, differences: Array) -> np.ndarray:
+        phases = self.observations.phases[np.minimum(self.steps, self.trajectory.steps)]
+        return np.concatenate([differences, self.last_actions, phases], axis=1).astype(np.float32)
 
-    def _secret(self, felt: Array) -> np.ndarray:
+    def _privileged_observation(self, differences: Array) -> np.ndarray:
         """The actor's observation without delay, and what the actor cannot know."""
-        goal = self.senses.goals.centre[np.minimum(self.steps, self.guide.steps), 2]
+        goal = self.observations.goals.centre[np.minimum(self.steps, self.trajectory.steps), 2]
         heights = self.now.centre[:, 2] - self.floors - goal
         to_come = self.steps <= self._push_steps
-        secret = np.concatenate([self._secrets, to_come[:, None], heights[:, None]], axis=1)
-        return np.concatenate([self._observation(felt), secret.astype(np.float32)], axis=1)
+        privileged = np.concatenate([self._hidden, to_come[:, None], heights[:, None]], axis=1)
+        return np.concatenate([self._observation(differences), privileged.astype(np.float32)], axis=1)
 
     def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
         """One control step of all (or the active) bodies. Returns (N,): a forbidden link touched."""
         self.applied = self._corrected(actions)
         for i in np.flatnonzero(self.steps == self._push_steps):
             self.bodies.push(i, self.circumstances[i].push, self.circumstances[i].push_spin)
-        speeds = self.guide.spins[np.minimum(self.steps, self.guide.steps - 1)]
+        speeds = self.trajectory.velocities[np.minimum(self.steps, self.trajectory.steps - 1)]
         self.bodies.drive(self._targets(self.applied), speeds)
         touched = self.bodies.step(active)
-        self._feet_down = self.bodies.contacts()[:, self.senses.feet].astype(np.float32)
+        self._feet_down = self.bodies.contacts()[:, self.observations.feet].astype(np.float32)
         self.steps += 1 if active is None else active
         self.last_actions = actions.astype(np.float32)
         return (touched & ~self.allowed).any(axis=1)
 
     def _corrected(self, actions: np.ndarray) -> Array:
-        """Turns (N, width), rad, that actions ask for, the guide's feedback included."""
-        turns = actions * ACTION_SCALE
-        if len(self.guide.gains):
-            gains = self.guide.gains[np.minimum(self.steps, self.guide.steps - 1)]
-            correction = np.einsum("nij,nj->ni", gains, self._late)
-            turns = turns + np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION)
-        return np.clip(turns, -LARGEST_TURN, LARGEST_TURN)
+        """Angles (N, width), rad, that actions ask for, the trajectory's feedback included."""
+        angles = actions * ACTION_SCALE
+        if len(self.trajectory.gains):
+            gains = self.trajectory.gains[np.minimum(self.steps, self.trajectory.steps - 1)]
+            correction = np.einsum("nij,nj->ni", gains, self._delayed)
+            angles = angles + np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION)
+        return np.clip(angles, -LARGEST_TURN, LARGEST_TURN)
 
     def _targets(self, vectors: Array) -> Array:
-        """Joint targets (N, L, 4): the guide's, turned by vectors (N, width), rad."""
+        """Joint targets (N, L, 4): the trajectory's, turned by vectors (N, width), rad."""
         full = np.zeros((len(vectors), len(self.body.links), 3))
         for link, columns in self.columns.items():
             own = vectors[:, columns]
             full[:, link] = own * self.axes[link] if link in self.axes else own
-        goal = self.guide.turns[np.minimum(self.steps, self.guide.steps - 1)]
+        goal = self.trajectory.targets[np.minimum(self.steps, self.trajectory.steps - 1)]
         return rotations.multiply(goal, rotations.from_rotation_vector(full))
 
-    def judge(self) -> tuple[Array, np.ndarray]:
+    def evaluate(self) -> tuple[Array, np.ndarray]:
         """Reward (N,) in [0, 1] of the present states, and whether they are lost (N,).
 
         Before the landing: how well the goal is imitated. After it: that seen from where the feet
         are, and how well the body stands; a landing is none until it is stood.
         """
-        steps = np.minimum(self.steps, self.guide.steps)
-        goal = self.senses.goals[steps]
-        landed = steps >= self.guide.landed
-        stray = (self.senses.feet_middle(self.now) - self.senses.feet_middle(goal)) * landed[:, None]
-        now = self.now.moved(np.column_stack([-stray[:, :2], -self.floors]))
-        distance = np.linalg.norm(now.places - goal.places, axis=-1).mean(axis=1)
+        steps = np.minimum(self.steps, self.trajectory.steps)
+        goal = self.observations.goals[steps]
+        landed = steps >= self.trajectory.landed
+        observed = self.observations
+        landing_offset = (observed.feet_middle(self.now) - observed.feet_middle(goal)) * landed[:, None]
+        now = self.now.moved(np.column_stack([-landing_offset[:, :2], -self.floors]))
+        distance = np.linalg.norm(now.positions - goal.positions, axis=-1).mean(axis=1)
         tilt = rotations.angle_between(now.states.rotations[:, 0], goal.states.rotations[:, 0])
-        off = self.senses.imbalance(now) / REACH_OF_FEET**2 + (stray[:, :2] ** 2).sum(axis=1) / FAR_OFF**2
+        off = observed.imbalance(now) / REACH_OF_FEET**2 + (landing_offset[:, :2] ** 2).sum(axis=1) / FAR_OFF**2
         stands = np.exp(-off) * self._feet_down.any(axis=1)
         share = STANDING_SHARE * landed
         reward = (1 - share) * self.imitation(now, goal) + share * stands
@@ -174,7 +179,7 @@ class Arena:
 
 
 def begin_trial(
-    arena: Arena,
+    env: ImitationEnvironment,
     index: int,
     seed: int,
     disturbances: Disturbances,
@@ -183,6 +188,6 @@ def begin_trial(
 ) -> None:
     """Set up one trial from frame 0: everything random follows from its seed."""
     random = np.random.default_rng([seed, 7])
-    own = draw_circumstances(disturbances, random, arena.guide.steps, scene)
-    state = start or disturbed(arena.body, arena.guide.states[0], disturbances, random, own.scene.floor)
-    arena.start(np.array([index]), np.array([0]), state[None], [own])
+    own = draw_circumstances(disturbances, random, env.trajectory.steps, scene)
+    state = start or disturbed(env.body, env.trajectory.states[0], disturbances, random, own.scene.floor)
+    env.start(np.array([index]), np.array([0]), state[None], [own])

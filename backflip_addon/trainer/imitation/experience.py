@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What practice leaves behind, for the policy and for feedback to learn from."""
+"""What rollouts leave behind, for the policy and for feedback to learn from."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 
 @dataclasses.dataclass
 class Experience:
-    """A batch of practice; arrays lead with (T, N).
+    """A batch of rollouts; arrays lead with (T, N).
 
-    failed: the episode ended for good after this step. ended: its time was up, and it would have
-    gone on; the critic says how. outcomes (T, N, m): the critic's observations after each step,
+    terminated: the episode ended for good after this step. truncated: its time was up, and it would
+    have gone on; the critic says how. bootstrap_observations (T, N, m): the critic's observations after each step,
     before any restart. steps: the control step of the clip. applied (T, N, width): what the joints'
     targets were turned by, rad, feedback included.
     """
 
     observations: np.ndarray
-    secrets: np.ndarray
+    privileged: np.ndarray
     actions: np.ndarray
-    likelihoods: np.ndarray
+    log_probs: np.ndarray
     rewards: np.ndarray
-    failed: np.ndarray
-    ended: np.ndarray
-    outcomes: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    bootstrap_observations: np.ndarray
     steps: np.ndarray
     applied: np.ndarray

@@ -12,11 +12,11 @@ from ..physics.simulator import GRAVITY
 from ..physics.state import States
 
 
-def feet_middle(body: Body, places: Array, world: Array) -> Array:
+def feet_middle(body: Body, positions: Array, world: Array) -> Array:
     """The middle (N, 3) of the two feet."""
     feet = [body.index(name) for name in truth.FEET]
     soles = np.array([body.links[i].centre for i in feet])
-    return (places[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
+    return (positions[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
 
 
 def imbalance(arm: Array, velocity: Array) -> Array:
@@ -28,14 +28,14 @@ def imbalance(arm: Array, velocity: Array) -> Array:
     return np.sum(point**2, axis=1)
 
 
-def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Array, Array]:
+def momenta(body: Body, states: States, positions: Array, world: Array) -> tuple[Array, Array]:
     """Velocity (N, 3) of the centre of mass, m/s, and angular momentum (N, 3) about it, kg m^2/s."""
     parents = [max(parent, 0) for parent in body.parents]
     spins = rotations.rotate(world, states.joint_velocity)
     spins[:, 0] = states.angular_velocity
     for i, parent in enumerate(body.parents[1:], start=1):
         spins[:, i] += spins[:, parent]
-    linear = rotations.cross(spins[:, parents], places - places[:, parents])
+    linear = rotations.cross(spins[:, parents], positions - positions[:, parents])
     linear[:, 0] = states.velocity
     for i, parent in enumerate(body.parents[1:], start=1):
         linear[:, i] += linear[:, parent]
@@ -43,11 +43,11 @@ def momenta(body: Body, states: States, places: Array, world: Array) -> tuple[Ar
     arms = rotations.rotate(world, np.array([link.centre for link in body.links]))
     velocities = linear + rotations.cross(spins, arms)
     shares = masses / masses.sum()
-    centre = np.einsum("l,nlk->nk", shares, places + arms)
+    centre = np.einsum("l,nlk->nk", shares, positions + arms)
     velocity = np.einsum("l,nlk->nk", shares, velocities)
     inertia = np.array([link.inertia for link in body.links])
     own = rotations.rotate(world, inertia * rotations.rotate(rotations.conjugate(world), spins))
-    orbital = rotations.cross(places + arms - centre[:, None], masses[:, None] * (velocities - velocity[:, None]))
+    orbital = rotations.cross(positions + arms - centre[:, None], masses[:, None] * (velocities - velocity[:, None]))
     return velocity, (own + orbital).sum(axis=1)
 
 

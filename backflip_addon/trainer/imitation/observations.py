@@ -13,19 +13,19 @@ from ...core.body import Body
 from ...core.rotations import Array
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
-from .target_trajectory import Guide
+from .target_trajectory import TargetTrajectory
 
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
     """What is computed of N states once and used by observation, reward and termination.
 
-    places (N, L, 3), world (N, L, 4): link frames. centre, velocity, momentum (N, 3): of the
+    positions (N, L, 3), world (N, L, 4): link frames. centre, velocity, momentum (N, 3): of the
     centre of mass; momentum about it, kg m^2/s.
     """
 
     states: States
-    places: Array
+    positions: Array
     world: Array
     centre: Array
     velocity: Array
@@ -33,9 +33,9 @@ class Figures:
 
     @staticmethod
     def of(body: Body, states: States) -> Figures:
-        places, world = body.forward(states.position, states.rotations)
-        centre = body.centre_of_mass(places, world)
-        return Figures(states, places, world, centre, *momenta(body, states, places, world))
+        positions, world = body.forward(states.position, states.rotations)
+        centre = body.centre_of_mass(positions, world)
+        return Figures(states, positions, world, centre, *momenta(body, states, positions, world))
 
     def __getitem__(self, index: Any) -> Figures:
         return Figures(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
@@ -44,43 +44,45 @@ class Figures:
         """Write other figures over those at index, in place."""
         for field in dataclasses.fields(States):
             getattr(self.states, field.name)[index] = getattr(others.states, field.name)
-        for name in ("places", "world", "centre", "velocity", "momentum"):
+        for name in ("positions", "world", "centre", "velocity", "momentum"):
             getattr(self, name)[index] = getattr(others, name)
 
     def moved(self, way: Array) -> Figures:
         """The same, elsewhere by way (N, 3)."""
         states = dataclasses.replace(self.states, position=self.states.position + way)
-        return dataclasses.replace(self, states=states, places=self.places + way[:, None], centre=self.centre + way)
+        return dataclasses.replace(
+            self, states=states, positions=self.positions + way[:, None], centre=self.centre + way
+        )
 
 
 def parts(joints: int) -> dict[str, int]:
-    """What Senses gives and in which order: names and widths. joints: numbers of all joints.
+    """What Observations give and in which order: names and widths. joints: numbers of all joints.
 
     Where the centre of mass is above the feet matters more than where it is in the world: a body
     that has landed half a foot further on must not lean back to where it should have landed, and
-    once landed it does not feel how far it strayed. Its height above a floor that may be higher or
+    once landed it does not observe how far off it is. Its height above a floor that may be higher or
     lower than it looks is left out for the same reason.
     """
-    position = {"drift": 2, "support": 3, "tilt": 3, "joints": joints}
+    position = {"horizontal_error": 2, "support": 3, "tilt": 3, "joints": joints}
     return {**position, "velocity": 3, "momentum": 3, "spin": 3, "joint_spin": joints}
 
 
-class Senses:
-    """What the policy feels of N states: how far the body is off its goal, and what the goal is.
+class Observations:
+    """What the policy observes of N states: how far the body is off its goal, and what the goal is.
 
     The goal being known from the phase, the difference says all; a network of differences starts
     out as a feedback controller. Everything is in the clip's own frame.
     """
 
-    def __init__(self, body: Body, guide: Guide) -> None:
+    def __init__(self, body: Body, trajectory: TargetTrajectory) -> None:
         self.body = body
-        self.guide = guide
-        self.goals = Figures.of(body, guide.states)
-        self.landed = guide.landed
+        self.trajectory = trajectory
+        self.goals = Figures.of(body, trajectory.states)
+        self.landed = trajectory.landed
         self.joints = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
         self.axes = np.array([body.links[i].axis for i in self.hinges])
-        self.phases = _phases(guide.steps)
+        self.phases = _phases(trajectory.steps)
         self.feet = np.array([body.index(name) for name in truth.FEET])
         self._inertia = tucked_inertia(body)
         self.parts = parts(3 * len(self.joints) + len(self.hinges))
@@ -111,7 +113,7 @@ class Senses:
 
     def feet_middle(self, now: Figures) -> Array:
         """The middle (N, 3) of the two feet, world."""
-        return feet_middle(self.body, now.places, now.world)
+        return feet_middle(self.body, now.positions, now.world)
 
     def imbalance(self, now: Figures) -> Array:
         """Squared level distance (N,), m^2, of the capture point from the feet's middle."""
@@ -129,5 +131,5 @@ PHASE_STEPS = 3  # control steps between the bumps that tell a network where in 
 def _phases(steps: int) -> Array:
     """Bumps (steps + 1, n) along the clip: 1 at their own place, falling off to both sides."""
     centres = np.arange(0, steps + PHASE_STEPS, PHASE_STEPS)
-    places = np.arange(steps + 1)
-    return np.exp(-0.5 * ((places[:, None] - centres) / PHASE_STEPS) ** 2)
+    positions = np.arange(steps + 1)
+    return np.exp(-0.5 * ((positions[:, None] - centres) / PHASE_STEPS) ** 2)

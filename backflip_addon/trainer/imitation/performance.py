@@ -11,7 +11,7 @@ from ...core import truth
 from ...core.motion import Take
 from ...core.rotations import Array
 from ..physics.pybullet_batch import Recorder
-from ..physics.pybullet_world import World
+from ..physics.pybullet_world import PyBulletWorld
 from ..physics.state import Scene, States
 from .reference_track import Track
 from .standing import still_stands
@@ -23,17 +23,17 @@ class Performance:
     def __init__(self, track: Track, scene: Scene, start: States) -> None:
         self.track = track
         self.scene = scene
-        self.world = World(track.body, scene)
+        self.world = PyBulletWorld(track.body, scene)
         self.world.restart(start)
         self.step = 0
         self._still_stands: bool | None = None
         self._recorder = Recorder()
         self._recorder.record(self.world)
 
-    def run(self, turns: Array) -> None:
+    def run(self, joint_targets: Array) -> None:
         """Perform control steps toward PD targets (H, L, 4), recording every substep."""
-        targets = self.world.targets(turns)
-        velocities = self.world.velocities(self.track.velocities(self.step, len(turns)))
+        targets = self.world.targets(joint_targets)
+        velocities = self.world.velocities(self.track.velocities(self.step, len(joint_targets)))
         for target, velocity in zip(targets, velocities, strict=True):
             self.world.drive(target, velocity)
             for _ in range(self.world.substeps):

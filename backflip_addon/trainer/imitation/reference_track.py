@@ -39,14 +39,14 @@ class Track:
         goal, flights = feasible.feasible(body, reference)
         times = np.arange(self.steps + 1) / rate
         self.states = states_of(goal, times, rate)
-        places, world = body.forward(self.states.position, self.states.rotations)
-        self.places, self.world = places, world
-        self.centre = body.centre_of_mass(places, world)
-        self.centre_velocity, self.momentum = momenta(body, self.states, places, world)
+        positions, world = body.forward(self.states.position, self.states.rotations)
+        self.positions, self.world = positions, world
+        self.centre = body.centre_of_mass(positions, world)
+        self.centre_velocity, self.momentum = momenta(body, self.states, positions, world)
         for flight in flights:
             self._build_up(flight, times)
         self.feet = np.array([body.index(name) for name in truth.FEET])
-        lows = body.lowest_points(places, world)[:, self.feet]
+        lows = body.lowest_points(positions, world)[:, self.feet]
         self.resting = lows < truth.SKATE_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
         self.allowed = truth.allowed_contacts(body, reference)
@@ -71,14 +71,14 @@ class Track:
     def targets(self, offsets: Array, first: int) -> Array:
         """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""
         steps = np.minimum(np.arange(first, first + offsets.shape[-2]) + 1, self.steps)
-        turns = np.broadcast_to(self.states.rotations[steps], offsets.shape[:-1] + self.states.rotations.shape[1:])
-        turns = turns.copy()
+        targets = np.broadcast_to(self.states.rotations[steps], offsets.shape[:-1] + self.states.rotations.shape[1:])
+        targets = targets.copy()
         for link, columns in self.columns.items():
             vector = offsets[..., columns]
             if len(columns) == 1:
                 vector = vector * np.array(self.body.links[link].axis)
-            turns[..., link, :] = rotations.multiply(turns[..., link, :], rotations.from_rotation_vector(vector))
-        return turns
+            targets[..., link, :] = rotations.multiply(targets[..., link, :], rotations.from_rotation_vector(vector))
+        return targets
 
     def velocities(self, first: int, count: int) -> Array:
         """Target joint velocities (count, L, 3) for steps from first on."""

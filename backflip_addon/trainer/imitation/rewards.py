@@ -40,7 +40,7 @@ class Imitation:
         spin = np.sum((a.joint_velocity - b.joint_velocity) ** 2, axis=-1)
         root_spin = np.sum((a.angular_velocity - b.angular_velocity) ** 2, axis=-1)
         spin[:, 0] = root_spin
-        ends = np.sum((now.places[:, self.ends] - goal.places[:, self.ends]) ** 2, axis=-1).mean(axis=1)
+        ends = np.sum((now.positions[:, self.ends] - goal.positions[:, self.ends]) ** 2, axis=-1).mean(axis=1)
         place = np.sum((a.position - b.position) ** 2, axis=-1)
         speed = np.sum((a.velocity - b.velocity) ** 2, axis=-1)
         root = place + 0.1 * turn[:, 0] + 0.01 * speed + 0.001 * root_spin

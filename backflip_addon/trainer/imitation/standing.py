@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import truth
-from ..physics.pybullet_world import World
+from ..physics.pybullet_world import PyBulletWorld
 
 REST_SPEED = 0.15  # m/s, of the root of a body that stands
 REST_TURN = 0.5  # rad/s, about the vertical
 
 
-def still_stands(world: World, seconds: float = truth.STANDS_SECONDS) -> bool:
+def still_stands(world: PyBulletWorld, seconds: float = truth.STANDS_SECONDS) -> bool:
     """Play on toward the joint targets that were last set; whether the body stands all the while, and rests at the end.
 
     The world goes on by so many seconds, or to the moment of the fall.

@@ -19,38 +19,38 @@ from .reference_track import Track
 
 
 @dataclasses.dataclass(frozen=True)
-class Guide:
-    """steps T; states (T + 1,): goals at the control steps' boundaries; turns (T, L, 4) and spins
+class TargetTrajectory:
+    """steps T; states (T + 1,): goals at the control steps' boundaries; targets (T, L, 4) and velocities
     (T, L, 3): joint targets and target velocities that lead from each to the next. gains
-    (T, width, n): feedback, rad of a target per difference felt (Senses); empty: none yet. landed:
+    (T, width, n): feedback, rad of a target per difference observed; empty: none yet. landed:
     the boundary from which on the body only has to stand, wherever it came down; past the end where
     there is none (tracking.Track.landed)."""
 
     states: States
-    turns: Array
-    spins: Array
+    targets: Array
+    velocities: Array
     landed: int
     gains: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     @property
     def steps(self) -> int:
-        return len(self.turns)
+        return len(self.targets)
 
     @staticmethod
-    def of_track(track: Track) -> Guide:
+    def of_track(track: Track) -> TargetTrajectory:
         """The feasible reference itself."""
         none = np.zeros((track.steps, track.width))
-        return Guide(track.states, track.targets(none, 0), track.velocities(0, track.steps), track.landed)
+        return TargetTrajectory(track.states, track.targets(none, 0), track.velocities(0, track.steps), track.landed)
 
     def arrays(self) -> dict[str, Array]:
         """As plain arrays, to be stored."""
         states = {f"states.{f.name}": getattr(self.states, f.name) for f in dataclasses.fields(States)}
-        rest = {"turns": self.turns, "spins": self.spins, "gains": self.gains}
+        rest = {"targets": self.targets, "velocities": self.velocities, "gains": self.gains}
         return {**states, **rest, "landed": np.array(self.landed)}
 
     @staticmethod
-    def from_arrays(arrays: dict[str, Any]) -> Guide:
+    def from_arrays(arrays: dict[str, Any]) -> TargetTrajectory:
         """The inverse of arrays(). Raises KeyError when something is missing."""
         states = States(*(np.asarray(arrays[f"states.{f.name}"]) for f in dataclasses.fields(States)))
-        turns, spins, gains = (np.asarray(arrays[name]) for name in ("turns", "spins", "gains"))
-        return Guide(states, turns, spins, int(np.asarray(arrays["landed"]).item()), gains)
+        targets, velocities, gains = (np.asarray(arrays[name]) for name in ("targets", "velocities", "gains"))
+        return TargetTrajectory(states, targets, velocities, int(np.asarray(arrays["landed"]).item()), gains)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several PyBullet worlds of one body side by side, with the ways of a Crowd: where trials are played
+"""Several PyBullet worlds of one body side by side, as one simulator: where trials are played
 and takes are recorded."""
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import numpy as np
 
 from ...core.body import Body
 from ...core.motion import Motion, Take
-from .pybullet_world import World
+from .pybullet_world import PyBulletWorld
 from .state import Scene, States
 
 
-class Worlds:
+class PyBulletBatch:
     """count bodies, each in a world of its own. recorders: who writes down what happens in each."""
 
     def __init__(self, body: Body, count: int) -> None:
         self.body, self.count = body, count
-        self.worlds = [World(body) for _ in range(count)]
+        self.worlds = [PyBulletWorld(body) for _ in range(count)]
         self.recorders: list[Recorder | None] = [None] * count
         self._readings = [world.read() for world in self.worlds]
 
@@ -84,12 +84,12 @@ class Recorder:
         self.contacts: list[np.ndarray] = []
         self.efforts: list[float] = []
 
-    def record(self, world: World, reading: list[float] | None = None) -> None:
+    def record(self, world: PyBulletWorld, reading: list[float] | None = None) -> None:
         self.efforts.append(world.effort() if self.readings else 0.0)
         self.readings.append(reading or world.read())
         self.contacts.append(world.contacts())
 
-    def take(self, world: World, **meta: Any) -> Take:
+    def take(self, world: PyBulletWorld, **meta: Any) -> Take:
         """What was recorded, at the physics' own rate, the floor at height 0."""
         states = world.states(self.readings)
         motion = Motion(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulated world: the one file that talks to PyBullet.
+"""PyBullet's world of one body: the one file that talks to PyBullet.
 
 PyBullet's conventions ((x, y, z, w) quaternions, the base's frame at its centre of mass, hinge
 angles as single numbers) end here.
@@ -41,7 +41,7 @@ from .urdf import urdf
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
 
 
-class World:
+class PyBulletWorld:
     """One body on one floor in a PyBullet server of its own."""
 
     def __init__(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every simulator of bodies keeps to, and the numbers that all of them share.
 
-PyBullet (pybullet_world.py, pybullet_batch.py) performs and judges; the batched simulator (batched/) takes the same
-steps of many bodies at once, for practice. Rates, gains and the solver's settings stand here once.
+PyBullet (pybullet_world.py, pybullet_batch.py) performs and measures; the batched simulator (batched/) takes the same
+steps of many bodies at once, for rollouts. Rates, gains and the solver's settings stand here once.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def collision_shapes(shape: Shape) -> list[Shape]:
     # Level with the box's faces above and below, out to its edges sideways: the same footprint
     inset = half - np.array([0.0, 0.0, radius])
     corners = np.array(list(itertools.product((-1, 1), repeat=3))) * inset
-    places = np.array(shape.position) + rotations.rotate(np.array(shape.rotation), corners)
-    return [Shape("sphere", (radius,), tuple(place)) for place in places]
+    positions = np.array(shape.position) + rotations.rotate(np.array(shape.rotation), corners)
+    return [Shape("sphere", (radius,), tuple(place)) for place in positions]
 
 
 def _shape_element(geometry: ElementTree.Element, shape: Shape) -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feedback to begin with: linear-quadratic gains around the guide, fitted to disturbed practice.
+"""Feedback to begin with: linear-quadratic gains around the target trajectory, fitted to disturbed rollouts.
 
 At each control step a linear model of how differences from the goals and actions change the next
-differences is fitted to practice (all that happened within a step or two, ridge regression), and
-Riccati's recursion turns the models into gains. Differences of the size met in practice average
-over the edges of contact that derivatives at the guide itself fall off. The gains become part of
-the guide; the network learns what they lack.
+differences is fitted to rollouts (all that happened within a step or two, ridge regression), and
+Riccati's recursion turns the models into gains. Differences of the size met in rollouts average
+over the edges of contact that derivatives at the trajectory itself fall off. The gains become part
+of it; the network learns what they lack.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ..imitation.experience import Experience
 
 @dataclasses.dataclass(frozen=True)
 class FeedbackSettings:
-    spread: float = 0.7  # control steps over which neighbours share their practice
+    spread: float = 0.7  # control steps over which neighbours share their rollouts
     ridge: float = 0.003
     effort: float = 50.0  # cost of an action's rad^2; larger: meeker gains
-    memory: int = 16  # batches of practice
+    memory: int = 16  # batches of rollouts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Models:
 def fit(
     steps: np.ndarray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings
 ) -> Models:
-    """Models for count control steps of practice (N,), (N, n), (N, width), (N, n)."""
+    """Models for count control steps of rollouts (N,), (N, n), (N, width), (N, n)."""
     size, force = before.std(0) + 1e-6, actions.std(0) + 1e-6
     inputs = np.concatenate([before / size, actions / force, np.ones((len(before), 1))], axis=1)
     outputs = after / size
@@ -74,9 +74,9 @@ def gains(models: Models, weights: Array, effort: float) -> Array:
     return result
 
 
-# Cost of a squared difference, by guide.parts
+# Cost of a squared difference, by observations.parts
 WEIGHTS = {
-    "drift": 1.0,
+    "horizontal_error": 1.0,
     "support": 20.0,
     "tilt": 3.0,
     "joints": 0.3,
@@ -88,30 +88,30 @@ WEIGHTS = {
 
 
 def weights_of_differences(parts: dict[str, int]) -> Array:
-    """Cost of squared differences (n,) in the order of guide.parts."""
+    """Cost of squared differences (n,) in the order of observations.parts."""
     return np.concatenate([np.full(count, WEIGHTS[name]) for name, count in parts.items()])
 
 
 class Feedback:
-    """Gathers practice, and fits gains to it."""
+    """Gathers rollouts, and fits gains to it."""
 
     def __init__(self, parts: dict[str, int], count: int, settings: FeedbackSettings) -> None:
         self.parts, self.count, self.settings = parts, count, settings
         self.width = sum(parts.values())
-        self._practice: list[Experience] = []
+        self._batches: list[Experience] = []
 
     def __len__(self) -> int:
-        return len(self._practice)
+        return len(self._batches)
 
     def remember(self, batch: Experience) -> None:
-        self._practice = [*self._practice, batch][-self.settings.memory :]
+        self._batches = [*self._batches, batch][-self.settings.memory :]
 
     def gains(self) -> Array:
         """Gains (T, width, n) fitted to what was gathered."""
-        before, after = self._all("secrets")[:, : self.width], self._all("outcomes")[:, : self.width]
+        before, after = self._all("privileged")[:, : self.width], self._all("bootstrap_observations")[:, : self.width]
         models = fit(self._all("steps"), before, self._all("applied"), after, self.count, self.settings)
         return gains(models, weights_of_differences(self.parts), self.settings.effort)
 
     def _all(self, name: str) -> np.ndarray:
-        parts = [getattr(batch, name) for batch in self._practice]
+        parts = [getattr(batch, name) for batch in self._batches]
         return np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts]).astype(float)

@@ -3,7 +3,7 @@
 
 Controls are PD targets around the reference (tracking.Track). Their offsets are knots on a fixed
 grid, linear between. In each window the cross-entropy method (Rubinstein 1999; for control, Pinneri
-et al. 2020) betters the knots of the next HORIZON steps by rollouts from the present state; then a
+et al. 2020) refines the knots of the next HORIZON steps by rollouts from the present state; then a
 few steps are performed and the window moves. The performance happens in one world that is only
 ever stepped forward from frame 0, so what it records is the replay; rollouts start from its state,
 contact cache included, written to a file that each worker restores.
@@ -26,7 +26,7 @@ from ...core.rotations import Array
 from ..imitation.cost import Cost
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
-from ..physics.pybullet_world import World
+from ..physics.pybullet_world import PyBulletWorld
 from ..physics.state import Scene, States
 from ..workers import Pool
 from .cem import update_distribution
@@ -49,9 +49,9 @@ class SearchSettings:
     rounds: int = 6
     first_rounds: int = 12  # before the first step, when nothing is known
     new_deviation: float = 0.12  # rad, of knots never sampled
-    deviation: float = 0.08  # rad, of knots a former window has bettered
+    deviation: float = 0.08  # rad, of knots a former window has refined
     least_deviation: float = 0.02
-    settled: float = 0.01  # a window whose best betters by less than this share is stale
+    settled: float = 0.01  # a window whose best improves by less than this share is stale
     patience: int = 3  # stale rounds after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
@@ -61,7 +61,7 @@ class RolloutWorker:
     """Runs rollouts of one body along one track, in a worker process."""
 
     def __init__(self, body: Body, reference: Motion, scene: Scene, hold: float | None, lost: float) -> None:
-        self.world = World(body, scene)
+        self.world = PyBulletWorld(body, scene)
         self.track = Track(body, reference, hold)
         self.cost = Cost(self.track)
         self.lost = lost
@@ -140,7 +140,7 @@ class Search:
         self.performed = 0  # control steps that are settled
 
     def start_from(self, plan: Plan) -> None:
-        """Warm start: better an older plan instead of the bare reference."""
+        """Warm start: refine an older plan instead of the bare reference."""
         count = min(len(plan.knots), len(self.mean))
         self.mean[:count] = plan.knots[:count]
         self.deviation[:] = self.settings.deviation
@@ -169,7 +169,7 @@ class Search:
                 # A new name each time: PyBullet keeps what it has once read from a file's name
                 file = os.path.join(folder, f"state-{first}.bullet")
                 performance.world.save_file(file)
-                self._better(file, first, self.settings.rounds if first else self.settings.first_rounds, tell)
+                self._refine(file, first, self.settings.rounds if first else self.settings.first_rounds, tell)
                 os.unlink(file)
                 count = min(self.settings.execute, self.track.steps - first)
                 performance.run(self._targets(first, count))
@@ -202,7 +202,7 @@ class Search:
             "random": json.dumps(self._random.bit_generator.state),
         }
 
-    def take_up(self, checkpoint: dict[str, Any]) -> None:
+    def load_state(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint() of a search with the same body, reference and settings.
 
         Raises ValueError when it does not fit or makes no sense; then this search is as it was.
@@ -223,8 +223,8 @@ class Search:
         self.mean, self.deviation, self.costs = mean, deviation, costs
         self.performed, self.control_steps, self._random = performed, control_steps, random
 
-    def _better(self, state_file: str, first: int, rounds: int, tell: Tell | None) -> None:
-        """Better the knots of one window in place."""
+    def _refine(self, state_file: str, first: int, rounds: int, tell: Tell | None) -> None:
+        """Refine the knots of one window in place."""
         s = self.settings
         low = first // s.knot + (1 if first else 0)  # the knot under the present step is already acted upon
         high = (first + self._horizon(first) - 1) // s.knot + 2

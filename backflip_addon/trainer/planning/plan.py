@@ -10,7 +10,7 @@ import numpy as np
 from ...core.rotations import Array
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
-from ..imitation.target_trajectory import Guide
+from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.state import Scene
 
 
@@ -28,18 +28,18 @@ class Plan:
 
 def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:
     """Offsets (..., count, width) at steps first... of knots (..., K, width), linear between."""
-    place = np.arange(first, first + count) / spacing
-    low = np.minimum(place.astype(int), knots.shape[-2] - 1)
+    position = np.arange(first, first + count) / spacing
+    low = np.minimum(position.astype(int), knots.shape[-2] - 1)
     high = np.minimum(low + 1, knots.shape[-2] - 1)
-    share = (place - low)[:, None]
+    share = (position - low)[:, None]
     return knots[..., low, :] * (1 - share) + knots[..., high, :] * share
 
 
-def trajectory_of(track: Track, plan: Plan, scene: Scene | None = None) -> Guide:
+def trajectory_of_plan(track: Track, plan: Plan, scene: Scene | None = None) -> TargetTrajectory:
     """A plan, performed once from frame 0."""
-    turns = track.targets(plan.offsets(0, track.steps), 0)
+    targets = track.targets(plan.offsets(0, track.steps), 0)
     performance = Performance(track, scene or Scene(), track.states[0])
-    performance.run(turns)
+    performance.run(targets)
     states = performance.states()[:: performance.world.substeps]
     performance.world.close()
-    return Guide(states, turns, track.velocities(0, track.steps), track.landed)
+    return TargetTrajectory(states, targets, track.velocities(0, track.steps), track.landed)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rehearsal: feed-forward controls bettered for many disturbed copies at once, feedback at work.
+"""Robust planning: feed-forward controls refined for many disturbed copies at once, feedback at work.
 
 A plan that was searched for one body lands by a hair: a copy that comes down a little sooner or
 turned a little further bounces off, and no linear feedback saves it. Here copies set out in all the
 circumstances that a policy must bear, under the fitted feedback, and a receding-horizon
-cross-entropy search (planning.mpc) betters the targets they share for the mean cost over some of
+cross-entropy search (planning.mpc) refines the targets they share for the mean cost over some of
 them, drawn anew every round. It begins shortly before the first copies fail and ends with the clip.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 
 from ...core import rotations
 from ...core.rotations import Array
-from ..imitation.disturbances import Circumstances, Disturbances, Place
-from ..imitation.target_trajectory import Guide
+from ..imitation.disturbances import Circumstances, Disturbances, EpisodeState
+from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.state import Scene, States, stacked
 from ..workers import Pool, split
 from .cem import update_distribution
@@ -32,10 +32,10 @@ CIRCUMSTANCES = 11  # numbers of a place's: scene, delay, push
 
 
 @dataclasses.dataclass(frozen=True)
-class RehearsalSettings:
+class RobustSettings:
     """Steps are control steps."""
 
-    crowd: int = 64  # copies that set out
+    bodies: int = 64  # copies that set out
     copies: int = 6  # of them that a round's samples are tried on
     fewest: int = 8  # copies still on their feet with which to go on
     horizon: int = 24
@@ -52,24 +52,24 @@ class RehearsalSettings:
     effort: float = 0.05  # cost of offsets, rad^2
 
 
-class Rehearsal:
-    """Betters one guide. Each round() is a few seconds of work; guide() may be asked for at any time."""
+class RobustPlanning:
+    """Refines one target trajectory, a few seconds of work a round(); trajectory() may be asked for at any time."""
 
     def __init__(
         self,
-        guide: Guide,
+        trajectory: TargetTrajectory,
         columns: dict[int, np.ndarray],
         axes: dict[int, Array],
-        settings: RehearsalSettings,
+        settings: RobustSettings,
         seed: int,
     ) -> None:
         self.settings = settings
-        self._guide, self._columns, self._axes = guide, columns, axes
+        self._trajectory, self._columns, self._axes = trajectory, columns, axes
         self._random = np.random.default_rng([seed, 11])
         self._seed = seed
         width = sum(len(c) for c in columns.values())
-        self._knots = np.zeros(((guide.steps + settings.horizon) // settings.knot + 2, width))
-        self._places: list[Place] = []
+        self._knots = np.zeros(((trajectory.steps + settings.horizon) // settings.knot + 2, width))
+        self._episodes: list[EpisodeState] = []
         self._step, self._first, self._round = 0, 0, 0
         self._deviation = np.zeros(0)
         self.samples = 0  # control steps simulated
@@ -82,28 +82,28 @@ class Rehearsal:
 
     @property
     def share(self) -> float:
-        """Of the rehearsal that is behind us."""
+        """Of the planning that is behind us."""
         if self.done:
             return 1.0
         windows = self._step - self._first + self.settings.execute * self._round / self.settings.rounds
-        return min(windows / max(self._guide.steps - self._first, 1), 1.0)
+        return min(windows / max(self._trajectory.steps - self._first, 1), 1.0)
 
     def set_out(self, pool: Pool, disturbances: Disturbances) -> None:
         """Let the copies, so disturbed, go to shortly before where the first of them fail."""
-        s, steps = self.settings, self._guide.steps
-        seeds = [700_000 + 1000 * self._seed + k for k in range(s.crowd)]
+        s, steps = self.settings, self._trajectory.steps
+        seeds = [700_000 + 1000 * self._seed + k for k in range(s.bodies)]
         answers = pool.share("set_out", [(part, disturbances) for part in split(seeds, len(pool))])
-        starts = [place for part in answers for place in part]
-        _, failed = self._play(pool, starts, 0, steps)
-        falls = np.sort(failed[failed < steps])
-        if len(falls) < s.first_failures * s.crowd:
+        start_states = [episode for part in answers for episode in part]
+        _, terminated = self._play(pool, start_states, 0, steps)
+        falls = np.sort(terminated[terminated < steps])
+        if len(falls) < s.first_failures * s.bodies:
             self.done = True
             return
         first = int(np.quantile(falls, s.first_failures)) - s.before
         self._first = self._step = max(first // s.knot * s.knot, 0)
-        self._places = starts
+        self._episodes = start_states
         if self._first:
-            self._places, _ = self._play(pool, starts, 0, self._first)
+            self._episodes, _ = self._play(pool, start_states, 0, self._first)
         self._open_window()
 
     def round(self, pool: Pool) -> float:
@@ -122,12 +122,12 @@ class Rehearsal:
         s, step, window = self.settings, self._step, self._window()
         knots = np.repeat(self._knots[None], s.samples, axis=0)
         knots[1:, window] += self._random.standard_normal((s.samples - 1, *self._deviation.shape)) * self._deviation
-        chosen = self._random.choice(len(self._places), min(s.copies, len(self._places)), replace=False)
-        places = [self._places[i] for i in chosen]
-        offsets = interpolate(knots, s.knot, step, min(s.horizon, self._guide.steps - step))
+        chosen = self._random.choice(len(self._episodes), min(s.copies, len(self._episodes)), replace=False)
+        episodes = [self._episodes[i] for i in chosen]
+        offsets = interpolate(knots, s.knot, step, min(s.horizon, self._trajectory.steps - step))
         parts = [part for part in np.array_split(offsets, len(pool)) if len(part)]
-        answers = pool.share("rehearse", [(places, step, part) for part in parts])
-        self.samples += offsets.shape[0] * offsets.shape[1] * len(places)
+        answers = pool.share("robust_costs", [(episodes, step, part) for part in parts])
+        self.samples += offsets.shape[0] * offsets.shape[1] * len(episodes)
         costs = np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
         order = np.argsort(costs)[: s.elites]
         self._knots[window], self._deviation = update_distribution(
@@ -140,10 +140,10 @@ class Rehearsal:
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything needed to go on from here in another process: arrays, numbers and text."""
-        states = stacked([state for state, _ in self._places])
+        states = stacked([state for state, _ in self._episodes])
         own = [
             [scene.friction, scene.floor, scene.mass, c.delay, c.push_step, *c.push, *c.push_spin]
-            for c, scene in ((c, c.scene) for _, c in self._places)
+            for c, scene in ((c, c.scene) for _, c in self._episodes)
         ]
         return {
             "knots": self._knots,
@@ -154,8 +154,8 @@ class Rehearsal:
             "random": json.dumps(self._random.bit_generator.state),
         }
 
-    def take_up(self, saved: dict[str, Any]) -> None:
-        """Go on from a checkpoint() of a rehearsal of the same guide, settings and seed; arrays are numpy's.
+    def load_state(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint() of a planning of the same trajectory, settings and seed; arrays are numpy's.
 
         Raises ValueError when it does not fit; then this is of no more use.
         """
@@ -168,8 +168,8 @@ class Rehearsal:
                 setattr(self, name, int(saved["counters"][name]))
             self._random.bit_generator.state = json.loads(saved["random"])
         except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"the saved rehearsal is damaged ({error})") from error
-        steps, links = self._guide.steps, self._guide.turns.shape[1]
+            raise ValueError(f"the saved robust plan is damaged ({error})") from error
+        steps, links = self._trajectory.steps, self._trajectory.targets.shape[1]
         shapes = [(), (links, 4), (), (), (links, 3)]
         shapes = [(len(own), *(shape or (3,))) for shape in shapes]
         sound = [getattr(states, f.name).shape for f in dataclasses.fields(States)] == shapes
@@ -178,26 +178,26 @@ class Rehearsal:
         sound = sound and 0 <= self._round < self.settings.rounds and 0 <= self.samples <= MOST_STEPS
         window = self._window()
         if not sound or self._deviation.shape != (window.stop - window.start, self._knots.shape[1]):
-            raise ValueError("the saved rehearsal is damaged: its parts do not fit together")
-        self._places = [
+            raise ValueError("the saved robust plan is damaged: its parts do not fit together")
+        self._episodes = [
             (states[i], Circumstances(Scene(*c[:3].tolist()), int(c[3]), int(c[4]), c[5:8].copy(), c[8:].copy()))
             for i, c in enumerate(own)
         ]
 
-    def guide(self) -> Guide:
-        """The guide, its targets turned as far as rehearsed. Its goals and feedback stay."""
-        turns = self._guide.turns.copy()
-        offsets = interpolate(self._knots, self.settings.knot, 0, len(turns))
+    def trajectory(self) -> TargetTrajectory:
+        """The trajectory, its targets turned as far as planned. Its goals and feedback stay."""
+        targets = self._trajectory.targets.copy()
+        offsets = interpolate(self._knots, self.settings.knot, 0, len(targets))
         for link, columns in self._columns.items():
             vectors = offsets[:, columns] * self._axes[link] if link in self._axes else offsets[:, columns]
-            turns[:, link] = rotations.multiply(turns[:, link], rotations.from_rotation_vector(vectors))
-        return dataclasses.replace(self._guide, turns=turns)
+            targets[:, link] = rotations.multiply(targets[:, link], rotations.from_rotation_vector(vectors))
+        return dataclasses.replace(self._trajectory, targets=targets)
 
     def _window(self) -> slice:
         """The knots that the present window may move; the one under its first step is acted upon already."""
         s = self.settings
         low = self._step // s.knot + (1 if self._step > self._first else 0)
-        return slice(low, (min(self._step + s.horizon, self._guide.steps) - 1) // s.knot + 2)
+        return slice(low, (min(self._step + s.horizon, self._trajectory.steps) - 1) // s.knot + 2)
 
     def _open_window(self) -> None:
         window = self._window()
@@ -207,21 +207,21 @@ class Rehearsal:
     def _move_on(self, pool: Pool) -> None:
         """Let the copies perform the next steps; those that fail stay behind."""
         s = self.settings
-        count = min(s.execute, self._guide.steps - self._step)
-        ends, failed = self._play(pool, self._places, self._step, count)
-        self._places = [place for place, step in zip(ends, failed, strict=True) if step >= self._step + count]
+        count = min(s.execute, self._trajectory.steps - self._step)
+        ends, terminated = self._play(pool, self._episodes, self._step, count)
+        self._episodes = [episode for episode, step in zip(ends, terminated, strict=True) if step >= self._step + count]
         self._step += count
-        self.done = self._step >= self._guide.steps - 2 or len(self._places) < s.fewest
+        self.done = self._step >= self._trajectory.steps - 2 or len(self._episodes) < s.fewest
         if not self.done:
             self._open_window()
 
-    def _play(self, pool: Pool, places: list[Place], step: int, count: int) -> tuple[list[Place], np.ndarray]:
+    def _play(
+        self, pool: Pool, episodes: list[EpisodeState], step: int, count: int
+    ) -> tuple[list[EpisodeState], np.ndarray]:
         """All copies over the next count steps: where they get to, and the steps (N,) at which they fail."""
         offsets = interpolate(self._knots, self.settings.knot, step, count)
-        parts = [part for part in np.array_split(np.arange(len(places)), len(pool)) if len(part)]
-        arguments = [
-            ([places[i] for i in part], step, np.repeat(offsets[None], len(part), axis=0)) for part in parts
-        ]
+        parts = [part for part in np.array_split(np.arange(len(episodes)), len(pool)) if len(part)]
+        arguments = [([episodes[i] for i in part], step, np.repeat(offsets[None], len(part), axis=0)) for part in parts]
         answers = pool.share("play", arguments)
-        self.samples += len(places) * count
-        return [place for answer in answers for place in answer[1]], np.concatenate([a[2] for a in answers])
+        self.samples += len(episodes) * count
+        return [episode for answer in answers for episode in answer[1]], np.concatenate([a[2] for a in answers])

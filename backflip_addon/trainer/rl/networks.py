@@ -46,18 +46,18 @@ class ActorCritic(nn.Module):
     """The actor, its critic, and the actor's weights averaged over its latest updates (Polyak and
     Juditsky 1992): each update is noisy, and what they have in common performs better.
 
-    observed: width of the actor's observations, secret: of the critic's; std: of exploration."""
+    observed: width of the actor's observations, privileged: of the critic's; std: of exploration."""
 
     def __init__(
-        self, observed: int, secret: int, actions: int, hidden: tuple[int, ...] = (256, 128), std: float = 0.4
+        self, observed: int, privileged: int, actions: int, hidden: tuple[int, ...] = (256, 128), std: float = 0.4
     ) -> None:
         super().__init__()
         self.observed = Normaliser(observed)
-        self.secret = Normaliser(secret)
-        # All zero to begin with: the first attempt is the guide's own performance
+        self.privileged = Normaliser(privileged)
+        # All zero to begin with: the first attempt is the trajectory's own performance
         self.actor = _network(observed, hidden, actions, last=0.0)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
-        self.critic = _network(secret, hidden, 1, last=0.1)
+        self.critic = _network(privileged, hidden, 1, last=0.1)
         self.log_std = nn.Parameter(torch.zeros(actions))
         self.explore(std)
 
@@ -71,21 +71,21 @@ class ActorCritic(nn.Module):
         std = torch.exp(self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD))))
         return torch.distributions.Normal(self.actor(seen), std, validate_args=False)
 
-    def value(self, secrets: torch.Tensor) -> torch.Tensor:
+    def value(self, privileged: torch.Tensor) -> torch.Tensor:
         """Values (...) of the critic's normalised observations (..., m)."""
-        return self.critic(secrets).squeeze(-1)
+        return self.critic(privileged).squeeze(-1)
 
     @torch.no_grad()
-    def settle(self, kept: float) -> None:
+    def average_weights(self, kept: float) -> None:
         """Move the average toward the actor; kept: the share of the average that stays."""
         for mean, weights in zip(self.average.parameters(), self.actor.parameters(), strict=True):
             mean.lerp_(weights, 1 - kept)
 
-    def practising(self) -> Actor:
-        """A copy of the actor for the workers, to practise by."""
+    def exploring_actor(self) -> Actor:
+        """A copy of the actor for the workers, to explore by."""
         return self._in_numpy(self.actor)
 
-    def performing(self) -> Actor:
+    def averaged_actor(self) -> Actor:
         """A copy of the average for the workers, to perform by."""
         return self._in_numpy(self.average)
 

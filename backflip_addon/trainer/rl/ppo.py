@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Proximal policy optimisation (Schulman et al. 2017), with the learning rate led by the
-divergence from the policy that practised, as in rsl_rl."""
+divergence from the policy that acted, as in rsl_rl."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 from ..imitation.experience import Experience
 from .networks import ActorCritic
 
-MANY = 0.4  # share of episodes of practice that land from which on steps get smaller; without exploration far more do
+MANY = 0.4  # share of rollouts that land from which on steps get smaller; without exploration far more do
 
 
 @dataclasses.dataclass(frozen=True)
 class PPOSettings:
     discount: float = 0.96
-    trace: float = 0.92  # GAE's lambda
+    gae_lambda: float = 0.92  # GAE's lambda
     clip: float = 0.2
     epochs: int = 4
     minibatches: int = 4
@@ -37,10 +37,10 @@ def advantages(
     rewards: np.ndarray,
     values: np.ndarray,
     following: np.ndarray,
-    failed: np.ndarray,
-    ended: np.ndarray,
+    terminated: np.ndarray,
+    truncated: np.ndarray,
     discount: float,
-    trace: float,
+    gae_lambda: float,
 ) -> np.ndarray:
     """Generalised advantage estimates (T, N) (Schulman et al. 2016).
 
@@ -50,8 +50,8 @@ def advantages(
     result = np.zeros_like(rewards)
     running = np.zeros(rewards.shape[1])
     for t in range(len(rewards) - 1, -1, -1):
-        surprise = rewards[t] + discount * following[t] * ~failed[t] - values[t]
-        running = surprise + discount * trace * running * ~(failed[t] | ended[t])
+        td_error = rewards[t] + discount * following[t] * ~terminated[t] - values[t]
+        running = td_error + discount * gae_lambda * running * ~(terminated[t] | truncated[t])
         result[t] = running
     return result
 
@@ -72,7 +72,7 @@ class PPO:
         self.divergence = settings.divergence
         self.random = torch.Generator().manual_seed(seed)
 
-    def aim(self, landing: float) -> None:
+    def adapt_divergence(self, landing: float) -> None:
         """Take smaller steps once many episodes land (a share): there is ever more to lose."""
         s = self.settings
         sure = min(max((landing - MANY) / (1 - MANY), 0.0), 1.0)
@@ -85,15 +85,17 @@ class PPO:
         rewards = batch.rewards * (1 - s.discount)
         network = self.network
         with torch.no_grad():
-            seen, secrets = network.observed(_flat(batch.observations)), network.secret(_flat(batch.secrets))
-            values = network.value(secrets).numpy().reshape(rewards.shape)
-            following = network.value(network.secret(_flat(batch.outcomes))).numpy().reshape(rewards.shape)
+            seen, privileged = network.observed(_flat(batch.observations)), network.privileged(_flat(batch.privileged))
+            values = network.value(privileged).numpy().reshape(rewards.shape)
+            following = (
+                network.value(network.privileged(_flat(batch.bootstrap_observations))).numpy().reshape(rewards.shape)
+            )
             old = network.distribution(seen)
-        gains = advantages(rewards, values, following, batch.failed, batch.ended, s.discount, s.trace)
+        gains = advantages(rewards, values, following, batch.terminated, batch.truncated, s.discount, s.gae_lambda)
         returns = torch.as_tensor((gains + values).reshape(-1), dtype=torch.float32)
         gains = torch.as_tensor(gains.reshape(-1), dtype=torch.float32)
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
-        flat = (seen, secrets, _flat(batch.actions), _flat(batch.likelihoods, 0))
+        flat = (seen, privileged, _flat(batch.actions), _flat(batch.log_probs, 0))
         losses, divergences = [], []
         for _ in range(s.epochs):
             order = torch.randperm(len(gains), generator=self.random)
@@ -116,9 +118,9 @@ class PPO:
     def _descend(
         self,
         seen: torch.Tensor,
-        secrets: torch.Tensor,
+        privileged: torch.Tensor,
         actions: torch.Tensor,
-        likelihoods: torch.Tensor,
+        log_probs: torch.Tensor,
         gains: torch.Tensor,
         returns: torch.Tensor,
         old_mean: torch.Tensor,
@@ -129,11 +131,11 @@ class PPO:
         with torch.no_grad():
             old = torch.distributions.Normal(old_mean, old_std, validate_args=False)
             divergence = float(torch.distributions.kl_divergence(old, now).sum(-1).mean())
-        self._lead(divergence)
-        ratio = torch.exp(now.log_prob(actions).sum(-1) - likelihoods)
+        self._adapt_learning_rate(divergence)
+        ratio = torch.exp(now.log_prob(actions).sum(-1) - log_probs)
         bounded = torch.clip(ratio, 1 - s.clip, 1 + s.clip)
         policy_loss = -torch.min(ratio * gains, bounded * gains).mean()
-        value_loss = ((self.network.value(secrets) - returns) ** 2).mean()
+        value_loss = ((self.network.value(privileged) - returns) ** 2).mean()
         loss = policy_loss + value_loss - s.entropy * now.entropy().sum(-1).mean()
         self.optimiser.zero_grad()
         loss.backward()
@@ -142,8 +144,8 @@ class PPO:
         self.optimiser.step()
         return divergence, value_loss.item()
 
-    def _lead(self, divergence: float) -> None:
-        """Slow down when the policy runs from the one that practised, hurry when it hardly moves."""
+    def _adapt_learning_rate(self, divergence: float) -> None:
+        """Slow down when the policy runs from the one that acted, hurry when it hardly moves."""
         s = self.settings
         if divergence > 2 * self.divergence:
             self.rate = max(self.rate / 1.5, s.least_rate)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker process does for a policy: episodes of practice and rehearsals in a Crowd, trials in
-PyBullet's Worlds."""
+"""What a worker process does for a policy: rollouts and robust planning in the batched simulator, trials
+in PyBullet."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ...core.body import Body
 from ...core.motion import Motion
 from ...core.rotations import Array
 from ..imitation.cost import Cost
-from ..imitation.disturbances import Disturbances, Place, disturbed, draw_circumstances
-from ..imitation.environment import ACTION_SCALE, Arena, Limits, begin_trial
+from ..imitation.disturbances import Disturbances, EpisodeState, disturbed, draw_circumstances
+from ..imitation.environment import ACTION_SCALE, ImitationEnvironment, Limits, begin_trial
 from ..imitation.reference_track import Track
-from ..imitation.target_trajectory import Guide
-from ..physics.batched.step import Crowd
-from ..physics.pybullet_batch import Recorder, Worlds
+from ..imitation.target_trajectory import TargetTrajectory
+from ..physics.batched.step import BatchedSimulator
+from ..physics.pybullet_batch import PyBulletBatch, Recorder
 from ..physics.state import stacked
 from .numpy_actor import Actor
 
@@ -27,45 +27,52 @@ REMEMBERED = 0.1  # share of visited states that are kept to begin episodes from
 MOST_REMEMBERED = 128  # of them a control step
 NEVER = 1_000_000  # the step at which an episode fails that does not
 TRIALS = 32  # that a worker plays side by side
-CROWDS = 4  # of different sizes that a worker keeps
+MOST_ENVIRONMENTS = 4  # of different sizes that a worker keeps
 
 
 @dataclasses.dataclass(frozen=True)
-class Practice:
-    """How episodes of practice begin.
+class RolloutSettings:
+    """How rollouts begin.
 
-    starts (T,): probabilities of the control step at which one begins. share: each episode is
+    start_states (T,): probabilities of the control step at which one begins. share: each episode is
     disturbed by a share of it all, from nothing to this much, hard ones drawn more often: the easy
     ones go on teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
-    begin where earlier episodes came by, and not at the guide: what has gone wrong up to there is
+    begin where earlier episodes came by, and not on the trajectory: what has gone wrong up to there is
     what a landing has to cope with.
     """
 
     disturbances: Disturbances
-    starts: Array
+    start_states: Array
     share: float = 1.0
     visited: float = 0.7
 
 
-class PracticeWorker:
-    """Practises, and plays trials, in a worker process."""
+class PolicyWorker:
+    """Collects rollouts, and plays trials, in a worker process."""
 
     def __init__(
-        self, body: Body, reference: Motion, guide: Guide, hold: float | None, count: int, seed: int, limits: Limits
+        self,
+        body: Body,
+        reference: Motion,
+        trajectory: TargetTrajectory,
+        hold: float | None,
+        count: int,
+        seed: int,
+        limits: Limits,
     ) -> None:
         self.body = body
         self.reference = reference
-        self.guide = guide
+        self.trajectory = trajectory
         self.count = count
         self.limits = limits
         track = Track(body, reference, hold)
         self.allowed = track.allowed
-        self._arenas: dict[int, Arena] = {}  # of crowds, by size
-        self.arena = self._crowd(count)
-        self.trial_arena = Arena(Worlds(body, TRIALS), guide, track.allowed, limits)
+        self._envs: dict[int, ImitationEnvironment] = {}  # by number of bodies
+        self.env = self._environment_of(count)
+        self.trial_env = ImitationEnvironment(PyBulletBatch(body, TRIALS), trajectory, track.allowed, limits)
         self.random = np.random.default_rng(seed)
         self.cost = Cost(track, anywhere=True)
-        self.visited: dict[int, list[Place]] = {}  # by control step
+        self.visited: dict[int, list[EpisodeState]] = {}  # by control step
         self._fresh = np.ones(count, dtype=bool)
         self._begun = np.zeros(count, dtype=int)  # at which step each episode began
         self._returns = np.zeros(count)
@@ -75,52 +82,52 @@ class PracticeWorker:
         self.random = np.random.default_rng(seed)
         self._fresh[:] = True
 
-    def follow(self, gains: Array, turns: Array) -> None:
+    def follow(self, gains: Array, targets: Array) -> None:
         """Correct by other feedback gains, and steer by other joint targets, from now on."""
-        self.guide = dataclasses.replace(self.guide, gains=gains, turns=turns)
-        for arena in (*self._arenas.values(), self.trial_arena):
-            arena.guide = self.guide
+        self.trajectory = dataclasses.replace(self.trajectory, gains=gains, targets=targets)
+        for env in (*self._envs.values(), self.trial_env):
+            env.trajectory = self.trajectory
 
-    def _crowd(self, count: int) -> Arena:
-        """An arena of count bodies."""
-        if count not in self._arenas:
-            while len(self._arenas) >= CROWDS:
-                del self._arenas[next(size for size in self._arenas if size != self.count)]
-            crowd = Crowd(self.body, count, self.allowed)
-            self._arenas[count] = Arena(crowd, self.guide, self.allowed, self.limits)
-        return self._arenas[count]
+    def _environment_of(self, count: int) -> ImitationEnvironment:
+        """An environment of count bodies."""
+        if count not in self._envs:
+            while len(self._envs) >= MOST_ENVIRONMENTS:
+                del self._envs[next(size for size in self._envs if size != self.count)]
+            bodies = BatchedSimulator(self.body, count, self.allowed)
+            self._envs[count] = ImitationEnvironment(bodies, self.trajectory, self.allowed, self.limits)
+        return self._envs[count]
 
-    def collect(self, actor: Actor, practice: Practice, length: int) -> dict[str, Any]:
-        """Practise length control steps with every body. Arrays lead with (length, N)."""
-        arena, data, episodes = self.arena, [], []
-        self._restart(self._fresh, practice)
-        arena.look()
+    def collect(self, actor: Actor, rollout: RolloutSettings, length: int) -> dict[str, Any]:
+        """Roll out length control steps with every body. Arrays lead with (length, N)."""
+        env, data, after, episodes = self.env, [], [], []
+        self._restart(self._fresh, rollout)
+        env.refresh()
         for _ in range(length):
-            observation, secret = arena.sense(self._fresh)
+            observation, privileged = env.observe(self._fresh)
             self._fresh = np.zeros(self.count, dtype=bool)
-            action, likelihood = actor.sample(observation, self.random)
-            steps = arena.steps.copy()
-            fouls = arena.step(action)
-            arena.look()
-            reward, lost = arena.judge()
-            failed = fouls | lost | ~np.isfinite(reward)
-            ended = arena.steps >= self.guide.steps
-            ended &= ~failed
-            reward = np.where(failed, 0.0, reward)
-            outcome = arena.outcome()
-            data.append((observation, secret, action, likelihood, reward, failed, ended, outcome, steps, arena.applied))
+            action, log_prob = actor.sample(observation, self.random)
+            steps = env.steps.copy()
+            illegal_contacts = env.step(action)
+            env.refresh()
+            reward, lost = env.evaluate()
+            terminated = illegal_contacts | lost | ~np.isfinite(reward)
+            truncated = env.steps >= self.trajectory.steps
+            truncated &= ~terminated
+            reward = np.where(terminated, 0.0, reward)
+            data.append((observation, privileged, action, log_prob, reward, terminated, truncated))
+            after.append((env.bootstrap_observation(), steps, env.applied))
             self._returns += reward
-            done = failed | ended
+            done = terminated | truncated
             self._visit(~done)
             if done.any():
                 for i in np.flatnonzero(done):
-                    episodes.append((self._begun[i], arena.steps[i], float(self._returns[i]), bool(failed[i])))
-                self._restart(done, practice)
-                arena.look(done)
+                    episodes.append((self._begun[i], env.steps[i], float(self._returns[i]), bool(terminated[i])))
+                self._restart(done, rollout)
+                env.refresh(done)
                 self._fresh = done
-        names = ("observations", "secrets", "actions", "likelihoods", "rewards", "failed", "ended")
-        names += ("outcomes", "steps", "applied")
-        columns = zip(names, zip(*data, strict=True), strict=True)
+        names = ("observations", "privileged", "actions", "log_probs", "rewards", "terminated", "truncated")
+        names += ("bootstrap_observations", "steps", "applied")
+        columns = zip(names, (*zip(*data, strict=True), *zip(*after, strict=True)), strict=True)
         result: dict[str, Any] = {name: np.stack(part) for name, part in columns}
         result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)
         return result
@@ -128,31 +135,32 @@ class PracticeWorker:
     def _visit(self, sound: np.ndarray) -> None:
         """Remember some of the states that episodes get to, to begin others there."""
         for i in np.flatnonzero(sound & (self.random.uniform(size=self.count) < REMEMBERED)):
-            known = self.visited.setdefault(int(self.arena.steps[i]), [])
-            place = (self.arena.now.states[i].copy(), self.arena.circumstances[i])
+            known = self.visited.setdefault(int(self.env.steps[i]), [])
+            episode_state = (self.env.now.states[i].copy(), self.env.circumstances[i])
             if len(known) < MOST_REMEMBERED:
-                known.append(place)
+                known.append(episode_state)
             else:
-                known[self.random.integers(MOST_REMEMBERED)] = place
+                known[self.random.integers(MOST_REMEMBERED)] = episode_state
 
-    def _restart(self, which: np.ndarray, practice: Practice) -> None:
+    def _restart(self, which: np.ndarray, rollout: RolloutSettings) -> None:
         """Begin new episodes of the bodies which (N,)."""
         index = np.flatnonzero(which)
         if not len(index):
             return
-        steps = self.random.choice(len(practice.starts), size=len(index), p=practice.starts)
-        places = [self._place(int(step), practice) for step in steps]
-        self.arena.start(index, steps, stacked([place[0] for place in places]), [place[1] for place in places])
+        steps = self.random.choice(len(rollout.start_states), size=len(index), p=rollout.start_states)
+        episode_states = [self._start_state(int(step), rollout) for step in steps]
+        states, circumstances = zip(*episode_states, strict=True)
+        self.env.start(index, steps, stacked(states), list(circumstances))
         self._begun[index], self._returns[index] = steps, 0.0
 
-    def _place(self, step: int, practice: Practice) -> Place:
-        """Where an episode begins: where earlier ones came by, or shaken off the guide."""
+    def _start_state(self, step: int, rollout: RolloutSettings) -> EpisodeState:
+        """Where an episode begins: where earlier ones came by, or shaken off the trajectory."""
         known = self.visited.get(step)
-        if step and known and self.random.uniform() < practice.visited:
+        if step and known and self.random.uniform() < rollout.visited:
             return known[self.random.integers(len(known))]
-        strength = practice.disturbances.scaled(practice.share * np.sqrt(self.random.uniform()))
-        own = draw_circumstances(strength, self.random, self.guide.steps)
-        return disturbed(self.body, self.guide.states[step], strength, self.random, own.scene.floor), own
+        strength = rollout.disturbances.scaled(rollout.share * np.sqrt(self.random.uniform()))
+        own = draw_circumstances(strength, self.random, self.trajectory.steps)
+        return disturbed(self.body, self.trajectory.states[step], strength, self.random, own.scene.floor), own
 
     def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
         """Play trials from frame 0 without exploration; the measures of each (core.truth)."""
@@ -162,65 +170,68 @@ class PracticeWorker:
         return results
 
     def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
-        arena = self.trial_arena
-        bodies: Worlds = arena.bodies
+        env = self.trial_env
+        bodies: PyBulletBatch = env.bodies
         active = np.arange(TRIALS) < len(seeds)
         bodies.recorders = [Recorder() if here else None for here in active]
         for i, seed in enumerate(seeds):
-            begin_trial(arena, i, seed, disturbances)
+            begin_trial(env, i, seed, disturbances)
         rewards = np.zeros(TRIALS)
-        arena.look()
+        env.refresh()
         fresh = np.ones(TRIALS, dtype=bool)
-        for _ in range(self.guide.steps):
-            observation, _ = arena.sense(fresh)
+        for _ in range(self.trajectory.steps):
+            observation, _ = env.observe(fresh)
             fresh = np.zeros(TRIALS, dtype=bool)
-            arena.step(actor(observation), active)
-            arena.look()
-            rewards += arena.judge()[0]
+            env.step(actor(observation), active)
+            env.refresh()
+            rewards += env.evaluate()[0]
         results = []
         for i, seed in enumerate(seeds):
             take = bodies.recorders[i].take(bodies.worlds[i])
             measures = truth.measure(self.body, self.reference, take)
-            results.append({"seed": seed, "return": float(rewards[i] / self.guide.steps), **measures})
+            results.append({"seed": seed, "return": float(rewards[i] / self.trajectory.steps), **measures})
         bodies.recorders = [None] * TRIALS
         return results
 
-    def set_out(self, seeds: list[int], disturbances: Disturbances) -> list[Place]:
+    def set_out(self, seeds: list[int], disturbances: Disturbances) -> list[EpisodeState]:
         """Where trials begin."""
-        arena = self._crowd(len(seeds))
+        env = self._environment_of(len(seeds))
         for i, seed in enumerate(seeds):
-            begin_trial(arena, i, seed, disturbances)
-        arena.look()
-        return [(arena.now.states[i].copy(), arena.circumstances[i]) for i in range(len(seeds))]
+            begin_trial(env, i, seed, disturbances)
+        env.refresh()
+        return [(env.now.states[i].copy(), env.circumstances[i]) for i in range(len(seeds))]
 
-    def play(self, places: list[Place], step: int, offsets: Array) -> tuple[Array, list[Place], np.ndarray]:
-        """Go on from places at a control step, the guide's targets turned by offsets (N, H, width), rad,
+    def play(
+        self, episode_states: list[EpisodeState], step: int, offsets: Array
+    ) -> tuple[Array, list[EpisodeState], np.ndarray]:
+        """Go on from episode states at a control step, the trajectory's targets turned by offsets (N, H, width), rad,
         its feedback at work.
 
-        Returns mean costs (N,), the places got to, and the steps (N,) at which episodes failed (a
+        Returns mean costs (N,), the states got to, and the steps (N,) at which episodes failed (a
         large number: they did not).
         """
-        arena, count = self._crowd(len(places)), len(places)
+        env, count = self._environment_of(len(episode_states)), len(episode_states)
         steps = np.full(count, step)
-        arena.start(np.arange(count), steps, stacked([place[0] for place in places]), [place[1] for place in places])
-        arena.look()
-        fresh, costs, failed = np.ones(count, dtype=bool), np.zeros(count), np.full(count, NEVER)
-        down = arena.floors[:, None] * [0.0, 0.0, 1.0]
+        states, circumstances = zip(*episode_states, strict=True)
+        env.start(np.arange(count), steps, stacked(states), list(circumstances))
+        env.refresh()
+        fresh, costs, terminated = np.ones(count, dtype=bool), np.zeros(count), np.full(count, NEVER)
+        down = env.floors[:, None] * [0.0, 0.0, 1.0]
         for h in range(offsets.shape[1]):
-            arena.sense(fresh)
+            env.observe(fresh)
             fresh = np.zeros(count, dtype=bool)
-            fouls = arena.step(offsets[:, h] / ACTION_SCALE)
-            arena.look()
-            states = dataclasses.replace(arena.now.states, position=arena.now.states.position - down)
-            costs += self.cost(states, np.minimum(arena.steps, self.guide.steps) - 1)
-            lost = fouls | arena.judge()[1]
-            failed = np.where(lost & (failed == NEVER), step + h, failed)
-        ends = [(arena.now.states[i].copy(), place[1]) for i, place in enumerate(places)]
-        return costs / offsets.shape[1], ends, failed
+            illegal_contacts = env.step(offsets[:, h] / ACTION_SCALE)
+            env.refresh()
+            states = dataclasses.replace(env.now.states, position=env.now.states.position - down)
+            costs += self.cost(states, np.minimum(env.steps, self.trajectory.steps) - 1)
+            lost = illegal_contacts | env.evaluate()[1]
+            terminated = np.where(lost & (terminated == NEVER), step + h, terminated)
+        ends = [(env.now.states[i].copy(), own) for i, own in enumerate(circumstances)]
+        return costs / offsets.shape[1], ends, terminated
 
-    def rehearse(self, places: list[Place], step: int, offsets: Array) -> Array:
-        """Mean costs (K,) of offsets (K, H, width) over all places."""
+    def robust_costs(self, episode_states: list[EpisodeState], step: int, offsets: Array) -> Array:
+        """Mean costs (K,) of offsets (K, H, width) over all of them."""
         count = len(offsets)
-        every = [place for _ in range(count) for place in places]
-        costs, _, _ = self.play(every, step, np.repeat(offsets, len(places), axis=0))
-        return costs.reshape(count, len(places)).mean(axis=1)
+        every = [episode_state for _ in range(count) for episode_state in episode_states]
+        costs, _, _ = self.play(every, step, np.repeat(offsets, len(episode_states), axis=0))
+        return costs.reshape(count, len(episode_states)).mean(axis=1)

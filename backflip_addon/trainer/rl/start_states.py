@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where along the clip episodes of practice begin."""
+"""Where along the clip rollouts begin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from ...core.rotations import Array
 
 
-class Starts:
+class StartStates:
     """Where along the clip episodes begin: more often shortly before where they fail.
 
     After the adaptive state initialisation of Peng et al. (SFV, 2018), with failures counted

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training a policy: practice on all cores, then an update, over and over.
+"""Training a policy: rollouts on all cores, then an update, over and over.
 
 From a landed plan the policy learns corrections to the plan's controls, and follows the states the
-plan passed through: feedback gains are fitted to practice (planning.lqr), the controls rehearsed in
+plan passed through: feedback gains are fitted to rollouts (planning.lqr), the controls planned anew in
 many circumstances under that feedback (planning.robust), and the network learns what they lack. From
 scratch (no plan) it learns corrections to the reference itself.
-Practice and update take turns: while torch uses the cores the workers wait, and the other way
+Rollouts and updates alternate: while torch uses the cores the workers wait, and the other way
 round.
 """
 
@@ -26,29 +26,29 @@ from ...core.body import Body
 from ...core.motion import Motion, Take
 from ...core.rotations import Array
 from ..imitation.disturbances import NONE, Disturbances
-from ..imitation.environment import Arena, Limits, begin_trial
+from ..imitation.environment import ImitationEnvironment, Limits, begin_trial
 from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
 from ..imitation.standing import still_stands
-from ..imitation.target_trajectory import Guide
-from ..physics.pybullet_batch import Recorder, Worlds
+from ..imitation.target_trajectory import TargetTrajectory
+from ..physics.pybullet_batch import PyBulletBatch, Recorder
 from ..physics.state import Scene, States
 from ..planning.lqr import Feedback, FeedbackSettings
 from ..planning.mpc import MOST_STEPS
-from ..planning.plan import Plan, trajectory_of
-from ..planning.robust import Rehearsal, RehearsalSettings
+from ..planning.plan import Plan, trajectory_of_plan
+from ..planning.robust import RobustPlanning, RobustSettings
 from ..workers import Pool, core_count, split
 from . import checkpoints
 from .networks import ActorCritic
 from .ppo import PPO, PPOSettings
-from .rollouts import Practice, PracticeWorker
-from .start_states import Starts
+from .rollouts import PolicyWorker, RolloutSettings
+from .start_states import StartStates
 
 REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
 LONGEST_REST = 4.0  # s that a fallen character is waited for
 SCALE_ITERATIONS = 24  # after which the observations' scales are known, and stay
 AVERAGED = 10  # updates that the performing network is averaged over, about
-LEAST_PRACTICE = 4  # batches from which feedback is fitted
+LEAST_BATCHES = 4  # batches from which feedback is fitted
 # What a stage's numbers are called, and the most they may be
 NUMBERS = {
     "samples": ("samples", MOST_STEPS),
@@ -60,18 +60,18 @@ NUMBERS = {
     "landing": ("landing", 1.0),
     "seed_value": ("seed", 2**63 - 1),
 }
-SWITCHES = ("planned", "rehearsed")
+SWITCHES = ("planned", "robust_done")
 
 
 @dataclasses.dataclass(frozen=True)
 class LearningSettings:
     """How to train."""
 
-    crowd: int = 512  # bodies a worker practises with at once
+    bodies: int = 512  # bodies in a worker's simulator
     length: int = 8  # control steps each of them goes on an iteration
     hidden: tuple[int, ...] = (256, 128)
     # Of exploration, times environment.ACTION_SCALE rad: while feedback is learned, the network's first, from scratch
-    lesson_std: float = 0.25
+    feedback_std: float = 0.25
     std: float = 0.16
     scratch_std: float = 0.4
     first_share: float = 0.1  # of the disturbances, from scratch, to begin with; from a plan it is all of them
@@ -83,9 +83,9 @@ class LearningSettings:
     limits: Limits = Limits()
     ppo: PPOSettings = PPOSettings()
     feedback: FeedbackSettings = FeedbackSettings()
-    lesson: int = 15  # the iteration after which feedback is fitted and the controls are rehearsed, with a plan
-    rehearsals: tuple[float, ...] = (0.5, 1.0)  # shares of the disturbances, one rehearsal after the other
-    rehearsal: RehearsalSettings = RehearsalSettings()
+    feedback_fit: int = 15  # the iteration after which feedback is fitted and robust planning begins, with a plan
+    robust_shares: tuple[float, ...] = (0.5, 1.0)  # shares of the disturbances, one planning after the other
+    robust: RobustSettings = RobustSettings()
 
 
 class PolicyTraining:
@@ -113,32 +113,34 @@ class PolicyTraining:
         self.workers = workers or core_count()
         self.seed_value = seed
         self.track = Track(body, reference, hold)
-        self.guide = trajectory_of(self.track, plan, scene) if plan else Guide.of_track(self.track)
+        self.trajectory = trajectory_of_plan(self.track, plan, scene) if plan else TargetTrajectory.of_track(self.track)
         self.samples, self.seconds, self.iterations, self.updates = 0, 0.0, 0, 0
         self.planned = plan is not None
         self.share = 1.0 if plan else self.settings.first_share
         self.survival, self.landing = 0.0, 0.0
-        self.starts = Starts(self.guide.steps, self.settings.from_start)
+        self.start_states = StartStates(self.trajectory.steps, self.settings.from_start)
         self._pool: Pool | None = None
-        self._arena = self._own_arena()
-        observed, secret = (part.shape[1] for part in self._sample_observation())
+        self._env = self._take_env()
+        observed, privileged = (part.shape[1] for part in self._sample_observation())
         torch.manual_seed(seed)
         s = self.settings
-        std = s.lesson_std if plan else s.scratch_std
-        self.network = ActorCritic(observed, secret, self._arena.width, s.hidden, std)
+        std = s.feedback_std if plan else s.scratch_std
+        self.network = ActorCritic(observed, privileged, self._env.width, s.hidden, std)
         self.ppo = PPO(self.network, s.ppo, seed)
-        self.rehearsal: Rehearsal | None = None
-        self.rehearsed = 0 if plan else len(s.rehearsals)  # rehearsals that are over
-        self.feedback = Feedback(self._arena.senses.parts, self.guide.steps, s.feedback)
+        self.robust: RobustPlanning | None = None
+        self.robust_done = 0 if plan else len(s.robust_shares)  # robust plannings that are over
+        self.feedback = Feedback(self._env.observations.parts, self.trajectory.steps, s.feedback)
 
-    def _own_arena(self) -> Arena:
+    def _take_env(self) -> ImitationEnvironment:
         """For takes: one PyBullet world."""
-        return Arena(Worlds(self.body, 1), self.guide, self.track.allowed, self.settings.limits)
+        return ImitationEnvironment(
+            PyBulletBatch(self.body, 1), self.trajectory, self.track.allowed, self.settings.limits
+        )
 
     def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
-        begin_trial(self._arena, 0, 0, NONE, Scene())
-        self._arena.look()
-        return self._arena.sense(np.ones(1, dtype=bool))
+        begin_trial(self._env, 0, 0, NONE, Scene())
+        self._env.refresh()
+        return self._env.observe(np.ones(1, dtype=bool))
 
     @property
     def pool(self) -> Pool:
@@ -146,27 +148,27 @@ class PolicyTraining:
         if self._pool is None:
             torch.set_num_threads(min(self.workers, core_count()))  # the workers wait meanwhile
             s = self.settings
-            arguments = (self.body, self.reference, self.guide, self.hold, s.crowd, self.seed_value, s.limits)
-            self._pool = Pool(self.workers, PracticeWorker, *arguments, meanwhile=self.meanwhile)
+            arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, self.seed_value, s.limits)
+            self._pool = Pool(self.workers, PolicyWorker, *arguments, meanwhile=self.meanwhile)
             seeds = np.random.default_rng([self.seed_value, self.iterations]).integers(0, 2**31, self.workers)
             self._pool.share("seed", [(int(seed),) for seed in seeds])
         return self._pool
 
     @property
     def learned(self) -> tuple[int, int, bool]:
-        """What performances have come to differ by: updates, rehearsals, whether feedback is at work."""
-        return self.updates, self.rehearsed, bool(np.any(self.guide.gains))
+        """What performances have come to differ by: updates, robust plannings, whether feedback is at work."""
+        return self.updates, self.robust_done, bool(np.any(self.trajectory.gains))
 
     def iterate(self) -> dict[str, Any]:
-        """Practise, then one update; or one round of rehearsal. Returns JSON-ready progress."""
+        """Rollouts, then one update; or one round of robust planning. Returns JSON-ready progress."""
         began = time.monotonic()
         s = self.settings
-        if self.iterations > s.lesson and self.rehearsed < len(s.rehearsals):
-            return self._rehearse(began)
-        practice = Practice(s.disturbances, self.starts.probabilities(), self.share)
-        actor = self.network.practising()
-        parts = self.pool.call("collect", actor, practice, s.length)
-        practised = time.monotonic()
+        if self.iterations > s.feedback_fit and self.robust_done < len(s.robust_shares):
+            return self._plan_robustly(began)
+        rollout = RolloutSettings(s.disturbances, self.start_states.probabilities(), self.share)
+        actor = self.network.exploring_actor()
+        parts = self.pool.call("collect", actor, rollout, s.length)
+        collected = time.monotonic()
         batch = _together(parts)
         episodes = np.concatenate([part["episodes"] for part in parts])
         report = self._learn(batch)
@@ -176,7 +178,7 @@ class PolicyTraining:
             "iteration": self.iterations,
             "samples": self.samples,
             "seconds": round(self.seconds, 2),
-            "practice_seconds": round(practised - began, 3),
+            "rollout_seconds": round(collected - began, 3),
             "mean_return": float(batch.rewards.mean()),
             "episode_return": float(episodes[:, 2].mean()) if len(episodes) else 0.0,
             "survival": self.survival,
@@ -186,56 +188,56 @@ class PolicyTraining:
         }
 
     def _learn(self, batch: Experience) -> dict[str, float]:
-        """Better the policy by a batch of practice."""
-        if self.planned and self.iterations <= self.settings.lesson:
+        """Improve the policy by a batch of rollouts."""
+        if self.planned and self.iterations <= self.settings.feedback_fit:
             self._learn_scale(batch)
             return self._learn_feedback(batch)
         if self.iterations == 0:
-            self._learn_scale(batch)  # its likelihoods came from a network without scales
+            self._learn_scale(batch)  # its log probabilities came from a network without scales
             return {}
-        self.ppo.aim(self.landing)
+        self.ppo.adapt_divergence(self.landing)
         report = self.ppo.update(batch)
         self.updates += 1
-        self.network.settle(min(self.updates / (self.updates + 4), 1 - 1 / AVERAGED))
+        self.network.average_weights(min(self.updates / (self.updates + 4), 1 - 1 / AVERAGED))
         if self.iterations < SCALE_ITERATIONS:
             self._learn_scale(batch)
         return report
 
     def _learn_feedback(self, batch: Experience) -> dict[str, float]:
-        """Gather practice; when a lesson is due fit the feedback to it."""
+        """Gather rollouts; when it is time fit the feedback to it."""
         self.feedback.remember(batch)
-        if self.iterations != self.settings.lesson:
+        if self.iterations != self.settings.feedback_fit:
             return {}
         self.network.explore(self.settings.std)
-        # A training taken up again has lost its practice: too little of it would fit noise
-        if len(self.feedback) < min(LEAST_PRACTICE, self.iterations + 1):
+        # A training taken up again has lost its rollouts: too little of it would fit noise
+        if len(self.feedback) < min(LEAST_BATCHES, self.iterations + 1):
             return {}
         gains = self.feedback.gains()
-        self._follow(dataclasses.replace(self.guide, gains=gains))
+        self._follow(dataclasses.replace(self.trajectory, gains=gains))
         return {"feedback": float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())}
 
-    def _follow(self, guide: Guide) -> None:
-        self.guide = self._arena.guide = guide
-        self.pool.call("follow", guide.gains, guide.turns)
+    def _follow(self, trajectory: TargetTrajectory) -> None:
+        self.trajectory = self._env.trajectory = trajectory
+        self.pool.call("follow", trajectory.gains, trajectory.targets)
 
-    def _rehearse(self, began: float) -> dict[str, Any]:
-        """One round of rehearsal; after the last one the guide is the better one."""
+    def _plan_robustly(self, began: float) -> dict[str, Any]:
+        """One round of robust planning; after the last one the trajectory is the refined one."""
         s = self.settings
-        share = s.rehearsals[self.rehearsed]
-        before, cost = self.rehearsal.samples if self.rehearsal else 0, 0.0
-        if self.rehearsal is None:
-            rehearsal = self._next_rehearsal()
-            rehearsal.set_out(self.pool, s.disturbances.scaled(share))
-            self.rehearsal = rehearsal
+        share = s.robust_shares[self.robust_done]
+        before, cost = self.robust.samples if self.robust else 0, 0.0
+        if self.robust is None:
+            robust = self._next_robust()
+            robust.set_out(self.pool, s.disturbances.scaled(share))
+            self.robust = robust
         else:
-            cost = self.rehearsal.round(self.pool)
-        self.samples += self.rehearsal.samples - before
-        fraction = (self.rehearsed + self.rehearsal.share) / len(s.rehearsals)
-        if self.rehearsal.done:
-            guide = self.rehearsal.guide()
-            self.rehearsed, self.rehearsal = self.rehearsed + 1, None
+            cost = self.robust.round(self.pool)
+        self.samples += self.robust.samples - before
+        fraction = (self.robust_done + self.robust.share) / len(s.robust_shares)
+        if self.robust.done:
+            trajectory = self.robust.trajectory()
+            self.robust_done, self.robust = self.robust_done + 1, None
             self.iterations += 1
-            self._follow(guide)
+            self._follow(trajectory)
         self.seconds += time.monotonic() - began
         return {
             "iteration": self.iterations,
@@ -245,24 +247,24 @@ class PolicyTraining:
             "survival": self.survival,
             "landing_estimate": self.landing,
             "disturbance_share": share,
-            "rehearsed": round(fraction, 3),
+            "robust_share": round(fraction, 3),
         }
 
-    def _next_rehearsal(self) -> Rehearsal:
+    def _next_robust(self) -> RobustPlanning:
         s = self.settings
-        seed = len(s.rehearsals) * self.seed_value + self.rehearsed
-        return Rehearsal(self.guide, self._arena.columns, self._arena.axes, s.rehearsal, seed)
+        seed = len(s.robust_shares) * self.seed_value + self.robust_done
+        return RobustPlanning(self.trajectory, self._env.columns, self._env.axes, s.robust, seed)
 
     def _learn_scale(self, batch: Experience) -> None:
         self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))
-        self.network.secret.learn(batch.secrets.reshape(-1, batch.secrets.shape[-1]))
+        self.network.privileged.learn(batch.privileged.reshape(-1, batch.privileged.shape[-1]))
 
     def _count(self, batch: Experience, episodes: Array) -> None:
-        """Keep the running figures, the starts and the disturbances' share up to date."""
+        """Keep the running figures, the start states and the disturbances' share up to date."""
         s = self.settings
         self.iterations += 1
         self.samples += batch.rewards.size
-        self.starts.learn(episodes)
+        self.start_states.learn(episodes)
         if not len(episodes):
             return
         self.survival += 0.2 * (float(1 - episodes[:, 3].mean()) - self.survival)
@@ -281,7 +283,7 @@ class PolicyTraining:
         d = self.settings.disturbances if disturbances is None else disturbances
         seeds = [seed + k for k in range(trials)]
         parts = split(seeds, self.workers)
-        answers = self.pool.share("trials", [(self.network.performing(), part, d) for part in parts])
+        answers = self.pool.share("trials", [(self.network.averaged_actor(), part, d) for part in parts])
         results = [result for answer in answers for result in answer]
         good = [r["success"] if r["landed"] is None else r["landed"] for r in results]
         return {
@@ -309,21 +311,21 @@ class PolicyTraining:
 
         A failed one is played on until the character lies still.
         """
-        arena, actor = self._arena, self.network.performing()
-        bodies: Worlds = arena.bodies
+        env, actor = self._env, self.network.averaged_actor()
+        bodies: PyBulletBatch = env.bodies
         recorder = Recorder()
         bodies.recorders = [recorder]
         disturbances = self.settings.disturbances if disturbed else NONE
-        begin_trial(arena, 0, seed, disturbances, scene if scene or disturbed else Scene(), start)
-        fresh, failed = np.ones(1, dtype=bool), False
-        for step in range(self.guide.steps + int(LONGEST_REST * self.track.rate)):
-            arena.look()
-            failed |= bool(arena.judge()[1][0])
-            if step >= self.guide.steps and (not failed or _at_rest(arena.now.states)):
+        begin_trial(env, 0, seed, disturbances, scene if scene or disturbed else Scene(), start)
+        fresh, terminated = np.ones(1, dtype=bool), False
+        for step in range(self.trajectory.steps + int(LONGEST_REST * self.track.rate)):
+            env.refresh()
+            terminated |= bool(env.evaluate()[1][0])
+            if step >= self.trajectory.steps and (not terminated or _at_rest(env.now.states)):
                 break
-            observation, _ = arena.sense(fresh)
+            observation, _ = env.observe(fresh)
             fresh = np.zeros(1, dtype=bool)
-            failed |= bool(arena.step(actor(observation))[0])
+            terminated |= bool(env.step(actor(observation))[0])
         take = recorder.take(bodies.worlds[0], seed=seed, disturbed=disturbed, samples=self.samples)
         if self.track.standing:
             take.meta[truth.STANDS] = still_stands(bodies.worlds[0])
@@ -338,8 +340,8 @@ class PolicyTraining:
             "hidden": list(self.settings.hidden),
             "rate": self.ppo.rate,
             "random": self.ppo.random.get_state(),
-            "guide": self.guide.arrays(),
-            "failures": self.starts.failures,
+            "trajectory": self.trajectory.arrays(),
+            "failures": self.start_states.failures,
             "numbers": {
                 "samples": self.samples,
                 "seconds": self.seconds,
@@ -350,20 +352,20 @@ class PolicyTraining:
                 "landing": self.landing,
                 "seed": self.seed_value,
                 "planned": int(self.planned),
-                "rehearsed": self.rehearsed,
+                "robust_done": self.robust_done,
             },
         }
-        if self.rehearsal is not None:
-            content["rehearsal"] = self.rehearsal.checkpoint()
+        if self.robust is not None:
+            content["robust"] = self.robust.checkpoint()
         checkpoints.save(Path(path), content)
 
     def load(self, path: str | Path) -> None:
         """Go on from a stage. Raises ValueError with a sentence when it does not fit; then all is as it was."""
         name = Path(path).name
         content = checkpoints.load(Path(path))
-        before = {name: getattr(self, name) for name in (*NUMBERS, *SWITCHES, "guide", "rehearsal")}
+        before = {name: getattr(self, name) for name in (*NUMBERS, *SWITCHES, "trajectory", "robust")}
         learned = copy.deepcopy((self.network.state_dict(), self.ppo.optimiser.state_dict(), self.ppo.rate))
-        random, failures, arena = self.ppo.random.get_state(), self.starts.failures, self._arena
+        random, failures, env = self.ppo.random.get_state(), self.start_states.failures, self._env
         try:
             self._take_over(content)
         except Exception as error:  # what torch raises on contents that do not fit is not told anywhere
@@ -372,27 +374,27 @@ class PolicyTraining:
             self.ppo.optimiser.load_state_dict(learned[1])
             self.ppo.rate = learned[2]
             self.ppo.random.set_state(random)
-            self.starts.failures = failures
-            if self._arena is not arena:
-                self._arena.bodies.close()
-                self._arena = arena
+            self.start_states.failures = failures
+            if self._env is not env:
+                self._env.bodies.close()
+                self._env = env
             words = str(error) if isinstance(error, ValueError) else f"it is damaged ({error})"
             raise ValueError(f"The stage {name} cannot be used: {words}") from error
-        arena.bodies.close()
+        env.bodies.close()
         self._close_pool()
 
     def _take_over(self, content: dict[str, Any]) -> None:
         """Go on from a stage's content. Raises whatever it may, then halfway."""
-        guide = Guide.from_arrays(checkpoints.arrays(content["guide"]))
-        if guide.turns.shape != self.guide.turns.shape:
+        trajectory = TargetTrajectory.from_arrays(checkpoints.arrays(content["trajectory"]))
+        if trajectory.targets.shape != self.trajectory.targets.shape:
             raise ValueError("it belongs to another body or clip")
         if tuple(content["hidden"]) != self.settings.hidden:
             raise ValueError("it has a network of another size")
-        gains = guide.gains.shape in ((0, 0, 0), (guide.steps, self._arena.width, self._arena.senses.width))
-        shapes = {key: value.shape for key, value in guide.arrays().items() if key != "gains"}
-        own = {key: value.shape for key, value in self.guide.arrays().items() if key != "gains"}
+        gains = trajectory.gains.shape in ((0, 0, 0), (trajectory.steps, self._env.width, self._env.observations.width))
+        shapes = {key: value.shape for key, value in trajectory.arrays().items() if key != "gains"}
+        own = {key: value.shape for key, value in self.trajectory.arrays().items() if key != "gains"}
         failures = content["failures"].numpy().astype(float)
-        if not gains or shapes != own or failures.shape != self.starts.failures.shape or (failures < 0).any():
+        if not gains or shapes != own or failures.shape != self.start_states.failures.shape or (failures < 0).any():
             raise ValueError("it is damaged: its parts do not fit together")
         self.network.load_state_dict(content["network"])
         # How to optimise is this version's to say, not a file's
@@ -402,20 +404,20 @@ class PolicyTraining:
         self.ppo.rate = _within(content["rate"], 0.0, 1.0)
         self.ppo.optimiser.param_groups[0]["lr"] = self.ppo.rate
         self.ppo.random.set_state(content["random"])
-        self.starts.failures = failures
+        self.start_states.failures = failures
         numbers = content["numbers"]
         for name, (key, most) in NUMBERS.items():
             whole = isinstance(getattr(self, name), int)
             setattr(self, name, (int if whole else float)(_within(numbers[key], 0, most)))
         self.planned = bool(numbers["planned"])
-        self.rehearsed = int(_within(numbers["rehearsed"], 0, len(self.settings.rehearsals)))
-        self.guide, self.rehearsal = guide, None
-        self._arena = self._own_arena()
-        if "rehearsal" in content:
-            saved = content["rehearsal"]
-            self.rehearsal = self._next_rehearsal()
+        self.robust_done = int(_within(numbers["robust_done"], 0, len(self.settings.robust_shares)))
+        self.trajectory, self.robust = trajectory, None
+        self._env = self._take_env()
+        if "robust" in content:
+            saved = content["robust"]
+            self.robust = self._next_robust()
             states = checkpoints.arrays(saved["states"])
-            self.rehearsal.take_up({**saved, **checkpoints.arrays(saved), "states": states})
+            self.robust.load_state({**saved, **checkpoints.arrays(saved), "states": states})
 
     def _check_optimiser(self) -> None:
         """Raises ValueError where the optimiser's memory does not fit the network."""
@@ -432,7 +434,7 @@ class PolicyTraining:
 
     def close(self) -> None:
         self._close_pool()
-        self._arena.bodies.close()
+        self._env.bodies.close()
 
     def __enter__(self) -> PolicyTraining:
         return self

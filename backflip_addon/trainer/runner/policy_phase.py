@@ -62,7 +62,7 @@ class PolicyPhase:
         self.before = run.control_steps - training.samples
         self.due, self.recorded, self.looked = training.iterations, None, -ROBUST_SECONDS
         self.landed_in_a_row = 0
-        self.rehearsal_step = self._rehearsal_step()
+        self.robust_step = self._robust_step()
 
     def go(self) -> str:
         run, training = self.run, self.training
@@ -73,7 +73,7 @@ class PolicyPhase:
                 if reason:
                     return reason
                 told = training.iterate()
-                self._keep_rehearsal()
+                self._keep_robust()
                 share = run.seconds / (60 * run.settings.minutes)
                 run.progress(self.phase, share, *_words(told, self.phase))
                 if wanted := run.inbox.checkpoints():
@@ -88,9 +88,9 @@ class PolicyPhase:
     def _look_at_it(self) -> str:
         """Record what was learned, where it is time to; returns why the training has come to its end, or ""."""
         run, training = self.run, self.training
-        rehearsed = self.recorded is not None and training.rehearsed > self.recorded[1]
+        robust_done = self.recorded is not None and training.robust_done > self.recorded[1]
         # What has learned nothing since performs as it did
-        if training.learned == self.recorded or not (training.iterations >= self.due or rehearsed):
+        if training.learned == self.recorded or not (training.iterations >= self.due or robust_done):
             return ""
         self.due, self.recorded = _next_recording(training.iterations), training.learned
         self.landed_in_a_row = self.landed_in_a_row + 1 if truth.succeeded(self._record()) else 0
@@ -108,16 +108,16 @@ class PolicyPhase:
         self.run.tell("evaluation", phase=self.phase, landing_rate=rate, trials=ROBUST_TRIALS)
         return rate >= ROBUST
 
-    def _rehearsal_step(self) -> int | None:
-        """How far a rehearsal under way has got; it takes a minute or more, and moves on every few seconds."""
-        return self.training.rehearsal.step if self.training.rehearsal else None
+    def _robust_step(self) -> int | None:
+        """How far a robust planning under way has got; it takes a minute or more, and moves on every few seconds."""
+        return self.training.robust.step if self.training.robust else None
 
-    def _keep_rehearsal(self) -> None:
-        """Save a rehearsal that has moved on: a run that ends in its midst must not begin it anew."""
-        step = self._rehearsal_step()
-        if step is not None and step != self.rehearsal_step:
+    def _keep_robust(self) -> None:
+        """Save a robust planning that has moved on: a run that ends in its midst must not begin it anew."""
+        step = self._robust_step()
+        if step is not None and step != self.robust_step:
             self._write_stage()
-        self.rehearsal_step = step
+        self.robust_step = step
 
     def _record(self) -> dict[str, Any]:
         """Save a stage and the attempt it makes."""
@@ -150,8 +150,8 @@ def _next_recording(iteration: int) -> int:
 
 def _words(told: dict[str, Any], phase: str) -> tuple[str, float]:
     """A sentence on an iteration, and its score."""
-    if "rehearsed" in told:
-        return f"Rehearsing under disturbances: {told['rehearsed']:.0%}", told["mean_return"]
+    if "robust_share" in told:
+        return f"Planning under disturbances: {told['robust_share']:.0%}", told["mean_return"]
     words = f"{told['samples'] / 1e6:.2f} M steps, {told['survival']:.0%} of the episodes survive"
     return ("Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: ") + words, told[
         "mean_return"

@@ -92,7 +92,7 @@ def _search_under_way(run: Context, pool: Pool, settings: SearchSettings) -> tup
         if attempt.shape or attempt.dtype.kind not in "iu" or not 0 <= int(attempt) <= MOST_ATTEMPTS:
             raise ValueError(f"{file.name} is damaged: its attempt is no number")
         search = _attempt(run, pool, settings, int(attempt))
-        search.take_up(arrays)
+        search.load_state(arrays)
         return search, int(attempt)
     except ValueError as error:
         run.set_aside(file, f"{SEARCH_FILE} cannot be gone on with: {error}")

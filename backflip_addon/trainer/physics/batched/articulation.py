@@ -116,10 +116,10 @@ class Tree:
         cross(pose.origins[self.of_link[6:]], axes[6:, :3], out=axes[6:, 3:])
         moving = (self._below @ inertia.reshape(links, -1)).reshape(links, 13, count)[self.of_link]
         momenta = _momentum(moving, axes)
-        needed = self._needed(inertia, axes, speeds)
-        return Motion(axes, momenta, needed)
+        bias_force = self._bias_force(inertia, axes, speeds)
+        return Motion(axes, momenta, bias_force)
 
-    def _needed(self, inertia: Batch, axes: Batch, speeds: Batch) -> Batch:
+    def _bias_force(self, inertia: Batch, axes: Batch, speeds: Batch) -> Batch:
         """Generalised forces (F, N) with which nothing would accelerate: gravity's and inertia's."""
         links, count = self.links, speeds.shape[-1]
         velocity = (self.moves @ (axes * speeds[:, None]).reshape(self.freedoms, -1)).reshape(links, 6, count)
@@ -159,7 +159,7 @@ class Motion:
 
     axes: Batch
     momenta: Batch
-    needed: Batch
+    bias_force: Batch
 
 
 def _branches(body: Body, link: int = 0) -> list[int]:

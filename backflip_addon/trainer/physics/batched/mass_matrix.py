@@ -92,8 +92,8 @@ class Rows:
     def __init__(self, factor: Factor, tips: np.ndarray) -> None:
         tree = factor.tree
         order = np.argsort(np.where(tips == EVERYWHERE, tree.freedoms, tips), kind="stable")
-        self.place = np.empty(len(tips), dtype=int)
-        self.place[order] = np.arange(len(tips))
+        self.rows_of = np.empty(len(tips), dtype=int)
+        self.rows_of[order] = np.arange(len(tips))
         self.tips = tips[order]
         self.values = torch.zeros(tree.freedoms, len(tips), factor.count)
         self.array = self.values.numpy()

@@ -34,7 +34,7 @@ class Points:
     def __init__(self, body: Body, may_touch: np.ndarray) -> None:
         every = [(i, shape) for i, link in enumerate(body.links) for shape in _touch_points(link)]
         self.links = np.array([i for i, _ in every])
-        self.places = np.array([shape.position for _, shape in every], np.float32)
+        self.positions = np.array([shape.position for _, shape in every], np.float32)
         self.radii = np.array([shape.size[0] for _, shape in every], np.float32)
         self.first = np.flatnonzero(np.diff(self.links, prepend=-1))  # each link's first point
         allowed = [k for k in range(len(every)) if may_touch[self.links[k]] and not self._on_top(body, k)]
@@ -47,8 +47,8 @@ class Points:
         link = self.links[point]
         if body.links[link].name not in truth.FEET:
             return False
-        same = self.places[self.links == link, 2]
-        return len(same) == 8 and self.places[point, 2] > np.median(same)
+        same = self.positions[self.links == link, 2]
+        return len(same) == 8 and self.positions[point, 2] > np.median(same)
 
 
 def _touch_points(link: Link) -> list[Shape]:
@@ -67,9 +67,9 @@ def _touch_points(link: Link) -> list[Shape]:
 def _size(link: Link) -> float:
     """Bullet's measure of a link's size, m: how far its bounding box reaches from its centre of mass."""
     points = _touch_points(link)
-    places = np.array([point.position for point in points]) - link.centre
+    positions = np.array([point.position for point in points]) - link.centre
     radii = np.array([point.size[0] for point in points])[:, None]
-    low, high = (places - radii).min(axis=0), (places + radii).max(axis=0)
+    low, high = (positions - radii).min(axis=0), (positions + radii).max(axis=0)
     return float(np.linalg.norm((low + high) / 2) + np.linalg.norm((high - low) / 2))
 
 
@@ -115,8 +115,8 @@ class Solver:
         tips = tree.tips[links] if contacts == len(links) else np.full(contacts, EVERYWHERE)
         servos = np.arange(6, tree.freedoms)
         self._rows = Rows(self._factor, np.concatenate([servos, tips, tips, tips]))
-        self._servos, places = self._rows.place[: len(servos)], self._rows.place[len(servos) :]
-        self._x, self._y, self._z = places.reshape(3, contacts)
+        self._servos, positions = self._rows.rows_of[: len(servos)], self._rows.rows_of[len(servos) :]
+        self._x, self._y, self._z = positions.reshape(3, contacts)
         self._balls, self._hinges = (self._servos[f - 6] for f in (tree.ball_freedoms, tree.hinge_freedoms))
         # Where the Jacobians are laid out: servos by joint, contacts by tip, turning by ball joint
         self._driven = [
@@ -134,12 +134,12 @@ class Solver:
         self._responses = torch.zeros(rows, rows, count)  # what an impulse of row j takes off the aim of row i: [j, i]
         self._scaled = torch.zeros_like(self._rows.values)
         self._products = self._plan_products()
-        self._aims = np.zeros((rows, count), np.float32)
-        self._aims_torch = torch.from_numpy(self._aims)
+        self._target_impulses = np.zeros((rows, count), np.float32)
+        self._target_impulses_torch = torch.from_numpy(self._target_impulses)
         self._change = np.zeros(count, np.float32)
         self._change_torch = torch.from_numpy(self._change)
         # Rows as arrays of their own, since to index is what takes long
-        self._aim_rows, self._response_rows = list(self._aims), list(self._responses)
+        self._target_impulse_rows, self._response_rows = list(self._target_impulses), list(self._responses)
         self._impulses = [np.zeros(count, np.float32) for _ in range(rows)]
         self._spare = np.zeros(count, np.float32)
 
@@ -175,8 +175,10 @@ class Solver:
         self._lay_out(pose, motion.axes, chosen)
         rows.whiten()
         self._turning.whiten()
-        drift = factor.times(speeds) - seconds * factor.whiten(motion.needed)  # L times the speeds of free motion
-        rates = rows.along(drift)
+        free_velocities = factor.times(speeds) - seconds * factor.whiten(
+            motion.bias_force
+        )  # L times the speeds of free motion
+        rates = rows.along(free_velocities)
         inverse = self._inverses()
         self._respond(inverse)
         wants = -rates
@@ -185,10 +187,10 @@ class Solver:
         wants[self._z] += _closing(gaps[chosen], self._points.reach[chosen[0]], seconds)
         hinges = self._hinges
         limits = self._limits(angles, rates[hinges], wants[hinges], inverse[hinges], seconds)
-        np.multiply(wants, inverse, out=self._aims)
+        np.multiply(wants, inverse, out=self._target_impulses)
         impulses = self._iterate(self._torques * (seconds / mass), friction, limits)
-        rows.add_to(drift, impulses)
-        return factor.solve(drift)
+        rows.add_to(free_velocities, impulses)
+        return factor.solve(free_velocities)
 
     def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> None:
         """The Jacobians of all rows."""
@@ -198,7 +200,7 @@ class Solver:
                 rows.array[part, mine[0] : mine[-1] + 1] = 0
             rows.array[range(own.start, own.stop), mine] = 1
         self._lay_out_contacts(pose, axes, chosen)
-        children, parents = turning.place.reshape(2, -1, 3)
+        children, parents = turning.rows_of.reshape(2, -1, 3)
         spins = axes[:, :3]
         for j, freedoms in enumerate(tree.ball_freedoms):
             child, parent = (slice(own[j, 0], own[j, 0] + 3) for own in (children, parents))
@@ -208,14 +210,14 @@ class Solver:
             turning.array[freedoms[0] : freedoms[2] + 1, child] = np.eye(3, dtype=np.float32)[:, :, None]
 
     def _inverses(self) -> Batch:
-        """Impulse per change of speed (R, N) that Bullet reckons with for each row.
+        """Impulse per change of speed (R, N) (1 / effective mass) that Bullet takes for each row.
 
         For a ball joint's servo it adds up how the child and how the parent would turn, each for
         itself, and leaves out that they hang together. Its steps, and where it ends after so few,
         depend on it.
         """
         response, turning = self._rows.squares(), self._turning.squares()
-        children, parents = self._turning.place.reshape(2, -1, 3)
+        children, parents = self._turning.rows_of.reshape(2, -1, 3)
         response[self._balls] = turning[children] + turning[parents]
         return 1 / response
 
@@ -242,17 +244,17 @@ class Solver:
         """Velocities of the contact points, world, per unit speed of each freedom."""
         points, (which, _) = self._points, chosen
         links = points.links[points.solved]
-        places = pose.origins[links] + apply(pose.turns[links], points.places[points.solved][:, :, None])
-        places[:, 2] -= points.radii[points.solved][:, None]
+        positions = pose.origins[links] + apply(pose.turns[links], points.positions[points.solved][:, :, None])
+        positions[:, 2] -= points.radii[points.solved][:, None]
         if which.shape[1] > 1:
-            places = np.take_along_axis(places, which[:, None], axis=0)
+            positions = np.take_along_axis(positions, which[:, None], axis=0)
         for members, tip in self._touched:
             chain = [*self._tree.chains[tip], tip] if tip != EVERYWHERE else range(self._tree.freedoms)
             for part in runs(chain):
                 for i, j, k, row in ((0, 1, 2, self._x), (1, 2, 0, self._y), (2, 0, 1, self._z)):
                     own = self._rows.array[part, row[members[0]] : row[members[-1]] + 1]
-                    np.multiply(axes[part, j, None], places[members, k][None], out=own)
-                    own -= axes[part, k, None] * places[members, j][None]
+                    np.multiply(axes[part, j, None], positions[members, k][None], out=own)
+                    own -= axes[part, k, None] * positions[members, j][None]
                     own += axes[part, 3 + i, None]
                     if tip == EVERYWHERE:
                         own *= self._moves[which].transpose(2, 0, 1)[part]
@@ -275,7 +277,7 @@ class Solver:
 
     def _iterate(self, bounds: Batch, friction: Batch, limits: list) -> Batch:
         """Turns of all rows, SOLVER_ITERATIONS times. Returns impulses (R, N)."""
-        impulses, aims = self._impulses, self._aim_rows
+        impulses, target_impulses = self._impulses, self._target_impulse_rows
         for impulse in impulses:
             impulse[:] = 0
         minus, servos = list(-bounds), list(self._servos)
@@ -287,16 +289,16 @@ class Solver:
                 if kind == "servo":
                     row = servos[which]
                     spare = self._spare
-                    np.minimum(aims[row], bounds[which], out=spare)
+                    np.minimum(target_impulses[row], bounds[which], out=spare)
                     np.maximum(spare, minus[which], out=spare)
                     self._move(row)
                 elif limits[which][way] is not None:
                     self._limit(pushes[which][way], limits[which][way], self._hinges[which], 1 - 2 * way)
             for _, _, z in contacts:
-                np.maximum(aims[z], 0, out=self._spare)
+                np.maximum(target_impulses[z], 0, out=self._spare)
                 self._move(z)
             for x, y, z in contacts:
-                a, b = aims[x].copy(), aims[y]
+                a, b = target_impulses[x].copy(), target_impulses[y]
                 share = friction * impulses[z] / np.maximum(np.sqrt(a * a + b * b), 1e-9)
                 np.minimum(share, 1, out=share)
                 np.multiply(b, share, out=self._spare)
@@ -309,20 +311,20 @@ class Solver:
         return result
 
     def _move(self, row: int) -> None:
-        """Bring a row's impulse to the spare one's value; all rows feel the change."""
+        """Bring a row's impulse to the spare one's value; the change reaches all rows."""
         old = self._impulses[row]
         np.subtract(self._spare, old, out=self._change)
         self._impulses[row], self._spare = self._spare, old
-        self._aims_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
+        self._target_impulses_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
 
     def _limit(self, push: Batch, wanted: Batch, row: int, sign: int) -> None:
         """The turn of a hinge's limit, which pushes one way along the hinge's servo."""
-        aim = self._aim_rows[row]
-        pushed = np.maximum(push + wanted + sign * (aim - self._impulses[row]), 0)
+        target_impulse = self._target_impulse_rows[row]
+        pushed = np.maximum(push + wanted + sign * (target_impulse - self._impulses[row]), 0)
         np.multiply(pushed - push, sign, out=self._change)
         np.copyto(push, pushed)
-        self._aims_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
-        aim -= self._change
+        self._target_impulses_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
+        target_impulse -= self._change
 
 
 def _closing(gaps: Batch, reach: Batch, seconds: np.float32) -> Batch:

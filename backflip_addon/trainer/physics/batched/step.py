@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many bodies on many floors, stepped at once: PyBullet's physics over again, for practice.
+"""Many bodies on many floors, stepped at once: PyBullet's physics over again, for rollouts.
 
-PyBullet steps one body at a time, and a policy practises millions of steps. Here N bodies take each
-substep together, in numpy and torch, by the same equations and the same solver as World: free motion
+PyBullet steps one body at a time, and a policy learns from millions of steps. Here N bodies take each
+substep together, in numpy and torch, by the same equations and the same solver as PyBulletWorld: free motion
 of the tree (articulation.py), then sequential impulses over joint servos, hinge limits and contacts
-(solver.py), row after row in Bullet's own order, as many iterations as World has. From the same
-state it takes the same step, to rounding where the order of contacts is the same. Only practice
-happens here: whatever is shown, measured or called landed comes from a World.
+(solver.py), row after row in Bullet's own order, as many iterations as PyBulletWorld has. From the same
+state it takes the same step, to rounding where the order of contacts is the same. Only rollouts
+happen here: whatever is shown, measured or called landed comes from a PyBulletWorld.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .batch_math import Batch, multiply, turned_by
 from .solver import Points, Servo, Solver
 
 
-class Crowd:
+class BatchedSimulator:
     """count bodies, each in a scene of its own. may_touch (L,): links whose contacts are solved;
     the others only report that they touch."""
 
@@ -97,7 +97,7 @@ class Crowd:
     def step(self, active: np.ndarray | None = None) -> np.ndarray:
         """One control step of all bodies. Returns (N, L): links that touched the floor at any time in it.
 
-        active is there for Worlds' sake: to step them all is as quick.
+        active is there for PyBulletBatch's sake: to step them all is as quick.
         """
         touched = np.zeros((self.count, self.tree.links), dtype=bool)
         for _ in range(self.substeps):
@@ -161,7 +161,7 @@ class Crowd:
         self._turns[self.tree.hinges, 1:] = np.sin(half)[:, None] * self.tree.hinge_axes[:, :, None]
 
     def close(self) -> None:
-        """Nothing to give back; Worlds have."""
+        """Nothing to give back; a PyBulletBatch has."""
 
     def _gaps(self) -> Batch:
         """Heights (P, N) above the floor of the points that contacts are solved for."""
@@ -169,9 +169,9 @@ class Crowd:
 
     def _heights(self, which: Any) -> Batch:
         points, pose = self.points, self._pose
-        links, places = points.links[which], points.places[which]
+        links, positions = points.links[which], points.positions[which]
         up = pose.turns[links, 2]
-        height = up[:, 0] * places[:, :1] + up[:, 1] * places[:, 1:2] + up[:, 2] * places[:, 2:]
+        height = up[:, 0] * positions[:, :1] + up[:, 1] * positions[:, 1:2] + up[:, 2] * positions[:, 2:]
         height += pose.origins[links, 2]
         return height + (self._position[2] - self._floor) - points.radii[which, None]
 
