@@ -131,7 +131,9 @@ def test_momenta_of_one_waving_forearm() -> None:
     moved = np.zeros(3)
     for name in ("forearm.L", "hand.L"):
         i = BODY.index(name)
-        moved += BODY.links[i].mass * np.cross(3.0 * np.array(HINGE_AXIS), positions[0, i] + BODY.links[i].centre - elbow)
+        moved += BODY.links[i].mass * np.cross(
+            3.0 * np.array(HINGE_AXIS), positions[0, i] + BODY.links[i].centre - elbow
+        )
     assert np.allclose(velocity[0], moved / BODY.mass)
 
 
@@ -218,7 +220,10 @@ def test_balance_counts_from_the_last_touchdown_where_the_body_would_come_to_res
     # All of a body that moves as one: its centre of mass goes on by v sqrt(h / g)
     centre = BODY.centre_of_mass(track.positions[:1], track.world[:1])[0]
     soles = np.mean(
-        [track.positions[0, i] + rotations.rotate(track.world[0, i], np.array(BODY.links[i].centre)) for i in track.feet],
+        [
+            track.positions[0, i] + rotations.rotate(track.world[0, i], np.array(BODY.links[i].centre))
+            for i in track.feet
+        ],
         axis=0,
     )
     still = changed(state, joint_velocity=np.zeros_like(state.joint_velocity), angular_velocity=np.zeros((1, 3)))
