@@ -116,7 +116,7 @@ def test_a_lean_is_felt_as_the_centre_of_mass_off_the_feet(env: ImitationEnviron
     figures = Figures.of(BODY, dataclasses.replace(state, rotations=turns))
     differences = env.observations(figures, np.zeros(1, dtype=int))[0]
     upright = Figures.of(BODY, state)
-    middle = (upright.places + rotations.rotate(upright.world, np.array([link.centre for link in BODY.links])))[
+    middle = (upright.positions + rotations.rotate(upright.world, np.array([link.centre for link in BODY.links])))[
         0, env.observations.feet
     ].mean(axis=0)
     arm = upright.centre[0] - middle

@@ -193,7 +193,7 @@ def test_a_damaged_checkpoint_of_a_rehearsal_is_told() -> None:
         {"random": "{}"},
     ):
         other = RobustPlanning(trajectory, control_columns(BODY), worker.env.axes, SMALL, 3)
-        with pytest.raises(ValueError, match="the saved rehearsal is damaged"):
+        with pytest.raises(ValueError, match="the saved robust plan is damaged"):
             other.load_state({**whole, **damage})
 
 
