@@ -70,9 +70,7 @@ class Environment:
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5)
 OTHERS = (
     Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
-    Environment(
-        "3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, tested=("core", "jobs", "runtime", "trainer")
-    ),
+    Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, tested=("core", "jobs", "runtime", "trainer")),
 )
 
 

@@ -22,7 +22,15 @@ PERMISSIONS = ("files", "network", "clipboard", "camera", "microphone")
 # What Blender lists its add-ons by
 TAGS = {
     *("3D View", "Add Curve", "Add Mesh", "Animation", "Bake", "Camera", "Compositing", "Development", "Game Engine"),
-    *("Geometry Nodes", "Grease Pencil", "Import-Export", "Lighting", "Material", "Mesh", "Modeling",),
+    *(
+        "Geometry Nodes",
+        "Grease Pencil",
+        "Import-Export",
+        "Lighting",
+        "Material",
+        "Mesh",
+        "Modeling",
+    ),
     *("Node", "Object", "Paint", "Physics", "Pipeline", "Render", "Rigging", "Scene", "Sculpt", "Sequencer", "System"),
     *("Text Editor", "Tracking", "UV", "User Interface"),
 }

@@ -100,9 +100,7 @@ def tags(system: str, python: tuple[int, int]) -> frozenset[Tag]:
     else:
         platforms = [system]
     interpreter = f"cp{python[0]}{python[1]}"
-    return frozenset(
-        [*cpython_tags(python, platforms=platforms), *compatible_tags(python, interpreter, platforms)]
-    )
+    return frozenset([*cpython_tags(python, platforms=platforms), *compatible_tags(python, interpreter, platforms)])
 
 
 def fitting(name: str, version: Version, system: str, python: tuple[int, int]) -> list[dict[str, Any]]:

@@ -25,15 +25,16 @@ import bpy
 import numpy as np
 
 from . import register
+from .core import metrics
 from .core import motion as motions
-from .core import truth
 from .core.motion import Motion, Take
 from .jobs import process
 from .jobs.folder import JobError, JobFolder
 from .jobs.status import JobStatus, read_status, wait_for_end
-from .operators import live, map_files
-from .scene import bake, film, state
-from .scene.files import FileError
+from .operators import job_monitor, map_files
+from .scene import bake, state
+from .scene.film import film
+from .scene.importing import FileError
 
 FPS = 24  # the film's, and Blender's own
 STOP_SECONDS = 60.0  # a trainer that was asked to stop gets so long to save its last stage
@@ -162,7 +163,7 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
     settings = scene.backflip
     settings.minutes, settings.seed, settings.stop_when_landed = minutes, seed, True
     bpy.ops.backflip.start_training()
-    folder = live.job_of(scene)
+    folder = job_monitor.job_of(scene)
     ticker = Ticker()
     try:
         status = wait_for_end(folder, minutes * 60.0 + GRACE_SECONDS, ticker.show)
@@ -258,7 +259,7 @@ def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str,
     first, last = settings.baked_first, settings.baked_last
     shown = bake.read_take_from_rig(armature, body, binding, first, last, scene)
     distance, angle = bake.bake_error(armature, body, binding, take.motion, first, scene)
-    measures = truth.measure(body, reference, as_shown(take, shown))
+    measures = metrics.measure(body, reference, as_shown(take, shown))
     return measures | {"bake_error_mm": distance, "bake_error_deg": angle}
 
 

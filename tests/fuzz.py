@@ -26,7 +26,10 @@ if __name__ == "__main__":
 import numpy as np
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import bvh, deepmimic, fbx, fit, gltf, mimickit, motion, reading, roles, smpl, vrma
+from backflip_addon.core import motion, reading
+from backflip_addon.core.clips import bvh, deepmimic, mimickit, smpl, vrma
+from backflip_addon.core.formats import fbx_limits, gltf_limits
+from backflip_addon.core.rigs import fit, roles
 from backflip_addon.jobs.folder import JobError, JobFolder, read_json
 from backflip_addon.jobs.status import read_status
 from tests.mutations import mutate
@@ -81,8 +84,8 @@ READERS: dict[str, Reader] = {
     "mimickit": Reader(mimickit.load, (reading.UnreadableFile,)),
     "smpl": Reader(smpl.read_smpl, (reading.UnreadableFile,)),
     "vrma": Reader(vrma.read_vrma, (reading.UnreadableFile,)),
-    "gltf": Reader(gltf.read_gltf, (reading.UnreadableFile,)),
-    "fbx": Reader(fbx.check_fbx, (reading.UnreadableFile,)),
+    "gltf": Reader(gltf_limits.read_gltf, (reading.UnreadableFile,)),
+    "fbx": Reader(fbx_limits.check_fbx, (reading.UnreadableFile,)),
     "take": Reader(motion.load_take, (ValueError,)),
     "motion": Reader(motion.load_motion, (ValueError,)),
     "body": Reader(_of_json(bodies.from_json), (ValueError, JobError), named=False),
@@ -107,9 +110,7 @@ class Report:
     memory: int = 0
 
 
-def fuzz(
-    made: list[Seed], folder: Path, seed: int, goes_on: Callable[[int], bool], keep: Path | None = None
-) -> Report:
+def fuzz(made: list[Seed], folder: Path, seed: int, goes_on: Callable[[int], bool], keep: Path | None = None) -> Report:
     """Damage files of made, one after the other, and have them read, while goes_on(how many there were)."""
     report = Report()
     while goes_on(report.files):
@@ -167,7 +168,7 @@ def finite(value: Any) -> bool:
         return bool(np.isfinite(value))
     if isinstance(value, np.ndarray):
         return value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
-    if isinstance(value, gltf.Gltf):
+    if isinstance(value, gltf_limits.Gltf):
         return finite(value.content)
     if dataclasses.is_dataclass(value):
         return all(finite(getattr(value, field.name)) for field in dataclasses.fields(value))
@@ -196,23 +197,23 @@ def _at_most(seconds: int) -> Iterator[None]:
 
 
 def _with_blender(made: list[Seed]) -> list[Seed]:
-    """The seeds that Blender's importers read, through scene.files; needs bpy."""
+    """The seeds that Blender's importers read, through scene.importing; needs bpy."""
     import bpy
 
-    from backflip_addon.scene import files
+    from backflip_addon.scene import importing
 
     def import_and_remove(path: Path) -> None:
-        kinds = [kind for kind in files.KINDS if kind != "libraries"]
+        kinds = [kind for kind in importing.KINDS if kind != "libraries"]
         before = {kind: len(getattr(bpy.data, kind)) for kind in kinds}
         try:
-            files.remove(files.import_rig(str(path))[1])
+            importing.remove(importing.import_rig(str(path))[1])
         finally:
             left = [kind for kind in kinds if len(getattr(bpy.data, kind)) > before[kind]]
             if left:
                 raise AssertionError(f"left behind: {', '.join(left)}")
 
-    READERS["rig"] = Reader(import_and_remove, (files.FileError,))
-    rigs = [seed for seed in made if Path(seed.name).suffix in files.RIG_SUFFIXES]
+    READERS["rig"] = Reader(import_and_remove, (importing.FileError,))
+    rigs = [seed for seed in made if Path(seed.name).suffix in importing.RIG_SUFFIXES]
     return [dataclasses.replace(seed, reader="rig") for seed in rigs]
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import fit, motion, roles
+from backflip_addon.core import motion
+from backflip_addon.core.rigs import fit, roles
 from tests.core.skeletons import figure
 
 JSON, BINARY = 0x4E4F534A, 0x004E4942

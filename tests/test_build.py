@@ -73,7 +73,7 @@ def test_zip_holds_the_whole_package_and_nothing_else(zip_file: Path) -> None:
     assert names == expected | {"blender_manifest.toml", "LICENSE"}
     assert {"__init__.py", "jobs/process.py", "jobs/alias/backflip_addon/__init__.py"} <= names
     families = {path.name for path in (PACKAGE / "core" / "families").glob("*.json")}
-    assert families and {f"core/families/{name}" for name in families} <= names
+    assert families and {f"core/rigs/families/{name}" for name in families} <= names
     assert {Path(name).suffix for name in names} <= {".py", ".json", ".toml", ".txt", ".md", ".npz", ""}
     assert not any("test" in Path(name).parts for name in names)
 

@@ -19,7 +19,7 @@ from backflip_addon.core.motion import Motion, Take  # noqa: E402
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
 from backflip_addon.operators import training  # noqa: E402
-from backflip_addon.scene import film  # noqa: E402
+from backflip_addon.scene.film.film import film  # noqa: E402
 
 
 @pytest.fixture
@@ -159,16 +159,14 @@ def test_the_whole_road(stand_in: None, tmp_path: Path, capfd: pytest.CaptureFix
 def test_failing_trainer_is_said(
     stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    crash = "import sys; print('ModuleNotFoundError: No module named \'pybullet\''); sys.exit(1)"
+    crash = "import sys; print('ModuleNotFoundError: No module named 'pybullet''); sys.exit(1)"
     monkeypatch.setattr(process, "command", lambda folder, python: [python, "-c", crash])
     clip = standing_clip(tmp_path / "stand.txt")
     assert headless.main(["--clip", str(clip), "--out", str(tmp_path / "out"), "--minutes", "0.05"]) == 1
     assert "The demo ended: The trainer's Python lacks pybullet" in capsys.readouterr().err
 
 
-def test_interrupt_goes_on_with_the_best_take(
-    stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupt_goes_on_with_the_best_take(stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while it learns ends the learning, not the demo."""
     waits = []
     really_wait = headless.wait_for_end

@@ -7,12 +7,12 @@ from __future__ import annotations
 def register() -> None:
     import bpy
 
-    from . import avatar, bone_map, live, overlay, reference, runtime, takes, training
+    from . import avatar, bone_map, job_monitor, overlay, reference, runtime, takes, training
 
     for module in (avatar, bone_map, reference, training, takes, runtime):
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
-    live.register()
+    job_monitor.register()
     runtime.register()
     overlay.register()
 
@@ -20,10 +20,10 @@ def register() -> None:
 def unregister() -> None:
     import bpy
 
-    from . import avatar, bone_map, live, overlay, reference, runtime, takes, training
+    from . import avatar, bone_map, job_monitor, overlay, reference, runtime, takes, training
 
     overlay.unregister()
-    live.unregister()
+    job_monitor.unregister()
     runtime.unregister()
     for module in (runtime, takes, training, reference, bone_map, avatar):
         for cls in reversed(module.CLASSES):

@@ -7,13 +7,15 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import compat
-from ..core import fit, roles
-from ..core.rig import Rig, RigError, check_sound
-from ..scene import check, files, mannequin, state
-from ..scene.files import RIG_SUFFIXES
+from ..core.rigs import fit, roles
+from ..core.rigs.rig import Rig, RigError, check_sound
+from ..scene import importing, mapping_pose, state
 from ..scene.hierarchy import left_behind
+from ..scene.importing import RIG_SUFFIXES
+from ..scene.mannequin import mannequin
 from ..scene.rig import bound_meshes, read_rig
 from . import clip
+from .base import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 from .bone_map import ClearRole as ClearRole
 from .bone_map import LoadMap as LoadMap
 from .bone_map import MapBones as MapBones
@@ -21,22 +23,21 @@ from .bone_map import MirrorRoles as MirrorRoles
 from .bone_map import SaveMap as SaveMap
 from .bone_map import SetRole as SetRole
 from .bone_map import choose as choose
-from .common import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 
 
 def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> tuple[bpy.types.Object, str]:
     """Import a character and make it the avatar; returns its armature, and a sentence on what was imported.
 
     One whose map has gaps is kept, so that they can be filled. Raises FileError or RigError, and then leaves nothing
-    behind. link: see files.import_rig.
+    behind. link: see importing.import_rig.
     """
-    armature, imported = files.import_rig(filepath, link)
+    armature, imported = importing.import_rig(filepath, link)
     try:
         rig = read_rig(armature, with_skin=False)
         check_sound(rig)
         _check_humanoid(rig, filepath)
     except RigError:
-        files.remove(imported)
+        importing.remove(imported)
         raise
     choose(scene, armature)
     return armature, _told(armature, imported)
@@ -53,9 +54,9 @@ def _check_humanoid(rig: Rig, filepath: str) -> None:
         )
 
 
-def _told(armature: bpy.types.Object, imported: files.Imported) -> str:
+def _told(armature: bpy.types.Object, imported: importing.Imported) -> str:
     words = f"{armature.name} is the avatar"
-    if armature.get(files.NODES_PROPERTY):
+    if armature.get(importing.NODES_PROPERTY):
         words += "; its file has no bones, so its parts were given some"
     others = [ob.name for ob in imported.armatures if ob != armature and ob.library is None and bound_meshes(ob)]
     if others:
@@ -223,8 +224,8 @@ class CheckPose(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         armature = state.avatar(context.scene)
-        if not check.take_back(armature):
-            check.show(armature, *state.body_and_binding(context.scene))
+        if not mapping_pose.take_back(armature):
+            mapping_pose.show(armature, *state.body_and_binding(context.scene))
         context.view_layer.update()
         compat.redraw()
 

@@ -9,14 +9,14 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..core import roles
-from ..core.rig import RigError, check_sound
-from ..core.roles import RoleMap
+from ..core.rigs import roles
+from ..core.rigs.rig import RigError, check_sound
+from ..core.rigs.roles import RoleMap
 from ..scene import state
 from ..scene.rig import read_rig
 from . import clip, map_files
-from .common import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_object_mode, what_is_missing
-from .common import need_clip_map as need_clip_map
+from .base import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_object_mode, what_is_missing
+from .base import need_clip_map as need_clip_map
 
 AVATAR, CLIP = "AVATAR", "CLIP"
 

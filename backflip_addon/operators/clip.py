@@ -10,18 +10,20 @@ from typing import Any, NamedTuple
 
 import bpy
 
-from ..core import clipcheck, findings, roles, strength
 from ..core.body import Body
+from ..core.clips import findings, inspection
 from ..core.motion import Motion
-from ..core.rig import FEWEST_BONES, RigError
-from ..core.roles import RoleMap
+from ..core.motions import strength
+from ..core.rigs import roles
+from ..core.rigs.rig import FEWEST_BONES, RigError
+from ..core.rigs.roles import RoleMap
 from ..scene import reference as clips
 from ..scene import refusals, state
 from ..scene.actions import ActionError
-from ..scene.files import CLIP_SUFFIXES, FileError, remove
+from ..scene.importing import CLIP_SUFFIXES, FileError, remove
 from ..scene.reference import Recording
 from ..scene.sources import Source, deaf_bones
-from .common import guess_sentence, listed
+from .base import guess_sentence, listed
 
 
 class ClipMapError(RigError):
@@ -259,7 +261,7 @@ def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
 
 def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
     """What seems odd about a clip: code, sentence, and the settings that would mend it."""
-    return [dataclasses.asdict(finding) for finding in clipcheck.inspect(motion, body) + strength.check(motion, body)]
+    return [dataclasses.asdict(finding) for finding in inspection.inspect(motion, body) + strength.check(motion, body)]
 
 
 def open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:

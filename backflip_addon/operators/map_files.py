@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..core import roles
 from ..core.files import write_whole
-from ..core.roles import RoleMap
+from ..core.rigs import roles
+from ..core.rigs.roles import RoleMap
 from ..jobs.folder import JobError, read_json
-from ..scene.files import FileError
+from ..scene.importing import FileError
 
 
 def load(path: Path) -> RoleMap:

@@ -14,8 +14,8 @@ from bpy.app.handlers import persistent
 
 from ..core.rotations import Array
 from ..scene import overlay, state
-from . import live
-from .common import USER_ERRORS
+from . import job_monitor
+from .base import USER_ERRORS
 from .takes import Shot, read_shot
 
 NOTHING: Array = np.zeros((0, 2, 3))
@@ -70,7 +70,7 @@ def _ghost(scene: bpy.types.Scene) -> Array:
 
 def _take(scene: bpy.types.Scene) -> Array:
     settings = scene.backflip
-    file = live.chosen_take(scene) if settings.show_take and settings.job_folder else None
+    file = job_monitor.chosen_take(scene) if settings.show_take and settings.job_folder else None
     if file is None:
         return NOTHING
     try:

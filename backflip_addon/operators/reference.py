@@ -9,26 +9,16 @@ from pathlib import Path
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from ..core import findings
+from ..core.clips import findings
 from ..scene import reference as clips
 from ..scene import state
 from ..scene.actions import ActionError
-from ..scene.files import CLIP_SUFFIXES
+from ..scene.importing import CLIP_SUFFIXES
 from . import map_files
+from .base import INTERNAL, PATH, USER_ERRORS, FileStep, Step, need_body, need_clip, need_object_mode, need_reference
 from .clip import ClipMapError, guesses, open_notes, read_with_map, take_source, use_file
 from .clip import notes as notes
 from .clip import use_source as use_source
-from .common import (
-    INTERNAL,
-    PATH,
-    USER_ERRORS,
-    FileStep,
-    Step,
-    need_body,
-    need_clip,
-    need_object_mode,
-    need_reference,
-)
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:

@@ -14,7 +14,7 @@ from ..runtime import repair
 from ..runtime.find import Look, Runtime, find_runtime
 from ..runtime.install import Installation
 from ..runtime.removal import Removal
-from .common import Step
+from .base import Step
 
 TICK_SECONDS = 0.2
 LOOK_SECONDS = 3.0

@@ -11,21 +11,21 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..core import body as bodies
-from ..core import fit
 from ..core.body import Body
-from ..core.fit import Binding
 from ..core.motion import Take, load_take, validate
+from ..core.rigs import fit
+from ..core.rigs.fit import Binding
 from ..jobs import process
 from ..jobs.folder import JobError, JobFolder
 from ..jobs.status import plain, read_status, take_rank
-from ..scene import bake, check, export, state
+from ..scene import bake, exporting, mapping_pose, state
 from ..scene import reference as clips
 from ..scene.actions import ActionError
 from ..scene.bake import Baked
-from ..scene.bound import SkeletonError
+from ..scene.bound_world import SkeletonError
 from ..settings import FORMATS
-from . import live, training
-from .common import INTERNAL, SaveStep, Step, need_avatar, need_job, need_object_mode
+from . import job_monitor, training
+from .base import INTERNAL, SaveStep, Step, need_avatar, need_job, need_object_mode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
     path = Path(bpy.path.abspath(name)) if name else None
     if path is not None and path.is_file():
         return path
-    folder = live.job_of(scene)
+    folder = job_monitor.job_of(scene)
     files = {file.name: file for file in folder.take_files()}
     if not files:
         raise JobError("This job has no take yet; let it train a little longer.")
@@ -59,8 +59,8 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
 
 def _best(scene: bpy.types.Scene, files: dict[str, Path]) -> Path:
     """The best by what is known of each, the latest among equals."""
-    live.refresh(scene, whole=True)
-    facts = live.take_facts(scene)
+    job_monitor.refresh(scene, whole=True)
+    facts = job_monitor.take_facts(scene)
     return files[max(files, key=lambda name: (take_rank(facts.get(name, {})), name))]
 
 
@@ -85,7 +85,7 @@ def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = 
     """A take's keyframes on the avatar. Raises ActionError or StateError."""
     armature = state.avatar(scene)
     _check_performer(scene, armature, shot)
-    check.take_back(armature)
+    mapping_pose.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
     name = name or f"{armature.name} {shot.take.meta.get('name') or shot.file.stem}"
     baked = bake.bake_take(
@@ -115,7 +115,7 @@ def _has_takes(scene: bpy.types.Scene) -> str:
         return ""
     if not settings.job_folder:
         return "There is no take yet: train first (step 3)."
-    if bpy.app.background and live.any_take(scene):
+    if bpy.app.background and job_monitor.any_take(scene):
         return ""  # without a window nothing keeps the list up to date
     return "There is no take yet: let the avatar train a little longer (step 3)."
 
@@ -165,7 +165,7 @@ def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any)
 
     Each take has a seed of its own, counted up from the one given. Raises JobError.
     """
-    folder = live.job_of(scene)
+    folder = job_monitor.job_of(scene)
     check_learned(folder)
     first = int(circumstances.pop("seed"))
     try:
@@ -175,12 +175,12 @@ def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any)
         raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
     if not folder.running():
         process.start(folder, python)
-    live.watch()
+    job_monitor.watch()
 
 
 def check_learned(folder: JobFolder) -> None:
     """Raises JobError for a job that has learned nothing yet that could be performed again."""
-    if not live.has_learned(folder):
+    if not job_monitor.has_learned(folder):
         raise JobError(NOTHING_LEARNED)
 
 
@@ -188,7 +188,7 @@ NOTHING_LEARNED = "This job has learned nothing yet that could be shot; train un
 
 
 def _need_learned(scene: bpy.types.Scene) -> str:
-    return NOTHING_LEARNED if live.learned(scene) is False else ""
+    return NOTHING_LEARNED if job_monitor.learned(scene) is False else ""
 
 
 class ShootMore(Step, bpy.types.Operator):
@@ -216,7 +216,7 @@ class ShootMore(Step, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         try:  # what would fail after the dialog fails before it
-            check_learned(live.job_of(context.scene))
+            check_learned(job_monitor.job_of(context.scene))
             training.python()
         except JobError as error:
             self.report({"ERROR"}, str(error))
@@ -258,7 +258,7 @@ class ExportShot(SaveStep, bpy.types.Operator):
     bl_idname = "backflip.export_shot"
     bl_label = "Export Shot"
     needs = (need_avatar, _has_bake, _plays_take, need_object_mode)
-    suffixes = export.ALL_SUFFIXES
+    suffixes = exporting.ALL_SUFFIXES
 
     format: EnumProperty(name="Format", items=FORMATS, default="FBX", options={"SKIP_SAVE"})
     shown_format: StringProperty(options=INTERNAL)  # that of the dialog's name
@@ -271,8 +271,8 @@ class ExportShot(SaveStep, bpy.types.Operator):
         """Keep the dialog's name and format together: the one that was changed leads."""
         before, path = (self.filepath, self.format), Path(self.filepath)
         if self.format == self.shown_format:
-            self.format = export.kind_of(path) or self.format
-        elif export.kind_of(path):
+            self.format = exporting.kind_of(path) or self.format
+        elif exporting.kind_of(path):
             self.filepath = str(path.with_suffix(""))
         self.shown_format = self.format
         self.show_name()
@@ -283,7 +283,7 @@ class ExportShot(SaveStep, bpy.types.Operator):
         self.format = self.given_format(context.scene.backflip)
         strip = bake.playing_track(armature).strips[0]
         first, last = round(strip.frame_start), round(strip.frame_end)
-        exported = export.export_shot(armature, self.target(), self.format, first, last)
+        exported = exporting.export_shot(armature, self.target(), self.format, first, last)
         for warning in exported.warnings:
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, exported.words)
@@ -292,13 +292,13 @@ class ExportShot(SaveStep, bpy.types.Operator):
         return bake.playing_track(state.avatar(context.scene)).strips[0].name
 
     def named(self, path: Path) -> Path:
-        return export.named_for(path, self.format)
+        return exporting.named_for(path, self.format)
 
     def given_format(self, settings: Any) -> str:
         """The format asked for, else that of the file's ending, else the scene's choice."""
         if self.properties.is_property_set("format"):
             return self.format
-        return export.kind_of(Path(self.filepath)) or settings.export_format
+        return exporting.kind_of(Path(self.filepath)) or settings.export_format
 
 
 CLASSES = (ShootMore, BakeTake, ShowTake, ExportShot)

@@ -12,17 +12,17 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, St
 
 from .. import preferences
 from ..core import body as bodies
-from ..core import fit
 from ..core.motion import save_motion
+from ..core.rigs import fit
 from ..jobs import process
 from ..jobs.folder import JobError, JobFolder
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state
-from ..scene.bound import bound_world
+from ..scene.bound_world import bound_world
 from ..settings import MODES
-from . import live
-from .common import PATH, Step, need_avatar, need_body, need_job, need_reference
+from . import job_monitor
+from .base import PATH, Step, need_avatar, need_body, need_job, need_reference
 
 WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would hold Blender's window
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
@@ -79,28 +79,28 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: dict[str, object]) 
 
 def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
     """Wait for the trainer's end; returns the last status. Raises JobError when the job failed."""
-    wait_for_end(live.job_of(scene), seconds)
-    status = live.refresh(scene, whole=True)
+    wait_for_end(job_monitor.job_of(scene), seconds)
+    status = job_monitor.refresh(scene, whole=True)
     if status.state in ("failed", "died", "unreadable"):
         raise JobError(status.message)
     return status
 
 
 def _not_running(scene: bpy.types.Scene) -> str:
-    status = live.status_of(scene)
+    status = job_monitor.status_of(scene)
     return "Training is on: stop it first." if status is not None and status.active else ""
 
 
 def _at_work(scene: bpy.types.Scene) -> str:
     """A trainer that was asked to stop hears nothing else."""
-    status = live.status_of(scene)
+    status = job_monitor.status_of(scene)
     if status is not None and not status.active:
         return "No trainer is at work on this job; start it first."
-    return "The trainer is stopping." if live.expected_state(scene) == "stopped" else ""
+    return "The trainer is stopping." if job_monitor.expected_state(scene) == "stopped" else ""
 
 
 def _not_paused(scene: bpy.types.Scene) -> str:
-    return "The trainer is paused already." if live.expected_state(scene) == "paused" else ""
+    return "The trainer is paused already." if job_monitor.expected_state(scene) == "paused" else ""
 
 
 def _can_go_on(scene: bpy.types.Scene) -> str:
@@ -109,8 +109,8 @@ def _can_go_on(scene: bpy.types.Scene) -> str:
         "running": "The trainer is at work already.",
         "stopped": "The trainer is stopping.",
     }
-    status = live.status_of(scene)
-    return busy.get(live.expected_state(scene), "") if status is not None and status.active else ""
+    status = job_monitor.status_of(scene)
+    return busy.get(job_monitor.expected_state(scene), "") if status is not None and status.active else ""
 
 
 class StartTraining(Step, bpy.types.Operator):
@@ -142,8 +142,8 @@ class StartTraining(Step, bpy.types.Operator):
         path = Path(bpy.path.abspath(self.folder)) if self.folder else new_folder(scene, label)
         folder = create_job(scene, path, chosen)
         process.start(folder, executable)
-        live.set_job(scene, path)
-        live.watch()
+        job_monitor.set_job(scene, path)
+        job_monitor.watch()
         if self.blocking:
             status = wait(scene, float(chosen["minutes"]) * 60.0 + GRACE_SECONDS)
             self.report({"INFO"}, status.message)
@@ -157,9 +157,9 @@ class PauseTraining(Step, bpy.types.Operator):
     needs = (need_job, _at_work, _not_paused)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_pause(live.job_of(context.scene))
-        live.ask(context.scene, "paused")
-        live.watch()
+        process.request_pause(job_monitor.job_of(context.scene))
+        job_monitor.ask(context.scene, "paused")
+        job_monitor.watch()
 
 
 class ResumeTraining(Step, bpy.types.Operator):
@@ -172,15 +172,15 @@ class ResumeTraining(Step, bpy.types.Operator):
     blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
 
     def run(self, context: bpy.types.Context) -> None:
-        folder = live.job_of(context.scene)
+        folder = job_monitor.job_of(context.scene)
         job = folder.read_job()
         if folder.running():
             process.request_resume(folder)
-            live.ask(context.scene, "running")
+            job_monitor.ask(context.scene, "running")
         else:
             process.start(folder, python())
-        live.refresh(context.scene)
-        live.watch()
+        job_monitor.refresh(context.scene)
+        job_monitor.watch()
         if self.blocking:
             minutes = float(job["settings"].get("minutes", 10.0))
             self.report({"INFO"}, wait(context.scene, minutes * 60.0 + GRACE_SECONDS).message)
@@ -196,10 +196,10 @@ class StopTraining(Step, bpy.types.Operator):
     blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
 
     def run(self, context: bpy.types.Context) -> set[str] | None:
-        folder = live.job_of(context.scene)
+        folder = job_monitor.job_of(context.scene)
         process.request_stop(folder)
-        live.ask(context.scene, "stopped")
-        live.watch()
+        job_monitor.ask(context.scene, "stopped")
+        job_monitor.watch()
         if self.blocking and wait(context.scene, GRACE_SECONDS).active:
             self.report({"ERROR"}, "The trainer has not stopped yet.")
             return {"CANCELLED"}
@@ -214,8 +214,8 @@ class Checkpoint(Step, bpy.types.Operator):
     needs = (need_job, _at_work)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_checkpoint(live.job_of(context.scene))
-        paused = live.status_of(context.scene)
+        process.request_checkpoint(job_monitor.job_of(context.scene))
+        paused = job_monitor.status_of(context.scene)
         when = " when it goes on" if paused is not None and paused.state == "paused" else " after its present step"
         self.report({"INFO"}, f"The trainer saves a stage{when}.")
 
@@ -261,10 +261,10 @@ class FindJob(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         scene = context.scene
-        folder = JobFolder(bpy.path.abspath(self.directory)) if self.directory else live.job_of(scene)
+        folder = JobFolder(bpy.path.abspath(self.directory)) if self.directory else job_monitor.job_of(scene)
         job = folder.read_job()
-        live.set_job(scene, folder.path)
-        live.watch()
+        job_monitor.set_job(scene, folder.path)
+        job_monitor.watch()
         self._find_avatar(scene, str(job.get("avatar", "")))
 
     def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:

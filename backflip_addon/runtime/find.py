@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import install, packages, removal
-from .check import Check, Findings, interpreter
+from .probe import Check, Findings, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
 

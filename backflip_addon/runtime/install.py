@@ -19,8 +19,8 @@ from pathlib import Path
 
 from ..core import isolation
 from . import packages, pythons, removal
-from .check import Check
 from .claim import TAKEN, Claim
+from .probe import Check
 from .progress import DISK_FULL, Progress, State, error_words
 from .removal import SOON
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading poses off an armature through Blender's own evaluation, and writing keyframes.
 
-Poses are evaluated in a scene of their own that holds nothing but the armature (scene.staging): the
+Poses are evaluated in a scene of their own that holds nothing but the armature (scene.evaluation): the
 user's scene, its current frame and its values stay as they are, and the meshes cost nothing.
 """
 
@@ -18,13 +18,13 @@ from numpy.typing import ArrayLike
 
 from .. import compat
 from ..core.rotations import Array
+from .evaluation import stage
 from .rig import bone_order, without_scale
 from .slots import ActionError, pick_slot
 from .slots import bone_of as bone_of
 from .slots import bone_path as bone_path
 from .slots import moves_bones as moves_bones
 from .slots import slots_for as slots_for
-from .staging import stage
 
 LINEAR = 1  # Keyframe.interpolation's number in foreach_set
 

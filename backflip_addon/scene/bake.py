@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A take as keyframes on the animator's own rig.
 
-The take gets a new action on a new NLA track that plays solo (scene.tracks): solo silences every
+The take gets a new action on a new NLA track that plays solo (scene.nla): solo silences every
 other track and the active action without touching them. Every bone that carries the take is keyed
 in its own rotation mode against the pose its parent really has, so the armature object may be
 scaled, turned, parented or moving.
@@ -17,30 +17,31 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..core import linear, retarget, rotations
-from ..core.controls import Controls
-from ..core.controls import find as find_controls
-from ..core.fit import Binding
+from ..core import batched_linalg, rotations
 from ..core.motion import Motion
+from ..core.motions import retarget
+from ..core.rigs.control_rig import Controls
+from ..core.rigs.control_rig import find as find_controls
+from ..core.rigs.fit import Binding
 from ..core.rotations import Array
-from . import actions, control, receiving, shown, skinned, solving, tracks
+from . import actions, bake_check, control_rig, nla, receiving, skin_check, solving
 from .actions import Channel, bone_path
-from .bound import bound_world as bound_world
-from .bound import check_size
+from .bake_error import bake_error as bake_error
+from .bake_error import measured_links as measured_links
+from .bake_error import read_take_from_rig as read_take_from_rig
+from .bake_error import scene_rate as scene_rate
+from .bake_error import skin_error as skin_error
+from .bound_world import bound_world as bound_world
+from .bound_world import check_size
 from .channels import data_property, to_channels
-from .measure import bake_error as bake_error
-from .measure import measured_links as measured_links
-from .measure import read_take_from_rig as read_take_from_rig
-from .measure import scene_rate as scene_rate
-from .measure import skin_error as skin_error
+from .nla import baked_tracks as baked_tracks
+from .nla import playing_track as playing_track
+from .nla import show_own_animation as show_own_animation
+from .nla import show_track as show_track
+from .nla import warnings as warnings
 from .receiving import Driven
 from .rig import read_rig, without_scale
 from .solving import Bones
-from .tracks import baked_tracks as baked_tracks
-from .tracks import playing_track as playing_track
-from .tracks import show_own_animation as show_own_animation
-from .tracks import show_track as show_track
-from .tracks import warnings as warnings
 
 TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
 _HELPS = 0.8  # a correction that leaves more than this of what a rig is off does not get it there
@@ -91,7 +92,7 @@ def bake_take(
     The motion is sampled at the scene's frames. own: the animation of the bones the take does not
     move; without it they follow the armature's active action. Raises ActionError.
     """
-    tracks.check_writable(armature)
+    nla.check_writable(armature)
     clip = motion.resampled(scene_rate(scene))
     frames = start_frame + np.arange(clip.frames)
     bound = bound_world(armature, binding)
@@ -103,12 +104,12 @@ def bake_take(
     own = own or _active_animation(armature, scene, start_frame)
     other = _animated_paths(armature)
 
-    before = tracks.Before(armature)
+    before = nla.Before(armature)
     action, slot, bag = actions.new_action(name, armature.name)
     try:
         # The object stands still in the take, and does so before its place is asked for.
         actions.write_channels(bag, frames[:1], before.noted(_object_channels(armature, other)))
-        track = tracks.add(armature, action, slot, frames)
+        track = nla.add(armature, action, slot, frames)
         world = actions.sample_object(armature, frames)
         check_size(armature, world, bound)
         channels = receiving.switched_off(armature, bones.moved, other, driven, small=controls is None)
@@ -116,7 +117,7 @@ def bake_take(
             channels += _switches(armature, controls)
         channels += _own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)
         actions.write_channels(bag, frames, before.noted(channels))
-        meant = shown.Meant.of(binding, rig, clip, targets, controls, frames)
+        meant = bake_check.Meant.of(binding, rig, clip, targets, controls, frames)
         writer = _Writer(armature, bag, bones, frames, STILL * meant.size / _scale(world), other, driven, before)
         if controls is None:
             _solve(writer, world, meant)
@@ -124,7 +125,7 @@ def bake_take(
             writer.write(_control_basis(writer, world))
         before.keep_on(action)
         said = _warnings(armature, bones, scene, driven, meant)
-        action[tracks.WARNINGS_PROPERTY] = json.dumps(said)
+        action[nla.WARNINGS_PROPERTY] = json.dumps(said)
     except Exception:
         before.take_back(action)
         raise
@@ -132,10 +133,10 @@ def bake_take(
 
 
 def _warnings(
-    armature: bpy.types.Object, bones: Bones, scene: bpy.types.Scene, driven: Driven, meant: shown.Meant
+    armature: bpy.types.Object, bones: Bones, scene: bpy.types.Scene, driven: Driven, meant: bake_check.Meant
 ) -> list[str]:
     """What keeps the take from being seen as it was performed, measured on the rig and its skin."""
-    said = shown.what_is_off(armature, meant, bones, driven) or skinned.what_is_off(armature, meant)
+    said = bake_check.what_is_off(armature, meant, bones, driven) or skin_check.what_is_off(armature, meant)
     if armature.data.pose_position != "POSE":
         said.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
     if scene.render.frame_map_old != scene.render.frame_map_new:
@@ -165,7 +166,7 @@ class _Writer:
     still: float
     other: set[str]
     driven: Driven
-    before: tracks.Before
+    before: nla.Before
     curves: list[bpy.types.FCurve] = dataclasses.field(default_factory=list)
 
     def write(self, basis: dict[str, Array]) -> None:
@@ -179,20 +180,20 @@ class _Writer:
     def seen(self, world: Array) -> dict[str, Array]:
         """Poses (F, 4, 4) of the moved bones, armature space without scale, as Blender makes them."""
         poses = actions.sample_poses(self.armature, self.frames)
-        poses = without_scale(linear.inverse(world)[:, None] @ poses)
+        poses = without_scale(batched_linalg.inverse(world)[:, None] @ poses)
         places = {bone.name: i for i, bone in enumerate(self.bones.bones)}
         return {name: poses[:, places[name]] for name in self.bones.moved}
 
 
-def _solve(writer: _Writer, world: Array, meant: shown.Meant) -> None:
+def _solve(writer: _Writer, world: Array, meant: bake_check.Meant) -> None:
     """Write what brings the bones to their places; where something comes between, look and correct while it helps."""
     basis = solving.pose_basis(writer.bones, world)
     writer.write(basis)
-    off = shown.how_far(writer.armature, meant)
+    off = bake_check.how_far(writer.armature, meant)
     while off > 1.0:
         better = solving.refined(writer.bones, basis, writer.seen(world), world)
         writer.write(better)
-        now = shown.how_far(writer.armature, meant)
+        now = bake_check.how_far(writer.armature, meant)
         if not now < _HELPS * off:
             writer.write(better if now < off else basis)
             return
@@ -202,16 +203,16 @@ def _solve(writer: _Writer, world: Array, meant: shown.Meant) -> None:
 def _control_basis(writer: _Writer, world: Array) -> dict[str, Array]:
     """Own transforms (F, 4, 4) of a control rig's controls, such that the rig shows the take."""
     armature, bones = writer.armature, writer.bones
-    inverse = linear.inverse(world)
+    inverse = batched_linalg.inverse(world)
     poses = {name: without_scale(inverse @ target) for name, target in bones.targets.items()}
     at_rest = dict.fromkeys(bones.carriers, np.broadcast_to(np.eye(4), (1, 4, 4)))
-    basis = control.first_guess(armature, poses)
-    for _ in range(control.ROUNDS):
+    basis = control_rig.first_guess(armature, poses)
+    for _ in range(control_rig.ROUNDS):
         writer.write(basis | at_rest)
         seen = writer.seen(world)
-        if control.is_close(poses, seen, writer.still / STILL):
+        if control_rig.is_close(poses, seen, writer.still / STILL):
             break
-        basis = control.refined(armature, poses, seen, basis)
+        basis = control_rig.refined(armature, poses, seen, basis)
     return basis | at_rest
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from . import tracks
+from . import nla
 from .hierarchy import hanging_on
 
 # What an exporter can write of a character. Lights and cameras that it carries belong to the shot.
@@ -57,7 +57,7 @@ def export_scene(armature: bpy.types.Object, first: int, last: int) -> Iterator[
 
 def _title(armature: bpy.types.Object) -> str:
     """What the file calls the animation: the take that plays."""
-    track = tracks.playing_track(armature)
+    track = nla.playing_track(armature)
     return track.strips[0].name if track is not None and len(track.strips) else armature.name
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..core import rotations
 from ..core.body import Body, Shape
-from ..core.fit import Binding
 from ..core.motion import Motion
+from ..core.rigs.fit import Binding
 from ..core.rotations import Array
 from . import actions, bake
 from .rig import bound_meshes, read_rig

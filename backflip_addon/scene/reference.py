@@ -11,24 +11,26 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..core import bvh, deepmimic, mimickit, retarget, roles, smpl, vrma
 from ..core.body import Body
-from ..core.fit import Binding
+from ..core.clips import bvh, deepmimic, mimickit, smpl, vrma
 from ..core.motion import Motion
+from ..core.motions import retarget
 from ..core.reading import MOST_FRAMES, UnreadableFile
-from ..core.rig import Rig, RigError
-from ..core.roles import RoleMap
+from ..core.rigs import roles
+from ..core.rigs.fit import Binding
+from ..core.rigs.rig import Rig, RigError
+from ..core.rigs.roles import RoleMap
 from ..core.rotations import Array
 from . import actions
 from .actions import ActionError
 from .bake import OwnAnimation, bound_world, scene_rate
-from .files import RATE_PROPERTY, FileError
+from .importing import RATE_PROPERTY, FileError
 from .rig import read_rig
-from .seen import sample_seen, stands_still
 from .slots import bone_of
 from .sources import Source
 from .sources import import_source as import_source
 from .sources import named_source as named_source
+from .visual_keying import sample_seen, stands_still
 
 READ_HERE = (".bvh", ".txt", ".json", ".npz", ".vrma")  # formats that need no armature in the scene
 

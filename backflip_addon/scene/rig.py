@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading an armature and the meshes bound to it as plain data (core.rig.Rig)."""
+"""Reading an armature and the meshes bound to it as plain data (core.rigs.rig.Rig)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..core.rig import Rig, Skin
+from ..core.rigs.rig import Rig, Skin
 from ..core.rotations import Array
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
+from .evaluation import freshen
 from .hierarchy import carrying_bone, copied_bones, is_deformed, rest_matrix
 from .hierarchy import hanging_on as hanging_on
-from .staging import freshen
-from .surface import add_points
+from .surface_points import add_points
 
 VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own humanoid map, JSON
 SKIN_VERTICES = 20_000  # shapes are fitted to percentiles; more vertices would change nothing

@@ -15,8 +15,8 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..core import linear
-from ..core.controls import Controls
+from ..core import batched_linalg
+from ..core.rigs.control_rig import Controls
 from ..core.rotations import Array
 from .receiving import Driven, takes_location
 from .rig import bone_order, without_scale
@@ -92,7 +92,7 @@ def pose_basis(bones: Bones, world: Array) -> dict[str, Array]:
 
     world (F, 4, 4): the armature object's.
     """
-    inverse = linear.inverse(world)
+    inverse = batched_linalg.inverse(world)
     wanted = {name: without_scale(inverse @ target) for name, target in bones.targets.items()}
     poses: dict[str, Array] = {}
     basis: dict[str, Array] = {}
@@ -106,7 +106,7 @@ def pose_basis(bones: Bones, world: Array) -> dict[str, Array]:
             lifted = bones.lifts.get(bone.name)
             if lifted:
                 rests = [np.array(b.matrix_local, dtype=float) for b in (bone, _named(bones, lifted))]
-                carried = poses[bone.name] @ linear.inverse(rests[0]) @ rests[1]
+                carried = poses[bone.name] @ batched_linalg.inverse(rests[0]) @ rests[1]
                 poses[bone.name] = _shifted(poses[bone.name], wanted[lifted], carried)
                 basis[bone.name] = _to_basis(bone, poses)
     return basis
@@ -117,23 +117,23 @@ def refined(bones: Bones, basis: Mapping[str, Array], seen: Mapping[str, Array],
 
     What came between, such as a driver on a bone above or animated settings, is taken to stay as it is.
     """
-    inverse = linear.inverse(world)
+    inverse = batched_linalg.inverse(world)
     wanted = {name: without_scale(inverse @ target) for name, target in bones.targets.items()}
     poses: dict[str, Array] = {}
     better: dict[str, Array] = {}
     for bone in (bone for bone in bones.bones if bone.name in basis):
-        base = seen[bone.name] @ linear.inverse(basis[bone.name])
+        base = seen[bone.name] @ batched_linalg.inverse(basis[bone.name])
         if bone.parent:
-            base = poses[bone.parent.name] @ linear.inverse(seen[bone.parent.name]) @ base
+            base = poses[bone.parent.name] @ batched_linalg.inverse(seen[bone.parent.name]) @ base
         if bone.name in wanted:
             poses[bone.name] = wanted[bone.name]
         else:
             poses[bone.name] = base
             lifted = bones.lifts.get(bone.name)
             if lifted:
-                carried = base @ linear.inverse(seen[bone.name]) @ seen[lifted]
+                carried = base @ batched_linalg.inverse(seen[bone.name]) @ seen[lifted]
                 poses[bone.name] = _shifted(base, wanted[lifted], carried)
-        better[bone.name] = linear.inverse(base) @ poses[bone.name]
+        better[bone.name] = batched_linalg.inverse(base) @ poses[bone.name]
     return better
 
 
@@ -158,14 +158,14 @@ def _is_plain(bone: bpy.types.Bone) -> bool:
 def _offset(bone: bpy.types.Bone) -> Array:
     """The bone's rest matrix (4, 4) in its parent's frame."""
     rest = np.array(bone.matrix_local, dtype=float)
-    return linear.inverse(np.array(bone.parent.matrix_local, dtype=float)) @ rest if bone.parent else rest
+    return batched_linalg.inverse(np.array(bone.parent.matrix_local, dtype=float)) @ rest if bone.parent else rest
 
 
 def _to_basis(bone: bpy.types.Bone, poses: dict[str, Array]) -> Array:
     pose = poses[bone.name]
     if _is_plain(bone):
         base = poses[bone.parent.name] @ _offset(bone) if bone.parent else _offset(bone)
-        return linear.inverse(base) @ pose
+        return batched_linalg.inverse(base) @ pose
     return np.array([_convert(bone, poses, Matrix(m), f, invert=True) for f, m in enumerate(pose)])
 
 

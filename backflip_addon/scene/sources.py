@@ -14,8 +14,8 @@ import bpy
 import numpy as np
 
 from .. import compat
-from . import actions, seen
-from .files import FileError, Imported, import_clip, remove
+from . import actions, visual_keying
+from .importing import FileError, Imported, import_clip, remove
 from .slots import ActionError, SlotError, bindings, bone_of, bones_moved, moves_bones, pick_slot, plain_name, users_of
 
 
@@ -51,12 +51,12 @@ def named_source(
             raise ActionError(f"There is no action called {action_name}; choose one of this file.")
         return _checked(armature, action, pick_slot(action, armature, slot_name))
     data = armature.animation_data
-    if frames is None and seen.shows_action_alone(scene, armature):
+    if frames is None and visual_keying.shows_action_alone(scene, armature):
         slot = pick_slot(data.action, armature, slot_name)
         alone = bones_moved(data.action, slot, armature.data.bones)
-        if alone and not seen.goes_on_beyond(scene, armature, data.action, slot):
+        if alone and not visual_keying.goes_on_beyond(scene, armature, data.action, slot):
             return Source(armature, data.action, slot)
-    first, last = frames or seen.extent(scene, armature)
+    first, last = frames or visual_keying.extent(scene, armature)
     return Source(armature, None, None, first, last)
 
 

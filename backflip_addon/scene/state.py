@@ -18,13 +18,15 @@ import bpy
 import numpy as np
 
 from ..core import body as bodies
-from ..core import clip_ground, clip_posture, feasible, fit, retarget, roles
 from ..core import motion as motions
 from ..core.body import LINK_NAMES, Body
-from ..core.fit import Adjustment, Binding
+from ..core.clips import ground, posture
 from ..core.motion import MOST_MOTION_BYTES, Motion
+from ..core.motions import feasible_flight, retarget
 from ..core.reading import parse_json, unpack_npz
-from ..core.roles import RoleMap
+from ..core.rigs import fit, roles
+from ..core.rigs.fit import Adjustment, Binding
+from ..core.rigs.roles import RoleMap
 
 MOST_JSON = 1_000_000  # letters of a body or a binding; ours have 10,000
 NO_BODY = "Build the body first (step 1)."
@@ -243,12 +245,12 @@ def _finished(
     except ValueError as error:
         raise StateError(f"{_sentence(error)} Change From and To (step 2).") from error
     if upright:
-        motion = retarget.plant_feet(retarget.put_on_floor(clip_posture.upright(motion, body), body), body)
+        motion = retarget.plant_feet(retarget.put_on_floor(posture.upright(motion, body), body), body)
     if grounded:
-        motion = clip_ground.grounded(motion, body)
+        motion = ground.grounded(motion, body)
     motion = retarget.put_on_floor(motion, body)
     if physical:
-        motion, _flights = feasible.feasible(body, motion)
+        motion, _flights = feasible_flight.feasible(body, motion)
     return dataclasses.replace(motion.repeated(cycles) if cycles > 1 else motion, loops=cycles > 1)
 
 

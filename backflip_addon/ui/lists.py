@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..core import roles
+from ..core.rigs import roles
 
 
 class BACKFLIP_UL_roles(bpy.types.UIList):

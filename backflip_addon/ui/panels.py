@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..core import findings
-from ..operators import avatar, live, reference, runtime, takes, training
-from ..operators.common import guess_sentence, what_is_missing
+from ..core.clips import findings
+from ..operators import avatar, job_monitor, reference, runtime, takes, training
+from ..operators.base import guess_sentence, what_is_missing
 
 _LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
 _LONGEST = 1e7  # s, of a time that is shown
@@ -175,7 +175,7 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
     bl_label = "3 Train"
 
     def draw(self, context: bpy.types.Context) -> None:
-        status = live.status_of(context.scene)
+        status = job_monitor.status_of(context.scene)
         if status is not None and status.read < 1.0:
             self.layout.progress(factor=status.read, text=f"Reading the job: {status.read:.0%}", type="BAR")
         if status is not None and status.active:
@@ -202,7 +202,7 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
         if status.seconds_left is not None:
             text += f", {_time(status.seconds_left)} left"
         layout.progress(factor=status.progress, text=text, type="BAR")
-        expected = live.expected_state(context.scene)
+        expected = job_monitor.expected_state(context.scene)
         waits = "" if expected == status.state else _ASKED.get(expected, "")
         _say(layout, context, waits or status.message, "NONE")
         row = layout.row(align=True)
@@ -228,9 +228,9 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
             for line in status.message.splitlines():
                 _say(layout, context, line, _ICONS.get(status.state, "INFO"))
             over = ("stopped", "died", "failed", "idle", "finished")
-            if status.state in over and not live.complete(context.scene):
+            if status.state in over and not job_monitor.complete(context.scene):
                 layout.operator("backflip.resume_training", icon="FF", text="Go On Training")
-        folder, name = live.job_beside(context.scene)
+        folder, name = job_monitor.job_beside(context.scene)
         if folder:
             words = f"A training of {name} is running beside this file, which was not saved since it began."
             _say(layout, context, words, "ERROR")
@@ -247,11 +247,11 @@ class BACKFLIP_PT_takes(_Panel, bpy.types.Panel):
         if not len(settings.takes):
             _say(layout, context, "Takes appear here while the avatar learns (step 3).", "INFO")
             return
-        if other := live.other_avatar(context.scene):
+        if other := job_monitor.other_avatar(context.scene):
             words = f"These takes are of {other}: choose it as the avatar (step 1), or start a new training (step 3)."
             _say(layout, context, words, "ERROR")
         layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
-        count, landed = live.counts(context.scene)
+        count, landed = job_monitor.counts(context.scene)
         layout.label(text=f"{count} {'take' if count == 1 else 'takes'}, {landed} landed")
         layout.prop(settings, "show_take")
         _button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")

@@ -13,7 +13,7 @@ import common
 import humanoid
 import numpy as np
 
-from backflip_addon.core import truth
+from backflip_addon.core import metrics
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.trainer.imitation.observations import Figures
@@ -50,12 +50,15 @@ def main() -> int:
     print(f"{options.clip}: {len(reached)} of {len(runs)} reached {GOAL:.0%}, median {median:.1f} min")
     if best:
         print(f"quality: {best[1]}, DeepMimic's policy: {DEEPMIMIC}")
-    common.write(options, {
-        "cores": options.workers,
-        "runs": runs,
-        "median_minutes": median if np.isfinite(median) else None,
-        "quality": {"ours": best[1] if best else None, "deepmimic": DEEPMIMIC},
-    })
+    common.write(
+        options,
+        {
+            "cores": options.workers,
+            "runs": runs,
+            "median_minutes": median if np.isfinite(median) else None,
+            "quality": {"ours": best[1] if best else None, "deepmimic": DEEPMIMIC},
+        },
+    )
     return 0
 
 
@@ -89,7 +92,7 @@ def quality(body: Body, reference: Motion, take: Take) -> dict[str, float]:
     done, wanted = (states_of(motion, times[:count], CONTROL_RATE) for motion in (take.motion, reference))
     rewards = np.zeros(len(times))
     rewards[:count] = Imitation(body)(Figures.of(body, done), Figures.of(body, wanted))
-    measures = truth.measure(body, reference, take)
+    measures = metrics.measure(body, reference, take)
     return {
         "normalised_return": round(float(rewards.mean()), 3),
         "mpjpe_mm": round(measures["mpjpe_mm"], 1),

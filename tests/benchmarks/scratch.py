@@ -8,7 +8,7 @@ import time
 import common
 import humanoid
 
-from backflip_addon.core import truth
+from backflip_addon.core import metrics
 from backflip_addon.trainer.rl.trainer import PolicyTraining
 
 EVERY = 5  # iterations between attempts
@@ -29,8 +29,8 @@ def main() -> int:
                 told = training.iterate()
                 if told["iteration"] % EVERY:
                     continue
-                measures = truth.measure(body, reference, training.attempt(seed))
-                landed = truth.succeeded(measures)
+                measures = metrics.measure(body, reference, training.attempt(seed))
+                landed = metrics.succeeded(measures)
                 minutes = (time.perf_counter() - began) / 60
                 point = {"samples": told["samples"], "minutes": round(minutes, 2), "followed": measures["followed"]}
                 curve.append(point | {"reward": told["mean_return"], "survival": told["survival"]})
@@ -39,11 +39,18 @@ def main() -> int:
             runs.append({"seed": seed, "samples": training.samples, "minutes": minutes, "landed": landed})
         runs[-1]["curve"] = curve
     common.table([{key: run[key] for key in ("seed", "samples", "minutes", "landed")} for run in runs])
-    common.write(options, {"cores": options.workers, "runs": runs, **{
-        "samples": common.median([run["samples"] for run in runs]),
-        "minutes": common.median([run["minutes"] for run in runs]),
-        "landed": all(run["landed"] for run in runs),
-    }})
+    common.write(
+        options,
+        {
+            "cores": options.workers,
+            "runs": runs,
+            **{
+                "samples": common.median([run["samples"] for run in runs]),
+                "minutes": common.median([run["minutes"] for run in runs]),
+                "landed": all(run["landed"] for run in runs),
+            },
+        },
+    )
     return 0
 
 

@@ -40,7 +40,7 @@ import backflip_addon
 from backflip_addon.core.motion import Motion, Take, save_take
 from backflip_addon.jobs import status
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.operators import live
+from backflip_addon.operators import job_monitor
 from backflip_addon.ui import lists, panels
 
 SIZES = {1_000: 100_000, 10_000: 1_000_000}  # takes: events
@@ -119,16 +119,16 @@ def open_file(blend: Path) -> float:
 
     @persistent
     def on_load(*values: Any) -> None:
-        calls.append(cost(lambda: live._on_load(*values))[0])
+        calls.append(cost(lambda: job_monitor._on_load(*values))[0])
 
     handlers = bpy.app.handlers.load_post
-    handlers[handlers.index(live._on_load)] = on_load
+    handlers[handlers.index(job_monitor._on_load)] = on_load
     bpy.ops.wm.open_mainfile(filepath=str(blend))
-    handlers[handlers.index(on_load)] = live._on_load
-    wait = live.READING_SECONDS
-    while wait == live.READING_SECONDS:
+    handlers[handlers.index(on_load)] = job_monitor._on_load
+    wait = job_monitor.READING_SECONDS
+    while wait == job_monitor.READING_SECONDS:
         calls.append(cost(draw)[0])
-        milliseconds, wait = cost(live._tick)
+        milliseconds, wait = cost(job_monitor._tick)
         calls.append(milliseconds)
     assert len(calls) > 2, "the file was not opened"
     return max(calls)
@@ -163,10 +163,10 @@ def measure(place: Path, takes: int, events: int) -> dict[str, float]:
     longest = [open_file(blend)]
     bpy.ops.wm.save_mainfile()
     longest.append(open_file(blend))
-    assert live.counts(bpy.context.scene)[0] == takes, "the list is not whole"
+    assert job_monitor.counts(bpy.context.scene)[0] == takes, "the list is not whole"
     return {
         "open_ms": max(longest),
-        "tick_ms": max(cost(live._tick)[0] for _ in range(50)),
+        "tick_ms": max(cost(job_monitor._tick)[0] for _ in range(50)),
         "draw_ms": max(cost(draw)[0] for _ in range(10)),
     }
 

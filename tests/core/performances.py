@@ -7,9 +7,10 @@ import functools
 
 import numpy as np
 
-from backflip_addon.core import fit, roles, rotations
+from backflip_addon.core import rotations
 from backflip_addon.core.body import HINGE_AXIS, Body
 from backflip_addon.core.motion import Motion, Take
+from backflip_addon.core.rigs import fit, roles
 from tests.core import skeletons
 
 Array = np.ndarray

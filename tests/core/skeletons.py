@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backflip_addon.core.rig import Rig, Skin
+from backflip_addon.core.rigs.rig import Rig, Skin
 
 # role -> (parent role, offset from the parent's joint in metres, T pose, facing -Y, left +X)
 _TRUNK = {

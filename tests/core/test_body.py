@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import fit, roles, rotations
+from backflip_addon.core import rotations
 from backflip_addon.core.body import LINK_NAMES, Body, Link, Shape
+from backflip_addon.core.rigs import fit, roles
 from tests.core import performances
 from tests.core.skeletons import figure
 

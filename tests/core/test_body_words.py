@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backflip_addon.core import body_words, roles
-from backflip_addon.core.rig import Rig
+from backflip_addon.core.rigs import body_words, roles
+from backflip_addon.core.rigs.rig import Rig
 
 from .skeletons import figure
 

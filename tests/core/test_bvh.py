@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backflip_addon.core import bvh
+from backflip_addon.core.clips import bvh
 
 SMALL = """HIERARCHY
 ROOT Hips

@@ -9,21 +9,23 @@ import re
 import numpy as np
 import pytest
 
-from backflip_addon.core import clip_ground, clip_posture, clipcheck, findings, retarget, rotations, truth
+from backflip_addon.core import metrics, rotations
 from backflip_addon.core.body import HINGE_AXIS
-from backflip_addon.core.findings import Finding
+from backflip_addon.core.clips import findings, ground, inspection, posture
+from backflip_addon.core.clips.findings import Finding
 from backflip_addon.core.motion import Motion
+from backflip_addon.core.motions import retarget
 
 from . import performances
 
 BODY = performances.body()
-LEG = truth.leg_length(BODY)
+LEG = metrics.leg_length(BODY)
 UP = np.array([0.0, 0.0, 1.0])
 AHEAD = np.array([0.0, -1.0, 0.0])
 
 
 def notes(motion: Motion) -> dict[str, Finding]:
-    return {finding.code: finding for finding in clipcheck.inspect(motion, BODY)}
+    return {finding.code: finding for finding in inspection.inspect(motion, BODY)}
 
 
 def walk(seconds: float = 4.0, rate: float = 60.0, often: float = 1.8, step: float = 0.6) -> Motion:
@@ -77,9 +79,7 @@ def on_the_spot(motion: Motion) -> Motion:
     return dataclasses.replace(motion, position=motion.position * UP)
 
 
-@pytest.mark.parametrize(
-    "motion", [performances.standing(BODY, 2.0), leap(0.5), walk()], ids=["stand", "leap", "walk"]
-)
+@pytest.mark.parametrize("motion", [performances.standing(BODY, 2.0), leap(0.5), walk()], ids=["stand", "leap", "walk"])
 def test_what_is_in_order_is_not_warned_of(motion: Motion) -> None:
     assert not [note for note in notes(motion).values() if note.level == findings.WARNING]
 
@@ -90,7 +90,7 @@ def test_what_is_in_order_is_not_warned_of(motion: Motion) -> None:
 def test_a_clip_that_lies_all_through_is_said_and_stood_up(axis: list[float], degrees: float) -> None:
     motion = turned(walk(), axis, degrees)
     assert notes(motion)["lying"].fix == {"upright": True}
-    stood = retarget.put_on_floor(clip_posture.upright(motion, BODY), BODY)
+    stood = retarget.put_on_floor(posture.upright(motion, BODY), BODY)
     assert "lying" not in notes(stood)
     places, _ = BODY.forward(stood.position, stood.rotations)
     assert (places[:, BODY.index("head"), 2] > 0.8 * BODY.height).all()
@@ -110,7 +110,7 @@ def test_a_clip_that_floats_at_both_ends_is_said_and_put_down() -> None:
     height = 0.15 * (np.abs(np.linspace(-1, 1, motion.frames)) > 0.5)
     note = notes(lifted(motion, height))["hovering"]
     assert "15 cm" in note.sentence and note.fix == {"grounded": True}
-    down = clip_ground.grounded(lifted(motion, height), BODY)
+    down = ground.grounded(lifted(motion, height), BODY)
     assert "hovering" not in notes(down)
     lowest = BODY.lowest_points(*BODY.forward(down.position, down.rotations)).min(axis=1)
     assert np.median(np.abs(lowest)) < 0.005
@@ -118,7 +118,7 @@ def test_a_clip_that_floats_at_both_ends_is_said_and_put_down() -> None:
 
 def test_putting_on_the_floor_leaves_a_flight_a_flight() -> None:
     motion = leap(0.5)
-    down = clip_ground.grounded(lifted(motion, 0.2), BODY)
+    down = ground.grounded(lifted(motion, 0.2), BODY)
     assert np.abs(down.position - motion.position).max() < 0.03
 
 
@@ -163,7 +163,7 @@ def test_a_flight_higher_than_people_jump_is_said() -> None:
 @pytest.mark.parametrize("size", [0.5, 1.0, 1.6])
 def test_the_same_walk_ends_the_same_on_small_and_large_bodies(size: float) -> None:
     """Of the same clip a body twice as large walks twice as fast."""
-    from backflip_addon.core import fit, roles
+    from backflip_addon.core.rigs import fit, roles
 
     from . import skeletons
 
@@ -179,7 +179,7 @@ def test_the_same_walk_ends_the_same_on_small_and_large_bodies(size: float) -> N
     body, _ = fit.fit_body(rig, roles.guess(rig))
     for motion, stands in ((walk(step=0.5), False), (performances.standing(BODY), True)):
         there = retarget.adapt(motion, LEG, body)
-        assert truth.ends_standing(body, there) is stands
+        assert metrics.ends_standing(body, there) is stands
 
 
 def test_no_sentence_asks_for_what_makes_no_sense() -> None:
@@ -194,6 +194,6 @@ def test_no_sentence_asks_for_what_makes_no_sense() -> None:
         ),
     ]
     for motion in odd:
-        for note in clipcheck.inspect(motion, BODY):
+        for note in inspection.inspect(motion, BODY):
             assert not re.search(r"\b(0(\.\d+)?|1) times", note.sentence), note.sentence
             assert note.sentence.endswith(".") and "nan" not in note.sentence and "  " not in note.sentence

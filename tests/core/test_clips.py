@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backflip_addon.core import fit, mimickit, retarget, roles, rotations, smpl, vrma
+from backflip_addon.core import rotations
 from backflip_addon.core.body import HINGE_AXIS, LINK_NAMES, Body
+from backflip_addon.core.clips import mimickit, smpl, vrma
 from backflip_addon.core.motion import Motion
+from backflip_addon.core.motions import retarget
+from backflip_addon.core.rigs import fit, roles
 
 from .skeletons import figure
 

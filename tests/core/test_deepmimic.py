@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backflip_addon.core import deepmimic, rotations, truth
+from backflip_addon.core import metrics, rotations
 from backflip_addon.core import motion as motions
 from backflip_addon.core.body import LINK_NAMES
+from backflip_addon.core.clips import deepmimic
 from tests.core import performances
 
 STILL = [1.0, 0.0, 0.0, 0.0]
@@ -173,7 +174,7 @@ def test_the_backflip_is_what_is_known_of_it() -> None:
     (file,) = [file for file in published() if file.stem == "humanoid3d_backflip"]
     motion, _ = deepmimic.load(file)
     assert motion.frames == 29 and motion.duration == pytest.approx(1.75, abs=0.01)
-    turn = np.degrees(truth.net_somersault(motion.rotations[:, 0]))
+    turn = np.degrees(metrics.net_somersault(motion.rotations[:, 0]))
     assert abs(turn) == pytest.approx(360, abs=25)
     # Backward: from its start the head tips to +y, behind it
     up = rotations.rotate(motion.rotations[:, 0], np.array([0.0, 0.0, 1.0]))

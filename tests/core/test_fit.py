@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import fit, retarget, roles, rotations
+from backflip_addon.core import rotations
 from backflip_addon.core.motion import Motion
-from backflip_addon.core.rig import RigError
+from backflip_addon.core.motions import retarget
+from backflip_addon.core.rigs import fit, roles
+from backflip_addon.core.rigs.rig import RigError
 
 from .skeletons import about, figure
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backflip_addon.core import bvh, deepmimic, findings, mimickit, reading, smpl, vrma
 from backflip_addon.core import motion as motions
+from backflip_addon.core import reading
+from backflip_addon.core.clips import bvh, deepmimic, findings, mimickit, smpl, vrma
 from backflip_addon.core.reading import UnreadableFile
 from tests.seeds import animated, take
 from tests.seeds import glb as glb_of

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import bvh, fit, planting, retarget, roles, rotations
+from backflip_addon.core import rotations
+from backflip_addon.core.clips import bvh
 from backflip_addon.core.motion import Motion
-from backflip_addon.core.rig import Rig
+from backflip_addon.core.motions import foot_planting, retarget
+from backflip_addon.core.rigs import fit, roles
+from backflip_addon.core.rigs.rig import Rig
 from backflip_addon.core.rotations import Array
 from tests.work import count_calls
 
@@ -229,7 +232,7 @@ def test_planted_feet_stay_planted(legs: tuple[float, float]) -> None:
     at, turns = body.forward(motion.position, motion.rotations)
     lows = body.lowest_points(at, turns)
     for side in "LR":
-        points, weights = planting.sole_points(body, at, turns, side)
+        points, weights = foot_planting.sole_points(body, at, turns, side)
         sole = np.einsum("fp,fpk->fk", weights, points)
         speed = np.linalg.norm(np.diff(sole[:, :2], axis=0), axis=1) * 30.0
         assert speed.mean() < 0.01
@@ -294,7 +297,7 @@ def test_planted_frames() -> None:
     foot[40:70, 0] = np.linspace(0, 0.6, 30)
     foot[70:, 0] = 0.6
     foot[40:70, 2] = 0.15 * np.sin(np.linspace(0, np.pi, 30))
-    resting = planting.planted(foot, foot + [0.0, -0.15, 0.0], leg, rate)
+    resting = foot_planting.planted(foot, foot + [0.0, -0.15, 0.0], leg, rate)
     assert resting[:37].all() and resting[73:].all()
     assert not resting[44:66].any()
     assert swing.any()
@@ -304,7 +307,7 @@ def test_level_takes_out_a_constant_tilt() -> None:
     rng = np.random.default_rng(1)
     tilt = rotations.from_axis_angle([1.0, 0.0, 0.0], 0.25)
     turns = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], rng.random(50)), tilt)
-    fixed = planting.level(turns, np.zeros((50, 3)), np.ones(50, dtype=bool))
+    fixed = foot_planting.level(turns, np.zeros((50, 3)), np.ones(50, dtype=bool))
     upward = rotations.rotate(fixed, np.array([0.0, 0.0, 1.0]))
     assert upward[:, 2].min() > np.cos(0.01)
 

@@ -9,8 +9,8 @@ import json
 import numpy as np
 import pytest
 
-from backflip_addon.core import roles
-from backflip_addon.core.rig import Rig, RigError, check_sound
+from backflip_addon.core.rigs import roles
+from backflip_addon.core.rigs.rig import Rig, RigError, check_sound
 
 from .skeletons import about, figure
 

@@ -7,9 +7,11 @@ import dataclasses
 
 import numpy as np
 
-from backflip_addon.core import fit, roles, rotations, strength
+from backflip_addon.core import rotations
 from backflip_addon.core.body import HINGE_AXIS, Body
 from backflip_addon.core.motion import Motion
+from backflip_addon.core.motions import strength
+from backflip_addon.core.rigs import fit, roles
 
 from . import skeletons
 

@@ -8,9 +8,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backflip_addon.core import fit, retarget, roles, rotations
+from backflip_addon.core import rotations
 from backflip_addon.core.body import LINK_NAMES
-from backflip_addon.core.rig import Rig, Skin
+from backflip_addon.core.motions import retarget
+from backflip_addon.core.rigs import fit, roles
+from backflip_addon.core.rigs.rig import Rig, Skin
 
 from . import skeletons
 

@@ -176,9 +176,7 @@ def test_a_share_that_went_away_is_a_sentence_and_comes_back(
     assert reader.read(Budget()).takes == 1 and not reader.away
 
 
-def test_waiting_outlasts_a_share_that_is_away_for_a_moment(
-    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_outlasts_a_share_that_is_away_for_a_moment(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     states = iter(("running", "unreadable", "unreadable", "running", "finished"))
     monkeypatch.setattr(status_module, "read_status", lambda folder: JobStatus(next(states)))
     assert wait_for_end(folder, 60.0, interval=0.001).state == "finished"

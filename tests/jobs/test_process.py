@@ -103,9 +103,7 @@ def test_trainer_outlives_blender(launch: SimpleNamespace, make_job: Callable[..
         print("started", flush=True)
         time.sleep(60)
     """)
-    blender = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    blender = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert blender.stdout is not None and blender.stdout.readline().strip() == "started"
     os.killpg(blender.pid, signal.SIGKILL)
     blender.communicate(timeout=600)

@@ -13,14 +13,14 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core import body as bodies  # noqa: E402
-from backflip_addon.core import fit  # noqa: E402
 from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
+from backflip_addon.core.rigs import fit  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
-from backflip_addon.operators import avatar, live, reference, takes, training  # noqa: E402
-from backflip_addon.operators.common import FileStep, SaveStep  # noqa: E402
-from backflip_addon.scene import bake, export, state  # noqa: E402
-from backflip_addon.scene.bound import SkeletonError  # noqa: E402
-from backflip_addon.scene.export import ExportError  # noqa: E402
+from backflip_addon.operators import avatar, job_monitor, reference, takes, training  # noqa: E402
+from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
+from backflip_addon.scene import bake, exporting, state  # noqa: E402
+from backflip_addon.scene.bound_world import SkeletonError  # noqa: E402
+from backflip_addon.scene.exporting import ExportError  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take, tumble  # noqa: E402
 
@@ -55,8 +55,8 @@ def job(folder: Path, *events: dict[str, Any]) -> JobFolder:
         name = f"{number:04d}_search.npz"
         save_take(job.takes / name, take(body, name=f"Take {number}"))
         job.append_event("take", file=name, **event)
-    live.set_job(scene, job.path)
-    live.refresh(scene, whole=True)
+    job_monitor.set_job(scene, job.path)
+    job_monitor.refresh(scene, whole=True)
     return job
 
 
@@ -190,7 +190,7 @@ def test_a_good_export_survives_a_failed_one(
         raise RuntimeError("Error: no room")
 
     with monkeypatch.context() as patch:
-        patch.setitem(export._WRITERS, kind, fail)
+        patch.setitem(exporting._WRITERS, kind, fail)
         with pytest.raises(RuntimeError, match="no room"):
             ops.export_shot(filepath=str(place / name), format=kind)
     assert [file.name for file in place.iterdir()] == [name] and (place / name).read_text() == "good"
@@ -208,7 +208,7 @@ def test_a_name_is_proposed_beside_the_file(baked: Any, ops: Any, tmp_path: Path
     assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0.glb")
 
 
-WROTE = export.Exported(Path("x.fbx"), 1, 1)
+WROTE = exporting.Exported(Path("x.fbx"), 1, 1)
 
 
 def test_the_export_is_of_the_take_that_plays(baked: Any, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_bake_needs_a_take_and_shoot_more_something_learned(hero: Any, ops: Any,
     with pytest.raises(RuntimeError, match="nothing yet"):
         ops.shoot_more()
     (folder.stages / "plan.npz").write_bytes(b"plan")
-    live.refresh(bpy.context.scene)
+    job_monitor.refresh(bpy.context.scene)
     assert ops.shoot_more.poll()
     assert rna(takes.ShootMore)["blocking"].is_hidden
 
@@ -252,7 +252,7 @@ def test_the_best_take_stands(hero: Any, ops: Any, tmp_path: Path) -> None:
         {"landed": True, "score": 0.85},
     )
     assert takes.find_take(bpy.context.scene).name == "0002_search.npz"
-    files = {file.name: file for file in live.job_of(bpy.context.scene).take_files()}
+    files = {file.name: file for file in job_monitor.job_of(bpy.context.scene).take_files()}
     assert takes._best(bpy.context.scene, files).name == "0002_search.npz"
 
 
@@ -414,4 +414,4 @@ def test_an_avatar_that_is_not_in_the_view_layer_is_exported(baked: Any, ops: An
     ops.export_shot(filepath=str(tmp_path / "shot.fbx"))
     assert (tmp_path / "shot.fbx").stat().st_size > 50_000
     with pytest.raises(ExportError, match="Name the file"):
-        export.export_shot(baked, "", "FBX", 1, 2)
+        exporting.export_shot(baked, "", "FBX", 1, 2)

@@ -14,8 +14,9 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon import headless  # noqa: E402
-from backflip_addon.core import roles, rotations  # noqa: E402
+from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
+from backflip_addon.core.rigs import roles  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 

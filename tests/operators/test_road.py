@@ -12,10 +12,10 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.core.deepmimic import FRAME_NUMBERS, JOINT_ORDER  # noqa: E402
+from backflip_addon.core.clips.deepmimic import FRAME_NUMBERS, JOINT_ORDER  # noqa: E402
 from backflip_addon.core.motion import load_take  # noqa: E402
 from backflip_addon.jobs.folder import JobError  # noqa: E402
-from backflip_addon.operators import live, training  # noqa: E402
+from backflip_addon.operators import job_monitor, training  # noqa: E402
 from backflip_addon.scene import bake, state  # noqa: E402
 
 
@@ -64,10 +64,10 @@ def test_the_road(trained: Any) -> None:
 
 def learned_take_becomes_keyframes(trained: Any) -> None:
     scene = bpy.context.scene
-    status = live.status_of(scene)
+    status = job_monitor.status_of(scene)
     assert status is not None and status.state == "finished" and status.landed, status
     trained.bake_take()
-    take = load_take(live.job_of(scene).takes / status.best_take)
+    take = load_take(job_monitor.job_of(scene).takes / status.best_take)
     assert take.meta["measures"]["landed"] is True
     assert not take.assist.any() and 0.0 < take.torque.max() <= 1.0 + 1e-6
     body, binding = state.body_and_binding(scene)
@@ -79,10 +79,10 @@ def learned_take_becomes_keyframes(trained: Any) -> None:
 
 def shoot_more_records_another_take(trained: Any) -> None:
     scene = bpy.context.scene
-    before = live.status_of(scene).takes
+    before = job_monitor.status_of(scene).takes
     trained.shoot_more(count=1, seed=7, friction=0.8, mass=1.05, blocking=True)
-    files = live.job_of(scene).take_files()
+    files = job_monitor.job_of(scene).take_files()
     take = load_take(files[-1])
-    assert live.status_of(scene).takes == before + 1
+    assert job_monitor.status_of(scene).takes == before + 1
     assert take.meta["source"] == "replan"
     assert take.meta["scene"]["friction"] == pytest.approx(0.8) and take.meta["scene"]["mass"] == pytest.approx(1.05)

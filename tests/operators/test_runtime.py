@@ -95,9 +95,7 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
     assert [place.name for place in home.iterdir()] == [claim.LOCK_NAME]
 
 
-def test_one_work_at_a_time_and_it_can_be_cancelled(
-    ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_work_at_a_time_and_it_can_be_cancelled(ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lasts(monkeypatch, 1e6)
     assert not ops.cancel_runtime.poll()
     ops.install_runtime()

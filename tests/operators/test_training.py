@@ -16,7 +16,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
-from backflip_addon.operators import live, takes, training  # noqa: E402
+from backflip_addon.operators import job_monitor, takes, training  # noqa: E402
 from backflip_addon.scene import bake, state  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
@@ -43,13 +43,13 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     yield ops
     if settings().job_folder:
-        process.kill(live.job_of(bpy.context.scene))
+        process.kill(job_monitor.job_of(bpy.context.scene))
 
 
 def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
     scene = bpy.context.scene
     assert road.start_training(blocking=True, minutes=0.01, seed=3) == {"FINISHED"}
-    job = live.job_of(scene).read_job()
+    job = job_monitor.job_of(scene).read_job()
     assert job["settings"] == {
         "minutes": pytest.approx(0.01),
         "seed": 3,
@@ -84,17 +84,17 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
 def test_pause_resume_checkpoint_stop(road: Any) -> None:
     scene = bpy.context.scene
     road.start_training(minutes=1.0)
-    _until(lambda: live.refresh(scene).state == "running")
+    _until(lambda: job_monitor.refresh(scene).state == "running")
     with pytest.raises(RuntimeError, match="stop it first"):
         road.start_training()
     road.pause_training()
-    _until(lambda: live.refresh(scene).state == "paused")
+    _until(lambda: job_monitor.refresh(scene).state == "paused")
     road.resume_training()
-    _until(lambda: live.refresh(scene).state == "running")
+    _until(lambda: job_monitor.refresh(scene).state == "running")
     road.checkpoint()
     assert road.wait_job(timeout=0.1) == {"CANCELLED"}
     assert road.stop_training(blocking=True) == {"FINISHED"}
-    assert live.refresh(scene).state == "stopped"
+    assert job_monitor.refresh(scene).state == "stopped"
     with pytest.raises(RuntimeError, match="No trainer is at work"):
         road.pause_training()
 
@@ -102,12 +102,12 @@ def test_pause_resume_checkpoint_stop(road: Any) -> None:
 def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
     scene = bpy.context.scene
     road.start_training(minutes=1.0)
-    _until(lambda: len(settings().takes) == 3 or live.refresh(scene).takes == 3)
-    process.kill(live.job_of(scene))
+    _until(lambda: len(settings().takes) == 3 or job_monitor.refresh(scene).takes == 3)
+    process.kill(job_monitor.job_of(scene))
     with pytest.raises(RuntimeError, match="start it again"):
         road.wait_job(timeout=600.0)
     road.resume_training()
-    _until(lambda: live.refresh(scene).state == "running")
+    _until(lambda: job_monitor.refresh(scene).state == "running")
 
 
 def test_the_next_blender_finds_its_job(road: Any, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_next_blender_finds_its_job(road: Any, tmp_path: Path) -> None:
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
-    assert live.refresh(bpy.context.scene).state == "finished"
+    assert job_monitor.refresh(bpy.context.scene).state == "finished"
     assert len(settings().takes) == 3
     road.bake_take()
     assert settings().avatar.animation_data.nla_tracks
@@ -130,7 +130,7 @@ def test_a_file_that_moved_alone_still_finds_its_job(road: Any, tmp_path: Path) 
 
 def test_an_earlier_job_is_found_by_its_folder(road: Any) -> None:
     road.start_training(blocking=True, minutes=0.01)
-    folder = live.job_of(bpy.context.scene).path
+    folder = job_monitor.job_of(bpy.context.scene).path
     settings().job_folder = settings().job_folder_absolute = ""
     settings().takes.clear()
     road.find_job(directory=str(folder))
@@ -139,15 +139,15 @@ def test_an_earlier_job_is_found_by_its_folder(road: Any) -> None:
 
 def test_the_timer_shows_what_a_job_does(road: Any) -> None:
     road.start_training(minutes=1.0)
-    _until(lambda: live._tick() == live.BUSY_SECONDS and len(settings().takes) == 3)
-    assert live.status_of(bpy.context.scene).active
+    _until(lambda: job_monitor._tick() == job_monitor.BUSY_SECONDS and len(settings().takes) == 3)
+    assert job_monitor.status_of(bpy.context.scene).active
     road.stop_training(blocking=True)
-    assert live._tick() == live.IDLE_SECONDS
+    assert job_monitor._tick() == job_monitor.IDLE_SECONDS
 
 
 def test_damaged_jobs_and_takes_get_a_sentence(road: Any, tmp_path: Path) -> None:
     road.start_training(blocking=True, minutes=0.01)
-    folder = live.job_of(bpy.context.scene)
+    folder = job_monitor.job_of(bpy.context.scene)
     (folder.takes / "0002_search.npz").write_bytes(b"half a take")
     with pytest.raises(RuntimeError, match="damaged"):
         road.bake_take(take="0002_search")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import check, find, install, packages, pythons
+from backflip_addon.runtime import find, install, packages, probe, pythons
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
@@ -34,7 +34,7 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_of_this_python_tells_the_truth() -> None:
-    findings = check.check(sys.executable)
+    findings = probe.check(sys.executable)
     assert findings.version == sys.version_info[:3]
     from importlib import metadata
 
@@ -52,7 +52,7 @@ def test_check_of_this_python_tells_the_truth() -> None:
 @posix_only
 def test_what_is_lacking_is_said(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "python", {"numpy": "1.26.4", "torch": "", "pybullet": ""})
-    findings = check.check(python)
+    findings = probe.check(python)
     assert findings.missing == ("torch", "pybullet")
     assert findings.sentence.endswith("lacks torch and pybullet.") and not findings.ready
 
@@ -60,13 +60,13 @@ def test_what_is_lacking_is_said(tmp_path: Path) -> None:
 @posix_only
 def test_broken_package_is_said(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "python", WHOLE, broken={"torch": "libgomp is missing\nlong story"})
-    assert check.check(python, imports=True).missing == ("a working torch (libgomp is missing)",)
+    assert probe.check(python, imports=True).missing == ("a working torch (libgomp is missing)",)
 
 
 @posix_only
 @pytest.mark.parametrize(("version", "bits"), [((3, 8, 1), 64), ((2, 7, 18), 64), ((3, 11, 2), 32)])
 def test_unfit_python_is_refused(tmp_path: Path, version: tuple[int, ...], bits: int) -> None:
-    findings = check.check(fake_python(tmp_path / "python", WHOLE, version, bits=bits))
+    findings = probe.check(fake_python(tmp_path / "python", WHOLE, version, bits=bits))
     assert not findings.ready and "the trainer needs a 64-bit Python 3.11" in findings.sentence
 
 
@@ -76,7 +76,7 @@ def test_no_python_at_all(tmp_path: Path, script: str) -> None:
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    findings = check.check(str(program))
+    findings = probe.check(str(program))
     assert findings.missing == ("Python",) and "is not a Python that can be run" in findings.sentence
 
 
@@ -85,8 +85,8 @@ def test_hanging_python_does_not_block(tmp_path: Path, monkeypatch: pytest.Monke
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexec sleep 100000\n")
     program.chmod(0o755)
-    monkeypatch.setattr(check, "CHECK_SECONDS", 0.3)
-    running = check.Check.begin(str(program))
+    monkeypatch.setattr(probe, "CHECK_SECONDS", 0.3)
+    running = probe.Check.begin(str(program))
     seen = [running.poll()]
     while (findings := running.poll()) is None:
         seen.append(findings)
@@ -156,7 +156,7 @@ def test_this_python_is_found_again() -> None:
 def test_search_passes_over_broken_pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A launcher of a version manager stands on the path and fails; a sound one comes after it."""
     broken, sound = tmp_path / "broken", tmp_path / "sound"
-    for folder, script in ((broken, "exit 127"), (sound, f"exec {sys.executable} \"$@\"")):
+    for folder, script in ((broken, "exit 127"), (sound, f'exec {sys.executable} "$@"')):
         folder.mkdir()
         program = folder / f"python{sys.version_info[0]}.{sys.version_info[1]}"
         program.write_text(f"#!/bin/sh\n{script}\n")
@@ -173,7 +173,7 @@ def test_search_looks_into_version_managers(told: bool, tmp_path: Path, monkeypa
     for patch in ("9", "10"):
         program = root / "versions" / f"{name}.{patch}" / "bin" / f"python{name}"
         program.parent.mkdir(parents=True)
-        program.write_text(f"#!/bin/sh\nexec {sys.executable} \"$@\"\n")
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         program.chmod(0o755)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -231,7 +231,7 @@ def test_look_never_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexec sleep 100000\n")
     program.chmod(0o755)
-    monkeypatch.setattr(check.time, "sleep", lambda _: pytest.fail("it waits"))
+    monkeypatch.setattr(probe.time, "sleep", lambda _: pytest.fail("it waits"))
     look = find.Look(str(program))
     assert look.poll() is None
     look.cancel()
@@ -242,7 +242,7 @@ def test_nothing_learned_is_not_remembered(tmp_path: Path, monkeypatch: pytest.M
     """The disk was full, or the computer busy; the next look looks again."""
     python = fake_python(tmp_path / "python", WHOLE)
     with monkeypatch.context() as patch:
-        patch.setattr(check.tempfile, "TemporaryFile", lambda: (_ for _ in ()).throw(OSError(28, "No space")))
+        patch.setattr(probe.tempfile, "TemporaryFile", lambda: (_ for _ in ()).throw(OSError(28, "No space")))
         runtime = find.find_runtime(python)
         assert not runtime.ready and "no temporary file can be written" in runtime.sentence
     assert find.find_runtime(python).ready

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import check, claim, find, install, packages, progress, pythons, removal, repair
+from backflip_addon.runtime import claim, find, install, packages, probe, progress, pythons, removal, repair
 from backflip_addon.runtime.packages import Step
 from backflip_addon.runtime.progress import Progress
 
@@ -70,7 +70,7 @@ def test_runtime_appears_whole(tmp_path: Path, stand_in: list[Step]) -> None:
     assert progress.state == "done" and progress.fraction == 1.0
     assert [p.fraction for p in seen] == sorted(p.fraction for p in seen)
     assert any(p.message == "Installing all: collecting torch" for p in seen)
-    assert check.check(install.installed(tmp_path)).ready
+    assert probe.check(install.installed(tmp_path)).ready
     assert leftovers(tmp_path) == [install.runtime_folder(tmp_path).name]
     assert "Collecting torch" in (tmp_path / install.LOG_NAME).read_text()
 
@@ -138,7 +138,7 @@ def test_repair_replaces_the_damaged_one(tmp_path: Path, stand_in: list[Step]) -
     for folder in (older, left, foreign):
         folder.mkdir()
     assert repair.begin(tmp_path, sys.executable).wait().state == "done"
-    assert check.check(install.installed(tmp_path)).ready and not (broken / "half a file").exists()
+    assert probe.check(install.installed(tmp_path)).ready and not (broken / "half a file").exists()
     assert leftovers(tmp_path) == sorted((broken.name, foreign.name))
     assert repair.remove(tmp_path).wait() == Progress("done", 1.0, "The trainer's Python was removed.")
     assert not install.installed(tmp_path) and leftovers(tmp_path) == [foreign.name]

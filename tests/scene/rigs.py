@@ -126,9 +126,7 @@ def _add_skin(armature: bpy.types.Object, bones: list[Bone]) -> None:
 
 
 SCALED_AND_TURNED = (
-    Matrix.Translation((0.4, -0.3, 0.0))
-    @ Matrix.Rotation(math.radians(90), 4, "X")
-    @ Matrix.Scale(0.01, 4)
+    Matrix.Translation((0.4, -0.3, 0.0)) @ Matrix.Rotation(math.radians(90), 4, "X") @ Matrix.Scale(0.01, 4)
 )
 
 

@@ -10,7 +10,8 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 
-from backflip_addon.core import fit, roles, rotations  # noqa: E402
+from backflip_addon.core import rotations  # noqa: E402
+from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene import actions, bake  # noqa: E402
 from backflip_addon.scene.rig import read_rig  # noqa: E402
 from tests.work import count_calls  # noqa: E402
@@ -143,9 +144,7 @@ def _users_action(armature: bpy.types.Object) -> bpy.types.Action:
 def _snapshot(action: bpy.types.Action, slot: object) -> list:
     from backflip_addon import compat
 
-    return [
-        (c.data_path, c.array_index, [tuple(k.co) for k in c.keyframe_points]) for c in compat.curves(action, slot)
-    ]
+    return [(c.data_path, c.array_index, [tuple(k.co) for k in c.keyframe_points]) for c in compat.curves(action, slot)]
 
 
 def test_what_the_user_had_is_left_alone_and_comes_back() -> None:

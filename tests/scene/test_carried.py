@@ -10,10 +10,11 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.core import fit, roles, rotations  # noqa: E402
+from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES, Body  # noqa: E402
-from backflip_addon.core.fit import Binding  # noqa: E402
 from backflip_addon.core.motion import Motion  # noqa: E402
+from backflip_addon.core.rigs import fit, roles  # noqa: E402
+from backflip_addon.core.rigs.fit import Binding  # noqa: E402
 from backflip_addon.scene import bake  # noqa: E402
 from backflip_addon.scene.rig import read_rig  # noqa: E402
 

@@ -14,8 +14,10 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon import compat  # noqa: E402
-from backflip_addon.core import fit, retarget, roles, rotations  # noqa: E402
-from backflip_addon.scene import actions, bake, check  # noqa: E402
+from backflip_addon.core import rotations  # noqa: E402
+from backflip_addon.core.motions import retarget  # noqa: E402
+from backflip_addon.core.rigs import fit, roles  # noqa: E402
+from backflip_addon.scene import actions, bake, mapping_pose  # noqa: E402
 from backflip_addon.scene.rig import bone_order, read_rig  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 
@@ -156,14 +158,14 @@ def test_the_check_pose_on_the_controls(shown: tuple) -> None:
     rig, body, binding, _motion, _baked = shown
     bake.show_own_animation(rig)
     before = rig.pose.bones["thigh_fk.L"].matrix_basis.copy()
-    check.show(rig, body, binding)
+    mapping_pose.show(rig, body, binding)
     bpy.context.view_layer.update()
     arm, hand, thigh, shin = (
         rig.pose.bones[f"DEF-{name}.L"].head.copy() for name in ("upper_arm", "hand", "thigh", "shin")
     )
     arm, thigh = hand - arm, shin - thigh
     assert arm.normalized().y < -0.99 and thigh.normalized().y < -0.95
-    assert check.take_back(rig) and not check.take_back(rig)
+    assert mapping_pose.take_back(rig) and not mapping_pose.take_back(rig)
     assert rig.pose.bones["thigh_fk.L"].matrix_basis == before
     assert rig.pose.bones["thigh_parent.L"]["IK_FK"] == pytest.approx(0.25)
 

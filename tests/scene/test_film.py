@@ -14,7 +14,8 @@ bpy = pytest.importorskip("bpy")
 from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
 
-from backflip_addon.scene import film, mannequin  # noqa: E402
+from backflip_addon.scene.film.film import film  # noqa: E402
+from backflip_addon.scene.mannequin.mannequin import mannequin  # noqa: E402
 
 TINY = (64, 36)
 

@@ -6,8 +6,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.core import fit, roles  # noqa: E402
 from backflip_addon.core.body import Shape  # noqa: E402
+from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene import bake, overlay  # noqa: E402
 from backflip_addon.scene.rig import read_rig  # noqa: E402
 

@@ -11,8 +11,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.core import fit, roles  # noqa: E402
-from backflip_addon.scene import actions, bake, check, tracks  # noqa: E402
+from backflip_addon.core.rigs import fit, roles  # noqa: E402
+from backflip_addon.scene import actions, bake, mapping_pose, nla  # noqa: E402
 from backflip_addon.scene.rig import bone_order, read_rig  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
@@ -368,20 +368,20 @@ def test_only_the_place_of_what_lifts_the_hips_changes() -> None:
 
 def test_the_check_pose_stands_on_connected_hips() -> None:
     armature, body, binding = built(connected)
-    check.show(armature, body, binding)
+    mapping_pose.show(armature, body, binding)
     bpy.context.view_layer.update()
-    motion = check.pose(body)
+    motion = mapping_pose.pose(body)
     place, _turns = body.forward(motion.position[0], motion.rotations[0])
     for name in ("thigh.L", "foot.R", "hand.R"):
         head = np.array(armature.matrix_world @ armature.pose.bones[name].head)
         np.testing.assert_allclose(binding.to_sim(head), place[body.index(name)], atol=1e-3)
-    assert check.take_back(armature)
+    assert mapping_pose.take_back(armature)
 
 
 def test_a_memory_that_is_none_of_ours_is_no_warning() -> None:
     armature, body, binding = built(plain)
     baked(armature, binding, takes.tumble(body, seconds=0.2))
-    action = tracks.baked_action(tracks.playing_track(armature))
+    action = nla.baked_action(nla.playing_track(armature))
     for value in ("[", "7", '{"a": 1}', 7):
-        action[tracks.WARNINGS_PROPERTY] = value
+        action[nla.WARNINGS_PROPERTY] = value
         assert bake.warnings(armature) == []

@@ -171,6 +171,7 @@ def test_a_sliding_body_is_braked_by_friction_alone(friction: float) -> None:
 
 def momentum(body: Body, states: States) -> np.ndarray:
     """Linear momentum (N, 3): masses times how fast their centres move, by small differences."""
+
     def centre(after: float) -> np.ndarray:
         turns = states.rotations.copy()
         spin = rotations.from_rotation_vector(states.angular_velocity * after)

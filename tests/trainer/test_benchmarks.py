@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("pybullet")
 
-from backflip_addon.core.deepmimic import HINGES, JOINT_ORDER
+from backflip_addon.core.clips.deepmimic import HINGES, JOINT_ORDER
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 STILL = [1.0, 0.0, 0.0, 0.0]

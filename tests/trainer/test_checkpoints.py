@@ -63,8 +63,12 @@ def test_a_stage_holds_only_what_torch_calls_safe(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.pt") as archive:
         (entry,) = [n for n in archive.namelist() if n.endswith("data.pkl")]
         Watch(io.BytesIO(archive.read(entry))).load()
-    assert names <= {"torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "torch.DoubleStorage",
-                     "collections.OrderedDict"}
+    assert names <= {
+        "torch._utils._rebuild_tensor_v2",
+        "torch.FloatStorage",
+        "torch.DoubleStorage",
+        "collections.OrderedDict",
+    }
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a stage", None])

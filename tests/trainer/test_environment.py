@@ -15,7 +15,7 @@ from backflip_addon.trainer.imitation.disturbances import disturbed
 pytest.importorskip("pybullet")
 pytest.importorskip("torch")
 
-from backflip_addon.core import rotations, truth
+from backflip_addon.core import metrics, rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation import environment
 from backflip_addon.trainer.imitation.disturbances import NONE, Circumstances, Disturbances
@@ -241,7 +241,7 @@ def test_disturbed_starts_are_as_far_off_as_asked(env: ImitationEnvironment) -> 
     drawn = [disturbed(BODY, state, d, random, 0.0) for _ in range(200)]
     speeds = np.array([s.velocity - state.velocity for s in drawn])
     assert speeds.std() == pytest.approx(d.velocity, rel=0.1)
-    feet = [BODY.index(name) for name in truth.FEET]
+    feet = [BODY.index(name) for name in metrics.FEET]
     lows = [BODY.lowest_points(*BODY.forward(s.position, s.rotations))[feet].min() for s in drawn]
     still = BODY.lowest_points(*BODY.forward(state.position, state.rotations))[feet].min()
     assert min(lows) >= min(still, 0.0) - 1e-9
@@ -324,7 +324,7 @@ def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None
         take = training.attempt(1)
     assert len(results) == 2
     assert results[0]["g_mpjpe_mm"] == results[1]["g_mpjpe_mm"]
-    measures = truth.measure(BODY, reference, take)
+    measures = metrics.measure(BODY, reference, take)
     assert measures["g_mpjpe_mm"] == pytest.approx(results[0]["g_mpjpe_mm"], abs=1e-6)
 
 

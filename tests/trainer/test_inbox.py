@@ -52,8 +52,9 @@ def test_pause_then_stop_before_anybody_looked_stops(job: JobFolder, inbox: Inbo
     assert kinds(job) == ["shoot"], "what steered the run is gone with it, the shot is kept"
 
 
-@pytest.mark.parametrize("asked", [["pause", "resume"], ["resume"], ["pause", "pause", "resume"],
-                                   ["pause", "resume", "pause", "resume"]])
+@pytest.mark.parametrize(
+    "asked", [["pause", "resume"], ["resume"], ["pause", "pause", "resume"], ["pause", "resume", "pause", "resume"]]
+)
 def test_resume_asked_for_before_anybody_looked_leaves_it_running(
     job: JobFolder, inbox: Inbox, told: list[str], asked: list[str]
 ) -> None:

@@ -13,7 +13,7 @@ from backflip_addon.trainer.imitation.disturbances import shaken
 
 pytest.importorskip("pybullet")
 
-from backflip_addon.core import truth
+from backflip_addon.core import metrics
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
@@ -113,11 +113,11 @@ def test_a_performance_says_whether_it_goes_on_to_stand(pool: Pool) -> None:
     performance = search.attempt()
     frames = performance.take().motion.frames
     take = performance.final_take()
-    assert take.meta[truth.STANDS] is True and take.motion.frames == frames, "what comes after is not recorded"
+    assert take.meta[metrics.STANDS] is True and take.motion.frames == frames, "what comes after is not recorded"
     falling = Search(BODY, standing, pool, QUICK, hold=0.3)
     start = falling.track.states[0]
     pushed = falling.attempt(start=dataclasses.replace(start, velocity=start.velocity + [0.0, 1.5, 0.0]))
-    assert pushed.final_take().meta[truth.STANDS] is False
+    assert pushed.final_take().meta[metrics.STANDS] is False
 
 
 def test_the_performance_is_its_plans_replay(pool: Pool) -> None:
@@ -200,7 +200,7 @@ def test_disturbed_starts_are_near_and_not_the_same(pool: Pool) -> None:
 
 
 def good_for(reference: Motion) -> object:
-    return lambda take: truth.measure(BODY, reference, take)["landed"]
+    return lambda take: metrics.measure(BODY, reference, take)["landed"]
 
 
 def squatting_hop(height: float = 0.06) -> Motion:
@@ -237,7 +237,7 @@ def test_easy_clips_land(clip: str) -> None:
     with pool_of(2, reference, None) as pool:
         search = Search(BODY, reference, pool, settings, seed=0)
         take = search.perform(good=good_for(reference)).take()
-    measures = truth.measure(BODY, reference, take)
+    measures = metrics.measure(BODY, reference, take)
     assert measures["landed"] is True and measures["success"] is True
     assert measures["torque"] <= 1.0 + 1e-6 and measures["assist"] == 0.0
     assert measures["penetration_cm"] < 2.0

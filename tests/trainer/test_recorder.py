@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("pybullet")
 
+from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions
-from backflip_addon.core import truth
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.trainer.runner.recorder import TakeRecorder, finite, steps_of
@@ -26,10 +26,10 @@ CLIP = performances.standing(BODY, 0.5)
 
 def standing_take(**meta: Any) -> Take:
     """The clip and a second more, as a simulation would record it."""
-    still = performances.standing(BODY, 0.5 + truth.SETTLE_SECONDS)
+    still = performances.standing(BODY, 0.5 + metrics.SETTLE_SECONDS)
     motion = still.resampled(120.0)
     contacts = np.zeros(motion.rotations.shape[:2], dtype=bool)
-    contacts[:, [BODY.index(name) for name in truth.FEET]] = True
+    contacts[:, [BODY.index(name) for name in metrics.FEET]] = True
     return Take(motion, contacts, np.full(motion.frames, 0.5), np.zeros(motion.frames), meta)
 
 
@@ -71,9 +71,20 @@ def test_events_that_make_no_sense_are_passed_over(job: JobFolder) -> None:
     (job.takes / "0000_search.npz").write_text("")
     (job.takes / "0001_search.npz").write_text("")
     wrong: list[dict[str, Any]] = [
-        {"score": "high"}, {"score": None}, {"score": 1e300}, {"score": [1]}, {"score": True}, {"landed": "yes"},
-        {"file": "x" * 5000}, {"file": 7}, {"file": None}, {"file": "../job.json"}, {"file": ["0000_search.npz"]},
-        {"file": "a\0b"}, {"request": 5}, {"time": "noon", "request": "r"},
+        {"score": "high"},
+        {"score": None},
+        {"score": 1e300},
+        {"score": [1]},
+        {"score": True},
+        {"landed": "yes"},
+        {"file": "x" * 5000},
+        {"file": 7},
+        {"file": None},
+        {"file": "../job.json"},
+        {"file": ["0000_search.npz"]},
+        {"file": "a\0b"},
+        {"request": 5},
+        {"time": "noon", "request": "r"},
     ]
     lines = [{"kind": "take", "file": "0000_search.npz", "score": 0.5, **change} for change in wrong]
     lines.append({"kind": "take", "file": "0001_search.npz", "score": 0.9})
@@ -89,11 +100,11 @@ def test_control_steps_that_make_no_sense_count_for_nothing(steps: Any) -> None:
 
 def test_a_take_that_falls_after_its_last_frame_has_not_landed_and_ranks_below_one_that_stands(job: JobFolder) -> None:
     one = recorder(job)
-    stands = one.record(standing_take(**{truth.STANDS: True}), "stands", "search")
-    falls = one.record(standing_take(**{truth.STANDS: False}), "falls", "search")
+    stands = one.record(standing_take(**{metrics.STANDS: True}), "stands", "search")
+    falls = one.record(standing_take(**{metrics.STANDS: False}), "falls", "search")
     unknown = one.record(standing_take(), "nobody looked", "search")
     assert (stands["landed"], falls["landed"], unknown["landed"]) == (True, False, True)
-    assert (stands[truth.STANDS], falls[truth.STANDS], unknown[truth.STANDS]) == (True, False, None)
+    assert (stands[metrics.STANDS], falls[metrics.STANDS], unknown[metrics.STANDS]) == (True, False, None)
     assert one.best is not None and one.best[1] == "0000_search.npz"
     assert recorder(job).best == one.best, "a later run thinks the same"
     assert [event["landed"] for event in takes_told(job)] == [True, False, True]
@@ -123,7 +134,9 @@ def test_a_take_whose_trainer_was_killed_before_it_told_of_it_is_told_of_later(j
 
 def test_numbers_that_are_not_finite_are_not_written(job: JobFolder) -> None:
     assert finite({"a": [float("nan"), 1.5, (float("-inf"),)], "b": "NaN", "c": 3}) == {
-        "a": [None, 1.5, [None]], "b": "NaN", "c": 3
+        "a": [None, 1.5, [None]],
+        "b": "NaN",
+        "c": 3,
     }
     take = standing_take(odd=float("inf"))
     broken = take.motion.position.copy()

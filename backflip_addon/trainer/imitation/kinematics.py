@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core import rotations, truth
+from ...core import metrics, rotations
 from ...core.body import Body
 from ...core.rotations import Array
 from ..physics.simulator import GRAVITY
@@ -14,7 +14,7 @@ from ..physics.state import States
 
 def feet_middle(body: Body, positions: Array, world: Array) -> Array:
     """The middle (N, 3) of the two feet."""
-    feet = [body.index(name) for name in truth.FEET]
+    feet = [body.index(name) for name in metrics.FEET]
     soles = np.array([body.links[i].centre for i in feet])
     return (positions[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
 

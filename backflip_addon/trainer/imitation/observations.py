@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import rotations, truth
+from ...core import metrics, rotations
 from ...core.body import Body
 from ...core.rotations import Array
 from ..physics.state import States
@@ -83,7 +83,7 @@ class Observations:
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
         self.axes = np.array([body.links[i].axis for i in self.hinges])
         self.phases = _phases(trajectory.steps)
-        self.feet = np.array([body.index(name) for name in truth.FEET])
+        self.feet = np.array([body.index(name) for name in metrics.FEET])
         self._inertia = tucked_inertia(body)
         self.parts = parts(3 * len(self.joints) + len(self.hinges))
         self.width = sum(self.parts.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import truth
+from ...core import metrics
 from ...core.motion import Take
 from ...core.rotations import Array
 from ..physics.pybullet_batch import Recorder
@@ -56,7 +56,7 @@ class Performance:
         """
         if self.track.standing and self._still_stands is None:
             self._still_stands = still_stands(self.world)
-        stands = {} if self._still_stands is None else {truth.STANDS: self._still_stands}
+        stands = {} if self._still_stands is None else {metrics.STANDS: self._still_stands}
         return self.take(**stands, **meta)
 
     def take(self, **meta: Any) -> Take:

@@ -4,16 +4,17 @@
 A control step t drives the joints toward the reference at the step's end, time (t + 1) / rate,
 turned by the step's offsets: three numbers (a rotation vector, joint frame) a spherical joint, one
 a hinge. Past the clip's end the last pose is held. What is followed is the reference made feasible
-(core.feasible): its flights obey the laws of motion, and take-off aims at the momentum they need.
+(core.motions.feasible_flight): its flights obey the laws of motion, and take-off aims at the momentum they need.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...core import feasible, rotations, truth
+from ...core import metrics, rotations
 from ...core.body import Body
 from ...core.motion import Motion
+from ...core.motions import feasible_flight
 from ...core.rotations import Array
 from ..physics.simulator import CONTROL_RATE, GRAVITY
 from ..physics.state import States
@@ -32,11 +33,11 @@ class Track:
         self.body = body
         self.reference = reference
         self.rate = rate
-        self.standing = truth.ends_standing(body, reference)
-        self.hold = (truth.SETTLE_SECONDS if self.standing else 0.0) if hold is None else hold
+        self.standing = metrics.ends_standing(body, reference)
+        self.hold = (metrics.SETTLE_SECONDS if self.standing else 0.0) if hold is None else hold
         self.clip_steps = int(np.floor(reference.duration * rate + 1e-6))
         self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
-        goal, flights = feasible.feasible(body, reference)
+        goal, flights = feasible_flight.feasible(body, reference)
         times = np.arange(self.steps + 1) / rate
         self.states = states_of(goal, times, rate)
         positions, world = body.forward(self.states.position, self.states.rotations)
@@ -45,11 +46,11 @@ class Track:
         self.centre_velocity, self.momentum = momenta(body, self.states, positions, world)
         for flight in flights:
             self._build_up(flight, times)
-        self.feet = np.array([body.index(name) for name in truth.FEET])
+        self.feet = np.array([body.index(name) for name in metrics.FEET])
         lows = body.lowest_points(positions, world)[:, self.feet]
-        self.resting = lows < truth.SKATE_HEIGHT
+        self.resting = lows < metrics.SKATE_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
-        self.allowed = truth.allowed_contacts(body, reference)
+        self.allowed = metrics.allowed_contacts(body, reference)
         self.columns = control_columns(body)
         self.width = sum(len(c) for c in self.columns.values())
 
@@ -58,7 +59,7 @@ class Track:
         airborne = np.flatnonzero(~self.resting.any(axis=1))
         return int(airborne[-1]) + 1 if len(airborne) else self.clip_steps
 
-    def _build_up(self, flight: feasible.Flight, times: Array) -> None:
+    def _build_up(self, flight: feasible_flight.Flight, times: Array) -> None:
         """Aim at the momentum that a flight needs: hold it in the air, build it up before."""
         air = (times >= flight.start) & (times <= flight.end)
         self.momentum[air] = flight.momentum

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import truth
+from ...core import metrics
 from ...core.body import Body
 from ...core.motion import Motion
 from ...core.rotations import Array
@@ -163,7 +163,7 @@ class PolicyWorker:
         return disturbed(self.body, self.trajectory.states[step], strength, self.random, own.scene.floor), own
 
     def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
-        """Play trials from frame 0 without exploration; the measures of each (core.truth)."""
+        """Play trials from frame 0 without exploration; the measures of each (core.metrics)."""
         results = []
         for first in range(0, len(seeds), TRIALS):
             results += self._trials(actor, seeds[first : first + TRIALS], disturbances)
@@ -188,7 +188,7 @@ class PolicyWorker:
         results = []
         for i, seed in enumerate(seeds):
             take = bodies.recorders[i].take(bodies.worlds[i])
-            measures = truth.measure(self.body, self.reference, take)
+            measures = metrics.measure(self.body, self.reference, take)
             results.append({"seed": seed, "return": float(rewards[i] / self.trajectory.steps), **measures})
         bodies.recorders = [None] * TRIALS
         return results

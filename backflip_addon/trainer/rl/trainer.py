@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core import truth
+from ...core import metrics
 from ...core.body import Body
 from ...core.motion import Motion, Take
 from ...core.rotations import Array
@@ -279,7 +279,7 @@ class PolicyTraining:
     def evaluate(
         self, trials: int = 50, disturbances: Disturbances | None = None, seed: int = 10_000
     ) -> dict[str, Any]:
-        """Play trials without exploration; landing rate by core.truth, and means of its measures."""
+        """Play trials without exploration; landing rate by core.metrics, and means of its measures."""
         d = self.settings.disturbances if disturbances is None else disturbances
         seeds = [seed + k for k in range(trials)]
         parts = split(seeds, self.workers)
@@ -328,7 +328,7 @@ class PolicyTraining:
             terminated |= bool(env.step(actor(observation))[0])
         take = recorder.take(bodies.worlds[0], seed=seed, disturbed=disturbed, samples=self.samples)
         if self.track.standing:
-            take.meta[truth.STANDS] = still_stands(bodies.worlds[0])
+            take.meta[metrics.STANDS] = still_stands(bodies.worlds[0])
         bodies.recorders = [None]
         return take
 

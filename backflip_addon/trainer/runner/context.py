@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ...core import metrics
 from ...core import motion as motions
-from ...core import truth
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
 from ..physics.state import Scene
@@ -83,8 +83,8 @@ class Context:
 
     def good(self, take: Take) -> bool:
         """Whether a search may stop with this take."""
-        measures = truth.measure(self.body, self.reference, take)
-        return truth.succeeded(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
+        measures = metrics.measure(self.body, self.reference, take)
+        return metrics.succeeded(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
 
     def check(self) -> None:
         """Between steps and while waiting: raises Stopped or JobGone when the run is to end."""

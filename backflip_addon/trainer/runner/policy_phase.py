@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core import truth
+from ...core import metrics
 from ..planning.plan import Plan
 from .context import Context, TimeIsUp
 from .inbox import Stopped
@@ -93,7 +93,7 @@ class PolicyPhase:
         if training.learned == self.recorded or not (training.iterations >= self.due or robust_done):
             return ""
         self.due, self.recorded = _next_recording(training.iterations), training.learned
-        self.landed_in_a_row = self.landed_in_a_row + 1 if truth.succeeded(self._record()) else 0
+        self.landed_in_a_row = self.landed_in_a_row + 1 if metrics.succeeded(self._record()) else 0
         if self.landed_in_a_row and run.settings.stop_when_landed:
             return "landed"
         if self.landed_in_a_row >= 2 and self.plan and run.seconds >= self.looked + ROBUST_SECONDS:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ...core import metrics
 from ...core import motion as motions
-from ...core import truth
 from ...core.body import Body
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
@@ -63,7 +63,7 @@ class TakeRecorder:
             return  # of no use to anybody, and in nobody's way
         measures = meta.get("measures")
         facts = {**meta, **(measures if isinstance(measures, dict) else {}), "file": file}
-        known = ("file", "name", "landed", truth.STANDS, "success", "score", "source", "stage", "seed", "request")
+        known = ("file", "name", "landed", metrics.STANDS, "success", "score", "source", "stage", "seed", "request")
         event = {key: facts[key] for key in known if isinstance(facts.get(key), (str, bool, int, float))}
         self._tell("take", **event)
         self._remember({**event, "time": time.time()})
@@ -84,14 +84,14 @@ class TakeRecorder:
         facts: more that the take and its event are to say: seed (unless the take knows its own), stage, request,
         control_steps; seconds, for the event alone.
         """
-        measures = truth.measure(self.body, self.reference, take)
-        score = truth.score(measures)
+        measures = metrics.measure(self.body, self.reference, take)
+        score = metrics.score(measures)
         seconds = facts.pop("seconds", None)
         facts = {"stage": "", **facts, "name": name, "source": source, "seed": take.meta.get("seed", facts.get("seed"))}
         meta = {**take.meta, **facts, "score": score, "measures": measures}
         file = self._free_name(source)
         motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=finite(meta)))
-        marks = {key: measures[key] for key in ("landed", truth.STANDS, "success")}
+        marks = {key: measures[key] for key in ("landed", metrics.STANDS, "success")}
         marks["landed"] = bool(marks["landed"])
         self._compare(_rank(marks, score), file)
         self._tell("take", file=file, **marks, score=round(score, 4), seconds=seconds, **facts)
@@ -107,7 +107,7 @@ class TakeRecorder:
 
 
 def _rank(marks: dict[str, Any], score: Any) -> Rank:
-    landed, stands, success = (marks.get(key) is True for key in ("landed", truth.STANDS, "success"))
+    landed, stands, success = (marks.get(key) is True for key in ("landed", metrics.STANDS, "success"))
     return landed, stands, success, float(score) if is_number(score, 0, 1) else 0.0
 
 

@@ -60,4 +60,3 @@ def turned_by(vectors: Batch) -> Batch:
     share = np.where(angle > 1e-4, np.sin(0.5 * angle) / np.maximum(angle, 1e-8), 0.5)
     result[..., 1:, :] = vectors * share[..., None, :]
     return result
-

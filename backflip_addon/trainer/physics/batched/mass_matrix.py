@@ -168,4 +168,3 @@ def joints(tree: Tree) -> list[tuple[slice, list[int]]]:
     for first in sorted(tree.first.values()):
         owns.append(slice(first, first + int(np.sum(tree.of_link == tree.of_link[first]))))
     return [(own, [*tree.chains[own.start], *range(own.start, own.stop)]) for own in owns]
-

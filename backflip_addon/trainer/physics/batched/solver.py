@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import torch
 
-from ....core import rotations, truth
+from ....core import metrics, rotations
 from ....core.body import Body, Link, Shape
 from ..servo import servo_gain
 from ..simulator import CONTACT_MARGIN, DAMPING, ERP, SOLVER_ITERATIONS
@@ -45,7 +45,7 @@ class Points:
     def _on_top(self, body: Body, point: int) -> bool:
         """Whether it is an upper corner of a foot, which the floor meets only after a fall."""
         link = self.links[point]
-        if body.links[link].name not in truth.FEET:
+        if body.links[link].name not in metrics.FEET:
             return False
         same = self.positions[self.links == link, 2]
         return len(same) == 8 and self.positions[point, 2] > np.median(same)

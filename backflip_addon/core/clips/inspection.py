@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does a clip make physical sense? What is odd is said, with the change that would mend it.
+
+Nothing is changed here: an animator may want the moon's gravity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import metrics, rotations
+from ..body import Body
+from ..motion import Motion
+from ..motions import foot_planting
+from ..rotations import Array
+from . import ground, posture
+from .findings import INFO, Finding
+
+GRAVITY = metrics.GRAVITY
+_FLIGHT = 0.15  # s: a shorter flight tells too little about gravity
+_CLEARANCE = 0.06  # m: higher than this over the floor, nothing touches it
+_TIME_SCALES = (0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0)  # where no rate explains it
+_RATES = (24.0, 25.0, 30.0, 60.0, 120.0, 240.0)  # at which motion is recorded
+_EXPLAINED = 0.15  # of the logarithm: a rate that is so near explains the pace
+_SOMERSAULT = np.radians(180)
+# Steps a second times the square root of leg length over gravity. People walk at 0.4 to 0.6 and sprint at 1.3
+# (Hof 1996, Scaling gait data to body size; Weyand et al. 2000)
+_SLOWEST_PACE, _USUAL_PACE, _FASTEST_PACE = 0.2, 0.5, 1.6
+_LONG_STEP = 0.35  # leg lengths: shorter ones may be as slow as they like
+
+
+def inspect(motion: Motion, body: Body) -> list[Finding]:
+    """What is odd about a motion on a body, most important first."""
+    if motion.frames < 2:
+        return [Finding("one_frame", "The clip has a single frame: choose one that moves.")]
+    places, turns = body.forward(motion.position, motion.rotations)
+    lowest = body.lowest_points(places, turns).min(axis=1)
+    centre = body.centre_of_mass(places, turns)
+    stance = ground.Ground(motion, body, places, turns, lowest, centre)
+    on_the_spot = ground.in_place(stance)
+    pace = _time_scale(motion, centre, lowest) or _pace(stance)
+    hovering = None if pace else ground.hovering(stance)  # who flies in slow motion seems to be held
+    checks = [
+        _odd_first_frame(motion, turns),
+        posture.lying(motion, body, places),
+        pace,
+        _jumps(motion, turns),
+        hovering or ground.floor(stance),
+        None if pace else ground.high_flight(stance),
+        on_the_spot,
+        None if on_the_spot else ground.sliding_foot(stance),
+        _cycle(motion, turns),
+    ]
+    return [finding for finding in checks if finding is not None]
+
+
+def fall(motion: Motion, centre: Array, lowest: Array) -> float | None:
+    """The acceleration, m/s^2, under which the body's centre (F, 3) falls while in flight; None without flight.
+
+    lowest (F,): height of the body's lowest point.
+    """
+    estimates, weights = [], []
+    for start, end in foot_planting.runs(lowest > _CLEARANCE):
+        if (end - start) < 5:
+            continue
+        seconds = np.arange(end - start) / motion.rate
+        curve = np.polyfit(seconds, centre[start:end, 2], 2)
+        left_over = np.std(np.polyval(curve, seconds) - centre[start:end, 2])
+        rise, gravity = np.ptp(centre[start:end, 2]), -2 * float(curve[0])
+        # a low and slow flight is a body held up by something that the fitted floor does not meet
+        high = lowest[start:end].max() > (0.12 if gravity > 0.5 * GRAVITY else 0.25)
+        if high and rise > 0.05 and left_over < 0.1 * rise and gravity > 0:
+            estimates.append(gravity)
+            weights.append(end - start)
+    return float(np.average(estimates, weights=weights)) if estimates else None
+
+
+def _time_scale(motion: Motion, centre: Array, lowest: Array) -> Finding | None:
+    gravity = fall(motion, centre, lowest)
+    if gravity is None:
+        return None
+    exact = float(np.sqrt(gravity / GRAVITY))
+    if 0.7 < exact < 1.4:
+        return None
+    flown = "faster" if exact > 1 else "slower"
+    scale, recorded = _likely_scale(motion.rate, exact)
+    return Finding(
+        "time_scale",
+        f"In the air the clip falls under {gravity:.1f} m/s² instead of 9.8, as if it played {flown} than it was "
+        f"recorded{recorded}: {_advice(scale)}.",
+        {"time_scale": scale},
+    )
+
+
+def _likely_scale(rate: float, exact: float) -> tuple[float, str]:
+    """How many times longer the clip should take, and words for the rate that explains it, "" for none."""
+    explained = min(_RATES, key=lambda other: abs(np.log(rate / other / exact)))
+    if abs(np.log(rate / explained / exact)) < _EXPLAINED:
+        return round(rate / explained, 4), f" (at {explained:g} frames a second, not {rate:.4g})"
+    return min(_TIME_SCALES, key=lambda scale: abs(np.log(scale / exact))), ""
+
+
+def _advice(scale: float) -> str:
+    return f"slow it down {scale:.3g} times" if scale > 1 else f"speed it up {1 / scale:.3g} times"
+
+
+def _pace(stance: ground.Ground) -> Finding | None:
+    """Whether a walk steps far more slowly, or far faster, than legs of its length do."""
+    steps = stance.steps()
+    way = float(np.linalg.norm(stance.motion.position[-1, :2] - stance.motion.position[0, :2]))
+    if len(steps) < 4 or way < _LONG_STEP * stance.leg * len(steps):
+        return None
+    pace = (len(steps) - 1) / (steps[-1] - steps[0]) * np.sqrt(stance.leg / GRAVITY)
+    if _SLOWEST_PACE < pace < _FASTEST_PACE:
+        return None
+    scale, recorded = _likely_scale(stance.motion.rate, pace / _USUAL_PACE)
+    often = f"{(len(steps) - 1) / (steps[-1] - steps[0]):.1f} times a second"
+    return Finding(
+        "time_scale",
+        f"The clip steps {often}, as if it played {'slower' if scale < 1 else 'faster'} than it was "
+        f"recorded{recorded}: {_advice(scale)}, if that is not meant.",
+        {"time_scale": scale},
+    )
+
+
+def _odd_first_frame(motion: Motion, turns: Array) -> Finding | None:
+    """A rest pose left in front of the clip: the second frame lies far from the first, then all is smooth."""
+    if motion.frames < 8:
+        return None
+    change = rotations.angle_between(turns[1:], turns[:-1]).max(axis=1)
+    usual = float(np.median(change[1:]))
+    for first in range(min(3, motion.frames - 5)):
+        if change[first] > max(8 * usual, np.radians(25)) and change[first] > 2.5 * change[first + 1]:
+            seconds = (first + 1) / motion.rate
+            number = "frame is a pose" if first == 0 else f"{first + 1} frames are a pose"
+            return Finding(
+                "rest_pose_first",
+                f"The first {number} that the clip jumps away from, such as a T-pose: start after it.",
+                {"start": seconds},
+            )
+    return None
+
+
+def _jumps(motion: Motion, turns: Array) -> Finding | None:
+    change = rotations.angle_between(turns[2:], turns[1:-1]).max(axis=1) if motion.frames > 2 else np.zeros(1)
+    step = np.linalg.norm(np.diff(motion.position[1:], axis=0), axis=1) if motion.frames > 2 else np.zeros(1)
+    turn_at = int(np.argmax(change))
+    if change[turn_at] * motion.rate > 60 and change[turn_at] > np.radians(45):
+        return Finding(
+            "jump", f"At {(turn_at + 1) / motion.rate:.2f} s a body part turns over within one frame: look at it there."
+        )
+    if (step * motion.rate).max(initial=0.0) > 15:
+        at = (int(np.argmax(step)) + 1) / motion.rate
+        return Finding(
+            "jump", f"At {at:.2f} s the clip moves faster than 15 m/s: its path jumps, or its scale is wrong."
+        )
+    return None
+
+
+def _cycle(motion: Motion, turns: Array) -> Finding | None:
+    """Whether the clip ends as it begins; one that its file calls a cycle may do so less exactly."""
+    if motion.frames < 10 or abs(metrics.net_somersault(motion.rotations[:, 0])) > _SOMERSAULT:
+        return None
+    heading = rotations.conjugate(rotations.heading(turns[:, 0]))[:, None]
+    level = rotations.multiply(heading, turns)
+    gap = rotations.angle_between(level[0], level[-1])
+    speed = rotations.angle_between(level[1], level[0]).max()
+    moving = speed * motion.rate > 0.5
+    likeness = np.radians(30 if motion.loops else 12)
+    if moving and gap.max() < likeness and abs(motion.position[0, 2] - motion.position[-1, 2]) < 0.05:
+        return Finding(
+            "loops",
+            "The clip ends as it begins, in motion: it can be performed several times on end.",
+            {"loops": True},
+            INFO,
+        )
+    return None

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does a clip's character stand as it was meant to, or does the clip lie on its side?"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from .. import rotations
+from ..body import Body
+from ..motion import Motion
+from ..rotations import Array
+from .findings import Finding
+
+_LYING = np.radians(60)  # a trunk that leans further lies
+_EVER_UP = np.radians(45)  # what leans less at any time has stood, if only for a moment
+_CROUCHING = np.radians(50)  # between trunk and legs: on hands and knees it is a right angle
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def lying(motion: Motion, body: Body, places: Array) -> Finding | None:
+    """A clip whose trunk never stands. places (F, L, 3): the links'."""
+    lean = np.arccos(np.clip(_trunk(body, places)[:, 2], -1.0, 1.0))
+    if np.median(lean) < _LYING or lean.min() < _EVER_UP:
+        return None
+    if np.median(_bent(body, places)) > _CROUCHING:
+        return None  # on hands and knees
+    how = "stands on its head" if np.median(lean) > np.pi - _LYING else "lies"
+    return Finding(
+        "lying",
+        f"The character {how} from beginning to end: if it should stand, the clip has another axis for up.",
+        {"upright": True},
+    )
+
+
+def upright(motion: Motion, body: Body) -> Motion:
+    """The clip turned, about its first root, so that its trunk stands in the mean. It may be off the floor then."""
+    places, _ = body.forward(motion.position, motion.rotations)
+    mean = _trunk(body, places).mean(axis=0)
+    if np.linalg.norm(mean) < 1e-6:
+        return motion
+    # an axis that was taken for another is a quarter or half turn off
+    turn = rotations.between_vectors(_nearest_axis(mean), UP)
+    start = motion.position[0]
+    position = start + rotations.rotate(turn, motion.position - start)
+    turns = motion.rotations.copy()
+    turns[:, 0] = rotations.multiply(turn, turns[:, 0])
+    return dataclasses.replace(motion, position=position, rotations=turns)
+
+
+def _nearest_axis(direction: Array) -> Array:
+    """The direction, or the level or upright axis within 30 degrees of it."""
+    level = direction * [1.0, 1.0, 0.0]
+    candidates = [UP, -UP, rotations.normalise(level) if np.linalg.norm(level) > 1e-6 else UP]
+    best = max(candidates, key=lambda axis: float(axis @ direction))
+    unit = rotations.normalise(direction)
+    return best if float(best @ unit) > np.cos(np.radians(30)) else unit
+
+
+def _bent(body: Body, places: Array) -> Array:
+    """How far (F,) the legs, hips to ankles, are from going on where the trunk ends, rad."""
+    ankles = (places[:, body.index("foot.L")] + places[:, body.index("foot.R")]) / 2
+    legs = rotations.normalise(places[:, 0] - ankles)
+    return np.arccos(np.clip(np.sum(legs * _trunk(body, places), axis=1), -1.0, 1.0))
+
+
+def _trunk(body: Body, places: Array) -> Array:
+    """From the hips to the head (F, 3), unit length."""
+    return rotations.normalise(places[:, body.index("head")] - places[:, 0])

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The binding by which a body moves a rig's bones."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..body import LINK_NAMES
+from ..reading import one_line
+from ..rotations import Array
+from . import rest_pose as neutrals
+
+BINDING_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class LinkBinding:
+    """One link on the rig.
+
+    joint (3,): the link's origin at rest, world units. turn (4,): rotation from the rest pose
+    (world) to the neutral pose. bone: the bone that plays the link, "" for a hand without one.
+    bones: every bone that the bake writes and that moves rigidly with the link. heads: where each of
+    them began at rest, world units; none in bindings of before this was kept.
+    """
+
+    name: str
+    bone: str
+    joint: tuple[float, float, float]
+    turn: tuple[float, float, float, float]
+    bones: tuple[str, ...]
+    heads: tuple[tuple[float, float, float], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """How a body hangs on a rig.
+
+    scale: sim metres per world unit. origin (3,): the world point that is the simulation's origin,
+    on the floor under the pelvis at rest. yaw: world heading of the character at rest, rad, 0 facing
+    -Y. links: in the order of LINK_NAMES. A sim point p lies at origin + Rz(yaw) p / scale.
+    """
+
+    scale: float
+    origin: tuple[float, float, float]
+    yaw: float
+    links: tuple[LinkBinding, ...]
+
+    def to_world(self, points: Array) -> Array:
+        """World places (..., 3), Blender's units, of sim points (..., 3), m."""
+        return np.asarray(points) @ neutrals.about_z(self.yaw).T / self.scale + np.array(self.origin)
+
+    def to_sim(self, points: Array) -> Array:
+        """The inverse of to_world."""
+        return (np.asarray(points) - np.array(self.origin)) @ neutrals.about_z(self.yaw) * self.scale
+
+    @property
+    def bones(self) -> dict[str, str]:
+        """Bone -> link for every bone that moves with the body, in the links' order."""
+        return {bone: link.name for link in self.links for bone in link.bones}
+
+    @property
+    def link_bones(self) -> dict[str, str]:
+        """Link -> the bone that plays it, for links that have one."""
+        return {link.name: link.bone for link in self.links if link.bone}
+
+
+def to_json(binding: Binding) -> dict[str, Any]:
+    """A binding as JSON-ready data."""
+    return {"version": BINDING_VERSION, **dataclasses.asdict(binding)}
+
+
+def from_json(data: dict[str, Any]) -> Binding:
+    """The inverse of to_json. Raises ValueError with a sentence on data that is no binding."""
+    try:
+        if data["version"] != BINDING_VERSION:
+            raise ValueError("the binding was written by another version of Backflip")
+        links = tuple(
+            LinkBinding(
+                str(link["name"]),
+                str(link["bone"]),
+                _floats(link["joint"], 3),
+                _floats(link["turn"], 4),
+                tuple(map(str, link["bones"])),
+                tuple(_floats(head, 3) for head in link.get("heads", ())),
+            )
+            for link in data["links"]
+        )
+        binding = Binding(float(data["scale"]), _floats(data["origin"], 3), float(data["yaw"]), links)
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise ValueError(one_line(f"the binding is damaged: {error!r} is missing or wrong")) from error
+    except ValueError as error:
+        raise ValueError(one_line(error)) from error
+    if tuple(link.name for link in links) != LINK_NAMES or not binding.scale > 0:
+        raise ValueError("the binding is damaged: its links or its scale are wrong")
+    if any(len(link.heads) not in (0, len(link.bones)) for link in links):
+        raise ValueError("the binding is damaged: its bones have places missing")
+    return binding
+
+
+def _floats(values: Any, count: int) -> Any:
+    numbers = tuple(float(v) for v in values)
+    if len(numbers) != count or not np.all(np.isfinite(numbers)):
+        raise ValueError("the binding is damaged: it holds numbers that are missing or not finite")
+    return numbers

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all steps share: errors that become reports, and what a step lacks before its button can work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+
+from ..core.rigs import roles
+from ..core.rigs.rig import RigError
+from ..jobs.folder import JobError
+from ..scene import state
+from ..scene.actions import ActionError
+from ..scene.exporting import ExportError
+from ..scene.importing import FileError
+from ..scene.state import StateError
+
+# Each carries one sentence for the user.
+USER_ERRORS = (RigError, JobError, ActionError, ExportError, FileError, StateError)
+
+# Options of a property that only buttons and scripts set, and of a path, which may begin with //.
+# Blender would fill in what was given the last time: a button would open no dialog any more.
+INTERNAL = {"HIDDEN", "SKIP_SAVE"}
+PATH = {"PATH_SUPPORTS_BLEND_RELATIVE", *INTERNAL}
+
+Need = Callable[[bpy.types.Scene], str]
+
+
+class Step:
+    """Mix-in of the add-on's operators: run() does the work; a known error becomes a report."""
+
+    needs: ClassVar[tuple[Need, ...]] = ()
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        lacking = what_is_missing(context.scene, *cls.needs)
+        if lacking:
+            cls.poll_message_set(lacking)
+        return not lacking
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            return self.run(context) or {"FINISHED"}
+        except USER_ERRORS as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+
+    def run(self, context: bpy.types.Context) -> set[str] | None:
+        raise NotImplementedError
+
+    def given(self, settings: Any, name: str) -> Any:
+        """An operator property that the caller set, else the scene's setting of that name, which it then has.
+
+        The panel that changes the last step shows what was used.
+        """
+        if not self.properties.is_property_set(name):
+            setattr(self, name, getattr(settings, name))
+        return getattr(self, name)
+
+
+class FileStep(Step):
+    """A Step that asks for a file when it is started from a button; a script names it."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    nothing_named: ClassVar[str] = "Choose a file."
+
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
+    filter_glob: StringProperty(options=INTERNAL)
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if self.filepath and self.properties.is_property_set("filepath"):
+            return self.execute(context)
+        return self.ask(context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if not self.names_file():
+            self.report({"ERROR"}, self.nothing_named)
+            return {"CANCELLED"}
+        return super().execute(context)
+
+    def names_file(self) -> bool:
+        """Whether the path is more than a folder's: the dialog gives that where no file was chosen in it."""
+        return not self.filepath.endswith(("/", "\\")) and bool(Path(self.filepath).name)
+
+    def ask(self, context: bpy.types.Context) -> set[str]:
+        """Open the file dialog."""
+        self.filter_glob = ";".join(f"*{suffix}" for suffix in self.suffixes)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+
+class SaveStep(FileStep):
+    """A FileStep that writes: a button always asks, and a file that exists is never replaced unasked."""
+
+    nothing_named = "Name the file to write."
+
+    check_existing: BoolProperty(default=True, options=INTERNAL)  # the dialog marks names that are taken
+    asked: BoolProperty(options=INTERNAL)  # the name comes out of the dialog
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if not self.filepath:
+            self.filepath = self.proposed(context)
+        self.asked = True
+        return self.ask(context)
+
+    def check(self, _context: bpy.types.Context) -> bool:
+        """Have the dialog show the name that will be written."""
+        return self.show_name()
+
+    def show_name(self) -> bool:
+        """Put the right ending on the dialog's name; whether that changed it."""
+        before = self.filepath
+        path = Path(before)
+        if self.names_file():
+            self.filepath = str(self.named(path))
+        return self.filepath != before
+
+    def target(self) -> str:
+        """The file to write. Raises FileError for one that exists under another name than the dialog showed."""
+        path = Path(bpy.path.abspath(self.filepath))
+        final = self.named(path)
+        if self.asked and final != path and final.exists():
+            raise FileError(f"{final.name} exists already; choose it in the dialog to replace it.")
+        return str(final)
+
+    def proposed(self, context: bpy.types.Context) -> str:
+        """A name to begin with, beside the .blend where that was saved."""
+        name = self.named(Path(bpy.path.clean_name(self.title(context)))).name
+        return str(Path(bpy.data.filepath).with_name(name)) if bpy.data.filepath else name
+
+    def title(self, context: bpy.types.Context) -> str:
+        """What to call the file, without an ending."""
+        raise NotImplementedError
+
+    def named(self, path: Path) -> Path:
+        """The path with the ending that the file will have."""
+        suffix = self.suffixes[0]
+        return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
+
+
+def what_is_missing(scene: bpy.types.Scene, *needs: Need) -> str:
+    """The first unmet need's sentence, "" when all are met."""
+    return next((sentence for need in needs if (sentence := need(scene))), "")
+
+
+def need_avatar(scene: bpy.types.Scene) -> str:
+    avatar = scene.backflip.avatar
+    return "" if avatar is not None and avatar.name in scene.objects else "Choose an avatar first (step 1)."
+
+
+def need_map(scene: bpy.types.Scene) -> str:
+    lacking = [item.name for item in scene.backflip.roles if item.required and not item.bone]
+    if not len(scene.backflip.roles):
+        return "Map the bones first (step 1)."
+    return f"No bone is mapped to the {listed([roles.words(role) for role in lacking])} (step 1)." if lacking else ""
+
+
+def need_body(scene: bpy.types.Scene) -> str:
+    settings = scene.backflip
+    if not settings.body_json:
+        return state.NO_BODY
+    return "Masses, sizes or limits were changed: build the body again (step 1)." if settings.body_stale else ""
+
+
+def need_reference(scene: bpy.types.Scene) -> str:
+    settings = scene.backflip
+    if not settings.reference_data:
+        return settings.reference_problem or state.NO_REFERENCE
+    return "The clip's map was changed: read the clip again (step 2)." if settings.clip_stale else ""
+
+
+def need_clip(scene: bpy.types.Scene) -> str:
+    """A clip was chosen, whether or not it could be put on the body."""
+    return "" if scene.backflip.reference_kind or scene.backflip.reference_data else state.NO_REFERENCE
+
+
+def need_clip_map(scene: bpy.types.Scene) -> str:
+    lacking = need_clip(scene)
+    return lacking or ("" if len(scene.backflip.clip_roles) else "The clip has no skeleton of its own to be mapped.")
+
+
+def need_job(scene: bpy.types.Scene) -> str:
+    return "" if scene.backflip.job_folder else "Start training first (step 3), or find an earlier job."
+
+
+def need_object_mode(scene: bpy.types.Scene) -> str:
+    """Bones cannot be read while the armature is being edited: as the active object, or beside it."""
+    active = bpy.context.view_layer.objects.active if bpy.context.view_layer else None
+    edited = any(ob is not None and ob.mode == "EDIT" for ob in (active, scene.backflip.avatar))
+    return "Leave edit mode first." if edited else ""
+
+
+def guess_sentence(items: Iterable[Any], of: str) -> str:
+    """That body parts of a map's list were guessed, "" if none were. of: whose map it is, "avatar" or "clip"."""
+    words = [roles.words(item.name) for item in items if item.bone and not item.certain and item.name in roles.ROLES]
+    if not words:
+        return ""
+    count = f"{len(words)} body parts were" if len(words) > 1 else "1 body part was"
+    return f"{count} guessed from the shape of the {of}'s skeleton, the {listed(words, 4)}: check the {of}'s map."
+
+
+def listed(words: list[str], most: int = 99) -> str:
+    """Words that follow a "the"; of more than most, the first ones and how many are left."""
+    if len(words) > most:
+        return f"{', '.join(words[: most - 1])} and {len(words) - most + 1} other parts"
+    return " and the ".join(filter(None, (", ".join(words[:-1]), words[-1])))

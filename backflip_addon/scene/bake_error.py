@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a rig, as Blender evaluates it, is from a take, and the take read back off it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import bpy
+import numpy as np
+
+from ..core import batched_linalg, rotations
+from ..core.body import Body
+from ..core.motion import Motion
+from ..core.motions import retarget
+from ..core.rigs.control_rig import find as find_controls
+from ..core.rigs.fit import Binding
+from ..core.rotations import Array
+from . import actions, skin_check
+from .bake_check import Meant
+from .bound_world import bound_world
+from .rig import read_rig
+
+
+def scene_rate(scene: bpy.types.Scene) -> float:
+    """The scene's frames per second."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def read_take_from_rig(
+    armature: bpy.types.Object, body: Body, binding: Binding, first: int, last: int, scene: bpy.types.Scene
+) -> Motion:
+    """The motion measured back off the rig as Blender evaluates it, at the scene's frame rate."""
+    places, turns = _measured_links(armature, binding, range(first, last + 1))
+    return Motion(scene_rate(scene), places[:, 0], body.local_rotations(turns))
+
+
+def bake_error(
+    armature: bpy.types.Object,
+    body: Body,
+    binding: Binding,
+    motion: Motion,
+    start_frame: int,
+    scene: bpy.types.Scene,
+) -> tuple[float, float]:
+    """Greatest distance (mm, at the body's scale) and angle (degrees) of any link from the take, at any frame.
+
+    The rig is evaluated by Blender with whatever animates it now.
+    """
+    clip = motion.resampled(scene_rate(scene))
+    places, turns = body.forward(clip.position, clip.rotations)
+    shown = _measured_links(armature, binding, range(start_frame, start_frame + clip.frames))
+    distance = np.linalg.norm(shown[0] - places, axis=-1)
+    return float(distance.max() * 1000.0), float(np.degrees(rotations.angle_between(shown[1], turns).max()))
+
+
+def skin_error(
+    armature: bpy.types.Object, binding: Binding, motion: Motion, start_frame: int, scene: bpy.types.Scene
+) -> float | None:
+    """Greatest distance (mm, at the body's scale) of the evaluated skin from where the take has it, at some frames.
+
+    None for a rig without skin. See scene.skin_check.
+    """
+    clip = motion.resampled(scene_rate(scene))
+    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
+    controls = find_controls(binding, rig.bones)
+    targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
+    meant = Meant.of(binding, rig, clip, targets, controls, start_frame + np.arange(clip.frames))
+    return max((off.millimetres for off in skin_check.skin_errors(armature, meant)), default=None)
+
+
+def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterable[int]) -> tuple[Array, Array]:
+    """Link places (F, L, 3) and turns (F, L, 4), in the simulation's world, of the rig at frames."""
+    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
+    controls = find_controls(binding, rig.bones)
+    turned_by = controls.turned_by if controls else {}
+    return measured_links(binding, rig.bones, rig.rest, actions.sample_poses(armature, frames), turned_by)
+
+
+def measured_links(
+    binding: Binding, names: Sequence[str], rest: Array, poses: Array, turned_by: Mapping[str, str] | None = None
+) -> tuple[Array, Array]:
+    """Link places (F, L, 3) and turns (F, L, 4), simulation's world, of bones' world matrices.
+
+    names: the bones of rest (B, 4, 4) and poses (F, B, 4, 4). A hand without a bone goes with its forearm.
+    turned_by: other bones that show the rotation of a link's bone (core.rigs.control_rig).
+    """
+    index = {name: i for i, name in enumerate(names)}
+    heading = rotations.to_matrix(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw))
+    of_link = {link.name: link.bone for link in binding.links}
+    played = [link.bone or of_link[link.name.replace("hand", "forearm")] for link in binding.links]
+    moving = [index[bone] for bone in played]
+    turning = [index[(turned_by or {}).get(bone, bone)] for bone in played]
+    moves, whole = (
+        poses[:, some] @ batched_linalg.inverse(rest[some]) for some in (moving, turning)
+    )  # from rest to pose
+    joints = np.array([link.joint for link in binding.links])
+    places = np.einsum("flij,lj->fli", moves[..., :3, :3], joints) + moves[..., :3, 3]
+    own = np.swapaxes(rotations.to_matrix(np.array([link.turn for link in binding.links])), 1, 2)
+    turns = rotations.from_matrix(heading @ whole[..., :3, :3] @ own)
+    return binding.to_sim(places), turns

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pose that shows whether the bones are mapped right, and the pose from before again."""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..core import batched_linalg, rotations
+from ..core.body import HINGE_AXIS, Body
+from ..core.motion import Motion
+from ..core.motions import retarget
+from ..core.rigs.control_rig import find as find_controls
+from ..core.rigs.fit import Binding
+from . import bake, control_rig, solving
+from .receiving import Driven
+from .rig import read_rig, without_scale
+
+POSE_PROPERTY = "backflip_check"  # on the armature object: the pose from before, JSON
+
+# Link -> axis and degrees from the neutral pose.
+_POSE = {
+    "upper_arm.L": (HINGE_AXIS, 90.0),
+    "upper_arm.R": ((0.0, 1.0, 0.0), 90.0),
+    "forearm.R": (HINGE_AXIS, 90.0),
+    "thigh.L": (HINGE_AXIS, 80.0),
+    "shin.L": (HINGE_AXIS, -80.0),
+    "head": ((0.0, 0.0, 1.0), 30.0),
+}
+
+
+def pose(body: Body) -> Motion:
+    """The check pose, standing at the origin: one frame."""
+    turns = np.tile(rotations.IDENTITY, (1, len(body.links), 1))
+    for link, (axis, degrees) in _POSE.items():
+        turns[:, body.index(link)] = rotations.from_axis_angle(axis, np.radians(degrees))
+    return Motion(30.0, np.array([[0.0, 0.0, retarget.standing_height(body)]]), turns)
+
+
+def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:
+    """Put the armature into the check pose, until the frame changes or it is taken back. Raises ActionError."""
+    rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding))
+    controls = find_controls(binding, rig.bones)
+    targets = retarget.bone_matrices(binding, rig, pose(body), controls.links if controls else None)
+    world = np.array(armature.matrix_world)[None]
+    if controls is None:
+        basis = solving.pose_basis(solving.sort_bones(armature, targets, None, Driven.of(armature)), world)
+    else:
+        inverse = batched_linalg.inverse(world)
+        basis = control_rig.first_guess(armature, {name: without_scale(inverse @ m) for name, m in targets.items()})
+        basis |= dict.fromkeys(controls.at_rest, np.eye(4)[None])
+    before = {name: [list(row) for row in armature.pose.bones[name].matrix_basis] for name in basis}
+    switches = []
+    for switch in controls.switches if controls else ():
+        bone = armature.pose.bones[switch.bone]
+        if switch.prop in bone:
+            switches.append([switch.bone, switch.prop, bone[switch.prop]])
+            bone[switch.prop] = switch.value
+    armature[POSE_PROPERTY] = json.dumps({"bones": before, "switches": switches})
+    for name, matrix in basis.items():
+        armature.pose.bones[name].matrix_basis = Matrix(matrix[0])
+    armature.update_tag(refresh={"OBJECT", "DATA"})
+
+
+def take_back(armature: bpy.types.Object) -> bool:
+    """Put the pose from before the check pose back; False when there was none."""
+    if POSE_PROPERTY not in armature:
+        return False
+    try:
+        before = json.loads(armature[POSE_PROPERTY])
+        matrices = {name: Matrix(matrix) for name, matrix in before["bones"].items()}
+        switches = [(str(name), str(prop), float(value)) for name, prop, value in before["switches"]]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        matrices, switches = {}, []  # not ours
+    del armature[POSE_PROPERTY]
+    bones = armature.pose.bones
+    for name, matrix in matrices.items():
+        if name in bones:
+            bones[name].matrix_basis = matrix
+    for name, prop, value in switches:
+        if name in bones and prop in bones[name]:
+            bones[name][prop] = type(bones[name][prop])(value)
+    armature.update_tag(refresh={"OBJECT", "DATA"})
+    return True
