@@ -192,7 +192,7 @@ def _best_take(folder: JobFolder, status: JobStatus) -> Path:
     best = folder.takes / status.best_take
     if status.best_take and best.is_file():
         return best
-    files = folder.take_files()
+    files = folder.list_takes()
     if not files:
         raise DemoError("Nothing was recorded in so short a time; give it more --minutes.")
     return files[-1]
@@ -259,7 +259,7 @@ def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str,
     first, last = settings.baked_first, settings.baked_last
     shown = bake.read_take_from_rig(armature, body, binding, first, last, scene)
     distance, angle = bake.bake_error(armature, body, binding, take.motion, first, scene)
-    measures = metrics.measure(body, reference, as_shown(take, shown))
+    measures = metrics.evaluate_take(body, reference, as_shown(take, shown))
     return measures | {"bake_error_mm": distance, "bake_error_deg": angle}
 
 
@@ -274,8 +274,8 @@ def as_shown(take: Take, shown: Motion) -> Take:
     A frame of the rig stands for the simulated frames from the one before it to itself: what touched
     the floor in between has touched.
     """
-    places = np.arange(shown.frames) * take.motion.rate / shown.rate
-    ends = np.minimum(np.floor(places + 1e-6).astype(int), take.motion.frames - 1)
+    positions = np.arange(shown.frames) * take.motion.rate / shown.rate
+    ends = np.minimum(np.floor(positions + 1e-6).astype(int), take.motion.frames - 1)
     starts = np.concatenate([[0], ends[:-1] + 1])
     spans = [slice(min(start, end), end + 1) for start, end in zip(starts, ends, strict=True)]
     return Take(

@@ -19,7 +19,7 @@ from backflip_addon.core.motion import Motion, Take  # noqa: E402
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
 from backflip_addon.operators import training  # noqa: E402
-from backflip_addon.scene.film.film import film  # noqa: E402
+from backflip_addon.scene.film import film  # noqa: E402
 
 
 @pytest.fixture

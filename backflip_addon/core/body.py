@@ -123,17 +123,17 @@ class Body:
         Returns link origins (..., L, 3) and link orientations (..., L, 4), world.
         """
         local = np.asarray(local, dtype=float)
-        turns = local.copy()
+        orientations = local.copy()
         for level in _levels(self.parents):  # all links equally deep in the tree at once
             above = [self.links[i].parent for i in level]
-            turns[..., level, :] = rotations.multiply(turns[..., above, :], local[..., level, :])
+            orientations[..., level, :] = rotations.multiply(orientations[..., above, :], local[..., level, :])
         parents = [max(p, 0) for p in self.parents]
-        arms = rotations.rotate(turns[..., parents, :], np.array([link.offset for link in self.links]))
-        places = arms
-        places[..., 0, :] = position
+        arms = rotations.rotate(orientations[..., parents, :], np.array([link.offset for link in self.links]))
+        positions = arms
+        positions[..., 0, :] = position
         for i, parent in enumerate(self.parents[1:], start=1):
-            places[..., i, :] += places[..., parent, :]
-        return places, turns
+            positions[..., i, :] += positions[..., parent, :]
+        return positions, orientations
 
     def local_rotations(self, world: ArrayLike) -> Array:
         """Joint rotations (..., L, 4) of link orientations (..., L, 4): forward() undone."""
@@ -143,19 +143,19 @@ class Body:
         local[..., 0, :] = world[..., 0, :]
         return local
 
-    def centre_of_mass(self, places: Array, turns: Array) -> Array:
+    def centre_of_mass(self, positions: Array, orientations: Array) -> Array:
         """Centre of mass (..., 3) of link frames (..., L, 3), (..., L, 4)."""
         masses = np.array([link.mass for link in self.links])
-        centres = places + rotations.rotate(turns, np.array([link.centre for link in self.links]))
+        centres = positions + rotations.rotate(orientations, np.array([link.centre for link in self.links]))
         return np.einsum("l,...lk->...k", masses / masses.sum(), centres)
 
-    def lowest_points(self, places: Array, turns: Array, links: Sequence[int] | None = None) -> Array:
+    def lowest_points(self, positions: Array, orientations: Array, links: Sequence[int] | None = None) -> Array:
         """Height (..., L) of each (or those) links' deepest shape point, m; +inf without shapes."""
         lows = []
         for i in range(len(self.links)) if links is None else links:
             link = self.links[i]
-            heights = [_shape_bottom(s, places[..., i, :], turns[..., i, :]) for s in link.shapes]
-            none = np.full(places.shape[:-2], np.inf)
+            heights = [_shape_bottom(s, positions[..., i, :], orientations[..., i, :]) for s in link.shapes]
+            none = np.full(positions.shape[:-2], np.inf)
             lows.append(np.min(heights, axis=0) if heights else none)
         return np.stack(lows, axis=-1)
 

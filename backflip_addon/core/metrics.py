@@ -35,7 +35,7 @@ STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so muc
 STANDS_SECONDS = 3.0
 
 
-def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
+def evaluate_take(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     """All measures of a take that follows a reference from its frame 0. JSON-ready.
 
     landed is None for a clip that does not end standing (there is nothing to land). A take that is known to fall
@@ -44,19 +44,19 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     its first frame.
     """
     frames, take = take.motion.frames, _sound_part(take)
-    places, turns = body.forward(take.motion.position, take.motion.rotations)
+    positions, orientations = body.forward(take.motion.position, take.motion.rotations)
     times = np.arange(take.motion.frames) / take.motion.rate
     goal_places, goal_turns = body.forward(*reference.sample(times))
     during = times <= reference.duration + 1e-6
-    errors = np.linalg.norm(places - goal_places, axis=-1)  # (F, L)
-    relative = np.linalg.norm((places - places[:, :1]) - (goal_places - goal_places[:, :1]), axis=-1)
-    lows = body.lowest_points(places, turns)
+    errors = np.linalg.norm(positions - goal_places, axis=-1)  # (F, L)
+    relative = np.linalg.norm((positions - positions[:, :1]) - (goal_places - goal_places[:, :1]), axis=-1)
+    lows = body.lowest_points(positions, orientations)
     standing = ends_standing(body, reference)
     needed = reference.duration + (SETTLE_SECONDS if standing else 0.0) - 1.5 / take.motion.rate
     complete = take.motion.frames == frames and times[-1] >= needed
     mean_error = errors.mean(axis=1)
     followed = bool(complete and mean_error[during].max() <= FOLLOWED_ERROR)
-    stood = bool(_upright(turns)[times > reference.duration].all()) if complete else False
+    stood = bool(_upright(orientations)[times > reference.duration].all()) if complete else False
     assist = float(np.max(np.abs(take.assist), initial=0.0))
     spin = net_somersault(take.motion.rotations[during][:, 0])
     goal_spin = net_somersault(goal_turns[during][:, 0])
@@ -64,7 +64,7 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
     clean = not illegal.any()
     torque = float(np.max(take.torque, initial=0.0))
     stands_on = take.meta.get(STANDS)
-    stands = stands_on is not False and stands_after_touchdown(body, take.motion, places, turns)
+    stands = stands_on is not False and stands_after_touchdown(body, take.motion, positions, orientations)
     landed = standing and bool(
         complete
         and clean
@@ -82,9 +82,9 @@ def measure(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
         "g_mpjpe_mm": float(errors[during].mean() * 1000),
         "mpjpe_mm": float(relative[during].mean() * 1000),
         "worst_error_mm": float(mean_error[during].max() * 1000),
-        "foot_skate_cm_s": foot_skate(body, places, turns, take.motion.rate) * 100,
+        "foot_skate_cm_s": foot_skate(body, positions, orientations, take.motion.rate) * 100,
         "penetration_cm": float(max(0.0, -lows.min()) * 100),
-        "jerk_ratio": jerk_ratio(places, goal_places, during, take.motion.rate, reference.rate),
+        "jerk_ratio": jerk_ratio(positions, goal_places, during, take.motion.rate, reference.rate),
         "somersault_deg": float(np.degrees(spin)),
         "reference_somersault_deg": float(np.degrees(goal_spin)),
         "illegal_contacts": sorted({body.names[i] for i in np.flatnonzero(illegal.any(axis=0))}),
@@ -113,19 +113,19 @@ def score(measures: dict[str, Any]) -> float:
     return float(measures["followed"] * np.exp(-measures["g_mpjpe_mm"] / 500.0))
 
 
-def succeeded(measures: dict[str, Any]) -> bool:
+def is_success(measures: dict[str, Any]) -> bool:
     """Landed and followed; where there is nothing to land, followed to the end."""
     return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
 
 
 def ends_standing(body: Body, reference: Motion) -> bool:
     """Whether a clip ends on its feet: upright, a foot on the floor, the hips high, and slow."""
-    places, turns = body.forward(reference.position[-1:], reference.rotations[-1:])
-    if not _upright(turns)[0]:
+    positions, orientations = body.forward(reference.position[-1:], reference.rotations[-1:])
+    if not _upright(orientations)[0]:
         return False
-    lows = body.lowest_points(places, turns)[0]
+    lows = body.lowest_points(positions, orientations)[0]
     feet = [body.index(name) for name in FEET]
-    hips_high = places[0, 0, 2] - min(lows[feet]) > 0.6 * leg_length(body)
+    hips_high = positions[0, 0, 2] - min(lows[feet]) > 0.6 * leg_length(body)
     last = reference.position[-max(int(reference.rate / 10), 2) :]
     speed = np.linalg.norm(last[-1, :2] - last[0, :2]) * reference.rate / max(len(last) - 1, 1)
     return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < SLOW_END * leg_length(body))
@@ -133,9 +133,9 @@ def ends_standing(body: Body, reference: Motion) -> bool:
 
 def leg_length(body: Body) -> float:
     """Hip to sole of a body in its neutral pose, m."""
-    turns = np.broadcast_to(rotations.IDENTITY, (len(body.links), 4))
-    places, world = body.forward(np.zeros(3), turns)
-    lows = body.lowest_points(places[None], world[None])[0]
+    orientations = np.broadcast_to(rotations.IDENTITY, (len(body.links), 4))
+    positions, world = body.forward(np.zeros(3), orientations)
+    lows = body.lowest_points(positions[None], world[None])[0]
     feet = [body.index(name) for name in FEET]
     return float(-np.mean(lows[feet]))
 
@@ -146,13 +146,13 @@ def allowed_contacts(body: Body, reference: Motion) -> np.ndarray:
     A link's children count for it: a forearm whose hand is on the floor stays forbidden, a hand
     does not.
     """
-    places, turns = body.forward(reference.position, reference.rotations)
-    allowed = (body.lowest_points(places, turns) < REFERENCE_TOUCH).any(axis=0)
+    positions, orientations = body.forward(reference.position, reference.rotations)
+    allowed = (body.lowest_points(positions, orientations) < REFERENCE_TOUCH).any(axis=0)
     for side in ("L", "R"):
         foot, shin = body.index(f"foot.{side}"), body.index(f"shin.{side}")
         allowed[foot] = True
         # A shin's lower end comes near the floor in any crouch; only a knee down there is meant
-        knee_low = (places[:, shin, 2] < 0.25 * leg_length(body)).any()
+        knee_low = (positions[:, shin, 2] < 0.25 * leg_length(body)).any()
         allowed[shin] &= knee_low
     return allowed
 
@@ -166,7 +166,7 @@ def net_somersault(root: Array) -> float:
     return float(steps[:, 0].sum())
 
 
-def stands_after_touchdown(body: Body, motion: Motion, places: Array, turns: Array) -> bool:
+def stands_after_touchdown(body: Body, motion: Motion, positions: Array, orientations: Array) -> bool:
     """Whether the last STILL_SECONDS are those of a body that stands (DESIGN.md, Truth).
 
     Upright, its capture point MARGIN inside the soles that touch, and at rest: on the mean of that time its root
@@ -177,25 +177,29 @@ def stands_after_touchdown(body: Body, motion: Motion, places: Array, turns: Arr
         return False
     seconds = count / motion.rate
     way = np.linalg.norm(motion.position[-1] - motion.position[-1 - count])
-    ahead = rotations.rotate(turns[-1 - count :, 0], np.array([0.0, -1.0, 0.0]))
+    ahead = rotations.rotate(orientations[-1 - count :, 0], np.array([0.0, -1.0, 0.0]))
     turned = np.ptp(np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0])))
     rests = way < REST_SPEED * seconds and turned < REST_TURN * seconds
-    return bool(rests and _upright(turns[-count:]).all() and standing_margin(body, motion, places, turns) >= MARGIN)
+    return bool(
+        rests
+        and _upright(orientations[-count:]).all()
+        and standing_margin(body, motion, positions, orientations) >= MARGIN
+    )
 
 
-def standing_margin(body: Body, motion: Motion, places: Array, turns: Array) -> float:
+def standing_margin(body: Body, motion: Motion, positions: Array, orientations: Array) -> float:
     """How far inside the soles that touch the capture point stays in the last STILL_SECONDS, m; negative outside.
 
     Capture point: centre of mass and its velocity times sqrt(height / g) (Pratt et al. 2006). A sole touches with
     the corners that are within TOUCH over and SUNK under the floor.
     """
     count, half = int(np.ceil(STILL_SECONDS * motion.rate)), max(int(round(0.05 * motion.rate)), 1)
-    centre = body.centre_of_mass(places, turns)
+    centre = body.centre_of_mass(positions, orientations)
     times = np.arange(len(centre))
     after, before = np.minimum(times + half, len(centre) - 1), np.maximum(times - half, 0)
     velocity = (centre[after] - centre[before]) * (motion.rate / (after - before))[:, None]
     capture = centre[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(centre[:, 2:], 0.0) / GRAVITY)
-    soles = np.concatenate([_sole_corners(body, name, places, turns) for name in FEET], axis=-2)
+    soles = np.concatenate([_sole_corners(body, name, positions, orientations) for name in FEET], axis=-2)
     touches = (soles[..., 2] < TOUCH) & (soles[..., 2] > -SUNK)
     tail = range(max(len(centre) - count, 0), len(centre))
     return min(_inside(soles[f][touches[f], :2], capture[f]) for f in tail)
@@ -229,12 +233,12 @@ def _hull(points: Array) -> Array:
     return np.array(chain(ordered) + chain(ordered[::-1])) if len(ordered) > 2 else np.array(ordered)
 
 
-def _sole_corners(body: Body, name: str, places: Array, turns: Array) -> Array:
+def _sole_corners(body: Body, name: str, positions: Array, orientations: Array) -> Array:
     """Corners (..., 4, 3) of a foot's lower face, world."""
     index = body.index(name)
     low, high = link_extent(body, index)
     corners = np.array([[x, y, low[2]] for x in (low[0], high[0]) for y in (low[1], high[1])])
-    return places[..., index, None, :] + rotations.rotate(turns[..., index, None, :], corners)
+    return positions[..., index, None, :] + rotations.rotate(orientations[..., index, None, :], corners)
 
 
 def link_extent(body: Body, index: int) -> tuple[Array, Array]:
@@ -253,11 +257,11 @@ def link_extent(body: Body, index: int) -> tuple[Array, Array]:
     return np.min(lows, axis=0), np.max(highs, axis=0)
 
 
-def foot_skate(body: Body, places: Array, turns: Array, rate: float) -> float:
+def foot_skate(body: Body, positions: Array, orientations: Array, rate: float) -> float:
     """Mean horizontal speed of a foot while its lowest point is below 3 cm, m/s."""
     speeds = []
     for name in FEET:
-        corners = _sole_corners(body, name, places, turns)
+        corners = _sole_corners(body, name, positions, orientations)
         lowest = np.argmin(corners[..., 2], axis=-1)[:-1]
         now = np.take_along_axis(corners[:-1], lowest[:, None, None], axis=1)[:, 0]
         then = np.take_along_axis(corners[1:], lowest[:, None, None], axis=1)[:, 0]
@@ -267,7 +271,7 @@ def foot_skate(body: Body, places: Array, turns: Array, rate: float) -> float:
     return float(every.mean()) if len(every) else 0.0
 
 
-def jerk_ratio(places: Array, goal: Array, during: np.ndarray, rate: float, reference_rate: float) -> float:
+def jerk_ratio(positions: Array, goal: Array, during: np.ndarray, rate: float, reference_rate: float) -> float:
     """Mean |jerk| of the take's links over the reference's, both at the slower of the two rates.
 
     A reference stamped at 16 Hz and a take at 120 Hz would not compare otherwise: third
@@ -275,15 +279,15 @@ def jerk_ratio(places: Array, goal: Array, during: np.ndarray, rate: float, refe
     """
     stride = max(int(round(rate / min(reference_rate, 30.0, rate))), 1)
     jerks = []
-    for track in (places[during][::stride], goal[during][::stride]):
+    for track in (positions[during][::stride], goal[during][::stride]):
         third = np.diff(track, n=3, axis=0) * (rate / stride) ** 3
         jerks.append(np.linalg.norm(third, axis=-1).mean() if len(third) else 0.0)
     return float(jerks[0] / max(jerks[1], 1e-9))
 
 
-def root_tilt(turns: Array) -> Array:
+def root_tilt(orientations: Array) -> Array:
     """Angle (F,) between the root's up axis and the world's, rad."""
-    up = rotations.rotate(turns[..., 0, :], np.array([0.0, 0.0, 1.0]))[..., 2]
+    up = rotations.rotate(orientations[..., 0, :], np.array([0.0, 0.0, 1.0]))[..., 2]
     return np.arccos(np.clip(up, -1, 1))
 
 
@@ -294,5 +298,5 @@ def _followed_share(errors: Array, clip_seconds: float, rate: float) -> float:
     return min(1.0, count / max(clip_seconds * rate, 1.0))
 
 
-def _upright(turns: Array) -> np.ndarray:
-    return root_tilt(turns) < UPRIGHT
+def _upright(orientations: Array) -> np.ndarray:
+    return root_tilt(orientations) < UPRIGHT

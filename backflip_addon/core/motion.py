@@ -51,20 +51,20 @@ class Motion:
         return (self.frames - 1) / self.rate
 
     def sample(self, times: ArrayLike) -> tuple[Array, Array]:
-        """Root places (T, 3) and rotations (T, L, 4) at times (T,), s; held still past the ends."""
+        """Root positions (T, 3) and rotations (T, L, 4) at times (T,), s; held still past the ends."""
         place = np.clip(np.asarray(times, dtype=float) * self.rate, 0, self.frames - 1)
         low = np.minimum(place.astype(int), max(self.frames - 2, 0))
         high = np.minimum(low + 1, self.frames - 1)
         t = place - low
         position = self.position[low] + (self.position[high] - self.position[low]) * t[:, None]
-        turns = rotations.slerp(self.rotations[low], self.rotations[high], t[:, None])
-        return position, turns
+        orientations = rotations.slerp(self.rotations[low], self.rotations[high], t[:, None])
+        return position, orientations
 
     def resampled(self, rate: float) -> Motion:
         """The same motion at another rate; the last frame is the last that fits."""
         count = int(np.floor(self.duration * rate + 1e-6)) + 1
-        position, turns = self.sample(np.arange(count) / rate)
-        return dataclasses.replace(self, rate=rate, position=position, rotations=turns)
+        position, orientations = self.sample(np.arange(count) / rate)
+        return dataclasses.replace(self, rate=rate, position=position, rotations=orientations)
 
     def scaled_in_time(self, factor: float) -> Motion:
         """The motion slowed down factor times (0.5: twice as fast)."""
@@ -90,16 +90,16 @@ class Motion:
         goal[0] = rotations.multiply(turn, first)
         ease = np.clip(1 - (self.duration - np.arange(self.frames) / self.rate) / min(SEAM, self.duration), 0, 1)
         lacking = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(self.rotations[-1]), goal))
-        turns = rotations.multiply(self.rotations, rotations.from_rotation_vector(ease[:, None, None] * lacking))
-        places = self.position.copy()
-        places[:, 2] += ease * (places[0, 2] - places[-1, 2])
-        position, every = [places], [turns]
+        orientations = rotations.multiply(self.rotations, rotations.from_rotation_vector(ease[:, None, None] * lacking))
+        positions = self.position.copy()
+        positions[:, 2] += ease * (positions[0, 2] - positions[-1, 2])
+        position, every = [positions], [orientations]
         for _ in range(count - 1):
-            turns = turns.copy()
-            turns[:, 0] = rotations.multiply(turn, turns[:, 0])
-            places = position[-1][-1] + rotations.rotate(turn, places - places[0])
-            position.append(places[1:])
-            every.append(turns[1:])
+            orientations = orientations.copy()
+            orientations[:, 0] = rotations.multiply(turn, orientations[:, 0])
+            positions = position[-1][-1] + rotations.rotate(turn, positions - positions[0])
+            position.append(positions[1:])
+            every.append(orientations[1:])
         together = rotations.continuous(np.concatenate(every))
         return dataclasses.replace(self, position=np.concatenate(position), rotations=together)
 
@@ -188,15 +188,15 @@ def _motion_from(arrays: dict[str, np.ndarray], path: Path) -> Motion:
         if int(arrays["version"]) != MOTION_VERSION:
             raise ValueError(f"{path.name} was written by another version of Backflip")
         rate, loops = float(arrays["rate"]), bool(arrays["loops"])
-        position, turns = arrays["position"], arrays["rotations"]
+        position, orientations = arrays["position"], arrays["rotations"]
     except KeyError as error:
         raise ValueError(f"{path.name} is not a Backflip motion: {error} is missing") from error
-    sound = position.dtype.kind == turns.dtype.kind == "f" and turns.ndim == 3
-    if not sound or position.shape != (len(turns), 3) or turns.shape[2] != 4:
+    sound = position.dtype.kind == orientations.dtype.kind == "f" and orientations.ndim == 3
+    if not sound or position.shape != (len(orientations), 3) or orientations.shape[2] != 4:
         raise ValueError(f"{path.name} is damaged: it holds no frames of a body")
-    if not math.isfinite(rate) or not finite(position, turns):
+    if not math.isfinite(rate) or not finite(position, orientations):
         raise ValueError(f"{path.name} is damaged: it holds numbers that are not finite")
-    return Motion(rate, position, turns, loops)
+    return Motion(rate, position, orientations, loops)
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

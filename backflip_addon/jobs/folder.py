@@ -269,11 +269,11 @@ class JobFolder:
 
     # What was learned and performed
 
-    def take_files(self) -> list[Path]:
+    def list_takes(self) -> list[Path]:
         """Recorded takes, oldest first: regular files alone. Raises JobError."""
         return self._files(self.takes, ".npz")
 
-    def stage_files(self) -> list[Path]:
+    def list_stages(self) -> list[Path]:
         """Saved stages, oldest first: regular files alone. Raises JobError."""
         return self._files(self.stages, ".pt")
 

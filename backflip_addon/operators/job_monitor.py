@@ -224,7 +224,7 @@ def complete(scene: bpy.types.Scene) -> bool:
 
 def has_learned(folder: JobFolder) -> bool:
     """Whether a job has a stage or a plan, by a look at its folder."""
-    return bool((folder.stages / "plan.npz").is_file() or folder.stage_files())
+    return bool((folder.stages / "plan.npz").is_file() or folder.list_stages())
 
 
 def other_avatar(scene: bpy.types.Scene) -> str:

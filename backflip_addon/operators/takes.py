@@ -46,7 +46,7 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
     if path is not None and path.is_file():
         return path
     folder = job_monitor.job_of(scene)
-    files = {file.name: file for file in folder.take_files()}
+    files = {file.name: file for file in folder.list_takes()}
     if not files:
         raise JobError("This job has no take yet; let it train a little longer.")
     if name:

@@ -164,8 +164,8 @@ def read_world(evaluated: bpy.types.Object) -> Array:
 
 def _pose_order(armature: bpy.types.Object) -> list[int]:
     """For each bone of bone_order(), its place among the pose's bones."""
-    places = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
-    return [places[bone.name] for bone in bone_order(armature)]
+    positions = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
+    return [positions[bone.name] for bone in bone_order(armature)]
 
 
 # Writing

@@ -181,8 +181,8 @@ class _Writer:
         """Poses (F, 4, 4) of the moved bones, armature space without scale, as Blender makes them."""
         poses = actions.sample_poses(self.armature, self.frames)
         poses = without_scale(batched_linalg.inverse(world)[:, None] @ poses)
-        places = {bone.name: i for i, bone in enumerate(self.bones.bones)}
-        return {name: poses[:, places[name]] for name in self.bones.moved}
+        positions = {bone.name: i for i, bone in enumerate(self.bones.bones)}
+        return {name: poses[:, positions[name]] for name in self.bones.moved}
 
 
 def _solve(writer: _Writer, world: Array, meant: bake_check.Meant) -> None:
@@ -244,8 +244,8 @@ def _bone_channels(
     count = max(map(len, basis.values()))
     for mode, names in by_mode.items():
         own = [np.broadcast_to(basis[name][:, :3, :3], (count, 3, 3)) for name in names]
-        turns = rotations.from_matrix(np.stack(own, axis=1))
-        values = to_channels(turns, mode)
+        orientations = rotations.from_matrix(np.stack(own, axis=1))
+        values = to_channels(orientations, mode)
         for column, name in enumerate(names):
             channels += _channels(name, data_property(mode), values[:, column])
     lifted = frozenset(bones.lifts.values())

@@ -107,8 +107,8 @@ def _errors(armature: bpy.types.Object, meant: Meant) -> tuple[Array, Array]:
     seen = actions.sample_poses(armature, meant.frames)[:, [names.index(name) for name in meant.bones]]
     wanted = np.stack(list(meant.bones.values()), axis=1)
     away = np.linalg.norm(seen[..., :3, 3] - wanted[..., :3, 3], axis=-1) * meant.scale * 1000.0
-    turns = (rotations.from_matrix(part[..., :3, :3]) for part in (seen, wanted))
-    turned = np.degrees(rotations.angle_between(*turns))
+    orientations = (rotations.from_matrix(part[..., :3, :3]) for part in (seen, wanted))
+    turned = np.degrees(rotations.angle_between(*orientations))
     turned[:, [name in meant.unturned for name in meant.bones]] = 0.0
     return away, turned
 

@@ -30,8 +30,8 @@ def read_take_from_rig(
     armature: bpy.types.Object, body: Body, binding: Binding, first: int, last: int, scene: bpy.types.Scene
 ) -> Motion:
     """The motion measured back off the rig as Blender evaluates it, at the scene's frame rate."""
-    places, turns = _measured_links(armature, binding, range(first, last + 1))
-    return Motion(scene_rate(scene), places[:, 0], body.local_rotations(turns))
+    positions, orientations = _measured_links(armature, binding, range(first, last + 1))
+    return Motion(scene_rate(scene), positions[:, 0], body.local_rotations(orientations))
 
 
 def bake_error(
@@ -47,10 +47,10 @@ def bake_error(
     The rig is evaluated by Blender with whatever animates it now.
     """
     clip = motion.resampled(scene_rate(scene))
-    places, turns = body.forward(clip.position, clip.rotations)
+    positions, orientations = body.forward(clip.position, clip.rotations)
     shown = _measured_links(armature, binding, range(start_frame, start_frame + clip.frames))
-    distance = np.linalg.norm(shown[0] - places, axis=-1)
-    return float(distance.max() * 1000.0), float(np.degrees(rotations.angle_between(shown[1], turns).max()))
+    distance = np.linalg.norm(shown[0] - positions, axis=-1)
+    return float(distance.max() * 1000.0), float(np.degrees(rotations.angle_between(shown[1], orientations).max()))
 
 
 def skin_error(
@@ -69,7 +69,7 @@ def skin_error(
 
 
 def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterable[int]) -> tuple[Array, Array]:
-    """Link places (F, L, 3) and turns (F, L, 4), in the simulation's world, of the rig at frames."""
+    """Link positions (F, L, 3) and orientations (F, L, 4), in the simulation's world, of the rig at frames."""
     rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
     controls = find_controls(binding, rig.bones)
     turned_by = controls.turned_by if controls else {}
@@ -79,7 +79,7 @@ def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterab
 def measured_links(
     binding: Binding, names: Sequence[str], rest: Array, poses: Array, turned_by: Mapping[str, str] | None = None
 ) -> tuple[Array, Array]:
-    """Link places (F, L, 3) and turns (F, L, 4), simulation's world, of bones' world matrices.
+    """Link positions (F, L, 3) and orientations (F, L, 4), simulation's world, of bones' world matrices.
 
     names: the bones of rest (B, 4, 4) and poses (F, B, 4, 4). A hand without a bone goes with its forearm.
     turned_by: other bones that show the rotation of a link's bone (core.rigs.control_rig).
@@ -94,7 +94,7 @@ def measured_links(
         poses[:, some] @ batched_linalg.inverse(rest[some]) for some in (moving, turning)
     )  # from rest to pose
     joints = np.array([link.joint for link in binding.links])
-    places = np.einsum("flij,lj->fli", moves[..., :3, :3], joints) + moves[..., :3, 3]
+    positions = np.einsum("flij,lj->fli", moves[..., :3, :3], joints) + moves[..., :3, 3]
     own = np.swapaxes(rotations.to_matrix(np.array([link.turn for link in binding.links])), 1, 2)
-    turns = rotations.from_matrix(heading @ whole[..., :3, :3] @ own)
-    return binding.to_sim(places), turns
+    orientations = rotations.from_matrix(heading @ whole[..., :3, :3] @ own)
+    return binding.to_sim(positions), orientations

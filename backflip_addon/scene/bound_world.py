@@ -32,11 +32,11 @@ def bound_world(armature: bpy.types.Object, binding: Binding, drawing: bool = Fa
     lost = [bone for link in binding.links for bone in (link.bone, *link.bones) if bone and bone not in bones]
     if lost:
         raise SkeletonError(f"{armature.name} has no bone called {lost[0]} any more; name it so, or {_ANEW}.")
-    places = {link.bone: link.joint for link in binding.links if link.bone and link.name.startswith(_JOINTED)}
+    positions = {link.bone: link.joint for link in binding.links if link.bone and link.name.startswith(_JOINTED)}
     for link in binding.links:
-        places |= dict(zip(link.bones, link.heads, strict=False))
-    heads = np.array([bones[bone].head_local for bone in places], dtype=float)
-    joints = np.array(list(places.values()))
+        positions |= dict(zip(link.bones, link.heads, strict=False))
+    heads = np.array([bones[bone].head_local for bone in positions], dtype=float)
+    joints = np.array(list(positions.values()))
     now = np.array(armature.matrix_world)
     size = float(np.ptp(joints, axis=0).max())
     for world in (now, _similarity(heads, joints)):

@@ -22,26 +22,26 @@ def data_property(mode: str) -> str:
     return PROPERTIES.get(mode, "rotation_euler")
 
 
-def to_channels(turns: ArrayLike, mode: str) -> Array:
+def to_channels(orientations: ArrayLike, mode: str) -> Array:
     """Channel values (F, B, 4 or 3) of quaternions (F, B, 4) in a rotation mode, frame by frame continuous."""
-    turns = rotations.continuous(rotations.normalise(turns))
+    orientations = rotations.continuous(rotations.normalise(orientations))
     if mode == "QUATERNION":
-        return turns
+        return orientations
     if mode == "AXIS_ANGLE":
-        return _axis_angles(turns)
+        return _axis_angles(orientations)
     if mode in EULER_ORDERS:
-        return _eulers(turns, mode)
+        return _eulers(orientations, mode)
     raise ValueError(f"unknown rotation mode {mode!r}")
 
 
-def _axis_angles(turns: Array) -> Array:
+def _axis_angles(orientations: Array) -> Array:
     """(angle, x, y, z), the axis never jumping to its opposite, the angle never by a whole turn."""
-    sine = np.linalg.norm(turns[..., 1:], axis=-1)
-    angle = 2.0 * np.arctan2(sine, turns[..., 0])
+    sine = np.linalg.norm(orientations[..., 1:], axis=-1)
+    angle = 2.0 * np.arctan2(sine, orientations[..., 0])
     known = sine > 1e-9
-    axis = np.where(known[..., None], turns[..., 1:] / np.maximum(sine, 1e-9)[..., None], 0.0)
+    axis = np.where(known[..., None], orientations[..., 1:] / np.maximum(sine, 1e-9)[..., None], 0.0)
     axis[0][~known[0]] = (0.0, 1.0, 0.0)
-    for frame in range(1, len(turns)):
+    for frame in range(1, len(orientations)):
         before = axis[frame - 1]
         axis[frame] = np.where(known[frame][..., None], axis[frame], before)  # no turn: any axis will do
         flip = np.sum(axis[frame] * before, axis=-1) < 0
@@ -50,11 +50,11 @@ def _axis_angles(turns: Array) -> Array:
     return np.concatenate([np.unwrap(angle, axis=0)[..., None], axis], axis=-1)
 
 
-def _eulers(turns: Array, order: str) -> Array:
+def _eulers(orientations: Array, order: str) -> Array:
     """Angles about x, y, z; of each rotation's equal triples the one nearest the frame before."""
     i, j, k = ("XYZ".index(letter) for letter in order)
     sign = 1.0 if (i, j, k) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1.0
-    m = rotations.to_matrix(turns)
+    m = rotations.to_matrix(orientations)
     middle = np.arcsin(np.clip(-sign * m[..., k, i], -1.0, 1.0))
     first = np.arctan2(sign * m[..., k, j], m[..., k, k])
     last = np.arctan2(sign * m[..., j, i], m[..., i, i])
@@ -64,7 +64,7 @@ def _eulers(turns: Array, order: str) -> Array:
     phase = np.arctan2(sign * m[..., i, j], m[..., j, j])  # the one angle left when locked
     chosen = np.empty_like(one)
     before = np.zeros_like(one[0])
-    for frame in range(len(turns)):
+    for frame in range(len(orientations)):
         near = [_whole_turns_from(before, triple) for triple in (one[frame], other[frame])]
         far = [np.sum(np.abs(triple - before), axis=-1, keepdims=True) for triple in near]
         best = np.where(far[1] < far[0], near[1], near[0])

@@ -211,9 +211,9 @@ def _check_numbers(before: dict[str, set[Any]]) -> None:
     """Whether what is new in the file is placed and moved by finite numbers alone. Raises ValueError."""
     for armature in bpy.data.armatures:
         if armature not in before["armatures"] and armature.bones:
-            places = np.zeros(16 * len(armature.bones), np.float32)
-            armature.bones.foreach_get("matrix_local", places)
-            if not finite(places):
+            positions = np.zeros(16 * len(armature.bones), np.float32)
+            armature.bones.foreach_get("matrix_local", positions)
+            if not finite(positions):
                 raise ValueError("its bones have numbers that are not finite.")
     for ob in bpy.data.objects:
         if ob not in before["objects"] and not finite(np.array(ob.matrix_basis)):

@@ -34,10 +34,10 @@ _POSE = {
 
 def pose(body: Body) -> Motion:
     """The check pose, standing at the origin: one frame."""
-    turns = np.tile(rotations.IDENTITY, (1, len(body.links), 1))
+    orientations = np.tile(rotations.IDENTITY, (1, len(body.links), 1))
     for link, (axis, degrees) in _POSE.items():
-        turns[:, body.index(link)] = rotations.from_axis_angle(axis, np.radians(degrees))
-    return Motion(30.0, np.array([[0.0, 0.0, retarget.standing_height(body)]]), turns)
+        orientations[:, body.index(link)] = rotations.from_axis_angle(axis, np.radians(degrees))
+    return Motion(30.0, np.array([[0.0, 0.0, retarget.standing_height(body)]]), orientations)
 
 
 def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:

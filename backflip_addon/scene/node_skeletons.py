@@ -260,10 +260,10 @@ def _key(
         still = np.linalg.inv(own[parent]) @ own[name] if parent else own[name]
         moved = np.linalg.inv(poses[parent]) @ poses[name] if parent else poses[name]
         basis = np.linalg.inv(still) @ moved
-        turns = rotations.continuous(rotations.from_matrix(basis[:, :3, :3]))
+        orientations = rotations.continuous(rotations.from_matrix(basis[:, :3, :3]))
         path = f'pose.bones["{bpy.utils.escape_identifier(name)}"]'
         channels += [Channel(f"{path}.location", i, name, basis[:, i, 3]) for i in range(3)]
-        channels += [Channel(f"{path}.rotation_quaternion", i, name, turns[:, i]) for i in range(4)]
+        channels += [Channel(f"{path}.rotation_quaternion", i, name, orientations[:, i]) for i in range(4)]
     action, slot, bag = new_action(take.name, armature.name)
     write_channels(bag, take.frames, channels)
     data = armature.animation_data_create()

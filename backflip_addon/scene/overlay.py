@@ -25,25 +25,25 @@ def body_lines(armature: bpy.types.Object, body: Body, binding: Binding) -> Arra
         return np.zeros((0, 2, 3))
     rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding, drawing=True))
     poses = actions.current_poses(armature, bpy.context.evaluated_depsgraph_get())
-    places, turns = bake.measured_links(binding, rig.bones, rig.rest, poses[None])
-    return binding.to_world(link_lines(body, places[0], turns[0]))
+    positions, orientations = bake.measured_links(binding, rig.bones, rig.rest, poses[None])
+    return binding.to_world(link_lines(body, positions[0], orientations[0]))
 
 
 def ghost_lines(scene: bpy.types.Scene, body: Body, binding: Binding, motion: Motion, start_frame: int) -> Array:
     """World line segments (N, 2, 3) of the reference at the scene's current frame."""
     seconds = (scene.frame_current_final - start_frame) / bake.scene_rate(scene)
-    position, turns = motion.sample([seconds])
-    places, world = body.forward(position[0], turns[0])
-    return binding.to_world(link_lines(body, places, world))
+    position, orientations = motion.sample([seconds])
+    positions, world = body.forward(position[0], orientations[0])
+    return binding.to_world(link_lines(body, positions, world))
 
 
-def link_lines(body: Body, places: Array, turns: Array) -> Array:
-    """Segments (N, 2, 3) of all shapes of links at places (L, 3), turns (L, 4)."""
+def link_lines(body: Body, positions: Array, orientations: Array) -> Array:
+    """Segments (N, 2, 3) of all shapes of links at positions (L, 3), orientations (L, 4)."""
     found = []
     for i, link in enumerate(body.links):
         for shape in link.shapes:
             lines = rotations.rotate(np.array(shape.rotation), shape_lines(shape)) + np.array(shape.position)
-            found.append(rotations.rotate(turns[i], lines) + places[i])
+            found.append(rotations.rotate(orientations[i], lines) + positions[i])
     return np.concatenate(found) if found else np.zeros((0, 2, 3))
 
 

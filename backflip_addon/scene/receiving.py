@@ -148,12 +148,12 @@ _Place = tuple[Any, str]  # an object, and a bone of it or ""
 
 
 def _followed(constraint: bpy.types.Constraint) -> list[_Place]:
-    """What a constraint follows; nothing for one that copies how a bone turns against its own parent."""
+    """What a constraint follows; nothing for one that copies how a bone orientations against its own parent."""
     if getattr(constraint, "owner_space", "WORLD").startswith("LOCAL") and constraint.type in _COPYING[:3]:
         return []
     targets = constraint.targets if constraint.type == "ARMATURE" else [constraint]
-    places = [(getattr(target, "target", None), getattr(target, "subtarget", "")) for target in targets]
-    return [(ob, name) for ob, name in places if ob is not None]
+    positions = [(getattr(target, "target", None), getattr(target, "subtarget", "")) for target in targets]
+    return [(ob, name) for ob, name in positions if ob is not None]
 
 
 def _is_led(ob: bpy.types.Object, name: str, leaders: set[_Place], own: set[_Place]) -> bool:

@@ -180,12 +180,12 @@ def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dic
 
 
 def _places(mesh: bpy.types.Object, world: Array) -> tuple[Array, np.ndarray]:
-    """World places (V, 3) of a mesh's vertices, at most SKIN_VERTICES, and which they are."""
+    """World positions (V, 3) of a mesh's vertices, at most SKIN_VERTICES, and which they are."""
     count = len(mesh.data.vertices)
-    places = np.empty(count * 3, dtype=np.float32)
-    mesh.data.vertices.foreach_get("co", places)
+    positions = np.empty(count * 3, dtype=np.float32)
+    mesh.data.vertices.foreach_get("co", positions)
     chosen = np.arange(0, count, -(-count // SKIN_VERTICES))
-    return places.reshape(-1, 3).astype(float)[chosen] @ world[:3, :3].T + world[:3, 3], chosen
+    return positions.reshape(-1, 3).astype(float)[chosen] @ world[:3, :3].T + world[:3, 3], chosen
 
 
 def _rigid(vertices: Array, bone: int) -> _Part:

@@ -93,20 +93,20 @@ def skin_errors(armature: bpy.types.Object, meant: Meant) -> list[SkinOff]:
     parts = _parts(armature)
     if not parts:
         return []
-    poses, places = _seen(armature, parts, meant.frames)
+    poses, positions = _seen(armature, parts, meant.frames)
     moves = _moves(armature, meant, parts, poses)
-    return [_farthest(armature, part, moves, place, meant) for part, place in zip(parts, places, strict=True)]
+    return [_farthest(armature, part, moves, place, meant) for part, place in zip(parts, positions, strict=True)]
 
 
-def _farthest(armature: bpy.types.Object, part: _Part, moves: _Moves, places: Array, meant: Meant) -> SkinOff:
-    """places (K, V, 3): where the part's vertices are seen, world."""
+def _farthest(armature: bpy.types.Object, part: _Part, moves: _Moves, positions: Array, meant: Meant) -> SkinOff:
+    """positions (K, V, 3): where the part's vertices are seen, world."""
     if is_deformed(part.mesh, armature):
         wanted = _blended(part, moves.meant)
     else:  # what a rigid mesh does of its own is its own affair
         bone = int(part.bones[0, 0])
         back = moves.meant[:, bone] @ batched_linalg.inverse(moves.seen[:, bone])
-        wanted = _apply(back, places)
-    away = np.linalg.norm(places - wanted, axis=-1) * meant.scale * 1000.0
+        wanted = _apply(back, positions)
+    away = np.linalg.norm(positions - wanted, axis=-1) * meant.scale * 1000.0
     frame, vertex = np.unravel_index(int(np.argmax(away)), away.shape)
     bone = _guilty(part, moves, int(frame), int(vertex))
     name = bone_order(armature)[bone].name
@@ -275,8 +275,8 @@ def _weights(
 
 def _seen(armature: bpy.types.Object, parts: list[_Part], frames: np.ndarray) -> tuple[Array, list[Array]]:
     """World pose matrices (K, B, 4, 4), scale and all, and each part's vertices (K, V, 3), at frames."""
-    places: dict[str, int] = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
-    order = [places[bone.name] for bone in bone_order(armature)]
+    bone_index: dict[str, int] = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
+    order = [bone_index[bone.name] for bone in bone_order(armature)]
     poses, points = [], [[] for _ in parts]
     with _copies(armature, parts) as copies, stage(armature, copies) as scene:
         for frame in frames:

@@ -17,7 +17,7 @@ _MOST = 20_000  # points of a mesh
 def add_points(
     mesh: bpy.types.Mesh, armature: bpy.types.Object, vertices: Array, bones: np.ndarray, weights: Array
 ) -> tuple[Array, np.ndarray, Array]:
-    """World places (V, 3) of all of a mesh's vertices, bones (V, W) and weights (V, W), with points on faces added.
+    """World positions (V, 3) of all of a mesh's vertices, bones (V, W) and weights (V, W), with points on faces added.
 
     The weights of such a point are between those of its face's corners.
     """
@@ -27,8 +27,8 @@ def add_points(
     corners = np.empty(len(mesh.loop_triangles) * 3, dtype=np.int32)
     mesh.loop_triangles.foreach_get("vertices", corners)
     corners = corners.reshape(-1, 3)
-    places = vertices[corners]
-    longest = np.linalg.norm(places - np.roll(places, 1, axis=1), axis=-1).max(axis=1)
+    positions = vertices[corners]
+    longest = np.linalg.norm(positions - np.roll(positions, 1, axis=1), axis=-1).max(axis=1)
     parts = np.clip(np.ceil(longest / max(_NEAR * _size(armature), 1e-12)), 1, _FINEST).astype(int)
     names = np.unique(bones[bones >= 0])
     dense = _dense(bones, weights, names)

@@ -175,9 +175,9 @@ def sample_seen(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, 
 
 def stands_still(poses: Array, least: float = _LEAST) -> bool:
     """Whether poses (F, B, 4, 4) are all the same one, to a part of the skeleton's size and of a turn."""
-    places = poses[..., :3, 3]
-    size = float(np.ptp(places[0], axis=0).max(initial=0.0)) or 1.0
-    moved = float(np.ptp(places, axis=0).max(initial=0.0)) / size
+    positions = poses[..., :3, 3]
+    size = float(np.ptp(positions[0], axis=0).max(initial=0.0)) or 1.0
+    moved = float(np.ptp(positions, axis=0).max(initial=0.0)) / size
     return max(moved, float(np.ptp(poses[..., :3, :3], axis=0).max(initial=0.0))) < least
 
 

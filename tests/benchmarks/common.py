@@ -47,7 +47,7 @@ def figure(options: argparse.Namespace) -> Body:
 
 def clean(measures: dict[str, Any]) -> bool:
     """Succeeded without sinking a centimetre into the floor."""
-    return metrics.succeeded(measures) and measures["penetration_cm"] < 1.0
+    return metrics.is_success(measures) and measures["penetration_cm"] < 1.0
 
 
 def search(
@@ -56,7 +56,7 @@ def search(
     workers: int,
     seed: int,
     limit: float = 600.0,
-    enough: Callable[[dict[str, Any]], bool] = metrics.succeeded,
+    enough: Callable[[dict[str, Any]], bool] = metrics.is_success,
     average_weights: bool = False,
 ) -> tuple[Plan | None, Take, dict[str, Any], float, int]:
     """Search until a take's measures are enough or the limit's seconds are over, from the start of the processes.
@@ -70,8 +70,8 @@ def search(
     with Pool(workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
         while True:
             one = Search(body, reference, pool, settings, seed=seed + 1000 * attempt)
-            take = one.perform(good=lambda t: clean(metrics.measure(body, reference, t))).take()
-            measures = metrics.measure(body, reference, take)
+            take = one.perform(good=lambda t: clean(metrics.evaluate_take(body, reference, t))).take()
+            measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps
             seconds = time.perf_counter() - begin
             if enough(measures):
@@ -85,7 +85,7 @@ def _settled(one: Search) -> Plan:
     """The plan searched on to the end, if it still succeeds."""
     plan = one.plan
     take = one.perform().take()
-    return one.plan if metrics.succeeded(metrics.measure(one.track.body, one.track.reference, take)) else plan
+    return one.plan if metrics.is_success(metrics.evaluate_take(one.track.body, one.track.reference, take)) else plan
 
 
 def median(values: list[float]) -> float:

@@ -92,7 +92,7 @@ def quality(body: Body, reference: Motion, take: Take) -> dict[str, float]:
     done, wanted = (states_of(motion, times[:count], CONTROL_RATE) for motion in (take.motion, reference))
     rewards = np.zeros(len(times))
     rewards[:count] = Imitation(body)(Figures.of(body, done), Figures.of(body, wanted))
-    measures = metrics.measure(body, reference, take)
+    measures = metrics.evaluate_take(body, reference, take)
     return {
         "normalised_return": round(float(rewards.mean()), 3),
         "mpjpe_mm": round(measures["mpjpe_mm"], 1),

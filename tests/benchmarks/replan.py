@@ -34,7 +34,7 @@ def main() -> int:
     trials = []
 
     def good(take: object) -> bool:
-        return metrics.succeeded(metrics.measure(body, reference, take))
+        return metrics.is_success(metrics.evaluate_take(body, reference, take))
 
     with Pool(options.workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
         for trial in range(options.trials):
@@ -43,7 +43,7 @@ def main() -> int:
             start = shaken(search.track.states[0], np.random.default_rng(trial), 0.05, 0.1, 0.3)
             open_loop = good(search.attempt(start=start).take())
             began = time.perf_counter()
-            measures = metrics.measure(body, reference, search.perform(start, good=good).take())
+            measures = metrics.evaluate_take(body, reference, search.perform(start, good=good).take())
             seconds = time.perf_counter() - began
             trials.append({"trial": trial, "open_loop": open_loop, "landed": bool(measures["landed"])})
             trials[-1] |= {"seconds": round(seconds, 1), "control_steps": search.control_steps}

@@ -176,8 +176,8 @@ def _source(scene: bpy.types.Scene, file: Path) -> Source:
         frames = first + np.arange(int(round(last - first)) + 1)
         matrices = actions.sample_poses(source.armature, frames, source.action, source.slot)
         rate = clips.action_rate(scene, source.action)
-    places = {role: matrices[:, rig.places[bone], :3, 3] for role, bone in roles.guess(rig).bones.items()}
-    return Source(places, rate)
+    positions = {role: matrices[:, rig.bone_index[bone], :3, 3] for role, bone in roles.guess(rig).bones.items()}
+    return Source(positions, rate)
 
 
 def _direction_errors(source: Source, shown: dict[str, Array], count: int) -> Array:

@@ -29,8 +29,8 @@ def main() -> int:
                 told = training.iterate()
                 if told["iteration"] % EVERY:
                     continue
-                measures = metrics.measure(body, reference, training.attempt(seed))
-                landed = metrics.succeeded(measures)
+                measures = metrics.evaluate_take(body, reference, training.attempt(seed))
+                landed = metrics.is_success(measures)
                 minutes = (time.perf_counter() - began) / 60
                 point = {"samples": told["samples"], "minutes": round(minutes, 2), "followed": measures["followed"]}
                 curve.append(point | {"reward": told["mean_return"], "survival": told["survival"]})

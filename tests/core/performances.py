@@ -87,8 +87,8 @@ def performed(figure: Body, reference: Motion, settle: float = 1.0, rate: float 
     """A take that is its reference to the number, held a second longer, feet in contact where they are low."""
     count = round((reference.duration + settle) * rate) + 1
     position, turns = reference.sample(np.arange(count) / rate)
-    places, world = figure.forward(position, turns)
+    positions, world = figure.forward(position, turns)
     feet = [figure.index("foot.L"), figure.index("foot.R")]
     contacts = np.zeros((count, len(figure.links)), dtype=bool)
-    contacts[:, feet] = figure.lowest_points(places, world)[:, feet] < 0.01
+    contacts[:, feet] = figure.lowest_points(positions, world)[:, feet] < 0.01
     return Take(Motion(rate, position, turns), contacts, np.full(count, 0.5), np.zeros(count), {})

@@ -47,10 +47,10 @@ def test_fitted_bodies_have_all_links() -> None:
 def test_forward_kinematics() -> None:
     body = performances.body()
     position, local = some_pose(body)
-    places, turns = body.forward(position, local)
+    positions, turns = body.forward(position, local)
     for f in range(len(position)):
         frames = frames_by_matrices(body, position[f], local[f])
-        assert np.allclose(places[f], [m[:3, 3] for m in frames], atol=1e-12)
+        assert np.allclose(positions[f], [m[:3, 3] for m in frames], atol=1e-12)
         assert np.allclose(rotations.to_matrix(turns[f]), [m[:3, :3] for m in frames], atol=1e-12)
 
 

@@ -46,8 +46,8 @@ def walk(seconds: float = 4.0, rate: float = 60.0, often: float = 1.8, step: flo
         turns[:, BODY.index(f"shin.{side}")] = rotations.from_axis_angle(hinge, -knee if hinge @ x < 0 else knee)
         turns[:, BODY.index(f"foot.{side}")] = rotations.from_axis_angle(-x, -hip - 0.5 * knee + knee)
     still = Motion(rate, np.tile(performances.hips_height(BODY) * UP, (frames, 1)), turns)
-    places, _ = BODY.forward(still.position, still.rotations)
-    feet = places[:, [BODY.index("foot.L"), BODY.index("foot.R")]]
+    positions, _ = BODY.forward(still.position, still.rotations)
+    feet = positions[:, [BODY.index("foot.L"), BODY.index("foot.R")]]
     standing = feet[np.arange(frames), which.astype(int)]
     back = np.zeros((frames, 3))
     change = np.diff(standing, axis=0)
@@ -92,8 +92,8 @@ def test_a_clip_that_lies_all_through_is_said_and_stood_up(axis: list[float], de
     assert notes(motion)["lying"].fix == {"upright": True}
     stood = retarget.put_on_floor(posture.upright(motion, BODY), BODY)
     assert "lying" not in notes(stood)
-    places, _ = BODY.forward(stood.position, stood.rotations)
-    assert (places[:, BODY.index("head"), 2] > 0.8 * BODY.height).all()
+    positions, _ = BODY.forward(stood.position, stood.rotations)
+    assert (positions[:, BODY.index("head"), 2] > 0.8 * BODY.height).all()
 
 
 def test_hands_and_knees_are_no_lying() -> None:

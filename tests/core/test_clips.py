@@ -230,8 +230,8 @@ def write_vrma(path: Path, changes: dict | None = None) -> Path:
     half = np.sqrt(0.5)
     times = np.array([0.0, 0.25, 0.5], dtype="<f4")
     turns = np.array([[0, 0, 0, 1], [-np.sin(np.pi / 8), 0, 0, np.cos(np.pi / 8)], [-half, 0, 0, half]], dtype="<f4")
-    places = np.array([[0, 0.95, 0], [0, 1.05, 0], [0, 1.15, 0]], dtype="<f4")
-    parts = [times.tobytes(), turns.tobytes(), places.tobytes()]
+    positions = np.array([[0, 0.95, 0], [0, 1.05, 0], [0, 1.15, 0]], dtype="<f4")
+    parts = [times.tobytes(), turns.tobytes(), positions.tobytes()]
     starts = np.cumsum([0] + [len(p) for p in parts])
     gltf = {
         "asset": {"version": "2.0"},

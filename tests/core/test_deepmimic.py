@@ -61,9 +61,9 @@ def test_a_knee_bends_the_foot_backward_and_an_elbow_the_hand_forward(tmp_path: 
     body = performances.body()
     bent = frame(shin_R=-1.0, forearm_L=1.0)
     motion, _ = deepmimic.load(write(tmp_path, [bent, bent]))
-    places, _ = body.forward(motion.position, motion.rotations)
-    foot, knee = (places[0, body.index(name)] for name in ("foot.R", "shin.R"))
-    hand, elbow = (places[0, body.index(name)] for name in ("hand.L", "forearm.L"))
+    positions, _ = body.forward(motion.position, motion.rotations)
+    foot, knee = (positions[0, body.index(name)] for name in ("foot.R", "shin.R"))
+    hand, elbow = (positions[0, body.index(name)] for name in ("hand.L", "forearm.L"))
     assert foot[1] > knee[1] + 0.2, "+y is behind"
     assert hand[1] < elbow[1] - 0.15, "-y is ahead"
 

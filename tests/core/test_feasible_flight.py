@@ -43,9 +43,9 @@ def result(turns: float, twist: float = 0.0, height: float = 0.45) -> tuple[Moti
 
 def link_frames(body: Body, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     """Centres (F, L, 3) and rotation matrices (F, L, 3, 3) of the links."""
-    places, turns = body.forward(motion.position, motion.rotations)
+    positions, turns = body.forward(motion.position, motion.rotations)
     frames = rotations.to_matrix(turns)
-    return places + np.einsum("flij,lj->fli", frames, [link.centre for link in body.links]), frames
+    return positions + np.einsum("flij,lj->fli", frames, [link.centre for link in body.links]), frames
 
 
 def momentum(body: Body, motion: Motion) -> tuple[np.ndarray, np.ndarray]:

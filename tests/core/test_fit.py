@@ -50,8 +50,8 @@ def test_a_body_is_plausible(kind: str) -> None:
     bodies.validate(body)
     assert 1.4 <= body.height <= 2.0
     assert 15 < body.mass / body.height**2 < 30
-    places, _ = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (15, 1)))
-    at = dict(zip(NAMES, places, strict=True))
+    positions, _ = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (15, 1)))
+    at = dict(zip(NAMES, positions, strict=True))
     size = body.height / 1.7
     # arms and legs hang straight down, left is +x, the trunk stands upright
     for side, sign in (("L", 1), ("R", -1)):
@@ -62,7 +62,7 @@ def test_a_body_is_plausible(kind: str) -> None:
             assert way[2] < -0.05 * size
     assert at["head"][2] > at["chest"][2] > 0.05 * size
     # soles on the floor, under the ankles and in front of them
-    lows = body.lowest_points(places, np.tile(rotations.IDENTITY, (15, 1)))
+    lows = body.lowest_points(positions, np.tile(rotations.IDENTITY, (15, 1)))
     floor = -retarget.standing_height(body)
     for side in "LR":
         i = NAMES.index(f"foot.{side}")
@@ -179,12 +179,12 @@ def test_bones_move_rigidly(kind: str) -> None:
         apart = np.linalg.norm(matrix[:, :3, 3] - world[rig.bones[parent]][:, :3, 3], axis=1)
         assert np.abs(apart - np.linalg.norm(rig.heads[rig.index(bone)] - rig.heads[parent])).max() < 1e-9 * size
     # joints between links lie where the simulated body has them
-    places, _ = body.forward(motion.position, motion.rotations)
+    positions, _ = body.forward(motion.position, motion.rotations)
     frames, _ = retarget.link_frames(binding, motion)
-    assert np.abs(binding.to_sim(frames) - places).max() < 1e-9
+    assert np.abs(binding.to_sim(frames) - positions).max() < 1e-9
     for side in "LR":
         joint = world[role_map.bones[f"shin.{side}"]][:, :3, 3]
-        assert np.abs(binding.to_sim(joint) - places[:, NAMES.index(f"shin.{side}")]).max() < 1e-9
+        assert np.abs(binding.to_sim(joint) - positions[:, NAMES.index(f"shin.{side}")]).max() < 1e-9
 
 
 def test_a_standing_rig_stands_at_its_place() -> None:

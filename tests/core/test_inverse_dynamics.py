@@ -41,11 +41,12 @@ def test_standing_ankles_hold_the_lean() -> None:
     """All above the ankles hangs on them: their torques about x are weight times lever, shared by two."""
     needs = inverse_dynamics.needs(BODY, performances.standing(BODY), 30.0)
     motion = performances.standing(BODY)
-    places, turns = BODY.forward(motion.position[:1], motion.rotations[:1])
+    positions, turns = BODY.forward(motion.position[:1], motion.rotations[:1])
     feet = [BODY.index("foot.L"), BODY.index("foot.R")]
     above = [i for i in range(len(BODY.links)) if i not in feet]
     moment = sum(
-        BODY.links[i].mass * 9.81 * (places[0, i, 1] + BODY.links[i].centre[1] - places[0, feet[0], 1]) for i in above
+        BODY.links[i].mass * 9.81 * (positions[0, i, 1] + BODY.links[i].centre[1] - positions[0, feet[0], 1])
+        for i in above
     )
     # Gravity's moment about the ankles' line (along x): y times -weight; the ankles' torque on the feet is its equal
     torque = needs.torque[0, feet, 0].sum()
@@ -80,8 +81,8 @@ def test_turning_free_about_a_main_axis_needs_no_moment() -> None:
     """The figure is its own mirror image: left-right is a main axis of its inertia (its skin is nearly so)."""
     motion = performances.standing(BODY, 1.0, 120.0)
     turn = rotations.from_axis_angle(X, 3.0 * np.arange(motion.frames) / motion.rate)
-    places, world = BODY.forward(motion.position[0], motion.rotations[0])
-    arm = BODY.centre_of_mass(places, world) - motion.position[0]
+    positions, world = BODY.forward(motion.position[0], motion.rotations[0])
+    arm = BODY.centre_of_mass(positions, world) - motion.position[0]
     turns = motion.rotations.copy()
     turns[:, 0] = turn
     needs = inverse_dynamics.needs(BODY, Motion(120.0, 5.0 * Z - rotations.rotate(turn, arm), turns), 120.0)
@@ -99,11 +100,11 @@ def elbow(angles: np.ndarray, rate: float = 120.0) -> Motion:
 def forearm_facts() -> tuple[float, float, float]:
     """Mass times lever, kg m, moment of inertia about the elbow's axis, kg m^2, and the rest angle of the lever."""
     fore, hand = (BODY.links[BODY.index(f"{name}.L")] for name in ("forearm", "hand"))
-    places = [np.array(fore.centre), np.array(hand.offset) + hand.centre]
-    lever = fore.mass * places[0] + hand.mass * places[1]
+    positions = [np.array(fore.centre), np.array(hand.offset) + hand.centre]
+    lever = fore.mass * positions[0] + hand.mass * positions[1]
     inertia = sum(
         link.inertia[0] + link.mass * (place[1] ** 2 + place[2] ** 2)
-        for link, place in zip((fore, hand), places, strict=True)
+        for link, place in zip((fore, hand), positions, strict=True)
     )
     # The angle of the lever ahead (-y) of straight down
     return float(np.hypot(lever[1], lever[2])), inertia, float(np.arctan2(-lever[1], -lever[2]))

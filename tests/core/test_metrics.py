@@ -24,7 +24,7 @@ END = round(REFERENCE.duration * 120)  # frame of the take at the clip's end
 
 
 def measure(take: Take, reference: Motion = REFERENCE) -> dict[str, Any]:
-    return metrics.measure(BODY, reference, take)
+    return metrics.evaluate_take(BODY, reference, take)
 
 
 def moved(take: Take, position: np.ndarray | None = None, turns: np.ndarray | None = None) -> Take:
@@ -156,7 +156,7 @@ def test_without_the_somersault() -> None:
     jump = performances.performed(BODY, performances.somersault(BODY, turns=0.0))
     measures = measure(jump)
     assert measures["landed"] is False and measures["somersault_deg"] == pytest.approx(0, abs=1)
-    assert metrics.measure(BODY, performances.somersault(BODY, turns=0.0), jump)["landed"] is True
+    assert metrics.evaluate_take(BODY, performances.somersault(BODY, turns=0.0), jump)["landed"] is True
 
 
 def test_the_somersault_in_the_other_direction() -> None:
@@ -166,8 +166,8 @@ def test_the_somersault_in_the_other_direction() -> None:
 
 def test_half_of_a_double_somersault_is_no_landing() -> None:
     double = performances.somersault(BODY, turns=-2.0)
-    assert metrics.measure(BODY, double, performances.performed(BODY, double))["landed"] is True
-    assert metrics.measure(BODY, double, TAKE)["landed"] is False
+    assert metrics.evaluate_take(BODY, double, performances.performed(BODY, double))["landed"] is True
+    assert metrics.evaluate_take(BODY, double, TAKE)["landed"] is False
 
 
 def test_a_hop_at_the_end_is_no_standing() -> None:
@@ -267,7 +267,7 @@ def test_clips_that_end_standing_and_others() -> None:
 def test_a_clip_that_does_not_end_standing_has_nothing_to_land() -> None:
     motion = performances.standing(BODY)
     walk = dataclasses.replace(motion, position=motion.position - np.arange(31)[:, None] / 30.0 * Y)
-    measures = metrics.measure(BODY, walk, performances.performed(BODY, walk, settle=0.0))
+    measures = metrics.evaluate_take(BODY, walk, performances.performed(BODY, walk, settle=0.0))
     assert measures["landed"] is None and measures["success"] is True
 
 
@@ -321,36 +321,36 @@ def test_a_pirouette_is_no_somersault_and_a_turn_back_cancels() -> None:
 def test_sliding_feet(speed: float, rate: float) -> None:
     motion = performances.standing(BODY, 1.0, rate)
     slide = np.arange(motion.frames)[:, None] / rate * speed * np.array([0.6, -0.8, 0.0])
-    places, turns = BODY.forward(motion.position + slide, motion.rotations)
-    assert metrics.foot_skate(BODY, places, turns, rate) == pytest.approx(speed)
+    positions, turns = BODY.forward(motion.position + slide, motion.rotations)
+    assert metrics.foot_skate(BODY, positions, turns, rate) == pytest.approx(speed)
 
 
 def test_feet_above_3_cm_do_not_skate() -> None:
     motion = performances.standing(BODY)
     slide = np.arange(motion.frames)[:, None] * 0.1 * X
     for height, expected in ((0.029, 3.0), (0.031, 0.0)):
-        places, turns = BODY.forward(motion.position + slide + height * Z, motion.rotations)
-        assert metrics.foot_skate(BODY, places, turns, 30.0) == pytest.approx(expected)
+        positions, turns = BODY.forward(motion.position + slide + height * Z, motion.rotations)
+        assert metrics.foot_skate(BODY, positions, turns, 30.0) == pytest.approx(expected)
 
 
 def test_one_foot_sliding_of_two_down_is_half_the_speed() -> None:
     motion = performances.standing(BODY)
-    places, turns = BODY.forward(motion.position, motion.rotations)
-    places[:, BODY.index("foot.L"), 0] += np.arange(motion.frames) / 30.0 * 0.4
-    assert metrics.foot_skate(BODY, places, turns, 30.0) == pytest.approx(0.2)
+    positions, turns = BODY.forward(motion.position, motion.rotations)
+    positions[:, BODY.index("foot.L"), 0] += np.arange(motion.frames) / 30.0 * 0.4
+    assert metrics.foot_skate(BODY, positions, turns, 30.0) == pytest.approx(0.2)
 
 
 def test_a_foot_that_rolls_over_its_toes_does_not_skate() -> None:
     motion = performances.standing(BODY)
-    places, turns = BODY.forward(motion.position, motion.rotations)
+    positions, turns = BODY.forward(motion.position, motion.rotations)
     foot = BODY.index("foot.L")
     box = BODY.links[foot].shapes[0]
     toes = np.array(box.position) + np.array(box.size) * [0, -1, -1]
     roll = rotations.from_axis_angle(X, np.linspace(0, 1.0, motion.frames))
-    pivot = places[:, foot] + toes
+    pivot = positions[:, foot] + toes
     turns[:, foot] = roll
-    places[:, foot] = pivot - rotations.rotate(roll, toes)
-    assert metrics.foot_skate(BODY, places, turns, 30.0) == pytest.approx(0.0, abs=0.02)
+    positions[:, foot] = pivot - rotations.rotate(roll, toes)
+    assert metrics.foot_skate(BODY, positions, turns, 30.0) == pytest.approx(0.0, abs=0.02)
 
 
 def test_penetration_is_the_deepest_point() -> None:
@@ -389,22 +389,22 @@ def test_jerk_looks_at_the_clip_alone() -> None:
 def test_who_stands_has_the_centre_of_mass_1_cm_inside_the_soles(axis: int, sign: int) -> None:
     """A shifted pelvis weight puts the centre of mass anywhere; the feet are boxes added up by hand."""
     motion = performances.standing(BODY, 1.0)
-    places, turns = BODY.forward(motion.position, motion.rotations)
+    positions, turns = BODY.forward(motion.position, motion.rotations)
     edges = []
     for side in ("L", "R"):
         foot = BODY.index(f"foot.{side}")
         box = BODY.links[foot].shapes[0]
-        edges.append(places[0, foot, axis] + box.position[axis] + sign * box.size[axis])
+        edges.append(positions[0, foot, axis] + box.position[axis] + sign * box.size[axis])
     edge = max(edges, key=lambda e: sign * e) - sign * 0.01
-    now = BODY.centre_of_mass(places, turns)[0, axis]
+    now = BODY.centre_of_mass(positions, turns)[0, axis]
     pelvis = BODY.links[0]
     for beyond, expected in ((-0.006, True), (0.006, False)):
         centre = np.array(pelvis.centre)
         centre[axis] += (edge + sign * beyond - now) * BODY.mass / pelvis.mass
         links = (dataclasses.replace(pelvis, centre=tuple(centre)), *BODY.links[1:])
         shifted = dataclasses.replace(BODY, links=links)
-        assert metrics.stands_after_touchdown(shifted, motion, places, turns) == expected
-        assert metrics.standing_margin(shifted, motion, places, turns) == pytest.approx(0.01 - beyond, abs=0.002)
+        assert metrics.stands_after_touchdown(shifted, motion, positions, turns) == expected
+        assert metrics.standing_margin(shifted, motion, positions, turns) == pytest.approx(0.01 - beyond, abs=0.002)
 
 
 def gliding(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
@@ -440,12 +440,12 @@ def raising_a_foot(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray)
 def test_a_take_edited_to_be_bad_after_its_landing_has_not_landed(edit: Callable[..., None]) -> None:
     clip = performances.somersault(BODY)
     take = performances.performed(BODY, clip)
-    assert metrics.measure(BODY, clip, take)["landed"], "before it is edited"
+    assert metrics.evaluate_take(BODY, clip, take)["landed"], "before it is edited"
     position, turns = take.motion.position.copy(), take.motion.rotations.copy()
     seconds = np.maximum(np.arange(take.motion.frames) / take.motion.rate - clip.duration, 0.0)
     edit(position, turns, seconds)
     motion = dataclasses.replace(take.motion, position=position, rotations=turns)
-    assert not metrics.measure(BODY, clip, dataclasses.replace(take, motion=motion))["landed"]
+    assert not metrics.evaluate_take(BODY, clip, dataclasses.replace(take, motion=motion))["landed"]
 
 
 def test_leg_length_and_tilt() -> None:

@@ -219,14 +219,14 @@ def test_planted_feet_stay_planted(legs: tuple[float, float]) -> None:
     """On other proportions a planted foot slides under 1 cm/s and stays within 1 cm of the floor."""
     source, matrices = walker()
     rig = figure()
-    places = np.array(rig.rest)
+    positions = np.array(rig.rest)
     for side in "LR":  # longer thighs, shorter shins or the other way
         thigh, shin, foot, toe = (rig.index(f"{p}.{side}") for p in ("thigh", "shin", "foot", "toe"))
         knee = rig.heads[thigh] + (rig.heads[shin] - rig.heads[thigh]) * legs[0]
         ankle = knee + (rig.heads[foot] - rig.heads[shin]) * legs[1]
-        places[toe, :3, 3] = ankle + rig.heads[toe] - rig.heads[foot]
-        places[shin, :3, 3], places[foot, :3, 3] = knee, ankle
-    rig = dataclasses.replace(rig, rest=places)
+        positions[toe, :3, 3] = ankle + rig.heads[toe] - rig.heads[foot]
+        positions[shin, :3, 3], positions[foot, :3, 3] = knee, ankle
+    rig = dataclasses.replace(rig, rest=positions)
     body, binding = fit.fit_body(rig, roles.guess(rig))
     motion = retarget.retarget(source, roles.guess(source), matrices, 30.0, body)
     at, turns = body.forward(motion.position, motion.rotations)
@@ -246,11 +246,11 @@ def test_a_foot_that_rolls_turns_about_its_toes(length: float) -> None:
     """However far from the ankle the toes bend, their joint slides under 1 cm/s while the heel rises."""
     source, matrices = walker(roll=30.0)
     rig = figure(skin=True)
-    places = np.array(rig.rest)
+    positions = np.array(rig.rest)
     for side in "LR":
         foot, toe = rig.index(f"foot.{side}"), rig.index(f"toe.{side}")
-        places[toe, :3, 3] = rig.heads[foot] + (rig.heads[toe] - rig.heads[foot]) * [1.0, length, 1.0]
-    rig = dataclasses.replace(rig, rest=places)
+        positions[toe, :3, 3] = rig.heads[foot] + (rig.heads[toe] - rig.heads[foot]) * [1.0, length, 1.0]
+    rig = dataclasses.replace(rig, rest=positions)
     body, binding = fit.fit_body(rig, roles.guess(rig))
     motion = retarget.retarget(source, roles.guess(source), matrices, 30.0, body)
     shown = retarget.bone_matrices(binding, rig, motion)
@@ -266,13 +266,13 @@ def test_a_foot_that_rolls_turns_about_its_toes(length: float) -> None:
 def _stretched() -> tuple[bodies.Body, fit.Binding, Rig]:
     """A figure with longer thighs and shorter shins than the walker."""
     rig = figure()
-    places = np.array(rig.rest)
+    positions = np.array(rig.rest)
     for side in "LR":
         thigh, shin, foot, toe = (rig.index(f"{p}.{side}") for p in ("thigh", "shin", "foot", "toe"))
         knee = rig.heads[thigh] + (rig.heads[shin] - rig.heads[thigh]) * 1.25
-        places[shin, :3, 3], places[foot, :3, 3] = knee, knee + (rig.heads[foot] - rig.heads[shin]) * 0.8
-        places[toe, :3, 3] = places[foot, :3, 3] + rig.heads[toe] - rig.heads[foot]
-    rig = dataclasses.replace(rig, rest=places)
+        positions[shin, :3, 3], positions[foot, :3, 3] = knee, knee + (rig.heads[foot] - rig.heads[shin]) * 0.8
+        positions[toe, :3, 3] = positions[foot, :3, 3] + rig.heads[toe] - rig.heads[foot]
+    rig = dataclasses.replace(rig, rest=positions)
     return *fit.fit_body(rig, roles.guess(rig)), rig
 
 
@@ -419,11 +419,11 @@ def test_sample_clips(clip: str, kind: str) -> None:
     motion = retarget.retarget(source, roles.guess(source), matrices, rate, body)
     world = retarget.bone_matrices(binding, rig, motion)
     assert direction_errors(source, matrices, world, role_map).max() < 3.0
-    places, turns = body.forward(motion.position, motion.rotations)
-    lows = body.lowest_points(places, turns).min(axis=1)
+    positions, turns = body.forward(motion.position, motion.rotations)
+    lows = body.lowest_points(positions, turns).min(axis=1)
     assert lows.min() > -0.02
     assert np.quantile(lows, 0.1) < 0.03
-    head, foot = places[..., body.index("head"), 2], places[..., body.index("foot.L"), 2]
+    head, foot = positions[..., body.index("head"), 2], positions[..., body.index("foot.L"), 2]
     assert head[0] - foot[0] > 0.6  # upright at the start
     found = retarget.inspect(motion, body)
     if clip == "snu_backflip":

@@ -439,8 +439,8 @@ def _with_bones(rig: Rig, more: list[tuple[str, str, np.ndarray]]) -> Rig:
         parents.append(parent)
         rest.append(matrix)
         tails.append(head + [0.0, 0.0, 0.04])
-    places = tuple(bones.index(p) if p else -1 for p in parents)
-    return Rig(rig.name, tuple(bones), places, np.array(rest), np.array(tails), (True,) * len(bones))
+    positions = tuple(bones.index(p) if p else -1 for p in parents)
+    return Rig(rig.name, tuple(bones), positions, np.array(rest), np.array(tails), (True,) * len(bones))
 
 
 def _serial_twists(rig: Rig, limbs: tuple[tuple[str, str], ...], count: int) -> Rig:
@@ -460,8 +460,8 @@ def _serial_twists(rig: Rig, limbs: tuple[tuple[str, str], ...], count: int) -> 
                 tails.insert(at + k, matrix[:3, 3] + [0.0, 0.0, 0.02])
                 above = bones[at + k]
             parents[at + count] = above
-            places = tuple(bones.index(p) if p else -1 for p in parents)
-            rig = Rig(rig.name, tuple(bones), places, np.array(rest), np.array(tails), (True,) * len(bones))
+            positions = tuple(bones.index(p) if p else -1 for p in parents)
+            rig = Rig(rig.name, tuple(bones), positions, np.array(rest), np.array(tails), (True,) * len(bones))
     return rig
 
 

@@ -31,8 +31,8 @@ def squats(figure: Body, hertz: float, seconds: float = 2.0, rate: float = 60.0)
             axis = np.broadcast_to(HINGE_AXIS, (len(t), 3))
             turns[:, figure.index(f"{part}.{side}")] = rotations.from_axis_angle(axis, factor * bend)
     place = np.zeros((len(t), 3))
-    places, world = figure.forward(place, turns)
-    place[:, 2] = -figure.lowest_points(places, world).min(axis=1)
+    positions, world = figure.forward(place, turns)
+    place[:, 2] = -figure.lowest_points(positions, world).min(axis=1)
     return Motion(rate, place, turns)
 
 

@@ -51,17 +51,17 @@ def _rig(heads: dict[str, np.ndarray], parents: dict[str, str], seed: int = 3) -
     return Rig("clip", tuple(order), tuple(int(p) for p in above), rest, tails, (False,) * len(order))
 
 
-def found(rig: Rig, places: np.ndarray | None = None) -> dict[str, str]:
+def found(rig: Rig, positions: np.ndarray | None = None) -> dict[str, str]:
     """role -> the true bone that is taken for it, of the rig with names that say nothing."""
     names = {f"joint{(i * 37 + 11) % 101}": bone for i, bone in enumerate(rig.bones)}
-    role_map = roles.guess(dataclasses.replace(rig, bones=tuple(names)), places)
+    role_map = roles.guess(dataclasses.replace(rig, bones=tuple(names)), positions)
     assert not any(role_map.certain.values())
     return {role: names[bone] for role, bone in role_map.bones.items()}
 
 
-def wrong(rig: Rig, places: np.ndarray | None = None) -> dict[str, str]:
+def wrong(rig: Rig, positions: np.ndarray | None = None) -> dict[str, str]:
     """Required roles that got another bone than theirs."""
-    got = found(rig, places)
+    got = found(rig, positions)
     return {role: got.get(role, "") for role in roles.REQUIRED if got.get(role) != role}
 
 
@@ -89,7 +89,7 @@ def test_lying_and_turned_skeletons(turn: np.ndarray) -> None:
 
 def walking(rig: Rig, frames: int = 40) -> np.ndarray:
     """The joints (F, B, 3) of a figure that swings its legs and arms, its knees and elbows bending as people's do."""
-    places = np.zeros((frames, len(rig.bones), 3))
+    positions = np.zeros((frames, len(rig.bones), 3))
     for f in range(frames):
         phase = 2 * np.pi * f / 20
         turns: dict[int, np.ndarray] = {}
@@ -106,22 +106,22 @@ def walking(rig: Rig, frames: int = 40) -> np.ndarray:
                 turn = about((0, 0, 1), (-1 if side == "L" else 1) * (20 + 15 * swing))
             turns[i] = (turns[parent] if parent >= 0 else np.eye(3)) @ turn
             if parent < 0:
-                places[f, i] = rig.heads[i] + [0, -0.03 * f, 0]
+                positions[f, i] = rig.heads[i] + [0, -0.03 * f, 0]
             else:
-                places[f, i] = places[f, parent] + turns[parent] @ (rig.heads[i] - rig.heads[parent])
-    return places
+                positions[f, i] = positions[f, parent] + turns[parent] @ (rig.heads[i] - rig.heads[parent])
+    return positions
 
 
 def test_a_rest_pose_along_one_axis_is_read_by_its_motion() -> None:
     rig = captured(straddle=0.0)
-    places = walking(rig)
+    positions = walking(rig)
     rest = rig.rest.copy()
     for i, parent in enumerate(rig.parents):
         length = np.linalg.norm(rig.heads[i] - rig.heads[parent]) if parent >= 0 else 0.0
         rest[i, :3, 3] = rest[parent, :3, 3] + [length, 0.0, 0.0] if parent >= 0 else 0.0
     flat = dataclasses.replace(rig, rest=rest, tails=rest[:, :3, 3] + [0.05, 0.0, 0.0])
     assert wrong(flat) != {}
-    assert wrong(flat, places) == {}
+    assert wrong(flat, positions) == {}
 
 
 def test_knees_tell_left_from_right_where_feet_do_not() -> None:
@@ -137,9 +137,9 @@ def test_knees_tell_left_from_right_where_feet_do_not() -> None:
         rest[:, :3, 3] = heads
         tails = heads + [0.0, 0.0, 0.05]
         rig = dataclasses.replace(rig, rest=rest, tails=tails)
-        places = walking(rig) * [1.0, facing, 1.0]
+        positions = walking(rig) * [1.0, facing, 1.0]
         mirrored = dataclasses.replace(rig, rest=_mirror(rest, facing), tails=tails * [1.0, facing, 1.0])
-        got = found(mirrored, places)
+        got = found(mirrored, positions)
         assert got["thigh.L"] == ("thigh.L" if facing > 0 else "thigh.R")
         assert got["forearm.R"] == ("forearm.R" if facing > 0 else "forearm.L")
 

@@ -36,7 +36,7 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
 def test_a_job_returns(job: JobFolder) -> None:
     assert job.read_job() == {"version": folders.JOB_VERSION, **JOB}
     assert job.requests.is_dir() and job.stages.is_dir() and job.takes.is_dir()
-    assert job.take_files() == [] and job.stage_files() == [] and job.read_events() == ([], 0)
+    assert job.list_takes() == [] and job.list_stages() == [] and job.read_events() == ([], 0)
     assert not job.running()
 
 
@@ -226,7 +226,7 @@ def test_process_alive() -> None:
 def test_files_come_oldest_first_and_without_temporaries(job: JobFolder) -> None:
     for name in ("0002_policy.npz", "0000_search.npz", "0010_search.npz", "0003_search.npz.tmp"):
         (job.takes / name).write_bytes(b"")
-    assert [file.name for file in job.take_files()] == ["0000_search.npz", "0002_policy.npz", "0010_search.npz"]
+    assert [file.name for file in job.list_takes()] == ["0000_search.npz", "0002_policy.npz", "0010_search.npz"]
 
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need a privilege, and pipes are POSIX's")
@@ -248,8 +248,8 @@ def use_all(job: JobFolder) -> dict[str, str]:
         "let_go": job.let_go,
         "prepare": job.prepare,
         "pending": job.pending_requests,
-        "takes": job.take_files,
-        "stages": job.stage_files,
+        "takes": job.list_takes,
+        "stages": job.list_stages,
         "start": lambda: process.start(job, sys.executable),
         "kill": lambda: process.kill(job),
     }.items():
@@ -306,7 +306,7 @@ def test_a_room_that_is_a_link_leads_nowhere_and_is_told(
     before = contents(outside)
     (job.path / room).rmdir()
     (job.path / room).symlink_to(outside, target_is_directory=True)
-    assert job.take_files() == job.stage_files() == job.pending_requests() == []
+    assert job.list_takes() == job.list_stages() == job.pending_requests() == []
     said = use_all(job)
     assert room in said["start"] and room in said["prepare"]
     with pytest.raises(JobError, match=room):
@@ -353,8 +353,8 @@ def test_only_regular_files_with_sane_names_are_takes_and_stages(job: JobFolder,
         (room / f"0005_{'x' * 200}{ending}").write_bytes(b"")
         (room / f".hidden{ending}").write_bytes(b"")
         Path(os.fsdecode(os.fsencode(room) + b"/0006_\xff" + ending.encode())).write_bytes(b"")
-    assert [file.name for file in job.take_files()] == ["0000_good.npz"]
-    assert [file.name for file in job.stage_files()] == ["0000_good.pt"]
+    assert [file.name for file in job.list_takes()] == ["0000_good.npz"]
+    assert [file.name for file in job.list_stages()] == ["0000_good.pt"]
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_path_that_can_be_none_is_told_in_a_sentence(tmp_path: Path, path: str
         with pytest.raises(JobError) as caught:
             use()
         assert str(caught.value).endswith(".")
-    assert not job.running() and job.take_files() == job.stage_files() == job.pending_requests() == []
+    assert not job.running() and job.list_takes() == job.list_stages() == job.pending_requests() == []
     assert job.trainer() == {} and not process.kill(job)
 
 
@@ -473,7 +473,7 @@ def test_what_killed_trainers_left_half_written_is_removed_and_nothing_else(job:
 def test_the_ten_thousandth_take_comes_after_the_one_before(job: JobFolder) -> None:
     for name in ("10000_search.npz", "9999_search.npz", "0002_policy.npz"):
         (job.takes / name).write_bytes(b"")
-    assert [file.name for file in job.take_files()] == ["0002_policy.npz", "9999_search.npz", "10000_search.npz"]
+    assert [file.name for file in job.list_takes()] == ["0002_policy.npz", "9999_search.npz", "10000_search.npz"]
 
 
 def test_a_file_that_names_no_trainer_is_none(job: JobFolder) -> None:

@@ -252,7 +252,7 @@ def test_the_best_take_stands(hero: Any, ops: Any, tmp_path: Path) -> None:
         {"landed": True, "score": 0.85},
     )
     assert takes.find_take(bpy.context.scene).name == "0002_search.npz"
-    files = {file.name: file for file in job_monitor.job_of(bpy.context.scene).take_files()}
+    files = {file.name: file for file in job_monitor.job_of(bpy.context.scene).list_takes()}
     assert takes._best(bpy.context.scene, files).name == "0002_search.npz"
 
 

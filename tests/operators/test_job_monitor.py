@@ -326,12 +326,12 @@ def test_start_training_is_not_done_over_by_the_redo_panel(ops: Any) -> None:
 
 
 def test_a_file_saved_elsewhere_finds_its_job_and_so_does_its_copy(folder: JobFolder, tmp_path: Path) -> None:
-    places = [tmp_path / name for name in ("here", "there")]
-    for place in places:
+    positions = [tmp_path / name for name in ("here", "there")]
+    for place in positions:
         place.mkdir()
-    bpy.ops.wm.save_as_mainfile(filepath=str(places[0] / "a.blend"))
+    bpy.ops.wm.save_as_mainfile(filepath=str(positions[0] / "a.blend"))
     assert scene().backflip.job_folder == "//../job"
-    bpy.ops.wm.save_as_mainfile(filepath=str(places[1] / "b.blend"), copy=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(positions[1] / "b.blend"), copy=True)
     assert scene().backflip.job_folder == "//../job"
     (tmp_path / "deep" / "er").mkdir(parents=True)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "deep" / "er" / "c.blend"))

@@ -177,9 +177,9 @@ def test_an_action_of_the_avatar_itself_comes_back_as_it_was(ops: Any, avatar: A
     position, turns = motion.sample(np.arange(read.frames) / 24.0)
     assert read.rate == 24.0
     np.testing.assert_allclose(read.position, position, atol=2e-3)
-    places, world = body.forward(position, turns)
+    positions, world = body.forward(position, turns)
     read_places, read_world = body.forward(read.position, read.rotations)
-    np.testing.assert_allclose(read_places, places, atol=5e-3)
+    np.testing.assert_allclose(read_places, positions, atol=5e-3)
     assert np.degrees(rotations.angle_between(read_world[:, :1], world[:, :1])).max() < 0.1
     assert avatar.animation_data.action is None
 

@@ -81,7 +81,7 @@ def shoot_more_records_another_take(trained: Any) -> None:
     scene = bpy.context.scene
     before = job_monitor.status_of(scene).takes
     trained.shoot_more(count=1, seed=7, friction=0.8, mass=1.05, blocking=True)
-    files = job_monitor.job_of(scene).take_files()
+    files = job_monitor.job_of(scene).list_takes()
     take = load_take(files[-1])
     assert job_monitor.status_of(scene).takes == before + 1
     assert take.meta["source"] == "replan"

@@ -65,10 +65,10 @@ def write_6100(
     angle: degrees that a joint turns about the world's x at a frame. kind: of FBX's nodes, LimbNode or Null.
     """
     joints = list(joints)
-    places = {name: np.array([x, z, -y]) * 100.0 for name, _, (x, y, z) in joints}
+    positions = {name: np.array([x, z, -y]) * 100.0 for name, _, (x, y, z) in joints}
     models, takes, ties = [], [], []
     for name, parent, _ in joints:
-        offset = places[name] - (places[parent] if parent else 0.0)
+        offset = positions[name] - (positions[parent] if parent else 0.0)
         turns = [angle(name, frame) for frame in range(frames)]
         models.append(_model(name, kind, offset))
         takes.append(_take(name, offset, turns))

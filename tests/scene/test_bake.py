@@ -78,10 +78,10 @@ def test_joints_lie_where_the_body_says(guise: str) -> None:
     scene = bpy.context.scene
     for frame in (11, 20, 33, result.last):
         scene.frame_set(frame)
-        places, _turns = body.forward(*motion.sample([(frame - 11) / 24.0]))
+        positions, _turns = body.forward(*motion.sample([(frame - 11) / 24.0]))
         for name in ("thigh.L", "shin.R", "foot.L", "upper_arm.R", "forearm.L", "hand.R"):
             head = (armature.matrix_world @ armature.pose.bones[name].head.to_4d()).to_3d()
-            np.testing.assert_allclose(binding.to_sim(np.array(head)), places[0, body.index(name)], atol=1e-3)
+            np.testing.assert_allclose(binding.to_sim(np.array(head)), positions[0, body.index(name)], atol=1e-3)
 
 
 @pytest.mark.parametrize(("fps", "base"), [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)])

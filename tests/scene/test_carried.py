@@ -166,10 +166,10 @@ def skin_errors(body: Body, binding: Binding, motion: Motion) -> dict[str, dict[
         evaluated = skin.evaluated_get(bpy.context.evaluated_depsgraph_get())
         shown = binding.to_sim(np.array([evaluated.matrix_world @ v.co for v in evaluated.data.vertices]))
         position, turns = motion.sample([(frame - 1) / 24.0])
-        places, world = body.forward(position[0], turns[0])
+        positions, world = body.forward(position[0], turns[0])
         for i, link in enumerate(binding.links):
             local = rotations.rotate(np.array(link.turn), rest - np.array(link.joint)) * binding.scale
-            off = np.linalg.norm(shown - places[i] - rotations.rotate(world[i], local), axis=1) * 1000.0
+            off = np.linalg.norm(shown - positions[i] - rotations.rotate(world[i], local), axis=1) * 1000.0
             for j in range(len(names)):
                 worst[j, i] = max(worst[j, i], off[own == j].max(initial=0.0))
     return {name: dict(zip(LINK_NAMES, worst[j].tolist(), strict=True)) for j, name in enumerate(names)}

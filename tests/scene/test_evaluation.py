@@ -103,9 +103,9 @@ def state(armature: Any) -> tuple:
 @pytest.fixture(scope="module")
 def truth() -> tuple:
     """As the plain rig is seen, which differs from frame to frame."""
-    poses, places = seen(animated())
-    assert np.ptp(poses, axis=0)[..., :3, 3].max(axis=1).min() > 0.1 and np.ptp(places, axis=0).max() > 0.1
-    return poses, places
+    poses, positions = seen(animated())
+    assert np.ptp(poses, axis=0)[..., :3, 3].max(axis=1).min() > 0.1 and np.ptp(positions, axis=0).max() > 0.1
+    return poses, positions
 
 
 @pytest.mark.parametrize("way", HIDING)

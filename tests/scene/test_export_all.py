@@ -71,19 +71,19 @@ def _heads(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray:
 
 def _props(armature: bpy.types.Object | None, frames: np.ndarray) -> np.ndarray:
     """Where the props are (F, 2, 3)."""
-    scene, places = bpy.context.scene, []
+    scene, positions = bpy.context.scene, []
     objects = [bpy.data.objects[name] for name in PROPS]
     if armature is not None:
         with stage(armature, objects) as scene:
             for frame in frames:
                 scene.frame_set(int(frame))
                 graph = scene.view_layers[0].depsgraph
-                places.append([np.array(ob.evaluated_get(graph).matrix_world.translation) for ob in objects])
-        return np.array(places)
+                positions.append([np.array(ob.evaluated_get(graph).matrix_world.translation) for ob in objects])
+        return np.array(positions)
     for frame in frames:
         scene.frame_set(int(np.floor(frame)), subframe=frame - np.floor(frame))
-        places.append([np.array(ob.matrix_world.translation) for ob in objects])
-    return np.array(places)
+        positions.append([np.array(ob.matrix_world.translation) for ob in objects])
+    return np.array(positions)
 
 
 def _import(path: Path, kind: str) -> None:

@@ -39,7 +39,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def places(path: Path) -> tuple[dict[str, np.ndarray], float, float]:
+def positions(path: Path) -> tuple[dict[str, np.ndarray], float, float]:
     """Each bone's world place by name over the frames (F, 3); the action's rate; the mesh's height at rest."""
     rigs.empty_scene()
     armature, imported = importing.import_rig(str(path))
@@ -55,7 +55,7 @@ def places(path: Path) -> tuple[dict[str, np.ndarray], float, float]:
 def test_a_text_fbx_is_the_character_of_the_binary_one(binary: Path, tmp_path: Path) -> None:
     text = fbx_files.as_text(binary, tmp_path / "text.fbx")
     assert text.read_bytes().startswith(b"; FBX 7.4")
-    (was, was_rate, was_height), (now, rate, height) = places(binary), places(text)
+    (was, was_rate, was_height), (now, rate, height) = positions(binary), positions(text)
     assert now.keys() == was.keys() and rate == was_rate and height == pytest.approx(was_height, abs=1e-3)
     assert height == pytest.approx(1.78, abs=0.01)
     for name, track in was.items():
@@ -64,7 +64,7 @@ def test_a_text_fbx_is_the_character_of_the_binary_one(binary: Path, tmp_path: P
 
 
 def test_an_fbx_of_version_6_has_the_size_and_the_motion_it_says(tmp_path: Path) -> None:
-    tracks, rate, _height = places(fbx_files.write_6100(tmp_path / "old.fbx", JOINTS, swing, 11))
+    tracks, rate, _height = positions(fbx_files.write_6100(tmp_path / "old.fbx", JOINTS, swing, 11))
     assert rate == 24.0
     for frame in (0, 10):
         for name, place in fbx_files.standing(JOINTS, swing, frame).items():

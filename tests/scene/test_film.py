@@ -14,8 +14,8 @@ bpy = pytest.importorskip("bpy")
 from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
 
-from backflip_addon.scene.film.film import film  # noqa: E402
-from backflip_addon.scene.mannequin.mannequin import mannequin  # noqa: E402
+from backflip_addon.scene.film import film  # noqa: E402
+from backflip_addon.scene.mannequin import mannequin  # noqa: E402
 
 TINY = (64, 36)
 
@@ -94,15 +94,15 @@ def test_camera_follows_a_long_run_gently(performer: bpy.types.Object) -> None:
     move(performer, {25: (0, -3, 0), 97: (0, -14, 0)})
     made = film.build_set(bpy.context, performer)
     film.dress(scene)
-    places = []
+    positions = []
     for frame in range(1, 98, 4):
         scene.frame_set(frame)
         seen = views(scene, performer)[:, :2]
         assert seen.min() > 0.0 and seen.max() < 1.0
         assert np.ptp(seen[:, 1]) > 0.3  # close enough to be seen well
-        places.append(np.array(made.camera.matrix_world.translation))
-    assert np.linalg.norm(np.diff(places, n=2, axis=0), axis=1).max() < 0.25
-    assert np.ptp(places, axis=0)[2] < 1e-4
+        positions.append(np.array(made.camera.matrix_world.translation))
+    assert np.linalg.norm(np.diff(positions, n=2, axis=0), axis=1).max() < 0.25
+    assert np.ptp(positions, axis=0)[2] < 1e-4
 
 
 def test_set_is_built_to_the_performers_measure(performer: bpy.types.Object) -> None:

@@ -42,8 +42,8 @@ def test_a_bones_child_stands_where_the_file_has_it_whatever_the_armatures_scale
 
 def shown(ob: bpy.types.Object) -> np.ndarray:
     """The object's corners (2, V, 3) in the world, at its animation's first and last frame."""
-    places = []
+    positions = []
     for frame in ob.animation_data.action.frame_range if ob.animation_data and ob.animation_data.action else (1, 11):
         bpy.context.scene.frame_set(int(round(frame)))
-        places.append([tuple(ob.matrix_world @ v.co) for v in ob.data.vertices])
-    return np.sort(np.array(places), axis=1)
+        positions.append([tuple(ob.matrix_world @ v.co) for v in ob.data.vertices])
+    return np.sort(np.array(positions), axis=1)

@@ -12,7 +12,7 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 
-from backflip_addon.scene.mannequin.mannequin import mannequin  # noqa: E402
+from backflip_addon.scene.mannequin import mannequin  # noqa: E402
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ def _empty() -> None:
 
 def test_heads_and_tails_are_in_the_world() -> None:
     rig = read_rig(rigs.build(matrix=rigs.SCALED_AND_TURNED))
-    places = {name: (head, tail) for name, _parent, head, tail in rigs.t_pose()}
+    positions = {name: (head, tail) for name, _parent, head, tail in rigs.t_pose()}
     for name, head, tail in zip(rig.bones, rig.heads, rig.tails, strict=True):
-        np.testing.assert_allclose(head, places[name][0], atol=1e-5)
-        np.testing.assert_allclose(tail, places[name][1], atol=1e-5)
+        np.testing.assert_allclose(head, positions[name][0], atol=1e-5)
+        np.testing.assert_allclose(tail, positions[name][1], atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(rig.rest[:, :3, :3], axis=1), 1.0, atol=1e-6)
     assert all(parent < i for i, parent in enumerate(rig.parents))
 

@@ -16,7 +16,7 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene import bake, importing  # noqa: E402
-from backflip_addon.scene.mannequin.mannequin import mannequin  # noqa: E402
+from backflip_addon.scene.mannequin import mannequin  # noqa: E402
 from backflip_addon.scene.rig import read_rig  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
@@ -266,12 +266,12 @@ def test_the_error_is_what_the_render_shows() -> None:
     belly = [v.index for v in skin.data.vertices if any(g.group == group for g in v.groups)]
 
     def seen() -> np.ndarray:
-        places = []
+        positions = []
         for frame in range(1, 26):
             bpy.context.scene.frame_set(frame)
             evaluated = skin.evaluated_get(bpy.context.evaluated_depsgraph_get())
-            places.append([evaluated.matrix_world @ evaluated.data.vertices[i].co for i in belly])
-        return np.array(places)
+            positions.append([evaluated.matrix_world @ evaluated.data.vertices[i].co for i in belly])
+        return np.array(positions)
 
     baked(armature, of)
     sound = seen()

@@ -179,8 +179,8 @@ def momentum(body: Body, states: States) -> np.ndarray:
         turns[:, 1:] = rotations.multiply(
             turns[:, 1:], rotations.from_rotation_vector(states.joint_velocity[:, 1:] * after)
         )
-        places, world = body.forward(states.position + states.velocity * after, turns)
-        return body.centre_of_mass(places, world)
+        positions, world = body.forward(states.position + states.velocity * after, turns)
+        return body.centre_of_mass(positions, world)
 
     return body.mass * (centre(1e-4) - centre(-1e-4)) / 2e-4
 

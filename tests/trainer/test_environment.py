@@ -268,12 +268,12 @@ def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) ->
     away = dataclasses.replace(trajectory.states[2], position=trajectory.states[2].position + [0.3, 0, 0])
     worker.visited = {2: [(away, Circumstances(Scene(mass=1.1)))]}
     worker._restart(np.ones(4, dtype=bool), rollouts.RolloutSettings(NONE, start_states, visited=1.0))
-    places = worker.env.bodies.states().position[:, 0]
-    np.testing.assert_allclose(places, away.position[0], atol=1e-6)
+    positions = worker.env.bodies.states().position[:, 0]
+    np.testing.assert_allclose(positions, away.position[0], atol=1e-6)
     assert {own.scene.mass for own in worker.env.circumstances} == {1.1}
     worker._restart(np.ones(4, dtype=bool), rollouts.RolloutSettings(NONE, start_states, visited=0.0))
-    places = worker.env.bodies.states().position[:, 0]
-    np.testing.assert_allclose(places, trajectory.states.position[2, 0], atol=1e-6)
+    positions = worker.env.bodies.states().position[:, 0]
+    np.testing.assert_allclose(positions, trajectory.states.position[2, 0], atol=1e-6)
     worker.trial_env.bodies.close()
 
 
@@ -324,7 +324,7 @@ def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None
         take = training.attempt(1)
     assert len(results) == 2
     assert results[0]["g_mpjpe_mm"] == results[1]["g_mpjpe_mm"]
-    measures = metrics.measure(BODY, reference, take)
+    measures = metrics.evaluate_take(BODY, reference, take)
     assert measures["g_mpjpe_mm"] == pytest.approx(results[0]["g_mpjpe_mm"], abs=1e-6)
 
 

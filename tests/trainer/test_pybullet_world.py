@@ -68,13 +68,13 @@ def controls(world: PyBulletWorld, state: States) -> tuple[list, list]:
 
 
 def link_centres(body: Body, state: States) -> np.ndarray:
-    places, turns = body.forward(state.position, state.rotations)
-    return places + rotations.rotate(turns, np.array([link.centre for link in body.links]))
+    positions, turns = body.forward(state.position, state.rotations)
+    return positions + rotations.rotate(turns, np.array([link.centre for link in body.links]))
 
 
 def lowest(state: States) -> float:
-    places, turns = BODY.forward(state.position, state.rotations)
-    return float(BODY.lowest_points(places[None], turns[None]).min())
+    positions, turns = BODY.forward(state.position, state.rotations)
+    return float(BODY.lowest_points(positions[None], turns[None]).min())
 
 
 def test_a_state_returns(world: PyBulletWorld) -> None:
@@ -162,8 +162,8 @@ def test_free_flight_falls_and_keeps_its_momentum(world: PyBulletWorld) -> None:
     masses = np.array([link.mass for link in body.links])[:, None]
     com = np.array([(masses * link_centres(body, state)).sum(0) / masses.sum() for state in states])
     times = np.arange(len(com)) / 120.0
-    places, turns = body.forward(start.position, start.rotations)
-    arm = body.centre_of_mass(places, turns) - start.position
+    positions, turns = body.forward(start.position, start.rotations)
+    arm = body.centre_of_mass(positions, turns) - start.position
     velocity = start.velocity + np.cross(start.angular_velocity, arm)
     expected = com[0] + velocity * times[:, None] - 0.5 * GRAVITY * times[:, None] ** 2 * Z
     assert np.abs(com - expected).max() < 0.03, "0.5 s of semi-implicit steps of 1/120 s"

@@ -114,7 +114,7 @@ def test_a_takes_seed_is_its_own(job: JobFolder) -> None:
     one = recorder(job)
     one.record(standing_take(seed=77), "a shot", "replan", seed=3)
     one.record(standing_take(), "an attempt", "search", seed=1003)
-    assert [motions.load_take(file).meta["seed"] for file in job.take_files()] == [77, 1003]
+    assert [motions.load_take(file).meta["seed"] for file in job.list_takes()] == [77, 1003]
     assert [event["seed"] for event in takes_told(job)] == [77, 1003]
 
 
@@ -144,5 +144,5 @@ def test_numbers_that_are_not_finite_are_not_written(job: JobFolder) -> None:
     take = dataclasses.replace(take, motion=Motion(take.motion.rate, broken, take.motion.rotations))
     recorder(job).record(take, "it blew up", "search", control_steps=3)
     assert takes_told(job)[0]["landed"] is False
-    for text in (job.events_file.read_text(), str(np.load(job.take_files()[0])["meta"])):
+    for text in (job.events_file.read_text(), str(np.load(job.list_takes()[0])["meta"])):
         assert "NaN" not in text and "Infinity" not in text

@@ -112,8 +112,8 @@ def test_a_job_from_start_to_finish(job: JobFolder, start: Callable) -> None:
     assert end["reason"] == "landed" and end["landed"] is False, "there is nothing to land in this clip"
     files = [event["file"] for event in of_kind(job, "take")]
     assert files and end["best_take"] in files
-    assert [file.name for file in job.take_files()] == files
-    for file in job.take_files():
+    assert [file.name for file in job.list_takes()] == files
+    for file in job.list_takes():
         take = motions.load_take(file)
         measures = take.meta["measures"]
         assert {"landed", "success", "assist", "g_mpjpe_mm", "jerk_ratio", "torque"} <= measures.keys()
@@ -165,8 +165,8 @@ def test_killed_twice_and_taken_up_again(job: JobFolder, start: Callable) -> Non
     assert min(went_on) >= steps, "counted on from what was saved"
     first_fraction = next(event["fraction"] for event in events(job)[begun:] if event["kind"] == "progress")
     assert first_fraction >= performed / 24 - 1e-6, "planned on from where it was"
-    numbers = [file.name for file in job.take_files()]
-    assert len(numbers) == len(set(numbers)) and all(motions.load_take(file) for file in job.take_files())
+    numbers = [file.name for file in job.list_takes()]
+    assert len(numbers) == len(set(numbers)) and all(motions.load_take(file) for file in job.list_takes())
 
 
 def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> None:
@@ -305,7 +305,7 @@ def test_a_shot_under_way_when_the_trainer_is_killed_is_taken_by_the_next_and_no
     job: JobFolder, start: Callable
 ) -> None:
     assert start(job).wait(PATIENCE) == 0
-    before = len(job.take_files())
+    before = len(job.list_takes())
     for seed in (11, 12):
         job.request("shoot", seed=seed)
     process = start(job)
@@ -315,7 +315,7 @@ def test_a_shot_under_way_when_the_trainer_is_killed_is_taken_by_the_next_and_no
     assert job.pending_requests(), "the rest is still asked for"
     assert start(job).wait(PATIENCE) == 0
     assert events(job)[-1]["reason"] == "shot" and not job.pending_requests()
-    takes = [motions.load_take(file).meta for file in job.take_files()[before:]]
+    takes = [motions.load_take(file).meta for file in job.list_takes()[before:]]
     assert [take["seed"] for take in takes] == [11, 12]
     assert [take["seed"] for take in of_kind(job, "take")[before:]] == [11, 12]
 
@@ -511,7 +511,7 @@ def test_stages_that_cannot_be_used_are_set_aside_and_an_older_one_is_gone_on_fr
         torch.save({"version": 999}, job.stages / "000004_policy.pt")
         used = policy_phase.go_on_from_latest(run, training)
     assert used == job.stages / "000001_policy.pt"
-    assert [file.name for file in job.stage_files()] == ["000001_policy.pt"]
+    assert [file.name for file in job.list_stages()] == ["000001_policy.pt"]
     told = [event["message"] for event in of_kind(job, "warning")]
     assert len(told) == 3 and all("damaged-1" in message and message.endswith("done anew.") for message in told)
 

@@ -54,35 +54,35 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
     if len(values) * len(joints) > most_poses(values.size):
         raise UnreadableFile(f"{path.name} has {len(values)} frames of {len(joints)} joints: cut it into clips.")
     parents = tuple(joint.parent for joint in joints)
-    turns, places = _world(joints, values)
+    orientations, positions = _world(joints, values)
     rest = _rest_places(joints)
     rig = _rig(path.stem, joints, parents, rest, np.eye(3))
-    axis = up or up_axis(rig, places)
+    axis = up or up_axis(rig, positions)
     if axis not in _TO_Z_UP:
         raise ValueError(f"{axis!r} is no axis: the up axis of a clip is X, Y or Z.")
     convert = _TO_Z_UP[axis]
     matrices = np.zeros((len(values), len(joints), 4, 4))
     # the rest pose is unturned in our axes too: turning by convert on both sides keeps it so
-    matrices[..., :3, :3] = convert @ turns @ convert.T
-    matrices[..., :3, 3] = places @ convert.T
+    matrices[..., :3, :3] = convert @ orientations @ convert.T
+    matrices[..., :3, 3] = positions @ convert.T
     matrices[..., 3, 3] = 1.0
     if not np.isfinite(matrices).all():
         raise UnreadableFile(f"{path.name} places a joint further away than numbers reach: repair it.")
     return _rig(path.stem, joints, parents, rest, convert), matrices, 1.0 / seconds
 
 
-def up_axis(rig: Rig, places: Array) -> str:
-    """ "Y" or "Z" (or "X"): the axis along which a character with joints at places (F, B, 3) mostly stands."""
-    bones = roles.guess(rig, places).bones
+def up_axis(rig: Rig, positions: Array) -> str:
+    """ "Y" or "Z" (or "X"): the axis along which a character with joints at positions (F, B, 3) mostly stands."""
+    bones = roles.guess(rig, positions).bones
     if "head" not in bones or "foot.L" not in bones or "foot.R" not in bones:
         return "Y"  # as the format was made
-    head, feet = rig.places[bones["head"]], [rig.places[bones[f"foot.{side}"]] for side in "LR"]
+    head, feet = rig.bone_index[bones["head"]], [rig.bone_index[bones[f"foot.{side}"]] for side in "LR"]
 
     def upward(points: Array) -> Array:
         return rotations.normalise(points[..., head, :] - points[..., feet, :].mean(axis=-2))
 
     # what the character does counts for more than its rest pose, which may lie or make no sense
-    votes = np.abs(upward(places).mean(axis=0)) + 0.3 * np.abs(upward(rig.heads))
+    votes = np.abs(upward(positions).mean(axis=0)) + 0.3 * np.abs(upward(rig.heads))
     return "XYZ"[int(np.argmax(votes * [0.7, 1.0, 1.0]))]
 
 
@@ -267,9 +267,9 @@ def _row(number: int, words: list[str], channels: int, file: str) -> list[float]
 
 
 def _world(joints: list[_Joint], values: Array) -> tuple[Array, Array]:
-    """World rotations (F, J, 3, 3) and places (F, J, 3) of the joints, in the file's axes."""
+    """World rotations (F, J, 3, 3) and positions (F, J, 3) of the joints, in the file's axes."""
     frames = len(values)
-    turns, places = np.zeros((frames, len(joints), 3, 3)), np.zeros((frames, len(joints), 3))
+    orientations, positions = np.zeros((frames, len(joints), 3, 3)), np.zeros((frames, len(joints), 3))
     column = 0
     for i, joint in enumerate(joints):
         offset = np.tile(joint.offset, (frames, 1))
@@ -282,11 +282,13 @@ def _world(joints: list[_Joint], values: Array) -> tuple[Array, Array]:
                 turn = turn @ _about(axis, np.radians(values[:, column]))
             column += 1
         if joint.parent < 0:
-            turns[:, i], places[:, i] = turn, offset
+            orientations[:, i], positions[:, i] = turn, offset
         else:
-            turns[:, i] = turns[:, joint.parent] @ turn
-            places[:, i] = places[:, joint.parent] + np.einsum("fij,fj->fi", turns[:, joint.parent], offset)
-    return turns, places
+            orientations[:, i] = orientations[:, joint.parent] @ turn
+            positions[:, i] = positions[:, joint.parent] + np.einsum(
+                "fij,fj->fi", orientations[:, joint.parent], offset
+            )
+    return orientations, positions
 
 
 def _about(axis: int, angles: Array) -> Array:
@@ -302,10 +304,10 @@ def _about(axis: int, angles: Array) -> Array:
 
 def _rest_places(joints: list[_Joint]) -> Array:
     """Joints at rest (J, 3), in the file's axes."""
-    places = np.zeros((len(joints), 3))
+    positions = np.zeros((len(joints), 3))
     for i, joint in enumerate(joints):
-        places[i] = joint.offset + (places[joint.parent] if joint.parent >= 0 else 0.0)
-    return places
+        positions[i] = joint.offset + (positions[joint.parent] if joint.parent >= 0 else 0.0)
+    return positions
 
 
 def _rig(name: str, joints: list[_Joint], parents: tuple[int, ...], rest: Array, convert: Array) -> Rig:

@@ -53,7 +53,7 @@ def bvh_text(
     """
     heads = rest[:, :3, 3] @ _TO_Y_UP.T
     ends = tails @ _TO_Y_UP.T
-    places = matrices[..., :3, 3] @ _TO_Y_UP.T
+    positions = matrices[..., :3, 3] @ _TO_Y_UP.T
     children = [[b for b, parent in enumerate(parents) if parent == bone] for bone in range(-1, len(names))]
     several = len(children[0]) > 1
     slides = _sliding(rest, matrices, parents)
@@ -80,7 +80,7 @@ def bvh_text(
     for root in children[0]:
         write(root, "JOINT" if several else "ROOT", "\t" if several else "")
     lines += ["}"] if several else []
-    values = _values(plan, parents, heads, places, matrices, rest, np.degrees(eulers))
+    values = _values(plan, parents, heads, positions, matrices, rest, np.degrees(eulers))
     if several:
         values = np.concatenate([np.zeros((len(values), 6)), values], axis=1)
     lines += ["MOTION", f"Frames: {len(values)}", f"Frame Time: {1.0 / rate:.9f}"]
@@ -101,18 +101,18 @@ def _sliding(rest: Array, matrices: Array, parents: Sequence[int]) -> np.ndarray
 
 
 def _values(
-    plan: Plan, parents: Sequence[int], heads: Array, places: Array, matrices: Array, rest: Array, degrees: Array
+    plan: Plan, parents: Sequence[int], heads: Array, positions: Array, matrices: Array, rest: Array, degrees: Array
 ) -> Array:
     """The rows of numbers (F, N). A place is in the parent's axes, which are the file's where it is unturned."""
     columns = []
     for bone, placed in plan:
         parent = parents[bone]
         if placed and parent < 0:
-            columns.append(places[:, bone])
+            columns.append(positions[:, bone])
         elif placed:
             turn = matrices[:, parent, :3, :3] @ rest[parent, :3, :3].T
             turn = _TO_Y_UP @ turn @ _TO_Y_UP.T
-            columns.append(np.einsum("fji,fj->fi", turn, places[:, bone] - places[:, parent]))
+            columns.append(np.einsum("fji,fj->fi", turn, positions[:, bone] - positions[:, parent]))
         columns.append(degrees[:, bone][:, ::-1])  # z, y, x
     return np.concatenate(columns, axis=1)
 

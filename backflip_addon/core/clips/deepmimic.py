@@ -90,18 +90,18 @@ def _quaternion_columns() -> list[int]:
 
 
 def _to_motion(frames: Array, rate: float, loops: bool) -> Motion:
-    turns = np.broadcast_to(rotations.IDENTITY, (len(frames), len(LINK_NAMES), 4)).copy()
-    turns[:, 0] = _our_rotation(frames[:, 4:8])
+    orientations = np.broadcast_to(rotations.IDENTITY, (len(frames), len(LINK_NAMES), 4)).copy()
+    orientations[:, 0] = _our_rotation(frames[:, 4:8])
     column = 8
     for name in JOINT_ORDER:
         index = LINK_NAMES.index(name)
         if name in HINGES:
-            turns[:, index] = rotations.from_axis_angle(np.array(HINGE_AXIS), frames[:, column])
+            orientations[:, index] = rotations.from_axis_angle(np.array(HINGE_AXIS), frames[:, column])
             column += 1
         else:
-            turns[:, index] = _our_rotation(frames[:, column : column + 4])
+            orientations[:, index] = _our_rotation(frames[:, column : column + 4])
             column += 4
-    return Motion(rate, frames[:, 1:4] @ _AXES.T, rotations.continuous(turns), loops)
+    return Motion(rate, frames[:, 1:4] @ _AXES.T, rotations.continuous(orientations), loops)
 
 
 def _our_rotation(q: Array) -> Array:
@@ -116,5 +116,5 @@ def _evenly_timed(motion: Motion, durations: Array) -> Motion:
         np.concatenate([[0.0], np.cumsum(durations)]),
         np.arange(motion.frames),
     )
-    position, turns = motion.sample(frame_of_time / motion.rate)
-    return Motion(motion.rate, position, rotations.continuous(turns), motion.loops)
+    position, orientations = motion.sample(frame_of_time / motion.rate)
+    return Motion(motion.rate, position, rotations.continuous(orientations), motion.loops)

@@ -33,19 +33,22 @@ _BLEND = 0.1  # s over which the floor's height is smoothed
 class Ground:
     """A clip on a body, and what the checks of this module need of it.
 
-    places, turns (F, L, 3 and 4): the links'. lowest (F,): height of the lowest point. centre (F, 3): of mass.
+    positions (F, L, 3), orientations (F, L, 4): the links'. lowest (F,): height of the lowest point.
+    centre (F, 3): of mass.
     """
 
-    def __init__(self, motion: Motion, body: Body, places: Array, turns: Array, lowest: Array, centre: Array) -> None:
+    def __init__(
+        self, motion: Motion, body: Body, positions: Array, orientations: Array, lowest: Array, centre: Array
+    ) -> None:
         self.motion, self.body = motion, body
-        self.places, self.turns, self.lowest, self.centre = places, turns, lowest, centre
+        self.positions, self.orientations, self.lowest, self.centre = positions, orientations, lowest, centre
         self.leg = metrics.leg_length(body)
 
     @staticmethod
     def of(motion: Motion, body: Body) -> Ground:
-        places, turns = body.forward(motion.position, motion.rotations)
-        lowest = body.lowest_points(places, turns).min(axis=1)
-        return Ground(motion, body, places, turns, lowest, body.centre_of_mass(places, turns))
+        positions, orientations = body.forward(motion.position, motion.rotations)
+        lowest = body.lowest_points(positions, orientations).min(axis=1)
+        return Ground(motion, body, positions, orientations, lowest, body.centre_of_mass(positions, orientations))
 
     @cached_property
     def held(self) -> np.ndarray:
@@ -63,7 +66,7 @@ class Ground:
         """Heights (F, 2: left, right) of the soles, and level speeds (F, 2), m/s, of the stiller end of each."""
         heights, speeds = [], []
         for side in foot_planting.SIDES:
-            points, _ = foot_planting.sole_points(self.body, self.places, self.turns, side)
+            points, _ = foot_planting.sole_points(self.body, self.positions, self.orientations, side)
             heights.append(points[..., 2].min(axis=1))
             steps = np.linalg.norm(np.gradient(points[..., :2], axis=0), axis=-1) * self.motion.rate
             speeds.append(steps.min(axis=1))
@@ -73,7 +76,7 @@ class Ground:
         """Frames (F, 2: left, right) in which a foot rests on the floor."""
         found = []
         for side in foot_planting.SIDES:
-            points, _ = foot_planting.sole_points(self.body, self.places, self.turns, side)
+            points, _ = foot_planting.sole_points(self.body, self.positions, self.orientations, side)
             found.append(foot_planting.planted(points[:, 0], points[:, 1], self.leg, self.motion.rate))
         return np.stack(found, axis=1)
 
@@ -173,10 +176,10 @@ def in_place(ground: Ground) -> Finding | None:
     motion = ground.motion
     if np.ptp(motion.position[:, :2], axis=0).max() > 0.33 * ground.leg:
         return None
-    head = ground.places[:, ground.body.index("head")] - ground.places[:, 0]
+    head = ground.positions[:, ground.body.index("head")] - ground.positions[:, 0]
     if (rotations.normalise(head)[:, 2] < 0.7).any():  # who turns over walks nowhere
         return None
-    feet = ground.places[:, [ground.body.index(f"foot.{side}") for side in foot_planting.SIDES]]
+    feet = ground.positions[:, [ground.body.index(f"foot.{side}") for side in foot_planting.SIDES]]
     lower = np.argmin(feet[..., 2], axis=1)
     if not 0.2 < lower.mean() < 0.8:  # feet take turns
         return None

@@ -33,23 +33,23 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
     """What is odd about a motion on a body, most important first."""
     if motion.frames < 2:
         return [Finding("one_frame", "The clip has a single frame: choose one that moves.")]
-    places, turns = body.forward(motion.position, motion.rotations)
-    lowest = body.lowest_points(places, turns).min(axis=1)
-    centre = body.centre_of_mass(places, turns)
-    stance = ground.Ground(motion, body, places, turns, lowest, centre)
+    positions, orientations = body.forward(motion.position, motion.rotations)
+    lowest = body.lowest_points(positions, orientations).min(axis=1)
+    centre = body.centre_of_mass(positions, orientations)
+    stance = ground.Ground(motion, body, positions, orientations, lowest, centre)
     on_the_spot = ground.in_place(stance)
     pace = _time_scale(motion, centre, lowest) or _pace(stance)
     hovering = None if pace else ground.hovering(stance)  # who flies in slow motion seems to be held
     checks = [
-        _odd_first_frame(motion, turns),
-        posture.lying(motion, body, places),
+        _odd_first_frame(motion, orientations),
+        posture.lying(motion, body, positions),
         pace,
-        _jumps(motion, turns),
+        _jumps(motion, orientations),
         hovering or ground.floor(stance),
         None if pace else ground.high_flight(stance),
         on_the_spot,
         None if on_the_spot else ground.sliding_foot(stance),
-        _cycle(motion, turns),
+        _cycle(motion, orientations),
     ]
     return [finding for finding in checks if finding is not None]
 
@@ -123,11 +123,11 @@ def _pace(stance: ground.Ground) -> Finding | None:
     )
 
 
-def _odd_first_frame(motion: Motion, turns: Array) -> Finding | None:
+def _odd_first_frame(motion: Motion, orientations: Array) -> Finding | None:
     """A rest pose left in front of the clip: the second frame lies far from the first, then all is smooth."""
     if motion.frames < 8:
         return None
-    change = rotations.angle_between(turns[1:], turns[:-1]).max(axis=1)
+    change = rotations.angle_between(orientations[1:], orientations[:-1]).max(axis=1)
     usual = float(np.median(change[1:]))
     for first in range(min(3, motion.frames - 5)):
         if change[first] > max(8 * usual, np.radians(25)) and change[first] > 2.5 * change[first + 1]:
@@ -141,8 +141,10 @@ def _odd_first_frame(motion: Motion, turns: Array) -> Finding | None:
     return None
 
 
-def _jumps(motion: Motion, turns: Array) -> Finding | None:
-    change = rotations.angle_between(turns[2:], turns[1:-1]).max(axis=1) if motion.frames > 2 else np.zeros(1)
+def _jumps(motion: Motion, orientations: Array) -> Finding | None:
+    change = (
+        rotations.angle_between(orientations[2:], orientations[1:-1]).max(axis=1) if motion.frames > 2 else np.zeros(1)
+    )
     step = np.linalg.norm(np.diff(motion.position[1:], axis=0), axis=1) if motion.frames > 2 else np.zeros(1)
     turn_at = int(np.argmax(change))
     if change[turn_at] * motion.rate > 60 and change[turn_at] > np.radians(45):
@@ -157,12 +159,12 @@ def _jumps(motion: Motion, turns: Array) -> Finding | None:
     return None
 
 
-def _cycle(motion: Motion, turns: Array) -> Finding | None:
+def _cycle(motion: Motion, orientations: Array) -> Finding | None:
     """Whether the clip ends as it begins; one that its file calls a cycle may do so less exactly."""
     if motion.frames < 10 or abs(metrics.net_somersault(motion.rotations[:, 0])) > _SOMERSAULT:
         return None
-    heading = rotations.conjugate(rotations.heading(turns[:, 0]))[:, None]
-    level = rotations.multiply(heading, turns)
+    heading = rotations.conjugate(rotations.heading(orientations[:, 0]))[:, None]
+    level = rotations.multiply(heading, orientations)
     gap = rotations.angle_between(level[0], level[-1])
     speed = rotations.angle_between(level[1], level[0]).max()
     moving = speed * motion.rate > 0.5

@@ -62,9 +62,9 @@ def load(path: Path) -> tuple[Motion, float]:
 
 
 def _to_motion(frames: np.ndarray, rate: float, loops: bool) -> Motion:
-    turns = np.tile(rotations.IDENTITY, (len(frames), len(LINK_NAMES), 1))
+    orientations = np.tile(rotations.IDENTITY, (len(frames), len(LINK_NAMES), 1))
     # the root may face anywhere: places keep their axes, the neutral figure is turned to face x
-    turns[:, 0] = rotations.multiply(rotations.from_rotation_vector(frames[:, 3:6]), _FACING)
+    orientations[:, 0] = rotations.multiply(rotations.from_rotation_vector(frames[:, 3:6]), _FACING)
     column = 6
     for name in JOINT_ORDER:
         if name in HINGES:
@@ -74,5 +74,5 @@ def _to_motion(frames: np.ndarray, rate: float, loops: bool) -> Motion:
             vectors = rotations.rotate(rotations.conjugate(_FACING), frames[:, column : column + 3])
             turn = rotations.from_rotation_vector(vectors)
             column += 3
-        turns[:, LINK_NAMES.index(name)] = turn
-    return Motion(rate, frames[:, :3].copy(), turns, loops)
+        orientations[:, LINK_NAMES.index(name)] = turn
+    return Motion(rate, frames[:, :3].copy(), orientations, loops)

@@ -19,12 +19,12 @@ _CROUCHING = np.radians(50)  # between trunk and legs: on hands and knees it is 
 UP = np.array([0.0, 0.0, 1.0])
 
 
-def lying(motion: Motion, body: Body, places: Array) -> Finding | None:
-    """A clip whose trunk never stands. places (F, L, 3): the links'."""
-    lean = np.arccos(np.clip(_trunk(body, places)[:, 2], -1.0, 1.0))
+def lying(motion: Motion, body: Body, positions: Array) -> Finding | None:
+    """A clip whose trunk never stands. positions (F, L, 3): the links'."""
+    lean = np.arccos(np.clip(_trunk(body, positions)[:, 2], -1.0, 1.0))
     if np.median(lean) < _LYING or lean.min() < _EVER_UP:
         return None
-    if np.median(_bent(body, places)) > _CROUCHING:
+    if np.median(_bent(body, positions)) > _CROUCHING:
         return None  # on hands and knees
     how = "stands on its head" if np.median(lean) > np.pi - _LYING else "lies"
     return Finding(
@@ -36,17 +36,17 @@ def lying(motion: Motion, body: Body, places: Array) -> Finding | None:
 
 def upright(motion: Motion, body: Body) -> Motion:
     """The clip turned, about its first root, so that its trunk stands in the mean. It may be off the floor then."""
-    places, _ = body.forward(motion.position, motion.rotations)
-    mean = _trunk(body, places).mean(axis=0)
+    positions, _ = body.forward(motion.position, motion.rotations)
+    mean = _trunk(body, positions).mean(axis=0)
     if np.linalg.norm(mean) < 1e-6:
         return motion
     # an axis that was taken for another is a quarter or half turn off
     turn = rotations.between_vectors(_nearest_axis(mean), UP)
     start = motion.position[0]
     position = start + rotations.rotate(turn, motion.position - start)
-    turns = motion.rotations.copy()
-    turns[:, 0] = rotations.multiply(turn, turns[:, 0])
-    return dataclasses.replace(motion, position=position, rotations=turns)
+    orientations = motion.rotations.copy()
+    orientations[:, 0] = rotations.multiply(turn, orientations[:, 0])
+    return dataclasses.replace(motion, position=position, rotations=orientations)
 
 
 def _nearest_axis(direction: Array) -> Array:
@@ -58,13 +58,13 @@ def _nearest_axis(direction: Array) -> Array:
     return best if float(best @ unit) > np.cos(np.radians(30)) else unit
 
 
-def _bent(body: Body, places: Array) -> Array:
+def _bent(body: Body, positions: Array) -> Array:
     """How far (F,) the legs, hips to ankles, are from going on where the trunk ends, rad."""
-    ankles = (places[:, body.index("foot.L")] + places[:, body.index("foot.R")]) / 2
-    legs = rotations.normalise(places[:, 0] - ankles)
-    return np.arccos(np.clip(np.sum(legs * _trunk(body, places), axis=1), -1.0, 1.0))
+    ankles = (positions[:, body.index("foot.L")] + positions[:, body.index("foot.R")]) / 2
+    legs = rotations.normalise(positions[:, 0] - ankles)
+    return np.arccos(np.clip(np.sum(legs * _trunk(body, positions), axis=1), -1.0, 1.0))
 
 
-def _trunk(body: Body, places: Array) -> Array:
+def _trunk(body: Body, positions: Array) -> Array:
     """From the hips to the head (F, 3), unit length."""
-    return rotations.normalise(places[:, body.index("head")] - places[:, 0])
+    return rotations.normalise(positions[:, body.index("head")] - positions[:, 0])

@@ -71,18 +71,18 @@ def read_smpl(path: Path) -> tuple[Rig, Array, float, str]:
 
     Raises ValueError with one sentence.
     """
-    turns, places, rate = _read(path)
+    orientations, positions, rate = _read(path)
     offsets, parents = _offsets(), [parent for _, parent, _ in _JOINTS]
-    world, joints = np.empty_like(turns), np.empty((*turns.shape[:2], 3))
+    world, joints = np.empty_like(orientations), np.empty((*orientations.shape[:2], 3))
     for i, parent in enumerate(parents):
         if parent < 0:
             # the root turns about its own joint, which lies a little off the model's origin
-            world[:, i], joints[:, i] = turns[:, i], places + offsets[i]
+            world[:, i], joints[:, i] = orientations[:, i], positions + offsets[i]
         else:
-            world[:, i] = world[:, parent] @ turns[:, i]
+            world[:, i] = world[:, parent] @ orientations[:, i]
             joints[:, i] = joints[:, parent] + world[:, parent] @ offsets[i]
     # poses are against the y-up rest pose; where they stand it up themselves, the world is z up
-    matrices = np.zeros((*turns.shape[:2], 4, 4))
+    matrices = np.zeros((*orientations.shape[:2], 4, 4))
     up = _up(joints)
     matrices[..., :3, :3] = _UPWARD[up] @ world @ _TO_Z_UP.T
     matrices[..., :3, 3] = joints @ _UPWARD[up].T
@@ -102,26 +102,26 @@ def _up(joints: Array) -> str:
 
 
 def _read(path: Path) -> tuple[Array, Array, float]:
-    """Rotation matrices (F, 22, 3, 3), places (F, 3), and the rate, 0.0 where none is told."""
+    """Rotation matrices (F, 22, 3, 3), positions (F, 3), and the rate, 0.0 where none is told."""
     data = _arrays(path)
     whole, root, body = (next((data[name] for name in names if name in data), None) for names in (_WHOLE, _ROOT, _BODY))
     place = next((data[name] for name in _PLACE if name in data), None)
     if place is None or (whole is None and (root is None or body is None)):
         lacking = "place (trans or transl)" if place is None else "joints (poses, or global_orient and body_pose)"
         raise UnreadableFile(f"{path.name} is no SMPL motion, or is cut off: it lacks the body's {lacking}.")
-    places = _numbers(path, place).reshape(-1, place.shape[-1] if place.ndim else 1)
-    turns = _turns(path, whole) if whole is not None else _in_parts(path, root, body)
-    if turns.shape[1] < len(_JOINTS) or places.shape != (len(turns), 3):
+    positions = _numbers(path, place).reshape(-1, place.shape[-1] if place.ndim else 1)
+    orientations = _turns(path, whole) if whole is not None else _in_parts(path, root, body)
+    if orientations.shape[1] < len(_JOINTS) or positions.shape != (len(orientations), 3):
         raise UnreadableFile(
             f"{path.name} is no SMPL motion of one body: it needs {len(_JOINTS)} joints or more and a place each frame."
         )
     scale = float(data[_SCALE].ravel()[0]) if _SCALE in data and data[_SCALE].size else 1.0
-    if not 2 <= len(turns) <= MOST_FRAMES or not finite(turns, places) or not 1e-6 < scale < 1e6:
+    if not 2 <= len(orientations) <= MOST_FRAMES or not finite(orientations, positions) or not 1e-6 < scale < 1e6:
         raise UnreadableFile(f"{path.name} has too few or too many frames, or numbers that are not finite.")
     rates = [float(data[name].ravel()[0]) for name in _RATES if name in data and data[name].size]
     if rates and not 1.0 <= rates[0] <= 1000.0:
         raise UnreadableFile(f"{path.name} has a frame rate of {rates[0]:g}: set its mocap_framerate to what it is.")
-    return turns[:, : len(_JOINTS)], places / scale, rates[0] if rates else 0.0
+    return orientations[:, : len(_JOINTS)], positions / scale, rates[0] if rates else 0.0
 
 
 def _arrays(path: Path) -> dict[str, Array]:

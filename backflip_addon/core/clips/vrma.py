@@ -118,9 +118,9 @@ def _motion(
     for node in order:
         _, turn, place = nodes[node]
         local = _matrices(turn[None], place[None])
-        turns = _sampled(channels.get((node, "rotation")), seconds, turn, is_turn=True)
-        places = _sampled(channels.get((node, "translation")), seconds, place, is_turn=False)
-        motion = _matrices(turns, places)
+        orientations = _sampled(channels.get((node, "rotation")), seconds, turn, is_turn=True)
+        positions = _sampled(channels.get((node, "translation")), seconds, place, is_turn=False)
+        motion = _matrices(orientations, positions)
         above = parents[node]
         rest[node] = rest[above] @ local if above >= 0 else local
         moved[node] = moved[above] @ motion if above >= 0 else motion
@@ -143,9 +143,9 @@ def _motion(
     return rig, matrices, RATE
 
 
-def _matrices(turns: Array, places: Array) -> Array:
-    out = np.zeros((len(turns), 4, 4))
-    out[:, :3, :3], out[:, :3, 3], out[:, 3, 3] = rotations.to_matrix(rotations.normalise(turns)), places, 1.0
+def _matrices(orientations: Array, positions: Array) -> Array:
+    out = np.zeros((len(orientations), 4, 4))
+    out[:, :3, :3], out[:, :3, 3], out[:, 3, 3] = rotations.to_matrix(rotations.normalise(orientations)), positions, 1.0
     return out
 
 

@@ -119,7 +119,7 @@ def of_fbx(path: Path) -> Facts:
     settings = _settings(data, top[b"GlobalSettings"], wide)
     stacks = [_settings(data, node, wide) for node in objects if node.name == b"AnimationStack"]
     seconds = max((s.get(b"LocalStop", 0) - s.get(b"LocalStart", 0) for s in stacks), default=0) / _KTIME
-    places = [
+    positions = [
         place
         for node in objects
         if node.name == b"Pose"
@@ -128,7 +128,7 @@ def of_fbx(path: Path) -> Facts:
     ]
     metres = settings.get(b"UnitScaleFactor", 1.0) / 100.0  # its units are centimetres
     names = [name.split(b"\0")[0].decode(errors="replace") for name, kind in models.values() if kind == b"Mesh"]
-    return Facts(frozenset(names), len(bones), seconds, diagonal(np.array(places).reshape(-1, 3)) * metres)
+    return Facts(frozenset(names), len(bones), seconds, diagonal(np.array(positions).reshape(-1, 3)) * metres)
 
 
 def _nodes(data: bytes, at: int, end: int, wide: bool) -> Iterator[_Node]:

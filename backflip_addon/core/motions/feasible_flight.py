@@ -49,11 +49,11 @@ def feasible(body: Body, reference: Motion) -> tuple[Motion, list[Flight]]:
     """The reference at RATE, smoothed, its flights physical; and the flights."""
     motion = smoothed(reference, RATE)
     flights = []
-    position, turns = motion.position.copy(), motion.rotations.copy()
+    position, orientations = motion.position.copy(), motion.rotations.copy()
     for first, last in flight_phases(body, motion):
-        flight, position[first : last + 1], turns[first : last + 1, 0] = _fly(body, motion, first, last)
+        flight, position[first : last + 1], orientations[first : last + 1, 0] = _fly(body, motion, first, last)
         flights.append(flight)
-    return dataclasses.replace(motion, position=position, rotations=rotations.continuous(turns)), flights
+    return dataclasses.replace(motion, position=position, rotations=rotations.continuous(orientations)), flights
 
 
 def smoothed(motion: Motion, rate: float) -> Motion:
@@ -63,9 +63,9 @@ def smoothed(motion: Motion, rate: float) -> Motion:
     reach = int(np.ceil(3 * spread))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / spread) ** 2)
     kernel /= kernel.sum()
-    turns = rotations.continuous(fine.rotations)
+    orientations = rotations.continuous(fine.rotations)
     return dataclasses.replace(
-        fine, position=_filtered(fine.position, kernel), rotations=rotations.normalise(_filtered(turns, kernel))
+        fine, position=_filtered(fine.position, kernel), rotations=rotations.normalise(_filtered(orientations, kernel))
     )
 
 
@@ -92,7 +92,7 @@ def flight_phases(body: Body, motion: Motion) -> list[tuple[int, int]]:
 
 
 def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Array, Array]:
-    """Re-integrate one flight; returns it with root places (F, 3) and orientations (F, 4)."""
+    """Re-integrate one flight; returns it with root positions (F, 3) and orientations (F, 4)."""
     seconds = (last - first) / motion.rate
     shape = _Shape.of(body, motion, first, last)
     root = motion.rotations[first : last + 1, 0]
@@ -102,12 +102,12 @@ def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Arr
     velocity = (centre[-1] - centre[0]) / seconds - gravity * seconds / 2
     path = centre[0] + velocity * times[:, None] + gravity * times[:, None] ** 2 / 2
     own = _own_momentum(shape, root, motion.rate)
-    momentum, turns = _evened(shape, root, own, motion.rate)
-    turns = _closed(turns, root[-1])
-    change = float(rotations.angle_between(turns, root).max())
+    momentum, orientations = _evened(shape, root, own, motion.rate)
+    orientations = _closed(orientations, root[-1])
+    change = float(rotations.angle_between(orientations, root).max())
     before = own[: max(int(0.04 * motion.rate), 1)].mean(axis=0)
     flight = Flight(first / motion.rate, last / motion.rate, velocity, momentum, change, before)
-    return flight, path - rotations.rotate(turns, shape.centre), turns
+    return flight, path - rotations.rotate(orientations, shape.centre), orientations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,20 +124,20 @@ class _Shape:
         low, high = max(first - 1, 0), min(last + 2, motion.frames)
         local = motion.rotations[low:high].copy()
         local[:, 0] = rotations.IDENTITY
-        places, turns = body.forward(np.zeros((len(local), 3)), local)
+        positions, orientations = body.forward(np.zeros((len(local), 3)), local)
         masses = np.array([link.mass for link in body.links])
         own = np.array([link.inertia for link in body.links])
-        centres = places + rotations.rotate(turns, np.array([link.centre for link in body.links]))
+        centres = positions + rotations.rotate(orientations, np.array([link.centre for link in body.links]))
         centre = np.einsum("l,flk->fk", masses / masses.sum(), centres)
         arms = centres - centre[:, None]
-        frames = rotations.to_matrix(turns)
+        frames = rotations.to_matrix(orientations)
         inertia = np.einsum("flij,lj,flkj->fik", frames, own, frames)
         inertia += np.einsum("l,fl->f", masses, np.sum(arms**2, -1))[:, None, None] * np.eye(3)
         inertia -= np.einsum("l,fli,flj->fij", masses, arms, arms)
         rate = motion.rate
-        spin = rotations.angular_velocity(turns, rate)
-        local_spin = rotations.rotate(rotations.conjugate(turns), spin)
-        momentum = rotations.rotate(turns, own * local_spin).sum(axis=1)
+        spin = rotations.angular_velocity(orientations, rate)
+        local_spin = rotations.rotate(rotations.conjugate(orientations), spin)
+        momentum = rotations.rotate(orientations, own * local_spin).sum(axis=1)
         momentum += np.cross(arms, masses[:, None] * np.gradient(arms, 1 / rate, axis=0)).sum(axis=1)
         keep = slice(first - low, first - low + last - first + 1)
         return _Shape(centre[keep], inertia[keep], momentum[keep])
@@ -153,17 +153,19 @@ def _own_momentum(shape: _Shape, root: Array, rate: float) -> Array:
 def _integrate(shape: _Shape, start: Array, momentum: Array, rate: float) -> Array:
     """Root orientations (F, K, 4) of a body that changes shape, for K courses of its angular
     momentum (F, K, 3) in the world's frame."""
-    turns = [np.broadcast_to(start, (momentum.shape[1], 4))]
+    orientations = [np.broadcast_to(start, (momentum.shape[1], 4))]
     inverse = batched_linalg.inverse_3x3(shape.inertia)
     for f in range(len(inverse) - 1):
-        own = rotations.rotate(rotations.conjugate(turns[-1]), momentum[f]) - shape.momentum[f]
+        own = rotations.rotate(rotations.conjugate(orientations[-1]), momentum[f]) - shape.momentum[f]
         spin = own @ inverse[f].T
-        half = rotations.multiply(turns[-1], rotations.from_rotation_vector(spin / (2 * rate)))
+        half = rotations.multiply(orientations[-1], rotations.from_rotation_vector(spin / (2 * rate)))
         middle = (momentum[f] + momentum[f + 1]) / 2, (shape.momentum[f] + shape.momentum[f + 1]) / 2
         own = rotations.rotate(rotations.conjugate(half), middle[0]) - middle[1]
         spin = own @ (inverse[f] + inverse[f + 1]).T / 2
-        turns.append(rotations.normalise(rotations.multiply(turns[-1], rotations.from_rotation_vector(spin / rate))))
-    return np.array(turns)
+        orientations.append(
+            rotations.normalise(rotations.multiply(orientations[-1], rotations.from_rotation_vector(spin / rate)))
+        )
+    return np.array(orientations)
 
 
 def _evened(shape: _Shape, root: Array, own: Array, rate: float) -> tuple[Array, Array]:
@@ -175,16 +177,16 @@ def _evened(shape: _Shape, root: Array, own: Array, rate: float) -> tuple[Array,
     somersault about an axis that a free body does not keep to) it is as even as it could be made,
     down to the clip as it is.
     """
-    best, best_turns = own.mean(axis=0), root
+    best, best_orientations = own.mean(axis=0), root
     share, step = 0.0, 1.0
     while share < 1.0 and step > SMALLEST_STEP:
         goal = min(share + step, 1.0)
-        momentum, turns, error = _shoot(shape, root, own, goal, best, rate)
-        if error < CLOSED and rotations.angle_between(turns, best_turns).max() < LARGEST_CHANGE:
-            share, best, best_turns = goal, momentum, turns
+        momentum, orientations, error = _shoot(shape, root, own, goal, best, rate)
+        if error < CLOSED and rotations.angle_between(orientations, best_orientations).max() < LARGEST_CHANGE:
+            share, best, best_orientations = goal, momentum, orientations
         else:
             step /= 2
-    return best, best_turns
+    return best, best_orientations
 
 
 def _shoot(
@@ -197,19 +199,19 @@ def _shoot(
     probes = np.concatenate([np.zeros((1, 3)), 1e-3 * scale * np.eye(3)])
     for attempt in range(NEWTON_STEPS):
         courses = (1 - share) * own[:, None] + share * (momentum + probes)
-        turns = _integrate(shape, root[0], courses, rate)
-        errors = rotations.to_rotation_vector(rotations.multiply(root[-1], rotations.conjugate(turns[-1])))
+        orientations = _integrate(shape, root[0], courses, rate)
+        errors = rotations.to_rotation_vector(rotations.multiply(root[-1], rotations.conjugate(orientations[-1])))
         error = float(np.linalg.norm(errors[0]))
         if error < CLOSED / 10 or attempt == NEWTON_STEPS - 1:
             break
         slopes = (errors[1:] - errors[0]).T / (1e-3 * scale)
         change = np.linalg.lstsq(slopes, -errors[0], rcond=1e-6)[0]
         momentum = momentum + change * min(1.0, 0.5 * scale / max(float(np.linalg.norm(change)), 1e-9))
-    return momentum, turns[:, 0], error
+    return momentum, orientations[:, 0], error
 
 
-def _closed(turns: Array, goal: Array) -> Array:
+def _closed(orientations: Array, goal: Array) -> Array:
     """Spread what is left of the closing error evenly over the flight."""
-    left = rotations.to_rotation_vector(rotations.multiply(goal, rotations.conjugate(turns[-1])))
-    share = np.linspace(0, 1, len(turns))[:, None]
-    return rotations.multiply(rotations.from_rotation_vector(share * left), turns)
+    left = rotations.to_rotation_vector(rotations.multiply(goal, rotations.conjugate(orientations[-1])))
+    share = np.linspace(0, 1, len(orientations))[:, None]
+    return rotations.multiply(rotations.from_rotation_vector(share * left), orientations)

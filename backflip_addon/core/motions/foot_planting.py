@@ -78,22 +78,22 @@ def runs(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def level(turns: Array, ankle: Array, resting: np.ndarray) -> Array:
+def level(orientations: Array, ankle: Array, resting: np.ndarray) -> Array:
     """Foot orientations (F, 4) corrected by a constant so that the resting foot's sole is level.
 
     For sources without a mesh, whose rest pose does not tell where the sole is. ankle (F, 3).
     """
     if resting.sum() < 5:
-        return turns
+        return orientations
     # the flattest moments are those in which the ankle is lowest
     low = resting & (ankle[:, 2] <= np.quantile(ankle[resting, 2], 0.5))
-    upward = rotations.rotate(rotations.conjugate(turns[low]), np.array([0.0, 0.0, 1.0]))
+    upward = rotations.rotate(rotations.conjugate(orientations[low]), np.array([0.0, 0.0, 1.0]))
     mean = upward.mean(axis=0)
     steady = np.linalg.norm(mean)
     tilt = np.arccos(np.clip(mean[2] / max(steady, 1e-9), -1.0, 1.0))
     if steady < 0.95 or tilt > _LEVEL_TILT:
-        return turns
-    return rotations.multiply(turns, rotations.between_vectors([0.0, 0.0, 1.0], mean))
+        return orientations
+    return rotations.multiply(orientations, rotations.between_vectors([0.0, 0.0, 1.0], mean))
 
 
 def plant(motion: Motion, body: Body, resting: np.ndarray, held: Array | None = None) -> Motion:
@@ -106,12 +106,12 @@ def plant(motion: Motion, body: Body, resting: np.ndarray, held: Array | None = 
         return motion
     shift = _root_shift(motion, body, resting, held)
     motion = dataclasses.replace(motion, position=motion.position + shift)
-    places, turns = body.forward(motion.position, motion.rotations)
-    world = turns.copy()
+    positions, orientations = body.forward(motion.position, motion.rotations)
+    world = orientations.copy()
     for i, side in enumerate(SIDES):
         hold = None if held is None else held[:, i]
-        correction = _foot_correction(motion, body, places, turns, resting[:, i], side, hold)
-        _bend_leg(body, places, world, correction, side)
+        correction = _foot_correction(motion, body, positions, orientations, resting[:, i], side, hold)
+        _bend_leg(body, positions, world, correction, side)
     return _raised(dataclasses.replace(motion, rotations=body.local_rotations(world)), body)
 
 
@@ -128,32 +128,34 @@ def _raised(motion: Motion, body: Body) -> Motion:
     return dataclasses.replace(motion, position=motion.position + lift)
 
 
-def sole_points(body: Body, places: Array, turns: Array, side: str) -> tuple[Array, Array]:
+def sole_points(body: Body, positions: Array, orientations: Array, side: str) -> tuple[Array, Array]:
     """Heel and toe of the sole (F, 2, 3), world, and how much each carries (F, 2)."""
     index = body.index(f"foot.{side}")
     box = next((shape for shape in body.links[index].shapes if shape.kind == "box"), None)
     if box is None:
-        points = places[:, None, index].repeat(2, axis=1)
+        points = positions[:, None, index].repeat(2, axis=1)
     else:
         _, length, height = box.size
         corners = np.array(box.position) + [[0.0, length, -height], [0.0, -length, -height]]
-        points = places[:, None, index] + rotations.rotate(turns[:, None, index], corners)
+        points = positions[:, None, index] + rotations.rotate(orientations[:, None, index], corners)
     above = points[..., 2] - points[..., 2].min(axis=1, keepdims=True)
     weights = np.exp(-above / 0.01)
     return points, weights / weights.sum(axis=1, keepdims=True)
 
 
-def _held_points(body: Body, places: Array, turns: Array, side: str, hold: Array | None) -> tuple[Array, Array]:
+def _held_points(
+    body: Body, positions: Array, orientations: Array, side: str, hold: Array | None
+) -> tuple[Array, Array]:
     """Points (F, 2, 3) of a foot, world, and how much it is held by each (F, 2)."""
     if hold is None:
-        return sole_points(body, places, turns, side)
+        return sole_points(body, positions, orientations, side)
     index = body.index(f"foot.{side}")
     link = body.links[index]
     box = next((shape for shape in link.shapes if shape.kind == "box"), None)
     ball = np.array(link.ball or (0.0, 0.0, 0.0))
     if link.ball is None and box is not None:
         ball[1:] = box.position[1] + (1 - 2 * _BALL) * box.size[1], box.position[2] - 0.6 * box.size[2]
-    points = places[:, None, index] + rotations.rotate(turns[:, None, index], np.stack([np.zeros(3), ball]))
+    points = positions[:, None, index] + rotations.rotate(orientations[:, None, index], np.stack([np.zeros(3), ball]))
     return points, hold
 
 
@@ -167,21 +169,21 @@ def _slips(points: Array, weights: Array, resting: np.ndarray, rate: float) -> t
 
 def _root_shift(motion: Motion, body: Body, resting: np.ndarray, held: Array | None) -> Array:
     """How far (F, 3) to move the body so that its resting feet neither slip nor hover."""
-    places, turns = body.forward(motion.position, motion.rotations)
+    positions, orientations = body.forward(motion.position, motion.rotations)
     total, count = np.zeros((motion.frames - 1, 2)), np.zeros(motion.frames - 1)
     height = np.full(motion.frames, np.inf)
     for i, side in enumerate(SIDES):
-        points, weights = _held_points(body, places, turns, side, None if held is None else held[:, i])
+        points, weights = _held_points(body, positions, orientations, side, None if held is None else held[:, i])
         way, both = _slips(points, weights, resting[:, i], motion.rate)
         total += way
         count += both
-        low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
+        low = body.lowest_points(positions, orientations)[:, body.index(f"foot.{side}")]
         height = np.where(resting[:, i], np.minimum(height, low), height)
     step = -total / np.maximum(count, 1)[:, None]
     step = _smooth(step, motion.rate)
     shift = np.zeros((motion.frames, 3))
     shift[1:, :2] = np.cumsum(step, axis=0)
-    shift[:, 2] = _lift(height, body.lowest_points(places, turns).min(axis=1), motion.rate)
+    shift[:, 2] = _lift(height, body.lowest_points(positions, orientations).min(axis=1), motion.rate)
     return shift
 
 
@@ -213,12 +215,18 @@ def _smooth(values: Array, rate: float) -> Array:
 
 
 def _foot_correction(
-    motion: Motion, body: Body, places: Array, turns: Array, resting: np.ndarray, side: str, hold: Array | None
+    motion: Motion,
+    body: Body,
+    positions: Array,
+    orientations: Array,
+    resting: np.ndarray,
+    side: str,
+    hold: Array | None,
 ) -> Array:
     """How far (F, 3) to move one ankle so that its resting foot stays put on the floor."""
-    points, weights = _held_points(body, places, turns, side, hold)
+    points, weights = _held_points(body, positions, orientations, side, hold)
     way, _ = _slips(points, weights, resting, motion.rate)
-    low = body.lowest_points(places, turns)[:, body.index(f"foot.{side}")]
+    low = body.lowest_points(positions, orientations)[:, body.index(f"foot.{side}")]
     correction = np.zeros((motion.frames, 3))
     spans = runs(resting)
     for start, end in spans:
@@ -249,7 +257,7 @@ def _ease(t: Array) -> Array:
     return t * t * (3 - 2 * t)
 
 
-def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: str) -> None:
+def _bend_leg(body: Body, positions: Array, world: Array, correction: Array, side: str) -> None:
     """Move an ankle by correction (F, 3), or as far that way as the leg's directions may change.
 
     world (F, L, 4) gets the leg's new orientations; the foot keeps its own.
@@ -257,23 +265,25 @@ def _bend_leg(body: Body, places: Array, world: Array, correction: Array, side: 
     thigh, shin = world[:, body.index(f"thigh.{side}")], world[:, body.index(f"shin.{side}")]
     level = correction * [1.0, 1.0, 0.0]
     # a foot that slides is seen before one that hovers: the level part comes first
-    aside = level * _fitting_part(body, places, thigh, shin, np.zeros_like(level), level, side)[:, None]
+    aside = level * _fitting_part(body, positions, thigh, shin, np.zeros_like(level), level, side)[:, None]
     way = (
         aside
-        + (correction - level) * _fitting_part(body, places, thigh, shin, aside, correction - level, side)[:, None]
+        + (correction - level) * _fitting_part(body, positions, thigh, shin, aside, correction - level, side)[:, None]
     )
-    upper, lower = _reaching(body, places, thigh, shin, way, side)
+    upper, lower = _reaching(body, positions, thigh, shin, way, side)
     kept = (np.linalg.norm(way, axis=1) > 1e-9)[:, None]
     world[:, body.index(f"thigh.{side}")] = np.where(kept, upper, thigh)
     world[:, body.index(f"shin.{side}")] = np.where(kept, lower, shin)
 
 
-def _fitting_part(body: Body, places: Array, thigh: Array, shin: Array, start: Array, way: Array, side: str) -> Array:
+def _fitting_part(
+    body: Body, positions: Array, thigh: Array, shin: Array, start: Array, way: Array, side: str
+) -> Array:
     """The largest part (F,), up to 1, of a way (F, 3) on from start (F, 3) that hardly turns the leg."""
     least, most = np.zeros(len(way)), (np.linalg.norm(way, axis=1) > 1e-6).astype(float)
     part = most
     for _ in range(7):  # bisection; the first round tries all of it
-        upper, lower = _reaching(body, places, thigh, shin, start + way * part[:, None], side)
+        upper, lower = _reaching(body, positions, thigh, shin, start + way * part[:, None], side)
         fits = np.maximum(_turn_of_down(thigh, upper), _turn_of_down(shin, lower)) <= _MOST_BEND
         most = np.where(fits, most, part)
         least = np.where(fits, part, least)
@@ -282,13 +292,13 @@ def _fitting_part(body: Body, places: Array, thigh: Array, shin: Array, start: A
 
 
 def _reaching(
-    body: Body, places: Array, thigh: Array, shin: Array, correction: Array, side: str
+    body: Body, positions: Array, thigh: Array, shin: Array, correction: Array, side: str
 ) -> tuple[Array, Array]:
     """Orientations (F, 4) of thigh and shin that move the ankle by correction (F, 3), in the leg's own plane."""
     index = {part: body.index(f"{part}.{side}") for part in ("thigh", "shin", "foot")}
     upper = float(np.linalg.norm(body.links[index["shin"]].offset))
     lower = float(np.linalg.norm(body.links[index["foot"]].offset))
-    away = places[:, index["foot"]] + correction - places[:, index["thigh"]]
+    away = positions[:, index["foot"]] + correction - positions[:, index["thigh"]]
     reach = np.clip(np.linalg.norm(away, axis=1), abs(upper - lower) + 1e-6, (upper + lower) * (1 - 1e-9))
     cosine = (reach**2 - upper**2 - lower**2) / (2 * upper * lower)
     knee = rotations.twist_angle(rotations.multiply(rotations.conjugate(thigh), shin), np.array([1.0, 0.0, 0.0]))

@@ -45,19 +45,19 @@ class Needs:
 def needs(body: Body, reference: Motion, rate: float) -> Needs:
     """Inverse dynamics of a reference sampled at rate Hz."""
     times = np.arange(int(np.floor(reference.duration * rate + 1e-6)) + 1) / rate
-    places, turns = body.forward(*reference.sample(times))
+    positions, orientations = body.forward(*reference.sample(times))
     masses = np.array([link.mass for link in body.links])
-    centres = places + rotations.rotate(turns, np.array([link.centre for link in body.links]))
+    centres = positions + rotations.rotate(orientations, np.array([link.centre for link in body.links]))
     half = max(int(round(SMOOTHING * rate)), 1)
     forces = masses[:, None] * (second_derivative(centres, rate, half) + [0, 0, GRAVITY])
-    moments = _spin_up(body, turns, rate, half)
+    moments = _spin_up(body, orientations, rate, half)
     com = np.einsum("l,tlk->tk", masses / masses.sum(), centres)
     total = forces.sum(axis=1)
     about = (moments + np.cross(centres - com[:, None], forces)).sum(axis=1)
-    points, links, near = _contact_points(body, places, turns)
+    points, links, near = _contact_points(body, positions, orientations)
     carried = _share(points - com[:, None], near, total, about)
     unmet = np.linalg.norm(total - carried.sum(axis=1), axis=-1) / (body.mass * GRAVITY)
-    torque = _joint_torques(body, places, turns, centres, forces, moments, points, links, carried)
+    torque = _joint_torques(body, positions, orientations, centres, forces, moments, points, links, carried)
     return Needs(rate, total, about, near.any(axis=1), torque, unmet)
 
 
@@ -87,21 +87,21 @@ def _extended(track: Array, count: int) -> Array:
     return np.concatenate([track[0] - steps[::-1] * ahead, track, track[-1] + steps * behind])
 
 
-def _spin_up(body: Body, turns: Array, rate: float, half: int) -> Array:
+def _spin_up(body: Body, orientations: Array, rate: float, half: int) -> Array:
     """Rate of change (T, L, 3) of each link's angular momentum about its own centre, world."""
     inertia = np.array([link.inertia for link in body.links])
-    spin = rotations.angular_velocity(turns, rate)
-    momentum = rotations.rotate(turns, inertia * rotations.rotate(rotations.conjugate(turns), spin))
+    spin = rotations.angular_velocity(orientations, rate)
+    momentum = rotations.rotate(orientations, inertia * rotations.rotate(rotations.conjugate(orientations), spin))
     return _first_derivative(momentum, rate, half)
 
 
-def _contact_points(body: Body, places: Array, turns: Array) -> tuple[Array, np.ndarray, np.ndarray]:
+def _contact_points(body: Body, positions: Array, orientations: Array) -> tuple[Array, np.ndarray, np.ndarray]:
     """Points that can carry weight: (T, P, 3) world, their links (P,), and whether near (T, P)."""
     points, links = [], []
     for i, link in enumerate(body.links):
         for shape in link.shapes:
             for local in _shape_points(shape):
-                points.append(places[:, i] + rotations.rotate(turns[:, i], local))
+                points.append(positions[:, i] + rotations.rotate(orientations[:, i], local))
                 links.append(i)
     stacked = np.stack(points, axis=1)
     reach = np.array([_radius(shape) for link in body.links for shape in link.shapes for _ in _shape_points(shape)])
@@ -158,8 +158,8 @@ def _skew(v: Array) -> Array:
 
 def _joint_torques(
     body: Body,
-    places: Array,
-    turns: Array,
+    positions: Array,
+    orientations: Array,
     centres: Array,
     forces: Array,
     moments: Array,
@@ -179,5 +179,5 @@ def _joint_torques(
         parent = body.links[i].parent
         need_force[:, parent] += need_force[:, i]
         need_moment[:, parent] += need_moment[:, i]
-    world = need_moment - np.cross(places, need_force)
-    return rotations.rotate(rotations.conjugate(turns), world)
+    world = need_moment - np.cross(positions, need_force)
+    return rotations.rotate(rotations.conjugate(orientations), world)

@@ -59,22 +59,22 @@ def retarget(
     roles.check(source, source_map)
     source = _with_sensible_rest(source, source_map, matrices)
     neutral = neutrals.measure(source, source_map)
-    turns, places = _link_turns(source, source_map, neutral, matrices)
+    orientations, positions = _link_turns(source, source_map, neutral, matrices)
     if binding is not None:
-        turns = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw), turns)
-        return Motion(float(rate), binding.to_sim(places["pelvis"]), body.local_rotations(turns), loops)
-    resting, held = _resting(source, neutral, matrices, places, rate)
+        orientations = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw), orientations)
+        return Motion(float(rate), binding.to_sim(positions["pelvis"]), body.local_rotations(orientations), loops)
+    resting, held = _resting(source, neutral, matrices, positions, rate)
     if source.skin is None:
         for i, side in enumerate(foot_planting.SIDES):
             foot = _LINK[f"foot.{side}"]
-            turns[:, foot] = foot_planting.level(turns[:, foot], places[f"foot.{side}"], resting[:, i])
-    path = places["pelvis"] * (leg_length(body, sole=False) / neutral.leg_length)
-    motion = put_on_floor(Motion(float(rate), path, body.local_rotations(turns), loops), body)
+            orientations[:, foot] = foot_planting.level(orientations[:, foot], positions[f"foot.{side}"], resting[:, i])
+    path = positions["pelvis"] * (leg_length(body, sole=False) / neutral.leg_length)
+    motion = put_on_floor(Motion(float(rate), path, body.local_rotations(orientations), loops), body)
     return from_origin(foot_planting.plant(motion, body, resting, held))
 
 
 def _resting(
-    source: Rig, neutral: Neutral, matrices: Array, places: dict[str, Array], rate: float
+    source: Rig, neutral: Neutral, matrices: Array, positions: dict[str, Array], rate: float
 ) -> tuple[np.ndarray, Array]:
     """Frames (F, 2: left, right) in which the source's feet rest on the floor, and by what (foot_planting.holds)."""
     resting, held = [], []
@@ -82,8 +82,8 @@ def _resting(
         bone = neutral.bones[f"foot.{side}"]
         local = source.rest[bone, :3, :3].T @ (neutral.toes[side] - source.heads[bone])
         toe = matrices[:, bone, :3, 3] + matrices[:, bone, :3, :3] @ local
-        resting.append(foot_planting.planted(places[f"foot.{side}"], toe, neutral.leg_length, rate))
-        held.append(foot_planting.holds(places[f"foot.{side}"], toe, neutral.leg_length, rate))
+        resting.append(foot_planting.planted(positions[f"foot.{side}"], toe, neutral.leg_length, rate))
+        held.append(foot_planting.holds(positions[f"foot.{side}"], toe, neutral.leg_length, rate))
     return np.stack(resting, axis=1), np.stack(held, axis=1)
 
 
@@ -109,16 +109,16 @@ def bone_matrices(
     bones: other bones, such as a rig's controls, and the link each goes with.
     """
     bones = binding.bones if bones is None else bones
-    places, turns = link_frames(binding, motion)
+    positions, orientations = link_frames(binding, motion)
     heading = neutrals.about_z(binding.yaw)
     found: dict[int, Array] = {}
     for i, link in enumerate(binding.links):
-        turn = heading @ rotations.to_matrix(turns[:, i]) @ rotations.to_matrix(np.array(link.turn))
+        turn = heading @ rotations.to_matrix(orientations[:, i]) @ rotations.to_matrix(np.array(link.turn))
         for name in (bone for bone, owner in bones.items() if owner == link.name):
             bone = rig.index(name)
             matrix = np.zeros((motion.frames, 4, 4))
             matrix[:, :3, :3] = turn @ rig.rest[bone, :3, :3]
-            matrix[:, :3, 3] = places[:, i] + turn @ (rig.heads[bone] - np.array(link.joint))
+            matrix[:, :3, 3] = positions[:, i] + turn @ (rig.heads[bone] - np.array(link.joint))
             matrix[:, 3, 3] = 1.0
             found[bone] = matrix
     return {rig.bones[bone]: found[bone] for bone in sorted(found)}
@@ -129,13 +129,15 @@ def link_frames(binding: Binding, motion: Motion) -> tuple[Array, Array]:
     joints = np.array([link.joint for link in binding.links])
     inverse = rotations.conjugate(np.array([link.turn for link in binding.links]))
     heading = rotations.from_axis_angle([0.0, 0.0, 1.0], binding.yaw)
-    places, turns = [binding.to_world(motion.position)], [motion.rotations[:, 0]]
+    positions, orientations = [binding.to_world(motion.position)], [motion.rotations[:, 0]]
     for i, name in enumerate(LINK_NAMES[1:], start=1):
         parent = _LINK[LINK_PARENTS[name] or "pelvis"]
         offset = rotations.rotate(rotations.conjugate(inverse[parent]), joints[i] - joints[parent])
-        places.append(places[parent] + rotations.rotate(rotations.multiply(heading, turns[parent]), offset))
-        turns.append(rotations.multiply(turns[parent], motion.rotations[:, i]))
-    return np.stack(places, axis=1), np.stack(turns, axis=1)
+        positions.append(
+            positions[parent] + rotations.rotate(rotations.multiply(heading, orientations[parent]), offset)
+        )
+        orientations.append(rotations.multiply(orientations[parent], motion.rotations[:, i]))
+    return np.stack(positions, axis=1), np.stack(orientations, axis=1)
 
 
 def adapt(motion: Motion, leg: float, body: Body) -> Motion:
@@ -146,10 +148,10 @@ def adapt(motion: Motion, leg: float, body: Body) -> Motion:
 
 def plant_feet(motion: Motion, body: Body) -> Motion:
     """The motion with feet that rest nearly still and low brought to rest, still and on the floor."""
-    places, turns = body.forward(motion.position, motion.rotations)
+    positions, orientations = body.forward(motion.position, motion.rotations)
     resting = []
     for side in foot_planting.SIDES:
-        points, _ = foot_planting.sole_points(body, places, turns, side)
+        points, _ = foot_planting.sole_points(body, positions, orientations, side)
         leg = leg_length(body, sole=False)
         resting.append(foot_planting.planted(points[:, 0], points[:, 1], leg, motion.rate))
     return foot_planting.plant(motion, body, np.stack(resting, axis=1))
@@ -166,19 +168,19 @@ def put_on_floor(motion: Motion, body: Body) -> Motion:
 def from_origin(motion: Motion, forward: bool = False) -> Motion:
     """The motion moved level so that it starts over the origin; forward: and turned to start facing -Y."""
     position = motion.position - motion.position[0] * [1.0, 1.0, 0.0]
-    turns = motion.rotations
+    orientations = motion.rotations
     if forward:
-        back = rotations.conjugate(rotations.heading(turns[0, 0]))
+        back = rotations.conjugate(rotations.heading(orientations[0, 0]))
         position = rotations.rotate(back, position)
-        turns = turns.copy()
-        turns[:, 0] = rotations.multiply(back, turns[:, 0])
-    return dataclasses.replace(motion, position=position, rotations=turns)
+        orientations = orientations.copy()
+        orientations[:, 0] = rotations.multiply(back, orientations[:, 0])
+    return dataclasses.replace(motion, position=position, rotations=orientations)
 
 
 def standing_height(body: Body) -> float:
     """Height of the root's origin, m, when the body stands in the neutral pose with soles on the floor."""
-    places, turns = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (len(body.links), 1)))
-    return -float(body.lowest_points(places, turns).min())
+    positions, orientations = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (len(body.links), 1)))
+    return -float(body.lowest_points(positions, orientations).min())
 
 
 def leg_length(body: Body, sole: bool = True) -> float:
@@ -189,49 +191,49 @@ def leg_length(body: Body, sole: bool = True) -> float:
     ankle = float(sum(lengths)) / 2
     if not sole:
         return ankle
-    places, turns = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (len(body.links), 1)))
-    lows = body.lowest_points(places, turns)
-    return ankle + float(np.mean([places[i, 2] - lows[i] for i in (body.index("foot.L"), body.index("foot.R"))]))
+    positions, orientations = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (len(body.links), 1)))
+    lows = body.lowest_points(positions, orientations)
+    return ankle + float(np.mean([positions[i, 2] - lows[i] for i in (body.index("foot.L"), body.index("foot.R"))]))
 
 
 def _link_turns(source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Array) -> tuple[Array, dict[str, Array]]:
     """World orientations (F, L, 4) of the links in a source's motion, and places of its joints (F, 3)."""
-    places = _joint_places(source, neutral, matrices)
-    turns: dict[str, Array] = {}
+    positions = _joint_places(source, neutral, matrices)
+    orientations: dict[str, Array] = {}
     for link in LINK_NAMES:
         bone = neutral.bones[link]
         if bone < 0:
             continue
-        turn = matrices[:, bone, :3, :3] @ source.rest[bone, :3, :3].T @ neutral.turns[link].T
-        turns[link] = rotations.continuous(rotations.from_matrix(_orthonormal(turn)))
+        turn = matrices[:, bone, :3, :3] @ source.rest[bone, :3, :3].T @ neutral.orientations[link].T
+        orientations[link] = rotations.continuous(rotations.from_matrix(_orthonormal(turn)))
     for side in "LR":
         for upper, lower, end, sign in (("upper_arm", "forearm", "hand", -1.0), ("thigh", "shin", "foot", 1.0)):
             names = [f"{part}.{side}" for part in (upper, lower, end)]
-            joints = [places[name] for name in names]
-            turns[names[0]], turns[names[1]] = _limb_turns(turns[names[0]], joints, sign)
-        turns[f"hand.{side}"] = turns[f"forearm.{side}"]
-    return np.stack([turns[link] for link in LINK_NAMES], axis=1), places
+            joints = [positions[name] for name in names]
+            orientations[names[0]], orientations[names[1]] = _limb_turns(orientations[names[0]], joints, sign)
+        orientations[f"hand.{side}"] = orientations[f"forearm.{side}"]
+    return np.stack([orientations[link] for link in LINK_NAMES], axis=1), positions
 
 
-def _orthonormal(turns: Array) -> Array:
+def _orthonormal(orientations: Array) -> Array:
     """(..., 3, 3) matrices without the scale of their columns."""
-    return turns / np.maximum(np.linalg.norm(turns, axis=-2, keepdims=True), 1e-12)
+    return orientations / np.maximum(np.linalg.norm(orientations, axis=-2, keepdims=True), 1e-12)
 
 
 def _joint_places(source: Rig, neutral: Neutral, matrices: Array) -> dict[str, Array]:
     """Link joints (F, 3) in the source's motion, world."""
-    places: dict[str, Array] = {}
+    positions: dict[str, Array] = {}
     for link in LINK_NAMES:
         bone = neutral.bones[link]
         if bone >= 0:
-            places[link] = matrices[:, bone, :3, 3]
-    places["pelvis"] = (places["thigh.L"] + places["thigh.R"]) / 2
+            positions[link] = matrices[:, bone, :3, 3]
+    positions["pelvis"] = (positions["thigh.L"] + positions["thigh.R"]) / 2
     for side in "LR":
-        if f"hand.{side}" not in places:
+        if f"hand.{side}" not in positions:
             fore = neutral.bones[f"forearm.{side}"]
             local = source.rest[fore, :3, :3].T @ (neutral.joints[f"hand.{side}"] - source.heads[fore])
-            places[f"hand.{side}"] = matrices[:, fore, :3, 3] + matrices[:, fore, :3, :3] @ local
-    return places
+            positions[f"hand.{side}"] = matrices[:, fore, :3, 3] + matrices[:, fore, :3, :3] @ local
+    return positions
 
 
 def _limb_turns(upper: Array, joints: list[Array], sign: float) -> tuple[Array, Array]:

@@ -49,7 +49,7 @@ class Binding:
     links: tuple[LinkBinding, ...]
 
     def to_world(self, points: Array) -> Array:
-        """World places (..., 3), Blender's units, of sim points (..., 3), m."""
+        """World positions (..., 3), Blender's units, of sim points (..., 3), m."""
         return np.asarray(points) @ neutrals.about_z(self.yaw).T / self.scale + np.array(self.origin)
 
     def to_sim(self, points: Array) -> Array:

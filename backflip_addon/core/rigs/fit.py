@@ -130,10 +130,10 @@ class _Parts:
         self.points = _skin_points(rig, neutral)
         self.leg = neutral.leg_length
         self.soles = {side: self._sole(side) for side in "LR"}
-        self.places = self._neutral_places()
-        self.sole = min(self.places[f"foot.{side}"][2] + self.soles[side] for side in "LR")
+        self.positions = self._neutral_places()
+        self.sole = min(self.positions[f"foot.{side}"][2] + self.soles[side] for side in "LR")
         self.crown = self._crown()
-        self.height = self.crown + float(self.places["head"][2]) - self.sole
+        self.height = self.crown + float(self.positions["head"][2]) - self.sole
 
     def offset(self, link: str) -> Array:
         """A link's joint in its parent's frame."""
@@ -141,24 +141,24 @@ class _Parts:
         if parent is None:
             return np.zeros(3)
         joints = self.neutral.joints
-        return self.neutral.turns[parent] @ (joints[link] - joints[parent])
+        return self.neutral.orientations[parent] @ (joints[link] - joints[parent])
 
     def _neutral_places(self) -> dict[str, Array]:
         """Joints in the neutral pose, pelvis at the origin (all link frames are parallel)."""
-        places: dict[str, Array] = {}
+        positions: dict[str, Array] = {}
         for link, parent in LINK_PARENTS.items():
-            places[link] = self.offset(link) + (places[parent] if parent else 0.0)
-        return places
+            positions[link] = self.offset(link) + (positions[parent] if parent else 0.0)
+        return positions
 
     def local(self, link: str, point: Array) -> Array:
         """A world point at rest, in the link's frame."""
-        return self.neutral.turns[link] @ (point - self.neutral.joints[link])
+        return self.neutral.orientations[link] @ (point - self.neutral.joints[link])
 
     def ball(self, link: str) -> Array | None:
         """Where a foot's toes bend, in its frame; None for what has no toes."""
         part, _, side = link.partition(".")
         toe = self.role_map.bones.get(f"toe.{side}") if part == "foot" else None
-        return None if toe is None else self.local(link, self.rig.heads[self.rig.places[toe]])
+        return None if toe is None else self.local(link, self.rig.heads[self.rig.bone_index[toe]])
 
     def _sole(self, side: str) -> float:
         """Height of the sole below the ankle (negative), in the foot's frame."""
@@ -169,7 +169,7 @@ class _Parts:
         neutral, rig = self.neutral, self.rig
         bones = np.flatnonzero(neutral.owners == LINK_NAMES.index(link))
         ends = np.concatenate([rig.heads[bones], rig.tails[bones], neutral.toes[side][None]])
-        low = float(np.min((ends - neutral.joints[link]) @ neutral.turns[link].T, axis=0)[2])
+        low = float(np.min((ends - neutral.joints[link]) @ neutral.orientations[link].T, axis=0)[2])
         ankle = float(neutral.joints[link][2])
         if neutral.standing and 0.04 * self.leg < ankle < 0.25 * self.leg:
             return -ankle  # the skeleton stands on the floor of its scene
@@ -179,7 +179,7 @@ class _Parts:
     def _crown(self) -> float:
         """Height of the top of the head above the neck's joint."""
         points = self.points["head"]
-        neck = float(self.places["head"][2] - self.sole)
+        neck = float(self.positions["head"][2] - self.sole)
         if len(points) >= 8:
             return float(np.quantile(points[:, 2], 0.98))
         bone = self.neutral.bones["head"]
@@ -203,7 +203,7 @@ def _skin_points(rig: Rig, neutral: Neutral) -> dict[str, Array]:
     found = {}
     for i, link in enumerate(LINK_NAMES):
         points = skin.vertices[(best == i) & (most > 0.5 * skin.weights.sum(axis=1)) & (most > 0)]
-        found[link] = (points - neutral.joints[link]) @ neutral.turns[link].T
+        found[link] = (points - neutral.joints[link]) @ neutral.orientations[link].T
     return found
 
 
@@ -329,7 +329,7 @@ def _head_shape(parts: _Parts, points: Array) -> Shape:
 
 def _trunk_shapes(parts: _Parts, name: str) -> tuple[Shape, ...]:
     """Lateral capsules: one for the pelvis, two above each other for the chest."""
-    joints = parts.places
+    joints = parts.positions
     side_on = (np.sqrt(0.5), 0.0, np.sqrt(0.5), 0.0)  # turns a capsule's z to x
     if name == "pelvis":
         span = float(np.linalg.norm(joints["thigh.L"] - joints["thigh.R"]))
@@ -360,7 +360,7 @@ def _level_points(parts: _Parts, name: str, height: float, band: float, half_wid
     """
     other = "chest" if name == "pelvis" else "pelvis"
     found = []
-    for points in (parts.points[name], parts.points[other] + parts.places[other] - parts.places[name]):
+    for points in (parts.points[name], parts.points[other] + parts.positions[other] - parts.positions[name]):
         near = points[(np.abs(points[:, 2] - height) < band) & (np.abs(points[:, 0]) < half_width)]
         found.append(near if np.count_nonzero(np.abs(near[:, 0]) < 0.4 * half_width) >= 8 else near[:0])
     own, others = found
@@ -415,6 +415,6 @@ def _binding(rig: Rig, neutral: Neutral, parts: _Parts, scale: float) -> Binding
         driven = [b for b in neutral.driven if neutral.owners[b] == i]
         bones, heads = tuple(rig.bones[b] for b in driven), tuple(_triple(rig.heads[b]) for b in driven)
         bone = rig.bones[neutral.bones[name]] if neutral.bones[name] >= 0 else ""
-        turn = tuple(rotations.from_matrix(neutral.turns[name]).tolist())
+        turn = tuple(rotations.from_matrix(neutral.orientations[name]).tolist())
         links.append(LinkBinding(name, bone, _triple(neutral.joints[name]), turn, bones, heads))
     return Binding(scale, (float(hips[0]), float(hips[1]), floor), yaw, tuple(links))

@@ -24,11 +24,11 @@ def filled(rig: Rig, bones: dict[str, str], certain: dict[str, bool]) -> tuple[d
     bones, certain = dict(bones), dict(certain)
     reading = body_words.read(rig, bones)
     for role in lacking:
-        places = _places(rig, role, bones)
+        positions = _places(rig, role, bones)
         named = reading.bones.get(role)
-        if named in places:
+        if named in positions:
             bones[role], certain[role] = named, role in reading.sure
-        elif (only := _by_structure(rig, role, bones, places)) is not None:
+        elif (only := _by_structure(rig, role, bones, positions)) is not None:
             bones[role], certain[role] = only, False
     return bones, certain
 
@@ -52,38 +52,38 @@ def _places(rig: Rig, role: str, bones: dict[str, str]) -> list[str]:
     elif part == "shoulder":
         found = _between(rig, bones["chest"], bones[f"upper_arm.{side}"])
     else:
-        found = rig.descendants(rig.places[bones[f"{_ABOVE[part]}.{side}"]])[1:]
+        found = rig.descendants(rig.bone_index[bones[f"{_ABOVE[part]}.{side}"]])[1:]
     # a bone that carries the head or the other arm is one of the trunk
     others = [bones[r] for r in ("head", *(f"upper_arm.{s}" for s in SIDES)) if r in bones and role != "spine"]
     if part == "neck":
         others.remove(bones["head"])
     elif part == "shoulder":
         others.remove(bones[f"upper_arm.{side}"])
-    carriers = {bone for other in others for bone in rig.ancestors(rig.places[other])}
+    carriers = {bone for other in others for bone in rig.ancestors(rig.bone_index[other])}
     return [rig.bones[bone] for bone in found if bone not in carriers and rig.bones[bone] not in bones.values()]
 
 
 def _between(rig: Rig, top: str, bone: str) -> list[int]:
     """Bones strictly between two of a chain."""
-    above, below = rig.places[top], rig.places[bone]
+    above, below = rig.bone_index[top], rig.bone_index[bone]
     return rig.chain(above, below)[:-1] if above in rig.ancestors(below) else []
 
 
-def _by_structure(rig: Rig, role: str, bones: dict[str, str], places: list[str]) -> str | None:
+def _by_structure(rig: Rig, role: str, bones: dict[str, str], positions: list[str]) -> str | None:
     """The bone that plays a role by its place alone; None where several might."""
     part, _, side = role.partition(".")
     if part in ("spine", "neck"):
-        return places[0] if places else None
+        return positions[0] if positions else None
     if part == "shoulder":
-        return places[-1] if places else None
-    above = rig.places[bones[f"{_ABOVE[part]}.{side}"]]
-    before = rig.places[bones[f"{'upper_arm' if part == 'hand' else 'shin'}.{side}"]]
+        return positions[-1] if positions else None
+    above = rig.bone_index[bones[f"{_ABOVE[part]}.{side}"]]
+    before = rig.bone_index[bones[f"{'upper_arm' if part == 'hand' else 'shin'}.{side}"]]
     length = float(np.linalg.norm(rig.heads[above] - rig.heads[before]))
     least = _NEAR * length if part == "hand" else 0.1 * length
     ends = [
         child
         for child in rig.children[above]
-        if rig.bones[child] in places and np.linalg.norm(rig.heads[child] - rig.heads[above]) > least
+        if rig.bones[child] in positions and np.linalg.norm(rig.heads[child] - rig.heads[above]) > least
     ]
     going_on = [child for child in ends if rig.children[child]] if part == "hand" else ends
     return rig.bones[going_on[0]] if len(going_on) == 1 and body_words.may_be_body(rig.bones[going_on[0]]) else None

@@ -33,7 +33,7 @@ class Neutral:
     """How a rig's rest pose becomes the neutral pose.
 
     joints: link -> joint at rest (3,), world; the pelvis' is the midpoint between the hips.
-    turns: link -> rotation (3, 3), rest (world) to neutral.
+    orientations: link -> rotation (3, 3), rest (world) to neutral.
     bones: link -> index of the bone whose rotation is the link's, -1 for a hand without a bone.
     owners (B,): index into LINK_NAMES of the link that each bone belongs to, -1 for none.
     driven: indices of the bones that carry the body (the mapped ones, those between them, and those whose skin
@@ -43,7 +43,7 @@ class Neutral:
     """
 
     joints: dict[str, Array]
-    turns: dict[str, Array]
+    orientations: dict[str, Array]
     bones: dict[str, int]
     owners: np.ndarray
     driven: tuple[int, ...]
@@ -65,7 +65,7 @@ class Neutral:
 
 def measure(rig: Rig, role_map: RoleMap) -> Neutral:
     """The neutral pose of a rig. The map must have passed roles.check. Raises RigError."""
-    place = {role: rig.places[bone] for role, bone in role_map.bones.items()}
+    place = {role: rig.bone_index[bone] for role, bone in role_map.bones.items()}
     heads = {role: rig.heads[bone] for role, bone in place.items()}
     hips = (heads["thigh.L"] + heads["thigh.R"]) / 2
     up, left = trunk_axes(rig, heads)
@@ -75,30 +75,30 @@ def measure(rig: Rig, role_map: RoleMap) -> Neutral:
 
     chest_bone, chest_joint = _chest(rig, place, hips, up, heads.get("neck", heads["head"]))
     joints = {"pelvis": hips, "chest": chest_joint, "head": heads.get("neck", heads["head"])}
-    turns = {"pelvis": trunk, "chest": trunk, "head": trunk}
+    orientations = {"pelvis": trunk, "chest": trunk, "head": trunk}
     bones = {"pelvis": place["pelvis"], "chest": chest_bone, "head": place["head"]}
     toes: dict[str, Array] = {}
     for side in "LR":
-        _measure_arm(rig, place, side, trunk, joints, turns, bones)
+        _measure_arm(rig, place, side, trunk, joints, orientations, bones)
         toes[side] = foot_tip(rig, place, side, facing)
-        _measure_leg(rig, place, side, trunk, toes[side], standing, joints, turns, bones)
+        _measure_leg(rig, place, side, trunk, toes[side], standing, joints, orientations, bones)
     owners = _owners(rig, place, bones, joints["chest"])
     owners, driven = carry(rig, owners, _driven(rig, place, owners), joints)
     driven = tuple(sorted(driven))
-    return Neutral(joints, turns, bones, owners, driven, up, facing, standing, toes)
+    return Neutral(joints, orientations, bones, owners, driven, up, facing, standing, toes)
 
 
-def sensible(rig: Rig, role_map: RoleMap, places: Array) -> np.ndarray:
-    """Whether poses with joints at places (F, B, 3) can be rest poses: legs below the trunk, sides apart."""
-    return standing_fitness(rig, role_map, places, upright=False) > 0.5
+def sensible(rig: Rig, role_map: RoleMap, positions: Array) -> np.ndarray:
+    """Whether poses with joints at positions (F, B, 3) can be rest poses: legs below the trunk, sides apart."""
+    return standing_fitness(rig, role_map, positions, upright=False) > 0.5
 
 
-def standing_fitness(rig: Rig, role_map: RoleMap, places: Array, upright: bool = True) -> Array:
-    """How well poses with joints at places (F, B, 3) serve as a rest pose: cosines (F,), 1 best, at most 0 unfit.
+def standing_fitness(rig: Rig, role_map: RoleMap, positions: Array, upright: bool = True) -> Array:
+    """How well poses with joints at positions (F, B, 3) serve as a rest pose: cosines (F,), 1 best, at most 0 unfit.
 
     upright: the pose should also stand in the world, not only in itself.
     """
-    at = {role: places[:, rig.places[bone]] for role, bone in role_map.bones.items()}
+    at = {role: positions[:, rig.bone_index[bone]] for role, bone in role_map.bones.items()}
     hips = (at["thigh.L"] + at["thigh.R"]) / 2
     up = rotations.normalise(at.get("neck", at["head"]) - hips)
     legs = [rotations.normalise(at[f"foot.{side}"] - at[f"thigh.{side}"]) for side in "LR"]
@@ -162,10 +162,10 @@ def _measure_arm(
     side: str,
     trunk: Array,
     joints: dict[str, Array],
-    turns: dict[str, Array],
+    orientations: dict[str, Array],
     bones: dict[str, int],
 ) -> None:
-    """Fill in one arm's joints, turns and bones."""
+    """Fill in one arm's joints, orientations and bones."""
     upper, fore, hand = place[f"upper_arm.{side}"], place[f"forearm.{side}"], place.get(f"hand.{side}", -1)
     wrist = rig.heads[hand] if hand >= 0 else limb_end(rig, fore)
     sideways = np.array([0.0, 1.0, 0.0])  # an arm stretched up comes down sideways
@@ -178,7 +178,7 @@ def _measure_arm(
         (first, second, second),
         strict=True,
     ):
-        joints[link], turns[link], bones[link] = point, turn, bone
+        joints[link], orientations[link], bones[link] = point, turn, bone
 
 
 def _measure_leg(
@@ -189,17 +189,17 @@ def _measure_leg(
     toe: Array,
     standing: bool,
     joints: dict[str, Array],
-    turns: dict[str, Array],
+    orientations: dict[str, Array],
     bones: dict[str, int],
 ) -> None:
-    """Fill in one leg's joints, turns and bones."""
+    """Fill in one leg's joints, orientations and bones."""
     names = (f"thigh.{side}", f"shin.{side}", f"foot.{side}")
     points = tuple(rig.heads[place[name]] for name in names)
     first, second = _straighten(points, trunk, np.array([0.0, 1.0]), np.array([1.0, 0.0, 0.0]), _BENDS["leg"])
     leg_down = float(rotations.normalise(trunk @ (points[2] - points[0])) @ DOWN) > np.cos(STANDING)
     foot = _foot_turn(toe - points[2], trunk, second, standing and leg_down, rig.skin is not None)
     for link, point, turn in zip(names, points, (first, second, foot), strict=True):
-        joints[link], turns[link], bones[link] = point, turn, place[link]
+        joints[link], orientations[link], bones[link] = point, turn, place[link]
 
 
 def _straighten(

@@ -57,7 +57,7 @@ class Rig:
     follows: dict[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
     @cached_property
-    def places(self) -> dict[str, int]:
+    def bone_index(self) -> dict[str, int]:
         """Index of each bone by name."""
         return {name: i for i, name in enumerate(self.bones)}
 
@@ -77,7 +77,7 @@ class Rig:
 
     def index(self, name: str) -> int:
         """Index of the bone called name. Raises KeyError."""
-        return self.places[name]
+        return self.bone_index[name]
 
     def ancestors(self, bone: int) -> list[int]:
         """The bone itself, its parent, and so on up to its root."""
@@ -163,13 +163,13 @@ def _apart(rig: Rig, a: int, b: int) -> float:
 
 
 def _check_turns(rig: Rig) -> None:
-    turns = rig.rest[:, :3, :3]
-    error = np.abs(np.swapaxes(turns, 1, 2) @ turns - np.eye(3)).max(axis=(1, 2))
+    orientations = rig.rest[:, :3, :3]
+    error = np.abs(np.swapaxes(orientations, 1, 2) @ orientations - np.eye(3)).max(axis=(1, 2))
     if (error > 1e-3).any():
         bone = rig.bones[int(np.argmax(error))]
         raise RigError(
             f"The bone {bone} of {rig.name} is sheared or scaled unevenly at rest, because its object (or a parent of "
             "it) has different scales along its axes: apply them first (Object > Apply > Scale, Ctrl+A)."
         )
-    if (np.linalg.det(turns) < 0).any():
+    if (np.linalg.det(orientations) < 0).any():
         raise RigError(f"{rig.name} is mirrored by a negative scale: apply it first (Object > Apply > Scale, Ctrl+A).")

@@ -60,10 +60,10 @@ def words(role: str) -> str:
     return {"L": "left ", "R": "right ", "": ""}[side] + _WORDS[part]
 
 
-def guess(rig: Rig, places: Array | None = None) -> RoleMap:
+def guess(rig: Rig, positions: Array | None = None) -> RoleMap:
     """The best map that hints, names and structure give; it may lack roles (see missing).
 
-    places (F, B, 3): the joints in the frames of a clip, world, which tell more than a rest pose. A role is not
+    positions (F, B, 3): the joints in the frames of a clip, world, which tell more than a rest pose. A role is not
     certain where it was guessed by structure, or from a word that may mean another part.
     """
     bones, family = _by_names(rig)
@@ -72,7 +72,7 @@ def guess(rig: Rig, places: Array | None = None) -> RoleMap:
     bones = _tidy(rig, bones)
     certain = dict.fromkeys(bones, True)
     if _lacks(bones):
-        bones, certain = _completed(rig, bones, places)
+        bones, certain = _completed(rig, bones, positions)
     bones, certain = optional_roles.filled(rig, bones, certain)
     if _backwards(rig, bones):
         bones = {_other(role): bone for role, bone in bones.items()}
@@ -93,9 +93,9 @@ def _by_names(rig: Rig) -> tuple[dict[str, str], str]:
     return best, family if best else ""
 
 
-def _completed(rig: Rig, named: dict[str, str], places: Array | None) -> tuple[dict[str, str], dict[str, bool]]:
+def _completed(rig: Rig, named: dict[str, str], positions: Array | None) -> tuple[dict[str, str], dict[str, bool]]:
     """A map that lacks required roles, filled by words and by structure; and which roles are certain."""
-    by_structure = structure.guess(rig, places, body_words.sides(rig))
+    by_structure = structure.guess(rig, positions, body_words.sides(rig))
     reading = body_words.read(rig, by_structure)
     # whichever tells more goes first: a family may share a few names with a rig that is none of it
     first, second = (named, reading.bones) if score(named) >= score(reading.bones) else (reading.bones, named)
@@ -139,7 +139,7 @@ def _backwards(rig: Rig, bones: dict[str, str]) -> bool:
     needed = ("thigh.L", "thigh.R", "upper_arm.L", "upper_arm.R", "foot.L", "foot.R", "toe.L", "toe.R")
     if any(role not in bones for role in needed):
         return False
-    at = {role: rig.heads[rig.places[bones[role]]] for role in needed}
+    at = {role: rig.heads[rig.bone_index[bones[role]]] for role in needed}
     up = at["upper_arm.L"] + at["upper_arm.R"] - at["thigh.L"] - at["thigh.R"]
     left = at["thigh.L"] - at["thigh.R"] + at["upper_arm.L"] - at["upper_arm.R"]
     ahead = np.cross(left, up)
@@ -161,7 +161,7 @@ def check(rig: Rig, role_map: RoleMap) -> None:
             "choose one in the bone map, or pick a character that has it."
         )
     for role, bone in role_map.bones.items():
-        if bone not in rig.places:
+        if bone not in rig.bone_index:
             raise RigError(
                 f"The {words(role)} is mapped to {bone}, which {rig.name} does not have: choose another bone."
             )
@@ -194,18 +194,18 @@ def _image(rig: Rig, role_map: RoleMap, bone: str) -> str | None:
         lambda found: _SWAP[found.group()],
         re.sub(r"Left|Right|LEFT|RIGHT|左|右|(?<![a-zA-Z])[LR](?![a-zA-Z])", lambda f: "\0" + _SWAP[f.group()], bone),
     ).replace("\0", "")
-    if swapped != bone and swapped in rig.places:
+    if swapped != bone and swapped in rig.bone_index:
         return swapped
-    if "pelvis" not in role_map.bones or bone not in rig.places:
+    if "pelvis" not in role_map.bones or bone not in rig.bone_index:
         return None
-    middle = rig.heads[rig.places[role_map.bones["pelvis"]]]
+    middle = rig.heads[rig.bone_index[role_map.bones["pelvis"]]]
     pairs = [(r, _other(r)) for r in role_map.bones if r.endswith(".L") and _other(r) in role_map.bones]
-    at = {role: rig.heads[rig.places[name]] for role, name in role_map.bones.items()}
+    at = {role: rig.heads[rig.bone_index[name]] for role, name in role_map.bones.items()}
     across = sum((at[a] - at[b] for a, b in pairs), np.zeros(3))
     if np.linalg.norm(across) < 1e-9:
         across = np.array([1.0, 0.0, 0.0])
     across = across / np.linalg.norm(across)
-    place = rig.heads[rig.places[bone]]
+    place = rig.heads[rig.bone_index[bone]]
     away = np.linalg.norm(rig.heads - (place - 2 * across * ((place - middle) @ across)), axis=1)
     best = int(np.argmin(away))
     near = 0.05 * float(np.ptp(rig.heads, axis=0).max())
@@ -235,7 +235,7 @@ def _from_hints(rig: Rig) -> dict[str, str]:
     bones: dict[str, str] = {}
     for key, bone in rig.hints.items():
         role = key if key in ROLES else _vrm_role(key)
-        if role and bone in rig.places:
+        if role and bone in rig.bone_index:
             bones[role] = bone
     return bones if score(bones) >= 100 else {}
 
@@ -248,7 +248,7 @@ def _vrm_role(key: str) -> str:
 
 def _tidy(rig: Rig, bones: dict[str, str]) -> dict[str, str]:
     """Trunk roles checked against the hierarchy: the pelvis carries legs and spine, the chest the arms."""
-    place = rig.places
+    place = rig.bone_index
     if "pelvis" not in bones or "upper_arm.L" not in bones or "upper_arm.R" not in bones:
         return bones
     if all(f"{part}.{side}" in bones for part in ("thigh", "shin") for side in SIDES):
@@ -279,7 +279,7 @@ def _check_doubles(role_map: RoleMap) -> None:
 
 
 def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
-    heads = {role: rig.heads[rig.places[bone]] for role, bone in role_map.bones.items()}
+    heads = {role: rig.heads[rig.bone_index[bone]] for role, bone in role_map.bones.items()}
     size = float(np.ptp(np.array(list(heads.values())), axis=0).max())
     for side in SIDES:
         for upper, lower in (("upper_arm", "forearm"), ("thigh", "shin"), ("shin", "foot")):
@@ -288,9 +288,9 @@ def _check_geometry(rig: Rig, role_map: RoleMap) -> None:
                 raise RigError(
                     f"The {words(a)} of {rig.name} has no length: check the bones of the {words(a)} and below."
                 )
-    pelvis = rig.root_of(rig.places[role_map.bones["pelvis"]])
+    pelvis = rig.root_of(rig.bone_index[role_map.bones["pelvis"]])
     for role in ("head", "upper_arm.L", "upper_arm.R", "thigh.L", "thigh.R"):
-        other = rig.root_of(rig.places[role_map.bones[role]])
+        other = rig.root_of(rig.bone_index[role_map.bones[role]])
         if other != pelvis and not _controlled(rig, (pelvis, other)) and not _is_limb(rig, role_map, other):
             raise RigError(
                 f"{rig.name} holds several skeletons that are not connected: its {words(role)} does not hang "
@@ -310,7 +310,7 @@ _SHORTEST_ARMS = 0.15  # of the legs: shorter ones are ears, or fins
 
 def check_upright(rig: Rig, role_map: RoleMap) -> None:
     """Raises RigError for a character that at rest stands on four legs, or has no arms to speak of."""
-    at = {role: rig.heads[rig.places[bone]] for role, bone in role_map.bones.items()}
+    at = {role: rig.heads[rig.bone_index[bone]] for role, bone in role_map.bones.items()}
     legs = np.mean([at[f"foot.{side}"] - at[f"thigh.{side}"] for side in SIDES], axis=0)
     arms = np.mean([at[f"forearm.{side}"] - at[f"upper_arm.{side}"] for side in SIDES], axis=0)
     trunk = at["head"] - np.mean([at[f"thigh.{side}"] for side in SIDES], axis=0)

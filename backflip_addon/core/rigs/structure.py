@@ -49,10 +49,10 @@ class _Limb:
         toes, sure = _toes(self.pair.rig, self.pair, self.joints[2], self.length)
         return toes if sure else 0.05 * toes
 
-    def at(self, places: Array) -> Array:
-        """The three joints of both limbs (2, 3, 3 or F, 2, 3, 3), where bones' heads are at places (..., B, 3)."""
+    def at(self, positions: Array) -> Array:
+        """The three joints of both limbs (2, 3, 3 or F, 2, 3, 3), where bones' heads are at positions (..., B, 3)."""
         bones = [[chain[min(j, len(chain) - 1)] for j in self.joints] for chain in self.pair.chains]
-        return places[..., bones, :]
+        return positions[..., bones, :]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +64,14 @@ class _Body:
     fitness: float
 
 
-def guess(rig: Rig, places: Array | None = None, sides: Mapping[str, str] | None = None) -> dict[str, str]:
+def guess(rig: Rig, positions: Array | None = None, sides: Mapping[str, str] | None = None) -> dict[str, str]:
     """role -> bone name, as far as the skeleton's structure tells; empty where it is no humanoid.
 
-    places (F, B, 3): the joints in a clip's frames, world. sides: bone name -> "L" or "R" where names tell it.
+    positions (F, B, 3): the joints in a clip's frames, world. sides: bone name -> "L" or "R" where names tell it.
     """
-    stances = _stances(rig, places)
+    stances = _stances(rig, positions)
     body = _best(rig, stances)
-    if places is not None and (body is None or body.fitness < _CLEAR):
+    if positions is not None and (body is None or body.fitness < _CLEAR):
         body = max([body, *_in_frames(rig, stances)], key=lambda found: found.fitness if found else -np.inf)
     if body is None:
         return {}
@@ -99,12 +99,12 @@ def guess(rig: Rig, places: Array | None = None, sides: Mapping[str, str] | None
     return {role: rig.bones[bone] for role, bone in bones.items()}
 
 
-def _stances(rig: Rig, places: Array | None) -> Array:
+def _stances(rig: Rig, positions: Array | None) -> Array:
     """The rest pose, and frames of the clip (S, B, 3)."""
-    if places is None or not len(places):
+    if positions is None or not len(positions):
         return rig.heads[None]
-    picked = np.linspace(0, len(places) - 1, min(_MOST_STANCES, len(places))).astype(int)
-    return np.concatenate([rig.heads[None], places[picked]])
+    picked = np.linspace(0, len(positions) - 1, min(_MOST_STANCES, len(positions))).astype(int)
+    return np.concatenate([rig.heads[None], positions[picked]])
 
 
 def _in_frames(rig: Rig, stances: Array) -> list[_Body]:

@@ -71,8 +71,8 @@ def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Gene
     position = state.position + [0, 0, max(floor, 0.0)]
     if d.pose > 0:
         feet = [body.index(name) for name in metrics.FEET]
-        turns = np.stack([noisy.rotations, state.rotations])
-        positions, world = body.forward(np.stack([position, state.position]), turns)
+        orientations = np.stack([noisy.rotations, state.rotations])
+        positions, world = body.forward(np.stack([position, state.position]), orientations)
         low, still = body.lowest_points(positions, world, feet).min(axis=1)
         # No deeper in the floor than the undisturbed state is in its own
         position[2] += max(0.0, floor + min(still, 0.0) - low)
@@ -84,12 +84,12 @@ EpisodeState = tuple[States, Circumstances]  # where an episode has got to
 
 def shaken(state: States, random: np.random.Generator, angle: float, speed: float, spin: float) -> States:
     """A state with noise: joint angles (rad), root velocity (m/s), root spin (rad/s), one deviation each."""
-    turns = state.rotations.copy()
-    noise = rotations.from_rotation_vector(angle * random.standard_normal((len(turns), 3)))
-    turns[1:] = rotations.multiply(turns[1:], noise[1:])
+    orientations = state.rotations.copy()
+    noise = rotations.from_rotation_vector(angle * random.standard_normal((len(orientations), 3)))
+    orientations[1:] = rotations.multiply(orientations[1:], noise[1:])
     return dataclasses.replace(
         state,
-        rotations=turns,
+        rotations=orientations,
         velocity=state.velocity + speed * random.standard_normal(3),
         angular_velocity=state.angular_velocity + spin * random.standard_normal(3),
     )

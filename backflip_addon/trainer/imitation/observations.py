@@ -93,13 +93,13 @@ class Observations:
         order of parts()."""
         goal = self.goals[steps]
         a, b = now.states, goal.states
-        turns = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(b.rotations), a.rotations))
+        orientations = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(b.rotations), a.rotations))
         root = rotations.multiply(a.rotations[:, 0], rotations.conjugate(b.rotations[:, 0]))
         together = [
             (now.centre - goal.centre)[:, :2] * (steps < self.landed)[:, None],
             self.support(now) - self.support(goal),
             rotations.to_rotation_vector(root),
-            self._columns(turns),
+            self._columns(orientations),
             now.velocity - goal.velocity,
             (now.momentum - goal.momentum) / self._inertia,
             a.angular_velocity - b.angular_velocity,

@@ -143,9 +143,9 @@ class PyBulletWorld:
         for _ in range(self.substeps):
             self._client.stepSimulation()
 
-    def targets(self, turns: Array) -> list:
+    def targets(self, orientations: Array) -> list:
         """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow."""
-        return self._layout.targets(turns)
+        return self._layout.targets(orientations)
 
     def velocities(self, spins: Array) -> list:
         """Target velocities for step() of N poses' joint velocities (N, L, 3)."""
@@ -229,10 +229,10 @@ class _Layout:
             column += sum(width)
         self.hinge_slots = [self.order.index(i) for i in self.hinges]
 
-    def targets(self, turns: Array) -> list[list[list[float]]]:
+    def targets(self, orientations: Array) -> list[list[list[float]]]:
         """Joint targets of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]."""
-        quaternions = turns[:, self.order][..., [1, 2, 3, 0]].tolist()
-        angles = rotations.twist_angle(turns[:, self.hinges], self.axes).tolist()
+        quaternions = orientations[:, self.order][..., [1, 2, 3, 0]].tolist()
+        angles = rotations.twist_angle(orientations[:, self.hinges], self.axes).tolist()
         for pose, hinges in zip(quaternions, angles, strict=True):
             for slot, angle in zip(self.hinge_slots, hinges, strict=True):
                 pose[slot] = [angle]
@@ -249,18 +249,18 @@ class _Layout:
 
     def states(self, numbers: Array, root_centre: Array) -> States:
         count = len(numbers)
-        turns = np.broadcast_to(rotations.IDENTITY, (count, self.count, 4)).copy()
+        orientations = np.broadcast_to(rotations.IDENTITY, (count, self.count, 4)).copy()
         spins = np.zeros((count, self.count, 3))
-        turns[:, 0] = numbers[:, [6, 3, 4, 5]]
+        orientations[:, 0] = numbers[:, [6, 3, 4, 5]]
         for i in self.spherical:
-            turns[:, i] = numbers[:, self.turn_columns[i][[3, 0, 1, 2]]]
+            orientations[:, i] = numbers[:, self.turn_columns[i][[3, 0, 1, 2]]]
             spins[:, i] = numbers[:, self.spin_columns[i]]
         for i, axis in zip(self.hinges, self.axes, strict=True):
-            turns[:, i] = rotations.from_axis_angle(axis, numbers[:, self.turn_columns[i][0]])
+            orientations[:, i] = rotations.from_axis_angle(axis, numbers[:, self.turn_columns[i][0]])
             spins[:, i] = numbers[:, self.spin_columns[i]] * axis
-        arm = rotations.rotate(turns[:, 0], root_centre)
+        arm = rotations.rotate(orientations[:, 0], root_centre)
         velocity = numbers[:, 7:10] - np.cross(numbers[:, 10:13], arm)
-        return States(numbers[:, 0:3] - arm, turns, velocity, numbers[:, 10:13], spins)
+        return States(numbers[:, 0:3] - arm, orientations, velocity, numbers[:, 10:13], spins)
 
 
 def _xyzw(q: Array) -> list[float]:

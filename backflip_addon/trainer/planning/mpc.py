@@ -84,8 +84,8 @@ class RolloutWorker:
 
     def _rollouts(self, start: int, first: int, offsets: Array, count: int, horizon: int) -> tuple[Array, int]:
         world, track = self.world, self.track
-        turns = track.targets(offsets, first)
-        targets = world.targets(turns.reshape(-1, *turns.shape[2:]))
+        orientations = track.targets(offsets, first)
+        targets = world.targets(orientations.reshape(-1, *orientations.shape[2:]))
         velocities = world.velocities(track.velocities(first, horizon))
         steps = np.minimum(np.arange(first, first + horizon), track.steps - 1)
         goals = (track.states.position[steps + 1] + [0, 0, world.scene.floor]).tolist()

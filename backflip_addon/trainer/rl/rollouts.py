@@ -188,7 +188,7 @@ class PolicyWorker:
         results = []
         for i, seed in enumerate(seeds):
             take = bodies.recorders[i].take(bodies.worlds[i])
-            measures = metrics.measure(self.body, self.reference, take)
+            measures = metrics.evaluate_take(self.body, self.reference, take)
             results.append({"seed": seed, "return": float(rewards[i] / self.trajectory.steps), **measures})
         bodies.recorders = [None] * TRIALS
         return results

@@ -83,8 +83,8 @@ class Context:
 
     def good(self, take: Take) -> bool:
         """Whether a search may stop with this take."""
-        measures = metrics.measure(self.body, self.reference, take)
-        return metrics.succeeded(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
+        measures = metrics.evaluate_take(self.body, self.reference, take)
+        return metrics.is_success(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
 
     def check(self) -> None:
         """Between steps and while waiting: raises Stopped or JobGone when the run is to end."""

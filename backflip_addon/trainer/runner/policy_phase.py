@@ -36,7 +36,7 @@ def training_of(run: Context, plan: Plan | None) -> PolicyTraining:
 
 def go_on_from_latest(run: Context, training: PolicyTraining, phase: str = "") -> Path | None:
     """Load the newest stage (of a phase) that can be used; those that cannot are set aside. None: there is none."""
-    for file in reversed([file for file in run.folder.stage_files() if file.stem.endswith(phase)]):
+    for file in reversed([file for file in run.folder.list_stages() if file.stem.endswith(phase)]):
         try:
             training.load(file)
             return file
@@ -93,7 +93,7 @@ class PolicyPhase:
         if training.learned == self.recorded or not (training.iterations >= self.due or robust_done):
             return ""
         self.due, self.recorded = _next_recording(training.iterations), training.learned
-        self.landed_in_a_row = self.landed_in_a_row + 1 if metrics.succeeded(self._record()) else 0
+        self.landed_in_a_row = self.landed_in_a_row + 1 if metrics.is_success(self._record()) else 0
         if self.landed_in_a_row and run.settings.stop_when_landed:
             return "landed"
         if self.landed_in_a_row >= 2 and self.plan and run.seconds >= self.looked + ROBUST_SECONDS:

@@ -84,7 +84,7 @@ class TakeRecorder:
         facts: more that the take and its event are to say: seed (unless the take knows its own), stage, request,
         control_steps; seconds, for the event alone.
         """
-        measures = metrics.measure(self.body, self.reference, take)
+        measures = metrics.evaluate_take(self.body, self.reference, take)
         score = metrics.score(measures)
         seconds = facts.pop("seconds", None)
         facts = {"stage": "", **facts, "name": name, "source": source, "seed": take.meta.get("seed", facts.get("seed"))}

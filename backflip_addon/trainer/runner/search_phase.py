@@ -144,7 +144,7 @@ def _search_once(run: Context, search: Search, attempt: int) -> Plan | None:
         performance = search.perform(tell=tell)
         run.control_steps = before + search.control_steps
         name = f"Attempt {attempt + 1}, to its end"
-        if metrics.succeeded(run.record(performance.final_take(), name, "search", seed=seed)):
+        if metrics.is_success(run.record(performance.final_take(), name, "search", seed=seed)):
             plan = _save_plan(run, search)
     return plan
 
@@ -156,7 +156,7 @@ def _is_enough(run: Context, take: Take) -> bool:
     """
     if run.learns:
         take = dataclasses.replace(take, meta={})
-    return metrics.succeeded(metrics.measure(run.body, run.reference, take))
+    return metrics.is_success(metrics.evaluate_take(run.body, run.reference, take))
 
 
 def _save_plan(run: Context, search: Search) -> Plan:

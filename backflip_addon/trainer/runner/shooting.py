@@ -108,7 +108,7 @@ def _shoot(run: Context, shot: Shot) -> None:
     if plan is not None and shot.replan and not shot.stage:
         run.record(_replanned(run, plan, shot), shot.name, "replan", request=shot.request)
         return
-    stages = {file.name: file for file in run.folder.stage_files()}
+    stages = {file.name: file for file in run.folder.list_stages()}
     if shot.stage and shot.stage not in stages:
         raise JobError(f"This job has no stage called {shot.stage}.")
     if not stages:

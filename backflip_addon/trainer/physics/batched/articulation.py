@@ -71,13 +71,13 @@ class Tree:
         result[:6] = 0
         return result
 
-    def pose(self, turns: Batch) -> Pose:
+    def pose(self, orientations: Batch) -> Pose:
         """Where all links are, from local rotations (L, 4, N)."""
-        world = turns.copy()
+        world = orientations.copy()
         for level in self.levels:
             world[level] = multiply(world[self.parents[level]], world[level])
         oriented = matrices(world)
-        origins = np.empty((self.links, 3, turns.shape[-1]), np.float32)
+        origins = np.empty((self.links, 3, orientations.shape[-1]), np.float32)
         origins[0] = -apply(oriented[0], self.centres[0][:, None])
         for level in self.levels:
             above = self.parents[level]
@@ -88,16 +88,16 @@ class Tree:
         """Axes of all freedoms, what moves with each, and the force that free motion needs."""
         count = speeds.shape[-1]
         links, freedoms = self.links, self.freedoms
-        centres = pose.origins + apply(pose.turns, self.centres[:, :, None])
+        centres = pose.origins + apply(pose.orientations, self.centres[:, :, None])
         # Of each link: moments (9) at the reference point, mass times centre (3), mass
         inertia = np.empty((links, 13, count), np.float32)
         moments = inertia[:, :9].reshape(links, 3, 3, count)
-        scaled = pose.turns * self.inertias[:, None, :, None]
+        scaled = pose.orientations * self.inertias[:, None, :, None]
         weighted = self.masses[:, None, None] * centres
         for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)):
-            moment = scaled[:, i, 0] * pose.turns[:, j, 0]
-            moment += scaled[:, i, 1] * pose.turns[:, j, 1]
-            moment += scaled[:, i, 2] * pose.turns[:, j, 2]
+            moment = scaled[:, i, 0] * pose.orientations[:, j, 0]
+            moment += scaled[:, i, 1] * pose.orientations[:, j, 1]
+            moment += scaled[:, i, 2] * pose.orientations[:, j, 2]
             if i == j:
                 a, b = (k for k in range(3) if k != i)
                 moment += weighted[:, a] * centres[:, a]
@@ -111,8 +111,8 @@ class Tree:
         axes = np.zeros((freedoms, 6, count), np.float32)
         for k in range(6):
             axes[k, k] = 1.0
-        axes[self.ball_freedoms, :3] = pose.turns[self.balls].transpose(0, 2, 1, 3)
-        axes[self.hinge_freedoms, :3] = apply(pose.turns[self.hinges], self.hinge_axes[:, :, None])
+        axes[self.ball_freedoms, :3] = pose.orientations[self.balls].transpose(0, 2, 1, 3)
+        axes[self.hinge_freedoms, :3] = apply(pose.orientations[self.hinges], self.hinge_axes[:, :, None])
         cross(pose.origins[self.of_link[6:]], axes[6:, :3], out=axes[6:, 3:])
         moving = (self._below @ inertia.reshape(links, -1)).reshape(links, 13, count)[self.of_link]
         momenta = _momentum(moving, axes)
@@ -146,9 +146,9 @@ class Tree:
 
 @dataclasses.dataclass
 class Pose:
-    """turns (L, 3, 3, N): link orientations; origins (L, 3, N): from the root's centre of mass."""
+    """orientations (L, 3, 3, N): link orientations; origins (L, 3, N): from the root's centre of mass."""
 
-    turns: Batch
+    orientations: Batch
     origins: Batch
 
 

@@ -26,7 +26,7 @@ NO_CONTACT = -1e6  # wanted change of speed, m/s, of a contact or a limit that i
 class Points:
     """The points of a body that can touch a floor: boxes' corners and capsules' ends, with radii.
 
-    links (K,), places (K, 3) in the link's frame, radii (K,); in the links' order. solved (P,):
+    links (K,), positions (K, 3) in the link's frame, radii (K,); in the links' order. solved (P,):
     indices of those that contacts are solved for, in Bullet's order, last link first. reach (P,):
     how far off the floor a contact begins, m.
     """
@@ -82,12 +82,14 @@ class Servo:
         self._ball_gains = (ERP * gains[tree.ball_freedoms] / seconds)[:, :, None].astype(np.float32)
         self._hinge_gains = (gains[tree.hinge_freedoms] / seconds)[:, None].astype(np.float32)
 
-    def wanted(self, turns: Batch, angles: Batch, goals: Batch, goal_speeds: Batch) -> tuple[Batch, Batch]:
+    def wanted(self, orientations: Batch, angles: Batch, goals: Batch, goal_speeds: Batch) -> tuple[Batch, Batch]:
         """Speeds that ball joints (J, 3, N) and hinges (H, N) are driven to, before their damping."""
         tree = self._tree
-        inverse = turns[tree.balls] * np.array([1, -1, -1, -1], np.float32)[:, None]
+        inverse = orientations[tree.balls] * np.array([1, -1, -1, -1], np.float32)[:, None]
         x = matrices(multiply(inverse, goals[tree.balls]))
-        error = np.empty((len(tree.balls), 3, turns.shape[-1]), np.float32)  # Euler angles, as Bullet measures it
+        error = np.empty(
+            (len(tree.balls), 3, orientations.shape[-1]), np.float32
+        )  # Euler angles, as Bullet measures it
         error[:, 0] = np.arctan2(x[:, 2, 1], x[:, 2, 2])
         error[:, 1] = -np.arcsin(np.clip(x[:, 2, 0], -1, 1))
         error[:, 2] = np.arctan2(x[:, 1, 0], x[:, 0, 0])
@@ -244,7 +246,7 @@ class Solver:
         """Velocities of the contact points, world, per unit speed of each freedom."""
         points, (which, _) = self._points, chosen
         links = points.links[points.solved]
-        positions = pose.origins[links] + apply(pose.turns[links], points.positions[points.solved][:, :, None])
+        positions = pose.origins[links] + apply(pose.orientations[links], points.positions[points.solved][:, :, None])
         positions[:, 2] -= points.radii[points.solved][:, None]
         if which.shape[1] > 1:
             positions = np.take_along_axis(positions, which[:, None], axis=0)

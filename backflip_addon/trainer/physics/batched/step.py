@@ -115,14 +115,14 @@ class BatchedSimulator:
         tree = self.tree
         chosen: Any = slice(None) if which is None else which
         speeds = self._speeds[:, chosen].astype(float)
-        turns = self._turns[:, :, chosen].transpose(2, 0, 1).astype(float)
-        arm = rotations.rotate(turns[:, 0], np.array(self.body.links[0].centre))
-        joints = np.zeros((len(turns), tree.links, 3))
+        orientations = self._turns[:, :, chosen].transpose(2, 0, 1).astype(float)
+        arm = rotations.rotate(orientations[:, 0], np.array(self.body.links[0].centre))
+        joints = np.zeros((len(orientations), tree.links, 3))
         joints[:, tree.balls] = speeds[tree.ball_freedoms].transpose(2, 0, 1)
         joints[:, tree.hinges] = speeds[tree.hinge_freedoms].T[:, :, None] * tree.hinge_axes
         spin = speeds[0:3].T
         position = self._position[:, chosen].T - arm
-        return States(position, turns, speeds[3:6].T - np.cross(spin, arm), spin, joints)
+        return States(position, orientations, speeds[3:6].T - np.cross(spin, arm), spin, joints)
 
     @property
     def _pose(self) -> Pose:
@@ -146,13 +146,13 @@ class BatchedSimulator:
 
     def _integrate(self, seconds: np.float32) -> None:
         """Positions by the new speeds (semi-implicit Euler)."""
-        tree, speeds, turns = self.tree, self._speeds, self._turns
+        tree, speeds, orientations = self.tree, self._speeds, self._turns
         self._position += seconds * speeds[3:6]
-        turns[0] = multiply(turned_by(speeds[0:3] * seconds), turns[0])
-        turns[tree.balls] = multiply(turns[tree.balls], turned_by(speeds[tree.ball_freedoms] * seconds))
+        orientations[0] = multiply(turned_by(speeds[0:3] * seconds), orientations[0])
+        orientations[tree.balls] = multiply(orientations[tree.balls], turned_by(speeds[tree.ball_freedoms] * seconds))
         self._angles += seconds * speeds[tree.hinge_freedoms]
         self._turn_hinges()
-        turns /= np.sqrt((turns * turns).sum(axis=1, keepdims=True))
+        orientations /= np.sqrt((orientations * orientations).sum(axis=1, keepdims=True))
         self._known_pose = None
 
     def _turn_hinges(self) -> None:
@@ -170,7 +170,7 @@ class BatchedSimulator:
     def _heights(self, which: Any) -> Batch:
         points, pose = self.points, self._pose
         links, positions = points.links[which], points.positions[which]
-        up = pose.turns[links, 2]
+        up = pose.orientations[links, 2]
         height = up[:, 0] * positions[:, :1] + up[:, 1] * positions[:, 1:2] + up[:, 2] * positions[:, 2:]
         height += pose.origins[links, 2]
         return height + (self._position[2] - self._floor) - points.radii[which, None]
