@@ -72,13 +72,13 @@ def test_whitened_rows_tell_how_impulses_move_each_other(body: Body) -> None:
     for i, tip in enumerate(tips):
         if tip != EVERYWHERE:
             jacobian[i, [k for k in range(tree.freedoms) if k != tip and k not in tree.chains[tip]]] = 0
-    rows.array[:, rows.place] = jacobian.transpose(1, 0, 2)
+    rows.array[:, rows.rows_of] = jacobian.transpose(1, 0, 2)
     rows.whiten()
-    whitened = rows.array[:, rows.place]
+    whitened = rows.array[:, rows.rows_of]
     wanted = np.stack([j @ np.linalg.solve(m, j.T) for j, m in zip(jacobian.transpose(2, 0, 1), dense, strict=True)])
     found = np.einsum("frn,fsn->nrs", whitened, whitened)
     np.testing.assert_allclose(found, wanted, rtol=5e-3, atol=2e-3 * np.abs(wanted).max())
-    np.testing.assert_allclose(rows.squares()[rows.place].T, np.diagonal(found, axis1=1, axis2=2), rtol=1e-3)
+    np.testing.assert_allclose(rows.squares()[rows.rows_of].T, np.diagonal(found, axis1=1, axis2=2), rtol=1e-3)
     vector = random.normal(size=(tree.freedoms, COUNT)).astype(np.float32)
     weights = random.normal(size=(len(tips), COUNT)).astype(np.float32)
     products = np.einsum("frn,fn->rn", rows.array, vector)
