@@ -260,7 +260,7 @@ def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str,
     shown = bake.read_take_from_rig(armature, body, binding, first, last, scene)
     distance, angle = bake.bake_error(armature, body, binding, take.motion, first, scene)
     measures = metrics.evaluate_take(body, reference, as_shown(take, shown))
-    return measures | {"bake_error_mm": distance, "bake_error_deg": angle}
+    return measures.to_json() | {"bake_error_mm": distance, "bake_error_deg": angle}
 
 
 def _plain(value: Any) -> Any:

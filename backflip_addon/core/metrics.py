@@ -35,13 +35,45 @@ STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so muc
 STANDS_SECONDS = 3.0
 
 
-def evaluate_take(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
-    """All measures of a take that follows a reference from its frame 0. JSON-ready.
+@dataclasses.dataclass(frozen=True)
+class Measures:
+    """What a take is worth.
 
-    landed is None for a clip that does not end standing (there is nothing to land). A take that is known to fall
-    after its last frame has not landed; stands_3_s is None where that is not known. A simulation that
-    breaks down into numbers that are not finite is measured up to there. Raises ValueError when that is
-    its first frame.
+    landed: None for a clip that does not end standing (there is nothing to land). stands_3_s: whether it still stood,
+    played so much further with its pose held; None where that is not known. success: followed to the end without
+    falling. followed: share of the clip, 0 to 1. g_mpjpe_mm, mpjpe_mm: mean link position error, global and relative
+    to the root; worst_error_mm: of the worst frame. torque: greatest share of a joint's limit. assist: greatest
+    helper force, N. complete: it goes on for as long as it must. seconds: its length.
+    """
+
+    landed: bool | None
+    stands_3_s: bool | None
+    success: bool
+    assist: float
+    followed: float
+    g_mpjpe_mm: float
+    mpjpe_mm: float
+    worst_error_mm: float
+    foot_skate_cm_s: float
+    penetration_cm: float
+    jerk_ratio: float
+    somersault_deg: float
+    reference_somersault_deg: float
+    illegal_contacts: tuple[str, ...]
+    torque: float
+    complete: bool
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As a take's file keeps them."""
+        return {**dataclasses.asdict(self), "illegal_contacts": list(self.illegal_contacts)}
+
+
+def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
+    """All measures of a take that follows a reference from its frame 0.
+
+    A take that is known to fall after its last frame has not landed. A simulation that breaks down into numbers that
+    are not finite is measured up to there. Raises ValueError when that is its first frame.
     """
     frames, take = take.motion.frames, _sound_part(take)
     positions, orientations = body.forward(take.motion.position, take.motion.rotations)
@@ -73,25 +105,25 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> dict[str, Any]:
         and assist == 0.0
         and torque <= 1.0 + 1e-6
     )
-    return {
-        "landed": landed if standing else None,
-        STANDS: stands_on if isinstance(stands_on, bool) else None,
-        "success": bool(followed and (stood or not standing) and assist == 0.0),
-        "assist": assist,
-        "followed": _followed_share(mean_error[during], reference.duration, take.motion.rate),
-        "g_mpjpe_mm": float(errors[during].mean() * 1000),
-        "mpjpe_mm": float(relative[during].mean() * 1000),
-        "worst_error_mm": float(mean_error[during].max() * 1000),
-        "foot_skate_cm_s": foot_skate(body, positions, orientations, take.motion.rate) * 100,
-        "penetration_cm": float(max(0.0, -lows.min()) * 100),
-        "jerk_ratio": jerk_ratio(positions, goal_places, during, take.motion.rate, reference.rate),
-        "somersault_deg": float(np.degrees(spin)),
-        "reference_somersault_deg": float(np.degrees(goal_spin)),
-        "illegal_contacts": sorted({body.names[i] for i in np.flatnonzero(illegal.any(axis=0))}),
-        "torque": torque,
-        "complete": bool(complete),
-        "seconds": float(times[-1]),
-    }
+    return Measures(
+        landed=landed if standing else None,
+        stands_3_s=stands_on if isinstance(stands_on, bool) else None,
+        success=bool(followed and (stood or not standing) and assist == 0.0),
+        assist=assist,
+        followed=_followed_share(mean_error[during], reference.duration, take.motion.rate),
+        g_mpjpe_mm=float(errors[during].mean() * 1000),
+        mpjpe_mm=float(relative[during].mean() * 1000),
+        worst_error_mm=float(mean_error[during].max() * 1000),
+        foot_skate_cm_s=foot_skate(body, positions, orientations, take.motion.rate) * 100,
+        penetration_cm=float(max(0.0, -lows.min()) * 100),
+        jerk_ratio=jerk_ratio(positions, goal_places, during, take.motion.rate, reference.rate),
+        somersault_deg=float(np.degrees(spin)),
+        reference_somersault_deg=float(np.degrees(goal_spin)),
+        illegal_contacts=tuple(sorted({body.names[i] for i in np.flatnonzero(illegal.any(axis=0))})),
+        torque=torque,
+        complete=bool(complete),
+        seconds=float(times[-1]),
+    )
 
 
 def _sound_part(take: Take) -> Take:
@@ -108,14 +140,14 @@ def _sound_part(take: Take) -> Take:
     return Take(motion, take.contacts[:end], take.torque[:end], take.assist[:end], take.meta)
 
 
-def score(measures: dict[str, Any]) -> float:
+def score(measures: Measures) -> float:
     """One number in [0, 1] to rank attempts by: the share of the clip followed, times nearness."""
-    return float(measures["followed"] * np.exp(-measures["g_mpjpe_mm"] / 500.0))
+    return float(measures.followed * np.exp(-measures.g_mpjpe_mm / 500.0))
 
 
-def is_success(measures: dict[str, Any]) -> bool:
+def is_success(measures: Measures) -> bool:
     """Landed and followed; where there is nothing to land, followed to the end."""
-    return bool(measures["success"] if measures["landed"] is None else measures["landed"] and measures["success"])
+    return bool(measures.success if measures.landed is None else measures.landed and measures.success)
 
 
 def ends_standing(body: Body, reference: Motion) -> bool:

@@ -45,9 +45,9 @@ def figure(options: argparse.Namespace) -> Body:
     return bodies.from_json(json.loads(options.body.read_text(encoding="utf-8"))["body"])
 
 
-def clean(measures: dict[str, Any]) -> bool:
+def clean(measures: metrics.Measures) -> bool:
     """Succeeded without sinking a centimetre into the floor."""
-    return metrics.is_success(measures) and measures["penetration_cm"] < 1.0
+    return metrics.is_success(measures) and measures.penetration_cm < 1.0
 
 
 def search(

@@ -22,15 +22,15 @@ def main() -> int:
         runs.append(
             {
                 "seed": seed,
-                "landed": bool(measures["landed"]),
-                "success": measures["success"],
+                "landed": bool(measures.landed),
+                "success": measures.success,
                 "seconds": round(seconds, 1),
                 "control_steps": steps,
-                "g_mpjpe_mm": round(measures["g_mpjpe_mm"], 1),
-                "penetration_cm": round(measures["penetration_cm"], 2),
-                "foot_skate_cm_s": round(measures["foot_skate_cm_s"], 1),
-                "jerk_ratio": round(measures["jerk_ratio"], 2),
-                "illegal": ",".join(measures["illegal_contacts"]) or "none",
+                "g_mpjpe_mm": round(measures.g_mpjpe_mm, 1),
+                "penetration_cm": round(measures.penetration_cm, 2),
+                "foot_skate_cm_s": round(measures.foot_skate_cm_s, 1),
+                "jerk_ratio": round(measures.jerk_ratio, 2),
+                "illegal": ",".join(measures.illegal_contacts) or "none",
             }
         )
         common.table(runs[-1:])

@@ -95,8 +95,8 @@ def quality(body: Body, reference: Motion, take: Take) -> dict[str, float]:
     measures = metrics.evaluate_take(body, reference, take)
     return {
         "normalised_return": round(float(rewards.mean()), 3),
-        "mpjpe_mm": round(measures["mpjpe_mm"], 1),
-        "g_mpjpe_mm": round(measures["g_mpjpe_mm"], 1),
+        "mpjpe_mm": round(measures.mpjpe_mm, 1),
+        "g_mpjpe_mm": round(measures.g_mpjpe_mm, 1),
     }
 
 

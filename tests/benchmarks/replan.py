@@ -45,7 +45,7 @@ def main() -> int:
             began = time.perf_counter()
             measures = metrics.evaluate_take(body, reference, search.perform(start, good=good).take())
             seconds = time.perf_counter() - began
-            trials.append({"trial": trial, "open_loop": open_loop, "landed": bool(measures["landed"])})
+            trials.append({"trial": trial, "open_loop": open_loop, "landed": bool(measures.landed)})
             trials[-1] |= {"seconds": round(seconds, 1), "control_steps": search.control_steps}
             common.table(trials[-1:])
     landed = sum(trial["landed"] for trial in trials)

@@ -32,7 +32,7 @@ def main() -> int:
                 measures = metrics.evaluate_take(body, reference, training.attempt(seed))
                 landed = metrics.is_success(measures)
                 minutes = (time.perf_counter() - began) / 60
-                point = {"samples": told["samples"], "minutes": round(minutes, 2), "followed": measures["followed"]}
+                point = {"samples": told["samples"], "minutes": round(minutes, 2), "followed": measures.followed}
                 curve.append(point | {"reward": told["mean_return"], "survival": told["survival"]})
                 common.table(curve[-1:])
             minutes = round((time.perf_counter() - began) / 60, 2)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ TAKE = performances.performed(BODY, REFERENCE)
 END = round(REFERENCE.duration * 120)  # frame of the take at the clip's end
 
 
-def measure(take: Take, reference: Motion = REFERENCE) -> dict[str, Any]:
+def measure(take: Take, reference: Motion = REFERENCE) -> metrics.Measures:
     return metrics.evaluate_take(BODY, reference, take)
 
 
@@ -70,58 +69,59 @@ def leg_to_ankle() -> float:
 
 def test_a_perfect_take_landed() -> None:
     measures = measure(TAKE)
-    assert measures["landed"] is True and measures["success"] is True
-    assert measures["somersault_deg"] == pytest.approx(-360, abs=1)
-    assert measures["reference_somersault_deg"] == pytest.approx(-360, abs=1)
-    assert measures["g_mpjpe_mm"] == pytest.approx(0, abs=1e-6) and measures["mpjpe_mm"] == pytest.approx(0, abs=1e-6)
-    assert measures["followed"] == 1.0 and measures["assist"] == 0.0 and measures["torque"] == 0.5
-    assert measures["illegal_contacts"] == [] and measures["complete"] is True
-    assert measures["jerk_ratio"] == pytest.approx(1.0, abs=1e-6)
+    assert measures.landed is True and measures.success is True
+    assert measures.somersault_deg == pytest.approx(-360, abs=1)
+    assert measures.reference_somersault_deg == pytest.approx(-360, abs=1)
+    assert measures.g_mpjpe_mm == pytest.approx(0, abs=1e-6) and measures.mpjpe_mm == pytest.approx(0, abs=1e-6)
+    assert measures.followed == 1.0 and measures.assist == 0.0 and measures.torque == 0.5
+    assert measures.illegal_contacts == () and measures.complete is True
+    assert measures.jerk_ratio == pytest.approx(1.0, abs=1e-6)
     assert metrics.score(measures) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_measures_are_plain_json() -> None:
-    assert json.loads(json.dumps(measure(TAKE), allow_nan=False)) == measure(TAKE)
+    as_json = measure(TAKE).to_json()
+    assert json.loads(json.dumps(as_json, allow_nan=False)) == as_json
 
 
 @pytest.mark.parametrize("link", ["head", "chest", "pelvis", "hand.L", "shin.R", "thigh.L", "forearm.R"])
 @pytest.mark.parametrize("frame", [0, END, len(TAKE.assist) - 1])
 def test_one_illegal_contact_and_it_is_no_landing(link: str, frame: int) -> None:
     measures = measure(touching(link, frame))
-    assert measures["landed"] is False and measures["illegal_contacts"] == [link]
+    assert measures.landed is False and measures.illegal_contacts == (link,)
 
 
 def test_any_assist_at_all_is_no_landing_and_no_success() -> None:
     assist = np.zeros_like(TAKE.assist)
     assist[7] = 1e-9
     measures = measure(dataclasses.replace(TAKE, assist=assist))
-    assert measures["landed"] is False and measures["success"] is False and measures["assist"] == 1e-9
+    assert measures.landed is False and measures.success is False and measures.assist == 1e-9
 
 
 def test_assist_counts_whatever_its_sign() -> None:
     assist = np.zeros_like(TAKE.assist)
     assist[7] = -5.0
     measures = measure(dataclasses.replace(TAKE, assist=assist))
-    assert measures["landed"] is False and measures["success"] is False
+    assert measures.landed is False and measures.success is False
 
 
 def test_torque_past_its_limit_is_no_landing() -> None:
     torque = TAKE.torque.copy()
     torque[50] = 1.0
-    assert measure(dataclasses.replace(TAKE, torque=torque))["landed"] is True, "at the limit is within it"
+    assert measure(dataclasses.replace(TAKE, torque=torque)).landed is True, "at the limit is within it"
     torque[50] = 1.01
-    assert measure(dataclasses.replace(TAKE, torque=torque))["landed"] is False
+    assert measure(dataclasses.replace(TAKE, torque=torque)).landed is False
 
 
 @pytest.mark.parametrize("missing", [1.0, 0.5, 0.05])
 def test_a_take_cut_short_is_no_landing(missing: float) -> None:
     measures = measure(cut(TAKE, len(TAKE.assist) - round(missing * 120)))
-    assert measures["landed"] is False and measures["success"] is False and measures["complete"] is False
+    assert measures.landed is False and measures.success is False and measures.complete is False
 
 
 def test_a_take_that_ends_in_the_air() -> None:
     measures = measure(cut(TAKE, round(0.75 * 120)))
-    assert measures["landed"] is False and measures["success"] is False
+    assert measures.landed is False and measures.success is False
 
 
 @pytest.mark.parametrize("degrees", [28.0, 32.0])
@@ -136,38 +136,38 @@ def test_tilt(degrees: float, axis: np.ndarray) -> None:
         turns[END:, i] = rotations.multiply(rotations.conjugate(tilt), turns[END:, i])
     measures = measure(moved(TAKE, turns=turns))
     # The hips' offset turns with the root: sideways, one foot leaves the floor, the other holds
-    assert measures["success"] is (degrees < 30)
+    assert measures.success is (degrees < 30)
     if axis is X:
-        assert measures["landed"] is (degrees < 30)
+        assert measures.landed is (degrees < 30)
 
 
 def test_centre_of_mass_off_the_feet() -> None:
     upright, leant = measure(leaning(np.radians(4), END)), measure(leaning(np.radians(20), END))
-    assert upright["landed"] is True
-    assert leant["landed"] is False, "20 degrees put it 30 cm ahead of the ankles"
-    assert leant["success"] is True, "success asks for tilt alone"
+    assert upright.landed is True
+    assert leant.landed is False, "20 degrees put it 30 cm ahead of the ankles"
+    assert leant.success is True, "success asks for tilt alone"
 
 
 def test_a_last_lean_is_enough() -> None:
-    assert measure(leaning(np.radians(20), len(TAKE.assist) - 3))["landed"] is False
+    assert measure(leaning(np.radians(20), len(TAKE.assist) - 3)).landed is False
 
 
 def test_without_the_somersault() -> None:
     jump = performances.performed(BODY, performances.somersault(BODY, turns=0.0))
     measures = measure(jump)
-    assert measures["landed"] is False and measures["somersault_deg"] == pytest.approx(0, abs=1)
-    assert metrics.evaluate_take(BODY, performances.somersault(BODY, turns=0.0), jump)["landed"] is True
+    assert measures.landed is False and measures.somersault_deg == pytest.approx(0, abs=1)
+    assert metrics.evaluate_take(BODY, performances.somersault(BODY, turns=0.0), jump).landed is True
 
 
 def test_the_somersault_in_the_other_direction() -> None:
     measures = measure(performances.performed(BODY, performances.somersault(BODY, turns=1.0)))
-    assert measures["landed"] is False and measures["somersault_deg"] == pytest.approx(360, abs=1)
+    assert measures.landed is False and measures.somersault_deg == pytest.approx(360, abs=1)
 
 
 def test_half_of_a_double_somersault_is_no_landing() -> None:
     double = performances.somersault(BODY, turns=-2.0)
-    assert metrics.evaluate_take(BODY, double, performances.performed(BODY, double))["landed"] is True
-    assert metrics.evaluate_take(BODY, double, TAKE)["landed"] is False
+    assert metrics.evaluate_take(BODY, double, performances.performed(BODY, double)).landed is True
+    assert metrics.evaluate_take(BODY, double, TAKE).landed is False
 
 
 def test_a_hop_at_the_end_is_no_standing() -> None:
@@ -176,19 +176,19 @@ def test_a_hop_at_the_end_is_no_standing() -> None:
     position[hop, 2] += 0.05
     contacts[hop] = False
     measures = measure(dataclasses.replace(moved(TAKE, position), contacts=contacts))
-    assert measures["landed"] is False, "0.33 s after the last touchdown are not 0.5 s"
+    assert measures.landed is False, "0.33 s after the last touchdown are not 0.5 s"
     longer = performances.performed(BODY, REFERENCE, settle=2.0)
     position, contacts = longer.motion.position.copy(), longer.contacts.copy()
     position[hop, 2] += 0.05
     contacts[hop] = False
-    assert measure(dataclasses.replace(moved(longer, position), contacts=contacts))["landed"] is True
+    assert measure(dataclasses.replace(moved(longer, position), contacts=contacts)).landed is True
 
 
 def test_never_on_the_floor_is_no_landing() -> None:
     take = moved(TAKE, TAKE.motion.position + 0.5 * Z)
     contacts = np.zeros_like(TAKE.contacts)
     measures = measure(dataclasses.replace(take, contacts=contacts))
-    assert measures["landed"] is False and measures["success"] is False
+    assert measures.landed is False and measures.success is False
 
 
 def test_success_is_lost_past_35_cm() -> None:
@@ -196,16 +196,16 @@ def test_success_is_lost_past_35_cm() -> None:
         position = TAKE.motion.position.copy()
         position[60:70, 0] += offset
         measures = measure(moved(TAKE, position))
-        assert measures["success"] is expected
-        assert measures["worst_error_mm"] == pytest.approx(offset * 1000)
-        assert (measures["followed"] == 1.0) is expected
+        assert measures.success is expected
+        assert measures.worst_error_mm == pytest.approx(offset * 1000)
+        assert (measures.followed == 1.0) is expected
         if not expected:
-            assert measures["followed"] == pytest.approx(60 / END, abs=0.01)
+            assert measures.followed == pytest.approx(60 / END, abs=0.01)
 
 
 def test_errors_of_a_shifted_take() -> None:
     measures = measure(moved(TAKE, TAKE.motion.position + [0.06, 0.08, 0.0]))
-    assert measures["g_mpjpe_mm"] == pytest.approx(100.0) and measures["mpjpe_mm"] == pytest.approx(0.0, abs=1e-6)
+    assert measures.g_mpjpe_mm == pytest.approx(100.0) and measures.mpjpe_mm == pytest.approx(0.0, abs=1e-6)
     assert metrics.score(measures) == pytest.approx(np.exp(-0.2))
 
 
@@ -216,7 +216,7 @@ def test_error_of_one_raised_arm() -> None:
     hand = np.linalg.norm(BODY.links[BODY.index("hand.L")].offset)
     measures = measure(moved(TAKE, turns=turns))
     expected = 1000 * hand * np.sqrt(2) / len(BODY.links)
-    assert measures["mpjpe_mm"] == pytest.approx(expected) and measures["g_mpjpe_mm"] == pytest.approx(expected)
+    assert measures.mpjpe_mm == pytest.approx(expected) and measures.g_mpjpe_mm == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("what", ["position", "rotations"])
@@ -225,9 +225,9 @@ def test_numbers_that_are_none_are_no_landing(what: str) -> None:
     values[100:] = np.nan
     take = dataclasses.replace(TAKE, motion=dataclasses.replace(TAKE.motion, **{what: values}))
     measures = measure(take)
-    assert measures["landed"] is False and measures["success"] is False
+    assert measures.landed is False and measures.success is False
     assert 0.0 <= metrics.score(measures) < 1.0
-    json.dumps(measures, allow_nan=False)
+    json.dumps(measures.to_json(), allow_nan=False)
     values[:] = np.nan
     with pytest.raises(ValueError):
         measure(dataclasses.replace(TAKE, motion=dataclasses.replace(TAKE.motion, **{what: values})))
@@ -268,7 +268,7 @@ def test_a_clip_that_does_not_end_standing_has_nothing_to_land() -> None:
     motion = performances.standing(BODY)
     walk = dataclasses.replace(motion, position=motion.position - np.arange(31)[:, None] / 30.0 * Y)
     measures = metrics.evaluate_take(BODY, walk, performances.performed(BODY, walk, settle=0.0))
-    assert measures["landed"] is None and measures["success"] is True
+    assert measures.landed is None and measures.success is True
 
 
 def test_only_feet_may_touch_in_a_standing_clip() -> None:
@@ -356,10 +356,8 @@ def test_a_foot_that_rolls_over_its_toes_does_not_skate() -> None:
 def test_penetration_is_the_deepest_point() -> None:
     position = TAKE.motion.position.copy()
     position[40, 2] -= 0.025
-    assert measure(moved(TAKE, position))["penetration_cm"] == pytest.approx(
-        2.5 + measure(TAKE)["penetration_cm"], abs=0.01
-    )
-    assert measure(moved(TAKE, TAKE.motion.position + 0.1 * Z))["penetration_cm"] == 0.0
+    assert measure(moved(TAKE, position)).penetration_cm == pytest.approx(2.5 + measure(TAKE).penetration_cm, abs=0.01)
+    assert measure(moved(TAKE, TAKE.motion.position + 0.1 * Z)).penetration_cm == 0.0
 
 
 def test_jerk_of_sines() -> None:
@@ -440,12 +438,12 @@ def raising_a_foot(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray)
 def test_a_take_edited_to_be_bad_after_its_landing_has_not_landed(edit: Callable[..., None]) -> None:
     clip = performances.somersault(BODY)
     take = performances.performed(BODY, clip)
-    assert metrics.evaluate_take(BODY, clip, take)["landed"], "before it is edited"
+    assert metrics.evaluate_take(BODY, clip, take).landed, "before it is edited"
     position, turns = take.motion.position.copy(), take.motion.rotations.copy()
     seconds = np.maximum(np.arange(take.motion.frames) / take.motion.rate - clip.duration, 0.0)
     edit(position, turns, seconds)
     motion = dataclasses.replace(take.motion, position=position, rotations=turns)
-    assert not metrics.evaluate_take(BODY, clip, dataclasses.replace(take, motion=motion))["landed"]
+    assert not metrics.evaluate_take(BODY, clip, dataclasses.replace(take, motion=motion)).landed
 
 
 def test_leg_length_and_tilt() -> None:

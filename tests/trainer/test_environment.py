@@ -325,7 +325,7 @@ def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None
     assert len(results) == 2
     assert results[0]["g_mpjpe_mm"] == results[1]["g_mpjpe_mm"]
     measures = metrics.evaluate_take(BODY, reference, take)
-    assert measures["g_mpjpe_mm"] == pytest.approx(results[0]["g_mpjpe_mm"], abs=1e-6)
+    assert measures.g_mpjpe_mm == pytest.approx(results[0]["g_mpjpe_mm"], abs=1e-6)
 
 
 def test_a_rate_that_is_enough_is_measured_once_more(reference: Motion, monkeypatch: pytest.MonkeyPatch) -> None:

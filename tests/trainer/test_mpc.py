@@ -200,7 +200,7 @@ def test_disturbed_starts_are_near_and_not_the_same(pool: Pool) -> None:
 
 
 def good_for(reference: Motion) -> object:
-    return lambda take: metrics.evaluate_take(BODY, reference, take)["landed"]
+    return lambda take: metrics.evaluate_take(BODY, reference, take).landed
 
 
 def squatting_hop(height: float = 0.06) -> Motion:
@@ -238,9 +238,9 @@ def test_easy_clips_land(clip: str) -> None:
         search = Search(BODY, reference, pool, settings, seed=0)
         take = search.perform(good=good_for(reference)).take()
     measures = metrics.evaluate_take(BODY, reference, take)
-    assert measures["landed"] is True and measures["success"] is True
-    assert measures["torque"] <= 1.0 + 1e-6 and measures["assist"] == 0.0
-    assert measures["penetration_cm"] < 2.0
+    assert measures.landed is True and measures.success is True
+    assert measures.torque <= 1.0 + 1e-6 and measures.assist == 0.0
+    assert measures.penetration_cm < 2.0
 
 
 def test_a_failing_worker_is_told() -> None:

@@ -103,8 +103,8 @@ def test_a_take_that_falls_after_its_last_frame_has_not_landed_and_ranks_below_o
     stands = one.record(standing_take(**{metrics.STANDS: True}), "stands", "search")
     falls = one.record(standing_take(**{metrics.STANDS: False}), "falls", "search")
     unknown = one.record(standing_take(), "nobody looked", "search")
-    assert (stands["landed"], falls["landed"], unknown["landed"]) == (True, False, True)
-    assert (stands[metrics.STANDS], falls[metrics.STANDS], unknown[metrics.STANDS]) == (True, False, None)
+    assert (stands.landed, falls.landed, unknown.landed) == (True, False, True)
+    assert (stands.stands_3_s, falls.stands_3_s, unknown.stands_3_s) == (True, False, None)
     assert one.best is not None and one.best[1] == "0000_search.npz"
     assert recorder(job).best == one.best, "a later run thinks the same"
     assert [event["landed"] for event in takes_told(job)] == [True, False, True]

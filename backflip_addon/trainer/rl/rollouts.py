@@ -189,7 +189,7 @@ class PolicyWorker:
         for i, seed in enumerate(seeds):
             take = bodies.recorders[i].take(bodies.worlds[i])
             measures = metrics.evaluate_take(self.body, self.reference, take)
-            results.append({"seed": seed, "return": float(rewards[i] / self.trajectory.steps), **measures})
+            results.append({"seed": seed, "return": float(rewards[i] / self.trajectory.steps), **measures.to_json()})
         bodies.recorders = [None] * TRIALS
         return results
 

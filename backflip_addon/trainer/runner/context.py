@@ -9,6 +9,7 @@ from typing import Any
 
 from ...core import metrics
 from ...core import motion as motions
+from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
 from ..physics.state import Scene
@@ -76,7 +77,7 @@ class Context:
             self.set_aside(path, f"{path.name} is a folder")
         return path
 
-    def record(self, take: Take, name: str, source: str, **facts: Any) -> dict[str, Any]:
+    def record(self, take: Take, name: str, source: str, **facts: Any) -> Measures:
         """Measure, save and tell of a take. Returns the measures."""
         facts = {"control_steps": self.control_steps, "seconds": round(self.seconds, 2), **facts}
         return self.takes.record(take, name, source, **facts)
@@ -84,7 +85,7 @@ class Context:
     def good(self, take: Take) -> bool:
         """Whether a search may stop with this take."""
         measures = metrics.evaluate_take(self.body, self.reference, take)
-        return metrics.is_success(measures) and measures["penetration_cm"] < CLEAN_PENETRATION
+        return metrics.is_success(measures) and measures.penetration_cm < CLEAN_PENETRATION
 
     def check(self) -> None:
         """Between steps and while waiting: raises Stopped or JobGone when the run is to end."""

@@ -119,7 +119,7 @@ class PolicyPhase:
             self._write_stage()
         self.robust_step = step
 
-    def _record(self) -> dict[str, Any]:
+    def _record(self) -> metrics.Measures:
         """Save a stage and the attempt it makes."""
         training, run = self.training, self.run
         stage = self._save_stage()

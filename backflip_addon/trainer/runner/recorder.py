@@ -14,6 +14,7 @@ from typing import Any
 from ...core import metrics
 from ...core import motion as motions
 from ...core.body import Body
+from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
 from ..planning.mpc import MOST_STEPS
@@ -78,7 +79,7 @@ class TakeRecorder:
         if self.best is None or rank >= self.best[0]:
             self.best = (rank, file)
 
-    def record(self, take: Take, name: str, source: str, **facts: Any) -> dict[str, Any]:
+    def record(self, take: Take, name: str, source: str, **facts: Any) -> Measures:
         """Measure and save a take, and tell of it. Returns the measures. Raises ValueError on one without a frame.
 
         facts: more that the take and its event are to say: seed (unless the take knows its own), stage, request,
@@ -88,11 +89,10 @@ class TakeRecorder:
         score = metrics.score(measures)
         seconds = facts.pop("seconds", None)
         facts = {"stage": "", **facts, "name": name, "source": source, "seed": take.meta.get("seed", facts.get("seed"))}
-        meta = {**take.meta, **facts, "score": score, "measures": measures}
+        meta = {**take.meta, **facts, "score": score, "measures": measures.to_json()}
         file = self._free_name(source)
         motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=finite(meta)))
-        marks = {key: measures[key] for key in ("landed", metrics.STANDS, "success")}
-        marks["landed"] = bool(marks["landed"])
+        marks = {"landed": bool(measures.landed), metrics.STANDS: measures.stands_3_s, "success": measures.success}
         self._compare(_rank(marks, score), file)
         self._tell("take", file=file, **marks, score=round(score, 4), seconds=seconds, **facts)
         return measures
