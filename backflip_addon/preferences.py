@@ -9,6 +9,7 @@ import bpy
 from bpy.props import StringProperty
 
 from .jobs.folder import JobError
+from .runtime.status import STATUS
 
 PACKAGE = __package__
 NO_FOLDER = (
@@ -35,15 +36,13 @@ class BackflipPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, _context: bpy.types.Context) -> None:
-        from .operators import runtime
-
         layout = self.layout
         layout.prop(self, "python")
-        for line in runtime.LIVE.lines if runtime.LIVE.work is None else ():
-            layout.label(text=line, icon=runtime.LIVE.icon)
+        for line in STATUS.lines if STATUS.work is None else ():
+            layout.label(text=line, icon=STATUS.icon)
         row = layout.row()
-        if runtime.LIVE.work is not None:
-            row.progress(factor=runtime.LIVE.fraction, text=" ".join(runtime.LIVE.lines), type="BAR")
+        if STATUS.work is not None:
+            row.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
             row.operator("backflip.cancel_runtime", text="Cancel", icon="CANCEL")
         else:
             row.operator("backflip.check_runtime", text="Check", icon="CHECKMARK")

@@ -26,8 +26,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "scene": ({"core", "compat"}, NUMPY | BLENDER),
     "operators": ({"scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "ui": ({"operators", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
-    "preferences": ({"operators", "jobs", "runtime", "compat"}, BLENDER),
-    "settings": ({"jobs", "core", "compat"}, BLENDER),
+    "preferences": ({"jobs", "runtime", "compat"}, BLENDER),
+    "settings": ({"compat"}, BLENDER),
     "compat": (set(), BLENDER),
     "headless": ({"__init__", "operators", "scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "__init__": ({"ui", "operators"} | COMMON, BLENDER),
@@ -78,6 +78,39 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         elif where == "outside" and names[0] not in packages | sys.stdlib_module_names:
             wrong.append(f"line {line}: {room(path)} may not import {'.'.join(names)}")
     assert not wrong, "\n".join(wrong)
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def test_no_import_leads_back() -> None:
+    """No circle of modules anywhere, not by imports inside a function or for type checkers either."""
+    known = {module_name(path).removesuffix(".__init__"): path for path in FILES}
+    graph = {module: sorted(imported_modules(path, known)) for module, path in known.items()}
+    cleared: set[str] = set()
+
+    def walk(module: str, road: list[str]) -> None:
+        assert module not in road, " -> ".join([*road[road.index(module) :], module])
+        for target in graph[module] if module not in cleared else ():
+            walk(target, [*road, module])
+        cleared.add(module)
+
+    for module in graph:
+        walk(module, [])
+
+
+def imported_modules(path: Path, known: dict[str, Path]) -> set[str]:
+    """The package's modules that a file imports; a package counts where something of its own __init__ is."""
+    package = path.relative_to(PACKAGE.parent).parent.parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ".".join([*package[1 : len(package) - node.level + 1], *filter(None, [node.module])])
+            for alias in node.names:
+                module = f"{base}.{alias.name}".removeprefix(".")
+                found.add(module if module in known else base or "__init__")
+    return found
 
 
 def test_one_file_talks_to_pybullet() -> None:

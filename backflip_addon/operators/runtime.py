@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import bpy
@@ -14,26 +13,11 @@ from ..runtime import repair
 from ..runtime.find import Look, Runtime, find_runtime
 from ..runtime.install import Installation
 from ..runtime.removal import Removal
+from ..runtime.status import STATUS
 from .base import Step
 
 TICK_SECONDS = 0.2
 LOOK_SECONDS = 3.0
-
-
-@dataclasses.dataclass
-class _Live:
-    """What the preferences and the training panel show."""
-
-    ready: bool = True  # until it has been looked for
-    lines: tuple[str, ...] = ()
-    icon: str = "NONE"
-    work: Installation | Removal | None = None
-    fraction: float = 0.0
-    search: Look | None = None
-    installed: bool | None = None  # whether there is anything to repair or remove; None: not looked at since it changed
-
-
-LIVE = _Live()
 
 
 def look() -> bool:
@@ -43,17 +27,17 @@ def look() -> bool:
 
 def begin_look() -> None:
     """The same without waiting."""
-    if LIVE.search is not None:
-        LIVE.search.cancel()
-    LIVE.search = Look(preferences.trainer_python(), preferences.runtime_home())
+    if STATUS.search is not None:
+        STATUS.search.cancel()
+    STATUS.search = Look(preferences.trainer_python(), preferences.runtime_home())
     _watch()
 
 
 def _note(runtime: Runtime) -> bool:
-    LIVE.installed = None
-    LIVE.lines = tuple(runtime.sentence.splitlines())
-    LIVE.icon = "CHECKMARK" if runtime.ready else "ERROR"
-    LIVE.ready = runtime.ready
+    STATUS.installed = None
+    STATUS.lines = tuple(runtime.sentence.splitlines())
+    STATUS.icon = "CHECKMARK" if runtime.ready else "ERROR"
+    STATUS.ready = runtime.ready
     return runtime.ready
 
 
@@ -66,29 +50,29 @@ def _first_look() -> None:
 
 
 def _tick() -> float | None:
-    if LIVE.work is not None:
-        _look_at_work(LIVE.work)
-    elif LIVE.search is not None and (found := LIVE.search.poll()):
-        LIVE.search = None
+    if STATUS.work is not None:
+        _look_at_work(STATUS.work)
+    elif STATUS.search is not None and (found := STATUS.search.poll()):
+        STATUS.search = None
         _note(found)
     _redraw()
-    return None if LIVE.work is None and LIVE.search is None else TICK_SECONDS
+    return None if STATUS.work is None and STATUS.search is None else TICK_SECONDS
 
 
 def _look_at_work(work: Installation | Removal) -> None:
     progress = work.poll()
-    LIVE.lines, LIVE.fraction = tuple(progress.message.splitlines()), progress.fraction
+    STATUS.lines, STATUS.fraction = tuple(progress.message.splitlines()), progress.fraction
     if progress.state == "running":
         return
-    LIVE.work = LIVE.installed = None
+    STATUS.work = STATUS.installed = None
     if progress.state == "done":
         begin_look()
     else:
-        LIVE.icon = "ERROR"
+        STATUS.icon = "ERROR"
 
 
 def _begin(work: Installation | Removal, words: str) -> None:
-    LIVE.work, LIVE.lines, LIVE.fraction = work, (words,), 0.0
+    STATUS.work, STATUS.lines, STATUS.fraction = work, (words,), 0.0
     _watch()
 
 
@@ -112,10 +96,10 @@ def _home() -> Path:
 
 def _is_there() -> bool:
     """Whether there is anything to repair or remove; asked at every drawing, looked at when it may have changed."""
-    if LIVE.installed is None:
+    if STATUS.installed is None:
         home = preferences.runtime_home()
-        LIVE.installed = home is not None and repair.is_there(home)
-    return LIVE.installed
+        STATUS.installed = home is not None and repair.is_there(home)
+    return STATUS.installed
 
 
 class _Work(Step):
@@ -123,7 +107,7 @@ class _Work(Step):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        lacking = "Wait for what is at work, or cancel it." if LIVE.work is not None else cls.lacking()
+        lacking = "Wait for what is at work, or cancel it." if STATUS.work is not None else cls.lacking()
         if lacking:
             cls.poll_message_set(lacking)
         return not lacking
@@ -145,13 +129,13 @@ class CheckRuntime(_Work, bpy.types.Operator):
         return ""
 
     def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        LIVE.lines, LIVE.icon = ("Looking for a Python that can train",), "NONE"
+        STATUS.lines, STATUS.icon = ("Looking for a Python that can train",), "NONE"
         begin_look()
         return {"FINISHED"}
 
     def run(self, _context: bpy.types.Context) -> None:
         ready = look()
-        self.report({"INFO"} if ready else {"WARNING"}, " ".join(LIVE.lines))
+        self.report({"INFO"} if ready else {"WARNING"}, " ".join(STATUS.lines))
 
 
 class InstallRuntime(_Work, bpy.types.Operator):
@@ -207,13 +191,13 @@ class CancelRuntime(Step, bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        lacking = "" if isinstance(LIVE.work, Installation) else "No installation is at work."
+        lacking = "" if isinstance(STATUS.work, Installation) else "No installation is at work."
         if lacking:
             cls.poll_message_set(lacking)
         return not lacking
 
     def run(self, _context: bpy.types.Context) -> None:
-        LIVE.work.cancel()
+        STATUS.work.cancel()
         _tick()
 
 
@@ -234,7 +218,7 @@ def unregister() -> None:
     for timer in (_tick, _first_look):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
-    for each in (LIVE.work, LIVE.search):
+    for each in (STATUS.work, STATUS.search):
         if each is not None:
             each.cancel()
-    LIVE.work = LIVE.search = None
+    STATUS.work = STATUS.search = None

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import bpy
 
 from ..core.clips import findings
-from ..operators import avatar, job_monitor, reference, runtime, takes, training
+from ..operators import avatar, job_monitor, reference, takes, training
 from ..operators.base import guess_sentence, what_is_missing
+from ..runtime.status import STATUS
 
 _LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
 _LONGEST = 1e7  # s, of a time that is shown
@@ -186,11 +187,10 @@ class BACKFLIP_PT_train(_Panel, bpy.types.Panel):
 
     def _draw_runtime(self, context: bpy.types.Context) -> None:
         """What the trainer's Python lacks, and how to mend it; nothing when all is well."""
-        found = runtime.LIVE
-        if found.work is not None:
-            self.layout.progress(factor=found.fraction, text=" ".join(found.lines), type="BAR")
-        elif not found.ready:
-            for line in found.lines:
+        if STATUS.work is not None:
+            self.layout.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
+        elif not STATUS.ready:
+            for line in STATUS.lines:
                 _say(self.layout, context, line, "ERROR")
             row = self.layout.row(align=True)
             row.operator("backflip.install_runtime", text="Install", icon="IMPORT")

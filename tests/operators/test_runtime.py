@@ -16,6 +16,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon import preferences  # noqa: E402
 from backflip_addon.operators import runtime  # noqa: E402
 from backflip_addon.runtime import claim, install, packages, removal, repair  # noqa: E402
+from backflip_addon.runtime.status import STATUS  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
@@ -35,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "runtime"
     monkeypatch.delenv("BACKFLIP_PYTHON", raising=False)
     monkeypatch.setattr(preferences, "data_folder", lambda name: folder)
-    monkeypatch.setattr(runtime.LIVE, "installed", None)
+    monkeypatch.setattr(STATUS, "installed", None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     monkeypatch.setattr(install.pythons, "find_python", lambda version, also=(): PYTHON)
     lasts(monkeypatch, 0.0)
@@ -63,7 +64,7 @@ def tick_to_the_end() -> None:
 
 
 def said() -> str:
-    return " ".join(runtime.LIVE.lines)
+    return " ".join(STATUS.lines)
 
 
 def test_asking_whether_a_button_works_lists_the_folder_once(
@@ -82,7 +83,7 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
         assert not button.poll(), "there is nothing yet"
     assert ops.install_runtime() == {"FINISHED"}
     tick_to_the_end()
-    assert "is ready" in said() and runtime.LIVE.ready
+    assert "is ready" in said() and STATUS.ready
     python = packages.environment_python(install.runtime_folder(home))
     python.write_text("#!/bin/sh\nexit 1\n")
     assert not runtime.look() and "repair it in the preferences" in said()
@@ -91,7 +92,7 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
     assert "is ready" in said()
     assert ops.remove_runtime() == {"FINISHED"}
     tick_to_the_end()
-    assert "install the runtime" in said() and not runtime.LIVE.ready
+    assert "install the runtime" in said() and not STATUS.ready
     assert [place.name for place in home.iterdir()] == [claim.LOCK_NAME]
 
 
@@ -132,7 +133,7 @@ def test_failed_removal_is_said(ops: Any, home: Path) -> None:
     held = claim.Claim.take(home)
     with pytest.raises(RuntimeError, match="by this or another Blender; wait for its end"):
         ops.remove_runtime()
-    assert install.runtime_folder(home).exists() and runtime.LIVE.work is None
+    assert install.runtime_folder(home).exists() and STATUS.work is None
     held.release()
 
 
@@ -159,7 +160,7 @@ def test_blender_without_a_folder_for_data_looks_nowhere_else(
     monkeypatch.chdir(tmp_path)
     runtime._first_look()
     tick_to_the_end()
-    assert not runtime.LIVE.ready and not marker.exists()
+    assert not STATUS.ready and not marker.exists()
     with pytest.raises(RuntimeError, match="Blender knows no folder for its user's data"):
         ops.install_runtime()
     assert not ops.remove_runtime.poll()

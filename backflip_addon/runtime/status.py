@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of the trainer's Python: written by operators.runtime, shown by the preferences and a panel."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from .find import Look
+from .install import Installation
+from .removal import Removal
+
+
+@dataclasses.dataclass
+class RuntimeStatus:
+    """The state of the trainer's Python, of the search for it, and of what is being done to it.
+
+    lines: what to say of it. icon: Blender's name of the icon beside them. fraction: progress of the work, 0 to 1.
+    """
+
+    ready: bool = True  # until it has been looked for
+    lines: tuple[str, ...] = ()
+    icon: Literal["NONE", "CHECKMARK", "ERROR"] = "NONE"
+    work: Installation | Removal | None = None
+    fraction: float = 0.0
+    search: Look | None = None
+    installed: bool | None = None  # whether there is anything to repair or remove; None: not looked at since it changed
+
+
+STATUS = RuntimeStatus()
