@@ -32,9 +32,10 @@ from .jobs import process
 from .jobs.folder import JobError, JobFolder
 from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import job_monitor, map_files
-from .scene import bake, state
+from .scene import state
+from .scene.baking import bake
 from .scene.film import film
-from .scene.importing import FileError
+from .scene.importing.importer import FileError
 
 FPS = 24  # the film's, and Blender's own
 STOP_SECONDS = 60.0  # a trainer that was asked to stop gets so long to save its last stage

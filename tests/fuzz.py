@@ -197,23 +197,23 @@ def _at_most(seconds: int) -> Iterator[None]:
 
 
 def _with_blender(made: list[Seed]) -> list[Seed]:
-    """The seeds that Blender's importers read, through scene.importing; needs bpy."""
+    """The seeds that Blender's importers read, through scene.importing.importer; needs bpy."""
     import bpy
 
-    from backflip_addon.scene import importing
+    from backflip_addon.scene.importing import importer
 
     def import_and_remove(path: Path) -> None:
-        kinds = [kind for kind in importing.KINDS if kind != "libraries"]
+        kinds = [kind for kind in importer.KINDS if kind != "libraries"]
         before = {kind: len(getattr(bpy.data, kind)) for kind in kinds}
         try:
-            importing.remove(importing.import_rig(str(path))[1])
+            importer.remove(importer.import_rig(str(path))[1])
         finally:
             left = [kind for kind in kinds if len(getattr(bpy.data, kind)) > before[kind]]
             if left:
                 raise AssertionError(f"left behind: {', '.join(left)}")
 
-    READERS["rig"] = Reader(import_and_remove, (importing.FileError,))
-    rigs = [seed for seed in made if Path(seed.name).suffix in importing.RIG_SUFFIXES]
+    READERS["rig"] = Reader(import_and_remove, (importer.FileError,))
+    rigs = [seed for seed in made if Path(seed.name).suffix in importer.RIG_SUFFIXES]
     return [dataclasses.replace(seed, reader="rig") for seed in rigs]
 
 

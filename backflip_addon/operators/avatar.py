@@ -9,11 +9,12 @@ from bpy.props import BoolProperty, FloatProperty, StringProperty
 from .. import compat
 from ..core.rigs import fit, roles
 from ..core.rigs.rig import Rig, RigError, check_sound
-from ..scene import importing, mapping_pose, state
-from ..scene.hierarchy import left_behind
-from ..scene.importing import RIG_SUFFIXES
+from ..scene import mapping_pose, state
+from ..scene.armature.hierarchy import left_behind
+from ..scene.armature.rig import bound_meshes, read_rig
+from ..scene.importing import importer
+from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin import mannequin
-from ..scene.rig import bound_meshes, read_rig
 from . import clip
 from .base import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 from .bone_map import ClearRole as ClearRole
@@ -29,15 +30,15 @@ def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> 
     """Import a character and make it the avatar; returns its armature, and a sentence on what was imported.
 
     One whose map has gaps is kept, so that they can be filled. Raises FileError or RigError, and then leaves nothing
-    behind. link: see importing.import_rig.
+    behind. link: see importer.import_rig.
     """
-    armature, imported = importing.import_rig(filepath, link)
+    armature, imported = importer.import_rig(filepath, link)
     try:
         rig = read_rig(armature, with_skin=False)
         check_sound(rig)
         _check_humanoid(rig, filepath)
     except RigError:
-        importing.remove(imported)
+        importer.remove(imported)
         raise
     choose(scene, armature)
     return armature, _told(armature, imported)
@@ -54,9 +55,9 @@ def _check_humanoid(rig: Rig, filepath: str) -> None:
         )
 
 
-def _told(armature: bpy.types.Object, imported: importing.Imported) -> str:
+def _told(armature: bpy.types.Object, imported: importer.Imported) -> str:
     words = f"{armature.name} is the avatar"
-    if armature.get(importing.NODES_PROPERTY):
+    if armature.get(importer.NODES_PROPERTY):
         words += "; its file has no bones, so its parts were given some"
     others = [ob.name for ob in imported.armatures if ob != armature and ob.library is None and bound_meshes(ob)]
     if others:

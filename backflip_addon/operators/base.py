@@ -14,9 +14,9 @@ from ..core.rigs import roles
 from ..core.rigs.rig import RigError
 from ..jobs.folder import JobError
 from ..scene import state
-from ..scene.actions import ActionError
-from ..scene.exporting import ExportError
-from ..scene.importing import FileError
+from ..scene.animation.actions import ActionError
+from ..scene.exporting.exporter import ExportError
+from ..scene.importing.importer import FileError
 from ..scene.state import StateError
 
 # Each carries one sentence for the user.

@@ -13,7 +13,7 @@ from ..core.rigs import roles
 from ..core.rigs.rig import RigError, check_sound
 from ..core.rigs.roles import RoleMap
 from ..scene import state
-from ..scene.rig import read_rig
+from ..scene.armature.rig import read_rig
 from . import clip, map_files
 from .base import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_object_mode, what_is_missing
 from .base import need_clip_map as need_clip_map

@@ -18,11 +18,12 @@ from ..core.rigs import roles
 from ..core.rigs.rig import FEWEST_BONES, RigError
 from ..core.rigs.roles import RoleMap
 from ..scene import reference as clips
-from ..scene import refusals, state
-from ..scene.actions import ActionError
-from ..scene.importing import CLIP_SUFFIXES, FileError, remove
+from ..scene import state
+from ..scene.animation.actions import ActionError
+from ..scene.importing import refusal_messages
+from ..scene.importing.importer import CLIP_SUFFIXES, FileError, remove
 from ..scene.reference import Recording
-from ..scene.sources import Source, deaf_bones
+from ..scene.reference_source import Source, deaf_bones
 from .base import guess_sentence, listed
 
 
@@ -61,7 +62,7 @@ def use_file(
     """
     path = Path(bpy.path.abspath(filepath))
     if path.suffix.lower() not in CLIP_SUFFIXES:
-        raise FileError(refusals.unknown_kind(path, CLIP_SUFFIXES, of_a_rig=False))
+        raise FileError(refusal_messages.unknown_kind(path, CLIP_SUFFIXES, of_a_rig=False))
     if path.suffix.lower() not in clips.READ_HERE:
         source, found, imported = clips.import_source(filepath, action, character)
         try:

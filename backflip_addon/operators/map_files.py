@@ -10,7 +10,7 @@ from ..core.files import write_whole
 from ..core.rigs import roles
 from ..core.rigs.roles import RoleMap
 from ..jobs.folder import JobError, read_json
-from ..scene.importing import FileError
+from ..scene.importing.importer import FileError
 
 
 def load(path: Path) -> RoleMap:

@@ -12,8 +12,8 @@ from bpy.props import IntProperty, StringProperty
 from ..core.clips import findings
 from ..scene import reference as clips
 from ..scene import state
-from ..scene.actions import ActionError
-from ..scene.importing import CLIP_SUFFIXES
+from ..scene.animation.actions import ActionError
+from ..scene.importing.importer import CLIP_SUFFIXES
 from . import map_files
 from .base import INTERNAL, PATH, USER_ERRORS, FileStep, Step, need_body, need_clip, need_object_mode, need_reference
 from .clip import ClipMapError, guesses, open_notes, read_with_map, take_source, use_file

@@ -18,11 +18,13 @@ from ..core.rigs.fit import Binding
 from ..jobs import process
 from ..jobs.folder import JobError, JobFolder
 from ..jobs.status import plain, read_status, take_rank
-from ..scene import bake, exporting, mapping_pose, state
+from ..scene import mapping_pose, state
 from ..scene import reference as clips
-from ..scene.actions import ActionError
-from ..scene.bake import Baked
-from ..scene.bound_world import SkeletonError
+from ..scene.animation.actions import ActionError
+from ..scene.armature.bind_matrix import SkeletonError
+from ..scene.baking import bake
+from ..scene.baking.bake import Baked
+from ..scene.exporting import exporter
 from ..settings import FORMATS
 from . import job_monitor, training
 from .base import INTERNAL, SaveStep, Step, need_avatar, need_job, need_object_mode
@@ -258,7 +260,7 @@ class ExportShot(SaveStep, bpy.types.Operator):
     bl_idname = "backflip.export_shot"
     bl_label = "Export Shot"
     needs = (need_avatar, _has_bake, _plays_take, need_object_mode)
-    suffixes = exporting.ALL_SUFFIXES
+    suffixes = exporter.ALL_SUFFIXES
 
     format: EnumProperty(name="Format", items=FORMATS, default="FBX", options={"SKIP_SAVE"})
     shown_format: StringProperty(options=INTERNAL)  # that of the dialog's name
@@ -271,8 +273,8 @@ class ExportShot(SaveStep, bpy.types.Operator):
         """Keep the dialog's name and format together: the one that was changed leads."""
         before, path = (self.filepath, self.format), Path(self.filepath)
         if self.format == self.shown_format:
-            self.format = exporting.kind_of(path) or self.format
-        elif exporting.kind_of(path):
+            self.format = exporter.kind_of(path) or self.format
+        elif exporter.kind_of(path):
             self.filepath = str(path.with_suffix(""))
         self.shown_format = self.format
         self.show_name()
@@ -283,7 +285,7 @@ class ExportShot(SaveStep, bpy.types.Operator):
         self.format = self.given_format(context.scene.backflip)
         strip = bake.playing_track(armature).strips[0]
         first, last = round(strip.frame_start), round(strip.frame_end)
-        exported = exporting.export_shot(armature, self.target(), self.format, first, last)
+        exported = exporter.export_shot(armature, self.target(), self.format, first, last)
         for warning in exported.warnings:
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, exported.words)
@@ -292,13 +294,13 @@ class ExportShot(SaveStep, bpy.types.Operator):
         return bake.playing_track(state.avatar(context.scene)).strips[0].name
 
     def named(self, path: Path) -> Path:
-        return exporting.named_for(path, self.format)
+        return exporter.named_for(path, self.format)
 
     def given_format(self, settings: Any) -> str:
         """The format asked for, else that of the file's ending, else the scene's choice."""
         if self.properties.is_property_set("format"):
             return self.format
-        return exporting.kind_of(Path(self.filepath)) or settings.export_format
+        return exporter.kind_of(Path(self.filepath)) or settings.export_format
 
 
 CLASSES = (ShootMore, BakeTake, ShowTake, ExportShot)

@@ -19,7 +19,7 @@ from ..jobs.folder import JobError, JobFolder
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state
-from ..scene.bound_world import bound_world
+from ..scene.armature.bind_matrix import bound_world
 from ..settings import MODES
 from . import job_monitor
 from .base import PATH, Step, need_avatar, need_body, need_job, need_reference

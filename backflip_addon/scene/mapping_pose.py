@@ -15,9 +15,9 @@ from ..core.motion import Motion
 from ..core.motions import retarget
 from ..core.rigs.control_rig import find as find_controls
 from ..core.rigs.fit import Binding
-from . import bake, control_rig, solving
-from .receiving import Driven
-from .rig import read_rig, without_scale
+from .armature.rig import read_rig, without_scale
+from .baking import bake, control_rig, pose_basis
+from .baking.constraints import Driven
 
 POSE_PROPERTY = "backflip_check"  # on the armature object: the pose from before, JSON
 
@@ -47,7 +47,7 @@ def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:
     targets = retarget.bone_matrices(binding, rig, pose(body), controls.links if controls else None)
     world = np.array(armature.matrix_world)[None]
     if controls is None:
-        basis = solving.pose_basis(solving.sort_bones(armature, targets, None, Driven.of(armature)), world)
+        basis = pose_basis.pose_basis(pose_basis.sort_bones(armature, targets, None, Driven.of(armature)), world)
     else:
         inverse = batched_linalg.inverse(world)
         basis = control_rig.first_guess(armature, {name: without_scale(inverse @ m) for name, m in targets.items()})

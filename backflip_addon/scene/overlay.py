@@ -13,8 +13,9 @@ from ..core.body import Body, Shape
 from ..core.motion import Motion
 from ..core.rigs.fit import Binding
 from ..core.rotations import Array
-from . import actions, bake
-from .rig import bound_meshes, read_rig
+from .animation import actions
+from .armature.rig import bound_meshes, read_rig
+from .baking import bake
 
 _RING = 24  # corners of a drawn circle
 

@@ -21,16 +21,16 @@ from ..core.rigs.fit import Binding
 from ..core.rigs.rig import Rig, RigError
 from ..core.rigs.roles import RoleMap
 from ..core.rotations import Array
-from . import actions
-from .actions import ActionError
-from .bake import OwnAnimation, bound_world, scene_rate
-from .importing import RATE_PROPERTY, FileError
-from .rig import read_rig
-from .slots import bone_of
-from .sources import Source
-from .sources import import_source as import_source
-from .sources import named_source as named_source
-from .visual_keying import sample_seen, stands_still
+from .animation import actions
+from .animation.action_slots import bone_of
+from .animation.actions import ActionError
+from .animation.visual_keying import sample_seen, stands_still
+from .armature.rig import read_rig
+from .baking.bake import OwnAnimation, bound_world, scene_rate
+from .importing.importer import RATE_PROPERTY, FileError
+from .reference_source import Source
+from .reference_source import import_source as import_source
+from .reference_source import named_source as named_source
 
 READ_HERE = (".bvh", ".txt", ".json", ".npz", ".vrma")  # formats that need no armature in the scene
 

@@ -35,10 +35,12 @@ from backflip_addon.core.rigs.rest_pose import about_z
 from backflip_addon.core.rotations import Array, normalise
 from backflip_addon.operators import avatar, reference, takes
 from backflip_addon.operators.base import USER_ERRORS
-from backflip_addon.scene import actions, bake, state
 from backflip_addon.scene import reference as clips
-from backflip_addon.scene.importing import CLIP_SUFFIXES, RIG_SUFFIXES
-from backflip_addon.scene.rig import bone_order, read_rig
+from backflip_addon.scene import state
+from backflip_addon.scene.animation import actions
+from backflip_addon.scene.armature.rig import bone_order, read_rig
+from backflip_addon.scene.baking import bake
+from backflip_addon.scene.importing.importer import CLIP_SUFFIXES, RIG_SUFFIXES
 
 LIMBS = (("upper_arm", "forearm"), ("forearm", "hand"), ("thigh", "shin"), ("shin", "foot"))
 JOINTS = tuple(f"{part}.{side}" for part in ("upper_arm", "forearm", "hand", "thigh", "shin", "foot") for side in "LR")

@@ -18,9 +18,11 @@ from backflip_addon.core.rigs import fit  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.operators import avatar, job_monitor, reference, takes, training  # noqa: E402
 from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
-from backflip_addon.scene import bake, exporting, state  # noqa: E402
-from backflip_addon.scene.bound_world import SkeletonError  # noqa: E402
-from backflip_addon.scene.exporting import ExportError  # noqa: E402
+from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.exporting import exporter  # noqa: E402
+from backflip_addon.scene.exporting.exporter import ExportError  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take, tumble  # noqa: E402
 
@@ -190,7 +192,7 @@ def test_a_good_export_survives_a_failed_one(
         raise RuntimeError("Error: no room")
 
     with monkeypatch.context() as patch:
-        patch.setitem(exporting._WRITERS, kind, fail)
+        patch.setitem(exporter._WRITERS, kind, fail)
         with pytest.raises(RuntimeError, match="no room"):
             ops.export_shot(filepath=str(place / name), format=kind)
     assert [file.name for file in place.iterdir()] == [name] and (place / name).read_text() == "good"
@@ -208,7 +210,7 @@ def test_a_name_is_proposed_beside_the_file(baked: Any, ops: Any, tmp_path: Path
     assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0.glb")
 
 
-WROTE = exporting.Exported(Path("x.fbx"), 1, 1)
+WROTE = exporter.Exported(Path("x.fbx"), 1, 1)
 
 
 def test_the_export_is_of_the_take_that_plays(baked: Any, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,4 +416,4 @@ def test_an_avatar_that_is_not_in_the_view_layer_is_exported(baked: Any, ops: An
     ops.export_shot(filepath=str(tmp_path / "shot.fbx"))
     assert (tmp_path / "shot.fbx").stat().st_size > 50_000
     with pytest.raises(ExportError, match="Name the file"):
-        exporting.export_shot(baked, "", "FBX", 1, 2)
+        exporter.export_shot(baked, "", "FBX", 1, 2)

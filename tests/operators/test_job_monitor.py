@@ -268,7 +268,8 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 def rigs_action(armature: Any) -> str:
-    from backflip_addon.scene import bake, state
+    from backflip_addon.scene import state
+    from backflip_addon.scene.baking import bake
     from tests.scene.takes import tumble
 
     body, binding = state.body_and_binding(scene())

@@ -14,7 +14,8 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.operators import reference  # noqa: E402
-from backflip_addon.scene import bake, state  # noqa: E402
+from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.core import performances, test_clips  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402

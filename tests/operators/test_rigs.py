@@ -14,8 +14,9 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 
-from backflip_addon.scene import bake, state  # noqa: E402
-from backflip_addon.scene.actions import ActionError  # noqa: E402
+from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene.animation.actions import ActionError  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 

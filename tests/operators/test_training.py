@@ -17,7 +17,8 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.operators import job_monitor, takes, training  # noqa: E402
-from backflip_addon.scene import bake, state  # noqa: E402
+from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 

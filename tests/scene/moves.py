@@ -9,8 +9,8 @@ from typing import Any
 import bpy
 import numpy as np
 
-from backflip_addon.scene import actions
-from backflip_addon.scene.actions import Channel, bone_path
+from backflip_addon.scene.animation import actions
+from backflip_addon.scene.animation.actions import Channel, bone_path
 
 
 def add_slot(action: bpy.types.Action, name: str, degrees: Mapping[str, float], frames: int = 20) -> Any:

@@ -9,9 +9,9 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon import compat  # noqa: E402
-from backflip_addon.scene import actions  # noqa: E402
-from backflip_addon.scene.actions import ActionError, Channel, bone_path  # noqa: E402
-from backflip_addon.scene.rig import bone_order  # noqa: E402
+from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.animation.actions import ActionError, Channel, bone_path  # noqa: E402
+from backflip_addon.scene.armature.rig import bone_order  # noqa: E402
 
 from . import rigs  # noqa: E402
 

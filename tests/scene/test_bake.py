@@ -12,8 +12,9 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import actions, bake  # noqa: E402
-from backflip_addon.scene.rig import read_rig  # noqa: E402
+from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.work import count_calls  # noqa: E402
 
 from . import rigs, takes  # noqa: E402

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import rotations
-from backflip_addon.scene import channels
+from backflip_addon.scene.animation import rotation_channels
 
 
 def _tumbling(frames: int = 400, bones: int = 5) -> np.ndarray:
@@ -29,44 +29,44 @@ def _euler_quaternion(angles: np.ndarray, order: str) -> np.ndarray:
     return q
 
 
-@pytest.mark.parametrize("order", channels.EULER_ORDERS)
+@pytest.mark.parametrize("order", rotation_channels.EULER_ORDERS)
 def test_eulers_give_the_rotation_back_and_never_jump(order: str) -> None:
     turns = _tumbling()
-    angles = channels.to_channels(turns, order)
+    angles = rotation_channels.to_channels(turns, order)
     assert rotations.angle_between(_euler_quaternion(angles, order), turns).max() < 1e-5
     assert np.abs(np.diff(angles, axis=0)).max() <= np.pi + 1e-9
 
 
 def test_a_somersault_in_eulers_counts_whole_turns() -> None:
     turns = rotations.from_axis_angle([1.0, 0.0, 0.0], np.linspace(0, -4 * np.pi, 97))[:, None]
-    angles = channels.to_channels(turns, "XYZ")
+    angles = rotation_channels.to_channels(turns, "XYZ")
     np.testing.assert_allclose(angles[-1, 0], [-4 * np.pi, 0, 0], atol=1e-9)
 
 
 def test_a_flip_in_axis_angle_counts_whole_turns_about_one_axis() -> None:
     turns = rotations.from_axis_angle([1.0, 0.0, 0.0], np.linspace(0.1, -4 * np.pi, 97))[:, None]
-    values = channels.to_channels(turns, "AXIS_ANGLE")[:, 0]
+    values = rotation_channels.to_channels(turns, "AXIS_ANGLE")[:, 0]
     np.testing.assert_allclose(values[:, 1:] @ values[0, 1:], 1.0, atol=1e-9)
     assert abs(values[-1, 0] - values[0, 0]) == pytest.approx(4 * np.pi + 0.1)
 
 
 def test_axis_angles_give_the_rotation_back() -> None:
     turns = _tumbling()
-    values = channels.to_channels(turns, "AXIS_ANGLE")
+    values = rotation_channels.to_channels(turns, "AXIS_ANGLE")
     back = rotations.from_axis_angle(values[..., 1:], values[..., 0])
     assert rotations.angle_between(back, turns).max() < 1e-6
 
 
 def test_rest_has_an_axis_too() -> None:
-    values = channels.to_channels(np.tile(rotations.IDENTITY, (4, 2, 1)), "AXIS_ANGLE")
+    values = rotation_channels.to_channels(np.tile(rotations.IDENTITY, (4, 2, 1)), "AXIS_ANGLE")
     np.testing.assert_allclose(np.linalg.norm(values[..., 1:], axis=-1), 1.0)
 
 
 def test_quaternions_stay_in_one_hemisphere() -> None:
-    values = channels.to_channels(_tumbling(), "QUATERNION")
+    values = rotation_channels.to_channels(_tumbling(), "QUATERNION")
     assert (np.sum(values[1:] * values[:-1], axis=-1) > 0).all()
 
 
 def test_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown rotation mode"):
-        channels.to_channels(np.tile(rotations.IDENTITY, (2, 1, 1)), "XXX")
+        rotation_channels.to_channels(np.tile(rotations.IDENTITY, (2, 1, 1)), "XXX")

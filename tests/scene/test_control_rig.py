@@ -17,8 +17,10 @@ from backflip_addon import compat  # noqa: E402
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.motions import retarget  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import actions, bake, mapping_pose  # noqa: E402
-from backflip_addon.scene.rig import bone_order, read_rig  # noqa: E402
+from backflip_addon.scene import mapping_pose  # noqa: E402
+from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.armature.rig import bone_order, read_rig  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 
 from . import rigs  # noqa: E402

@@ -15,8 +15,11 @@ bpy = pytest.importorskip("bpy")
 from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import actions, bake, exporting, rig  # noqa: E402
-from backflip_addon.scene.evaluation import stage  # noqa: E402
+from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.animation.depsgraph import stage  # noqa: E402
+from backflip_addon.scene.armature import rig  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.exporting import exporter  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -102,7 +105,7 @@ def _comes_back(armature: bpy.types.Object, first: int, last: int, folder: Path,
     """Blender's own importers, in a scene in metres, find all of it where it was, to the millimetre."""
     frames = np.arange(first, last + 1)
     heads, props = _heads(armature, frames) * metre, _props(armature, frames) * metre
-    written = [exporting.export_shot(armature, str(folder / "shot"), kind, first, last) for kind in kinds]
+    written = [exporter.export_shot(armature, str(folder / "shot"), kind, first, last) for kind in kinds]
     for kind, exported in zip(kinds, written, strict=True):
         assert exported.frames == len(frames) and exported.meshes == 4, kind
         assert not [warning for warning in exported.warnings if "later" not in warning], kind
@@ -165,7 +168,7 @@ def test_what_is_hidden_locked_or_at_rest_is_exported_and_stays_so(tmp_path: Pat
     layer.layer_collection.children["Wardrobe"].exclude = True
     layer.update()
     before = _whole_state()
-    exported = exporting.export_shot(armature, str(tmp_path / "shot"), kind, -3, last)
+    exported = exporter.export_shot(armature, str(tmp_path / "shot"), kind, -3, last)
     assert _whole_state() == before
     assert exported.frames == last + 4
     assert not [warning for warning in exported.warnings if "later" not in warning]
@@ -196,7 +199,7 @@ def test_seconds_are_right_at_a_broken_rate(tmp_path: Path, kind: str) -> None:
     render = bpy.context.scene.render
     render.fps, render.fps_base = 24, 1.001
     armature, last = _baked()
-    exported = exporting.export_shot(armature, str(tmp_path / "shot"), kind, 1, last)
+    exported = exporter.export_shot(armature, str(tmp_path / "shot"), kind, 1, last)
     assert exported.warnings == ()
     if kind in ("FBX", "GLTF"):
         facts = (export_facts.of_fbx if kind == "FBX" else export_facts.of_gltf)(exported.path)
@@ -207,17 +210,17 @@ def test_seconds_are_right_at_a_broken_rate(tmp_path: Path, kind: str) -> None:
 def test_an_export_that_lacks_something_says_so(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter is given half of what it should be given."""
     armature, last = _baked()
-    write = exporting._WRITERS[kind]
+    write = exporter._WRITERS[kind]
 
     def half(path: str, staged: Any) -> None:
         scene = staged.scene
         for ob in [ob for ob in scene.collection.objects if ob.name in ("Sword", "Skin")]:
             scene.collection.objects.unlink(ob)
         scene.frame_end = staged.first + 5
-        write(path, exporting.ExportScene(scene, staged.objects, staged.first, staged.first + 5, 0))
+        write(path, exporter.ExportScene(scene, staged.objects, staged.first, staged.first + 5, 0))
 
-    monkeypatch.setitem(exporting._WRITERS, kind, half)
-    said = " ".join(exporting.export_shot(armature, str(tmp_path / "shot"), kind, 1, last).warnings)
+    monkeypatch.setitem(exporter._WRITERS, kind, half)
+    said = " ".join(exporter.export_shot(armature, str(tmp_path / "shot"), kind, 1, last).warnings)
     assert "s long instead of" in said
     # glTF takes children along that are in no scene
     assert kind in ("BVH", "GLTF") or "lacks Skin, Sword" in said or "lacks Sword, Skin" in said
@@ -235,7 +238,7 @@ def test_a_character_on_a_moving_scaled_parent_comes_back_without_its_neighbours
             ob.keyframe_insert("location", frame=frame)
     bpy.context.scene.frame_set(7)
     before = _seen(carrier)
-    exporting.export_shot(armature, str(tmp_path / "seen"), "FBX", 1, last)
+    exporter.export_shot(armature, str(tmp_path / "seen"), "FBX", 1, last)
     np.testing.assert_allclose(_seen(carrier), before, atol=1e-6)
     _comes_back(armature, 1, last, tmp_path, 1.0, ("GLTF",))
     assert "Neighbour" not in bpy.data.objects

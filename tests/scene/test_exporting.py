@@ -11,7 +11,11 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import actions, bake, exporting, importing, rig  # noqa: E402
+from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.armature import rig  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.exporting import exporter  # noqa: E402
+from backflip_addon.scene.importing import importer  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -47,15 +51,15 @@ def test_a_shot_comes_back_as_it_went(tmp_path: Path, kind: str, suffix: str, gu
     expected = _heads(armature)
     scene = bpy.context.scene
     scene.frame_set(7)
-    path = exporting.export_shot(armature, str(tmp_path / "shot"), kind, FIRST, LAST).path
+    path = exporter.export_shot(armature, str(tmp_path / "shot"), kind, FIRST, LAST).path
     assert path.suffix == suffix
     assert (scene.frame_start, scene.frame_end, scene.frame_current) == (1, 250, 7)
     rigs.empty_scene()
     bpy.context.scene.render.fps = 24
-    imported = importing.import_file(path)
+    imported = importer.import_file(path)
     back = imported.armatures[0]
     action = back.animation_data.action
-    scale = action[importing.RATE_PROPERTY] / 24.0
+    scale = action[importer.RATE_PROPERTY] / 24.0
     first = actions.action_range(action, back.animation_data.action_slot)[0]
     order = [bone.name for bone in rig.bone_order(back)]
     poses = actions.sample_poses(back, first + np.arange(LAST - FIRST + 1) * scale)
@@ -66,16 +70,16 @@ def test_a_shot_comes_back_as_it_went(tmp_path: Path, kind: str, suffix: str, gu
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     armature = _baked()
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(exporting.ExportError, match="could not be written"):
-        exporting.export_shot(armature, str(tmp_path / "file" / "shot.fbx"), "FBX", FIRST, LAST)
+    with pytest.raises(exporter.ExportError, match="could not be written"):
+        exporter.export_shot(armature, str(tmp_path / "file" / "shot.fbx"), "FBX", FIRST, LAST)
 
 
 def test_a_blender_without_a_format_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Distributions build Blender without USD."""
-    assert exporting.compat.has_operator("wm.usd_export") and not exporting.compat.has_operator("wm.usd_report")
-    monkeypatch.setattr(exporting.compat, "has_operator", lambda _name: False)
-    with pytest.raises(exporting.ExportError, match="built without USD"):
-        exporting.export_shot(_baked(), str(tmp_path / "shot"), "USD", FIRST, LAST)
+    assert exporter.compat.has_operator("wm.usd_export") and not exporter.compat.has_operator("wm.usd_report")
+    monkeypatch.setattr(exporter.compat, "has_operator", lambda _name: False)
+    with pytest.raises(exporter.ExportError, match="built without USD"):
+        exporter.export_shot(_baked(), str(tmp_path / "shot"), "USD", FIRST, LAST)
     assert not list(tmp_path.iterdir()) and len(bpy.data.scenes) == 1
 
 
@@ -87,6 +91,6 @@ def test_selection_and_mode_are_kept(tmp_path: Path) -> None:
     other.select_set(True)
     bpy.context.view_layer.objects.active = armature
     bpy.ops.object.mode_set(mode="POSE")
-    exporting.export_shot(armature, str(tmp_path / "shot.usd"), "USD", FIRST, LAST)
+    exporter.export_shot(armature, str(tmp_path / "shot.usd"), "USD", FIRST, LAST)
     assert armature.mode == "POSE"
     assert other.select_get() and not armature.select_get()

@@ -11,8 +11,9 @@ import pytest
 
 from backflip_addon import compat
 from backflip_addon.core.formats import fbx_limits
-from backflip_addon.scene import actions, importing
-from backflip_addon.scene.importing import FileError
+from backflip_addon.scene.animation import actions
+from backflip_addon.scene.importing import importer
+from backflip_addon.scene.importing.importer import FileError
 from tests.scene import fbx_files, rigs
 
 JOINTS = [(name, parent, head) for name, parent, head, _tail in rigs.t_pose()]
@@ -42,14 +43,14 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def positions(path: Path) -> tuple[dict[str, np.ndarray], float, float]:
     """Each bone's world place by name over the frames (F, 3); the action's rate; the mesh's height at rest."""
     rigs.empty_scene()
-    armature, imported = importing.import_rig(str(path))
+    armature, imported = importer.import_rig(str(path))
     (action,) = imported.actions
     first, last = actions.action_range(action)
     poses = actions.sample_poses(armature, np.arange(first, last + 1), action)
     meshes = [ob for ob in imported.objects if ob.type == "MESH"]
     height = sum(np.ptp([(ob.matrix_world @ vertex.co)[2] for vertex in ob.data.vertices]) for ob in meshes)
     order = [bone.name for bone in actions.bone_order(armature)]
-    return {name: poses[:, i, :3, 3] for i, name in enumerate(order)}, action[importing.RATE_PROPERTY], float(height)
+    return {name: poses[:, i, :3, 3] for i, name in enumerate(order)}, action[importer.RATE_PROPERTY], float(height)
 
 
 def test_a_text_fbx_is_the_character_of_the_binary_one(binary: Path, tmp_path: Path) -> None:
@@ -84,10 +85,10 @@ def test_what_the_first_reader_left_half_done_is_gone_before_the_second_reads(
 
     monkeypatch.setattr(compat, "import_fbx", fail)
     rigs.empty_scene()
-    armature, imported = importing.import_rig(str(binary))
+    armature, imported = importer.import_rig(str(binary))
     assert armature.name == "Hero" and [ob.name for ob in imported.armatures] == ["Hero"]
     assert not any(item.name.startswith("half") for item in (*bpy.data.objects, *bpy.data.actions, *bpy.data.armatures))
-    assert imported.actions[0][importing.RATE_PROPERTY] == 24.0 and bpy.context.scene.render.fps == 24
+    assert imported.actions[0][importer.RATE_PROPERTY] == 24.0 and bpy.context.scene.render.fps == 24
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_damaged_text_is_refused(tmp_path: Path, text: str, words: str) -> None:
     rigs.empty_scene()
     (tmp_path / "rig.fbx").write_text(text)
     with pytest.raises(FileError, match=words):
-        importing.import_rig(str(tmp_path / "rig.fbx"))
+        importer.import_rig(str(tmp_path / "rig.fbx"))
     assert not bpy.data.objects and not bpy.data.armatures
 
 
@@ -113,4 +114,4 @@ def test_a_text_of_many_megabytes_is_not_given_to_the_importer(tmp_path: Path, m
     monkeypatch.setattr(fbx_limits, "MOST_TEXT_BYTES", 1_000)
     (tmp_path / "rig.fbx").write_text(HEAD + ";" * 2_000)
     with pytest.raises(FileError, match="text of more than"):
-        importing.import_rig(str(tmp_path / "rig.fbx"))
+        importer.import_rig(str(tmp_path / "rig.fbx"))

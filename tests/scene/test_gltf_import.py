@@ -11,7 +11,7 @@ bpy = pytest.importorskip("bpy")
 from mathutils import Matrix  # noqa: E402
 
 from backflip_addon import compat  # noqa: E402
-from backflip_addon.scene.gltf_import import import_gltf  # noqa: E402
+from backflip_addon.scene.importing.gltf_import import import_gltf  # noqa: E402
 
 from . import rigs  # noqa: E402
 

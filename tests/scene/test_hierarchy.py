@@ -10,8 +10,8 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix, Vector  # noqa: E402
 
-from backflip_addon.scene.hierarchy import left_behind  # noqa: E402
-from backflip_addon.scene.rig import bound_meshes, hanging_on, read_rig  # noqa: E402
+from backflip_addon.scene.armature.hierarchy import left_behind  # noqa: E402
+from backflip_addon.scene.armature.rig import bound_meshes, hanging_on, read_rig  # noqa: E402
 
 from . import rigs  # noqa: E402
 

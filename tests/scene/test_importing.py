@@ -19,8 +19,9 @@ import pytest
 from backflip_addon import compat
 from backflip_addon.core.formats import gltf_limits
 from backflip_addon.core.motion import Motion
-from backflip_addon.scene import importing, state
-from backflip_addon.scene.importing import FileError
+from backflip_addon.scene import state
+from backflip_addon.scene.importing import importer
+from backflip_addon.scene.importing.importer import FileError
 from tests.scene import rigs
 from tests.seeds import fbx, fbx_array, glb, skinned
 
@@ -39,7 +40,7 @@ def refusal(path: Path) -> str:
     """The sentence a file is refused with; nothing of it is left in the open file."""
     before = everything()
     with pytest.raises(FileError) as refused:
-        importing.import_rig(str(path))
+        importer.import_rig(str(path))
     words = str(refused.value)
     assert everything() == before
     assert path.name in words and "\n" not in words and "Traceback" not in words and len(words) < 500
@@ -49,7 +50,7 @@ def refusal(path: Path) -> str:
 def test_a_sound_glb_comes_in(tmp_path: Path) -> None:
     path = tmp_path / "rig.glb"
     path.write_bytes(glb(*skinned()))
-    armature, _imported = importing.import_rig(str(path))
+    armature, _imported = importer.import_rig(str(path))
     assert {bone.name for bone in armature.data.bones} >= {"a", "b"}
 
 
@@ -230,7 +231,7 @@ def test_an_fbx_that_is_not_what_it_says_is_refused_before_anything_is_unfbx_arr
 # Other kinds
 
 
-@pytest.mark.parametrize("suffix", importing.RIG_SUFFIXES)
+@pytest.mark.parametrize("suffix", importer.RIG_SUFFIXES)
 @pytest.mark.parametrize("content", [b"", b"5", b"[]", b"\0" * 100, b"[" * 100_000], ids=str)
 def test_what_is_no_rig_is_refused(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"rig{suffix}"
@@ -239,7 +240,7 @@ def test_what_is_no_rig_is_refused(tmp_path: Path, suffix: str, content: bytes) 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-@pytest.mark.parametrize("suffix", importing.RIG_SUFFIXES)
+@pytest.mark.parametrize("suffix", importer.RIG_SUFFIXES)
 def test_a_pipe_a_device_or_a_folder_never_holds_the_window(tmp_path: Path, suffix: str) -> None:
     pipe, folder, device = (tmp_path / f"{name}{suffix}" for name in ("pipe", "folder", "device"))
     os.mkfifo(pipe)
@@ -257,13 +258,13 @@ def test_a_gltf_that_names_a_pipe_never_holds_the_window(tmp_path: Path) -> None
     assert "data.bin" in refusal(tmp_path / "rig.gltf")
     content["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(binary).decode()
     (tmp_path / "rig.gltf").write_text(json.dumps(content))
-    importing.import_rig(str(tmp_path / "rig.gltf"))
+    importer.import_rig(str(tmp_path / "rig.gltf"))
 
 
 def test_a_link_to_a_rig_is_fine(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.glb").write_bytes(glb(*skinned()))
     (tmp_path / "rig.glb").symlink_to(tmp_path / "elsewhere.glb")
-    importing.import_rig(str(tmp_path / "rig.glb"))
+    importer.import_rig(str(tmp_path / "rig.glb"))
 
 
 def test_a_strangers_blend_runs_nothing(tmp_path: Path) -> None:
@@ -277,7 +278,7 @@ def test_a_strangers_blend_runs_nothing(tmp_path: Path) -> None:
     bpy.data.libraries.write(str(tmp_path / "rig.blend"), {ob, *ob.users_collection})
     for link in (False, True):
         rigs.empty_scene()
-        importing.import_rig(str(tmp_path / "rig.blend"), link and any(ob.users_collection for ob in bpy.data.objects))
+        importer.import_rig(str(tmp_path / "rig.blend"), link and any(ob.users_collection for ob in bpy.data.objects))
         bpy.context.scene.frame_set(5)
         assert not (tmp_path / "ran").exists() and not bpy.context.preferences.filepaths.use_scripts_auto_execute
 

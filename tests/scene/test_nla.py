@@ -15,9 +15,10 @@ bpy = pytest.importorskip("bpy")
 from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import actions, bake, nla  # noqa: E402
-from backflip_addon.scene.bound_world import SkeletonError  # noqa: E402
-from backflip_addon.scene.rig import read_rig  # noqa: E402
+from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
+from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
+from backflip_addon.scene.baking import bake, nla  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 

@@ -15,8 +15,9 @@ import pytest
 
 from backflip_addon import compat
 from backflip_addon.core.formats import gltf_nodes
-from backflip_addon.scene import actions, importing
-from backflip_addon.scene.rig import bound_meshes
+from backflip_addon.scene.animation import actions
+from backflip_addon.scene.armature.rig import bound_meshes
+from backflip_addon.scene.importing import importer
 from tests.scene import fbx_files, rigs
 from tests.scene.test_fbx_text import JOINTS, swing
 from tests.seeds import glb
@@ -80,7 +81,7 @@ def robot(meshes: bool = True, moves: bool = True, wrapped: bool = True) -> tupl
 
 def assert_moves(armature: bpy.types.Object, action: bpy.types.Action, parts: bool = False) -> None:
     """Each joint is where it was worked out to be, and so is the middle of the part that hangs on it."""
-    rate = action[importing.RATE_PROPERTY]
+    rate = action[importer.RATE_PROPERTY]
     first = actions.action_range(action)[0]
     frames = [first, first + 10 / 24 * rate]
     poses = actions.sample_poses(armature, frames, action)
@@ -104,10 +105,10 @@ def assert_moves(armature: bpy.types.Object, action: bpy.types.Action, parts: bo
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_an_animation_of_nodes_is_a_clip(tmp_path: Path, wrapped: bool) -> None:
     (tmp_path / "walk.glb").write_bytes(glb(*robot(meshes=False, wrapped=wrapped)))
-    imported = importing.import_clip(str(tmp_path / "walk.glb"))
+    imported = importer.import_clip(str(tmp_path / "walk.glb"))
     (armature,), (action,) = imported.armatures, imported.actions
     assert_moves(armature, action)
-    importing.remove(imported)
+    importer.remove(imported)
     assert not bpy.data.objects and not bpy.data.actions
 
 
@@ -128,8 +129,8 @@ def test_a_robot_of_rigid_parts_is_an_avatar(tmp_path: Path, suffix: str) -> Non
         (tmp_path / "robot.gltf").write_text(json.dumps(content))
     else:
         (tmp_path / "robot.glb").write_bytes(glb(content, binary))
-    armature, imported = importing.import_rig(str(tmp_path / f"robot{suffix}"))
-    assert armature[importing.NODES_PROPERTY] and "Camera" not in armature.data.bones
+    armature, imported = importer.import_rig(str(tmp_path / f"robot{suffix}"))
+    assert armature[importer.NODES_PROPERTY] and "Camera" not in armature.data.bones
     assert len(bound_meshes(armature)) == len(JOINTS)
     assert_moves(armature, imported.actions[0], parts=True)
     if suffix == ".gltf":
@@ -147,8 +148,8 @@ def test_a_rigid_vrm_tells_its_parts(tmp_path: Path) -> None:
         "VRM": {"humanoid": {"humanBones": [{"bone": b, "node": names.index(name)} for b, name in bones.items()]}}
     }
     (tmp_path / "robot.vrm").write_bytes(glb(content, binary))
-    armature, _imported = importing.import_rig(str(tmp_path / "robot.vrm"))
-    hints = json.loads(armature[importing.VRM_PROPERTY])
+    armature, _imported = importer.import_rig(str(tmp_path / "robot.vrm"))
+    hints = json.loads(armature[importer.VRM_PROPERTY])
     assert hints == {bone: content["nodes"][names.index(name)]["name"] for bone, name in bones.items()}
 
 
@@ -183,7 +184,7 @@ def test_a_skin_that_names_a_part_of_the_skeleton_is_made_whole(tmp_path: Path) 
         binary += still
     content["buffers"][0]["byteLength"] = len(binary)
     (tmp_path / "walk.glb").write_bytes(glb(content, binary))
-    imported = importing.import_clip(str(tmp_path / "walk.glb"))
+    imported = importer.import_clip(str(tmp_path / "walk.glb"))
     (armature,), (action,) = imported.armatures, imported.actions
     assert_moves(armature, action)
 
@@ -196,11 +197,11 @@ def test_a_capture_of_nulls_is_a_clip(tmp_path: Path) -> None:
     for name in ("pelvis", "spine"):  # names that are taken
         bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, None))
     before = set(bpy.data.objects)
-    imported = importing.import_clip(str(tmp_path / "capture.fbx"))
+    imported = importer.import_clip(str(tmp_path / "capture.fbx"))
     (armature,), (action,) = imported.objects, imported.actions
-    assert action[importing.RATE_PROPERTY] == 24.0 and "pelvis" in armature.data.bones
+    assert action[importer.RATE_PROPERTY] == 24.0 and "pelvis" in armature.data.bones
     assert_moves(armature, action)
-    importing.remove(imported)
+    importer.remove(imported)
     assert set(bpy.data.objects) == before and not bpy.data.actions
 
 
@@ -221,8 +222,8 @@ def robot_fbx(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_robot_in_fbx_is_an_avatar(robot_fbx: Path, newer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if newer:
         monkeypatch.setattr(compat, "import_fbx", compat.import_any_fbx)
-    armature, imported = importing.import_rig(str(robot_fbx))
-    assert armature[importing.NODES_PROPERTY] and len(bound_meshes(armature)) == len(JOINTS)
+    armature, imported = importer.import_rig(str(robot_fbx))
+    assert armature[importer.NODES_PROPERTY] and len(bound_meshes(armature)) == len(JOINTS)
     (action,) = imported.actions
     assert bpy.context.scene.render.fps == 24 and not [ob for ob in imported.objects if ob.type == "EMPTY"]
     assert_moves(armature, action, parts=True)

@@ -8,8 +8,9 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.body import Shape  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import bake, overlay  # noqa: E402
-from backflip_addon.scene.rig import read_rig  # noqa: E402
+from backflip_addon.scene import overlay  # noqa: E402
+from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 

@@ -12,8 +12,10 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import actions, bake, mapping_pose, nla  # noqa: E402
-from backflip_addon.scene.rig import bone_order, read_rig  # noqa: E402
+from backflip_addon.scene import mapping_pose  # noqa: E402
+from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.armature.rig import bone_order, read_rig  # noqa: E402
+from backflip_addon.scene.baking import bake, nla  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 

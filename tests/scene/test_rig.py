@@ -12,7 +12,7 @@ from mathutils import Matrix, Vector  # noqa: E402
 
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene.rig import SKIN_VERTICES, bone_order, bound_meshes, read_rig  # noqa: E402
+from backflip_addon.scene.armature.rig import SKIN_VERTICES, bone_order, bound_meshes, read_rig  # noqa: E402
 from tests.work import count_calls  # noqa: E402
 
 from . import rigs  # noqa: E402

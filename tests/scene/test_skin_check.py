@@ -15,9 +15,10 @@ bpy = pytest.importorskip("bpy")
 from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import bake, importing  # noqa: E402
+from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
+from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.importing import importer  # noqa: E402
 from backflip_addon.scene.mannequin import mannequin  # noqa: E402
-from backflip_addon.scene.rig import read_rig  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -321,6 +322,6 @@ def test_the_samples_are_clean(file: str) -> None:
     if not (SAMPLES / file).is_file():
         pytest.skip("the sample rigs are not at hand")
     rigs.empty_scene()
-    armature, _imported = importing.import_rig(str(SAMPLES / file))
+    armature, _imported = importer.import_rig(str(SAMPLES / file))
     warnings, error = baked(armature, bound(armature))
     assert warnings == () and error < 0.1

@@ -5,7 +5,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.scene import slots  # noqa: E402
+from backflip_addon.scene.animation import action_slots  # noqa: E402
 
 from . import moves, rigs  # noqa: E402
 
@@ -25,18 +25,18 @@ def fight() -> bpy.types.Action:
 def test_a_slot_is_the_one_that_is_bound_then_the_one_that_is_named(fight: bpy.types.Action) -> None:
     hero, villain = fight.slots
     rig = rigs.build(name="Somebody")
-    with pytest.raises(slots.SlotError, match=r"Hero, Villain"):
-        slots.pick_slot(moves_both(fight), rig)
+    with pytest.raises(action_slots.SlotError, match=r"Hero, Villain"):
+        action_slots.pick_slot(moves_both(fight), rig)
     moves.play(rig, fight, hero)
-    assert slots.pick_slot(fight, rig) == hero
+    assert action_slots.pick_slot(fight, rig) == hero
     rig.animation_data.action = None
-    assert slots.pick_slot(fight, rig) == hero, "the last one that was played"
-    assert slots.pick_slot(fight, rig, "Villain") == slots.pick_slot(fight, rig, "OBVillain") == villain
+    assert action_slots.pick_slot(fight, rig) == hero, "the last one that was played"
+    assert action_slots.pick_slot(fight, rig, "Villain") == action_slots.pick_slot(fight, rig, "OBVillain") == villain
     rig.animation_data_clear()
     rig.name = "Villain"
-    assert slots.pick_slot(fight, rig) == villain
+    assert action_slots.pick_slot(fight, rig) == villain
     rig.name = "Hero"
-    assert slots.pick_slot(fight, rig) == hero
+    assert action_slots.pick_slot(fight, rig) == hero
 
 
 def moves_both(action: bpy.types.Action) -> bpy.types.Action:
@@ -50,18 +50,18 @@ def test_a_strip_binds_its_slot_also_when_it_is_muted_and_two_are_asked_about(fi
     rig = rigs.build(name="Somebody")
     moves_both(fight)
     moves.add_strip(rig, fight, fight.slots[0], 30).mute = True
-    assert slots.pick_slot(fight, rig) == fight.slots[0]
+    assert action_slots.pick_slot(fight, rig) == fight.slots[0]
     moves.add_strip(rig, fight, fight.slots[1], 30)
-    with pytest.raises(slots.SlotError, match="choose the one to imitate"):
-        slots.pick_slot(fight, rig)
+    with pytest.raises(action_slots.SlotError, match="choose the one to imitate"):
+        action_slots.pick_slot(fight, rig)
 
 
 def test_a_named_slot_that_another_plays_is_not_taken_for_ones_own(fight: bpy.types.Action) -> None:
     moves_both(fight)
     moves.play(rigs.build(name="Other"), fight, fight.slots[0])
-    with pytest.raises(slots.SlotError):
-        slots.pick_slot(fight, rigs.build(name="Hero"))
+    with pytest.raises(action_slots.SlotError):
+        action_slots.pick_slot(fight, rigs.build(name="Hero"))
 
 
 def test_cover_decides_where_nothing_binds(fight: bpy.types.Action) -> None:
-    assert slots.pick_slot(fight, rigs.build(name="Somebody")) == fight.slots[1], "three bones against one"
+    assert action_slots.pick_slot(fight, rigs.build(name="Somebody")) == fight.slots[1], "three bones against one"

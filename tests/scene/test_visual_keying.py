@@ -8,8 +8,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.scene import sources, visual_keying  # noqa: E402
-from backflip_addon.scene.slots import ActionError  # noqa: E402
+from backflip_addon.scene import reference_source  # noqa: E402
+from backflip_addon.scene.animation import visual_keying  # noqa: E402
+from backflip_addon.scene.animation.action_slots import ActionError  # noqa: E402
 
 from . import moves, rigs  # noqa: E402
 
@@ -165,8 +166,8 @@ def test_an_action_of_a_finger_is_not_all_that_is_seen(rig: Any) -> None:
         cart.keyframe_insert("location", frame=frame)
     rig.parent = cart
     moves.swing(rig, "Finger", {"index.L": 20.0}, 5)
-    source = sources.named_source(rig, "")
+    source = reference_source.named_source(rig, "")
     assert source.action is None and (source.first, source.last) == (1, 60)
     rig.pose.bones["thigh.L"].constraints[0].mute = True
-    source = sources.named_source(rig, "")
+    source = reference_source.named_source(rig, "")
     assert source.action.name == "Finger", "one that only glides on does nothing more"

@@ -6,10 +6,10 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..core.rigs.fit import Binding
-from ..core.rotations import Array
-from .actions import ActionError
-from .evaluation import freshen
+from ...core.rigs.fit import Binding
+from ...core.rotations import Array
+from ..animation.actions import ActionError
+from ..animation.depsgraph import freshen
 
 _JOINTED = ("thigh", "shin", "foot", "upper_arm", "forearm")  # links whose joints are their bones' heads
 _SAME_PLACE = 1e-4  # of the rig's size

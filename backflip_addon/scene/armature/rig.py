@@ -9,10 +9,10 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..core.rigs.rig import Rig, Skin
-from ..core.rotations import Array
+from ...core.rigs.rig import Rig, Skin
+from ...core.rotations import Array
+from ..animation.depsgraph import freshen
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
-from .evaluation import freshen
 from .hierarchy import carrying_bone, copied_bones, is_deformed, rest_matrix
 from .hierarchy import hanging_on as hanging_on
 from .surface_points import add_points

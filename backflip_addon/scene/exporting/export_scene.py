@@ -14,8 +14,8 @@ from typing import Any
 
 import bpy
 
-from . import nla
-from .hierarchy import hanging_on
+from ..armature.hierarchy import hanging_on
+from ..baking import nla
 
 # What an exporter can write of a character. Lights and cameras that it carries belong to the shot.
 EXPORTED = ("ARMATURE", "MESH", "EMPTY", "CURVE", "SURFACE", "FONT", "META", "CURVES")

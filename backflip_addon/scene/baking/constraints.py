@@ -14,9 +14,9 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import actions
-from .actions import Channel, bone_path
-from .channels import data_property
+from ..animation import actions
+from ..animation.actions import Channel, bone_path
+from ..animation.rotation_channels import data_property
 
 # Each with a property of its own, so that a driver on one leaves the others free.
 _MODES = ("QUATERNION", "XYZ", "AXIS_ANGLE")

@@ -9,13 +9,13 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .. import compat
-from ..core.formats import export_facts
-from ..core.formats.export_facts import Facts
-from ..core.reading import UnreadableFile
-from . import importing
+from ... import compat
+from ...core.formats import export_facts
+from ...core.formats.export_facts import Facts
+from ...core.reading import UnreadableFile
+from ..armature.rig import read_rig
+from ..importing import importer
 from .export_scene import ExportScene
-from .rig import read_rig
 
 _SAME_SIZE = 0.01  # share
 _SAME_TIME = 0.5  # frames
@@ -25,7 +25,7 @@ def what_is_missing(path: Path, kind: str, staged: ExportScene, metres: float) -
     """A sentence for each thing that a file lacks; none where all is there. metres: a unit of the scene, in metres."""
     try:
         facts = _read(path, kind)
-    except (UnreadableFile, importing.FileError) as error:
+    except (UnreadableFile, importer.FileError) as error:
         return [f"{path.name} cannot be read back, look at it before you use it: {error}"]
     found = {_plain(name) for name in facts.meshes}
     lost = [ob.name for ob in staged.objects if _has_faces(ob) and _plain(ob.name) not in found]
@@ -55,8 +55,8 @@ def _read(path: Path, kind: str) -> Facts:
 def _imported(path: Path, kind: str) -> Facts:
     """What Blender itself finds in a file that nothing else here can read; it is taken out again."""
     if not compat.has_operator("wm.usd_import" if kind == "USD" else "wm.alembic_import"):
-        raise importing.FileError("this Blender was built without its importer.")
-    before = {name: set(getattr(bpy.data, name)) for name in importing.KINDS}
+        raise importer.FileError("this Blender was built without its importer.")
+    before = {name: set(getattr(bpy.data, name)) for name in importer.KINDS}
     scene = bpy.data.scenes.new("Backflip Check")
     render = bpy.context.scene.render
     scene.render.fps, scene.render.fps_base = render.fps, render.fps_base
@@ -75,9 +75,9 @@ def _imported(path: Path, kind: str) -> Facts:
         seconds = (scene.frame_end - scene.frame_start) / (render.fps / render.fps_base)
         return Facts(meshes, len(heads), seconds, export_facts.diagonal(np.array(heads).reshape(-1, 3)))
     except RuntimeError as error:
-        raise importing.FileError(str(error).strip().splitlines()[-1]) from error
+        raise importer.FileError(str(error).strip().splitlines()[-1]) from error
     finally:
-        importing.remove_new(before)
+        importer.remove_new(before)
 
 
 def _has_faces(ob: bpy.types.Object) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Each bone's own transform that brings it to its place, whatever its parents are and can.
 
-A bone that takes no location (scene.receiving) is brought to its place by the nearest bone above it that takes one
+A bone that takes no location (constraints) is brought to its place by the nearest bone above it that takes one
 and carries no part of the body itself; that one is moved without being turned, so that what else hangs on it is
 disturbed least.
 """
@@ -15,11 +15,11 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..core import batched_linalg
-from ..core.rigs.control_rig import Controls
-from ..core.rotations import Array
-from .receiving import Driven, takes_location
-from .rig import bone_order, without_scale
+from ...core import batched_linalg
+from ...core.rigs.control_rig import Controls
+from ...core.rotations import Array
+from ..armature.rig import bone_order, without_scale
+from .constraints import Driven, takes_location
 
 
 @dataclasses.dataclass(frozen=True)

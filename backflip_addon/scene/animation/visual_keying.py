@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an armature is seen to do over a range of frames, whatever makes it: strips, constraints, drivers, physics.
 
-Poses are evaluated on a stage of their own (scene.evaluation) as long as that shows the same; what lives in the
+Poses are evaluated in a scene of their own (depsgraph) as long as that shows the same; what lives in the
 user's scene alone, such as its rigid bodies, is played there from the start, and all is put back.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..core import batched_linalg
-from ..core.reading import MOST_FRAMES
-from ..core.rotations import Array
-from . import actions, evaluation
-from .slots import ActionError, bindings
+from ...core import batched_linalg
+from ...core.reading import MOST_FRAMES
+from ...core.rotations import Array
+from . import actions, depsgraph
+from .action_slots import ActionError, bindings
 
 # Modifiers that go on from frame to frame
 _CACHED = {"CLOTH", "SOFT_BODY", "DYNAMIC_PAINT", "FLUID", "PARTICLE_SYSTEM", "NODES"}
@@ -192,7 +192,7 @@ def _played(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last
     """Poses of frames first to last of the user's scene, played frame by frame as its physics need it."""
     poses = []
     caches = [scene.rigidbody_world.point_cache.frame_start] if scene.rigidbody_world is not None else []
-    with _scene_kept(scene), evaluation.shown_in(scene, armature):
+    with _scene_kept(scene), depsgraph.shown_in(scene, armature):
         for frame in range(min([first, *caches]), last + 1):
             scene.frame_set(frame)
             if frame >= first:

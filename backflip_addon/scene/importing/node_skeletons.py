@@ -16,13 +16,13 @@ import bpy
 import numpy as np
 from mathutils import Euler, Matrix, Quaternion, Vector
 
-from .. import compat
-from ..core import rotations
-from ..core.reading import MOST_FRAMES
-from ..core.rigs.joint_nodes import Node, skeletons
-from ..core.rotations import Array
-from .actions import Channel, new_action, write_channels
-from .slots import plain_name
+from ... import compat
+from ...core import rotations
+from ...core.reading import MOST_FRAMES
+from ...core.rigs.joint_nodes import Node, skeletons
+from ...core.rotations import Array
+from ..animation.action_slots import plain_name
+from ..animation.actions import Channel, new_action, write_channels
 
 NODES_PROPERTY = "backflip_nodes"  # on an armature whose bones were plain nodes in its file
 _MOST_PLACES = 1_000_000  # frames times objects of all takes

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import bpy
 
-from .hierarchy import hanging_on
+from ..armature.hierarchy import hanging_on
 
 
 @contextlib.contextmanager

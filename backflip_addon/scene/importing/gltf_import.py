@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import bpy
 
-from .. import compat
-from . import actions
+from ... import compat
+from ..animation import actions
 
 
 def import_gltf(filepath: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .actions import ActionError, Channel
+from ..animation.actions import ActionError, Channel
 
 TRACK_PREFIX = "Backflip: "
 BEFORE_PROPERTY = "backflip_before"  # on a baked action: what its channels held before the bake, JSON

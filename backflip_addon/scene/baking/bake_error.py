@@ -8,17 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import bpy
 import numpy as np
 
-from ..core import batched_linalg, rotations
-from ..core.body import Body
-from ..core.motion import Motion
-from ..core.motions import retarget
-from ..core.rigs.control_rig import find as find_controls
-from ..core.rigs.fit import Binding
-from ..core.rotations import Array
-from . import actions, skin_check
-from .bake_check import Meant
-from .bound_world import bound_world
-from .rig import read_rig
+from ...core import batched_linalg, rotations
+from ...core.body import Body
+from ...core.motion import Motion
+from ...core.motions import retarget
+from ...core.rigs.control_rig import find as find_controls
+from ...core.rigs.fit import Binding
+from ...core.rotations import Array
+from ..animation import actions
+from ..armature.bind_matrix import bound_world
+from ..armature.rig import read_rig
+from . import skin_check
+from .bone_check import Meant
 
 
 def scene_rate(scene: bpy.types.Scene) -> float:
@@ -58,7 +59,7 @@ def skin_error(
 ) -> float | None:
     """Greatest distance (mm, at the body's scale) of the evaluated skin from where the take has it, at some frames.
 
-    None for a rig without skin. See scene.skin_check.
+    None for a rig without skin. See skin_check.
     """
     clip = motion.resampled(scene_rate(scene))
     rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bpy
 
-from ..core.rigs.rig import FEWEST_BONES
+from ...core.rigs.rig import FEWEST_BONES
 
 _WORDS = {  # an object's type -> one of them, several
     "MESH": ("a mesh", "meshes"),

@@ -11,8 +11,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..core import batched_linalg
-from ..core.rotations import Array
+from ...core import batched_linalg
+from ...core.rotations import Array
 
 ROUNDS = 4  # helpers that move with several controls need a round for each
 CLOSE = 2e-6  # of the rig's size, and radians

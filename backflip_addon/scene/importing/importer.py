@@ -22,15 +22,15 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .. import compat
-from ..core.clips import bvh
-from ..core.formats import fbx_limits, gltf_limits, gltf_nodes
-from ..core.reading import MOST_FRAMES, finite
-from ..core.rigs import roles
-from . import node_skeletons, refusals
+from ... import compat
+from ...core.clips import bvh
+from ...core.formats import fbx_limits, gltf_limits, gltf_nodes
+from ...core.reading import MOST_FRAMES, finite
+from ...core.rigs import roles
+from ..armature.rig import VRM_PROPERTY, bound_meshes, hanging_on, read_rig
+from . import node_skeletons, refusal_messages
 from .gltf_import import import_gltf
 from .node_skeletons import NODES_PROPERTY as NODES_PROPERTY
-from .rig import VRM_PROPERTY, bound_meshes, hanging_on, read_rig
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
 GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a second
@@ -68,7 +68,7 @@ def import_rig(filepath: str, link: bool = False) -> tuple[bpy.types.Object, Imp
     imported = import_file(path, link)
     armatures = [ob for ob in imported.armatures if ob.library is None]
     if not armatures:
-        holds = refusals.contents(imported.objects)
+        holds = refusal_messages.contents(imported.objects)
         remove(imported)
         raise FileError(f"{path.name} holds {holds}, but no armature: choose a file with a rigged character.")
     armature = max(armatures, key=_fitness) if len(armatures) > 1 else armatures[0]
@@ -81,7 +81,7 @@ def import_clip(filepath: str) -> Imported:
     path = _existing(filepath, CLIP_SUFFIXES)
     imported = import_file(path)
     if not imported.armatures or not imported.actions:
-        words = refusals.no_clip(imported.objects, bool(imported.actions))
+        words = refusal_messages.no_clip(imported.objects, bool(imported.actions))
         remove(imported)
         raise FileError(f"{path.name} {words}")
     _keep_hints(path, imported.armatures)
@@ -236,7 +236,7 @@ def _check_keys(action: bpy.types.Action) -> None:
 def _existing(filepath: str, suffixes: tuple[str, ...]) -> Path:
     path = Path(bpy.path.abspath(filepath))
     if path.suffix.lower() not in suffixes:
-        raise FileError(refusals.unknown_kind(path, suffixes, of_a_rig=suffixes == RIG_SUFFIXES))
+        raise FileError(refusal_messages.unknown_kind(path, suffixes, of_a_rig=suffixes == RIG_SUFFIXES))
     try:
         ordinary = stat.S_ISREG(path.stat().st_mode)  # a pipe would hold the window for ever
     except FileNotFoundError:

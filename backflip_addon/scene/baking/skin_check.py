@@ -16,15 +16,15 @@ from collections.abc import Iterator, Mapping
 import bpy
 import numpy as np
 
-from ..core import batched_linalg
-from ..core.rotations import Array
-from .actions import read_world
-from .bake_check import FAR_MM, Meant, says_how_far
-from .envelopes import uses_groups
-from .evaluation import stage
-from .hierarchy import carrying_bone, is_deformed, rest_matrix
-from .receiving import pulled_bones
-from .rig import bone_order, bound_meshes
+from ...core import batched_linalg
+from ...core.rotations import Array
+from ..animation.actions import read_world
+from ..animation.depsgraph import stage
+from ..armature.envelopes import uses_groups
+from ..armature.hierarchy import carrying_bone, is_deformed, rest_matrix
+from ..armature.rig import bone_order, bound_meshes
+from .bone_check import FAR_MM, Meant, says_how_far
+from .constraints import pulled_bones
 
 _VERTICES = 5_000  # of all meshes together that are looked at, and at least of each:
 _FEWEST = 200

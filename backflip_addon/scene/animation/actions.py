@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading poses off an armature through Blender's own evaluation, and writing keyframes.
 
-Poses are evaluated in a scene of their own that holds nothing but the armature (scene.evaluation): the
+Poses are evaluated in a scene of their own that holds nothing but the armature (depsgraph): the
 user's scene, its current frame and its values stay as they are, and the meshes cost nothing.
 """
 
@@ -16,15 +16,15 @@ import bpy
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import compat
-from ..core.rotations import Array
-from .evaluation import stage
-from .rig import bone_order, without_scale
-from .slots import ActionError, pick_slot
-from .slots import bone_of as bone_of
-from .slots import bone_path as bone_path
-from .slots import moves_bones as moves_bones
-from .slots import slots_for as slots_for
+from ... import compat
+from ...core.rotations import Array
+from ..armature.rig import bone_order, without_scale
+from .action_slots import ActionError, pick_slot
+from .action_slots import bone_of as bone_of
+from .action_slots import bone_path as bone_path
+from .action_slots import moves_bones as moves_bones
+from .action_slots import slots_for as slots_for
+from .depsgraph import stage
 
 LINEAR = 1  # Keyframe.interpolation's number in foreach_set
 

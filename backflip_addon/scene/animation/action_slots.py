@@ -13,7 +13,7 @@ from typing import Any
 
 import bpy
 
-from .. import compat
+from ... import compat
 
 _RIVALS = 0.5  # a slot that covers fewer bones than this share of the best one's is not meant
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A take as keyframes on the animator's own rig.
 
-The take gets a new action on a new NLA track that plays solo (scene.nla): solo silences every
+The take gets a new action on a new NLA track that plays solo (nla): solo silences every
 other track and the active action without touching them. Every bone that carries the take is keyed
 in its own rotation mode against the pose its parent really has, so the armature object may be
 scaled, turned, parented or moving.
@@ -16,32 +16,33 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .. import compat
-from ..core import batched_linalg, rotations
-from ..core.motion import Motion
-from ..core.motions import retarget
-from ..core.rigs.control_rig import Controls
-from ..core.rigs.control_rig import find as find_controls
-from ..core.rigs.fit import Binding
-from ..core.rotations import Array
-from . import actions, bake_check, control_rig, nla, receiving, skin_check, solving
-from .actions import Channel, bone_path
+from ... import compat
+from ...core import batched_linalg, rotations
+from ...core.motion import Motion
+from ...core.motions import retarget
+from ...core.rigs.control_rig import Controls
+from ...core.rigs.control_rig import find as find_controls
+from ...core.rigs.fit import Binding
+from ...core.rotations import Array
+from ..animation import actions
+from ..animation.actions import Channel, bone_path
+from ..animation.rotation_channels import data_property, to_channels
+from ..armature.bind_matrix import bound_world as bound_world
+from ..armature.bind_matrix import check_size
+from ..armature.rig import read_rig, without_scale
+from . import bone_check, constraints, control_rig, nla, pose_basis, skin_check
 from .bake_error import bake_error as bake_error
 from .bake_error import measured_links as measured_links
 from .bake_error import read_take_from_rig as read_take_from_rig
 from .bake_error import scene_rate as scene_rate
 from .bake_error import skin_error as skin_error
-from .bound_world import bound_world as bound_world
-from .bound_world import check_size
-from .channels import data_property, to_channels
+from .constraints import Driven
 from .nla import baked_tracks as baked_tracks
 from .nla import playing_track as playing_track
 from .nla import show_own_animation as show_own_animation
 from .nla import show_track as show_track
 from .nla import warnings as warnings
-from .receiving import Driven
-from .rig import read_rig, without_scale
-from .solving import Bones
+from .pose_basis import Bones
 
 TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
 _HELPS = 0.8  # a correction that leaves more than this of what a rig is off does not get it there
@@ -100,7 +101,7 @@ def bake_take(
     controls = find_controls(binding, rig.bones)
     targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
     driven = Driven.of(armature)
-    bones = solving.sort_bones(armature, targets, controls, driven)
+    bones = pose_basis.sort_bones(armature, targets, controls, driven)
     own = own or _active_animation(armature, scene, start_frame)
     other = _animated_paths(armature)
 
@@ -112,12 +113,12 @@ def bake_take(
         track = nla.add(armature, action, slot, frames)
         world = actions.sample_object(armature, frames)
         check_size(armature, world, bound)
-        channels = receiving.switched_off(armature, bones.moved, other, driven, small=controls is None)
+        channels = constraints.switched_off(armature, bones.moved, other, driven, small=controls is None)
         if controls is not None:
             channels += _switches(armature, controls)
         channels += _own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)
         actions.write_channels(bag, frames, before.noted(channels))
-        meant = bake_check.Meant.of(binding, rig, clip, targets, controls, frames)
+        meant = bone_check.Meant.of(binding, rig, clip, targets, controls, frames)
         writer = _Writer(armature, bag, bones, frames, STILL * meant.size / _scale(world), other, driven, before)
         if controls is None:
             _solve(writer, world, meant)
@@ -133,10 +134,10 @@ def bake_take(
 
 
 def _warnings(
-    armature: bpy.types.Object, bones: Bones, scene: bpy.types.Scene, driven: Driven, meant: bake_check.Meant
+    armature: bpy.types.Object, bones: Bones, scene: bpy.types.Scene, driven: Driven, meant: bone_check.Meant
 ) -> list[str]:
     """What keeps the take from being seen as it was performed, measured on the rig and its skin."""
-    said = bake_check.what_is_off(armature, meant, bones, driven) or skin_check.what_is_off(armature, meant)
+    said = bone_check.what_is_off(armature, meant, bones, driven) or skin_check.what_is_off(armature, meant)
     if armature.data.pose_position != "POSE":
         said.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
     if scene.render.frame_map_old != scene.render.frame_map_new:
@@ -185,15 +186,15 @@ class _Writer:
         return {name: poses[:, positions[name]] for name in self.bones.moved}
 
 
-def _solve(writer: _Writer, world: Array, meant: bake_check.Meant) -> None:
+def _solve(writer: _Writer, world: Array, meant: bone_check.Meant) -> None:
     """Write what brings the bones to their places; where something comes between, look and correct while it helps."""
-    basis = solving.pose_basis(writer.bones, world)
+    basis = pose_basis.pose_basis(writer.bones, world)
     writer.write(basis)
-    off = bake_check.how_far(writer.armature, meant)
+    off = bone_check.how_far(writer.armature, meant)
     while off > 1.0:
-        better = solving.refined(writer.bones, basis, writer.seen(world), world)
+        better = pose_basis.refined(writer.bones, basis, writer.seen(world), world)
         writer.write(better)
-        now = bake_check.how_far(writer.armature, meant)
+        now = bone_check.how_far(writer.armature, meant)
         if not now < _HELPS * off:
             writer.write(better if now < off else basis)
             return
@@ -237,10 +238,10 @@ def _bone_channels(
     channels: list[Channel] = []
     for name in bones.moved:
         bone = armature.pose.bones[name]
-        mode = receiving.rotation_mode(bone, driven)
+        mode = constraints.rotation_mode(bone, driven)
         by_mode.setdefault(mode, []).append(name)
         if mode != bone.rotation_mode or bone_path(name, "rotation_mode") in other:
-            channels.append(receiving.mode_channel(bone, mode))
+            channels.append(constraints.mode_channel(bone, mode))
     count = max(map(len, basis.values()))
     for mode, names in by_mode.items():
         own = [np.broadcast_to(basis[name][:, :3, :3], (count, 3, 3)) for name in names]

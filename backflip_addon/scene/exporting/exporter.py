@@ -2,7 +2,7 @@
 """Exporting a shot: the avatar, its meshes and the take that plays, in the formats of film and games.
 
 Everything is written in metres and seconds, whatever the scene's units and frame rate, and read back enough to
-know that it is there (scene.export_check). The user's scene stays as it is (scene.export_scene).
+know that it is there (export_check). The user's scene stays as it is (export_scene).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .. import compat
-from ..core import rotations
-from ..core.clips import bvh_writer
-from ..core.formats import gltf_writer
-from . import actions
-from .bake import scene_rate
-from .channels import to_channels
+from ... import compat
+from ...core import rotations
+from ...core.clips import bvh_writer
+from ...core.formats import gltf_writer
+from ..animation import actions
+from ..animation.rotation_channels import to_channels
+from ..armature.rig import read_rig
+from ..baking.bake import scene_rate
 from .export_check import what_is_missing
 from .export_scene import ExportScene, export_scene, scaled, with_parents
-from .rig import read_rig
 
 SUFFIXES = {"FBX": ".fbx", "USD": ".usdc", "ALEMBIC": ".abc", "GLTF": ".glb", "BVH": ".bvh"}
 ACCEPTED = {"USD": (".usd", ".usdc", ".usda", ".usdz"), "GLTF": (".glb", ".gltf")}

@@ -14,9 +14,19 @@ import bpy
 import numpy as np
 
 from .. import compat
-from . import actions, visual_keying
-from .importing import FileError, Imported, import_clip, remove
-from .slots import ActionError, SlotError, bindings, bone_of, bones_moved, moves_bones, pick_slot, plain_name, users_of
+from .animation import actions, visual_keying
+from .animation.action_slots import (
+    ActionError,
+    SlotError,
+    bindings,
+    bone_of,
+    bones_moved,
+    moves_bones,
+    pick_slot,
+    plain_name,
+    users_of,
+)
+from .importing.importer import FileError, Imported, import_clip, remove
 
 
 @dataclasses.dataclass(frozen=True)

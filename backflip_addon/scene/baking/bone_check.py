@@ -9,17 +9,17 @@ from collections.abc import Mapping
 import bpy
 import numpy as np
 
-from ..core import rotations
-from ..core.motion import Motion
-from ..core.motions import retarget
-from ..core.rigs.control_rig import Controls
-from ..core.rigs.fit import Binding
-from ..core.rigs.rig import Rig
-from ..core.rotations import Array
-from . import actions
-from .receiving import Driven, held_on
-from .rig import bone_order, without_scale
-from .solving import Bones
+from ...core import rotations
+from ...core.motion import Motion
+from ...core.motions import retarget
+from ...core.rigs.control_rig import Controls
+from ...core.rigs.fit import Binding
+from ...core.rigs.rig import Rig
+from ...core.rotations import Array
+from ..animation import actions
+from ..armature.rig import bone_order, without_scale
+from .constraints import Driven, held_on
+from .pose_basis import Bones
 
 FAR_MM = 1.0  # at the body's scale
 TURNED = 0.1  # degrees
