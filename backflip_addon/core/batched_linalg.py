@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .rotations import Array, cross
+from .arrays import Array
+from .rotations import cross
 
 
 def inverse(matrices: ArrayLike) -> Array:

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import rotations
+from .arrays import Array
 from .reading import one_line
-from .rotations import Array
 
 BODY_VERSION = 1
 MOST_LINKS = 200  # of a body; a humanoid has 15

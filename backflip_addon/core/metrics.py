@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from . import rotations
+from .arrays import Array
 from .body import Body
 from .motion import Motion, Take
-from .rotations import Array
 
 SETTLE_SECONDS = 1.0  # a take goes on so long after its clip
 FOLLOWED_ERROR = 0.35  # m, mean link error past which the clip is lost

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import rotations
+from .arrays import Array
 from .files import RefusedFile, write_whole
 from .reading import finite, parse_json, read_npz
-from .rotations import Array
 
 MOTION_VERSION = 1
 MOST_MOTION_BYTES = 64_000_000  # unpacked: a quarter of an hour of a body's poses, 120 a second

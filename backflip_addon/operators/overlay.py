@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
-from ..core.rotations import Array
+from ..core.arrays import Array
 from ..scene import overlay, state
 from . import job_monitor
 from .base import USER_ERRORS

@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from .. import compat
+from ..core.arrays import Array
 from ..core.body import Body
 from ..core.clips import bvh, deepmimic, mimickit, smpl, vrma
 from ..core.motion import Motion
@@ -20,7 +21,6 @@ from ..core.rigs import roles
 from ..core.rigs.fit import Binding
 from ..core.rigs.rig import Rig, RigError
 from ..core.rigs.roles import RoleMap
-from ..core.rotations import Array
 from .animation import actions
 from .animation.action_slots import bone_of
 from .animation.actions import ActionError

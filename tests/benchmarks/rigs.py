@@ -27,12 +27,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import backflip_addon
+from backflip_addon.core.arrays import Array
 from backflip_addon.core.body import LINK_NAMES
 from backflip_addon.core.clips import bvh, deepmimic
 from backflip_addon.core.motion import load_take
 from backflip_addon.core.rigs import roles
 from backflip_addon.core.rigs.rest_pose import about_z
-from backflip_addon.core.rotations import Array, normalise
+from backflip_addon.core.rotations import normalise
 from backflip_addon.operators import avatar, reference, takes
 from backflip_addon.operators.base import USER_ERRORS
 from backflip_addon.scene import reference as clips

@@ -11,12 +11,12 @@ import pytest
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import rotations
+from backflip_addon.core.arrays import Array
 from backflip_addon.core.clips import bvh
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import foot_planting, retarget
 from backflip_addon.core.rigs import fit, roles
 from backflip_addon.core.rigs.rig import Rig
-from backflip_addon.core.rotations import Array
 from tests.work import count_calls
 
 from .skeletons import animate, figure

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..reading import MOST_FRAMES, MOST_JOINTS, MOST_NUMBER, UnreadableFile, finite, most_poses, read_text, told
 from ..rigs import roles
 from ..rigs.rig import Rig
-from ..rotations import Array
 
 _AXES = {"X": 0, "Y": 1, "Z": 2}
 Line = tuple[int, str]  # its number in the file, what it says

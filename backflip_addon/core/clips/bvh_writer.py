@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import batched_linalg
-from ..rotations import Array
+from ..arrays import Array
 
 _TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 _PLACE, _TURN = "Xposition Yposition Zposition", "Zrotation Yrotation Xrotation"

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..body import HINGE_AXIS, LINK_NAMES
 from ..files import RefusedFile
 from ..motion import Motion
 from ..reading import MOST_FRAMES, UnreadableFile, finite, read_json, told
-from ..rotations import Array
 
 JOINT_ORDER: tuple[str, ...] = (
     "chest",

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from .. import metrics, rotations
+from ..arrays import Array
 from ..body import Body
 from ..motion import Motion
 from ..motions import foot_planting, inverse_dynamics
-from ..rotations import Array
 from .findings import Finding
 
 # Lengths are in leg lengths (hip to sole), speeds in leg lengths a second, so that the same clip says the same of

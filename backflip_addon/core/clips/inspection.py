@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from .. import metrics, rotations
+from ..arrays import Array
 from ..body import Body
 from ..motion import Motion
 from ..motions import foot_planting
-from ..rotations import Array
 from . import ground, posture
 from .findings import INFO, Finding
 

@@ -8,9 +8,9 @@ import dataclasses
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..body import Body
 from ..motion import Motion
-from ..rotations import Array
 from .findings import Finding
 
 _LYING = np.radians(60)  # a trunk that leans further lies

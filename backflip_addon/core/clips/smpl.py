@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..files import RefusedFile
 from ..reading import MOST_FRAMES, UnreadableFile, finite, npz_names, read_npz, told
 from ..rigs.rig import Rig
-from ..rotations import Array
 
 # name, parent, joint at rest in metres: T-pose, y up, facing z, left x; a mean grown-up
 _JOINTS: tuple[tuple[str, int, tuple[float, float, float]], ...] = (

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..formats.gltf_limits import Gltf, meshopt, read_gltf
 from ..reading import MOST_JOINTS, UnreadableFile, finite, most_poses, told
 from ..rigs.rig import Rig
-from ..rotations import Array
 
 RATE = 60.0
 _MOST_SECONDS = 1000.0

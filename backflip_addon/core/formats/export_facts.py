@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..clips import bvh
 from ..reading import told
-from ..rotations import Array
 from . import gltf_limits
 
 _FBX_START = 27  # bytes before a binary FBX's first node

@@ -16,9 +16,9 @@ import dataclasses
 import numpy as np
 
 from .. import batched_linalg, rotations
+from ..arrays import Array
 from ..body import Body
 from ..motion import Motion
-from ..rotations import Array
 
 GRAVITY = 9.81
 RATE = 120.0  # Hz, at which flights are integrated

@@ -13,9 +13,9 @@ import dataclasses
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..body import Body
 from ..motion import Motion
-from ..rotations import Array
 
 SIDES = ("L", "R")
 _STILL = 0.25  # leg lengths a second: a foot slower than this may be planted

@@ -14,9 +14,9 @@ import dataclasses
 import numpy as np
 
 from .. import batched_linalg, rotations
+from ..arrays import Array
 from ..body import Body
 from ..motion import Motion
-from ..rotations import Array
 
 GRAVITY = 9.81
 SMOOTHING = 0.07  # s, half width of the local parabola that accelerations are read from

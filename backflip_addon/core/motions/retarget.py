@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..body import LINK_NAMES, LINK_PARENTS, Body
 from ..clips.findings import Finding
 from ..clips.inspection import inspect
@@ -24,7 +25,6 @@ from ..rigs.fit import Binding
 from ..rigs.rest_pose import DOWN, Neutral
 from ..rigs.rig import Rig
 from ..rigs.roles import RoleMap
-from ..rotations import Array
 from . import foot_planting
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..body import LINK_NAMES
 from ..reading import one_line
-from ..rotations import Array
 from . import rest_pose as neutrals
 
 BINDING_VERSION = 1

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..arrays import Array
 from ..body import LINK_NAMES, LINK_PARENTS
-from ..rotations import Array
 from .rig import Rig
 
 LEAST = 1e-3  # a bone that holds no vertex by more than this weight shows nothing

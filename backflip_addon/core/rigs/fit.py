@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import body as bodies
 from .. import rotations
+from ..arrays import Array
 from ..body import LINK_NAMES, LINK_PARENTS, Body, Link, Shape
-from ..rotations import Array
 from . import rest_pose as neutrals
 from . import roles
 from .binding import BINDING_VERSION as BINDING_VERSION

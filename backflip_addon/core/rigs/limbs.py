@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..rotations import Array
+from ..arrays import Array
 from .rig import Rig
 
 Joints = tuple[int, int, int]

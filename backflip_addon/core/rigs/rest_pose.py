@@ -14,8 +14,8 @@ import dataclasses
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..body import LINK_NAMES
-from ..rotations import Array
 from .carried import carry
 from .rig import Rig, RigError
 from .roles import RoleMap

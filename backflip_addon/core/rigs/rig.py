@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..rotations import Array
+from ..arrays import Array
 
 # pelvis, chest, head, two arms of two bones, two legs of three
 FEWEST_BONES = 13

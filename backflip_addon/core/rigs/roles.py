@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..rotations import Array
+from ..arrays import Array
 from . import body_words, names, optional_roles, structure
 from .names import REQUIRED, ROLES, SIDES, score
 from .rig import FEWEST_BONES, Rig, RigError

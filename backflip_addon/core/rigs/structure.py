@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import rotations
-from ..rotations import Array
+from ..arrays import Array
 from . import limbs
 from .limbs import Joints, Pair
 from .rig import Rig

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ... import compat
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..armature.rig import bone_order, without_scale
 from .action_slots import ActionError, pick_slot
 from .action_slots import bone_of as bone_of

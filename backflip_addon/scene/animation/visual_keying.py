@@ -16,8 +16,8 @@ import bpy
 import numpy as np
 
 from ...core import batched_linalg
+from ...core.arrays import Array
 from ...core.reading import MOST_FRAMES
-from ...core.rotations import Array
 from . import actions, depsgraph
 from .action_slots import ActionError, bindings
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from ...core.arrays import Array
 from ...core.rigs.fit import Binding
-from ...core.rotations import Array
 from ..animation.actions import ActionError
 from ..animation.depsgraph import freshen
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 
 MOST = 4  # heaviest bones of a vertex that are kept, as of painted weights
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import bpy
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 
 # Constraints that carry an object along, rather than turn or limit it; the last does with a Copy Rotation.
 _CARRYING = ("CHILD_OF", "ARMATURE", "COPY_TRANSFORMS", "COPY_LOCATION")

@@ -9,8 +9,8 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from ...core.arrays import Array
 from ...core.rigs.rig import Rig, Skin
-from ...core.rotations import Array
 from ..animation.depsgraph import freshen
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
 from .hierarchy import carrying_bone, copied_bones, is_deformed, rest_matrix

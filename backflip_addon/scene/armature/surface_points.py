@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 
 SPARSE = 500  # vertices; a mesh with more shows its shape by them
 _NEAR = 1 / 60  # of the skeleton's size: how near each other such points lie, so that small things weigh little

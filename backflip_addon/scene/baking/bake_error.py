@@ -9,12 +9,12 @@ import bpy
 import numpy as np
 
 from ...core import batched_linalg, rotations
+from ...core.arrays import Array
 from ...core.body import Body
 from ...core.motion import Motion
 from ...core.motions import retarget
 from ...core.rigs.control_rig import find as find_controls
 from ...core.rigs.fit import Binding
-from ...core.rotations import Array
 from ..animation import actions
 from ..armature.bind_matrix import bound_world
 from ..armature.rig import read_rig

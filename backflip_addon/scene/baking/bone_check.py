@@ -10,12 +10,12 @@ import bpy
 import numpy as np
 
 from ...core import rotations
+from ...core.arrays import Array
 from ...core.motion import Motion
 from ...core.motions import retarget
 from ...core.rigs.control_rig import Controls
 from ...core.rigs.fit import Binding
 from ...core.rigs.rig import Rig
-from ...core.rotations import Array
 from ..animation import actions
 from ..armature.rig import bone_order, without_scale
 from .constraints import Driven, held_on

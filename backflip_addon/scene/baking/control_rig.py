@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 
 from ...core import batched_linalg
-from ...core.rotations import Array
+from ...core.arrays import Array
 
 ROUNDS = 4  # helpers that move with several controls need a round for each
 CLOSE = 2e-6  # of the rig's size, and radians

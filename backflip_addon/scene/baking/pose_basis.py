@@ -16,8 +16,8 @@ import numpy as np
 from mathutils import Matrix
 
 from ...core import batched_linalg
+from ...core.arrays import Array
 from ...core.rigs.control_rig import Controls
-from ...core.rotations import Array
 from ..armature.rig import bone_order, without_scale
 from .constraints import Driven, takes_location
 

@@ -17,7 +17,7 @@ import bpy
 import numpy as np
 
 from ...core import batched_linalg
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..animation.actions import read_world
 from ..animation.depsgraph import stage
 from ..armature.envelopes import uses_groups

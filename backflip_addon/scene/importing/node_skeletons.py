@@ -18,9 +18,9 @@ from mathutils import Euler, Matrix, Quaternion, Vector
 
 from ... import compat
 from ...core import rotations
+from ...core.arrays import Array
 from ...core.reading import MOST_FRAMES
 from ...core.rigs.joint_nodes import Node, skeletons
-from ...core.rotations import Array
 from ..animation.action_slots import plain_name
 from ..animation.actions import Channel, new_action, write_channels
 

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from ...core import rotations
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
 from .reference_track import END_LINKS, Track

@@ -9,8 +9,8 @@ import math
 import numpy as np
 
 from ...core import metrics, rotations
+from ...core.arrays import Array
 from ...core.body import Body
-from ...core.rotations import Array
 from ..physics.state import FRICTION, Scene, States
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from ...core import rotations
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..physics.batched.step import BatchedSimulator
 from ..physics.pybullet_batch import PyBulletBatch
 from ..physics.state import FRICTION, Scene, States

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...core import metrics, rotations
+from ...core.arrays import Array
 from ...core.body import Body
-from ...core.rotations import Array
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
 from .target_trajectory import TargetTrajectory

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...core import metrics
+from ...core.arrays import Array
 from ...core.motion import Take
-from ...core.rotations import Array
 from ..physics.pybullet_batch import Recorder
 from ..physics.pybullet_world import PyBulletWorld
 from ..physics.state import Scene, States

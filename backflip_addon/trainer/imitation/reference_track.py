@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import metrics, rotations
+from ...core.arrays import Array
 from ...core.body import Body
 from ...core.motion import Motion
 from ...core.motions import feasible_flight
-from ...core.rotations import Array
 from ..physics.simulator import CONTROL_RATE, GRAVITY
 from ..physics.state import States
 from .kinematics import momenta

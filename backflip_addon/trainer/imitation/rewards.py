@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import rotations
+from ...core.arrays import Array
 from ...core.body import Body
-from ...core.rotations import Array
 from .observations import Figures
 from .reference_track import END_LINKS
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..physics.state import States
 from .reference_track import Track
 

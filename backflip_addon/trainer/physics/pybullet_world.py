@@ -21,8 +21,8 @@ import pybullet
 from pybullet_utils import bullet_client
 
 from ...core import rotations
+from ...core.arrays import Array
 from ...core.body import Body, Link
-from ...core.rotations import Array
 from .servo import servo_gain, steady_inertia
 from .simulator import (
     CONTACT_MARGIN,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 
 FRICTION = 0.9  # of a floor that nobody chose
 

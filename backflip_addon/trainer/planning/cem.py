@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 
 
 def update_distribution(

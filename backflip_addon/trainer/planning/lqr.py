@@ -14,7 +14,7 @@ import dataclasses
 
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..imitation.experience import Experience
 
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from ...core.arrays import Array
 from ...core.body import Body
 from ...core.motion import Motion, Take
-from ...core.rotations import Array
 from ..imitation.cost import Cost
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory

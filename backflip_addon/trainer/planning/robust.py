@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...core import rotations
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..imitation.disturbances import Circumstances, Disturbances, EpisodeState
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.state import Scene, States, stacked

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...core import metrics
+from ...core.arrays import Array
 from ...core.body import Body
 from ...core.motion import Motion
-from ...core.rotations import Array
 from ..imitation.cost import Cost
 from ..imitation.disturbances import Disturbances, EpisodeState, disturbed, draw_circumstances
 from ..imitation.environment import ACTION_SCALE, ImitationEnvironment, Limits, begin_trial

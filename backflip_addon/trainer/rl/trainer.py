@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from ...core import metrics
+from ...core.arrays import Array
 from ...core.body import Body
 from ...core.motion import Motion, Take
-from ...core.rotations import Array
 from ..imitation.disturbances import NONE, Disturbances
 from ..imitation.environment import ImitationEnvironment, Limits, begin_trial
 from ..imitation.experience import Experience
