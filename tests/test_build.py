@@ -72,7 +72,7 @@ def test_zip_holds_the_whole_package_and_nothing_else(zip_file: Path) -> None:
     }
     assert names == expected | {"blender_manifest.toml", "LICENSE"}
     assert {"__init__.py", "jobs/process.py", "jobs/alias/backflip_addon/__init__.py"} <= names
-    families = {path.name for path in (PACKAGE / "core" / "families").glob("*.json")}
+    families = {path.name for path in (PACKAGE / "core" / "rigs" / "families").glob("*.json")}
     assert families and {f"core/rigs/families/{name}" for name in families} <= names
     assert {Path(name).suffix for name in names} <= {".py", ".json", ".toml", ".txt", ".md", ".npz", ""}
     assert not any("test" in Path(name).parts for name in names)
@@ -343,6 +343,36 @@ def test_pins_make_the_stamp(build: ModuleType, tmp_path: Path, monkeypatch: pyt
     lock.write_text("numpy==1.26.4 --hash=sha256:01\n")
     build.make_environment(build.MAIN)
     assert len(made) == 2
+
+
+def test_types_are_read_off_the_environment_that_trains(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build.packages, "steps", lambda *_: build.TYPES.site_packages.mkdir(parents=True) or [])
+    monkeypatch.setattr(build.pythons, "find_python", lambda version, also=(): "python")
+    monkeypatch.setattr(build, "_check_blender", lambda environment: pytest.fail("there is no Blender in it"))
+    build.make_environment(build.TYPES)
+    (named,) = build.TYPES.site_packages.glob("*.pth")
+    trains = (build.TYPES.site_packages / named.read_text(encoding="utf-8").strip()).resolve()
+    assert trains == build.MAIN.site_packages.resolve()
+
+
+@pytest.mark.parametrize("wrong", ["check", "format", ""])
+def test_style_is_what_ruff_checks_and_how_it_formats(
+    wrong: str, build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "make_environment", lambda environment: Path(sys.executable))
+    commands = []
+
+    def run(command: list[str], variables: dict[str, str]) -> int:
+        commands.append(command)
+        return int(command[3] == wrong)
+
+    monkeypatch.setattr(build, "_run_through", run)
+    assert build.main(["lint"]) == bool(wrong)
+    assert [command[3] for command in commands] == ["check", "format"]
+    assert "--fix" not in commands[0] and "--check" in commands[1], "nothing is changed unasked"
 
 
 @pytest.mark.parametrize("minutes", ["0", "-3", "nan", "long"])
