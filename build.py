@@ -5,6 +5,8 @@
 python3 build.py            validate the manifest and write dist/backflip-<version>.zip
 python3 build.py demo       learn a stunt from nothing: a film, a .blend, an .fbx and a report
 python3 build.py test       run the tests on every Blender that can be installed
+python3 build.py lint       hold the code's style; with --fix mend what can be mended, and format
+python3 build.py types      hold the types, Blender's included
 python3 build.py lock       pin all packages of pyproject.toml, and what they need, by hash
 """
 
@@ -46,11 +48,12 @@ class Environment:
     """A virtual environment in the repository's root. groups: of pyproject.toml's dependency-groups."""
 
     name: str
-    blender: str
+    blender: str  # "" where it holds none
     python: tuple[int, int]
     groups: tuple[str, ...]
     gigabytes: float
     tested: tuple[str, ...] = ()  # folders whose tests need no Blender and have run on the same Python already
+    sees: Environment | None = None  # another one, of the same Python, whose packages can be imported too
 
     @property
     def folder(self) -> Path:
@@ -59,6 +62,11 @@ class Environment:
     @property
     def interpreter(self) -> Path:
         return packages.environment_python(self.folder)
+
+    @property
+    def site_packages(self) -> Path:
+        version = ".".join(map(str, self.python))
+        return self.folder / ("Lib/site-packages" if os.name == "nt" else f"lib/python{version}/site-packages")
 
     @property
     def locks(self) -> tuple[Path, Path | None]:
@@ -72,6 +80,8 @@ OTHERS = (
     Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
     Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, tested=("core", "jobs", "runtime", "trainer")),
 )
+# mypy reads the types of numpy and torch off the environment that trains, so that it holds what runs.
+TYPES = Environment("3.11-types", "", (3, 11), ("types",), 0.2, sees=MAIN)
 
 
 # Environments
@@ -89,10 +99,15 @@ def make_environment(environment: Environment) -> Path:
     if not base:
         raise BuildError(pythons.lack_words(environment.python))
     _need_disk(environment.gigabytes)
-    say(f"Making {environment.folder.name} for Blender {environment.blender} with {base}")
+    purpose = f"Blender {environment.blender}" if environment.blender else "the types"
+    say(f"Making {environment.folder.name} for {purpose} with {base}")
     for step in packages.steps(environment.folder, base, lock, torch_lock):
         _take_step(step)
-    _check_blender(environment)
+    if environment.blender:
+        _check_blender(environment)
+    if environment.sees is not None:
+        path = os.path.relpath(environment.sees.site_packages, environment.site_packages)
+        (environment.site_packages / "backflip.pth").write_text(f"{path}\n", encoding="utf-8")
     (environment.folder / STAMP_NAME).write_text(json.dumps({"stamp": stamp}, indent=1), encoding="utf-8")
     return environment.interpreter
 
@@ -212,6 +227,35 @@ def command_demo(options: argparse.Namespace) -> int:
         return _run_through(command, variables | {"BACKFLIP_PYTHON": str(python)})
 
 
+# Style and types
+
+
+def command_lint(options: argparse.Namespace) -> int:
+    """ruff's checks and its format; the exit status is 0 when nothing is to be mended."""
+    python = make_environment(MAIN)
+    if options.fix:
+        return _ruff(python, "check", "--fix") | _ruff(python, "format")
+    return _check_style(python)
+
+
+def _check_style(python: Path) -> int:
+    return _ruff(python, "check") | _ruff(python, "format", "--check")
+
+
+def _ruff(python: Path, *command: str) -> int:
+    return _run_through([str(python), "-m", "ruff", *command, "--quiet", "."], _own_variables())
+
+
+def command_types(options: argparse.Namespace) -> int:
+    """mypy, as pyproject.toml sets it up."""
+    make_environment(MAIN)
+    return _check_types()
+
+
+def _check_types() -> int:
+    return _run_through([str(make_environment(TYPES)), "-m", "mypy"], _own_variables())
+
+
 # The tests
 
 
@@ -222,7 +266,7 @@ def command_test(options: argparse.Namespace) -> int:
     """
     begin = time.monotonic()
     main = make_environment(MAIN)
-    style = _run_through([str(main), "-m", "ruff", "check", "--quiet", "."], dict(os.environ))
+    style = _check_style(main)
     codes, closing = [style], [f"Style: {'faults, see above' if style else 'clean'}"]
     runs: list[tuple[Environment, Future[tuple[int, str]]]] = []
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as lanes:
@@ -281,7 +325,7 @@ def _closing_line(code: int, output: str) -> str:
 
 def command_lock(options: argparse.Namespace) -> int:
     """Write the files of hashes anew, for all systems, with the pins of pyproject.toml."""
-    environments = {e.name: (e.python, e.groups) for e in (MAIN, *OTHERS)}
+    environments = {e.name: (e.python, e.groups) for e in (MAIN, *OTHERS, TYPES)}
     python = str(MAIN.interpreter if _stamp(MAIN) else make_environment(MAIN))
     command = isolation.python_command(python, str(ROOT / ".ci" / "lock.py"))
     command += ["--environments", json.dumps(environments), *(["--upgrade"] if options.upgrade else [])]
@@ -338,7 +382,7 @@ def _newer_python(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(command=command_zip)
-    commands = parser.add_subparsers(metavar="demo | test | lock")
+    commands = parser.add_subparsers(metavar="demo | test | lint | types | lock")
     demo = commands.add_parser("demo", help="learn a stunt from nothing")
     demo.add_argument("--minutes", type=_minutes, default=10.0, help="learning time at most (10)")
     demo.add_argument("--out", type=lambda text: Path(text).resolve(), default=ROOT / "demo", help="folder (demo)")
@@ -348,6 +392,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     test = commands.add_parser("test", help="run the tests on every Blender")
     test.add_argument("arguments", nargs="*", help="passed on to pytest after --")
     test.set_defaults(command=command_test)
+    lint = commands.add_parser("lint", help="hold the code's style")
+    lint.add_argument("--fix", action="store_true", help="mend what can be mended, and format")
+    lint.set_defaults(command=command_lint)
+    commands.add_parser("types", help="hold the types").set_defaults(command=command_types)
     lock = commands.add_parser("lock", help="write the files of package hashes anew")
     lock.add_argument("--upgrade", action="store_true", help="the newest of what pyproject.toml does not pin")
     lock.set_defaults(command=command_lock)

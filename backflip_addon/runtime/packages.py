@@ -229,5 +229,5 @@ def failure_words(log: str) -> str:
 
 def _list_words(lock: Path) -> str:
     """The packages of a lock that a user may have heard of."""
-    known = ("numpy", "pybullet", "bpy", "pytest", "ruff")
+    known = ("numpy", "pybullet", "bpy", "pytest", "ruff", "mypy")
     return ", ".join(f"{name} {version}" for name, version in _pins(lock).items() if name in known)

@@ -46,7 +46,8 @@ def test_locks_hold_the_projects_pins(system: str) -> None:
     held = {**pins(packages.lock_file("torch", system)), **pins(packages.lock_file("trainer", system))}
     assert {requirement.removesuffix("+cpu") for requirement in held} >= set(packages.TRAINER)
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    for name, asked in (("3.11-bpy45", ("bpy45", "test")), ("3.11-bpy50", ("bpy50", "test"))):
+    asked_of = {"3.11-bpy45": ("bpy45", "test"), "3.11-bpy50": ("bpy50", "test"), "3.11-types": ("types",)}
+    for name, asked in asked_of.items():
         lock = packages.lock_file(name, system, ROOT / ".ci" / "locks")
         if lock.is_file():  # Blender's module is not there for every system
             assert set(pins(lock)) >= {requirement for group in asked for requirement in groups[group]}
