@@ -34,7 +34,7 @@ from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import job_monitor, map_files
 from .scene import state
 from .scene.baking import bake
-from .scene.film import film
+from .scene.film import contact_sheet, render, stage
 from .scene.importing.importer import FileError
 
 FPS = 24  # the film's, and Blender's own
@@ -299,17 +299,17 @@ def _shoot(scene: bpy.types.Scene, out: Path) -> None:
     settings.show_body = settings.show_ghost = False
     _body, binding = state.body_and_binding(scene)
     armature = state.avatar(scene)
-    film.build_set(bpy.context, armature, yaw=binding.yaw, floor_height=float(binding.origin[2]), size=film.SIZE)
-    film.dress(scene, film.SIZE)
+    stage.build_set(bpy.context, armature, yaw=binding.yaw, floor_height=float(binding.origin[2]), size=render.SIZE)
+    render.apply_render_settings(scene, render.SIZE)
     _look_through_camera()
     bpy.ops.wm.save_mainfile()
     say(f"6 Film: {scene.frame_end - scene.frame_start + 1} frames")
     stills = Path(tempfile.mkdtemp(prefix="backflip-film-"))
     try:
         with _chatter_away() as tell:
-            footage = film.shoot(bpy.context, stills, film.SIZE, progress=_Tenths(tell))
-            film.render_contact_sheet(bpy.context, out / "backflip.png", size=film.SIZE, footage=footage)
-            film.render_film(bpy.context, out / "backflip.mp4", film.SIZE, footage=footage)
+            footage = render.render_stills(bpy.context, stills, render.SIZE, progress=_Tenths(tell))
+            contact_sheet.render_contact_sheet(bpy.context, out / "backflip.png", size=render.SIZE, footage=footage)
+            render.render_movie(bpy.context, out / "backflip.mp4", render.SIZE, footage=footage)
     finally:
         shutil.rmtree(stills, ignore_errors=True)
 

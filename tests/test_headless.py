@@ -19,7 +19,7 @@ from backflip_addon.core.motion import Motion, Take  # noqa: E402
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
 from backflip_addon.operators import training  # noqa: E402
-from backflip_addon.scene.film import film  # noqa: E402
+from backflip_addon.scene.film import render  # noqa: E402
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     trainer = Path(__file__).parent / "operators" / "stand_in_trainer.py"
     monkeypatch.setattr(training, "python", lambda: sys.executable)
     monkeypatch.setattr(process, "command", lambda folder, python: [python, str(trainer), str(folder.path.resolve())])
-    monkeypatch.setattr(film, "SIZE", (64, 36))
+    monkeypatch.setattr(render, "SIZE", (64, 36))
     monkeypatch.setattr(headless, "FPS", 8)
     yield
     unregister()

@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
 
-from backflip_addon.scene.film import film  # noqa: E402
+from backflip_addon.scene.film import camera, contact_sheet, render, stage  # noqa: E402
 from backflip_addon.scene.mannequin import mannequin  # noqa: E402
 
 TINY = (64, 36)
@@ -60,9 +60,9 @@ def settings(scene: bpy.types.Scene) -> dict[str, object]:
 def test_camera_fits_any_points_exactly() -> None:
     rng = np.random.default_rng(5)
     points = rng.normal(size=(50, 3)) * (1, 2, 1)
-    turn = film._camera_turn(0.7)
+    turn = camera.camera_turn(0.7)
     half = np.array([0.36, 0.2])
-    place = film.fit_camera(points, turn, half)
+    place = camera.fit_camera(points, turn, half)
     seen = (points - place) @ turn
     across = np.abs(seen[:, :2]) / -seen[:, 2:]  # tangents of the angles at which the points are seen
     assert np.all(seen[:, 2] < 0)
@@ -72,8 +72,8 @@ def test_camera_fits_any_points_exactly() -> None:
 
 def test_camera_shows_the_whole_performance_and_looks_at_its_left_side(performer: bpy.types.Object) -> None:
     scene = bpy.context.scene
-    made = film.build_set(bpy.context, performer)
-    film.dress(scene)
+    made = stage.build_set(bpy.context, performer)
+    render.apply_render_settings(scene)
     assert scene.camera is made.camera and made.camera.animation_data is None
     assert scene.frame_current == 1
     edges = []
@@ -92,8 +92,8 @@ def test_camera_follows_a_long_run_gently(performer: bpy.types.Object) -> None:
     scene = bpy.context.scene
     scene.frame_end = 97
     move(performer, {25: (0, -3, 0), 97: (0, -14, 0)})
-    made = film.build_set(bpy.context, performer)
-    film.dress(scene)
+    made = stage.build_set(bpy.context, performer)
+    render.apply_render_settings(scene)
     positions = []
     for frame in range(1, 98, 4):
         scene.frame_set(frame)
@@ -106,18 +106,18 @@ def test_camera_follows_a_long_run_gently(performer: bpy.types.Object) -> None:
 
 
 def test_set_is_built_to_the_performers_measure(performer: bpy.types.Object) -> None:
-    near = film.build_set(bpy.context, performer).camera.matrix_world.translation.copy()
+    near = stage.build_set(bpy.context, performer).camera.matrix_world.translation.copy()
     performer.animation_data_clear()
     performer.scale = (100.0,) * 3
     move(performer, {1: (0, 0, 0), 13: (40, 100, 80), 25: (0, 200, 0)})
-    far = film.build_set(bpy.context, performer)
+    far = stage.build_set(bpy.context, performer)
     np.testing.assert_allclose(far.camera.matrix_world.translation, np.array(near) * 100, rtol=0.01)
     assert far.floor.dimensions.x == pytest.approx(8000, rel=0.02)
 
 
 def test_set_turns_with_the_performer(performer: bpy.types.Object) -> None:
     performer.rotation_euler.z = math.pi / 2  # it faces +X now, and its left is +Y
-    made = film.build_set(bpy.context, performer, yaw=math.pi / 2)
+    made = stage.build_set(bpy.context, performer, yaw=math.pi / 2)
     offset = made.camera.matrix_world.translation - Vector((0.2, 1.0, 0.0))
     assert offset.y > 2 and 0 < offset.x < offset.y
 
@@ -130,30 +130,30 @@ def test_a_rebuilt_set_replaces_the_old_one_and_striking_it_gives_camera_and_wor
     scene.collection.objects.link(own)
     world = bpy.data.worlds.new("My World")
     scene.camera, scene.world = own, world
-    film.build_set(bpy.context, performer)
+    stage.build_set(bpy.context, performer)
     count = len(bpy.data.objects)
-    film.build_set(bpy.context, performer)
+    stage.build_set(bpy.context, performer)
     assert len(bpy.data.objects) == count
     assert scene.camera is not own and scene.world is not world
-    film.strike_set(scene)
+    stage.remove_set(scene)
     assert scene.camera is own and scene.world is world
     assert {o.name for o in scene.objects} == {"My Camera", performer.name, performer.children[0].name}
 
 
 def test_film_and_contact_sheet_are_cut_from_footage_shot_once(performer: bpy.types.Object, tmp_path: Path) -> None:
     scene = bpy.context.scene
-    film.build_set(bpy.context, performer, size=TINY)
+    stage.build_set(bpy.context, performer, size=TINY)
     scene.frame_set(9)
     before, scenes = settings(scene), len(bpy.data.scenes)
     told: list[float] = []
-    footage = film.shoot(bpy.context, tmp_path, TINY, fps=4, progress=told.append)
+    footage = render.render_stills(bpy.context, tmp_path, TINY, fps=4, progress=told.append)
     assert footage.times == pytest.approx([0, 0.25, 0.5, 0.75, 1.0])
     assert told == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    stills = [film._read_pixels(path) for path in footage.stills]
+    stills = [contact_sheet.read_pixels(path) for path in footage.stills]
     assert all(still.shape == (36, 64, 4) for still in stills)
     assert all(np.abs(a - b).mean() > 1e-3 for a, b in zip(stills, stills[1:], strict=False))  # it moves
 
-    movie = film.render_film(bpy.context, tmp_path / "out" / "film.mp4", footage=footage)
+    movie = render.render_movie(bpy.context, tmp_path / "out" / "film.mp4", footage=footage)
     data = movie.read_bytes()
     sizes = data.index(b"stsz")  # MP4's table of samples: version, common size, count
     assert b"ftyp" in data[:32] and int.from_bytes(data[sizes + 12 : sizes + 16], "big") == 5
@@ -162,8 +162,8 @@ def test_film_and_contact_sheet_are_cut_from_footage_shot_once(performer: bpy.ty
     assert strip.fps == pytest.approx(4)
     bpy.data.scenes.remove(bpy.data.scenes["Read"])
 
-    sheet = film.render_contact_sheet(bpy.context, tmp_path / "sheet.png", 3, footage=footage, columns=2)
-    pixels = film._read_pixels(sheet)
+    sheet = contact_sheet.render_contact_sheet(bpy.context, tmp_path / "sheet.png", 3, footage=footage, columns=2)
+    pixels = contact_sheet.read_pixels(sheet)
     assert pixels.shape == (2 * 37 + 1, 2 * 65 + 1, 4)
     for tile, shown in ((pixels[1:37, 1:65], stills[:1]), (pixels[1:37, 66:130], stills[1:4])):
         assert min(np.abs(tile - still).max() for still in shown) <= 1 / 255
@@ -174,9 +174,9 @@ def test_film_and_contact_sheet_are_cut_from_footage_shot_once(performer: bpy.ty
 
 def test_settings_come_back_even_when_shooting_fails(performer: bpy.types.Object) -> None:
     scene = bpy.context.scene
-    film.compat.write_movie(scene.render)
+    render.compat.write_movie(scene.render)
     before = settings(scene)
-    with pytest.raises(RuntimeError), film.film_settings(scene, (33, 21)):
+    with pytest.raises(RuntimeError), render.temporary_render_settings(scene, (33, 21)):
         assert (scene.render.resolution_x, scene.render.resolution_y) == (32, 20)
         assert scene.render.engine == "CYCLES"
         raise RuntimeError
@@ -185,21 +185,21 @@ def test_settings_come_back_even_when_shooting_fails(performer: bpy.types.Object
 
 def test_a_scene_without_a_camera_is_refused_in_words(performer: bpy.types.Object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no camera"):
-        film.shoot(bpy.context, tmp_path, TINY)
+        render.render_stills(bpy.context, tmp_path, TINY)
 
 
 def test_moments_crowd_where_more_happens() -> None:
     levels = [0.0] * 20 + list(np.linspace(0.0, 1.0, 10)) + [1.0] * 20
     stills = [np.full((4, 6, 4), level, dtype=np.float32) for level in levels]
-    picks = film.telling_moments(stills, 8)
+    picks = contact_sheet.pick_moments(stills, 8)
     assert picks[0] == 0 and picks[-1] == 49 and picks == sorted(set(picks))
     assert sum(20 <= i <= 30 for i in picks) >= 4
-    assert film.telling_moments(stills[:1] * 40, 4) == [0, 13, 26, 39]
-    assert film.telling_moments(stills[:3], 8) == [0, 1, 2]
+    assert contact_sheet.pick_moments(stills[:1] * 40, 4) == [0, 13, 26, 39]
+    assert contact_sheet.pick_moments(stills[:3], 8) == [0, 1, 2]
 
 
 def test_time_stamps_are_drawn_on_large_enough_pictures() -> None:
-    large = film._stamped(np.zeros((120, 200, 4), dtype=np.float32), 1.25)
+    large = contact_sheet.stamped(np.zeros((120, 200, 4), dtype=np.float32), 1.25)
     assert 20 < np.count_nonzero(large[..., 0]) < 80
     assert not large[:100].any()
-    assert not film._stamped(np.zeros((90, 160, 4), dtype=np.float32), 1.25).any()
+    assert not contact_sheet.stamped(np.zeros((90, 160, 4), dtype=np.float32), 1.25).any()
