@@ -53,6 +53,33 @@ def figure(
     arms: degrees that the arms hang below the T pose. turn (3, 3): the whole figure turned.
     axes (3, 3): every bone's axes against the world's. knee, elbow: degrees bent at rest.
     """
+    table = _joints(spines, arms, knee, elbow, root)
+    heads: dict[str, np.ndarray] = {}
+    for bone, (parent, offset) in table.items():
+        heads[bone] = offset + (heads[parent] if parent else 0.0)
+    kept = [bone for bone in table if bone not in leave_out]
+    parents = []
+    for bone in kept:
+        parent = table[bone][0]
+        while parent is not None and parent not in kept:
+            parent = table[parent][0]
+        if feet_on_root and bone.startswith("foot"):
+            parent = kept[0]
+        parents.append(kept.index(parent) if parent is not None else -1)
+    turn = np.eye(3) if turn is None else turn
+    axes = np.eye(3) if axes is None else axes
+    rest = np.tile(np.eye(4), (len(kept), 1, 1))
+    rest[:, :3, :3] = turn @ axes
+    rest[:, :3, 3] = np.array([heads[bone] for bone in kept]) @ turn.T * scale
+    tails = rest[:, :3, 3] + rest[:, :3, 1] * 0.08 * scale
+    shape = _skin(kept, parents, rest[:, :3, 3], scale) if skin else None
+    return Rig("figure", tuple(name(b) for b in kept), tuple(parents), rest, tails, (True,) * len(kept), shape)
+
+
+def _joints(
+    spines: int, arms: float, knee: float, elbow: float, root: bool
+) -> dict[str, tuple[str | None, np.ndarray]]:
+    """Role -> (parent role, offset from the parent's joint in metres); arguments as figure's."""
     table: dict[str, tuple[str | None, np.ndarray]] = {}
     if root:
         table["root"] = (None, np.zeros(3))
@@ -75,26 +102,7 @@ def figure(
                 place = _about(np.array([1.0, 0.0, 0.0]), np.radians(knee)) @ place
             above = parent if parent in ("pelvis", "chest") else f"{parent}.{side}"
             table[f"{part}.{side}"] = (above, place * [sign, 1.0, 1.0])
-    heads: dict[str, np.ndarray] = {}
-    for bone, (parent, offset) in table.items():
-        heads[bone] = offset + (heads[parent] if parent else 0.0)
-    kept = [bone for bone in table if bone not in leave_out]
-    parents = []
-    for bone in kept:
-        parent = table[bone][0]
-        while parent is not None and parent not in kept:
-            parent = table[parent][0]
-        if feet_on_root and bone.startswith("foot"):
-            parent = kept[0]
-        parents.append(kept.index(parent) if parent is not None else -1)
-    turn = np.eye(3) if turn is None else turn
-    axes = np.eye(3) if axes is None else axes
-    rest = np.tile(np.eye(4), (len(kept), 1, 1))
-    rest[:, :3, :3] = turn @ axes
-    rest[:, :3, 3] = np.array([heads[bone] for bone in kept]) @ turn.T * scale
-    tails = rest[:, :3, 3] + rest[:, :3, 1] * 0.08 * scale
-    shape = _skin(kept, parents, rest[:, :3, 3], scale) if skin else None
-    return Rig("figure", tuple(name(b) for b in kept), tuple(parents), rest, tails, (True,) * len(kept), shape)
+    return table
 
 
 def _skin(bones: list[str], parents: list[int], heads: np.ndarray, scale: float) -> Skin:
