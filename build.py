@@ -129,8 +129,8 @@ def _take_step(step: packages.Step) -> None:
     """Run one step of an installation. Raises BuildError."""
     begin = time.monotonic()
     code, log = _run_quietly(step)
-    while code and step.instead and packages.lacks_build(log):
-        step = step.instead
+    while code and step.fallback and packages.found_no_file(log):
+        step = step.fallback
         code, log = _run_quietly(step)
     if code:
         print(log[-3000:], file=sys.stderr)

@@ -132,7 +132,7 @@ class RemoteFile(io.RawIOBase):
     """A file on a server, of which only the parts are fetched that are read."""
 
     def __init__(self, url: str) -> None:
-        self.url, self.place = url, 0
+        self.url, self.position = url, 0
         self.chunks: dict[int, bytes] = {}
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=60) as answer:
             self.size = int(answer.headers["Content-Length"])
@@ -144,18 +144,18 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self.place
+        return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self.place = offset + (0, self.place, self.size)[whence]
-        return self.place
+        self.position = offset + (0, self.position, self.size)[whence]
+        return self.position
 
     def read(self, count: int = -1) -> bytes:
-        end = self.size if count < 0 else min(self.place + count, self.size)
-        data = b"".join(self._chunk(i) for i in range(self.place // CHUNK, (end + CHUNK - 1) // CHUNK))
-        start = self.place % CHUNK
-        data = data[start : start + end - self.place]
-        self.place += len(data)
+        end = self.size if count < 0 else min(self.position + count, self.size)
+        data = b"".join(self._chunk(i) for i in range(self.position // CHUNK, (end + CHUNK - 1) // CHUNK))
+        start = self.position % CHUNK
+        data = data[start : start + end - self.position]
+        self.position += len(data)
         return data
 
     def _chunk(self, index: int) -> bytes:

@@ -141,11 +141,11 @@ def blenders_own(name: str) -> Path:
     return next(Path(spec.submodule_search_locations[0]).glob(f"*/scripts/{name}"))
 
 
-def refused_by_blender(place: Path) -> str:
+def refused_by_blender(path: Path) -> str:
     """What Blender's own builder of extensions says against a folder or a zip, "" when nothing."""
     builder = blenders_own("addons_core/bl_pkg/cli/blender_ext.py")
     run = subprocess.run(
-        [sys.executable, str(builder), "validate", str(place)],
+        [sys.executable, str(builder), "validate", str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -10,7 +10,7 @@ import bpy
 from .. import compat, preferences
 from ..jobs.folder import JobError
 from ..runtime import repair
-from ..runtime.find import Look, Runtime, find_runtime
+from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import Installation
 from ..runtime.removal import Removal
 from ..runtime.status import STATUS
@@ -29,7 +29,7 @@ def begin_look() -> None:
     """The same without waiting."""
     if STATUS.search is not None:
         STATUS.search.cancel()
-    STATUS.search = Look(preferences.trainer_python(), preferences.runtime_home())
+    STATUS.search = RuntimeSearch(preferences.trainer_python(), preferences.runtime_home())
     _watch()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import install, packages, removal
-from .probe import Check, Findings, interpreter
+from .probe import Probe, ProbeResult, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
 
@@ -33,7 +33,7 @@ class Runtime:
         return bool(self.python) and not self.missing
 
 
-class Look:
+class RuntimeSearch:
     """Finding the Python to train with, without waiting: begin one, then poll() it from a timer.
 
     preference: the user's choice, "" for none; what the user names is taken or found wanting, nothing
@@ -42,29 +42,29 @@ class Look:
 
     def __init__(self, preference: str = "", home: str | Path | None = None) -> None:
         self._result: Runtime | None = None
-        self._check: Check | None = None
-        self._python, self._judge = self._choose(preference.strip(), home)
+        self._probe: Probe | None = None
+        self._python, self._interpret = self._choose(preference.strip(), home)
         if self._result is None:
             self._key = (self._python, _changed(self._python))
             if self._key in _known:
-                self._result = self._judge(_known[self._key])
+                self._result = self._interpret(_known[self._key])
             else:
-                self._check = Check.begin(self._python)
+                self._probe = Probe.begin(self._python)
 
     def poll(self) -> Runtime | None:
         """What was found, None while it is not known yet."""
-        if self._result is None and self._check is not None and (findings := self._check.poll()):
-            if findings.version:  # not when nothing was learned: the computer was busy, or the disk full
-                _known[self._key] = findings
-            self._result = self._judge(findings)
+        if self._result is None and self._probe is not None and (result := self._probe.poll()):
+            if result.version:  # not when nothing was learned: the computer was busy, or the disk full
+                _known[self._key] = result
+            self._result = self._interpret(result)
         return self._result
 
     def cancel(self) -> None:
         """End what was started for it."""
-        if self._check is not None:
-            self._check.cancel()
+        if self._probe is not None:
+            self._probe.cancel()
 
-    def _choose(self, preference: str, home: str | Path | None) -> tuple[str, Callable[[Findings], Runtime]]:
+    def _choose(self, preference: str, home: str | Path | None) -> tuple[str, Callable[[ProbeResult], Runtime]]:
         """The Python to ask, and what its answer means; none where the result is known without asking."""
         variable = os.environ.get(VARIABLE, "").strip()
         if preference or variable:
@@ -72,34 +72,34 @@ class Look:
             python, lacking = _named(preference or variable, "" if preference else f" ({VARIABLE})")
             if lacking:
                 self._result = Runtime(python, ("Python",), lacking, source)
-            return python, lambda findings: _from(findings, source)
+            return python, lambda result: _from(result, source)
         if home is not None and (python := install.installed(Path(home))):
             return python, _installed
         own = removal.own_python()
         if not own:
             self._result = _none()
-        return own, lambda findings: _from(findings, "own") if findings.ready else _none()
+        return own, lambda result: _from(result, "own") if result.ready else _none()
 
 
 def find_runtime(preference: str = "", home: str | Path | None = None) -> Runtime:
-    """The Python to train with, as Look finds it; waits for a Python that has not been asked yet."""
-    look = Look(preference, home)
-    while (runtime := look.poll()) is None:
+    """The Python to train with, as RuntimeSearch finds it; waits for a Python that has not been asked yet."""
+    search = RuntimeSearch(preference, home)
+    while (runtime := search.poll()) is None:
         time.sleep(0.01)
     return runtime
 
 
 # What was learned of an interpreter and when its packages last changed
-_known: dict[tuple[str, float], Findings] = {}
+_known: dict[tuple[str, float], ProbeResult] = {}
 
 
 def _changed(python: str) -> float:
     """When the packages of an interpreter last changed, as far as one can see from outside."""
     root = Path(python).parent.parent
     times = [0.0]
-    for place in (Path(python), *root.glob("lib/python3.*/site-packages"), root / "Lib" / "site-packages"):
+    for path in (Path(python), *root.glob("lib/python3.*/site-packages"), root / "Lib" / "site-packages"):
         try:
-            times.append(place.stat().st_mtime)
+            times.append(path.stat().st_mtime)
         except OSError:
             continue
     return max(times)
@@ -119,15 +119,15 @@ def _named(path: str, hint: str) -> tuple[str, str]:
     return python, ""
 
 
-def _installed(findings: Findings) -> Runtime:
-    if findings.ready:
-        return _from(findings, "installed")
-    words = f"The installed runtime is damaged; repair it in the preferences. {findings.sentence}"
-    return Runtime(findings.python, findings.missing, words, "installed")
+def _installed(result: ProbeResult) -> Runtime:
+    if result.ready:
+        return _from(result, "installed")
+    words = f"The installed runtime is damaged; repair it in the preferences. {result.sentence}"
+    return Runtime(result.python, result.missing, words, "installed")
 
 
-def _from(findings: Findings, source: str) -> Runtime:
-    return Runtime(findings.python, findings.missing, findings.sentence, source)
+def _from(result: ProbeResult, source: str) -> Runtime:
+    return Runtime(result.python, result.missing, result.sentence, source)
 
 
 def _none() -> Runtime:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from ..core import isolation
 from . import packages, pythons, removal
-from .claim import TAKEN, Claim
-from .probe import Check
+from .folder_lock import BUSY, FolderLock
+from .probe import Probe
 from .progress import DISK_FULL, Progress, State, error_words
-from .removal import SOON
+from .removal import UNFINISHED_PREFIX
 
 NEEDED_BYTES = 2_500_000_000
 FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
@@ -49,16 +49,16 @@ class Installation:
 
     def __init__(self, home: Path, python: str) -> None:
         self.home = home
-        self.folder = home / f"{SOON}{os.getpid()}-{time.time_ns()}"
+        self.folder = home / f"{UNFINISHED_PREFIX}{os.getpid()}-{time.time_ns()}"
         self.log_file = self.folder / LOG_NAME
         self._environment = self.folder / "environment"
         self._temporary = self.folder / "tmp"
         self._steps = packages.steps(self._environment, python, compile_now=False)
         self._weights = [step.weight for step in self._steps] + [1.0]  # the check is the last
         self._done = 0
-        self._claim: Claim | None = None
+        self._lock: FolderLock | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._check: Check | None = None
+        self._probe: Probe | None = None
         self._log_start = 0
         self._least_free = NEEDED_BYTES
         self._result: Progress | None = None
@@ -79,11 +79,11 @@ class Installation:
         return installation._end("failed", lacking) if lacking else installation
 
     def _prepare(self, python: str) -> str:
-        """Take the place to work in; returns what is lacking, in a sentence. Raises OSError."""
+        """Take the folder to work in; returns what is lacking, in a sentence. Raises OSError."""
         self.home.mkdir(parents=True, exist_ok=True)
-        self._claim = Claim.take(self.home)
-        if self._claim is None:
-            return TAKEN
+        self._lock = FolderLock.acquire(self.home)
+        if self._lock is None:
+            return BUSY
         if lacking := packages.lacks_lock(packages.lock_file("torch"), packages.lock_file("trainer")):
             return lacking
         if not python:
@@ -119,11 +119,11 @@ class Installation:
 
     def _advance(self) -> None:
         if self._done == len(self._steps):
-            self._advance_check()
+            self._advance_probe()
         elif self._process is None:
             self._start_step()
         elif (code := self._process.poll()) is not None:
-            self._process.stdin.close()
+            _close_input(self._process)
             self._process = None
             self._end_step(code)
 
@@ -149,18 +149,18 @@ class Installation:
         step = self._steps[self._done]
         if code == 0:
             self._done += 1
-        elif step.instead and packages.lacks_build(self._step_log()):
-            self._steps[self._done] = step.instead
+        elif step.fallback and packages.found_no_file(self._step_log()):
+            self._steps[self._done] = step.fallback
         else:
             self._end("failed", self._failure_words(packages.failure_words(self._step_log())))
 
-    def _advance_check(self) -> None:
-        if self._check is None:
-            self._check = Check.begin(str(packages.environment_python(self._environment)), imports=True)
-        findings = self._check.poll()
-        if findings and not findings.ready:
-            self._end("failed", self._failure_words(f"What was installed does not work: {findings.sentence}"))
-        elif findings:
+    def _advance_probe(self) -> None:
+        if self._probe is None:
+            self._probe = Probe.begin(str(packages.environment_python(self._environment)), imports=True)
+        result = self._probe.poll()
+        if result and not result.ready:
+            self._end("failed", self._failure_words(f"What was installed does not work: {result.sentence}"))
+        elif result:
             self._keep()
 
     def _keep(self) -> None:
@@ -179,16 +179,16 @@ class Installation:
 
     def _end(self, state: State, words: str) -> Installation:
         """Stop what runs, keep the log where the user can read it, and let go of the rest."""
-        if self._check is not None:
-            self._check.cancel()
+        if self._probe is not None:
+            self._probe.cancel()
         self._kill()
         with contextlib.suppress(OSError):
             os.replace(self.log_file, self.home / LOG_NAME)
         self._result = Progress(state, 1.0 if state == "done" else self._fraction(), words)
         if self.folder.exists():
             removal.delete([self.folder])
-        if self._claim is not None:
-            self._claim.release()
+        if self._lock is not None:
+            self._lock.release()
         return self
 
     def _kill(self) -> None:
@@ -198,7 +198,7 @@ class Installation:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             if os.name != "nt":
                 os.killpg(process.pid, signal.SIGKILL)
-            process.stdin.close()  # on Windows the watchdog then ends all below it
+            _close_input(process)  # on Windows the watchdog then ends all below it
             process.wait(KILL_SECONDS)
 
     def _note_free(self) -> None:
@@ -243,3 +243,8 @@ class Installation:
             log.seek(self._log_start)
             return log.read().decode("utf-8", "replace")
         return ""
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()

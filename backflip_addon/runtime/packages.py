@@ -38,14 +38,14 @@ class Step:
     """One command of an installation.
 
     words: what it does, for the user. weight: its share of the whole, any unit.
-    instead: the step to take when the command fails because pip finds no such file where it looks.
+    fallback: the step to take when the command fails because pip finds no such file where it looks.
     variables: of the command's environment, beside the clean ones.
     """
 
     words: str
     command: tuple[str, ...]
     weight: float
-    instead: Step | None = None
+    fallback: Step | None = None
     variables: tuple[tuple[str, str], ...] = ()
 
 
@@ -89,7 +89,7 @@ def steps(
 
     lock, torch_lock: files of hashes as lock_file() names them, the trainer's when none are given.
     compile_now: False for an environment that is moved afterwards, whose compiled files would
-    remember the old place.
+    remember the old folder.
     """
     if lock is None:
         lock, torch_lock = lock_file("trainer"), lock_file("torch")
@@ -110,8 +110,8 @@ def locked_step(python: str, words: str, lock: Path, options: tuple[str, ...], w
     """Install what a lock names: from the package index, and where that has it not (a studio without a way out), from
     where this computer's pip is set up to look. The hashes hold for either."""
     named = (*_index_named(), *options, "-r", str(lock))
-    instead = Step(words, isolated(python, *_LOCKED, *named), weight)
-    return Step(words, isolated(python, *_LOCKED, "--isolated", *options, "-r", str(lock)), weight, instead)
+    fallback = Step(words, isolated(python, *_LOCKED, *named), weight)
+    return Step(words, isolated(python, *_LOCKED, "--isolated", *options, "-r", str(lock)), weight, fallback)
 
 
 def torch_step(python: str, lock: Path, options: tuple[str, ...] = ()) -> Step:
@@ -119,12 +119,12 @@ def torch_step(python: str, lock: Path, options: tuple[str, ...] = ()) -> Step:
     may not know: from there, and from nowhere else, it is held by its exact version."""
     step = locked_step(python, f"Installing torch {_pins(lock).get('torch', '')}", lock, options, 6.0)
     version = _pins(lock).get("torch", "")
-    if not version.endswith(TORCH_LABEL) or step.instead is None:
+    if not version.endswith(TORCH_LABEL) or step.fallback is None:
         return step
     index = ("--isolated", "--no-deps", "--index-url", TORCH_CPU_INDEX, *options, f"torch=={version}")
-    # Without hashes not even the computer's own configuration may name other places: on Windows any user can write it.
+    # Without hashes not even the computer's own configuration may name other sources: on Windows any user can write it.
     last = Step(step.words, isolated(python, *_PIP, *index), step.weight, variables=(("PIP_CONFIG_FILE", os.devnull),))
-    return dataclasses.replace(step, instead=dataclasses.replace(step.instead, instead=last))
+    return dataclasses.replace(step, fallback=dataclasses.replace(step.fallback, fallback=last))
 
 
 def _index_named() -> tuple[str, ...]:
@@ -142,7 +142,7 @@ def _pins(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\]+)", text, re.M))
 
 
-def lacks_build(log: str) -> bool:
+def found_no_file(log: str) -> bool:
     """Whether pip failed because it found no such file where it looked, or nobody who answers."""
     # With a constraint of the user's, pip calls a pinned version that is not there a conflict
     lacking = r"No matching distribution found|ResolutionImpossible|DO NOT MATCH THE HASHES"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Python lacks to be the trainer's. Asking never blocks: Check.begin(), then poll() from a timer."""
+"""What a Python lacks to be the trainer's. Asking never blocks: Probe.begin(), then poll() from a timer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import IO
 from ..core import isolation
 from . import packages
 
-CHECK_SECONDS = 20.0
+PROBE_SECONDS = 20.0
 IMPORT_SECONDS = 120.0  # torch's first import on a cold disk is slow
 
 _MARK = "backflip-check:"
@@ -48,7 +48,7 @@ print("MARK" + json.dumps(facts))
 
 
 @dataclasses.dataclass(frozen=True)
-class Findings:
+class ProbeResult:
     """What a Python is and lacks.
 
     version: () when it does not run. missing: the packages that are absent or broken, in words.
@@ -65,18 +65,18 @@ class Findings:
         return not self.missing
 
 
-class Check:
-    """A running check."""
+class Probe:
+    """A Python that is being asked."""
 
     def __init__(self, python: str, process: subprocess.Popen[bytes] | None, out: IO[bytes], seconds: float) -> None:
         self.python = python
         self._process = process
         self._out = out
         self._end = time.monotonic() + seconds
-        self._findings: Findings | None = None
+        self._result: ProbeResult | None = None
 
     @classmethod
-    def begin(cls, python: str, imports: bool = False) -> Check:
+    def begin(cls, python: str, imports: bool = False) -> Probe:
         """Ask an interpreter (or the folder of an environment) what it has.
 
         imports: import the packages too, which takes seconds and finds broken ones.
@@ -89,7 +89,7 @@ class Check:
         except OSError:
             running = cls(python, None, io.BytesIO(), 0.0)
             words = f"{python} cannot be asked: no temporary file can be written; see whether the disk is full."
-            running._finish(Findings(python, (), ("Python",), words))
+            running._finish(ProbeResult(python, (), ("Python",), words))
             return running
         with contextlib.suppress(OSError, ValueError):  # told by poll()
             process = subprocess.Popen(
@@ -101,47 +101,47 @@ class Check:
                 cwd=isolation.safe_folder(python),
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        return cls(python, process, out, IMPORT_SECONDS if imports else CHECK_SECONDS)
+        return cls(python, process, out, IMPORT_SECONDS if imports else PROBE_SECONDS)
 
-    def poll(self) -> Findings | None:
+    def poll(self) -> ProbeResult | None:
         """What was found, None while it is not known yet."""
-        if self._findings is None:
+        if self._result is None:
             if self._process is None:
                 self._finish(not_running(self.python))
             elif self._process.poll() is not None:
                 self._out.seek(0)
-                self._finish(_judge(self.python, self._out.read().decode("utf-8", "replace")))
+                self._finish(_read_answer(self.python, self._out.read().decode("utf-8", "replace")))
             elif time.monotonic() > self._end:
                 self.cancel()
                 words = f"{self.python} does not answer; choose another Python or install the runtime."
-                self._finish(Findings(self.python, (), ("Python",), words))
-        return self._findings
+                self._finish(ProbeResult(self.python, (), ("Python",), words))
+        return self._result
 
     def cancel(self) -> None:
-        """End the check; whatever it found is lost."""
+        """End the asking; whatever was found is lost."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
-    def _finish(self, findings: Findings) -> None:
-        self._findings = findings
+    def _finish(self, result: ProbeResult) -> None:
+        self._result = result
         self._out.close()
 
 
-def check(python: str, imports: bool = False) -> Findings:
+def probe(python: str, imports: bool = False) -> ProbeResult:
     """What an interpreter lacks; blocks for a tenth of a second, with imports for some seconds."""
-    running = Check.begin(python, imports)
-    while (findings := running.poll()) is None:
+    running = Probe.begin(python, imports)
+    while (result := running.poll()) is None:
         time.sleep(0.01)
-    return findings
+    return result
 
 
 def interpreter(path: str) -> str:
     """The interpreter meant by a path a user gave: itself, or that of the environment in a folder."""
     folder = Path(os.path.abspath(_without_tilde(path)))
-    for place in (packages.environment_python(folder), folder / "bin" / "python3", folder / "python.exe"):
-        if folder.is_dir() and place.is_file():
-            return str(place)
+    for file in (packages.environment_python(folder), folder / "bin" / "python3", folder / "python.exe"):
+        if folder.is_dir() and file.is_file():
+            return str(file)
     return str(folder)
 
 
@@ -152,13 +152,13 @@ def _without_tilde(path: str) -> str:
         return path
 
 
-def not_running(python: str) -> Findings:
-    """The findings for something that cannot be run at all."""
+def not_running(python: str) -> ProbeResult:
+    """The result for something that cannot be run at all."""
     words = f"{python} is not a Python that can be run; choose another in the preferences."
-    return Findings(python, (), ("Python",), words)
+    return ProbeResult(python, (), ("Python",), words)
 
 
-def _judge(python: str, output: str) -> Findings:
+def _read_answer(python: str, output: str) -> ProbeResult:
     lines = [line for line in output.splitlines() if line.startswith(_MARK)]
     try:
         facts = json.loads(lines[-1].removeprefix(_MARK))
@@ -170,12 +170,12 @@ def _judge(python: str, output: str) -> Findings:
     if version < packages.PYTHON_VERSION or bits != 64:
         lowest = ".".join(map(str, packages.PYTHON_VERSION))
         words = f"{python} is a {bits}-bit Python {name}; the trainer needs a 64-bit Python {lowest} or newer."
-        return Findings(python, version, (f"Python {lowest}",), words)
+        return ProbeResult(python, version, (f"Python {lowest}",), words)
     missing = [_lack(requirement, found, broken) for requirement in packages.TRAINER]
     lacks = tuple(words for words in missing if words)
     if lacks:
-        return Findings(python, version, lacks, f"Python {name} at {python} lacks {_join(lacks)}.")
-    return Findings(python, version, (), f"Python {name} with {_versions(found)} is ready.")
+        return ProbeResult(python, version, lacks, f"Python {name} at {python} lacks {_join(lacks)}.")
+    return ProbeResult(python, version, (), f"Python {name} with {_versions(found)} is ready.")
 
 
 def _lack(requirement: str, found: dict[str, str], broken: dict[str, str]) -> str:

@@ -62,7 +62,7 @@ def lack_words(version: tuple[int, int]) -> str:
 def _candidates(version: tuple[int, int], also: tuple[str, ...]) -> Iterator[str]:
     """Interpreters worth asking, each once, the likeliest first."""
     seen: set[str] = set()
-    for candidate in (*_on_path(version), *_in_known_places(version), *also):
+    for candidate in (*_on_path(version), *_in_known_folders(version), *also):
         if candidate and candidate not in seen:
             seen.add(candidate)
             if candidate in also or not _may_be_changed_by_all(candidate):
@@ -100,7 +100,7 @@ def _ask_launcher(launcher: str, name: str) -> Iterator[str]:
         yield answer.strip()
 
 
-def _in_known_places(version: tuple[int, int]) -> Iterator[str]:
+def _in_known_folders(version: tuple[int, int]) -> Iterator[str]:
     """Interpreters that need not be on the path; a Blender started from a dock has hardly any."""
     name = f"{version[0]}.{version[1]}"
     home = _home()
@@ -119,9 +119,9 @@ def _in_known_places(version: tuple[int, int]) -> Iterator[str]:
     if os.name == "nt":
         short = f"Python{version[0]}{version[1]}"
         for base in (os.environ.get("LOCALAPPDATA", ""), os.environ.get("PROGRAMFILES", "")):
-            for place in (Path(base, "Programs", "Python", short), Path(base, short)):
-                if base and (place / "python.exe").is_file():
-                    yield str(place / "python.exe")
+            for folder in (Path(base, "Programs", "Python", short), Path(base, short)):
+                if base and (folder / "python.exe").is_file():
+                    yield str(folder / "python.exe")
 
 
 def _home() -> Path:

@@ -17,36 +17,35 @@ from ..core import isolation
 from ..core.files import is_own_folder
 from .progress import Progress
 
-SOON = "unfinished-"  # how the folder of an installation at work begins
-GOING = "going-"  # and of what is being removed
-_UNFINISHED = re.compile(rf"({SOON}|{GOING})\d+-\d+")
+UNFINISHED_PREFIX = "unfinished-"  # how the folder of an installation at work begins
+GOING_PREFIX = "going-"  # and of what is being removed
+_UNFINISHED = re.compile(rf"({UNFINISHED_PREFIX}|{GOING_PREFIX})\d+-\d+")
 _RUNTIME = re.compile(r"python-\d+\.\d+-[0-9a-f]{8}")
-_LOG_OF_OLD = re.compile(rf"{SOON}\d+-\d+\.log")  # an earlier version kept them beside
 
 _PROGRAM = """
 import os, shutil, sys
-for place in sys.argv[1:]:
-    if os.path.isdir(place) and not os.path.islink(place):
-        shutil.rmtree(place, ignore_errors=True)
-    elif os.path.lexists(place):
-        os.unlink(place)
+for path in sys.argv[1:]:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)
 """
 
 
 class Removal:
     """A removal at work, or ended."""
 
-    def __init__(self, places: Iterable[Path], words: str = "Removed.") -> None:
-        self.places = tuple(places)
+    def __init__(self, paths: Iterable[Path], words: str = "Removed.") -> None:
+        self.paths = tuple(paths)
         self._words = words
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         python = own_python()
-        if self.places and python:
+        if self.paths and python:
             with contextlib.suppress(OSError):
-                self._process = _start(python, self.places)
-        if self.places and self._process is None:
-            self._thread = threading.Thread(target=_remove, args=(self.places,), daemon=True)
+                self._process = _start(python, self.paths)
+        if self.paths and self._process is None:
+            self._thread = threading.Thread(target=_remove, args=(self.paths,), daemon=True)
             self._thread.start()
 
     def poll(self) -> Progress:
@@ -55,7 +54,7 @@ class Removal:
             return Progress("running", 0.0, "Removing")
         if self._thread is not None and self._thread.is_alive():
             return Progress("running", 0.0, "Removing")
-        left = [place for place in self.places if os.path.lexists(place)]
+        left = [path for path in self.paths if os.path.lexists(path)]
         if left:
             words = f"{left[0]} could not be removed whole; see whether it is in use or may not be written."
             return Progress("failed", 1.0, words)
@@ -74,10 +73,10 @@ class Removal:
 _at_work: list[Removal] = []
 
 
-def delete(places: Iterable[Path], words: str = "Removed.") -> Removal:
+def delete(paths: Iterable[Path], words: str = "Removed.") -> Removal:
     """Begin to remove folders, files and links (not what they lead to)."""
     _at_work[:] = [removal for removal in _at_work if removal.poll().state == "running"]  # their ends are collected
-    removal = Removal(places, words)
+    removal = Removal(paths, words)
     _at_work.append(removal)
     return removal
 
@@ -88,23 +87,23 @@ def wait() -> None:
         removal.wait()
 
 
-def set_aside(place: Path) -> Path | None:
+def set_aside(path: Path) -> Path | None:
     """Give something a name under which nobody takes it for a runtime; None when it is not there. Raises OSError."""
-    if not os.path.lexists(place):
+    if not os.path.lexists(path):
         return None
-    aside = place.with_name(f"{GOING}{os.getpid()}-{time.time_ns()}")
-    os.rename(place, aside)
+    aside = path.with_name(f"{GOING_PREFIX}{os.getpid()}-{time.time_ns()}")
+    os.rename(path, aside)
     return aside
 
 
 def leftovers(home: Path) -> list[Path]:
     """What installations and removals that were broken off, or are still at work, have in a folder."""
-    return [place for place in _listed(home) if _is_left(place)]
+    return [path for path in _listed(home) if _is_left(path)]
 
 
 def runtimes(home: Path) -> list[Path]:
     """The runtimes in a folder, of this and other versions of the add-on."""
-    return [place for place in _listed(home) if _RUNTIME.fullmatch(place.name)]
+    return [path for path in _listed(home) if _RUNTIME.fullmatch(path.name)]
 
 
 def in_use(folder: Path) -> bool:
@@ -122,9 +121,9 @@ def own_python() -> str:
     return own if os.path.basename(own).lower().startswith("python") else ""
 
 
-def _start(python: str, places: tuple[Path, ...]) -> subprocess.Popen[bytes]:
+def _start(python: str, paths: tuple[Path, ...]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        isolation.python_command(python, "-c", _PROGRAM, *map(str, places)),
+        isolation.python_command(python, "-c", _PROGRAM, *map(str, paths)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -135,21 +134,21 @@ def _start(python: str, places: tuple[Path, ...]) -> subprocess.Popen[bytes]:
     )
 
 
-def _remove(places: tuple[Path, ...]) -> None:
+def _remove(paths: tuple[Path, ...]) -> None:
     import shutil
 
-    for place in places:
-        if is_own_folder(place):
-            shutil.rmtree(place, ignore_errors=True)
+    for path in paths:
+        if is_own_folder(path):
+            shutil.rmtree(path, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
-                place.unlink()
+                path.unlink()
 
 
-def _is_left(place: Path) -> bool:
-    if _UNFINISHED.fullmatch(place.name):
-        return is_own_folder(place) or place.name.startswith(GOING)
-    return bool(_LOG_OF_OLD.fullmatch(place.name))
+def _is_left(path: Path) -> bool:
+    if not _UNFINISHED.fullmatch(path.name):
+        return False
+    return is_own_folder(path) or path.name.startswith(GOING_PREFIX)
 
 
 def _listed(home: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from .find import Look
+from .find import RuntimeSearch
 from .install import Installation
 from .removal import Removal
 
@@ -23,7 +23,7 @@ class RuntimeStatus:
     icon: Literal["NONE", "CHECKMARK", "ERROR"] = "NONE"
     work: Installation | Removal | None = None
     fraction: float = 0.0
-    search: Look | None = None
+    search: RuntimeSearch | None = None
     installed: bool | None = None  # whether there is anything to repair or remove; None: not looked at since it changed
 
 

@@ -15,7 +15,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon import preferences  # noqa: E402
 from backflip_addon.operators import runtime  # noqa: E402
-from backflip_addon.runtime import claim, install, packages, removal, repair  # noqa: E402
+from backflip_addon.runtime import folder_lock, install, packages, removal, repair  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
@@ -93,7 +93,7 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
     assert ops.remove_runtime() == {"FINISHED"}
     tick_to_the_end()
     assert "install the runtime" in said() and not STATUS.ready
-    assert [place.name for place in home.iterdir()] == [claim.LOCK_NAME]
+    assert [place.name for place in home.iterdir()] == [folder_lock.LOCK_NAME]
 
 
 def test_one_work_at_a_time_and_it_can_be_cancelled(ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_one_work_at_a_time_and_it_can_be_cancelled(ops: Any, home: Path, monkey
 
 
 def test_leftovers_go_soon_after_blender_has_started(ops: Any, home: Path) -> None:
-    left = home / f"{install.SOON}1-1"
+    left = home / f"{removal.UNFINISHED_PREFIX}1-1"
     (left / "inner").mkdir(parents=True)
     runtime._first_look()
     removal.wait()
@@ -130,7 +130,7 @@ def test_the_first_look_outlives_the_file_that_blender_is_started_with(ops: Any,
 
 def test_failed_removal_is_said(ops: Any, home: Path) -> None:
     install.runtime_folder(home).mkdir(parents=True)
-    held = claim.Claim.take(home)
+    held = folder_lock.FolderLock.acquire(home)
     with pytest.raises(RuntimeError, match="by this or another Blender; wait for its end"):
         ops.remove_runtime()
     assert install.runtime_folder(home).exists() and STATUS.work is None

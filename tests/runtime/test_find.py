@@ -34,8 +34,8 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_of_this_python_tells_the_truth() -> None:
-    findings = probe.check(sys.executable)
-    assert findings.version == sys.version_info[:3]
+    result = probe.probe(sys.executable)
+    assert result.version == sys.version_info[:3]
     from importlib import metadata
 
     def here(name: str) -> bool:
@@ -45,29 +45,29 @@ def test_check_of_this_python_tells_the_truth() -> None:
             return False
 
     lacking = {name for name in WHOLE if not here(name)}
-    assert set(findings.missing) == lacking
-    assert all(name in findings.sentence for name in lacking)
+    assert set(result.missing) == lacking
+    assert all(name in result.sentence for name in lacking)
 
 
 @posix_only
 def test_what_is_lacking_is_said(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "python", {"numpy": "1.26.4", "torch": "", "pybullet": ""})
-    findings = probe.check(python)
-    assert findings.missing == ("torch", "pybullet")
-    assert findings.sentence.endswith("lacks torch and pybullet.") and not findings.ready
+    result = probe.probe(python)
+    assert result.missing == ("torch", "pybullet")
+    assert result.sentence.endswith("lacks torch and pybullet.") and not result.ready
 
 
 @posix_only
 def test_broken_package_is_said(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "python", WHOLE, broken={"torch": "libgomp is missing\nlong story"})
-    assert probe.check(python, imports=True).missing == ("a working torch (libgomp is missing)",)
+    assert probe.probe(python, imports=True).missing == ("a working torch (libgomp is missing)",)
 
 
 @posix_only
 @pytest.mark.parametrize(("version", "bits"), [((3, 8, 1), 64), ((2, 7, 18), 64), ((3, 11, 2), 32)])
 def test_unfit_python_is_refused(tmp_path: Path, version: tuple[int, ...], bits: int) -> None:
-    findings = probe.check(fake_python(tmp_path / "python", WHOLE, version, bits=bits))
-    assert not findings.ready and "the trainer needs a 64-bit Python 3.11" in findings.sentence
+    result = probe.probe(fake_python(tmp_path / "python", WHOLE, version, bits=bits))
+    assert not result.ready and "the trainer needs a 64-bit Python 3.11" in result.sentence
 
 
 @posix_only
@@ -76,8 +76,8 @@ def test_no_python_at_all(tmp_path: Path, script: str) -> None:
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    findings = probe.check(str(program))
-    assert findings.missing == ("Python",) and "is not a Python that can be run" in findings.sentence
+    result = probe.probe(str(program))
+    assert result.missing == ("Python",) and "is not a Python that can be run" in result.sentence
 
 
 @posix_only
@@ -85,13 +85,13 @@ def test_hanging_python_does_not_block(tmp_path: Path, monkeypatch: pytest.Monke
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexec sleep 100000\n")
     program.chmod(0o755)
-    monkeypatch.setattr(probe, "CHECK_SECONDS", 0.3)
-    running = probe.Check.begin(str(program))
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 0.3)
+    running = probe.Probe.begin(str(program))
     seen = [running.poll()]
-    while (findings := running.poll()) is None:
-        seen.append(findings)
+    while (result := running.poll()) is None:
+        seen.append(result)
         time.sleep(0.02)
-    assert seen[0] is None and "does not answer" in findings.sentence
+    assert seen[0] is None and "does not answer" in result.sentence
     assert running._process is not None and running._process.poll() is not None, "it was ended"
 
 
@@ -232,9 +232,9 @@ def test_look_never_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     program.write_text("#!/bin/sh\nexec sleep 100000\n")
     program.chmod(0o755)
     monkeypatch.setattr(probe.time, "sleep", lambda _: pytest.fail("it waits"))
-    look = find.Look(str(program))
-    assert look.poll() is None
-    look.cancel()
+    search = find.RuntimeSearch(str(program))
+    assert search.poll() is None
+    search.cancel()
 
 
 @posix_only
@@ -259,4 +259,4 @@ def test_nobody_needs_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "must be named by its whole path" in find.find_runtime("~/python").sentence
     progress = install.Installation.begin(tmp_path / "home", str(tmp_path / "no Python")).wait()
     assert progress.state == "failed" and "\n" not in progress.message
-    assert [place.name for place in tmp_path.iterdir()] == ["home"]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

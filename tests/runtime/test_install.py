@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
@@ -12,50 +11,16 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import claim, find, install, packages, probe, progress, pythons, removal, repair
+from backflip_addon.runtime import find, install, packages, probe, progress, pythons, removal, repair
 from backflip_addon.runtime.packages import Step
-from backflip_addon.runtime.progress import Progress
+from tests.runtime import stand_ins
+from tests.runtime.stand_ins import failing, leftovers, script, until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
-
-MAKE = """
-import pathlib, sys
-python = pathlib.Path(sys.argv[1])
-python.parent.mkdir(parents=True)
-python.write_text("#!/bin/sh\\necho 'backflip-check:%s'\\n" % sys.argv[2])
-python.chmod(0o755)
-"""
-WHOLE = '{"version": [3, 11, 9], "bits": 64, "broken": {}, "found": {"numpy": "1", "torch": "2", "pybullet": "3"}}'
-PARTIAL = WHOLE.replace('"torch": "2"', '"torch": ""')
-
-
-def script(text: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", text, *arguments)
-
-
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
-    """The steps after the making of the environment; a test fills them in."""
-    after: list[Step] = []
-
-    def steps(folder: Path, python: str, compile_now: bool) -> list[Step]:
-        assert not compile_now
-        make = script(MAKE, str(packages.environment_python(folder)), WHOLE)
-        return [Step("Making the environment", make, 1.0), *after]
-
-    monkeypatch.setattr(packages, "steps", steps)
-    return after
-
-
-def leftovers(home: Path) -> list[str]:
-    """What is in a runtime's folder beside the log and the lock, when all that was to go has gone."""
-    removal.wait()
-    return sorted(place.name for place in home.iterdir() if place.name not in (install.LOG_NAME, claim.LOCK_NAME))
 
 
 def test_runtime_appears_whole(tmp_path: Path, stand_in: list[Step]) -> None:
@@ -70,7 +35,7 @@ def test_runtime_appears_whole(tmp_path: Path, stand_in: list[Step]) -> None:
     assert progress.state == "done" and progress.fraction == 1.0
     assert [p.fraction for p in seen] == sorted(p.fraction for p in seen)
     assert any(p.message == "Installing all: collecting torch" for p in seen)
-    assert probe.check(install.installed(tmp_path)).ready
+    assert probe.probe(install.installed(tmp_path)).ready
     assert leftovers(tmp_path) == [install.runtime_folder(tmp_path).name]
     assert "Collecting torch" in (tmp_path / install.LOG_NAME).read_text()
 
@@ -106,7 +71,7 @@ def test_other_index_is_asked_when_there_is_no_build(
 
 
 def test_what_does_not_work_is_not_kept(tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "WHOLE", PARTIAL)
+    monkeypatch.setattr(stand_ins, "WHOLE", stand_ins.PARTIAL)
     progress = install.Installation.begin(tmp_path, sys.executable).wait()
     assert progress.state == "failed" and "lacks torch" in progress.message and not install.installed(tmp_path)
 
@@ -128,20 +93,6 @@ def test_no_python_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(install.pythons, "find_python", lambda version, also=(): "")
     progress = install.Installation.begin(tmp_path).poll()
     assert progress.state == "failed" and "No Python 3.11 was found" in progress.message
-
-
-def test_repair_replaces_the_damaged_one(tmp_path: Path, stand_in: list[Step]) -> None:
-    broken = install.runtime_folder(tmp_path)
-    broken.mkdir(parents=True)
-    (broken / "half a file").write_text("")
-    older, left, foreign = (tmp_path / name for name in ("python-3.11-00000000", f"{install.SOON}1-1", "my own"))
-    for folder in (older, left, foreign):
-        folder.mkdir()
-    assert repair.begin(tmp_path, sys.executable).wait().state == "done"
-    assert probe.check(install.installed(tmp_path)).ready and not (broken / "half a file").exists()
-    assert leftovers(tmp_path) == sorted((broken.name, foreign.name))
-    assert repair.remove(tmp_path).wait() == Progress("done", 1.0, "The trainer's Python was removed.")
-    assert not install.installed(tmp_path) and leftovers(tmp_path) == [foreign.name]
 
 
 def test_a_new_runtime_that_cannot_be_moved_leaves_the_old_one(
@@ -187,7 +138,7 @@ def test_no_file_beside_a_blend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(packages, "steps", steps)
     assert find.find_runtime(sys.executable).source == "preference"
     assert pythons.find_python(sys.version_info[:2], also=(sys.executable,))
-    left = tmp_path / "home" / f"{install.SOON}1-1"
+    left = tmp_path / "home" / f"{removal.UNFINISHED_PREFIX}1-1"
     left.mkdir(parents=True)
     assert repair.clean(tmp_path / "home").wait().state == "done"
     progress = install.Installation.begin(tmp_path / "home", sys.executable).wait()
@@ -211,13 +162,6 @@ def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 # A full disk
-
-
-def failing(errors: int) -> Callable[..., None]:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(errors, os.strerror(errors))
-
-    return fail
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -314,155 +258,12 @@ def test_folder_that_goes_away_between_steps_ends_what_runs(tmp_path: Path, stan
 def test_folder_that_cannot_be_written_is_said(
     number: int, tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime, left = install.runtime_folder(tmp_path), tmp_path / f"{install.SOON}1-1"
+    runtime, left = install.runtime_folder(tmp_path), tmp_path / f"{removal.UNFINISHED_PREFIX}1-1"
     runtime.mkdir(), left.mkdir()
     monkeypatch.setattr(os, "open", failing(number))
     progress = install.Installation.begin(tmp_path, sys.executable).poll()
     assert progress.state == "failed" and f"{tmp_path} cannot be written: {os.strerror(number)}" in progress.message
-    assert repair.clean(tmp_path).places == (), "and it is not cleaned"
+    assert repair.clean(tmp_path).paths == (), "and it is not cleaned"
     with pytest.raises(repair.RuntimeFolderError, match="cannot be written"):
         repair.remove(tmp_path)
     assert runtime.exists() and left.exists()
-
-
-# Other Blenders
-
-BLENDER = """
-import sys, time
-from pathlib import Path
-from backflip_addon.runtime import install, packages
-ticking = "import sys, time\\nwhile True: open(sys.argv[1], 'a').write('x'); time.sleep(0.05)"
-pip = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
-step = packages.Step("Ticking", (sys.executable, "-c", pip, ticking, sys.argv[2]), 1.0)
-packages.steps = lambda *_, **__: [step]
-installation = install.Installation.begin(Path(sys.argv[1]), sys.executable)
-while True:
-    print(installation.poll().state, flush=True)
-    time.sleep(0.05)
-"""
-
-
-def until(condition: Callable[[], object]) -> object:
-    end = time.monotonic() + 120.0
-    while not (result := condition()):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-    return result
-
-
-@pytest.fixture
-def other_blender(tmp_path: Path) -> Iterator[subprocess.Popen]:
-    """A process with an installation at work, whose pip's own child adds a letter to `ticks` now and then."""
-    home, ticks = tmp_path / "home", tmp_path / "ticks"
-    process = subprocess.Popen(
-        [sys.executable, "-c", BLENDER, str(home), str(ticks)],
-        stdout=subprocess.DEVNULL,
-        cwd=Path(__file__).parents[2],
-    )
-    until(lambda: ticks.exists() and ticks.stat().st_size > 2)
-    yield process
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    process.wait()
-
-
-def test_pip_ends_with_a_killed_blender_and_what_it_left_goes_at_once(
-    tmp_path: Path, other_blender: subprocess.Popen, stand_in: list[Step]
-) -> None:
-    home, ticks = tmp_path / "home", tmp_path / "ticks"
-    other_blender.kill()
-    other_blender.wait()
-
-    def silent() -> bool:
-        before = ticks.stat().st_size
-        time.sleep(0.5)
-        return ticks.stat().st_size == before
-
-    until(silent)
-    assert [place.name.startswith(install.SOON) for place in home.iterdir() if place.is_dir()] == [True]
-    assert repair.clean(home).wait().state == "done"
-    assert leftovers(home) == []
-    assert install.Installation.begin(home, sys.executable).wait().state == "done"
-
-
-def test_installation_of_another_blender_is_neither_joined_nor_removed(
-    tmp_path: Path, other_blender: subprocess.Popen, stand_in: list[Step]
-) -> None:
-    home = tmp_path / "home"
-    at_work = [place for place in home.iterdir() if place.is_dir()]
-    os.utime(at_work[0], (time.time() - 1e6,) * 2)
-    assert install.Installation.begin(home, sys.executable).poll().message == claim.TAKEN
-    with pytest.raises(repair.RuntimeFolderError, match="just now, by this or another Blender"):
-        repair.remove(home)
-    assert repair.clean(home).places == () and at_work[0].is_dir()
-    assert repair.begin(home, sys.executable).poll().message == claim.TAKEN
-    assert other_blender.poll() is None
-
-
-def test_second_installation_of_the_same_blender_is_refused(tmp_path: Path, stand_in: list[Step]) -> None:
-    first = install.Installation.begin(tmp_path, sys.executable)
-    assert install.Installation.begin(tmp_path, sys.executable).poll().message == claim.TAKEN
-    assert first.wait().state == "done"
-    assert install.Installation.begin(tmp_path, sys.executable).wait().state == "done"
-
-
-def test_what_is_left_is_removed_by_age_where_there_are_no_locks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old, young = tmp_path / f"{install.SOON}1-1", tmp_path / f"{install.SOON}2-2"
-    for folder in (old, young):
-        folder.mkdir()
-    os.utime(old, (time.time() - repair.LEFT_BEHIND_SECONDS - 60,) * 2)
-    monkeypatch.setattr(claim.fcntl, "flock", failing(errno.ENOLCK))
-    assert repair.clean(tmp_path).wait().state == "done" and leftovers(tmp_path) == [young.name]
-
-
-def test_removing_waits_for_nothing_and_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
-    left = home / f"{install.SOON}1-1"
-    left.mkdir(parents=True), elsewhere.mkdir()
-    (elsewhere / "the user's").write_text("")
-    (left / "link").symlink_to(elsewhere)
-    (home / f"{removal.GOING}1-1").symlink_to(elsewhere)
-    (home / f"{install.SOON}2-2").symlink_to(elsewhere)  # none of ours: we make folders
-    runtime = install.runtime_folder(home)
-    runtime.symlink_to(elsewhere)  # a user's, whose first disk is small
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", lambda *_, **__: pytest.fail("removes in this process"))
-        patch.setattr(subprocess.Popen, "wait", lambda *_: pytest.fail("waits"))
-        going = repair.remove(home)
-        assert not install.installed(home), "it is no runtime any more"
-    assert going.wait().state == "done"
-    assert leftovers(home) == [f"{install.SOON}2-2"] and (elsewhere / "the user's").exists()
-
-
-def test_runtime_that_a_training_uses_is_not_removed(tmp_path: Path) -> None:
-    python = packages.environment_python(install.runtime_folder(tmp_path))
-    python.parent.mkdir(parents=True)
-    python.symlink_to(sys.executable)
-    older = tmp_path / "python-3.11-00000000"
-    older.mkdir()
-    training = subprocess.Popen([str(python), "-c", "import time; time.sleep(1e6)"])
-    try:
-        with pytest.raises(repair.RuntimeFolderError, match="A training runs with the trainer's Python; stop it first"):
-            repair.remove(tmp_path)
-        assert python.exists()
-    finally:
-        training.kill()
-        training.wait()
-    assert repair.remove(tmp_path).wait().state == "done" and leftovers(tmp_path) == []
-
-
-def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = tmp_path / f"{install.SOON}1-1"
-    left.mkdir()
-    monkeypatch.setattr(removal, "_PROGRAM", "")
-    progress = repair.remove(tmp_path).wait()
-    assert progress.state == "failed" and f"{left} could not be removed whole" in progress.message
-
-
-def test_blender_without_a_python_program_removes_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = tmp_path / f"{install.SOON}1-1"
-    (left / "inner").mkdir(parents=True)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
-    assert repair.clean(tmp_path).wait().state == "done" and not left.exists()

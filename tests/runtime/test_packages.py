@@ -61,7 +61,7 @@ def test_every_command_is_isolated_and_held_to_hashes(tmp_path: Path) -> None:
             assert "-I" in step.command[:3]
             if "pip" in step.command and "--require-hashes" not in step.command:
                 unhashed.append(step.command)
-            step = step.instead
+            step = step.fallback
     assert len(unhashed) == 1, "PyTorch's own index alone, whose hashes are not known"
     assert unhashed[0][-3:] == ("--index-url", packages.TORCH_CPU_INDEX, "torch==2.13.0+cpu")
     assert {"--isolated", "--no-deps"} <= set(unhashed[0])
@@ -72,7 +72,7 @@ def test_torch_elsewhere_has_no_cuda_by_itself(system: str) -> None:
     step = packages.torch_step("python", packages.lock_file("torch", system))
     while step is not None:
         assert "--require-hashes" in step.command
-        step = step.instead
+        step = step.fallback
 
 
 def wheel(folder: Path, text: str, name: str = "backflip_pinned", version: str = "1.0") -> Path:
@@ -118,7 +118,7 @@ def test_a_strangers_wheel_of_the_right_version_is_not_taken(
             step.command, env=isolation.clean_environment(), cwd=tmp_path, capture_output=True, text=True, check=False
         )
         logs.append(run.stdout + run.stderr)
-        step = step.instead if run.returncode and packages.lacks_build(logs[-1]) else None
+        step = step.fallback if run.returncode and packages.found_no_file(logs[-1]) else None
     installed = tmp_path / "out" / "backflip_pinned.py"
     if way == "configuration" and first == "right":
         assert installed.read_text() == "KNOWN = 1", logs
@@ -141,8 +141,8 @@ def test_what_has_no_hash_comes_from_its_own_index_alone(
     out = tmp_path / "out"
     options = ("--retries", "0", "--target", str(out))
     step = packages.torch_step(sys.executable, packages.lock_file("torch", "linux_x86_64"), options)
-    while step.instead is not None:
-        step = step.instead
+    while step.fallback is not None:
+        step = step.fallback
     variables = isolation.clean_environment() | {"XDG_CONFIG_DIRS": str(tmp_path / "machine")}
     variables |= {} if read else dict(step.variables)
     subprocess.run(step.command, env=variables, cwd=tmp_path, capture_output=True, check=False)

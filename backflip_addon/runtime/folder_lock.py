@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One installation at a time in a folder, whichever Blender it belongs to.
+"""A lock on the folder of the trainer's Python: one installation or removal at a time, whichever Blender's it is.
 
 The system holds the lock for a process and lets it go when the process ends, however it ends: so whoever has it knows
 that no unfinished installation in the folder is still at work.
@@ -9,32 +9,33 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
 LOCK_NAME = "install.lock"
-TAKEN = "The trainer's Python is being installed or removed just now, by this or another Blender; wait for its end."
+BUSY = "The trainer's Python is being installed or removed just now, by this or another Blender; wait for its end."
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-class Claim:
-    """A lock that is held. sure: False on a file system that knows no locks, where it keeps nobody out."""
+class FolderLock:
+    """A lock that is held. enforced: False on a file system that knows no locks, where it keeps nobody out."""
 
-    def __init__(self, handle: int, sure: bool) -> None:
+    def __init__(self, handle: int, enforced: bool) -> None:
         self._handle = handle
-        self.sure = sure
+        self.enforced = enforced
 
     @classmethod
-    def take(cls, home: Path) -> Claim | None:
+    def acquire(cls, home: Path) -> FolderLock | None:
         """The lock of a folder, None when somebody has it. Raises OSError where the folder cannot be written."""
         handle = os.open(home / LOCK_NAME, _FLAGS, 0o666)  # not inherited by what is started
         try:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,8 +43,8 @@ class Claim:
             if error.errno in _HELD:
                 os.close(handle)
                 return None
-            return cls(handle, sure=False)
-        return cls(handle, sure=True)
+            return cls(handle, enforced=False)
+        return cls(handle, enforced=True)
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two in."""
