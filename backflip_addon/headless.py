@@ -31,7 +31,7 @@ from .core.motion import Motion, Take
 from .jobs import process
 from .jobs.folder import JobError, JobFolder
 from .jobs.status import JobStatus, read_status, wait_for_end
-from .operators import job_monitor, map_files
+from .operators import bone_map_files, job_monitor
 from .scene import state
 from .scene.baking import bake
 from .scene.film import contact_sheet, render, stage
@@ -123,7 +123,7 @@ def _import(scene: bpy.types.Scene, clip: Path, out: Path, wanted: dict[str, str
         if role_map is None:
             raise
         file = out / "clip_map.json"
-        map_files.save(file, role_map)
+        bone_map_files.save(file, role_map)
         joints = ", ".join(scene.backflip.clip_joints.keys())
         said = str(error).removeprefix("Error: ").strip()
         raise DemoError(f"{said} Here: mend {file} and give it as --clip-map. The clip's joints: {joints}") from error

@@ -15,15 +15,9 @@ from ..scene.armature.rig import bound_meshes, read_rig
 from ..scene.importing import importer
 from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin import mannequin
-from . import clip
+from . import reference_clip
 from .base import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
-from .bone_map import ClearRole as ClearRole
-from .bone_map import LoadMap as LoadMap
-from .bone_map import MapBones as MapBones
-from .bone_map import MirrorRoles as MirrorRoles
-from .bone_map import SaveMap as SaveMap
-from .bone_map import SetRole as SetRole
-from .bone_map import choose as choose
+from .bone_map import choose
 
 
 def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> tuple[bpy.types.Object, str]:
@@ -71,7 +65,7 @@ def build_body(scene: bpy.types.Scene, mass: float) -> str:
     rig = read_rig(armature)
     body, binding = fit.fit_body(rig, state.role_map(scene), mass or None, state.adjustments(scene))
     state.set_body(scene, body, binding)
-    return " ".join(filter(None, (_left_behind(armature), clip.read_again(scene))))
+    return " ".join(filter(None, (_left_behind(armature), reference_clip.read_again(scene))))
 
 
 def _left_behind(armature: bpy.types.Object) -> str:

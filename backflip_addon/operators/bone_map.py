@@ -14,9 +14,8 @@ from ..core.rigs.rig import RigError, check_sound
 from ..core.rigs.roles import RoleMap
 from ..scene import state
 from ..scene.armature.rig import read_rig
-from . import clip, map_files
-from .base import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_object_mode, what_is_missing
-from .base import need_clip_map as need_clip_map
+from . import bone_map_files, reference_clip
+from .base import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_clip_map, need_object_mode, what_is_missing
 
 AVATAR, CLIP = "AVATAR", "CLIP"
 
@@ -94,7 +93,7 @@ class MapBones(MapStep, bpy.types.Operator):
             choose(scene, state.avatar(scene))
             return
         self.items(scene)
-        recording = clip.clip_recording(scene)
+        recording = reference_clip.clip_recording(scene)
         state.set_clip_map(scene, recording.rig.bones, recording.guess())
 
 
@@ -150,7 +149,7 @@ class MirrorRoles(MapStep, bpy.types.Operator):
         scene = context.scene
         role_map = self.shown(scene)
         own = self.of == AVATAR
-        rig = read_rig(state.avatar(scene), with_skin=False) if own else clip.clip_recording(scene).rig
+        rig = read_rig(state.avatar(scene), with_skin=False) if own else reference_clip.clip_recording(scene).rig
         self.show(scene, roles.mirrored(rig, role_map))
 
 
@@ -187,7 +186,7 @@ class SaveMap(SaveStep, MapStep, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         path = Path(self.target())
-        map_files.save(path, self.shown(context.scene))
+        bone_map_files.save(path, self.shown(context.scene))
         self.report({"INFO"}, f"Wrote {path}")
 
     def title(self, context: bpy.types.Context) -> str:
@@ -204,7 +203,7 @@ class LoadMap(FileStep, MapStep, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         scene = context.scene
-        role_map = map_files.load(Path(bpy.path.abspath(self.filepath)))
+        role_map = bone_map_files.load(Path(bpy.path.abspath(self.filepath)))
         self.items(scene)
         lost = sorted(bone for bone in role_map.bones.values() if bone not in self.bones(scene))
         if lost:

@@ -14,11 +14,9 @@ from ..scene import reference as clips
 from ..scene import state
 from ..scene.animation.actions import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
-from . import map_files
+from . import bone_map_files
 from .base import INTERNAL, PATH, USER_ERRORS, FileStep, Step, need_body, need_clip, need_object_mode, need_reference
-from .clip import ClipMapError, guesses, open_notes, read_with_map, take_source, use_file
-from .clip import notes as notes
-from .clip import use_source as use_source
+from .reference_clip import ClipMapError, guesses, open_notes, read_with_map, take_source, use_file
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
@@ -77,7 +75,7 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
     )
 
     def run(self, context: bpy.types.Context) -> None:
-        role_map = map_files.load(Path(bpy.path.abspath(self.map_file))) if self.map_file else None
+        role_map = bone_map_files.load(Path(bpy.path.abspath(self.map_file))) if self.map_file else None
         told = use_file(context.scene, self.filepath, self.action, self.character, role_map)
         self.report({told.level}, told.words)
         settings = context.scene.backflip

@@ -34,7 +34,7 @@ from backflip_addon.core.motion import load_take
 from backflip_addon.core.rigs import roles
 from backflip_addon.core.rigs.rest_pose import about_z
 from backflip_addon.core.rotations import normalise
-from backflip_addon.operators import avatar, reference, takes
+from backflip_addon.operators import avatar, baking, reference, reference_clip, takes
 from backflip_addon.operators.base import USER_ERRORS
 from backflip_addon.scene import reference as clips
 from backflip_addon.scene import state
@@ -127,7 +127,7 @@ def _clip(scene: bpy.types.Scene, file: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"clip": file.name, "refused": None}
     start = time.perf_counter()
     try:
-        reference.use_file(scene, str(file))
+        reference_clip.use_file(scene, str(file))
     except USER_ERRORS as error:
         return row | {"refused": str(error)}
     row["seconds"] = round(time.perf_counter() - start, 3)
@@ -237,7 +237,7 @@ def _search(scene: bpy.types.Scene, options: argparse.Namespace) -> dict[str, An
     """A minute of search on one clip; its best take baked and measured."""
     files = _files(options.clips, CLIP_SUFFIXES)
     file = next((f for word in SEARCHED for f in files if word in f.name.lower()), files[0])
-    reference.use_file(scene, str(file))
+    reference_clip.use_file(scene, str(file))
     for note in json.loads(scene.backflip.reference_notes or "[]"):
         if note["fix"].keys() & {"time_scale", "start"}:
             reference.apply_fix(scene, note["code"])
@@ -249,7 +249,7 @@ def _search(scene: bpy.types.Scene, options: argparse.Namespace) -> dict[str, An
         take = load_take(takes.find_take(scene))
         scene.render.fps, scene.render.fps_base = 30, 1.0
         shot = takes.read_shot(scene, takes.find_take(scene))
-        takes.bake_shot(scene, shot, 1)
+        baking.bake_shot(scene, shot, 1)
         error = bake.bake_error(state.avatar(scene), shot.body, shot.binding, shot.take.motion, 1, scene)
         skin = bake.skin_error(state.avatar(scene), shot.binding, shot.take.motion, 1, scene)
     except (RuntimeError, *USER_ERRORS) as error_:

@@ -41,8 +41,11 @@ from backflip_addon.core.motion import Motion, Take, save_take
 from backflip_addon.jobs import status
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.operators import job_monitor
-from backflip_addon.ui import lists, panels
+from backflip_addon.ui import avatar_panel, bake_panel, lists, reference_panel, takes_panel, training_panel
 
+PANELS = [
+    panel for file in (avatar_panel, reference_panel, training_panel, takes_panel, bake_panel) for panel in file.CLASSES
+]
 SIZES = {1_000: 100_000, 10_000: 1_000_000}  # takes: events
 ROWS = 5  # of the list that are seen
 
@@ -142,7 +145,7 @@ def draw() -> None:
         region=SimpleNamespace(width=300),
         window_manager=bpy.context.window_manager,
     )
-    for panel in panels.CLASSES:
+    for panel in PANELS:
         if not hasattr(panel, "poll") or panel.poll(context):
             stand_in = type(panel.__name__, (), dict(panel.__dict__) | {"layout": Layout()})
             stand_in().draw(context)

@@ -16,7 +16,7 @@ from backflip_addon.core import body as bodies  # noqa: E402
 from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
 from backflip_addon.core.rigs import fit  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
-from backflip_addon.operators import avatar, job_monitor, reference, takes, training  # noqa: E402
+from backflip_addon.operators import avatar, baking, bone_map, export, job_monitor, reference, takes, training  # noqa: E402
 from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
@@ -26,7 +26,8 @@ from backflip_addon.scene.exporting.exporter import ExportError  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take, tumble  # noqa: E402
 
-STEPS = (*avatar.CLASSES, *reference.CLASSES, *takes.CLASSES, *training.CLASSES)
+STEP_FILES = (avatar, bone_map, reference, training, takes, baking, export)
+STEPS = [step for file in STEP_FILES for step in file.CLASSES]
 
 
 def settings() -> Any:
@@ -125,7 +126,7 @@ class Window:
         self.dialogs += 1
 
 
-@pytest.mark.parametrize("step", [avatar.SaveMap])
+@pytest.mark.parametrize("step", [bone_map.SaveMap])
 def test_a_button_that_writes_asks_even_where_a_name_is_given(hero: Any, step: Any, tmp_path: Path) -> None:
     window = Window()
     pressed = Pressed(step, filepath=str(tmp_path / "map.json"))
@@ -147,15 +148,15 @@ def test_a_button_that_writes_asks_even_where_a_name_is_given(hero: Any, step: A
 def test_the_dialog_shows_the_name_that_will_be_written(
     ops: Any, tmp_path: Path, typed: str, kind: str, shown: str, after: str
 ) -> None:
-    pressed = Pressed(takes.ExportShot, filepath=str(tmp_path / typed), format=kind, shown_format=kind)
-    takes.ExportShot.check(pressed, None)
+    pressed = Pressed(export.ExportShot, filepath=str(tmp_path / typed), format=kind, shown_format=kind)
+    export.ExportShot.check(pressed, None)
     assert (Path(pressed.filepath).name, pressed.format) == (shown, after)
-    assert not takes.ExportShot.check(pressed, None)
+    assert not export.ExportShot.check(pressed, None)
 
 
 def test_another_format_in_the_dialog_changes_the_ending(ops: Any, tmp_path: Path) -> None:
-    pressed = Pressed(takes.ExportShot, filepath=str(tmp_path / "shot.v2.fbx"), format="GLTF", shown_format="FBX")
-    assert takes.ExportShot.check(pressed, None)
+    pressed = Pressed(export.ExportShot, filepath=str(tmp_path / "shot.v2.fbx"), format="GLTF", shown_format="FBX")
+    assert export.ExportShot.check(pressed, None)
     assert Path(pressed.filepath).name == "shot.v2.glb"
 
 
@@ -206,7 +207,7 @@ def test_a_good_export_survives_a_failed_one(
 
 def test_a_name_is_proposed_beside_the_file(baked: Any, ops: Any, tmp_path: Path) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    pressed = Pressed(takes.ExportShot, format="GLTF")
+    pressed = Pressed(export.ExportShot, format="GLTF")
     assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0.glb")
 
 
@@ -215,7 +216,7 @@ WROTE = exporter.Exported(Path("x.fbx"), 1, 1)
 
 def test_the_export_is_of_the_take_that_plays(baked: Any, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spans = []
-    monkeypatch.setattr(takes.export, "export_shot", lambda _ob, path, _kind, *span: spans.append(span) or WROTE)
+    monkeypatch.setattr(export.exporter, "export_shot", lambda _ob, path, _kind, *span: spans.append(span) or WROTE)
     first = bake.playing_track(baked).name
     ops.bake_take(start_frame=100)
     ops.export_shot(filepath="x.fbx")
@@ -312,27 +313,27 @@ def test_steps_show_what_they_used(hero: Any, ops: Any, tmp_path: Path, monkeypa
     used = Used(monkeypatch)
     job(tmp_path / "job", {"landed": True})
     settings().start_frame = 21
-    shown = used(takes.BakeTake)
+    shown = used(baking.BakeTake)
     assert (shown["start_frame"], shown["take"], shown["name"]) == (21, "0000_search.npz", "Hero Take 0")
-    assert used(takes.BakeTake, start_frame=0)["start_frame"] == 0
-    assert used(takes.ShowTake)["track"].startswith("Backflip: ")
+    assert used(baking.BakeTake, start_frame=0)["start_frame"] == 0
+    assert used(baking.ShowTake)["track"].startswith("Backflip: ")
     assert used(avatar.BuildBody)["mass"] == pytest.approx(settings().body_mass, rel=1e-3)
     assert settings().mass == 0.0
     settings().mass = 80.0
     assert used(avatar.BuildBody)["mass"] == pytest.approx(80.0)
     assert used(avatar.PickAvatar)["armature"] == "Hero"
     hero.data.bones.active = hero.data.bones["spine"]
-    shown = used(avatar.SetRole, role="chest")
+    shown = used(bone_map.SetRole, role="chest")
     assert (shown["role"], shown["bone"]) == ("chest", "spine")
 
 
 def test_internal_names_are_not_shown(ops: Any) -> None:
     hidden = {
-        takes.BakeTake: ("take",),
-        takes.ShowTake: ("track",),
+        baking.BakeTake: ("take",),
+        baking.ShowTake: ("track",),
         takes.ShootMore: ("blocking",),
-        avatar.SetRole: ("role",),
-        avatar.ClearRole: ("role",),
+        bone_map.SetRole: ("role",),
+        bone_map.ClearRole: ("role",),
         reference.ApplyFix: ("code",),
         reference.ReferenceFromAction: ("slot",),
     }

@@ -20,7 +20,7 @@ from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs import status as job_status  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.operators import job_monitor, take_list, training  # noqa: E402
-from backflip_addon.ui import lists, panels  # noqa: E402
+from backflip_addon.ui import lists, takes_panel, training_panel  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
 
@@ -155,7 +155,7 @@ def drawn() -> list[str]:
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
         region=SimpleNamespace(width=100_000),
     )
-    for panel in (panels.BACKFLIP_PT_train, panels.BACKFLIP_PT_takes):
+    for panel in (training_panel.BACKFLIP_PT_train, takes_panel.BACKFLIP_PT_takes):
         stand_in = type(panel.__name__, (), dict(panel.__dict__) | {"layout": Recorder(texts)})
         stand_in().draw(context)
     for item in scene().backflip.takes:

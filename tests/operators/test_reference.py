@@ -13,7 +13,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core import rotations  # noqa: E402
-from backflip_addon.operators import reference  # noqa: E402
+from backflip_addon.operators import reference_clip  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.core import performances, test_clips  # noqa: E402
@@ -90,7 +90,7 @@ def test_a_clip_that_lies_or_floats_is_mended_by_a_button_and_by_hand(
     else:
         lift = 0.2 * np.clip(2.0 - np.arange(motion.frames) / motion.rate, 0.0, 1.0)
         odd = dataclasses.replace(motion, position=motion.position + np.multiply.outer(lift, [0.0, 0.0, 1.0]))
-    state.set_reference(scene, odd, reference.notes(odd, body))
+    state.set_reference(scene, odd, reference_clip.notes(odd, body))
     assert code in scene.backflip.reference_notes
     ops.apply_fix(code=code)
     assert getattr(scene.backflip, setting) and code not in scene.backflip.reference_notes
@@ -111,7 +111,7 @@ def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: An
     angle = 2 * np.pi * share**0.4
     turned[:, 0] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
     clip = dataclasses.replace(clip, rotations=rotations.continuous(turned))
-    state.set_reference(scene, clip, reference.notes(clip, body))
+    state.set_reference(scene, clip, reference_clip.notes(clip, body))
     settings().reference_kind = "FILE"
     assert "impossible_flight" in [note["code"] for note in json.loads(settings().reference_notes)]
     before = state.reference(scene)
@@ -258,6 +258,6 @@ def test_clips_of_other_formats(ops: Any, avatar: Any, tmp_path: Path) -> None:
     ],
 )
 def test_a_notes_button_says_what_it_does(fix: dict[str, float], words: str) -> None:
-    from backflip_addon.ui.panels import fix_words
+    from backflip_addon.ui.reference_panel import fix_words
 
     assert fix_words(fix) == words

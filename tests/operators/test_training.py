@@ -16,7 +16,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
-from backflip_addon.operators import job_monitor, takes, training  # noqa: E402
+from backflip_addon.operators import baking, job_monitor, takes, training  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -192,6 +192,6 @@ def test_a_take_on_a_rig_of_somebody_else(ops: Any, samples: Path, tmp_path: Pat
     nothing = np.zeros(motion.frames)
     take = Take(motion, np.zeros((motion.frames, len(body.links)), dtype=bool), nothing, nothing, {"name": "Clip"})
     save_take(tmp_path / "clip.npz", take)
-    takes.bake_shot(scene, takes.read_shot(scene, tmp_path / "clip.npz"), 1)
+    baking.bake_shot(scene, takes.read_shot(scene, tmp_path / "clip.npz"), 1)
     millimetres, degrees = bake.bake_error(settings().avatar, body, binding, motion, 1, scene)
     assert millimetres < 1.0 and degrees < 0.1

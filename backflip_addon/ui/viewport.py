@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..operators import overlay
+from ..operators import viewport_lines
 
 BODY_COLOUR = (0.75, 1.0, 0.25, 0.85)
 GHOST_COLOUR = (0.35, 0.75, 1.0, 0.7)
@@ -25,7 +25,7 @@ def _draw() -> None:
     context = bpy.context
     if context.space_data is not None and not context.space_data.overlay.show_overlays:
         return
-    version, *segments = overlay.lines(context.scene)
+    version, *segments = viewport_lines.lines(context.scene)
     if version != _batches[0]:
         _batches = (version, tuple(_batch(part) for part in segments))
     gpu.state.blend_set("ALPHA")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 5: a take's keyframes on the avatar's rig, and which of its baked takes the avatar plays."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import BoolProperty, IntProperty, StringProperty
+
+from ..scene import mapping_pose, state
+from ..scene import reference as clips
+from ..scene.animation.actions import ActionError
+from ..scene.armature.bind_matrix import SkeletonError, bound_world
+from ..scene.baking import bake
+from ..scene.baking.bake import Baked
+from . import job_monitor
+from .base import INTERNAL, Step, need_avatar, need_object_mode
+from .takes import Shot, find_take, read_shot
+
+
+def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = "") -> Baked:
+    """A take's keyframes on the avatar. Raises ActionError or StateError."""
+    armature = state.avatar(scene)
+    _check_performer(scene, armature, shot)
+    mapping_pose.take_back(armature)
+    own = clips.own_animation(scene, armature, shot.reference)
+    name = name or f"{armature.name} {shot.take.meta.get('name') or shot.file.stem}"
+    baked = bake.bake_take(
+        armature, shot.binding, shot.take.motion, name=name, start_frame=start_frame, scene=scene, own=own
+    )
+    scene.backflip.baked_first, scene.backflip.baked_last = baked.first, baked.last
+    return baked
+
+
+def _check_performer(scene: bpy.types.Scene, armature: bpy.types.Object, shot: Shot) -> None:
+    """Raises ActionError where the take cannot be this avatar's, with the name of whose it is."""
+    try:
+        bound_world(armature, shot.binding)
+    except SkeletonError as error:
+        if shot.avatar in ("", armature.name):
+            raise
+        here = state.object_named(scene, shot.avatar) is not None
+        instead = f"choose {shot.avatar} as the avatar (step 1)" if here else f"train {armature.name} (step 3)"
+        raise ActionError(
+            f"This take was performed by {shot.avatar}, and the avatar is {armature.name}; {instead}."
+        ) from error
+
+
+def _has_takes(scene: bpy.types.Scene) -> str:
+    settings = scene.backflip
+    if len(settings.takes):
+        return ""
+    if not settings.job_folder:
+        return "There is no take yet: train first (step 3)."
+    if bpy.app.background and job_monitor.any_take(scene):
+        return ""  # without a window nothing keeps the list up to date
+    return "There is no take yet: let the avatar train a little longer (step 3)."
+
+
+def need_bake(scene: bpy.types.Scene) -> str:
+    avatar = scene.backflip.avatar
+    return "" if avatar and bake.baked_tracks(avatar) else "Bake a take first."
+
+
+def bake_warnings(scene: bpy.types.Scene) -> list[str]:
+    """What the take that plays was found to show otherwise than it was performed."""
+    avatar = scene.backflip.avatar
+    return bake.warnings(avatar) if avatar else []
+
+
+class BakeTake(Step, bpy.types.Operator):
+    """Write a take onto the avatar's rig: a new action on a track of its own"""
+
+    bl_idname = "backflip.bake_take"
+    bl_label = "Bake Take"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, _has_takes, need_object_mode)
+
+    take: StringProperty(
+        name="Take", description="Name or path of a take; the best of the job when empty", options=INTERNAL
+    )
+    start_frame: IntProperty(name="Start Frame", description="Scene frame of the take's start", options={"SKIP_SAVE"})
+    name: StringProperty(name="Name", description="Name of the new action", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = context.scene
+        shot = read_shot(scene, find_take(scene, self.take))
+        baked = bake_shot(scene, shot, self.given(scene.backflip, "start_frame"), self.name)
+        self.take, self.name = self.take or shot.file.name, baked.action
+        for warning in baked.warnings:
+            self.report({"WARNING"}, warning)
+        self.report({"INFO"}, f"{baked.action}: frames {baked.first} to {baked.last}")
+
+
+class ShowTake(Step, bpy.types.Operator):
+    """Play a baked take, or the avatar's own animation again"""
+
+    bl_idname = "backflip.show_take"
+    bl_label = "Show Take"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_avatar, need_bake)
+
+    track: StringProperty(name="Track", description="NLA track of a take; the latest when empty", options=INTERNAL)
+    own: BoolProperty(name="Own Animation", description="Silence all takes instead", options={"SKIP_SAVE"})
+
+    def run(self, context: bpy.types.Context) -> None:
+        armature = state.avatar(context.scene)
+        if self.own:
+            bake.show_own_animation(armature)
+        else:
+            self.track = self.track or bake.baked_tracks(armature)[-1].name
+            bake.show_track(armature, self.track)
+        context.scene.frame_set(context.scene.frame_current)
+
+
+CLASSES = (BakeTake, ShowTake)
