@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 LOOK_SECONDS = 0.2  # between looks around while workers are waited for
 # A worker that is silent for so long while it used no processor time hangs or was stopped. Counted in
@@ -33,15 +33,32 @@ CLOSE_SECONDS = 2.0  # that all workers together get to end by themselves
 SMALL_MESSAGE = 8_000  # bytes that always fit into an empty pipe
 PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
-Item = TypeVar("Item")
-
 
 class WorkerError(RuntimeError):
     """A worker failed; the message holds its traceback."""
 
 
+class Workers(Protocol):
+    """What holds a worker object many times over, and calls its methods by name: processes here (Pool), or elsewhere.
+
+    Both calls raise WorkerError where a worker fails.
+    """
+
+    def __len__(self) -> int:
+        """How many workers there are."""
+
+    def call(self, method: str, *arguments: Any) -> list[Any]:
+        """The same call to every worker; answers in the workers' order."""
+
+    def share(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """One call a worker, each with its own arguments, to at most as many as there are; answers in their order."""
+
+    def close(self) -> None:
+        """End the workers."""
+
+
 class Pool:
-    """count processes, each with its own make(*arguments).
+    """Workers as processes of this computer: count of them, each with its own make(*arguments).
 
     meanwhile is called every LOOK_SECONDS while workers are started or waited for. It may raise to break a
     call off; what the workers still answer to that call is thrown away.
@@ -79,7 +96,7 @@ class Pool:
         """The same call to every worker; answers in the workers' order."""
         return self.share(method, [arguments] * len(self))
 
-    def share(self, method: str, arguments: list[tuple]) -> list[Any]:
+    def share(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """One call a worker, each with its own arguments; at most as many as there are workers.
 
         Raises WorkerError, and whatever meanwhile raises.
@@ -143,7 +160,7 @@ class Pool:
         pipe = self._pipes[index]
         try:
             self._wait(index, lambda: pipe.poll(LOOK_SECONDS))
-            answer = pipe.recv()
+            answer: tuple[bool, Any] = pipe.recv()
         except (EOFError, OSError) as error:
             self._meanwhile()  # whoever stopped the trainer may have ended the workers, too
             self._owed[index] = 0
@@ -174,15 +191,15 @@ class Pool:
         return f"a worker ended too early (exit status {code})"
 
 
-def split(items: Sequence[Item], count: int) -> list[list[Item]]:
-    """items in at most count parts of nearly the same length, none of them empty."""
-    share, more = divmod(len(items), count)
-    parts, first = [], 0
-    for index in range(min(count, len(items))):
-        last = first + share + (index < more)
-        parts.append(list(items[first:last]))
+def even_slices(count: int, parts: int) -> list[slice]:
+    """So many items in at most so many parts of nearly the same length, none of them empty."""
+    length, longer = divmod(count, parts)
+    slices, first = [], 0
+    for part in range(min(parts, count)):
+        last = first + length + (part < longer)
+        slices.append(slice(first, last))
         first = last
-    return parts
+    return slices
 
 
 def core_count() -> int:
@@ -201,7 +218,7 @@ def processor_seconds(pid: int) -> float | None:
         return None
 
 
-def _serve(pipe: Connection, index: int, count: int, make: Callable[..., Any], arguments: tuple) -> None:
+def _serve(pipe: Connection, index: int, count: int, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """A worker's life: make the object, then obey until the pipe closes."""
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the trainer's to handle; with it ends its workers' pipe
         if hasattr(signal, name):

@@ -86,7 +86,7 @@ class Practised:
         env = self.worker.env
         env.refresh()
         observed, privileged = (part.shape[1] for part in env.observe(np.ones(CROWD, dtype=bool)))
-        self.actor = ActorCritic(observed, privileged, env.width, std=0.1).exploring_actor()
+        self.actor = ActorCritic(observed, privileged, env.layout.width, std=0.1).exploring_actor()
         self.rollout = RolloutSettings(Disturbances(), np.full(trajectory.steps, 1 / trajectory.steps))
 
     def run(self) -> int:
@@ -105,7 +105,7 @@ class Searched:
         self.random = np.random.default_rng(0)
 
     def run(self) -> int:
-        offsets = 0.05 * self.random.standard_normal((SAMPLES, HORIZON, self.worker.track.width))
+        offsets = 0.05 * self.random.standard_normal((SAMPLES, HORIZON, self.worker.track.layout.width))
         return self.worker.rollouts(self.file, 0, offsets)[1]
 
 
@@ -117,7 +117,7 @@ class Bare:
         self.world = worker.world
         self.world.restart(worker.track.states[0])
         self.start = self.world.save()
-        offsets = 0.05 * np.random.default_rng(0).standard_normal((HORIZON, worker.track.width))
+        offsets = 0.05 * np.random.default_rng(0).standard_normal((HORIZON, worker.track.layout.width))
         self.targets = self.world.targets(worker.track.targets(offsets, 0))
         self.velocities = self.world.velocities(worker.track.velocities(0, HORIZON))
 

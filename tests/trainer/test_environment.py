@@ -128,7 +128,7 @@ def test_equal_worlds_do_the_same(env: ImitationEnvironment) -> None:
     begin(env)
     random = np.random.default_rng(0)
     for _ in range(5):
-        env.step(np.repeat(random.normal(size=(1, env.width)) * 0.2, 2, axis=0))
+        env.step(np.repeat(random.normal(size=(1, env.layout.width)) * 0.2, 2, axis=0))
     env.refresh()
     states = env.bodies.states()
     np.testing.assert_array_equal(states.position[0], states.position[1])
@@ -138,7 +138,7 @@ def test_equal_worlds_do_the_same(env: ImitationEnvironment) -> None:
 def test_a_crowd_feels_and_earns_what_a_world_does(env: ImitationEnvironment, track: Track) -> None:
     bodies = ImitationEnvironment(BatchedSimulator(BODY, 2, track.allowed), env.trajectory, track.allowed)
     pushed = Circumstances(Scene(0.8, 0.01, 1.05), push_step=1, push=np.array([0.2, 0, 0]))
-    action = 0.2 * np.random.default_rng(4).normal(size=(2, env.width))
+    action = 0.2 * np.random.default_rng(4).normal(size=(2, env.layout.width))
     observed, rewards = [], []
     for one in (env, bodies):
         begin(one, 3, pushed)
@@ -156,8 +156,8 @@ def test_actions_turn_the_joint_targets(env: ImitationEnvironment) -> None:
     """An action of 1 on a hinge is ACTION_SCALE of its angle more."""
     begin(env)
     elbow = BODY.index("forearm.L")
-    action = np.zeros((2, env.width))
-    action[0, env.columns[elbow]] = 1.0
+    action = np.zeros((2, env.layout.width))
+    action[0, env.layout.columns[elbow]] = 1.0
     turns = env._targets(env._corrected(action))
     axis = np.array(BODY.links[elbow].axis)
     angles = rotations.twist_angle(turns[:, elbow], axis)
@@ -183,7 +183,7 @@ def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
 def test_late_senses_are_those_of_a_step_before(env: ImitationEnvironment) -> None:
     start(env, [env.trajectory.states[0]] * 2, [Circumstances(Scene(), delay=delay) for delay in (0, 1)])
     first, _ = env.observe(np.ones(2, dtype=bool))
-    env.step(np.zeros((2, env.width)))
+    env.step(np.zeros((2, env.layout.width)))
     env.refresh()
     second, privileged = env.observe()
     width = env.observations.width
@@ -199,7 +199,7 @@ def test_a_body_on_its_head_is_a_foul_and_lost(env: ImitationEnvironment) -> Non
     start(env, [lying] * 2, [Circumstances(Scene())] * 2)
     illegal_contacts = np.zeros(2, dtype=bool)
     for _ in range(4):
-        illegal_contacts |= env.step(np.zeros((2, env.width)))
+        illegal_contacts |= env.step(np.zeros((2, env.layout.width)))
     env.refresh()
     assert illegal_contacts.all()
     assert env.evaluate()[1].all()
@@ -280,7 +280,7 @@ def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) ->
 def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) -> None:
     trajectory = TargetTrajectory.of_track(track)
     worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
-    width = worker.env.width
+    width = worker.env.layout.width
     worker.env.refresh()
     observed = worker.env.observe(np.ones(4, dtype=bool))[0].shape[1]
     layer = (np.zeros((width, observed), dtype=np.float32), np.zeros(width, dtype=np.float32))

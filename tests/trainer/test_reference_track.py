@@ -16,7 +16,7 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import rotations
 from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.motion import Motion
-from backflip_addon.trainer.imitation import reference_track
+from backflip_addon.trainer.imitation.action_layout import ActionLayout
 from backflip_addon.trainer.imitation.cost import Cost
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import States
@@ -55,30 +55,31 @@ def test_a_standing_clip_is_followed_a_second_longer() -> None:
 
 
 def test_controls_are_three_a_ball_joint_and_one_a_hinge() -> None:
-    columns = reference_track.control_columns(BODY)
+    columns = ActionLayout(BODY).columns
     kinds = {BODY.links[i].joint: len(c) for i, c in columns.items()}
     assert kinds == {"spherical": 3, "hinge": 1}
     assert (
-        sorted(np.concatenate(list(columns.values())).tolist()) == list(range(28)) and Track(BODY, STANDING).width == 28
+        sorted(np.concatenate(list(columns.values())).tolist()) == list(range(28))
+        and Track(BODY, STANDING).layout.width == 28
     )
 
 
 def test_targets_without_offsets_are_the_reference_at_the_steps_end() -> None:
     clip = squats()
     track = Track(BODY, clip)
-    targets = track.targets(np.zeros((4, track.width)), 10)
+    targets = track.targets(np.zeros((4, track.layout.width)), 10)
     _, expected = clip.sample((np.arange(10, 14) + 1) / 30.0)
     assert rotations.angle_between(targets, expected)[:, 1:].max() < 0.03, "but for smoothing"
-    delayed = track.targets(np.zeros((3, track.width)), track.steps + 5)
+    delayed = track.targets(np.zeros((3, track.layout.width)), track.steps + 5)
     assert rotations.angle_between(delayed, clip.rotations[-1]).max() < 1e-6, "past the end the last pose"
 
 
 def test_offsets_turn_the_joint_in_its_own_frame() -> None:
     track = Track(BODY, squats())
     thigh, shin = BODY.index("thigh.L"), BODY.index("shin.R")
-    offsets = np.zeros((2, 3, track.width))  # two samples of three steps
-    offsets[1, 2, track.columns[thigh]] = [0.1, -0.2, 0.3]
-    offsets[1, 2, track.columns[shin]] = -0.4
+    offsets = np.zeros((2, 3, track.layout.width))  # two samples of three steps
+    offsets[1, 2, track.layout.columns[thigh]] = [0.1, -0.2, 0.3]
+    offsets[1, 2, track.layout.columns[shin]] = -0.4
     plain, turned = track.targets(np.zeros_like(offsets), 20), track.targets(offsets, 20)
     assert np.array_equal(plain[0], turned[0]) and np.array_equal(plain[1, :2], turned[1, :2])
     others = [i for i in range(15) if i not in (thigh, shin)]

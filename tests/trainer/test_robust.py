@@ -13,9 +13,10 @@ pytest.importorskip("pybullet")
 pytest.importorskip("torch")
 
 from backflip_addon.core import rotations
+from backflip_addon.trainer.imitation.action_layout import ActionLayout
 from backflip_addon.trainer.imitation.disturbances import NONE, Disturbances
 from backflip_addon.trainer.imitation.environment import Limits
-from backflip_addon.trainer.imitation.reference_track import Track, control_columns
+from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.planning.robust import RobustPlanning, RobustSettings
@@ -57,7 +58,7 @@ def setting(
     trajectory: TargetTrajectory, hold: float, settings: RobustSettings = SMALL
 ) -> tuple[PolicyWorker, RobustPlanning]:
     worker = PolicyWorker(BODY, STANDING, trajectory, hold, 6, 0, Limits())
-    return worker, RobustPlanning(trajectory, control_columns(BODY), worker.env.axes, settings, 3)
+    return worker, RobustPlanning(trajectory, ActionLayout(BODY), settings, 3)
 
 
 def test_where_nobody_fails_there_is_nothing_to_rehearse() -> None:
@@ -134,7 +135,7 @@ def test_more_processes_than_copies_and_samples_rehearse_the_same() -> None:
         pool = OneWorker(worker, count)
         robust.set_out(pool, Disturbances().scaled(0.1))
         robust.round(pool)
-        knots.append(robust._knots)
+        knots.append(robust._distribution.mean)
     np.testing.assert_allclose(knots[1], knots[0], atol=1e-6)
 
 
@@ -192,7 +193,7 @@ def test_a_damaged_checkpoint_of_a_rehearsal_is_told() -> None:
         {"counters": far},
         {"random": "{}"},
     ):
-        other = RobustPlanning(trajectory, control_columns(BODY), worker.env.axes, SMALL, 3)
+        other = RobustPlanning(trajectory, ActionLayout(BODY), SMALL, 3)
         with pytest.raises(ValueError, match="the saved robust plan is damaged"):
             other.load_state({**whole, **damage})
 

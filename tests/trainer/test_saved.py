@@ -23,7 +23,7 @@ from tests.core import performances
 BODY = performances.body()
 CLIP = performances.standing(BODY, 0.4)
 TRACK = Track(BODY, CLIP, 0.0)
-KNOTS = np.zeros((5, TRACK.width))
+KNOTS = np.zeros((5, TRACK.layout.width))
 
 
 def archive(**entries: bytes) -> bytes:

@@ -19,7 +19,7 @@ import odd_workers
 
 from backflip_addon.jobs.folder import process_alive
 from backflip_addon.trainer import workers
-from backflip_addon.trainer.workers import Pool, WorkerError, split
+from backflip_addon.trainer.workers import Pool, WorkerError, even_slices
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
@@ -142,7 +142,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(("count", "parts"), [(0, 3), (2, 70), (7, 3), (64, 64)])
 def test_what_is_shared_out_is_whole_and_leaves_no_part_empty(count: int, parts: int) -> None:
     items = list(range(count))
-    shared = split(items, parts)
+    shared = [items[part] for part in even_slices(count, parts)]
     assert [item for part in shared for item in part] == items
     assert all(shared) and len(shared) == min(count, parts)
     assert not shared or max(map(len, shared)) - min(map(len, shared)) <= 1

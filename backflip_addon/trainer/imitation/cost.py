@@ -46,7 +46,7 @@ class Cost:
         self.anywhere = anywhere
         self.weights = weights or Weights()
         body = track.body
-        self._joints = np.array(list(track.columns))
+        self._joints = np.array(list(track.layout.columns))
         self._ends = np.array([body.index(name) for name in END_LINKS if name in body.names])
         self._inertia = tucked_inertia(body)
         self._forbidden = np.flatnonzero(~track.allowed)

@@ -16,9 +16,9 @@ from ...core.arrays import Array
 from ..physics.batched.step import BatchedSimulator
 from ..physics.pybullet_batch import PyBulletBatch
 from ..physics.state import FRICTION, Scene, States
+from .action_layout import ActionLayout
 from .disturbances import Circumstances, Disturbances, disturbed, draw_circumstances
 from .observations import Figures, Observations
-from .reference_track import control_columns
 from .rewards import Imitation
 from .target_trajectory import TargetTrajectory
 
@@ -57,15 +57,13 @@ class ImitationEnvironment:
         self.limits = limits or Limits()
         self.observations = Observations(body, trajectory)
         self.imitation = Imitation(body)
-        self.columns = control_columns(body)
-        self.width = sum(len(c) for c in self.columns.values())
+        self.layout = ActionLayout(body)
         self._feet_down = np.zeros((count, 2), dtype=np.float32)
-        self.axes = {i: np.array(link.axis) for i, link in enumerate(body.links) if link.joint == "hinge"}
         self.steps = np.zeros(count, dtype=int)
         self.circumstances = [Circumstances(Scene()) for _ in range(count)]
         self.floors = np.zeros(count)
         self._push_steps = np.full(count, -1)
-        self.last_actions = np.zeros((count, self.width), dtype=np.float32)
+        self.last_actions = np.zeros((count, self.layout.width), dtype=np.float32)
         self._last_differences: Array | None = None  # one step ago, the feet with them
         self._delayed = np.zeros((count, self.observations.width))  # what is observed now, delays considered
         self._delays = np.zeros(count, dtype=bool)
@@ -148,14 +146,10 @@ class ImitationEnvironment:
             angles = angles + np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION)
         return np.clip(angles, -LARGEST_TURN, LARGEST_TURN)
 
-    def _targets(self, vectors: Array) -> Array:
-        """Joint targets (N, L, 4): the trajectory's, turned by vectors (N, width), rad."""
-        full = np.zeros((len(vectors), len(self.body.links), 3))
-        for link, columns in self.columns.items():
-            own = vectors[:, columns]
-            full[:, link] = own * self.axes[link] if link in self.axes else own
+    def _targets(self, angles: Array) -> Array:
+        """Joint targets (N, L, 4): the trajectory's, turned by angles (N, width), rad."""
         goal = self.trajectory.targets[np.minimum(self.steps, self.trajectory.steps - 1)]
-        return rotations.multiply(goal, rotations.from_rotation_vector(full))
+        return self.layout.offset_targets(goal, angles)
 
     def evaluate(self) -> tuple[Array, np.ndarray]:
         """Reward (N,) in [0, 1] of the present states, and whether they are lost (N,).

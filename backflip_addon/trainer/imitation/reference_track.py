@@ -18,6 +18,7 @@ from ...core.motion import Motion
 from ...core.motions import feasible_flight
 from ..physics.simulator import CONTROL_RATE, GRAVITY
 from ..physics.state import States
+from .action_layout import ActionLayout
 from .kinematics import momenta
 
 END_LINKS = ("head", "hand.R", "foot.R", "hand.L", "foot.L")
@@ -51,8 +52,7 @@ class Track:
         self.resting = lows < metrics.SKATE_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
         self.allowed = metrics.allowed_contacts(body, reference)
-        self.columns = control_columns(body)
-        self.width = sum(len(c) for c in self.columns.values())
+        self.layout = ActionLayout(body)
 
     def _last_touchdown(self) -> int:
         """The step from which on a foot rests to the end; the clip's end where none ever leaves the floor."""
@@ -72,31 +72,12 @@ class Track:
     def targets(self, offsets: Array, first: int) -> Array:
         """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""
         steps = np.minimum(np.arange(first, first + offsets.shape[-2]) + 1, self.steps)
-        targets = np.broadcast_to(self.states.rotations[steps], offsets.shape[:-1] + self.states.rotations.shape[1:])
-        targets = targets.copy()
-        for link, columns in self.columns.items():
-            vector = offsets[..., columns]
-            if len(columns) == 1:
-                vector = vector * np.array(self.body.links[link].axis)
-            targets[..., link, :] = rotations.multiply(targets[..., link, :], rotations.from_rotation_vector(vector))
-        return targets
+        return self.layout.offset_targets(self.states.rotations[steps], offsets)
 
     def velocities(self, first: int, count: int) -> Array:
         """Target joint velocities (count, L, 3) for steps from first on."""
         steps = np.minimum(np.arange(first, first + count) + 1, self.steps)
         return self.states.joint_velocity[steps]
-
-
-def control_columns(body: Body) -> dict[int, np.ndarray]:
-    """Which columns of an offset vector belong to which link."""
-    columns: dict[int, np.ndarray] = {}
-    start = 0
-    for i, link in enumerate(body.links):
-        width = {"spherical": 3, "hinge": 1}.get(link.joint, 0)
-        if width:
-            columns[i] = np.arange(start, start + width)
-            start += width
-    return columns
 
 
 def states_of(motion: Motion, times: Array, rate: float) -> States:

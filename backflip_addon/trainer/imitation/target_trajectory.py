@@ -39,7 +39,7 @@ class TargetTrajectory:
     @staticmethod
     def of_track(track: Track) -> TargetTrajectory:
         """The feasible reference itself."""
-        none = np.zeros((track.steps, track.width))
+        none = np.zeros((track.steps, track.layout.width))
         return TargetTrajectory(track.states, track.targets(none, 0), track.velocities(0, track.steps), track.landed)
 
     def arrays(self) -> dict[str, Array]:

@@ -28,9 +28,9 @@ from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..physics.pybullet_world import PyBulletWorld
 from ..physics.state import Scene, States
-from ..workers import Pool
-from .cem import update_distribution
-from .plan import Plan, interpolate
+from ..workers import Workers, even_slices
+from .cem import KnotDistribution, iterate
+from .plan import KnotGrid, Plan, interpolate
 
 MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
@@ -121,7 +121,7 @@ class Search:
         self,
         body: Body,
         reference: Motion,
-        pool: Pool,
+        pool: Workers,
         settings: SearchSettings | None = None,
         scene: Scene | None = None,
         seed: int = 0,
@@ -133,21 +133,21 @@ class Search:
         self.pool = pool
         self.control_steps = 0
         self._random = np.random.default_rng(seed)
-        count = (self.track.steps + self.settings.horizon) // self.settings.knot + 2
-        self.mean = np.zeros((count, self.track.width))
-        self.deviation = np.full_like(self.mean, self.settings.new_deviation)
+        self.grid = KnotGrid(self.track.steps, self.settings.knot, self.settings.horizon)
+        shape = (self.grid.count, self.track.layout.width)
+        self._distribution = KnotDistribution(np.zeros(shape), np.full(shape, self.settings.new_deviation))
         self.costs: list[float] = []  # of each window's best rollout
         self.performed = 0  # control steps that are settled
 
     def start_from(self, plan: Plan) -> None:
         """Warm start: refine an older plan instead of the bare reference."""
-        count = min(len(plan.knots), len(self.mean))
-        self.mean[:count] = plan.knots[:count]
-        self.deviation[:] = self.settings.deviation
+        count = min(len(plan.knots), self.grid.count)
+        self._distribution.mean[:count] = plan.knots[:count]
+        self._distribution.deviation[:] = self.settings.deviation
 
     @property
     def plan(self) -> Plan:
-        return Plan(self.mean.copy(), self.settings.knot)
+        return Plan(self._distribution.mean.copy(), self.settings.knot)
 
     def perform(
         self,
@@ -189,13 +189,13 @@ class Search:
         return performance
 
     def _targets(self, first: int, count: int) -> Array:
-        return self.track.targets(interpolate(self.mean, self.settings.knot, first, count), first)
+        return self.track.targets(interpolate(self._distribution.mean, self.settings.knot, first, count), first)
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything needed to go on from here in another process: arrays and numbers."""
         return {
-            "mean": self.mean,
-            "deviation": self.deviation,
+            "mean": self._distribution.mean,
+            "deviation": self._distribution.deviation,
             "costs": np.array(self.costs),
             "performed": self.performed,
             "control_steps": self.control_steps,
@@ -215,60 +215,45 @@ class Search:
             random.bit_generator.state = json.loads(str(checkpoint["random"]))
         except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"the saved search is damaged ({error})") from error
-        if mean.shape != self.mean.shape or deviation.shape != self.mean.shape:
+        shape = self._distribution.mean.shape
+        if mean.shape != shape or deviation.shape != shape:
             raise ValueError("the saved search belongs to another body or clip")
         sound = np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()
         if not sound or not 0 <= performed <= self.track.steps or not 0 <= control_steps <= MOST_STEPS:
             raise ValueError("the saved search is damaged: its numbers make no sense")
-        self.mean, self.deviation, self.costs = mean, deviation, costs
+        self._distribution, self.costs = KnotDistribution(mean, deviation), costs
         self.performed, self.control_steps, self._random = performed, control_steps, random
 
     def _refine(self, state_file: str, first: int, rounds: int, tell: Tell | None) -> None:
         """Refine the knots of one window in place."""
-        s = self.settings
-        low = first // s.knot + (1 if first else 0)  # the knot under the present step is already acted upon
-        high = (first + self._horizon(first) - 1) // s.knot + 2
-        window = slice(low, min(high, len(self.mean)))
-        best, best_cost, stale = self.mean.copy(), np.inf, 0
+        s, plan = self.settings, self._distribution
+        window = self.grid.window(first, first == 0)
+        best, best_cost, stale = plan.mean.copy(), np.inf, 0
+
+        def evaluate(knots: Array) -> Array:
+            return self._evaluate(state_file, first, knots)
+
         for _ in range(rounds):
-            knots = self._sample(window, best if np.isfinite(best_cost) else None)
-            costs = self._evaluate(state_file, first, knots)
-            order = np.argsort(costs)[: s.elites]
-            improvement = (best_cost - costs[order[0]]) / max(best_cost, 1e-9) if np.isfinite(best_cost) else 1.0
-            if costs[order[0]] < best_cost:
-                best_cost, best = float(costs[order[0]]), knots[order[0]]
-            self._fit(window, knots[order][:, window])
+            candidates = plan.draw(window, s.samples, self._random)
+            candidates[0] = plan.mean
+            if np.isfinite(best_cost):
+                candidates[1] = best
+            cost, cheapest = iterate(plan, window, candidates, evaluate, s)
+            improvement = (best_cost - cost) / max(best_cost, 1e-9) if np.isfinite(best_cost) else 1.0
+            if cost < best_cost:
+                best_cost, best = cost, cheapest
             if tell:
                 tell(first / self.track.steps, best_cost)
             stale = stale + 1 if improvement < s.settled else 0
             if stale >= s.patience:
                 break
-        self.mean[window] = best[window]
-        self.deviation[window] = np.maximum(self.deviation[window], s.deviation)
+        plan.mean[window] = best[window]
+        plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation)
         self.costs.append(best_cost)
 
-    def _sample(self, window: slice, best: Array | None) -> Array:
-        """Knots (N, K, width): the mean, the best so far, and draws around the mean."""
-        noise = self._random.standard_normal((self.settings.samples, *self.mean[window].shape))
-        knots = np.repeat(self.mean[None], self.settings.samples, axis=0)
-        knots[:, window] += noise * self.deviation[window]
-        knots[0] = self.mean
-        if best is not None:
-            knots[1] = best
-        return knots
-
-    def _horizon(self, first: int) -> int:
-        """Steps looked ahead: a clip that ends in mid-stride asks for nothing after its end."""
-        return min(self.settings.horizon, self.track.steps - first)
-
     def _evaluate(self, state_file: str, first: int, knots: Array) -> Array:
-        offsets = interpolate(knots, self.settings.knot, first, self._horizon(first))
-        parts = [part for part in np.array_split(offsets, len(self.pool)) if len(part)]
-        answers = self.pool.share("rollouts", [(state_file, first, part) for part in parts])
+        offsets = interpolate(knots, self.settings.knot, first, self.grid.ahead(first))
+        parts = even_slices(len(offsets), len(self.pool))
+        answers = self.pool.share("rollouts", [(state_file, first, offsets[part]) for part in parts])
         self.control_steps += sum(steps for _, steps in answers)
         return np.concatenate([costs for costs, _ in answers])
-
-    def _fit(self, window: slice, elites: Array) -> None:
-        """Move mean and deviation to the elites, weighted by the logarithm of their rank."""
-        s, before = self.settings, (self.mean[window], self.deviation[window])
-        self.mean[window], self.deviation[window] = update_distribution(*before, elites, s.smoothing, s.least_deviation)

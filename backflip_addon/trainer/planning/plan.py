@@ -14,9 +14,12 @@ from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.state import Scene
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Plan:
-    """Feed-forward controls along a clip: offsets at the grid's knots (K, width)."""
+    """Feed-forward controls along a clip.
+
+    knots (K, width): offsets of the joint targets, rad, by imitation.action_layout; one every `knot` control steps.
+    """
 
     knots: Array
     knot: int
@@ -24,6 +27,28 @@ class Plan:
     def offsets(self, first: int, count: int) -> Array:
         """Offsets (count, width) for control steps from first on."""
         return interpolate(self.knots, self.knot, first, count)
+
+
+@dataclasses.dataclass(frozen=True)
+class KnotGrid:
+    """Knots of a plan of so many control steps, one every spacing steps, refined a horizon of steps at a time."""
+
+    steps: int
+    spacing: int
+    horizon: int
+
+    @property
+    def count(self) -> int:
+        """Knots in all."""
+        return (self.steps + self.horizon) // self.spacing + 2
+
+    def ahead(self, step: int) -> int:
+        """Control steps looked ahead from a step: a clip that ends in mid-stride asks for nothing after its end."""
+        return min(self.horizon, self.steps - step)
+
+    def window(self, step: int, first: bool) -> slice:
+        """The knots that may still move at a step; but for the first window the one under it is acted upon already."""
+        return slice(step // self.spacing + (not first), (step + self.ahead(step) - 1) // self.spacing + 2)
 
 
 def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from ...core import rotations
 from ...core.arrays import Array
+from ..imitation.action_layout import ActionLayout
 from ..imitation.disturbances import Circumstances, Disturbances, EpisodeState
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.state import Scene, States, stacked
-from ..workers import Pool, split
-from .cem import update_distribution
+from ..workers import Workers, even_slices
+from .cem import KnotDistribution, iterate
 from .mpc import MOST_STEPS
-from .plan import interpolate
+from .plan import KnotGrid, interpolate
 
 COUNTERS = ("_step", "_first", "_round", "samples")  # as saved
 CIRCUMSTANCES = 11  # numbers of a place's: scene, delay, push
@@ -58,20 +58,19 @@ class RobustPlanning:
     def __init__(
         self,
         trajectory: TargetTrajectory,
-        columns: dict[int, np.ndarray],
-        axes: dict[int, Array],
+        layout: ActionLayout,
         settings: RobustSettings,
         seed: int,
     ) -> None:
         self.settings = settings
-        self._trajectory, self._columns, self._axes = trajectory, columns, axes
+        self._trajectory, self._layout = trajectory, layout
         self._random = np.random.default_rng([seed, 11])
         self._seed = seed
-        width = sum(len(c) for c in columns.values())
-        self._knots = np.zeros(((trajectory.steps + settings.horizon) // settings.knot + 2, width))
+        self._grid = KnotGrid(trajectory.steps, settings.knot, settings.horizon)
+        shape = (self._grid.count, layout.width)
+        self._distribution = KnotDistribution(np.zeros(shape), np.full(shape, settings.deviation))
         self._episodes: list[EpisodeState] = []
         self._step, self._first, self._round = 0, 0, 0
-        self._deviation = np.zeros(0)
         self.samples = 0  # control steps simulated
         self.done = False
 
@@ -88,11 +87,12 @@ class RobustPlanning:
         windows = self._step - self._first + self.settings.execute * self._round / self.settings.rounds
         return min(windows / max(self._trajectory.steps - self._first, 1), 1.0)
 
-    def set_out(self, pool: Pool, disturbances: Disturbances) -> None:
+    def set_out(self, pool: Workers, disturbances: Disturbances) -> None:
         """Let the copies, so disturbed, go to shortly before where the first of them fail."""
         s, steps = self.settings, self._trajectory.steps
         seeds = [700_000 + 1000 * self._seed + k for k in range(s.bodies)]
-        answers = pool.share("set_out", [(part, disturbances) for part in split(seeds, len(pool))])
+        parts = even_slices(len(seeds), len(pool))
+        answers = pool.share("set_out", [(seeds[part], disturbances) for part in parts])
         start_states = [episode for part in answers for episode in part]
         _, terminated = self._play(pool, start_states, 0, steps)
         falls = np.sort(terminated[terminated < steps])
@@ -106,37 +106,38 @@ class RobustPlanning:
             self._episodes, _ = self._play(pool, start_states, 0, self._first)
         self._open_window()
 
-    def round(self, pool: Pool) -> float:
+    def round(self, pool: Workers) -> float:
         """One round of one window; returns the best sample's mean cost. Moves on after the last.
 
         A round that is broken off has not been: whatever is raised, this is as it was before.
         """
-        before = {**self.__dict__, "_knots": self._knots.copy(), "_random": copy.deepcopy(self._random)}
+        random, distribution = copy.deepcopy((self._random, self._distribution))
+        before = {**vars(self), "_random": random, "_distribution": distribution}
         try:
             return self._one_round(pool)
         except BaseException:
-            self.__dict__.update(before)
+            vars(self).update(before)
             raise
 
-    def _one_round(self, pool: Pool) -> float:
-        s, step, window = self.settings, self._step, self._window()
-        knots = np.repeat(self._knots[None], s.samples, axis=0)
-        knots[1:, window] += self._random.standard_normal((s.samples - 1, *self._deviation.shape)) * self._deviation
+    def _one_round(self, pool: Workers) -> float:
+        s, step, plan = self.settings, self._step, self._distribution
+        window = self._window()
+        candidates = np.concatenate([plan.mean[None], plan.draw(window, s.samples - 1, self._random)])
         chosen = self._random.choice(len(self._episodes), min(s.copies, len(self._episodes)), replace=False)
         episodes = [self._episodes[i] for i in chosen]
-        offsets = interpolate(knots, s.knot, step, min(s.horizon, self._trajectory.steps - step))
-        parts = [part for part in np.array_split(offsets, len(pool)) if len(part)]
-        answers = pool.share("robust_costs", [(episodes, step, part) for part in parts])
-        self.samples += offsets.shape[0] * offsets.shape[1] * len(episodes)
-        costs = np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
-        order = np.argsort(costs)[: s.elites]
-        self._knots[window], self._deviation = update_distribution(
-            self._knots[window], self._deviation, knots[order][:, window], s.smoothing, s.least_deviation
-        )
+
+        def evaluate(knots: Array) -> Array:
+            offsets = interpolate(knots, s.knot, step, self._grid.ahead(step))
+            parts = even_slices(len(offsets), len(pool))
+            answers = pool.share("robust_costs", [(episodes, step, offsets[part]) for part in parts])
+            self.samples += offsets.shape[0] * offsets.shape[1] * len(episodes)
+            return np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
+
+        cost, _ = iterate(plan, window, candidates, evaluate, s)
         self._round += 1
         if self._round == s.rounds:
             self._move_on(pool)
-        return float(costs[order[0]])
+        return cost
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything needed to go on from here in another process: arrays, numbers and text."""
@@ -146,8 +147,8 @@ class RobustPlanning:
             for c, scene in ((c, c.scene) for _, c in self._episodes)
         ]
         return {
-            "knots": self._knots,
-            "deviation": self._deviation,
+            "knots": self._distribution.mean,
+            "deviation": self._distribution.deviation[self._window()],
             "states": {field.name: getattr(states, field.name) for field in dataclasses.fields(States)},
             "circumstances": np.array(own, dtype=float),
             "counters": {name: getattr(self, name) for name in COUNTERS},
@@ -160,8 +161,7 @@ class RobustPlanning:
         Raises ValueError when it does not fit; then this is of no more use.
         """
         try:
-            self._knots, knots = np.array(saved["knots"], dtype=float), self._knots
-            self._deviation = np.array(saved["deviation"], dtype=float)
+            knots, deviation = (np.array(saved[name], dtype=float) for name in ("knots", "deviation"))
             own = np.array(saved["circumstances"], dtype=float)
             states = States(*(np.array(saved["states"][f.name], dtype=float) for f in dataclasses.fields(States)))
             for name in COUNTERS:
@@ -173,12 +173,19 @@ class RobustPlanning:
         shapes = [(), (links, 4), (), (), (links, 3)]
         shapes = [(len(own), *(shape or (3,))) for shape in shapes]
         sound = [getattr(states, f.name).shape for f in dataclasses.fields(States)] == shapes
-        sound = sound and self._knots.shape == knots.shape and own.shape == (len(own), CIRCUMSTANCES) and len(own) > 0
+        sound = (
+            sound
+            and self._distribution.mean.shape == knots.shape
+            and own.shape == (len(own), CIRCUMSTANCES)
+            and len(own) > 0
+        )
         sound = sound and 0 <= self._first <= self._step < steps and self._first % self.settings.knot == 0
         sound = sound and 0 <= self._round < self.settings.rounds and 0 <= self.samples <= MOST_STEPS
         window = self._window()
-        if not sound or self._deviation.shape != (window.stop - window.start, self._knots.shape[1]):
+        if not sound or deviation.shape != (window.stop - window.start, self._layout.width):
             raise ValueError("the saved robust plan is damaged: its parts do not fit together")
+        self._distribution.mean[:] = knots
+        self._distribution.deviation[window] = deviation
         self._episodes = [
             (states[i], Circumstances(Scene(*c[:3].tolist()), int(c[3]), int(c[4]), c[5:8].copy(), c[8:].copy()))
             for i, c in enumerate(own)
@@ -186,25 +193,19 @@ class RobustPlanning:
 
     def trajectory(self) -> TargetTrajectory:
         """The trajectory, its targets turned as far as planned. Its goals and feedback stay."""
-        targets = self._trajectory.targets.copy()
-        offsets = interpolate(self._knots, self.settings.knot, 0, len(targets))
-        for link, columns in self._columns.items():
-            vectors = offsets[:, columns] * self._axes[link] if link in self._axes else offsets[:, columns]
-            targets[:, link] = rotations.multiply(targets[:, link], rotations.from_rotation_vector(vectors))
+        offsets = interpolate(self._distribution.mean, self.settings.knot, 0, self._trajectory.steps)
+        targets = self._layout.offset_targets(self._trajectory.targets, offsets)
         return dataclasses.replace(self._trajectory, targets=targets)
 
     def _window(self) -> slice:
-        """The knots that the present window may move; the one under its first step is acted upon already."""
-        s = self.settings
-        low = self._step // s.knot + (1 if self._step > self._first else 0)
-        return slice(low, (min(self._step + s.horizon, self._trajectory.steps) - 1) // s.knot + 2)
+        """The knots that the present window may move."""
+        return self._grid.window(self._step, self._step == self._first)
 
     def _open_window(self) -> None:
-        window = self._window()
         self._round = 0
-        self._deviation = np.full((window.stop - window.start, self._knots.shape[1]), self.settings.deviation)
+        self._distribution.deviation[self._window()] = self.settings.deviation
 
-    def _move_on(self, pool: Pool) -> None:
+    def _move_on(self, pool: Workers) -> None:
         """Let the copies perform the next steps; those that fail stay behind."""
         s = self.settings
         count = min(s.execute, self._trajectory.steps - self._step)
@@ -216,12 +217,12 @@ class RobustPlanning:
             self._open_window()
 
     def _play(
-        self, pool: Pool, episodes: list[EpisodeState], step: int, count: int
+        self, pool: Workers, episodes: list[EpisodeState], step: int, count: int
     ) -> tuple[list[EpisodeState], np.ndarray]:
         """All copies over the next count steps: where they get to, and the steps (N,) at which they fail."""
-        offsets = interpolate(self._knots, self.settings.knot, step, count)
-        parts = [part for part in np.array_split(np.arange(len(episodes)), len(pool)) if len(part)]
-        arguments = [([episodes[i] for i in part], step, np.repeat(offsets[None], len(part), axis=0)) for part in parts]
-        answers = pool.share("play", arguments)
+        offsets = interpolate(self._distribution.mean, self.settings.knot, step, count)
+        every = np.repeat(offsets[None], len(episodes), axis=0)
+        parts = even_slices(len(episodes), len(pool))
+        answers = pool.share("play", [(episodes[part], step, every[part]) for part in parts])
         self.samples += len(episodes) * count
         return [episode for answer in answers for episode in answer[1]], np.concatenate([a[2] for a in answers])

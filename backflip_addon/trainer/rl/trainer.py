@@ -37,7 +37,7 @@ from ..planning.lqr import Feedback, FeedbackSettings
 from ..planning.mpc import MOST_STEPS
 from ..planning.plan import Plan, trajectory_of_plan
 from ..planning.robust import RobustPlanning, RobustSettings
-from ..workers import Pool, core_count, split
+from ..workers import Pool, core_count, even_slices
 from . import checkpoints
 from .networks import ActorCritic
 from .ppo import PPO, PPOSettings
@@ -125,7 +125,7 @@ class PolicyTraining:
         torch.manual_seed(seed)
         s = self.settings
         std = s.feedback_std if plan else s.scratch_std
-        self.network = ActorCritic(observed, privileged, self._env.width, s.hidden, std)
+        self.network = ActorCritic(observed, privileged, self._env.layout.width, s.hidden, std)
         self.ppo = PPO(self.network, s.ppo, seed)
         self.robust: RobustPlanning | None = None
         self.robust_done = 0 if plan else len(s.robust_shares)  # robust plannings that are over
@@ -253,7 +253,7 @@ class PolicyTraining:
     def _next_robust(self) -> RobustPlanning:
         s = self.settings
         seed = len(s.robust_shares) * self.seed_value + self.robust_done
-        return RobustPlanning(self.trajectory, self._env.columns, self._env.axes, s.robust, seed)
+        return RobustPlanning(self.trajectory, self._env.layout, s.robust, seed)
 
     def _learn_scale(self, batch: Experience) -> None:
         self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))
@@ -282,8 +282,8 @@ class PolicyTraining:
         """Play trials without exploration; landing rate by core.metrics, and means of its measures."""
         d = self.settings.disturbances if disturbances is None else disturbances
         seeds = [seed + k for k in range(trials)]
-        parts = split(seeds, self.workers)
-        answers = self.pool.share("trials", [(self.network.averaged_actor(), part, d) for part in parts])
+        actor, parts = self.network.averaged_actor(), even_slices(trials, self.workers)
+        answers = self.pool.share("trials", [(actor, seeds[part], d) for part in parts])
         results = [result for answer in answers for result in answer]
         good = [r["success"] if r["landed"] is None else r["landed"] for r in results]
         return {
@@ -390,7 +390,10 @@ class PolicyTraining:
             raise ValueError("it belongs to another body or clip")
         if tuple(content["hidden"]) != self.settings.hidden:
             raise ValueError("it has a network of another size")
-        gains = trajectory.gains.shape in ((0, 0, 0), (trajectory.steps, self._env.width, self._env.observations.width))
+        gains = trajectory.gains.shape in (
+            (0, 0, 0),
+            (trajectory.steps, self._env.layout.width, self._env.observations.width),
+        )
         shapes = {key: value.shape for key, value in trajectory.arrays().items() if key != "gains"}
         own = {key: value.shape for key, value in self.trajectory.arrays().items() if key != "gains"}
         failures = content["failures"].numpy().astype(float)
