@@ -15,6 +15,7 @@ import numpy as np
 from . import rotations
 from .arrays import Array
 from .body import Body
+from .constants import GRAVITY
 from .motion import Motion, Take
 
 SETTLE_SECONDS = 1.0  # a take goes on so long after its clip
@@ -28,7 +29,6 @@ REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 MARGIN = 0.01  # m inside the soles that touch: takes that stood had 31 mm and more, those that fell up to 1 mm
 REST_SPEED, REST_TURN = 0.15, 0.5  # m/s and rad/s of the root of a body that stands
 SUNK = 0.03  # m: a sole deeper under the floor stands on nothing
-GRAVITY = 9.81
 SKATE_HEIGHT = 0.03
 FEET = ("foot.L", "foot.R")
 STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so much further with its pose held

@@ -13,10 +13,10 @@ pytest.importorskip("torch")
 
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
+from backflip_addon.core.constants import GRAVITY
 from backflip_addon.trainer.physics.batched import solver
 from backflip_addon.trainer.physics.batched.step import BatchedSimulator
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
-from backflip_addon.trainer.physics.simulator import GRAVITY
 from backflip_addon.trainer.physics.state import Scene, States, stacked
 from tests.benchmarks import humanoid
 from tests.core import performances

@@ -15,9 +15,9 @@ pytest.importorskip("pybullet")
 
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
+from backflip_addon.core.constants import GRAVITY
 from backflip_addon.trainer.physics import pybullet_world as worlds
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
-from backflip_addon.trainer.physics.simulator import GRAVITY
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
 

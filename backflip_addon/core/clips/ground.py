@@ -11,6 +11,7 @@ import numpy as np
 from .. import metrics, rotations
 from ..arrays import Array
 from ..body import Body
+from ..constants import GRAVITY
 from ..motion import Motion
 from ..motions import foot_planting, inverse_dynamics
 from .findings import Finding
@@ -59,7 +60,7 @@ class Ground:
         half = min(max(round(0.08 * rate), 2), (self.motion.frames - 1) // 2)
         falling = inverse_dynamics.second_derivative(self.centre, rate, half)[:, 2]
         moving = np.abs(np.gradient(self.lowest)) * rate
-        return (falling > -_HELD * metrics.GRAVITY) & (moving < _STEADY * self.leg)
+        return (falling > -_HELD * GRAVITY) & (moving < _STEADY * self.leg)
 
     @cached_property
     def soles(self) -> tuple[Array, Array]:

@@ -11,12 +11,12 @@ import numpy as np
 from .. import metrics, rotations
 from ..arrays import Array
 from ..body import Body
+from ..constants import GRAVITY
 from ..motion import Motion
 from ..motions import foot_planting
 from . import ground, posture
 from .findings import INFO, Finding
 
-GRAVITY = metrics.GRAVITY
 _FLIGHT = 0.15  # s: a shorter flight tells too little about gravity
 _CLEARANCE = 0.06  # m: higher than this over the floor, nothing touches it
 _TIME_SCALES = (0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0)  # where no rate explains it

@@ -18,9 +18,9 @@ import numpy as np
 from .. import batched_linalg, rotations
 from ..arrays import Array
 from ..body import Body
+from ..constants import GRAVITY
 from ..motion import Motion
 
-GRAVITY = 9.81
 RATE = 120.0  # Hz, at which flights are integrated
 AIRBORNE = 0.03  # m: a body is in flight while its lowest point is higher
 SHORTEST_FLIGHT = 0.15  # s

@@ -16,9 +16,9 @@ import numpy as np
 from .. import batched_linalg, rotations
 from ..arrays import Array
 from ..body import Body
+from ..constants import GRAVITY
 from ..motion import Motion
 
-GRAVITY = 9.81
 SMOOTHING = 0.07  # s, half width of the local parabola that accelerations are read from
 TOUCH = 0.04  # m: a reference link so near the floor can carry weight
 FRICTION_WEIGHT = 0.3  # cost of a horizontal against a vertical newton at a contact point

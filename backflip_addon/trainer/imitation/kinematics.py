@@ -8,7 +8,7 @@ import numpy as np
 from ...core import metrics, rotations
 from ...core.arrays import Array
 from ...core.body import Body
-from ..physics.simulator import GRAVITY
+from ...core.constants import GRAVITY
 from ..physics.state import States
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from ...core import metrics, rotations
 from ...core.arrays import Array
 from ...core.body import Body
+from ...core.constants import GRAVITY
 from ...core.motion import Motion
 from ...core.motions import feasible_flight
-from ..physics.simulator import CONTROL_RATE, GRAVITY
+from ..physics.simulator import CONTROL_RATE
 from ..physics.state import States
 from .action_layout import ActionLayout
 from .kinematics import momenta

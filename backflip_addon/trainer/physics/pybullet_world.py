@@ -23,13 +23,13 @@ from pybullet_utils import bullet_client
 from ...core import rotations
 from ...core.arrays import Array
 from ...core.body import Body, Link
+from ...core.constants import GRAVITY
 from .servo import servo_gain, steady_inertia
 from .simulator import (
     CONTACT_MARGIN,
     CONTROL_RATE,
     DAMPING,
     ERP,
-    GRAVITY,
     JOINT_SPEED,
     SOLVER_ITERATIONS,
     SUBSTEPS,

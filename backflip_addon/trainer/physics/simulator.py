@@ -16,7 +16,6 @@ from .state import Scene, States
 
 CONTROL_RATE = 30.0  # control steps a second
 SUBSTEPS = 4  # physics steps in a control step: 120 Hz
-GRAVITY = 9.81  # m/s^2, along -z
 SERVO_RATE = 4.0  # an error decays at SERVO_RATE kp/kd a second, where torque suffices
 DAMPING = 0.6  # share of a joint's velocity error taken away a substep
 SPEED_CHANGE = 40.0  # the most a joint's torque may change its speed by in one substep, rad/s

@@ -11,8 +11,8 @@ import dataclasses
 import numpy as np
 
 from ....core.body import Body
+from ....core.constants import GRAVITY
 from ..servo import steady_inertia
-from ..simulator import GRAVITY
 from .batch_math import Batch, apply, cross, matrices, multiply
 
 
