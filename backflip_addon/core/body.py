@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from . import rotations
 from .arrays import Array
 from .reading import one_line
+from .shapes import Shape, lowest_point
 
 BODY_VERSION = 1
 MOST_LINKS = 200  # of a body; a humanoid has 15
@@ -44,6 +45,7 @@ LINK_PARENTS: dict[str, str | None] = {
     "hand.L": "forearm.L",
 }
 LINK_NAMES: tuple[str, ...] = tuple(LINK_PARENTS)
+FEET = ("foot.L", "foot.R")
 
 # Knees and elbows turn about the body's right: a knee bends by a negative angle, an elbow by a
 # positive one (the convention of DeepMimic's humanoid3d).
@@ -51,21 +53,6 @@ HINGE_AXIS: tuple[float, float, float] = (-1.0, 0.0, 0.0)
 HINGE_LIMITS: dict[str, tuple[float, float]] = {"shin": (-2.7, 0.05), "forearm": (-0.05, 2.7)}
 
 JointKind = Literal["free", "spherical", "hinge", "fixed"]
-ShapeKind = Literal["capsule", "box", "sphere"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    """One convex solid of a link, in the link's frame.
-
-    size: capsule (radius, length between the cap centres, along its own z);
-    box (half extents x, y, z); sphere (radius,). Metres.
-    """
-
-    kind: ShapeKind
-    size: tuple[float, ...]
-    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    rotation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +141,7 @@ class Body:
         lows = []
         for i in range(len(self.links)) if links is None else links:
             link = self.links[i]
-            heights = [_shape_bottom(s, positions[..., i, :], orientations[..., i, :]) for s in link.shapes]
+            heights = [lowest_point(s, positions[..., i, :], orientations[..., i, :]) for s in link.shapes]
             none = np.full(positions.shape[:-2], np.inf)
             lows.append(np.min(heights, axis=0) if heights else none)
         return np.stack(lows, axis=-1)
@@ -167,20 +154,6 @@ def _levels(parents: tuple[int, ...]) -> list[list[int]]:
     for parent in parents[1:]:
         depths.append(depths[parent] + 1)
     return [[i for i, d in enumerate(depths) if d == depth] for depth in range(1, max(depths) + 1)]
-
-
-def _shape_bottom(shape: Shape, place: Array, turn: Array) -> Array:
-    """Height (...) of the lowest point of a shape on a link at place (..., 3), turn (..., 4)."""
-    centre = place + rotations.rotate(turn, np.array(shape.position))
-    axes = rotations.to_matrix(rotations.multiply(turn, np.array(shape.rotation)))
-    up = np.abs(axes[..., 2, :])  # |z component| of each shape axis
-    if shape.kind == "sphere":
-        reach = np.full(centre.shape[:-1], shape.size[0])
-    elif shape.kind == "capsule":
-        reach = shape.size[0] + up[..., 2] * shape.size[1] / 2
-    else:
-        reach = up @ np.array(shape.size)
-    return centre[..., 2] - reach
 
 
 def to_json(body: Body) -> dict[str, Any]:

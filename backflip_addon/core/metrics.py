@@ -14,9 +14,11 @@ import numpy as np
 
 from . import rotations
 from .arrays import Array
-from .body import Body
+from .body import FEET, Body
 from .constants import GRAVITY
 from .motion import Motion, Take
+from .proportions import hip_to_sole
+from .shapes import extent
 
 SETTLE_SECONDS = 1.0  # a take goes on so long after its clip
 FOLLOWED_ERROR = 0.35  # m, mean link error past which the clip is lost
@@ -30,7 +32,6 @@ MARGIN = 0.01  # m inside the soles that touch: takes that stood had 31 mm and m
 REST_SPEED, REST_TURN = 0.15, 0.5  # m/s and rad/s of the root of a body that stands
 SUNK = 0.03  # m: a sole deeper under the floor stands on nothing
 SKATE_HEIGHT = 0.03
-FEET = ("foot.L", "foot.R")
 STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so much further with its pose held
 STANDS_SECONDS = 3.0
 
@@ -157,19 +158,10 @@ def ends_standing(body: Body, reference: Motion) -> bool:
         return False
     lows = body.lowest_points(positions, orientations)[0]
     feet = [body.index(name) for name in FEET]
-    hips_high = positions[0, 0, 2] - min(lows[feet]) > 0.6 * leg_length(body)
+    hips_high = positions[0, 0, 2] - min(lows[feet]) > 0.6 * hip_to_sole(body)
     last = reference.position[-max(int(reference.rate / 10), 2) :]
     speed = np.linalg.norm(last[-1, :2] - last[0, :2]) * reference.rate / max(len(last) - 1, 1)
-    return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < SLOW_END * leg_length(body))
-
-
-def leg_length(body: Body) -> float:
-    """Hip to sole of a body in its neutral pose, m."""
-    orientations = np.broadcast_to(rotations.IDENTITY, (len(body.links), 4))
-    positions, world = body.forward(np.zeros(3), orientations)
-    lows = body.lowest_points(positions[None], world[None])[0]
-    feet = [body.index(name) for name in FEET]
-    return float(-np.mean(lows[feet]))
+    return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < SLOW_END * hip_to_sole(body))
 
 
 def allowed_contacts(body: Body, reference: Motion) -> np.ndarray:
@@ -184,7 +176,7 @@ def allowed_contacts(body: Body, reference: Motion) -> np.ndarray:
         foot, shin = body.index(f"foot.{side}"), body.index(f"shin.{side}")
         allowed[foot] = True
         # A shin's lower end comes near the floor in any crouch; only a knee down there is meant
-        knee_low = (positions[:, shin, 2] < 0.25 * leg_length(body)).any()
+        knee_low = (positions[:, shin, 2] < 0.25 * hip_to_sole(body)).any()
         allowed[shin] &= knee_low
     return allowed
 
@@ -268,25 +260,9 @@ def _hull(points: Array) -> Array:
 def _sole_corners(body: Body, name: str, positions: Array, orientations: Array) -> Array:
     """Corners (..., 4, 3) of a foot's lower face, world."""
     index = body.index(name)
-    low, high = link_extent(body, index)
+    low, high = extent(body.links[index].shapes)
     corners = np.array([[x, y, low[2]] for x in (low[0], high[0]) for y in (low[1], high[1])])
     return positions[..., index, None, :] + rotations.rotate(orientations[..., index, None, :], corners)
-
-
-def link_extent(body: Body, index: int) -> tuple[Array, Array]:
-    """Lower and upper corner (3,), (3,) of a link's shapes in its own frame."""
-    lows, highs = [], []
-    for shape in body.links[index].shapes:
-        axes = np.abs(rotations.to_matrix(np.array(shape.rotation)))
-        if shape.kind == "box":
-            reach = axes @ np.array(shape.size)
-        elif shape.kind == "capsule":
-            reach = shape.size[0] + axes[:, 2] * shape.size[1] / 2
-        else:
-            reach = np.full(3, shape.size[0])
-        lows.append(np.array(shape.position) - reach)
-        highs.append(np.array(shape.position) + reach)
-    return np.min(lows, axis=0), np.max(highs, axis=0)
 
 
 def foot_skate(body: Body, positions: Array, orientations: Array, rate: float) -> float:

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ..core import batched_linalg, rotations
+from ..core import batched_linalg, proportions, rotations
 from ..core.body import HINGE_AXIS, Body
 from ..core.motion import Motion
 from ..core.motions import retarget
@@ -37,7 +37,7 @@ def pose(body: Body) -> Motion:
     orientations = np.tile(rotations.IDENTITY, (1, len(body.links), 1))
     for link, (axis, degrees) in _POSE.items():
         orientations[:, body.index(link)] = rotations.from_axis_angle(axis, np.radians(degrees))
-    return Motion(30.0, np.array([[0.0, 0.0, retarget.standing_height(body)]]), orientations)
+    return Motion(30.0, np.array([[0.0, 0.0, proportions.standing_height(body)]]), orientations)
 
 
 def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..core import rotations
 from ..core.arrays import Array
-from ..core.body import Body, Shape
+from ..core.body import Body
 from ..core.motion import Motion
 from ..core.rigs.fit import Binding
+from ..core.shapes import Shape
 from .animation import actions
 from .armature.rig import bound_meshes, read_rig
 from .baking import bake

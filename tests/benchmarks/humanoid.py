@@ -10,9 +10,10 @@ import numpy as np
 import pybullet_data
 
 from backflip_addon.core import motion
-from backflip_addon.core.body import HINGE_LIMITS, LINK_NAMES, LINK_PARENTS, Body, Link, Shape
+from backflip_addon.core.body import HINGE_LIMITS, LINK_NAMES, LINK_PARENTS, Body, Link
 from backflip_addon.core.clips import deepmimic
 from backflip_addon.core.motions import retarget
+from backflip_addon.core.shapes import Shape
 
 DATA = Path(pybullet_data.getDataPath())
 CLIPS = DATA / "data" / "motions"

@@ -14,8 +14,9 @@ import pytest
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import rotations
-from backflip_addon.core.body import LINK_NAMES, Body, Link, Shape
+from backflip_addon.core.body import LINK_NAMES, Body, Link
 from backflip_addon.core.rigs import fit, roles
+from backflip_addon.core.shapes import Shape
 from tests.core import performances
 from tests.core.skeletons import figure
 

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from backflip_addon.core import metrics, rotations
+from backflip_addon.core import metrics, proportions, rotations
 from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.clips import findings, ground, inspection, posture
 from backflip_addon.core.clips.findings import Finding
@@ -19,7 +19,7 @@ from backflip_addon.core.motions import retarget
 from . import performances
 
 BODY = performances.body()
-LEG = metrics.leg_length(BODY)
+LEG = proportions.hip_to_sole(BODY)
 UP = np.array([0.0, 0.0, 1.0])
 AHEAD = np.array([0.0, -1.0, 0.0])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import rotations
+from backflip_addon.core import proportions, rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import retarget
 from backflip_addon.core.rigs import fit, roles
@@ -63,7 +63,7 @@ def test_a_body_is_plausible(kind: str) -> None:
     assert at["head"][2] > at["chest"][2] > 0.05 * size
     # soles on the floor, under the ankles and in front of them
     lows = body.lowest_points(positions, np.tile(rotations.IDENTITY, (15, 1)))
-    floor = -retarget.standing_height(body)
+    floor = -proportions.standing_height(body)
     for side in "LR":
         i = NAMES.index(f"foot.{side}")
         assert lows[i] == pytest.approx(floor, abs=0.01)
@@ -195,7 +195,8 @@ def test_a_standing_rig_stands_at_its_place() -> None:
     body, binding = fit.fit_body(rig, roles.guess(rig))
     assert binding.origin == pytest.approx((3.0, -2.0, 0.0), abs=1e-6)
     assert binding.yaw == pytest.approx(np.pi / 2)
-    pose = Motion(30.0, np.array([[0.0, 0.0, retarget.standing_height(body)]]), np.tile(rotations.IDENTITY, (1, 15, 1)))
+    root = np.array([[0.0, 0.0, proportions.standing_height(body)]])
+    pose = Motion(30.0, root, np.tile(rotations.IDENTITY, (1, 15, 1)))
     world = retarget.bone_matrices(binding, rig, pose)
     # the trunk at neutral is the trunk at rest
     for bone in ("pelvis", "chest", "head", "thigh.L"):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backflip_addon.core import metrics, rotations
+from backflip_addon.core import metrics, proportions, rotations
 from tests.core import performances
 from tests.core.made_up_takes import BODY, TAKE, X, Y, Z, measure, moved
 
@@ -181,7 +181,7 @@ def test_jerk_looks_at_the_clip_alone() -> None:
 
 
 def test_leg_length_and_tilt() -> None:
-    assert metrics.leg_length(BODY) == pytest.approx(performances.hips_height(BODY), abs=0.01)
+    assert proportions.hip_to_sole(BODY) == pytest.approx(performances.hips_height(BODY), abs=0.01)
     turns = np.zeros((3, 15, 4))
     turns[:, 0] = rotations.from_axis_angle(Y, np.array([0.0, 1.0, -2.0]))
     assert np.allclose(metrics.root_tilt(turns), [0.0, 1.0, 2.0])

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import body as bodies
-from backflip_addon.core import rotations
+from backflip_addon.core import proportions, rotations
 from backflip_addon.core.arrays import Array
-from backflip_addon.core.clips import bvh
+from backflip_addon.core.clips import bvh, inspection
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import foot_planting, retarget
 from backflip_addon.core.rigs import fit, roles
@@ -322,7 +322,7 @@ def test_put_on_floor_and_adapt() -> None:
         assert np.abs(lows).max() < 1e-3
     path = np.zeros((20, 3))
     path[:, 1] = -np.arange(20) / 10.0
-    scaled = retarget.adapt(Motion(30.0, path, neutral), 2 * retarget.leg_length(body), body)
+    scaled = retarget.adapt(Motion(30.0, path, neutral), 2 * proportions.hip_to_sole(body), body)
     assert np.ptp(scaled.position[:, 1]) == pytest.approx(0.95, abs=0.02)
 
 
@@ -369,7 +369,7 @@ def test_damaged_clips_are_refused() -> None:
 
 def jump(rate: float, gravity: float, body: bodies.Body) -> Motion:
     """The neutral pose standing, then flying under a gravity, m/s^2, then standing."""
-    height = retarget.standing_height(body)
+    height = proportions.standing_height(body)
     flight = np.arange(0.0, 0.6, 1.0 / rate)
     up = gravity / 2 * flight * (0.6 - flight)
     z = height + np.concatenate([np.zeros(20), up, np.zeros(20)])
@@ -378,14 +378,14 @@ def jump(rate: float, gravity: float, body: bodies.Body) -> Motion:
 
 
 def codes(motion: Motion, body: bodies.Body) -> list[str]:
-    return [finding.code for finding in retarget.inspect(motion, body)]
+    return [finding.code for finding in inspection.inspect(motion, body)]
 
 
 def test_inspect_finds_a_wrong_time_scale() -> None:
     rig = figure()
     body, _ = fit.fit_body(rig, roles.guess(rig))
     assert codes(jump(60.0, 9.81, body), body) == []
-    findings = retarget.inspect(jump(60.0, 4 * 9.81, body), body)
+    findings = inspection.inspect(jump(60.0, 4 * 9.81, body), body)
     assert [f.code for f in findings] == ["time_scale"]
     assert findings[0].fix == {"time_scale": 2.0}
     assert "39.2 m/s²" in findings[0].sentence and "slow it down 2 times" in findings[0].sentence
@@ -399,7 +399,7 @@ def test_inspect_finds_floor_and_first_pose() -> None:
     assert "floor" in codes(floating, body)
     turned = stand.rotations.copy()
     turned[0, body.index("upper_arm.L")] = rotations.from_axis_angle([0.0, 1.0, 0.0], -1.5)
-    findings = retarget.inspect(dataclasses.replace(stand, rotations=turned), body)
+    findings = inspection.inspect(dataclasses.replace(stand, rotations=turned), body)
     assert findings[0].code == "rest_pose_first"
     assert findings[0].fix["start"] == pytest.approx(1 / 60.0)
 
@@ -425,7 +425,7 @@ def test_sample_clips(clip: str, kind: str) -> None:
     assert np.quantile(lows, 0.1) < 0.03
     head, foot = positions[..., body.index("head"), 2], positions[..., body.index("foot.L"), 2]
     assert head[0] - foot[0] > 0.6  # upright at the start
-    found = retarget.inspect(motion, body)
+    found = inspection.inspect(motion, body)
     if clip == "snu_backflip":
         scales = [finding.fix["time_scale"] for finding in found if "time_scale" in finding.fix]
         assert scales in ([2.0], [2.5])  # it falls 5.5 times as fast as it should where the body is as large as its

@@ -16,6 +16,7 @@ pytest.importorskip("pybullet")
 pytest.importorskip("torch")
 
 from backflip_addon.core import metrics, rotations
+from backflip_addon.core.body import FEET
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation import environment
 from backflip_addon.trainer.imitation.disturbances import NONE, Circumstances, Disturbances
@@ -241,7 +242,7 @@ def test_disturbed_starts_are_as_far_off_as_asked(env: ImitationEnvironment) -> 
     drawn = [disturbed(BODY, state, d, random, 0.0) for _ in range(200)]
     speeds = np.array([s.velocity - state.velocity for s in drawn])
     assert speeds.std() == pytest.approx(d.velocity, rel=0.1)
-    feet = [BODY.index(name) for name in metrics.FEET]
+    feet = [BODY.index(name) for name in FEET]
     lows = [BODY.lowest_points(*BODY.forward(s.position, s.rotations))[feet].min() for s in drawn]
     still = BODY.lowest_points(*BODY.forward(state.position, state.rotations))[feet].min()
     assert min(lows) >= min(still, 0.0) - 1e-9

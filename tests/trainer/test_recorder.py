@@ -15,6 +15,7 @@ pytest.importorskip("pybullet")
 
 from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions
+from backflip_addon.core.body import FEET
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.trainer.runner.recorder import TakeRecorder, finite, steps_of
@@ -29,7 +30,7 @@ def standing_take(**meta: Any) -> Take:
     still = performances.standing(BODY, 0.5 + metrics.SETTLE_SECONDS)
     motion = still.resampled(120.0)
     contacts = np.zeros(motion.rotations.shape[:2], dtype=bool)
-    contacts[:, [BODY.index(name) for name in metrics.FEET]] = True
+    contacts[:, [BODY.index(name) for name in FEET]] = True
     return Take(motion, contacts, np.full(motion.frames, 0.5), np.zeros(motion.frames), meta)
 
 

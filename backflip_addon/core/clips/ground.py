@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from .. import metrics, rotations
+from .. import rotations
 from ..arrays import Array
 from ..body import Body
 from ..constants import GRAVITY
 from ..motion import Motion
 from ..motions import foot_planting, inverse_dynamics
+from ..proportions import hip_to_sole
 from .findings import Finding
 
 # Lengths are in leg lengths (hip to sole), speeds in leg lengths a second, so that the same clip says the same of
@@ -43,7 +44,7 @@ class Ground:
     ) -> None:
         self.motion, self.body = motion, body
         self.positions, self.orientations, self.lowest, self.centre = positions, orientations, lowest, centre
-        self.leg = metrics.leg_length(body)
+        self.leg = hip_to_sole(body)
 
     @staticmethod
     def of(motion: Motion, body: Body) -> Ground:

@@ -18,6 +18,7 @@ from ..arrays import Array
 from ..body import Body
 from ..constants import GRAVITY
 from ..motion import Motion
+from ..shapes import core_points, core_radius
 
 SMOOTHING = 0.07  # s, half width of the local parabola that accelerations are read from
 TOUCH = 0.04  # m: a reference link so near the floor can carry weight
@@ -100,27 +101,12 @@ def _contact_points(body: Body, positions: Array, orientations: Array) -> tuple[
     points, links = [], []
     for i, link in enumerate(body.links):
         for shape in link.shapes:
-            for local in _shape_points(shape):
+            for local in core_points(shape):
                 points.append(positions[:, i] + rotations.rotate(orientations[:, i], local))
                 links.append(i)
     stacked = np.stack(points, axis=1)
-    reach = np.array([_radius(shape) for link in body.links for shape in link.shapes for _ in _shape_points(shape)])
+    reach = np.array([core_radius(shape) for link in body.links for shape in link.shapes for _ in core_points(shape)])
     return stacked, np.array(links), stacked[..., 2] - reach < TOUCH
-
-
-def _shape_points(shape: object) -> Array:
-    size = np.array(shape.size)
-    if shape.kind == "sphere":
-        local = np.zeros((1, 3))
-    elif shape.kind == "capsule":
-        local = np.array([[0, 0, -size[1] / 2], [0, 0, size[1] / 2]])
-    else:
-        local = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * size
-    return np.array(shape.position) + rotations.rotate(np.array(shape.rotation), local)
-
-
-def _radius(shape: object) -> float:
-    return 0.0 if shape.kind == "box" else shape.size[0]
 
 
 def _share(arms: Array, near: np.ndarray, force: Array, moment: Array) -> Array:

@@ -16,9 +16,8 @@ import numpy as np
 from .. import rotations
 from ..arrays import Array
 from ..body import LINK_NAMES, LINK_PARENTS, Body
-from ..clips.findings import Finding
-from ..clips.inspection import inspect
 from ..motion import Motion
+from ..proportions import hip_to_ankle, hip_to_sole
 from ..rigs import rest_pose as neutrals
 from ..rigs import roles
 from ..rigs.fit import Binding
@@ -26,11 +25,6 @@ from ..rigs.rest_pose import DOWN, Neutral
 from ..rigs.rig import Rig
 from ..rigs.roles import RoleMap
 from . import foot_planting
-
-__all__ = [
-    "Finding", "adapt", "bone_matrices", "from_origin", "inspect", "leg_length", "link_frames", "plant_feet",
-    "put_on_floor", "retarget", "standing_height",
-]  # fmt: skip
 
 _LINK = {name: i for i, name in enumerate(LINK_NAMES)}
 
@@ -68,7 +62,7 @@ def retarget(
         for i, side in enumerate(foot_planting.SIDES):
             foot = _LINK[f"foot.{side}"]
             orientations[:, foot] = foot_planting.level(orientations[:, foot], positions[f"foot.{side}"], resting[:, i])
-    path = positions["pelvis"] * (leg_length(body, sole=False) / neutral.leg_length)
+    path = positions["pelvis"] * (hip_to_ankle(body) / neutral.leg_length)
     motion = put_on_floor(Motion(float(rate), path, body.local_rotations(orientations), loops), body)
     return from_origin(foot_planting.plant(motion, body, resting, held))
 
@@ -142,7 +136,7 @@ def link_frames(binding: Binding, motion: Motion) -> tuple[Array, Array]:
 
 def adapt(motion: Motion, leg: float, body: Body) -> Motion:
     """A motion recorded for legs of another length (hip to sole, m), on this body's floor."""
-    scaled = dataclasses.replace(motion, position=motion.position * (leg_length(body) / leg))
+    scaled = dataclasses.replace(motion, position=motion.position * (hip_to_sole(body) / leg))
     return plant_feet(put_on_floor(scaled, body), body)
 
 
@@ -152,7 +146,7 @@ def plant_feet(motion: Motion, body: Body) -> Motion:
     resting = []
     for side in foot_planting.SIDES:
         points, _ = foot_planting.sole_points(body, positions, orientations, side)
-        leg = leg_length(body, sole=False)
+        leg = hip_to_ankle(body)
         resting.append(foot_planting.planted(points[:, 0], points[:, 1], leg, motion.rate))
     return foot_planting.plant(motion, body, np.stack(resting, axis=1))
 
@@ -175,25 +169,6 @@ def from_origin(motion: Motion, forward: bool = False) -> Motion:
         orientations = orientations.copy()
         orientations[:, 0] = rotations.multiply(back, orientations[:, 0])
     return dataclasses.replace(motion, position=position, rotations=orientations)
-
-
-def standing_height(body: Body) -> float:
-    """Height of the root's origin, m, when the body stands in the neutral pose with soles on the floor."""
-    positions, orientations = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (len(body.links), 1)))
-    return -float(body.lowest_points(positions, orientations).min())
-
-
-def leg_length(body: Body, sole: bool = True) -> float:
-    """Hip to sole (or ankle), m, mean of both sides."""
-    lengths = [
-        np.linalg.norm(body.links[body.index(f"{part}.{side}")].offset) for side in "LR" for part in ("shin", "foot")
-    ]
-    ankle = float(sum(lengths)) / 2
-    if not sole:
-        return ankle
-    positions, orientations = body.forward(np.zeros(3), np.tile(rotations.IDENTITY, (len(body.links), 1)))
-    lows = body.lowest_points(positions, orientations)
-    return ankle + float(np.mean([positions[i, 2] - lows[i] for i in (body.index("foot.L"), body.index("foot.R"))]))
 
 
 def _link_turns(source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Array) -> tuple[Array, dict[str, Array]]:

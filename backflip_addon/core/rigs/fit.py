@@ -11,7 +11,8 @@ import numpy as np
 from .. import body as bodies
 from .. import rotations
 from ..arrays import Array
-from ..body import LINK_NAMES, LINK_PARENTS, Body, Link, Shape
+from ..body import LINK_NAMES, LINK_PARENTS, Body, Link
+from ..shapes import Shape, extent
 from . import rest_pose as neutrals
 from . import roles
 from .binding import BINDING_VERSION as BINDING_VERSION
@@ -382,24 +383,10 @@ def _triple(values: Array) -> tuple[float, float, float]:
 
 def _inertia(shapes: tuple[Shape, ...], mass: float) -> tuple[float, float, float]:
     """Principal moments of a link as those of one box around its solids, about its centre."""
-    low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    for shape in shapes:
-        half = _half_extents(shape)
-        low = np.minimum(low, np.array(shape.position) - half)
-        high = np.maximum(high, np.array(shape.position) + half)
+    low, high = extent(shapes)
     # a solid as round as a limb fills its box with about 0.8 of the box's moments
     x, y, z = (high - low) ** 2
     return _triple(0.8 * mass / 12.0 * np.array([y + z, x + z, x + y]))
-
-
-def _half_extents(shape: Shape) -> Array:
-    """Half the sides of the box around a shape, in the link's frame."""
-    if shape.kind == "sphere":
-        return np.full(3, shape.size[0])
-    axes = np.abs(rotations.to_matrix(np.array(shape.rotation)))
-    if shape.kind == "box":
-        return axes @ np.array(shape.size)
-    return shape.size[0] + axes[:, 2] * shape.size[1] / 2
 
 
 def _binding(rig: Rig, neutral: Neutral, parts: _Parts, scale: float) -> Binding:

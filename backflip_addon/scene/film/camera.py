@@ -10,7 +10,7 @@ import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 
 LENS, SENSOR = 50.0, 36.0  # mm: focal length and width of Blender's own default camera
 AZIMUTH, PITCH = math.radians(28.0), math.radians(7.0)  # camera: off the exact side view, and downwards

@@ -15,7 +15,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 from numpy.typing import NDArray
 
-from ...core.rotations import Array
+from ...core.arrays import Array
 from ..typed_data import armature_data, current_scene, current_view_layer, pose_bones
 from .camera import build_camera
 from .render import SIZE

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from ...core import metrics, rotations
+from ...core import rotations
 from ...core.arrays import Array
-from ...core.body import Body
+from ...core.body import FEET, Body
 from ..physics.state import FRICTION, Scene, States
 
 
@@ -70,7 +70,7 @@ def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Gene
     noisy = shaken(state, random, d.pose, d.velocity, d.spin)
     position = state.position + [0, 0, max(floor, 0.0)]
     if d.pose > 0:
-        feet = [body.index(name) for name in metrics.FEET]
+        feet = [body.index(name) for name in FEET]
         orientations = np.stack([noisy.rotations, state.rotations])
         positions, world = body.forward(np.stack([position, state.position]), orientations)
         low, still = body.lowest_points(positions, world, feet).min(axis=1)

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core import metrics, rotations
+from ...core import rotations
 from ...core.arrays import Array
-from ...core.body import Body
+from ...core.body import FEET, Body
 from ...core.constants import GRAVITY
 from ..physics.state import States
 
 
 def feet_middle(body: Body, positions: Array, world: Array) -> Array:
     """The middle (N, 3) of the two feet."""
-    feet = [body.index(name) for name in metrics.FEET]
+    feet = [body.index(name) for name in FEET]
     soles = np.array([body.links[i].centre for i in feet])
     return (positions[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
 

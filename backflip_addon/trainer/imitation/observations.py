@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...core import metrics, rotations
+from ...core import rotations
 from ...core.arrays import Array
-from ...core.body import Body
+from ...core.body import FEET, Body
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
 from .target_trajectory import TargetTrajectory
@@ -83,7 +83,7 @@ class Observations:
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
         self.axes = np.array([body.links[i].axis for i in self.hinges])
         self.phases = _phases(trajectory.steps)
-        self.feet = np.array([body.index(name) for name in metrics.FEET])
+        self.feet = np.array([body.index(name) for name in FEET])
         self._inertia = tucked_inertia(body)
         self.parts = parts(3 * len(self.joints) + len(self.hinges))
         self.width = sum(self.parts.values())

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...core import metrics, rotations
 from ...core.arrays import Array
-from ...core.body import Body
+from ...core.body import FEET, Body
 from ...core.constants import GRAVITY
 from ...core.motion import Motion
 from ...core.motions import feasible_flight
@@ -48,7 +48,7 @@ class Track:
         self.centre_velocity, self.momentum = momenta(body, self.states, positions, world)
         for flight in flights:
             self._build_up(flight, times)
-        self.feet = np.array([body.index(name) for name in metrics.FEET])
+        self.feet = np.array([body.index(name) for name in FEET])
         lows = body.lowest_points(positions, world)[:, self.feet]
         self.resting = lows < metrics.SKATE_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import metrics
+from ...core.body import FEET
 from ..physics.pybullet_world import PyBulletWorld
 
 REST_SPEED = 0.15  # m/s, of the root of a body that stands
@@ -17,7 +18,7 @@ def still_stands(world: PyBulletWorld, seconds: float = metrics.STANDS_SECONDS) 
 
     The world goes on by so many seconds, or to the moment of the fall.
     """
-    feet = [world.body.index(name) for name in metrics.FEET]
+    feet = [world.body.index(name) for name in FEET]
     others = np.ones(len(world.body.links), dtype=bool)
     others[feet] = False
     touching = world.contacts()

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...core import rotations
-from ...core.body import Body, Link, Shape
+from ...core.body import Body, Link
+from ...core.shapes import Shape
 
 CORNER_RADIUS = 0.01  # of the spheres that stand for a box's corners, m
 

@@ -8,8 +8,9 @@ import itertools
 import numpy as np
 import torch
 
-from ....core import metrics, rotations
-from ....core.body import Body, Link, Shape
+from ....core import rotations
+from ....core.body import FEET, Body, Link
+from ....core.shapes import Shape
 from ..servo import servo_gain
 from ..simulator import CONTACT_MARGIN, DAMPING, ERP, SOLVER_ITERATIONS
 from ..urdf import collision_shapes
@@ -45,7 +46,7 @@ class Points:
     def _on_top(self, body: Body, point: int) -> bool:
         """Whether it is an upper corner of a foot, which the floor meets only after a fall."""
         link = self.links[point]
-        if body.links[link].name not in metrics.FEET:
+        if body.links[link].name not in FEET:
             return False
         same = self.positions[self.links == link, 2]
         return len(same) == 8 and self.positions[point, 2] > np.median(same)
