@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 
 from . import rotations
 from .arrays import Array
-from .files import RefusedFile, write_whole
-from .reading import finite, parse_json, read_npz
+from .files import RefusedFile
+from .npz import read_npz, write_npz
+from .reading import finite, parse_json
 
 MOTION_VERSION = 1
 MOST_MOTION_BYTES = 64_000_000  # unpacked: a quarter of an hour of a body's poses, 120 a second
@@ -136,7 +137,7 @@ class Take:
 
 def save_motion(path: Path, motion: Motion) -> None:
     """Write a motion to an npz file, whole or not at all."""
-    _write_npz(path, _motion_arrays(motion))
+    write_npz(path, _motion_arrays(motion))
 
 
 def load_motion(path: Path) -> Motion:
@@ -149,7 +150,7 @@ def save_take(path: Path, take: Take) -> None:
     arrays = _motion_arrays(take.motion)
     arrays |= {"contacts": take.contacts.astype(bool), "torque": take.torque, "assist": take.assist}
     arrays["meta"] = np.array(json.dumps(take.meta))
-    _write_npz(path, arrays)
+    write_npz(path, arrays)
 
 
 def load_take(path: Path) -> Take:
@@ -197,10 +198,6 @@ def _motion_from(arrays: dict[str, np.ndarray], path: Path) -> Motion:
     if not math.isfinite(rate) or not finite(position, orientations):
         raise ValueError(f"{path.name} is damaged: it holds numbers that are not finite")
     return Motion(rate, position, orientations, loops)
-
-
-def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    write_whole(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

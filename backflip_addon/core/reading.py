@@ -8,28 +8,24 @@ A reader wears @told; it may raise what it likes, and its caller sees Unreadable
 from __future__ import annotations
 
 import functools
-import io
 import json
 import math
-import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .arrays import AnyArray
 from .files import RefusedFile, read_limited
 
 MOST_FILE_BYTES = 256_000_000  # of a clip on disk; the largest of AMASS have 60 MB
-MOST_UNPACKED_BYTES = 200_000_000  # of what a clip's archive holds: MOST_FRAMES of a body with fingers
 MOST_FRAMES = 100_000  # of a clip: a quarter of an hour at 120 frames/s
 MOST_JOINTS = 2_000
 MOST_POSES = 4_000_000  # frames times joints: 512 MB of matrices
 MOST_FREE_POSES = 1_000_000  # of a file that holds few numbers, whose joints mostly keep still: 128 MB
-MOST_MEMBERS = 100  # of an archive
 MOST_NUMBER = 1e9  # of a place or an offset, any unit; what is larger is no body's
 _MOST_WORDS = 300  # letters of a sentence
-_ENCRYPTED = 0x1  # of a zip member's flags
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,70 +122,7 @@ def _decimal(text: str) -> float:
     return value
 
 
-# Archives of arrays
-
-
-def npz_names(path: Path) -> set[str]:
-    """The names of the arrays in an npz file."""
-    with zipfile.ZipFile(io.BytesIO(read_limited(path, MOST_FILE_BYTES, follow=True))) as archive:
-        return set(_members(archive, MOST_UNPACKED_BYTES))
-
-
-def read_npz(
-    path: Path, most: int = MOST_UNPACKED_BYTES, only: Collection[str] = (), follow: bool = True
-) -> dict[str, np.ndarray]:
-    """The arrays of an npz file: numbers, truth values and text, no objects. Raises ValueError and zipfile's errors.
-
-    most: bytes unpacked, of all members or of those in only, where only is given.
-    """
-    return unpack_npz(io.BytesIO(read_limited(path, min(most, MOST_FILE_BYTES), follow)), most, only)
-
-
-def unpack_npz(file: BinaryIO, most: int, only: Collection[str] = ()) -> dict[str, np.ndarray]:
-    """read_npz() of an open file."""
-    with zipfile.ZipFile(file) as archive:
-        members = _members(archive, most, only)
-        return {name: _array(archive, member, most) for name, member in members.items()}
-
-
-def _members(archive: zipfile.ZipFile, most: int, only: Collection[str] = ()) -> dict[str, zipfile.ZipInfo]:
-    infos = archive.infolist()
-    if len(infos) > MOST_MEMBERS:
-        raise ValueError(f"it holds {len(infos)} parts")
-    found: dict[str, zipfile.ZipInfo] = {}
-    for info in infos:
-        name = info.filename.removesuffix(".npy")
-        if name == info.filename or name in found or info.flag_bits & _ENCRYPTED:
-            raise ValueError("it is no archive of arrays")
-        if not only or name in only:
-            found[name] = info
-    if sum(info.file_size for info in found.values()) > most:
-        raise ValueError(f"it unpacks to more than {most / 1e6:.0f} MB")
-    return found
-
-
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> np.ndarray:
-    """One array, whose header is held against the bytes that are there before anything is allocated."""
-    with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError("an array is of a later kind than is known")
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        try:
-            shape, by_columns, dtype = read_header(member)
-        except Exception as error:  # numpy gives advice on how to read it all the same
-            raise ValueError("an array's header cannot be read") from error
-        if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None or dtype.kind not in "biufUS":
-            raise ValueError("an array holds something else than numbers and text")
-        if dtype.itemsize == 0 or any(not isinstance(n, int) or n < 0 for n in shape):
-            raise ValueError("an array has no sensible size")
-        size = math.prod(shape) * dtype.itemsize
-        if size > most or size > info.file_size:
-            raise ValueError("an array is larger than what is there")
-        data = member.read(size)
-    if len(data) != size:
-        raise ValueError("an array is cut off")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C").copy()
+# Sizes and numbers
 
 
 def most_poses(numbers: int) -> int:
@@ -197,6 +130,6 @@ def most_poses(numbers: int) -> int:
     return min(MOST_POSES, MOST_FREE_POSES + numbers)
 
 
-def finite(*arrays: np.ndarray, most: float = MOST_NUMBER) -> bool:
+def finite(*arrays: AnyArray, most: float = MOST_NUMBER) -> bool:
     """Whether all numbers are finite and none is larger than any body's."""
     return all(bool(np.isfinite(a).all()) and (a.size == 0 or float(np.abs(a).max()) <= most) for a in arrays)

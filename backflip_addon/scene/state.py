@@ -23,7 +23,8 @@ from ..core.body import LINK_NAMES, Body
 from ..core.clips import ground, posture
 from ..core.motion import MOST_MOTION_BYTES, Motion
 from ..core.motions import feasible_flight, retarget
-from ..core.reading import parse_json, unpack_npz
+from ..core.npz import pack_npz, unpack_npz
+from ..core.reading import parse_json
 from ..core.rigs import fit, roles
 from ..core.rigs.fit import Adjustment, Binding
 from ..core.rigs.roles import RoleMap
@@ -261,15 +262,13 @@ def _sentence(error: Exception) -> str:
 
 def encode_motion(motion: Motion) -> str:
     """A motion as text."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        rate=np.array(motion.rate),
-        loops=np.array(motion.loops),
-        position=motion.position.astype(np.float32),
-        rotations=motion.rotations.astype(np.float32),
-    )
-    return base64.b64encode(buffer.getvalue()).decode()
+    arrays = {
+        "rate": np.array(motion.rate),
+        "loops": np.array(motion.loops),
+        "position": motion.position.astype(np.float32),
+        "rotations": motion.rotations.astype(np.float32),
+    }
+    return base64.b64encode(pack_npz(arrays)).decode()
 
 
 @functools.lru_cache(maxsize=4)

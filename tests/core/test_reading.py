@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import motion as motions
-from backflip_addon.core import reading
 from backflip_addon.core.clips import bvh, deepmimic, findings, mimickit, smpl, vrma
+from backflip_addon.core.npz import read_npz
 from backflip_addon.core.reading import UnreadableFile
 from tests.seeds import animated, take
 from tests.seeds import glb as glb_of
@@ -76,7 +76,7 @@ def npy(shape: str, descr: str = "'<f8'", data: bytes = b"") -> bytes:
 def test_an_arrays_header_is_held_against_what_is_there(tmp_path: Path, poses: bytes, words: str) -> None:
     path = npz(tmp_path / "smpl.npz", {"poses.npy": poses, "trans.npy": npy("(1, 3)", data=bytes(24))})
     with pytest.raises(ValueError, match=words):
-        reading.read_npz(path)
+        read_npz(path)
     refusal(smpl.read_smpl, path)
 
 
@@ -103,7 +103,7 @@ def test_an_archive_that_lies_about_its_size_is_read_no_further(tmp_path: Path) 
     path.write_bytes(data)
     tracemalloc.start()
     with pytest.raises(Exception, match=r"."):
-        reading.read_npz(path)
+        read_npz(path)
     assert tracemalloc.get_traced_memory()[1] < MODEST
     tracemalloc.stop()
 
@@ -229,7 +229,7 @@ def test_a_link_to_a_clip_is_fine_and_a_link_among_a_jobs_files_is_not(tmp_path:
     assert motions.load_motion(tmp_path / "elsewhere.npz").frames == 2
     with pytest.raises(ValueError, match="is a link"):
         motions.load_motion(tmp_path / "reference.npz")
-    assert set(reading.read_npz(tmp_path / "reference.npz")) == {"version", "rate", "loops", "position", "rotations"}
+    assert set(read_npz(tmp_path / "reference.npz")) == {"version", "rate", "loops", "position", "rotations"}
 
 
 def test_a_motion_with_numbers_that_are_not_finite_is_refused(tmp_path: Path) -> None:

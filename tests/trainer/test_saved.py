@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("pybullet")
 
-from backflip_addon.core import reading
+from backflip_addon.core import npz
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.planning.mpc import Search, SearchSettings
 from backflip_addon.trainer.runner import saved
@@ -86,7 +86,7 @@ def test_a_plan_with_other_keys_shapes_or_numbers_is_none(tmp_path: Path, arrays
         archive(knots=claiming((10**10,)), knot=claiming(())),
         archive(knots=claiming((-1, 4))),
         archive(knots=bytes(saved.MOST_BYTES + 1)),
-        archive(**{f"a{i}": b"" for i in range(reading.MOST_MEMBERS + 1)}),
+        archive(**{f"a{i}": b"" for i in range(npz.MOST_MEMBERS + 1)}),
     ],
     ids=["empty", "half", "no arrays", "no array", "80 GB", "less than nothing", "unpacks to too much", "too many"],
 )

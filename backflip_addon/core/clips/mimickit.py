@@ -18,7 +18,8 @@ from .. import rotations
 from ..body import HINGE_AXIS, LINK_NAMES
 from ..files import RefusedFile
 from ..motion import Motion
-from ..reading import MOST_FRAMES, UnreadableFile, finite, npz_names, read_json, read_npz, told
+from ..npz import npz_names, read_npz
+from ..reading import MOST_FRAMES, UnreadableFile, finite, read_json, told
 from .deepmimic import LEG_LENGTH
 
 JOINT_ORDER: tuple[str, ...] = (

@@ -18,7 +18,8 @@ import numpy as np
 from .. import rotations
 from ..arrays import Array
 from ..files import RefusedFile
-from ..reading import MOST_FRAMES, UnreadableFile, finite, npz_names, read_npz, told
+from ..npz import npz_names, read_npz
+from ..reading import MOST_FRAMES, UnreadableFile, finite, told
 from ..rigs.rig import Rig
 
 # name, parent, joint at rest in metres: T-pose, y up, facing z, left x; a mean grown-up

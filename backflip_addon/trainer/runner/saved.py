@@ -6,15 +6,14 @@ Everything here raises ValueError with one sentence, without a full stop, on a f
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from ...core.files import RefusedFile, write_whole
-from ...core.reading import read_npz
+from ...core.files import RefusedFile
+from ...core.npz import read_npz, write_npz
 from ..imitation.reference_track import Track
 from ..planning.plan import Plan
 
@@ -27,13 +26,7 @@ LARGEST_OFFSET = 100.0  # rad
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Write an npz file whole or not at all. Raises OSError."""
-    packed = io.BytesIO()
-    np.savez(packed, **{key: np.asarray(value) for key, value in arrays.items()})
-
-    def write(file: BinaryIO) -> None:
-        file.write(packed.getbuffer())
-
-    write_whole(path, write)
+    write_npz(path, arrays, compressed=False)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
