@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes of three clips from fixed seeds, as hashes: `python -m tests.trainer.same_takes`, with --record to file.
+
+Floating-point sums depend on the instructions that numpy, BLAS and the C library pick for a processor, so a
+record holds for the platform facts under which it was made.
+"""
+
+from __future__ import annotations
+
+import os
+
+if __name__ == "__main__":  # read when numpy is imported: how threads share a sum changes its last bits
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
+import ctypes
+import hashlib
+import importlib.metadata
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backflip_addon.core.clips import deepmimic
+from backflip_addon.core.motion import Motion, Take
+from backflip_addon.core.motions import retarget
+from backflip_addon.trainer.physics.state import Scene
+from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.workers import Pool
+from tests.core import performances
+
+RECORDS = Path(__file__).with_suffix(".json")
+COMMAND = "python -m tests.trainer.same_takes --record"
+# Clip -> the part that is searched, in s: enough steps for contacts, flight and several windows
+CLIPS = {"walk": (0.0, 0.4), "jump": (0.2, 0.6), "backflip": (0.4, 0.8)}
+SETTINGS = SearchSettings(horizon=6, samples=8, elites=3, rounds=2, first_rounds=2)
+SEED = 3
+HOLD = 0.1  # s that the last pose is held
+BODY = performances.body()
+
+
+def clip(name: str) -> Motion:
+    import pybullet_data
+
+    file = Path(pybullet_data.getDataPath()) / "data" / "motions" / f"humanoid3d_{name}.txt"
+    motion, leg = deepmimic.load(file)
+    return retarget.adapt(motion, leg, BODY).trimmed(*CLIPS[name])
+
+
+def digest(take: Take) -> str:
+    """SHA-256 of every number of a take."""
+    parts = (take.motion.position, take.motion.rotations, take.contacts, take.torque, take.assist)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+
+def searched(reference: Motion, pool: Pool) -> str:
+    search = Search(BODY, reference, pool, SETTINGS, Scene(), SEED, HOLD)
+    return digest(search.perform().take())
+
+
+def takes(name: str) -> dict[str, str]:
+    """How a clip's take was made -> its hash: twice by the same two workers, then by one."""
+    reference = clip(name)
+    worker = (RolloutWorker, BODY, reference, Scene(), HOLD, SETTINGS.lost)
+    with Pool(2, *worker) as pool:
+        hashes = {"two workers": searched(reference, pool), "again": searched(reference, pool)}
+    with Pool(1, *worker) as pool:
+        return {**hashes, "one worker": searched(reference, pool)}
+
+
+def facts() -> dict[str, Any]:
+    """What decides the last bits of a sum on this machine."""
+    core = getattr(np, "_core", None) or np.core
+    return {
+        "numpy": np.__version__,
+        "pybullet": importlib.metadata.version("pybullet"),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "libc": " ".join(platform.libc_ver()),
+        "blas": _blas_kernels(),
+        "cpu": sorted(name for name, has in core._multiarray_umath.__cpu_features__.items() if has),
+    }
+
+
+def _blas_kernels() -> str:
+    """The processor for which the OpenBLAS inside numpy's wheel has chosen its kernels, or "unknown"."""
+    package = Path(np.__file__).parent
+    for library in sorted([*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")]):
+        loaded = ctypes.CDLL(str(library))
+        for name in ("openblas_get_corename64_", "scipy_openblas_get_corename64_", "openblas_get_corename"):
+            if hasattr(loaded, name):
+                corename = getattr(loaded, name)
+                corename.restype = ctypes.c_char_p
+                return str(corename().decode())
+    return "unknown"
+
+
+def records() -> list[dict[str, Any]]:
+    return json.loads(RECORDS.read_text(encoding="utf-8")) if RECORDS.exists() else []
+
+
+def main() -> None:
+    made = {"facts": facts(), "takes": {name: takes(name) for name in CLIPS}}
+    if sys.argv[1:] == ["--record"]:
+        recorded = {"facts": made["facts"], "takes": {name: one["two workers"] for name, one in made["takes"].items()}}
+        kept = [record for record in records() if record["facts"] != made["facts"]]
+        RECORDS.write_text(json.dumps([*kept, recorded], indent=1) + "\n", encoding="utf-8")
+    print("TAKES", json.dumps(made))
+
+
+if __name__ == "__main__":
+    main()
