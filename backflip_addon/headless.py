@@ -29,7 +29,8 @@ from .core import metrics
 from .core import motion as motions
 from .core.motion import Motion, Take
 from .jobs import process
-from .jobs.folder import JobError, JobFolder
+from .jobs.folder import JobFolder
+from .jobs.records import JobError
 from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import bone_map_files, job_monitor
 from .scene import state

@@ -30,7 +30,8 @@ from backflip_addon.core import motion, reading
 from backflip_addon.core.clips import bvh, deepmimic, mimickit, smpl, vrma
 from backflip_addon.core.formats import fbx_limits, gltf_limits
 from backflip_addon.core.rigs import fit, roles
-from backflip_addon.jobs.folder import JobError, JobFolder, read_json
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.records import JobError, read_json
 from backflip_addon.jobs.status import read_status
 from tests.mutations import mutate
 from tests.seeds import Seed, samples, seeds

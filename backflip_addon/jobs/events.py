@@ -11,9 +11,9 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 from ..core.files import open_regular
+from .messages import Event, event_from_json
 
 SLICE_BYTES = 32_768  # read between two looks at the clock; a line that is longer is no event of ours
 HEAD_BYTES = 128  # the beginning by which a log is told from another: it holds the time of the first event
@@ -21,8 +21,6 @@ HEAD_BYTES = 128  # the beginning by which a log is told from another: it holds 
 # Progress, by far the most of events, that is followed by newer progress.
 _PROGRESS = rb'\{"time": [0-9.e+]+, "kind": "progress"'
 _OLD_PROGRESS = re.compile(rb"(?m)^(?:" + _PROGRESS + rb"[^\n]*\n)+(?=" + _PROGRESS + rb")")
-
-Event = dict[str, Any]
 
 
 class Budget:
@@ -123,5 +121,5 @@ def _parse(data: bytes) -> list[Event]:
         except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
-            events.append(event)
+            events.append(event_from_json(event))
     return events

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The job folder: the one place where Blender and the trainer meet. Standard library alone.
 
-job.json        what to learn: {"version", "name", "body", "settings", "binding", "avatar"}
+job.json        what to learn (messages.Job), and the version of the folder
 reference.npz   the clip to imitate (core.motion)
-events.jsonl    one JSON object a line, appended by the trainer
-trainer.json    the running trainer: {"pid", "started", "host"}; its heartbeat is the file's mtime
+events.jsonl    one JSON object a line (messages.Event), appended by the trainer
+trainer.json    the running trainer (messages.TrainerRecord); its heartbeat is the file's mtime
 trainer.lock    empty; held by the trainer for its whole life, and by whoever starts one
-requests/       one JSON file a request to the trainer; it stays until it has been obeyed
+requests/       one JSON file a request (messages.Request) to the trainer; it stays until it has been obeyed
 stages/ takes/  what was learned and performed
 
 Files are written whole to a temporary name and renamed; readers tolerate a half-written last line. The folder
@@ -30,11 +30,9 @@ from typing import Any
 from ..core.files import TEMPORARY, RefusedFile, is_own_folder, open_regular
 from .alive import command_line, process_alive
 from .lock import FileLock, is_held
+from .messages import Event, Job, Request, RequestKind, TrainerRecord, event_from_json, event_to_json
 from .records import MOST_SHORT_BYTES, JobError, parse_object, read_json, write_json
-from .requests import KINDS as REQUESTS
 from .requests import REFUSED, Requests, put_aside
-
-__all__ = ["REQUESTS", "JobError", "JobFolder", "process_alive", "read_json", "write_json"]
 
 JOB_VERSION = 1
 HEARTBEAT_SECONDS = 2.0
@@ -94,20 +92,22 @@ class JobFolder:
     def takes(self) -> Path:
         return self.path / "takes"
 
-    def create(self, job: dict[str, Any]) -> None:
+    def create(self, job: Job) -> None:
         """Make the folder and write job.json. Raises JobError when the disk refuses."""
         with self._written():
             self.path.mkdir(parents=True, exist_ok=True)
             self.make_rooms()
-            write_json(self.job_file, {"version": JOB_VERSION, **job})
+            write_json(self.job_file, {"version": JOB_VERSION, **job.to_json()})
 
-    def read_job(self) -> dict[str, Any]:
+    def read_job(self) -> Job:
         """job.json. Raises JobError with one sentence when it is missing, damaged or foreign."""
-        job = read_json(self.job_file)
-        if job.get("version") != JOB_VERSION:
+        data = read_json(self.job_file)
+        if data.get("version") != JOB_VERSION:
             raise JobError(f"{self.job_file} was written by another version of Backflip.")
-        if not isinstance(job.get("body"), dict) or not isinstance(job.get("settings"), dict):
-            raise JobError(f"{self.job_file} is damaged: body or settings are missing.")
+        try:
+            job = Job.from_json(data)
+        except ValueError as error:
+            raise JobError(f"{self.job_file} is damaged: {error}.") from error
         self._identity = self._identity or _identity(self.path)
         return job
 
@@ -149,15 +149,15 @@ class JobFolder:
 
     # Trainer -> Blender
 
-    def append_event(self, kind: str, **fields: Any) -> None:
-        """Append one event; a full line in one write, so that readers never see two mixed.
+    def append_event(self, event: Event) -> None:
+        """Append one event, of now; a full line in one write, so that readers never see two mixed.
 
         Raises OSError, also where another job has the folder's place, and JobError where events.jsonl is no
         ordinary file.
         """
         if self._identity and self.is_gone():
             raise FileNotFoundError(errno.ENOENT, "The job folder was moved or deleted", str(self.path))
-        line = json.dumps({"time": time.time(), "kind": kind, **fields}) + "\n"
+        line = json.dumps({"time": time.time(), **event_to_json(event)}) + "\n"
         try:
             with open_regular(self.events_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
                 if file.tell() and not _ends_with_newline(self.events_file):
@@ -166,7 +166,7 @@ class JobFolder:
         except RefusedFile as error:
             raise JobError(f"{self.events_file} cannot be written: {error}.") from error
 
-    def read_events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    def read_events(self, offset: int = 0) -> tuple[list[Event], int]:
         """Events from byte offset on, and the offset to go on from. Damaged lines are skipped. Raises JobError."""
         try:
             with open_regular(self.events_file) as file:
@@ -183,7 +183,7 @@ class JobFolder:
         """The trainer's heartbeat; call it every HEARTBEAT_SECONDS. Does nothing in another job's folder."""
         if self._identity and self.is_gone():
             return
-        if self.trainer().get("pid") == os.getpid():
+        if self.trainer().pid == os.getpid():
             _touch(self.trainer_file)
         else:  # missing, what a killed trainer left behind, or a link
             self.name_trainer(os.getpid())
@@ -193,12 +193,12 @@ class JobFolder:
         """Write who the trainer is. Raises OSError."""
         if self.trainer_file.is_dir():
             put_aside(self.trainer_file, REFUSED)
-        write_json(self.trainer_file, {"pid": pid, "started": time.time(), "host": socket.gethostname()})
+        write_json(self.trainer_file, TrainerRecord(pid, time.time(), socket.gethostname()).to_json())
 
     def rest(self) -> None:
         """The trainer says goodbye; what another trainer has written stays."""
         trainer = self.trainer()
-        if trainer.get("pid") == os.getpid() and trainer.get("host") == socket.gethostname():
+        if trainer.pid == os.getpid() and trainer.host == socket.gethostname():
             self.trainer_file.unlink(missing_ok=True)
 
     # Who is at work
@@ -214,20 +214,20 @@ class JobFolder:
         """
         try:
             facts = os.lstat(self.trainer_file)
-            trainer = read_json(self.trainer_file, MOST_SHORT_BYTES)
+            data = read_json(self.trainer_file, MOST_SHORT_BYTES)
         except (JobError, OSError, ValueError):
             return False
-        if not isinstance(trainer.get("host"), str):
+        if not isinstance(data.get("host"), str):
             return False  # no trainer wrote that
+        trainer = TrainerRecord.from_json(data)
         beats = _beats_lately(os.path.abspath(self.trainer_file), facts.st_mtime_ns)
-        if trainer.get("host") != socket.gethostname():
+        if trainer.host != socket.gethostname():
             return beats
-        pid = trainer.get("pid")
-        if not isinstance(pid, int) or not process_alive(pid):
+        if not trainer.pid or not process_alive(trainer.pid):
             return False
         # A silent process is a trainer at a long step, or a stranger with a dead trainer's number: who holds no
         # lock though there are locks is a stranger
-        return beats or (is_held(self._lock.path) is None and "backflip" in command_line(pid))
+        return beats or (is_held(self._lock.path) is None and "backflip" in command_line(trainer.pid))
 
     def is_trainer(self, pid: int) -> bool:
         """Whether a live process of this machine is this very job's trainer, by its command line."""
@@ -241,20 +241,20 @@ class JobFolder:
         """The lock that whoever starts a trainer holds until it is named in trainer.json."""
         return FileLock(self._lock.path)
 
-    def trainer(self) -> dict[str, Any]:
-        """Who trainer.json says the trainer is; empty where it says nothing."""
+    def trainer(self) -> TrainerRecord:
+        """Who trainer.json says the trainer is; nobody where it says nothing."""
         with contextlib.suppress(JobError):
-            return read_json(self.trainer_file, MOST_SHORT_BYTES)
-        return {}
+            return TrainerRecord.from_json(read_json(self.trainer_file, MOST_SHORT_BYTES))
+        return TrainerRecord()
 
     # Blender -> trainer
 
-    def request(self, kind: str, **fields: Any) -> str:
-        """Ask the trainer for something of REQUESTS; returns the request's id. Raises OSError and JobError."""
+    def request(self, kind: RequestKind, **fields: Any) -> str:
+        """Ask the trainer for something; returns the request's id. Raises OSError and JobError."""
         return self._requests.make(kind, fields)
 
-    def pending_requests(self) -> list[dict[str, Any]]:
-        """All requests in the order they were made, each with its "id"; nothing is removed but what is no request.
+    def pending_requests(self) -> list[Request]:
+        """All requests in the order they were made; nothing is removed but what is no request.
 
         A stop beats everything: look for one anywhere in the list before obeying the first. Raises JobError.
         """
@@ -263,7 +263,7 @@ class JobFolder:
         except OSError as error:
             raise JobError(f"{self.requests} cannot be read: {error.strerror or error}.") from error
 
-    def finish_request(self, request: dict[str, Any]) -> None:
+    def finish_request(self, request: Request) -> None:
         """Remove a request of pending_requests() that has been obeyed; one that is gone already is fine."""
         self._requests.finish(request)
 
@@ -356,7 +356,7 @@ def _ends_with_newline(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _parse_lines(data: bytes) -> Iterator[dict[str, Any]]:
+def _parse_lines(data: bytes) -> Iterator[Event]:
     for line in data.splitlines():
         with contextlib.suppress(ValueError):
-            yield parse_object(line)
+            yield event_from_json(parse_object(line))

@@ -21,7 +21,9 @@ from typing import Any, BinaryIO
 
 from ..core.files import RefusedFile, open_regular
 from ..core.isolation import clean_environment, python_command, safe_folder, trusted_path
-from .folder import JobError, JobFolder
+from .folder import JobFolder
+from .messages import RequestKind
+from .records import JobError
 
 ALIAS_PATH = Path(__file__).resolve().parent / "alias"  # where `backflip_addon` resolves
 START_SCRIPT = ALIAS_PATH / "backflip_trainer.py"
@@ -161,16 +163,16 @@ def _start_lock(folder: JobFolder) -> Iterator[None]:
 def _forget_old_requests(folder: JobFolder) -> None:
     """A stop that a killed trainer never obeyed must not stop the next one; shots are still wanted."""
     for request in folder.pending_requests():
-        if request["kind"] != "shoot":
+        if request.kind != "shoot":
             folder.finish_request(request)
 
 
 def _trainer_words(folder: JobFolder) -> str:
     trainer = folder.trainer()
-    if not trainer:
+    if not trainer.pid:
         return "another process"
-    host = "this computer" if trainer.get("host") == socket.gethostname() else str(trainer.get("host"))[:80]
-    return f"process {number(trainer.get('pid'))} on {host}"
+    host = "this computer" if trainer.host == socket.gethostname() else trainer.host[:80]
+    return f"process {trainer.pid} on {host}"
 
 
 # Asking
@@ -182,7 +184,7 @@ def request_stop(folder: JobFolder) -> str:
 
 
 def request_pause(folder: JobFolder) -> str:
-    """Ask the trainer to rest, keeping what it has in memory."""
+    """Ask the trainer to pause, keeping what it has in memory."""
     return _request(folder, "pause")
 
 
@@ -201,7 +203,7 @@ def request_shoot(folder: JobFolder, **fields: Any) -> str:
     return _request(folder, "shoot", **fields)
 
 
-def _request(folder: JobFolder, kind: str, **fields: Any) -> str:
+def _request(folder: JobFolder, kind: RequestKind, **fields: Any) -> str:
     """Raises JobError when nobody would hear the request."""
     if not folder.running():
         raise JobError("No trainer is at work on this job; start it first.")
@@ -219,8 +221,8 @@ def kill(folder: JobFolder) -> bool:
     """
     collect_ended()
     trainer = folder.trainer()
-    pid = number(trainer.get("pid"))
-    if pid == os.getpid() or trainer.get("host") != socket.gethostname():
+    pid = trainer.pid
+    if pid in (0, os.getpid()) or trainer.host != socket.gethostname():
         return False
     if pid not in _children and not folder.is_trainer(pid):
         return False
@@ -236,8 +238,3 @@ def kill(folder: JobFolder) -> bool:
     except OSError:
         return False
     return True
-
-
-def number(value: Any) -> int:
-    """value where it is a whole number, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import is_own_folder
+from .messages import REQUEST_KINDS, Request, RequestKind
 from .records import MOST_SHORT_BYTES, MOST_WHOLE, JobError, load_object, write_json
 
-KINDS = ("stop", "pause", "resume", "checkpoint", "shoot")
 OUR_NAME = re.compile(r"([0-9]{20})-[0-9a-f]{8}\.json")
 REFUSED, OBEYED = ".refused", ".obeyed"  # how the names of files that were put aside end
 
@@ -28,30 +28,30 @@ class Requests:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: dict[str, dict[str, Any]] = {}  # by file name; a request never changes once it is there
+        self._read: dict[str, Request] = {}  # by file name; a request never changes once it is there
         self._finished: set[str] = set()  # obeyed, should a file refuse to go
 
-    def make(self, kind: str, fields: dict[str, Any]) -> str:
+    def make(self, kind: RequestKind, fields: dict[str, Any]) -> str:
         """Write a request; returns its id. Raises OSError, and JobError when the folder is a link."""
-        if kind not in KINDS:
+        if kind not in REQUEST_KINDS:
             raise ValueError(f"unknown request {kind!r}")
         self.folder.mkdir(exist_ok=True)
         if not is_own_folder(self.folder):
             raise JobError(f"{self.folder} is a link; Backflip opens no links in a job folder.")
         name = f"{self._next_number():020d}-{uuid.uuid4().hex[:8]}"
-        write_json(self.folder / f"{name}.json", {**fields, "kind": kind, "id": name})
+        write_json(self.folder / f"{name}.json", Request(kind, name, fields).to_json())
         return name
 
-    def pending(self) -> list[dict[str, Any]]:
+    def pending(self) -> list[Request]:
         """All requests in the order they were made; what is none is put aside. Raises OSError."""
         names = [name for name in self._names() if name not in self._finished]
         read = {name: self._read.get(name) or self._load(name) for name in names}
         self._read = {name: request for name, request in read.items() if request}
-        return [dict(request) for request in self._read.values()]
+        return list(self._read.values())
 
-    def finish(self, request: dict[str, Any]) -> None:
+    def finish(self, request: Request) -> None:
         """Remove a request that has been obeyed; one that is gone already is fine."""
-        name = f"{request['id']}.json"
+        name = f"{request.id}.json"
         self._finished.add(name)
         if Path(name).name != name or not is_own_folder(self.folder):
             return
@@ -61,19 +61,16 @@ class Requests:
         else:
             put_aside(self.folder / name, OBEYED)
 
-    def _load(self, name: str) -> dict[str, Any] | None:
+    def _load(self, name: str) -> Request | None:
         """A request, or None: put aside when it is none, left alone when it cannot be read just now."""
         file = self.folder / name
         try:
-            request = load_object(file, MOST_SHORT_BYTES)
-            if request.get("kind") not in KINDS:
-                raise ValueError(f"{name} asks for nothing that is known")
+            return Request.from_json(load_object(file, MOST_SHORT_BYTES), name.removesuffix(".json"))
         except OSError:
             return None
         except ValueError:
             put_aside(file, REFUSED)
             return None
-        return {**request, "id": name.removesuffix(".json")}
 
     def _names(self) -> list[str]:
         """The names of what may be requests, in order; of whatever kind they are."""

@@ -6,20 +6,19 @@ Nothing here blocks but wait_for_end() and, on a job of very many events, the fi
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import math
 import os
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..core.files import RefusedFile, open_regular
 from . import process
-from .events import Budget, Event, EventLog
-from .folder import JobError, JobFolder, read_json
+from .events import Budget, EventLog
+from .folder import JobFolder
+from .messages import Event, Failed, Finished, Paused, Progress, Resumed, Started, TakeRecorded, TrainerRecord
+from .records import JobError
 
 LOG_TAIL_BYTES = 8_000
 CHATTER = ("pybullet build time", "argv[0]=")  # what PyBullet prints at every start, whatever happens
@@ -37,7 +36,7 @@ class JobStatus:
     """What is known of a job at one moment.
 
     progress: 0..1 of the present run; seconds and seconds_left: of the present run, None when unknown.
-    message: one sentence for the user. event: the latest event, an empty dict before the first.
+    message: one sentence for the user. event: the latest event, None before the first.
     takes: how many takes the job has recorded in all its runs; best_take: file name, "" if none.
     landed: whether a take of this job has landed. read: how much of the job's events has been read, 0..1; what
     is said of takes is right when it is 1.
@@ -48,7 +47,7 @@ class JobStatus:
     seconds: float | None = None
     seconds_left: float | None = None
     message: str = ""
-    event: dict[str, Any] = dataclasses.field(default_factory=dict)
+    event: Event | None = None
     pid: int = 0
     takes: int = 0
     best_take: str = ""
@@ -64,53 +63,46 @@ class JobStatus:
 
 @dataclasses.dataclass
 class Story:
-    """What the events of a job, read so far, add up to. told: file name of a take -> the event that told of it."""
+    """What the events of a job, read so far, add up to. told: file name of a take -> the event that told of it.
 
-    started: Event = dataclasses.field(default_factory=dict)
-    progress: Event = dataclasses.field(default_factory=dict)
-    end: Event = dataclasses.field(default_factory=dict)
-    latest: Event = dataclasses.field(default_factory=dict)
+    started, progress, end: of the present run. takes: how many all runs have recorded.
+    """
+
+    started: Started = Started()
+    progress: Progress = Progress()
+    end: Finished | Failed | None = None
+    latest: Event | None = None
     paused: bool = False
     takes: int = 0
-    told: dict[str, Event] = dataclasses.field(default_factory=dict)
+    told: dict[str, TakeRecorded] = dataclasses.field(default_factory=dict)
     landed: bool = False
     best_take: str = ""
     best_rank: tuple[int, bool, float] = (0, False, float("-inf"))
 
     def add(self, event: Event) -> None:
-        kind = event.get("kind")
+        """Take in the next event."""
         self.latest = event
-        if kind == "started":
-            self.started, self.progress, self.end, self.paused = event, {}, {}, False
-        elif kind == "progress":
-            self.progress = event
-        elif kind in ("paused", "resumed"):
-            self.paused = kind == "paused"
-        elif kind in ("finished", "error"):
-            self.end = event
-            if event.get("best_take"):
-                self.best_take = _file_name(event["best_take"])
-        elif kind == "take":
-            self._add_take(event)
+        match event:
+            case Started():
+                self.started, self.progress, self.end, self.paused = event, Progress(), None, False
+            case Progress():
+                self.progress = event
+            case Paused() | Resumed():
+                self.paused = isinstance(event, Paused)
+            case TakeRecorded():
+                self._add_take(event)
+            case Finished() | Failed():
+                self.end = event
+                if isinstance(event, Finished) and event.best_take:
+                    self.best_take = event.best_take
 
-    def _add_take(self, event: Event) -> None:
+    def _add_take(self, take: TakeRecorded) -> None:
         self.takes += 1
-        self.landed = self.landed or bool(event.get("landed"))
-        name = _file_name(event.get("file"))
+        self.landed = self.landed or take.landed
         if len(self.told) < MOST_TAKES:
-            self.told[name] = event
-        if (rank := take_rank(event)) >= self.best_rank:
-            self.best_rank, self.best_take = rank, name
-
-
-def take_rank(facts: Event) -> tuple[int, bool, float]:
-    """The greatest is the best take: one that landed and stands before one that falls a little later.
-
-    Between them is one of which that is not known; then what it should have done counts, and last the score.
-    """
-    landed, stands = bool(facts.get("landed")), facts.get("stands_3_s")
-    firm = 0 if not landed else 1 if stands is False else 3 if stands is True else 2
-    return firm, bool(facts.get("success", landed)), decimal(facts.get("score"), float("-inf"))
+            self.told[take.file] = take
+        if take.rank >= self.best_rank:
+            self.best_rank, self.best_take = take.rank, take.file
 
 
 class JobReader:
@@ -151,7 +143,7 @@ class JobReader:
         self.away = False
         # Asked before the events are read: a trainer that ends in between has written its last event.
         running = self.folder.running()
-        trainer = _trainer(self.folder)
+        trainer = self.folder.trainer()
         self._read_events(budget)
         return _status(self.folder, self._tail or self.story, running, trainer, self.log.fraction)
 
@@ -188,21 +180,22 @@ def read_status(folder: JobFolder) -> JobStatus:
     return reader_of(folder).read(Budget())
 
 
-def _status(folder: JobFolder, story: Story, running: bool, trainer: dict[str, Any], read: float) -> JobStatus:
+def _status(folder: JobFolder, story: Story, running: bool, trainer: TrainerRecord, read: float) -> JobStatus:
     state = _state(running, trainer, story)
-    progress = decimal(story.progress.get("fraction"), 0.0)
+    seconds = story.end.seconds if isinstance(story.end, Finished) else None
+    told = (story.progress, story.end) if isinstance(story.end, Finished) else (story.progress,)
     return JobStatus(
         state=state,
-        progress=1.0 if state == "finished" else min(max(progress, 0.0), 1.0),
-        seconds=decimal(story.end.get("seconds"), decimal(story.progress.get("seconds"), None)),
-        seconds_left=decimal(story.progress.get("seconds_left"), None) if state == "running" else None,
+        progress=1.0 if state == "finished" else min(max(story.progress.fraction, 0.0), 1.0),
+        seconds=story.progress.seconds if seconds is None else seconds,
+        seconds_left=story.progress.seconds_left if state == "running" else None,
         message=plain(_message(state, folder, story)),
         event=story.latest,
-        pid=process.number(trainer.get("pid")) if running else 0,
+        pid=trainer.pid if running else 0,
         takes=story.takes,
         best_take=story.best_take,
         landed=story.landed,
-        control_steps=max(process.number(e.get("control_steps")) for e in (story.progress, story.end)),
+        control_steps=max(event.control_steps for event in told),
         read=read,
     )
 
@@ -246,27 +239,20 @@ def log_tail(folder: JobFolder, lines: int = 6) -> str:
     return "\n".join(written[starts[-1] + 1 if starts else 0 :][-lines:])
 
 
-def _trainer(folder: JobFolder) -> dict[str, Any]:
-    with contextlib.suppress(JobError):
-        return read_json(folder.trainer_file)
-    return {}
-
-
-def _state(running: bool, trainer: dict[str, Any], story: Story) -> State:
-    launched = decimal(trainer.get("started"), 0.0)
+def _state(running: bool, trainer: TrainerRecord, story: Story) -> State:
+    launched = trainer.started
     if running:
         # Anything will do: of a long job the last events are known first.
-        spoken = decimal(story.latest.get("time"), -1.0) >= launched - 1.0
-        spoken = spoken or story.started.get("pid") == trainer.get("pid", 0)  # spoke before its first beat
+        spoken = story.latest is not None and story.latest.time >= launched - 1.0
+        spoken = spoken or (story.started.pid == trainer.pid != 0)  # spoke before its first beat
         if not spoken:
             return "starting"
         return "paused" if story.paused else "running"
-    ended = story.end and decimal(story.end.get("time"), 0.0) >= launched - 1.0
-    if ended:
-        if story.end.get("kind") == "error":
+    if story.end is not None and story.end.time >= launched - 1.0:
+        if isinstance(story.end, Failed):
             return "failed"
-        return "stopped" if story.end.get("reason") == "stopped" else "finished"
-    return "died" if trainer or story.latest else "idle"
+        return "stopped" if story.end.reason == "stopped" else "finished"
+    return "died" if trainer.pid or story.latest else "idle"
 
 
 def _message(state: State, folder: JobFolder, story: Story) -> str:
@@ -275,16 +261,17 @@ def _message(state: State, folder: JobFolder, story: Story) -> str:
     if state == "starting":
         return "The trainer is starting."
     if state == "running":
-        return str(story.progress.get("message") or "The trainer is at work.")
+        return story.progress.message or "The trainer is at work."
     if state == "paused":
         return "Paused."
     if state == "failed":
-        return str(story.end.get("message") or "The trainer failed without giving a reason.")
+        said = story.end.message if isinstance(story.end, Failed) else ""
+        return said or "The trainer failed without giving a reason."
     if state == "died":
         return _death_words(log_tail(folder))
     if state == "stopped":
         return "Stopped; training can go on from here."
-    return _end_words(str(story.end.get("reason", "")), story.landed)
+    return _end_words(story.end.reason if isinstance(story.end, Finished) else "", story.landed)
 
 
 def _end_words(reason: str, landed: bool) -> str:
@@ -310,19 +297,6 @@ def _death_words(tail: str) -> str:
     return f"{words}\n{tail}" if tail else words
 
 
-def decimal(value: Any, default: Any) -> Any:
-    """value as a finite float, or default."""
-    try:
-        number = float(value) if isinstance(value, (int, float)) else math.nan
-    except OverflowError:
-        return default
-    return number if math.isfinite(number) else default
-
-
 def plain(text: object, most: int = LONGEST_TEXT) -> str:
     """Any text as Blender's strings can hold it: whole letters alone, and not more than most of them."""
     return str(text)[:most].replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
-
-
-def _file_name(value: Any) -> str:
-    return Path(str(value)).name if value else ""

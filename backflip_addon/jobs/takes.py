@@ -8,12 +8,11 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ..core.files import is_own_folder
 from .events import Budget
 from .folder import by_number
-from .status import decimal
+from .messages import TakeRecorded
 
 FILES_AT_A_TIME = 128  # listed between two looks at the clock
 PIECES = 8  # of work that are done before the first look at the clock: a short list is never left half done
@@ -21,8 +20,6 @@ PIECES = 8  # of work that are done before the first look at the clock: a short 
 # that count whole seconds.
 SETTLED_SECONDS, SLOWLY_SETTLED_SECONDS = 0.1, 3.0
 GREATEST_SCORE = 1e30  # Blender keeps single precision
-
-Facts = dict[str, Any]
 
 
 class TakeList:
@@ -33,22 +30,22 @@ class TakeList:
     listings: how often the folder has been listed.
     """
 
-    def __init__(self, folder: Path, facts_of: Callable[[Path], Facts]) -> None:
+    def __init__(self, folder: Path, facts_of: Callable[[Path], TakeRecorded]) -> None:
         self.folder = folder
         self.names: list[str] = []
-        self.scores = array("f")
+        self.scores: array[float] = array("f")
         self.landings: list[bool] = []
-        self.facts: dict[str, Facts] = {}
+        self.facts: dict[str, TakeRecorded] = {}
         self.version = self.landed = self.listings = 0
         self._facts_of = facts_of  # of a take that no event told of
-        self._own: dict[str, Facts] = {}  # what those said of themselves
+        self._own: dict[str, TakeRecorded] = {}  # what those said of themselves
         self._present: set[str] = set()
         self._untold: set[str] = set()  # present, and nothing is known of them yet
         self._mark: int | None = None  # when the folder was last changed, as far as it has been listed
         self._told: object = None
         self._work: Iterator[None] | None = None
 
-    def look(self, told: dict[str, Facts], mark: object, budget: Budget) -> bool:
+    def look(self, told: dict[str, TakeRecorded], mark: object, budget: Budget) -> bool:
         """Take in what is new. told: what events have said, by file name; it is looked at when mark has changed.
 
         Returns whether more is waiting. Raises OSError.
@@ -75,7 +72,7 @@ class TakeList:
         except FileNotFoundError:
             return 0
 
-    def _renew(self, told: dict[str, Facts], mark: object, changed_at: int) -> Iterator[None]:
+    def _renew(self, told: dict[str, TakeRecorded], mark: object, changed_at: int) -> Iterator[None]:
         """Do what look() says; comes up for air after each small piece of work."""
         present = self._present
         if changed_at != self._mark:
@@ -102,18 +99,20 @@ class TakeList:
                     if not number % FILES_AT_A_TIME:
                         yield
 
-    def _arrange(self, told: dict[str, Facts], present: set[str]) -> Iterator[None]:
+    def _arrange(self, told: dict[str, TakeRecorded], present: set[str]) -> Iterator[None]:
         """Bring names and what is known of them up to what is present and told; all at once, in the end."""
         known = {name for name in present if name in told or name in self._own}
         untold = present - known
         yield
         names = sorted(known, key=by_number)
         yield
-        facts, scores, landings = {}, array("f"), []
+        facts: dict[str, TakeRecorded] = {}
+        scores: array[float] = array("f")
+        landings: list[bool] = []
         for number, name in enumerate(names, 1):
-            facts[name] = told.get(name) or self._own.get(name, {})
+            facts[name] = told.get(name) or self._own.get(name) or TakeRecorded(file=name)
             scores.append(_score(facts[name]))
-            landings.append(bool(facts[name].get("landed")))
+            landings.append(facts[name].landed)
             if not number % FILES_AT_A_TIME:
                 yield
         if (names, scores, landings) != (self.names, self.scores, self.landings):
@@ -122,10 +121,9 @@ class TakeList:
         self.landed = sum(landings)
 
 
-def _score(facts: Facts) -> float:
+def _score(take: TakeRecorded) -> float:
     """A take's score as Blender can keep it, 0 where it is none."""
-    score = decimal(facts.get("score"), 0.0)
-    return score if abs(score) < GREATEST_SCORE else 0.0
+    return take.score if abs(take.score) < GREATEST_SCORE else 0.0
 
 
 def _is_text(name: str) -> bool:

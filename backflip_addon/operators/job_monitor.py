@@ -21,7 +21,9 @@ from bpy.app.handlers import persistent
 from .. import compat
 from ..core.motion import load_take
 from ..jobs.events import Budget
-from ..jobs.folder import JobError, JobFolder
+from ..jobs.folder import JobFolder
+from ..jobs.messages import Finished, TakeRecorded, take_from_meta
+from ..jobs.records import JobError
 from ..jobs.status import JobReader, JobStatus, plain, reader_of
 from ..jobs.takes import TakeList
 from .take_list import Shown, show
@@ -218,7 +220,8 @@ def complete(scene: bpy.types.Scene) -> bool:
     if not (job and scene.backflip.job_folder and job.learned and job.status.state == "finished"):
         return False
     story = job.reader.story
-    mode, reason = story.started.get("mode"), story.end.get("reason")
+    mode = story.started.mode
+    reason = story.end.reason if isinstance(story.end, Finished) else ""
     return (mode == "search" and story.landed) or (mode == "auto" and reason == "landed")
 
 
@@ -247,7 +250,7 @@ def job_beside(scene: bpy.types.Scene) -> tuple[str, str]:
     return _beside.get(scene.session_uid, ("", ""))
 
 
-def take_facts(scene: bpy.types.Scene) -> dict[str, dict[str, Any]]:
+def take_facts(scene: bpy.types.Scene) -> dict[str, TakeRecorded]:
     """File name -> what is known of each take of the scene's job."""
     job = _jobs.get(str(job_of(scene).path))
     return job.takes.facts if job else {}
@@ -293,22 +296,17 @@ def refresh(scene: bpy.types.Scene, whole: bool = False) -> JobStatus:
             return job.status
 
 
-def _facts_of(file: Path) -> dict[str, Any]:
+def _facts_of(file: Path) -> TakeRecorded:
     """What a take that no event told of tells of itself."""
     try:
-        meta = load_take(file).meta
+        return take_from_meta(file.name, load_take(file).meta)
     except (OSError, ValueError):
-        return {}
-    measures = meta.get("measures")
-    measures = measures if isinstance(measures, dict) else {}
-    facts = {name: measures.get(name, False) for name in ("landed", "success")}
-    stands = measures.get("stands_3_s", meta.get("stands_3_s"))
-    return facts | {"source": meta.get("source", ""), "score": meta.get("score", 0.0), "stands_3_s": stands}
+        return TakeRecorded(file=file.name)
 
 
 def _avatar_of(folder: JobFolder) -> str:
     try:
-        return plain(folder.read_job().get("avatar") or "")
+        return plain(folder.read_job().avatar)
     except JobError:
         return ""
 

@@ -124,4 +124,4 @@ def _fill(item: Any, takes: TakeList, index: int) -> None:
     item.name = takes.names[index]
     item.landed = takes.landings[index]
     item.score = takes.scores[index]
-    item.source = plain(takes.facts[item.name].get("source") or "", LONGEST_SOURCE)
+    item.source = plain(takes.facts[item.name].source, LONGEST_SOURCE)

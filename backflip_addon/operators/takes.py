@@ -16,8 +16,10 @@ from ..core.motion import Take, load_take, validate
 from ..core.rigs import fit
 from ..core.rigs.fit import Binding
 from ..jobs import process
-from ..jobs.folder import JobError, JobFolder
-from ..jobs.status import plain, read_status, take_rank
+from ..jobs.folder import JobFolder
+from ..jobs.messages import TakeRecorded
+from ..jobs.records import JobError
+from ..jobs.status import plain, read_status
 from ..scene import state
 from . import job_monitor, training
 from .base import INTERNAL, Step, need_job
@@ -56,7 +58,7 @@ def _best(scene: bpy.types.Scene, files: dict[str, Path]) -> Path:
     """The best by what is known of each, the latest among equals."""
     job_monitor.refresh(scene, whole=True)
     facts = job_monitor.take_facts(scene)
-    return files[max(files, key=lambda name: (take_rank(facts.get(name, {})), name))]
+    return files[max(files, key=lambda name: (facts.get(name, TakeRecorded()).rank, name))]
 
 
 def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
@@ -66,14 +68,14 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
         folder = JobFolder(file.parent.parent)
         if folder.job_file.is_file():
             job = folder.read_job()
-            body, binding = bodies.from_json(job["body"]), fit.from_json(job.get("binding") or {})
-            facts, avatar = job.get("reference") or {}, plain(job.get("avatar") or "")
+            body, binding = bodies.from_json(job.body), fit.from_json(job.binding)
+            facts, avatar = dict(job.reference), plain(job.avatar)
         else:
             (body, binding), facts, avatar = state.body_and_binding(scene), {}, ""
         validate(take.motion, len(body.links))
     except ValueError as error:
         raise JobError(f"The take {file.name} cannot be used: {error}.") from error
-    return Shot(take, body, binding, facts if isinstance(facts, dict) else {}, file, avatar)
+    return Shot(take, body, binding, facts, file, avatar)
 
 
 def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from pathlib import Path
@@ -15,7 +16,9 @@ from ..core import body as bodies
 from ..core.motion import save_motion
 from ..core.rigs import fit
 from ..jobs import process
-from ..jobs.folder import JobError, JobFolder
+from ..jobs.folder import JobFolder
+from ..jobs.messages import Job, JobSettings
+from ..jobs.records import JobError
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state
@@ -48,7 +51,7 @@ def new_folder(scene: bpy.types.Scene, name: str) -> Path:
     return folder
 
 
-def create_job(scene: bpy.types.Scene, path: Path, settings: dict[str, object]) -> JobFolder:
+def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> JobFolder:
     """Write everything the trainer needs into a folder. Raises JobError or StateError."""
     avatar = state.avatar(scene)
     body, binding = state.body_and_binding(scene)
@@ -61,14 +64,14 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: dict[str, object]) 
         raise JobError(f"{path} already holds a job; choose another folder, or resume that job.")
     facts = state.reference_facts(scene)
     folder.create(
-        {
-            "name": f"{avatar.name} {facts['label']}".strip(),
-            "avatar": avatar.name,
-            "body": bodies.to_json(body),
-            "binding": fit.to_json(binding),
-            "reference": facts,
-            "settings": settings,
-        }
+        Job(
+            name=f"{avatar.name} {facts['label']}".strip(),
+            avatar=avatar.name,
+            body=bodies.to_json(body),
+            binding=fit.to_json(binding),
+            reference=facts,
+            settings=settings.to_json(),
+        )
     )
     try:
         save_motion(folder.reference_file, motion)
@@ -135,8 +138,8 @@ class StartTraining(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         scene, settings = context.scene, context.scene.backflip
-        names = ("minutes", "seed", "workers", "mode", "stop_when_landed", "friction")
-        chosen = {name: self.given(settings, name) for name in names}
+        names = [field.name for field in dataclasses.fields(JobSettings)]
+        chosen = JobSettings.from_json({name: self.given(settings, name) for name in names})
         executable = python()
         label = f"{state.avatar(scene).name}_{settings.reference_label}"
         path = Path(bpy.path.abspath(self.folder)) if self.folder else new_folder(scene, label)
@@ -145,12 +148,12 @@ class StartTraining(Step, bpy.types.Operator):
         job_monitor.set_job(scene, path)
         job_monitor.watch()
         if self.blocking:
-            status = wait(scene, float(chosen["minutes"]) * 60.0 + GRACE_SECONDS)
+            status = wait(scene, chosen.minutes * 60.0 + GRACE_SECONDS)
             self.report({"INFO"}, status.message)
 
 
 class PauseTraining(Step, bpy.types.Operator):
-    """Have the trainer rest and give the machine free"""
+    """Pause training to free the CPU"""
 
     bl_idname = "backflip.pause_training"
     bl_label = "Pause"
@@ -182,7 +185,7 @@ class ResumeTraining(Step, bpy.types.Operator):
         job_monitor.refresh(context.scene)
         job_monitor.watch()
         if self.blocking:
-            minutes = float(job["settings"].get("minutes", 10.0))
+            minutes = JobSettings.from_json(job.settings).minutes
             self.report({"INFO"}, wait(context.scene, minutes * 60.0 + GRACE_SECONDS).message)
 
 
@@ -265,7 +268,7 @@ class FindJob(Step, bpy.types.Operator):
         job = folder.read_job()
         job_monitor.set_job(scene, folder.path)
         job_monitor.watch()
-        self._find_avatar(scene, str(job.get("avatar", "")))
+        self._find_avatar(scene, job.avatar)
 
     def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:
         ob = state.object_named(scene, name)

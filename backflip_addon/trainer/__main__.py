@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _train(path: str) -> int:
-    from ..jobs.folder import JobError, JobFolder
+    from ..jobs.folder import JobFolder
+    from ..jobs.messages import Failed
+    from ..jobs.records import JobError
 
     folder = JobFolder(path)
     try:
@@ -49,7 +51,7 @@ def _train(path: str) -> int:
     except JobError as error:
         print(error, file=sys.stderr)
         with contextlib.suppress(OSError, JobError):
-            folder.append_event("error", message=str(error))
+            folder.append_event(Failed(message=str(error)))
         return 1
     finally:
         folder.let_go()

@@ -40,6 +40,7 @@ import backflip_addon
 from backflip_addon.core.motion import Motion, Take, save_take
 from backflip_addon.jobs import status
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job
 from backflip_addon.operators import job_monitor
 from backflip_addon.ui import avatar_panel, bake_panel, lists, reference_panel, takes_panel, training_panel
 
@@ -53,7 +54,7 @@ ROWS = 5  # of the list that are seen
 def make_job(path: Path, takes: int, events: int) -> JobFolder:
     """A job that has ended, with so many take files and events."""
     folder = JobFolder(path)
-    folder.create({"name": "Hero flips", "avatar": "Hero", "body": {}, "settings": {}})
+    folder.create(Job(name="Hero flips", avatar="Hero", body={}, settings={}))
     rotations = np.zeros((2, 1, 4))
     rotations[..., 0] = 1.0
     nothing = np.zeros(2)

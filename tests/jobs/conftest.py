@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backflip_addon.jobs.messages import Job
 from tests.jobs.launching import copy_package, import_launch
 
 
@@ -28,7 +29,7 @@ def make_job(launch: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[..., 
 
     def make(**settings: Any) -> Any:
         folder = launch.JobFolder(tmp_path / f"a job {len(made)}")
-        folder.create({"name": "test", "body": {}, "settings": settings})
+        folder.create(Job(name="test", body={}, settings=settings))
         made.append(folder)
         return folder
 

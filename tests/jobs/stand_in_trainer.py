@@ -4,6 +4,7 @@
 It stands in for trainer/runner/runner.py: the entry, with its lock, is the real one.
 """
 
+import json
 import multiprocessing
 import os
 import sys
@@ -11,6 +12,7 @@ import time
 from typing import Any
 
 from ...jobs.folder import JobFolder
+from ...jobs.messages import Failed, Finished, Paused, Progress, Resumed, TakeRecorded
 
 
 def facts() -> dict[str, Any]:
@@ -20,7 +22,7 @@ def facts() -> dict[str, Any]:
 
 def run_job(path: str) -> int:
     folder = JobFolder(path)
-    settings = folder.read_job()["settings"]
+    settings = folder.read_job().settings
     behaviour = settings.get("behaviour", "work")
     if behaviour == "crash":
         raise RuntimeError("out of luck")
@@ -34,31 +36,33 @@ def run_job(path: str) -> int:
         child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
         child.start()
         worker = {"pid": child.pid}
-    folder.append_event("started", pid=os.getpid(), workers=1, mode="search", facts=facts(), worker=worker)
+    started = {"time": time.time(), "kind": "started", "pid": os.getpid(), "facts": facts(), "worker": worker}
+    with open(folder.events_file, "a", encoding="utf-8") as events:
+        events.write(json.dumps(started) + "\n")
     if behaviour == "error":
-        folder.append_event("error", message="The reference has no frames.")
+        folder.append_event(Failed(message="The reference has no frames."))
         folder.rest()
         return 1
     step, paused, reason = 0, False, "time"
     while step < settings.get("steps", 10) and not folder.is_gone():
         folder.beat()
         pending = folder.pending_requests()
-        for request in [r for r in pending if r["kind"] == "stop"] or pending:
-            if request["kind"] in ("pause", "resume"):
-                paused = request["kind"] == "pause"
-                folder.append_event("paused" if paused else "resumed")
-            if request["kind"] == "stop":
+        for request in [r for r in pending if r.kind == "stop"] or pending:
+            if request.kind in ("pause", "resume"):
+                paused = request.kind == "pause"
+                folder.append_event(Paused() if paused else Resumed())
+            if request.kind == "stop":
                 step, reason = 10**9, "stopped"
             folder.finish_request(request)
         if not paused:
             step += 1
-            folder.append_event("progress", fraction=0.1 * step, seconds=step, seconds_left=9.0, message="Trying.")
+            folder.append_event(Progress(fraction=0.1 * step, seconds=step, seconds_left=9.0, message="Trying."))
         time.sleep(0.05)
     if folder.is_gone():
         return 1
-    folder.append_event("take", file="0000_search.npz", landed=False, score=0.9)
-    folder.append_event("take", file="0001_search.npz", landed=True, score=0.5)
-    folder.append_event("take", file="0002_search.npz", landed=False, score=0.7)
-    folder.append_event("finished", reason=reason, best_take="0001_search.npz", seconds=1.0, control_steps=123)
+    folder.append_event(TakeRecorded(file="0000_search.npz", landed=False, score=0.9))
+    folder.append_event(TakeRecorded(file="0001_search.npz", landed=True, score=0.5))
+    folder.append_event(TakeRecorded(file="0002_search.npz", landed=False, score=0.7))
+    folder.append_event(Finished(reason=reason, best_take="0001_search.npz", seconds=1.0, control_steps=123))
     folder.rest()
     return 0

@@ -14,8 +14,10 @@ from backflip_addon.jobs import events as events_module
 from backflip_addon.jobs import status as status_module
 from backflip_addon.jobs.events import SLICE_BYTES, Budget, EventLog
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Event, Job, TakeRecorded
 from backflip_addon.jobs.status import JobReader, JobStatus, plain, read_status, wait_for_end
 from backflip_addon.jobs.takes import TakeList
+from tests.job_events import tell
 
 NOTHING = -1.0  # s: a budget that is spent from the start
 
@@ -27,11 +29,11 @@ def line(kind: str, **fields: Any) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> JobFolder:
     result = JobFolder(tmp_path / "job")
-    result.create({"name": "test", "avatar": "Hero", "body": {}, "settings": {}})
+    result.create(Job(name="test", avatar="Hero", body={}, settings={}))
     return result
 
 
-def read_all(log: EventLog, most: int = 10_000) -> list[dict[str, Any]]:
+def read_all(log: EventLog, most: int = 10_000) -> list[Event]:
     """All events, in the smallest steps."""
     events = log.read(Budget(NOTHING))
     while log.more:
@@ -46,12 +48,13 @@ def test_a_step_reads_no_more_than_a_slice_and_all_steps_together_read_everythin
     log = EventLog(folder.events_file)
     first = log.read(Budget(NOTHING))
     assert log.more and 0 < log.offset <= SLICE_BYTES and 0.0 < log.fraction < 1.0
-    assert [event["file"] for event in first + read_all(log)] == [f"{n}.npz" for n in range(5000)]
+    assert [event.file for event in first + read_all(log)] == [f"{n}.npz" for n in range(5000)]
 
 
 def test_progress_is_parsed_only_where_no_newer_follows(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [line("progress", fraction=n / 5000, control_steps=n) for n in range(5000)]
-    folder.events_file.write_text(line("started") + "".join(rows) + line("take", file="a.npz") + line("progress", n=1))
+    rows += [line("take", file="a.npz"), line("progress", control_steps=7)]
+    folder.events_file.write_text(line("started") + "".join(rows))
     parsed = []
     loads = json.loads
     monkeypatch.setattr(events_module.json, "loads", lambda text: parsed.append(text) or loads(text))
@@ -59,8 +62,8 @@ def test_progress_is_parsed_only_where_no_newer_follows(folder: JobFolder, monke
     events = read_all(log)
     slices = -(-folder.events_file.stat().st_size // SLICE_BYTES)
     assert len(parsed) <= slices + 5
-    assert [event["kind"] for event in events if event["kind"] != "progress"] == ["started", "take"]
-    assert events[-1]["n"] == 1 and events[-3]["control_steps"] == 4999
+    assert [event.kind for event in events if event.kind != "progress"] == ["started", "take"]
+    assert events[-1].control_steps == 7 and events[-3].control_steps == 4999
 
 
 def test_a_log_that_did_not_change_is_not_opened_again(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +81,7 @@ def test_half_a_line_waits_for_its_other_half(folder: JobFolder) -> None:
     folder.events_file.write_text(whole[:20])
     assert log.read(Budget()) == []
     folder.events_file.write_text(whole)
-    assert [event["file"] for event in log.read(Budget())] == ["a.npz"]
+    assert [event.file for event in log.read(Budget())] == ["a.npz"]
 
 
 @pytest.mark.parametrize("length", [SLICE_BYTES - 1, SLICE_BYTES, SLICE_BYTES + 1, 3 * SLICE_BYTES, 1_000_000])
@@ -86,12 +89,12 @@ def test_an_endless_line_is_skipped_in_slices(folder: JobFolder, length: int) ->
     text = line("take", file="a.npz") + "x" * length + "\n" + line("take", file="b.npz")
     folder.events_file.write_text(text)
     log = EventLog(folder.events_file)
-    assert [event["file"] for event in read_all(log)] == ["a.npz", "b.npz"]
+    assert [event.file for event in read_all(log)] == ["a.npz", "b.npz"]
     folder.events_file.write_text(text + "y" * length)  # and one without an end
     assert read_all(log) == [] and not log.more
     with open(folder.events_file, "a") as file:
         file.write("\n" + line("take", file="c.npz"))
-    assert [event["file"] for event in read_all(log)] == ["c.npz"]
+    assert [event.file for event in read_all(log)] == ["c.npz"]
 
 
 @pytest.mark.parametrize("longer", [True, False])
@@ -158,7 +161,7 @@ def test_any_text_becomes_one_that_blender_can_hold() -> None:
 
 def test_a_take_that_does_what_it_should_beats_one_that_only_landed(folder: JobFolder) -> None:
     for file, landed, success, score in (("a", True, True, 0.5), ("b", True, False, 0.9), ("c", False, False, 1.0)):
-        folder.append_event("take", file=f"{file}.npz", landed=landed, success=success, score=score)
+        tell(folder, "take", file=f"{file}.npz", landed=landed, success=success, score=score)
     status = read_status(folder)
     assert status.best_take == "a.npz" and status.landed
 
@@ -167,7 +170,7 @@ def test_a_take_that_does_what_it_should_beats_one_that_only_landed(folder: JobF
 def test_a_share_that_went_away_is_a_sentence_and_comes_back(
     folder: JobFolder, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    folder.append_event("take", file="a.npz")
+    tell(folder, "take", file="a.npz")
     reader = JobReader(folder)
     with monkeypatch.context() as away:
         away.setattr(os, "stat", lambda *a, **k: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
@@ -199,7 +202,7 @@ def settle(takes: Path) -> None:
     os.utime(takes, (1.7e9, 1.7e9))
 
 
-def look(takes: TakeList, told: dict[str, Any], mark: object) -> None:
+def look(takes: TakeList, told: dict[str, TakeRecorded], mark: object) -> None:
     """Look to the end, in the smallest steps."""
     for _ in range(10_000):
         if not takes.look(told, mark, Budget(NOTHING)):
@@ -211,7 +214,7 @@ def test_takes_are_listed_once_a_change_and_in_steps(folder: JobFolder) -> None:
     for number in range(1000):
         (folder.takes / f"{number:04d}.npz").touch()
     settle(folder.takes)
-    told = {f"{n:04d}.npz": {"landed": n % 2 == 0, "score": n} for n in range(2000)}
+    told = {f"{n:04d}.npz": TakeRecorded(landed=n % 2 == 0, score=n) for n in range(2000)}
     takes = TakeList(folder.takes, lambda file: pytest.fail("read"))
     assert takes.look(told, 1, Budget(NOTHING)) and not takes.names, "a first step is not all"
     look(takes, told, 1)
@@ -231,15 +234,15 @@ def test_takes_of_which_no_event_told_are_read_one_at_a_time(folder: JobFolder) 
     settle(folder.takes)
     read: list[str] = []
 
-    def facts_of(file: Path) -> dict[str, Any]:
+    def facts_of(file: Path) -> TakeRecorded:
         read.append(file.name)
-        return {"score": 0.25}
+        return TakeRecorded(score=0.25)
 
     takes = TakeList(folder.takes, facts_of)
     most = 0
     while True:
         before = len(read)
-        more = takes.look({"b.npz": {"score": 1.0}}, 1, Budget())
+        more = takes.look({"b.npz": TakeRecorded(score=1.0)}, 1, Budget())
         most = max(most, len(read) - before)
         if not more:
             break
@@ -252,7 +255,7 @@ def test_what_is_no_take_is_not_listed(folder: JobFolder, tmp_path: Path) -> Non
     (folder.takes / "folder.npz").mkdir()
     (folder.takes / "link.npz").symlink_to(tmp_path)
     Path(os.fsdecode(os.fsencode(folder.takes) + b"/\xff.npz")).touch()
-    takes = TakeList(folder.takes, lambda file: {})
+    takes = TakeList(folder.takes, lambda file: TakeRecorded())
     look(takes, {}, 1)
     assert takes.names == []
 
@@ -262,18 +265,18 @@ def test_a_takes_folder_that_leads_elsewhere_has_no_takes(folder: JobFolder, tmp
     (tmp_path / "other" / "a.npz").touch()
     folder.takes.rmdir()
     folder.takes.symlink_to(tmp_path / "other")
-    takes = TakeList(folder.takes, lambda file: {})
-    look(takes, {"a.npz": {}}, 1)
+    takes = TakeList(folder.takes, lambda file: TakeRecorded())
+    look(takes, {"a.npz": TakeRecorded()}, 1)
     assert takes.names == []
 
 
 def test_a_listing_that_fails_is_done_again(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder.takes / "a.npz").touch()
     settle(folder.takes)
-    takes = TakeList(folder.takes, lambda file: {})
+    takes = TakeList(folder.takes, lambda file: TakeRecorded())
     with monkeypatch.context() as away:
         away.setattr(os, "scandir", lambda path: (_ for _ in ()).throw(OSError(5, "Input/output error")))
         with pytest.raises(OSError, match="Input/output"):
-            takes.look({"a.npz": {}}, 1, Budget())
-    look(takes, {"a.npz": {}}, 1)
+            takes.look({"a.npz": TakeRecorded()}, 1, Budget())
+    look(takes, {"a.npz": TakeRecorded()}, 1)
     assert takes.names == ["a.npz"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -11,15 +12,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from backflip_addon.jobs import folder as folders
-from backflip_addon.jobs import process
-from backflip_addon.jobs.folder import JobError, JobFolder
+from backflip_addon.jobs import process, records
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Event, Failed, Finished, Job, Progress, Started, TakeRecorded
+from backflip_addon.jobs.records import JobError
 
-JOB: dict[str, Any] = {"name": "Übung", "body": {"links": []}, "settings": {"minutes": 1.0}}
+JOB = Job(name="Übung", body={"links": []}, settings={"minutes": 1.0})
 
 
 @pytest.fixture
@@ -29,31 +31,33 @@ def job(tmp_path: Path) -> JobFolder:
     return folder
 
 
-def kinds(events: list[dict[str, Any]]) -> list[str]:
-    return [event["kind"] for event in events]
+def kinds(events: list[Event]) -> list[str]:
+    return [event.kind for event in events]
 
 
 def test_a_job_returns(job: JobFolder) -> None:
-    assert job.read_job() == {"version": folders.JOB_VERSION, **JOB}
+    assert job.read_job() == JOB
+    written = json.loads(job.job_file.read_text(encoding="utf-8"))
+    assert written["version"] == folders.JOB_VERSION and written["name"] == "Übung"
     assert job.requests.is_dir() and job.stages.is_dir() and job.takes.is_dir()
     assert job.list_takes() == [] and job.list_stages() == [] and job.read_events() == ([], 0)
     assert not job.running()
 
 
 def test_events_in_order_and_from_where_one_left(job: JobFolder) -> None:
-    job.append_event("started", pid=1)
+    job.append_event(Started(pid=1))
     events, offset = job.read_events()
-    assert kinds(events) == ["started"] and events[0]["pid"] == 1 and events[0]["time"] > 0
+    assert kinds(events) == ["started"] and events[0].pid == 1 and events[0].time > 0
     assert job.read_events(offset) == ([], offset)
-    job.append_event("take", file="ä.npz")
-    job.append_event("finished")
+    job.append_event(TakeRecorded(file="ä.npz"))
+    job.append_event(Finished())
     events, offset = job.read_events(offset)
-    assert kinds(events) == ["take", "finished"] and events[0]["file"] == "ä.npz"
+    assert kinds(events) == ["take", "finished"] and events[0].file == "ä.npz"
     assert offset == job.events_file.stat().st_size
 
 
 def test_a_half_written_last_line_waits_until_it_is_whole(job: JobFolder) -> None:
-    job.append_event("started")
+    job.append_event(Started())
     line = json.dumps({"kind": "progress", "message": "größer"}, ensure_ascii=False).encode() + b"\n"
     whole = job.events_file.read_bytes()
     seen, offset = job.read_events()
@@ -62,37 +66,37 @@ def test_a_half_written_last_line_waits_until_it_is_whole(job: JobFolder) -> Non
         assert job.read_events(offset) == ([], offset), length
     job.events_file.write_bytes(whole + line)
     events, _ = job.read_events(offset)
-    assert kinds(seen + events) == ["started", "progress"] and events[0]["message"] == "größer"
+    assert kinds(seen + events) == ["started", "progress"] and events[0].message == "größer"
 
 
 def test_after_a_kill_the_next_line_stands_alone(job: JobFolder) -> None:
-    job.append_event("started")
+    job.append_event(Started())
     with open(job.events_file, "ab") as file:
         file.write(b'{"kind": "progress", "fracti')
-    job.append_event("started")
-    job.append_event("finished")
+    job.append_event(Started())
+    job.append_event(Finished())
     assert kinds(job.read_events()[0]) == ["started", "started", "finished"]
 
 
 def test_two_lines_glued_lose_no_others(job: JobFolder) -> None:
-    lines = ['{"kind": "a"}', '{"kind": "half"{"kind": "b"}', "[1, 2]", "\x00\x00\x00", "", '{"kind": "c"}']
-    job.events_file.write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n" + b'{"kind": "d"}\n')
+    lines = ['{"kind": "paused"}', '{"kind": "half"{"kind": "b"}', "[1, 2]", "\x00\x00\x00", "", '{"kind": "resumed"}']
+    job.events_file.write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n" + b'{"kind": "stage"}\n')
     events, offset = job.read_events()
-    assert kinds(events) == ["a", "c", "d"] and offset == job.events_file.stat().st_size
+    assert kinds(events) == ["paused", "resumed", "stage"] and offset == job.events_file.stat().st_size
 
 
 def test_odd_line_ends_inside_a_text_break_no_event(job: JobFolder) -> None:
-    job.append_event("error", message="one\ntwo\r\u2028three\x0b\x85four")
-    assert job.read_events()[0][0]["message"] == "one\ntwo\r\u2028three\x0b\x85four"
+    job.append_event(Failed(message="one\ntwo\r\u2028three\x0b\x85four"))
+    assert job.read_events()[0][0].message == "one\ntwo\r\u2028three\x0b\x85four"
     with open(job.events_file, "ab") as file:
-        file.write('{"kind": "raw", "message": "a\u2028b\x85c"}\n'.encode())
-    assert kinds(job.read_events()[0]) == ["error", "raw"]
+        file.write('{"kind": "warning", "message": "a\u2028b\x85c"}\n'.encode())
+    assert kinds(job.read_events()[0]) == ["error", "warning"]
 
 
 def test_events_that_are_gone_start_over(job: JobFolder) -> None:
     """A job whose history was deleted while it was watched."""
     for _ in range(5):
-        job.append_event("progress")
+        job.append_event(Progress())
     _, offset = job.read_events()
     job.events_file.unlink()
     assert job.read_events(offset) == ([], 0)
@@ -120,7 +124,7 @@ def sentence(error: pytest.ExceptionInfo[JobError]) -> str:
         b'{"version": 2, "body": {}, "settings": {}}',
         b'{"body": {}, "settings": {}}',
         b'{"version": "1", "body": {}, "settings": {}}',
-        json.dumps({"version": 1, **JOB}).encode()[:-7],
+        json.dumps({"version": 1, **JOB.to_json()}).encode()[:-7],
     ],
 )
 def test_a_damaged_job_is_told_in_a_sentence(job: JobFolder, content: bytes) -> None:
@@ -162,10 +166,10 @@ def test_json_is_written_whole_or_not_at_all(job: JobFolder, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(folders.os, "fsync", full)
         with pytest.raises(JobError, match="No space left"):
-            job.create({**JOB, "name": "another"})
+            job.create(dataclasses.replace(JOB, name="another"))
     assert job.job_file.read_bytes() == before
     with pytest.raises(TypeError):
-        folders.write_json(job.job_file, {"object": object()})
+        records.write_json(job.job_file, {"object": object()})
     assert job.job_file.read_bytes() == before
 
 
@@ -239,7 +243,7 @@ def use_all(job: JobFolder) -> dict[str, str]:
     for name, use in {
         "read_job": job.read_job,
         "read_events": job.read_events,
-        "append_event": lambda: job.append_event("progress"),
+        "append_event": lambda: job.append_event(Progress()),
         "running": job.running,
         "trainer": job.trainer,
         "beat": job.beat,
@@ -389,7 +393,7 @@ def test_a_byte_order_mark_twice_a_key_and_half_a_letter_are_no_damage(job: JobF
     job.job_file.write_bytes(
         b'\xef\xbb\xbf{"version": 2, "version": 1, "body": {}, "settings": {}, "name": "\\ud800x\\udcff"}'
     )
-    name = job.read_job()["name"]
+    name = job.read_job().name
     assert name == "\ufffdx\udcff", "Blender's own escapes of bytes that are no UTF-8 are kept"
     assert name.encode("utf-8", "surrogateescape") == b"\xef\xbf\xbdx\xff"
 
@@ -401,7 +405,7 @@ ERRORS = [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ELOOP
 def test_a_disk_that_refuses_is_told_in_a_sentence(
     job: JobFolder, no_trainer: None, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    job.append_event("started")
+    job.append_event(Started())
     job.beat()
 
     def refuse(path: object, *_: object, **__: object) -> None:
@@ -415,7 +419,7 @@ def test_a_disk_that_refuses_is_told_in_a_sentence(
         sentence(caught)
     with pytest.raises(JobError):
         job.hold(0.0)
-    assert job.running() is False and job.trainer() == {} and not process.kill(job)
+    assert job.running() is False and job.trainer().pid == 0 and not process.kill(job)
 
 
 @pytest.mark.parametrize("path", ["nul\0byte", "x" * 5000, "half \ud800 letter", "a/" * 3000])
@@ -426,7 +430,7 @@ def test_a_path_that_can_be_none_is_told_in_a_sentence(tmp_path: Path, path: str
             use()
         assert str(caught.value).endswith(".")
     assert not job.running() and job.list_takes() == job.list_stages() == job.pending_requests() == []
-    assert job.trainer() == {} and not process.kill(job)
+    assert job.trainer().pid == 0 and not process.kill(job)
 
 
 @pytest.mark.parametrize("ahead", [-(10**6), 10**6, 10**8])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.job_events import told
 from tests.jobs.launching import set_traps
 
 
@@ -30,7 +31,7 @@ def test_no_file_of_a_job_or_of_the_working_directory_runs_in_trainer_or_worker(
     launch.start(folder, sys.executable)
     assert launch.wait_for_end(folder, 120.0).state == "finished", launch.log_tail(folder)
     assert not marker.exists(), marker.read_text()
-    started = folder.read_events()[0][0]
+    started = told(folder)[0]
     for facts in (started["facts"], started["worker"]):
         assert facts["isolated"] and facts["path"][0] == str(launch.ALIAS_PATH)
         open_folders = {"", ".", str(folder.path), str(beside), os.path.realpath(beside)}
@@ -57,7 +58,7 @@ def test_a_trainer_started_by_hand_takes_nothing_from_where_the_shell_is(
     done = subprocess.run(line, cwd=here, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert not marker.exists(), marker.read_text()
-    started = folder.read_events()[0][0]
+    started = told(folder)[0]
     for facts in (started["facts"], started["worker"]):
         assert not {"", ".", str(folder.path), str(beside)} & {*facts["path"], facts["cwd"]}
 

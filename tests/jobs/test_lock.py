@@ -16,8 +16,10 @@ import pytest
 
 from backflip_addon.core.files import RefusedFile
 from backflip_addon.jobs import lock as locks
-from backflip_addon.jobs.folder import JobError, JobFolder
+from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.lock import FileLock, is_held
+from backflip_addon.jobs.messages import Job
+from backflip_addon.jobs.records import JobError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -186,7 +188,7 @@ def test_without_the_systems_locks_a_dead_owner_is_told_by_its_process_not_its_a
 
 def test_without_the_systems_locks_a_job_is_trained_once_all_the_same(lockless: None, tmp_path: Path) -> None:
     folder = JobFolder(tmp_path / "job")
-    folder.create({"name": "test", "body": {}, "settings": {}})
+    folder.create(Job(name="test", body={}, settings={}))
     assert folder.hold(0.0) and not JobFolder(folder.path).hold(0.0)
     folder.beat()
     assert JobFolder(folder.path).running()

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.job_events import tell, told
 from tests.jobs.launching import wait_for
 from tests.work import count_calls
 
@@ -84,7 +85,7 @@ def test_two_blenders_start_one_trainer(launch: SimpleNamespace, make_job: Calla
     words = sorted(blender.communicate(timeout=600)[0].strip() for blender in blenders)
     assert words == ["refused"] * 3 + ["started"]
     wait_for(launch, folder, "running")
-    assert sum(event["kind"] == "started" for event in folder.read_events()[0]) == 1
+    assert sum(event["kind"] == "started" for event in told(folder)) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX's")
@@ -110,7 +111,7 @@ def test_trainer_outlives_blender(launch: SimpleNamespace, make_job: Callable[..
     before = wait_for(launch, folder, "running")
     time.sleep(0.3)
     after = launch.read_status(folder)
-    assert after.state == "running" and after.event["seconds"] > before.progress * 10
+    assert after.state == "running" and after.event.seconds > before.progress * 10
     launch.request_stop(folder)
     assert launch.wait_for_end(folder, 120.0).state == "stopped"
 
@@ -144,7 +145,7 @@ def test_what_is_printed_at_every_start_explains_no_death(
     launch: SimpleNamespace, make_job: Callable[..., Any]
 ) -> None:
     folder = make_job()
-    folder.append_event("started", pid=0)
+    tell(folder, "started", pid=0)
     folder.log_file.write_text("--- now python\npybullet build time: Jan 29 2025 23:17:20\nargv[0]=\n")
     assert len(launch.read_status(folder).message.splitlines()) == 1
     with folder.log_file.open("a") as file:
@@ -154,7 +155,7 @@ def test_what_is_printed_at_every_start_explains_no_death(
 
 def test_lacking_module_is_named(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:
     folder = make_job()
-    folder.append_event("started", pid=0)
+    tell(folder, "started", pid=0)
     folder.log_file.write_text("--- now python\nTraceback\nModuleNotFoundError: No module named 'pybullet'\n")
     assert "lacks pybullet" in launch.read_status(folder).message
 
@@ -196,7 +197,7 @@ def test_reused_process_number_is_no_trainer(launch: SimpleNamespace, make_job: 
     """After a restart of the computer a stranger may have the dead trainer's number."""
     folder = make_job()
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
-    folder.append_event("started", pid=stranger.pid)
+    tell(folder, "started", pid=stranger.pid)
     facts = {"pid": stranger.pid, "host": socket.gethostname(), "started": time.time() - 3600}
     folder.trainer_file.write_text(json.dumps(facts))
     os.utime(folder.trainer_file, (time.time() - 3600,) * 2)

@@ -12,18 +12,20 @@ from typing import Any
 import pytest
 
 from backflip_addon.jobs import requests
-from backflip_addon.jobs.folder import REQUESTS, JobError, JobFolder
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import REQUEST_KINDS, Job, Request
+from backflip_addon.jobs.records import JobError
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> JobFolder:
     folder = JobFolder(tmp_path / "a job")
-    folder.create({"name": "test", "body": {}, "settings": {}})
+    folder.create(Job(name="test", body={}, settings={}))
     return folder
 
 
 def kinds(job: JobFolder) -> list[str]:
-    return [request["kind"] for request in job.pending_requests()]
+    return [request.kind for request in job.pending_requests()]
 
 
 def names(folder: Path) -> list[str]:
@@ -32,10 +34,10 @@ def names(folder: Path) -> list[str]:
 
 def test_a_request_stays_until_it_has_been_obeyed(job: JobFolder) -> None:
     for number in range(20):
-        job.request(REQUESTS[number % len(REQUESTS)], number=number)
+        job.request(REQUEST_KINDS[number % len(REQUEST_KINDS)], number=number)
     seen = job.pending_requests()
-    assert [request["number"] for request in seen] == list(range(20))
-    assert [request["id"] + ".json" for request in seen] == names(job.requests)
+    assert [request.fields["number"] for request in seen] == list(range(20))
+    assert [request.id + ".json" for request in seen] == names(job.requests)
     assert JobFolder(job.path).pending_requests() == seen == job.pending_requests(), "a look removes nothing"
     job.finish_request(seen[3])
     job.finish_request(seen[3])
@@ -118,7 +120,7 @@ def test_requests_that_are_a_link_lead_nowhere(job: JobFolder, tmp_path: Path) -
     job.requests.rmdir()
     job.requests.symlink_to(outside, target_is_directory=True)
     assert job.pending_requests() == []
-    job.finish_request({"id": "00000000000000000001-0000abcd"})
+    job.finish_request(Request("stop", "00000000000000000001-0000abcd"))
     with pytest.raises(JobError, match="is a link"):
         job.request("stop")
     assert names(outside) == before
@@ -127,7 +129,7 @@ def test_requests_that_are_a_link_lead_nowhere(job: JobFolder, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["../job", "../../mine", "/tmp/x", "..", ""])
 def test_finishing_leads_to_no_other_folder(job: JobFolder, tmp_path: Path, name: str) -> None:
     (tmp_path / "mine.json").write_text("{}")
-    job.finish_request({"id": name})
+    job.finish_request(Request("stop", name))
     assert job.job_file.exists() and (tmp_path / "mine.json").exists()
 
 
@@ -135,7 +137,7 @@ def test_a_request_made_by_hand_is_obeyed_and_kept(job: JobFolder) -> None:
     """What does not carry our name may be somebody's only copy."""
     (job.requests / "my own.json").write_text('{"kind": "checkpoint", "id": "../job"}')
     (request,) = job.pending_requests()
-    assert request == {"kind": "checkpoint", "id": "my own"}
+    assert request == Request("checkpoint", "my own")
     job.finish_request(request)
     assert job.pending_requests() == [] and len(list(job.requests.glob("my own.json.*.obeyed"))) == 1
 
@@ -203,5 +205,5 @@ def test_requests_without_their_folder(tmp_path: Path) -> None:
 
 def test_fields_do_not_change_what_a_request_is(job: JobFolder) -> None:
     name = job.request("shoot", id="another", seed=3)
-    assert job.pending_requests() == [{"kind": "shoot", "id": name, "seed": 3}]
+    assert job.pending_requests() == [Request("shoot", name, {"seed": 3})]
     assert json.loads((job.requests / f"{name}.json").read_text())["id"] == name

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from backflip_addon.jobs.messages import Job, Progress
+from tests.job_events import told
 from tests.jobs.launching import wait_for
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="counts processes by their groups")
@@ -83,8 +85,8 @@ def test_many_starters_make_one_trainer(
         words = sorted(blender.communicate(timeout=600)[0].strip() for blender in blenders)
         assert words == ["refused"] * (STARTERS - 1) + ["started"]
         status = wait_for(launch, folder, "running")
-        assert trainers_of(folder) == [status.pid] == [folder.trainer()["pid"]]
-        assert [event["kind"] for event in folder.read_events()[0]].count("started") == 1
+        assert trainers_of(folder) == [status.pid] == [folder.trainer().pid]
+        assert [event["kind"] for event in told(folder)].count("started") == 1
         assert launch.kill(folder)
         wait_for(launch, folder, "died")
 
@@ -109,11 +111,11 @@ def test_a_blender_that_dies_while_it_starts_a_trainer_leaves_one_trainer(
         launch.start(folder, sys.executable)
     wait_for(launch, folder, "running")
     end = time.monotonic() + 120.0
-    while len(trainers_of(folder)) != 1 or folder.trainer().get("pid") != trainers_of(folder)[0]:
+    while len(trainers_of(folder)) != 1 or folder.trainer().pid != trainers_of(folder)[0]:
         assert time.monotonic() < end, (trainers_of(folder), folder.trainer())
         launch.collect_ended()
         time.sleep(0.02)
-    assert [event["kind"] for event in folder.read_events()[0]].count("started") == 1
+    assert [event["kind"] for event in told(folder)].count("started") == 1
 
 
 def snapshot(folder: Any) -> dict[str, bytes]:
@@ -188,7 +190,7 @@ def test_a_stop_pressed_right_after_the_start_is_obeyed_and_an_old_one_is_not(
     for kind in ("stop", "pause", "shoot", "resume", "checkpoint"):
         folder.request(kind)
     launch.start(folder, sys.executable)
-    assert [request["kind"] for request in folder.pending_requests()] == ["shoot"]
+    assert [request.kind for request in folder.pending_requests()] == ["shoot"]
     launch.request_pause(folder)
     launch.request_stop(folder)
     launch.request_resume(folder)
@@ -207,7 +209,7 @@ def test_a_job_that_went_away_is_gone_and_is_left_alone(
     else:
         folder.path.rename(tmp_path / "elsewhere")
     if how == "replaced":
-        launch.JobFolder(folder.path).create({"name": "another", "body": {}, "settings": {}})
+        launch.JobFolder(folder.path).create(Job(name="another", body={}, settings={}))
     end = time.monotonic() + 120.0
     while launch.folder_module.process_alive(pid):
         assert time.monotonic() < end, "nobody watches it, and it goes on"
@@ -240,9 +242,9 @@ def test_a_killed_trainers_lock_is_free_while_its_workers_still_end(
     folder = make_job(steps=10_000, behaviour="lingering worker")
     launch.start(folder, sys.executable)
     started = wait_for(launch, folder, "running").event
-    worker = next(e["worker"] for e in folder.read_events()[0] if e["kind"] == "started")["pid"]
+    worker = next(e["worker"] for e in told(folder) if e["kind"] == "started")["pid"]
     assert started
-    os.kill(folder.trainer()["pid"], signal.SIGKILL)
+    os.kill(folder.trainer().pid, signal.SIGKILL)
     wait_for(launch, folder, "died")
     try:
         os.kill(worker, 0)
@@ -290,10 +292,10 @@ def test_a_trainer_writes_nothing_into_the_job_that_took_its_folder(
     folder = make_job()
     folder.read_job()
     folder.path.rename(tmp_path / "elsewhere")
-    launch.JobFolder(folder.path).create({"name": "another", "body": {}, "settings": {}})
+    launch.JobFolder(folder.path).create(Job(name="another", body={}, settings={}))
     before = snapshot(folder)
     with pytest.raises(FileNotFoundError, match="moved or deleted"):
-        folder.append_event("progress")
+        folder.append_event(Progress())
     folder.beat()
     folder.rest()
     assert snapshot(folder) == before

@@ -12,36 +12,37 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from backflip_addon.core import body as bodies
 from backflip_addon.core.motion import load_motion, save_take
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Finished, Paused, Progress, Resumed, StageSaved, Started, TakeRecorded
 from tests.scene import takes
 
 
 def main() -> int:
     folder = JobFolder(sys.argv[1])
     job = folder.read_job()
-    body = bodies.from_json(job["body"])
+    body = bodies.from_json(job.body)
     load_motion(folder.reference_file)
     folder.beat()
-    folder.append_event("started", pid=0, workers=1, mode=job["settings"]["mode"])
+    folder.append_event(Started(workers=1, mode=job.settings["mode"]))
     for number, landed, score in ((0, False, 0.4), (1, True, 0.9), (2, False, 0.6)):
         name = f"{number:04d}_search.npz"
         save_take(folder.takes / name, takes.take(body, name=f"Take {number}", measures={"landed": landed}))
-        folder.append_event("take", file=name, landed=landed, success=landed, score=score, source="search", stage=0)
-    end = time.monotonic() + 60.0 * job["settings"]["minutes"]
+        folder.append_event(TakeRecorded(file=name, landed=landed, success=landed, score=score, source="search"))
+    end = time.monotonic() + 60.0 * job.settings["minutes"]
     reason, paused = "time", False
     while time.monotonic() < end:
         folder.beat()
         for request in folder.pending_requests():
             folder.finish_request(request)
-            if request["kind"] == "stop":
+            if request.kind == "stop":
                 reason, end = "stopped", 0.0
-            elif request["kind"] in ("pause", "resume"):
-                paused = request["kind"] == "pause"
-                folder.append_event("paused" if paused else "resumed")
-            elif request["kind"] == "checkpoint":
-                folder.append_event("stage", file="0000.pt")
-        folder.append_event("progress", phase="search", fraction=0.5, seconds=1.0, seconds_left=1.0, message="Trying.")
+            elif request.kind in ("pause", "resume"):
+                paused = request.kind == "pause"
+                folder.append_event(Paused() if paused else Resumed())
+            elif request.kind == "checkpoint":
+                folder.append_event(StageSaved(file="0000.pt"))
+        folder.append_event(Progress(phase="search", fraction=0.5, seconds=1.0, seconds_left=1.0, message="Trying."))
         time.sleep(0.05)
-    folder.append_event("finished", reason=reason, best_take="0001_search.npz", seconds=1.0, control_steps=5)
+    folder.append_event(Finished(reason=reason, best_take="0001_search.npz", seconds=1.0, control_steps=5))
     folder.rest()
     return 0
 

@@ -16,6 +16,7 @@ from backflip_addon.core import body as bodies  # noqa: E402
 from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
 from backflip_addon.core.rigs import fit  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
+from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import avatar, baking, bone_map, export, job_monitor, reference, takes, training  # noqa: E402
 from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
@@ -23,6 +24,7 @@ from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E40
 from backflip_addon.scene.baking import bake  # noqa: E402
 from backflip_addon.scene.exporting import exporter  # noqa: E402
 from backflip_addon.scene.exporting.exporter import ExportError  # noqa: E402
+from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take, tumble  # noqa: E402
 
@@ -44,20 +46,19 @@ def job(folder: Path, *events: dict[str, Any]) -> JobFolder:
     body, binding = state.body_and_binding(scene)
     job = JobFolder(folder)
     job.create(
-        {
-            "name": "job",
-            "avatar": settings().avatar.name,
-            "body": bodies.to_json(body),
-            "binding": fit.to_json(binding),
-            "reference": {},
-            "settings": {},
-        }
+        Job(
+            name="job",
+            avatar=settings().avatar.name,
+            body=bodies.to_json(body),
+            binding=fit.to_json(binding),
+            settings={},
+        )
     )
     save_motion(job.reference_file, tumble(body))
     for number, event in enumerate(events):
         name = f"{number:04d}_search.npz"
         save_take(job.takes / name, take(body, name=f"Take {number}"))
-        job.append_event("take", file=name, **event)
+        tell(job, "take", file=name, **event)
     job_monitor.set_job(scene, job.path)
     job_monitor.refresh(scene, whole=True)
     return job

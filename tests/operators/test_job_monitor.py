@@ -19,8 +19,10 @@ from backflip_addon.core.files import RefusedFile  # noqa: E402
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs import status as job_status  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
+from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_monitor, take_list, training  # noqa: E402
 from backflip_addon.ui import lists, takes_panel, training_panel  # noqa: E402
+from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
 
@@ -36,7 +38,7 @@ def names() -> list[str]:
 def folder(ops: Any, tmp_path: Path) -> JobFolder:
     """A job with two takes, tied to the scene."""
     result = JobFolder(tmp_path / "job")
-    result.create({"name": "test", "avatar": "Hero", "body": {}, "settings": {}})
+    result.create(Job(name="test", avatar="Hero", body={}, settings={}))
     for number in range(2):
         add_take(result, f"{number:04d}_search.npz", landed=number == 1)
     job_monitor.set_job(scene(), result.path)
@@ -45,7 +47,7 @@ def folder(ops: Any, tmp_path: Path) -> JobFolder:
 
 def add_take(folder: JobFolder, file: str, **facts: Any) -> None:
     (folder.takes / file).touch()
-    folder.append_event("take", file=file, **{"landed": False, "score": 0.5, "source": "search"} | facts)
+    tell(folder, "take", file=file, **{"landed": False, "score": 0.5, "source": "search"} | facts)
 
 
 def tick_to_the_end() -> int:
@@ -108,7 +110,7 @@ def test_nothing_is_listed_or_parsed_when_nothing_is_new(folder: JobFolder, monk
 
 def test_another_job_with_takes_of_the_same_names_shows_its_own(folder: JobFolder, tmp_path: Path) -> None:
     other = JobFolder(tmp_path / "other")
-    other.create({"name": "other", "avatar": "Hero", "body": {}, "settings": {}})
+    other.create(Job(name="other", avatar="Hero", body={}, settings={}))
     for number in range(2):
         add_take(other, f"{number:04d}_search.npz", score=0.75, landed=True)
     job_monitor.set_job(scene(), other.path)
@@ -226,7 +228,7 @@ def test_the_trouble_of_one_scene_is_not_another_ones(
     folder: JobFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = JobFolder(tmp_path / "other")
-    other.create({"name": "other", "avatar": "Hero", "body": {}, "settings": {}})
+    other.create(Job(name="other", avatar="Hero", body={}, settings={}))
     second = bpy.data.scenes.new("A second")
     job_monitor.set_job(second, other.path)
     show = job_monitor.show
@@ -368,7 +370,7 @@ def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monk
     assert job_monitor.status_of(scene()).state == "starting"
     with pytest.raises(RuntimeError, match="is starting"):
         ops.resume_training()
-    folder.append_event("started", pid=os.getpid())
+    tell(folder, "started", pid=os.getpid())
     job_monitor._tick()
     with pytest.raises(RuntimeError, match="at work already"):
         ops.resume_training()
@@ -378,7 +380,7 @@ def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monk
     assert "Pausing…" in drawn()
     ops.resume_training()
     ops.pause_training()
-    folder.append_event("paused")
+    tell(folder, "paused")
     job_monitor._tick()
     ops.resume_training()
     ops.stop_training()
@@ -407,10 +409,10 @@ def test_going_on_is_offered_where_there_is_something_to_do(
     plan = folder.stages / "plan.npz"
     plan.write_bytes(b"a plan")
     folder.events_file.unlink()
-    folder.append_event("started", pid=1, mode=mode)
-    folder.append_event("take", file="0001_search.npz", landed=landed)
-    folder.append_event("stage", file="plan.npz")
-    folder.append_event("finished", reason=reason, landed=landed)
+    tell(folder, "started", pid=1, mode=mode)
+    tell(folder, "take", file="0001_search.npz", landed=landed)
+    tell(folder, "stage", file="plan.npz")
+    tell(folder, "finished", reason=reason, landed=landed)
     job_monitor.refresh(scene(), whole=True)
     assert ("Go On Training" in drawn()) == offered
     plan.unlink()  # what was planned is gone: there is something to do again

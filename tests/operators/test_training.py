@@ -16,6 +16,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
+from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import baking, job_monitor, takes, training  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
@@ -51,7 +52,7 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
     scene = bpy.context.scene
     assert road.start_training(blocking=True, minutes=0.01, seed=3) == {"FINISHED"}
     job = job_monitor.job_of(scene).read_job()
-    assert job["settings"] == {
+    assert job.settings == {
         "minutes": pytest.approx(0.01),
         "seed": 3,
         "workers": 0,
@@ -59,7 +60,7 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
         "stop_when_landed": False,
         "friction": pytest.approx(0.9),
     }
-    assert job["avatar"] == "Rig" and job["reference"]["kind"] == "ACTION"
+    assert job.avatar == "Rig" and job.reference["kind"] == "ACTION"
     assert settings().job_folder.startswith("//")
     assert [(item.name, item.landed) for item in settings().takes] == [
         ("0000_search.npz", False),
@@ -163,7 +164,7 @@ def test_damaged_jobs_and_takes_get_a_sentence(road: Any, tmp_path: Path) -> Non
 
 
 def test_a_folder_that_holds_a_job_is_not_overwritten(road: Any, tmp_path: Path) -> None:
-    JobFolder(tmp_path / "job").create({"name": "old", "body": {}, "settings": {}})
+    JobFolder(tmp_path / "job").create(Job(name="old", body={}, settings={}))
     with pytest.raises(RuntimeError, match="already holds a job"):
         road.start_training(folder=str(tmp_path / "job"))
     assert json.loads((tmp_path / "job" / "job.json").read_text())["name"] == "old"

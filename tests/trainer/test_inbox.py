@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job
 from backflip_addon.trainer.runner import inbox as inboxes
 from backflip_addon.trainer.runner import stopping
 from backflip_addon.trainer.runner.inbox import Inbox, JobGone, Stopped
@@ -20,7 +21,7 @@ from backflip_addon.trainer.runner.inbox import Inbox, JobGone, Stopped
 @pytest.fixture
 def job(tmp_path: Path) -> JobFolder:
     folder = JobFolder(tmp_path / "job")
-    folder.create({"name": "test", "body": {}, "settings": {}})
+    folder.create(Job(name="test", body={}, settings={}))
     return folder
 
 
@@ -32,11 +33,11 @@ def told() -> list[str]:
 @pytest.fixture
 def inbox(job: JobFolder, told: list[str], monkeypatch: pytest.MonkeyPatch) -> Inbox:
     monkeypatch.setattr(inboxes, "LOOK_SECONDS", 0.0)
-    return Inbox(job, lambda kind, **_: told.append(kind))
+    return Inbox(job, lambda event: told.append(event.kind))
 
 
 def kinds(job: JobFolder) -> list[str]:
-    return [request["kind"] for request in job.pending_requests()]
+    return [request.kind for request in job.pending_requests()]
 
 
 def later(do: Callable[[], object]) -> None:
@@ -103,7 +104,7 @@ def test_shots_asked_for_while_paused_are_kept_and_said_to_be(job: JobFolder, in
     later(lambda: job.request("resume"))
     inbox.obey()
     assert told == ["paused", "warning", "resumed"]
-    assert [shot["seed"] for shot in inbox.shots()] == [1, 2] and kinds(job) == ["shoot", "shoot"]
+    assert [shot.fields["seed"] for shot in inbox.shots()] == [1, 2] and kinds(job) == ["shoot", "shoot"]
 
 
 def test_a_request_is_removed_when_it_has_been_obeyed_and_not_before(job: JobFolder, inbox: Inbox) -> None:
@@ -136,7 +137,7 @@ def test_a_shot_recorded_by_a_trainer_that_was_killed_before_it_could_say_so_is_
 ) -> None:
     first, second = job.request("shoot", seed=1), job.request("shoot", seed=2)
     inbox.forget_recorded({first: time.time() + 1.0, second: time.time() - 1000.0, "another": time.time()})
-    assert [shot["id"] for shot in inbox.shots()] == [second], "a file that is newer than its take is a new wish"
+    assert [shot.id for shot in inbox.shots()] == [second], "a file that is newer than its take is a new wish"
 
 
 def test_a_folder_that_cannot_be_read_for_a_while_ends_nothing(

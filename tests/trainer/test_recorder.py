@@ -18,8 +18,10 @@ from backflip_addon.core import motion as motions
 from backflip_addon.core.body import FEET
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.trainer.runner.recorder import TakeRecorder, finite, steps_of
+from backflip_addon.jobs.messages import Job, TakeRecorded, event_from_json, json_ready
+from backflip_addon.trainer.runner.recorder import TakeRecorder, steps_of
 from tests.core import performances
+from tests.job_events import told
 
 BODY = performances.body()
 CLIP = performances.standing(BODY, 0.5)
@@ -37,7 +39,7 @@ def standing_take(**meta: Any) -> Take:
 @pytest.fixture
 def job(tmp_path: Path) -> JobFolder:
     folder = JobFolder(tmp_path / "job")
-    folder.create({"name": "test", "body": {}, "settings": {}})
+    folder.create(Job(name="test", body={}, settings={}))
     return folder
 
 
@@ -47,8 +49,13 @@ def recorder(job: JobFolder) -> TakeRecorder:
     return made
 
 
+def best_of(one: TakeRecorder) -> tuple[tuple[int, bool, float], str]:
+    assert one.best is not None
+    return one.best.rank, one.best.file
+
+
 def takes_told(job: JobFolder) -> list[dict[str, Any]]:
-    return [event for event in job.read_events()[0] if event["kind"] == "take"]
+    return [event for event in told(job) if event["kind"] == "take"]
 
 
 def test_numbers_go_on_from_whatever_lies_there_and_overwrite_nothing(job: JobFolder) -> None:
@@ -58,13 +65,13 @@ def test_numbers_go_on_from_whatever_lies_there_and_overwrite_nothing(job: JobFo
     (job.takes / "0007_folder.npz").mkdir()
     (job.takes / "0008_link.npz").symlink_to(job.takes / "nowhere")
     one = recorder(job)
-    one.record(standing_take(), "first", "search")
+    one.record(standing_take(), TakeRecorded(name="first", source="search"))
     assert (job.takes / "0009_search.npz").is_file()
     (job.takes / "0010_search.npz").write_text("come by itself")
-    one.record(standing_take(), "second", "search")
+    one.record(standing_take(), TakeRecorded(name="second", source="search"))
     assert (job.takes / "0010_search.npz").read_text() == "come by itself"
     assert (job.takes / "0011_search.npz").is_file()
-    recorder(job).record(standing_take(), "third", "search")
+    recorder(job).record(standing_take(), TakeRecorded(name="third", source="search"))
     assert (job.takes / "0012_search.npz").is_file()
 
 
@@ -90,37 +97,37 @@ def test_events_that_make_no_sense_are_passed_over(job: JobFolder) -> None:
     lines = [{"kind": "take", "file": "0000_search.npz", "score": 0.5, **change} for change in wrong]
     lines.append({"kind": "take", "file": "0001_search.npz", "score": 0.9})
     job.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert recorder(job).best == ((False, False, False, 0.9), "0001_search.npz")
+    assert best_of(recorder(job)) == ((0, False, 0.9), "0001_search.npz")
 
 
 @pytest.mark.parametrize("steps", ["many", 10**400, -1, 1.5, None, [1]])
 def test_control_steps_that_make_no_sense_count_for_nothing(steps: Any) -> None:
-    assert steps_of({"control_steps": steps}) == 0
-    assert steps_of({"control_steps": 12}) == 12
+    assert steps_of(event_from_json({"kind": "progress", "control_steps": steps})) == 0
+    assert steps_of(event_from_json({"kind": "progress", "control_steps": 12})) == 12
 
 
 def test_a_take_that_falls_after_its_last_frame_has_not_landed_and_ranks_below_one_that_stands(job: JobFolder) -> None:
     one = recorder(job)
-    stands = one.record(standing_take(**{metrics.STANDS: True}), "stands", "search")
-    falls = one.record(standing_take(**{metrics.STANDS: False}), "falls", "search")
-    unknown = one.record(standing_take(), "nobody looked", "search")
+    stands = one.record(standing_take(**{metrics.STANDS: True}), TakeRecorded(name="stands", source="search"))
+    falls = one.record(standing_take(**{metrics.STANDS: False}), TakeRecorded(name="falls", source="search"))
+    unknown = one.record(standing_take(), TakeRecorded(name="nobody looked", source="search"))
     assert (stands.landed, falls.landed, unknown.landed) == (True, False, True)
     assert (stands.stands_3_s, falls.stands_3_s, unknown.stands_3_s) == (True, False, None)
-    assert one.best is not None and one.best[1] == "0000_search.npz"
-    assert recorder(job).best == one.best, "a later run thinks the same"
+    assert one.best is not None and one.best.file == "0000_search.npz"
+    assert best_of(recorder(job)) == best_of(one), "a later run thinks the same"
     assert [event["landed"] for event in takes_told(job)] == [True, False, True]
 
 
 def test_a_takes_seed_is_its_own(job: JobFolder) -> None:
     one = recorder(job)
-    one.record(standing_take(seed=77), "a shot", "replan", seed=3)
-    one.record(standing_take(), "an attempt", "search", seed=1003)
+    one.record(standing_take(seed=77), TakeRecorded(name="a shot", source="replan", seed=3))
+    one.record(standing_take(), TakeRecorded(name="an attempt", source="search", seed=1003))
     assert [motions.load_take(file).meta["seed"] for file in job.list_takes()] == [77, 1003]
     assert [event["seed"] for event in takes_told(job)] == [77, 1003]
 
 
 def test_a_take_whose_trainer_was_killed_before_it_told_of_it_is_told_of_later(job: JobFolder) -> None:
-    recorder(job).record(standing_take(seed=5), "Shot 5", "replan", request="the request")
+    recorder(job).record(standing_take(seed=5), TakeRecorded(name="Shot 5", source="replan", request="the request"))
     whole = takes_told(job)[0]
     job.events_file.unlink()
     (job.takes / "0001_search.npz").write_bytes(b"half a take")
@@ -129,12 +136,12 @@ def test_a_take_whose_trainer_was_killed_before_it_told_of_it_is_told_of_later(j
     assert {key: again[key] for key in ("file", "name", "landed", "success", "seed", "request")} == {
         key: whole[key] for key in ("file", "name", "landed", "success", "seed", "request")
     }
-    assert "the request" in later.shots and later.best is not None and later.best[1] == "0000_replan.npz"
-    assert recorder(job).best == later.best and len(takes_told(job)) == 1, "once"
+    assert "the request" in later.shots and later.best is not None and later.best.file == "0000_replan.npz"
+    assert best_of(recorder(job)) == best_of(later) and len(takes_told(job)) == 1, "once"
 
 
 def test_numbers_that_are_not_finite_are_not_written(job: JobFolder) -> None:
-    assert finite({"a": [float("nan"), 1.5, (float("-inf"),)], "b": "NaN", "c": 3}) == {
+    assert json_ready({"a": [float("nan"), 1.5, (float("-inf"),)], "b": "NaN", "c": 3}) == {
         "a": [None, 1.5, [None]],
         "b": "NaN",
         "c": 3,
@@ -143,7 +150,7 @@ def test_numbers_that_are_not_finite_are_not_written(job: JobFolder) -> None:
     broken = take.motion.position.copy()
     broken[-20:] = np.nan
     take = dataclasses.replace(take, motion=Motion(take.motion.rate, broken, take.motion.rotations))
-    recorder(job).record(take, "it blew up", "search", control_steps=3)
+    recorder(job).record(take, TakeRecorded(name="it blew up", source="search", control_steps=3))
     assert takes_told(job)[0]["landed"] is False
     for text in (job.events_file.read_text(), str(np.load(job.list_takes()[0])["meta"])):
         assert "NaN" not in text and "Infinity" not in text

@@ -23,10 +23,15 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Motion
-from backflip_addon.jobs.folder import JobError, JobFolder, process_alive
+from backflip_addon.jobs.alive import process_alive
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job, JobSettings
+from backflip_addon.jobs.records import JobError
 from backflip_addon.trainer.runner import policy_phase
 from backflip_addon.trainer.runner import runner as running
+from backflip_addon.trainer.runner.saved import PLAN_FILE, SEARCH_FILE
 from tests.core import performances
+from tests.job_events import told
 
 BODY = performances.body()
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -48,7 +53,7 @@ def job(tmp_path: Path) -> JobFolder:
 def make_job(path: Path, **settings: Any) -> JobFolder:
     folder = JobFolder(path)
     settings = {"minutes": 20.0, "seed": 1, "workers": 1, "mode": "search", **settings}
-    folder.create({"name": "test", "body": bodies.to_json(BODY), "settings": settings})
+    folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
     motions.save_motion(folder.reference_file, easy_clip())
     return folder
 
@@ -74,7 +79,7 @@ def start() -> Iterator[Callable[[JobFolder], subprocess.Popen]]:
 
 
 def events(job: JobFolder) -> list[dict[str, Any]]:
-    return job.read_events()[0]
+    return told(job)
 
 
 def of_kind(job: JobFolder, kind: str) -> list[dict[str, Any]]:
@@ -137,7 +142,7 @@ def test_killed_twice_and_taken_up_again(job: JobFolder, start: Callable) -> Non
     assert not job.running()
 
     second = start(job)
-    saved = job.stages / running.SEARCH_FILE
+    saved = job.stages / SEARCH_FILE
     wait(second, saved.exists)
     workers = children(second)
     assert workers, "physics has processes of its own"
@@ -184,7 +189,7 @@ def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> No
     assert process.wait(PATIENCE) == 0
     end = events(job)[-1]
     assert end["kind"] == "finished" and end["reason"] == "stopped"
-    assert (job.stages / running.SEARCH_FILE).exists(), "a stopped job can go on"
+    assert (job.stages / SEARCH_FILE).exists(), "a stopped job can go on"
     assert of_kind(job, "take") and end["best_take"]
     assert not job.running()
 
@@ -297,7 +302,7 @@ def test_a_stop_is_obeyed_though_a_worker_was_stopped(job: JobFolder, start: Cal
         os.kill(pid, signal.SIGSTOP)
     job.request("stop")
     assert process.wait(PATIENCE) == 0
-    assert events(job)[-1]["reason"] == "stopped" and (job.stages / running.SEARCH_FILE).exists()
+    assert events(job)[-1]["reason"] == "stopped" and (job.stages / SEARCH_FILE).exists()
     assert workers and not any(process_alive(pid) for pid in workers)
 
 
@@ -451,12 +456,12 @@ def test_damaged_bodies(job: JobFolder, what: str, capfd: pytest.CaptureFixture)
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(JobError) as caught:
-        running.Settings.of(settings)
+        JobSettings.from_json(settings)
     assert str(caught.value).startswith("The job's settings are damaged") and "\n" not in str(caught.value)
 
 
 def test_settings_of_a_later_version_are_ignored() -> None:
-    assert running.Settings.of({"minutes": 3, "surprise": 1}) == running.Settings(minutes=3)
+    assert JobSettings.from_json({"minutes": 3, "surprise": 1}) == JobSettings(minutes=3)
 
 
 def test_a_folder_that_cannot_be_written(job: JobFolder, capfd: pytest.CaptureFixture) -> None:
@@ -476,8 +481,8 @@ def test_a_folder_that_cannot_be_written(job: JobFolder, capfd: pytest.CaptureFi
 def test_a_job_with_every_kind_of_damage_is_started_again_and_keeps_what_was_damaged(
     job: JobFolder, start: Callable
 ) -> None:
-    (job.stages / running.SEARCH_FILE).write_bytes(b"PK half a file")
-    np.savez(job.stages / running.PLAN_FILE, other=np.full((3, 28), np.nan))
+    (job.stages / SEARCH_FILE).write_bytes(b"PK half a file")
+    np.savez(job.stages / PLAN_FILE, other=np.full((3, 28), np.nan))
     lines = [{"kind": "take", "file": "0000_search.npz", "score": "high", "control_steps": 10**400}]
     lines.append({"kind": "take", "file": "x" * 5000, "score": 1.0})
     job.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -491,7 +496,7 @@ def test_a_job_with_every_kind_of_damage_is_started_again_and_keeps_what_was_dam
     assert process.wait(PATIENCE) == 0
     assert events(job)[-1]["reason"] == "stopped" and not of_kind(job, "error")
     told = " ".join(event["message"] for event in of_kind(job, "warning"))
-    for name in (running.SEARCH_FILE, running.PLAN_FILE):
+    for name in (SEARCH_FILE, PLAN_FILE):
         assert f"{name}.damaged-1" in told and (job.stages / f"{name}.damaged-1").exists()
     assert (job.takes / "0000_search.npz").read_bytes() == b"no take"
     assert min(int(file.name[:4]) for file in job.takes.glob("*_search.npz") if file.stat().st_size > 7) == 5

@@ -12,11 +12,13 @@ pytest.importorskip("pybullet")
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
-from backflip_addon.jobs.folder import JobError, JobFolder
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job, Request, Shot, TakeRecorded
+from backflip_addon.jobs.records import JobError
 from backflip_addon.trainer.runner import shooting
 from backflip_addon.trainer.runner.runner import Run
-from backflip_addon.trainer.runner.shooting import Shot
 from tests.core import performances
+from tests.job_events import told
 
 BODY = performances.body()
 
@@ -29,7 +31,7 @@ class Killed(BaseException):
 def job(tmp_path: Path) -> JobFolder:
     folder = JobFolder(tmp_path / "job")
     settings = {"minutes": 10.0, "workers": 1, "mode": "search"}
-    folder.create({"name": "test", "body": bodies.to_json(BODY), "settings": settings})
+    folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
     motions.save_motion(folder.reference_file, performances.standing(BODY, 0.3))
     return folder
 
@@ -43,7 +45,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         if shot.seed == 13:
             raise Killed
         seeds.append(shot.seed)
-        run.tell("take", file=f"{shot.seed}.npz", request=shot.request)
+        run.tell(TakeRecorded(file=f"{shot.seed}.npz", request=shot.request))
 
     monkeypatch.setattr(shooting, "_shoot", shoot)
     return seeds
@@ -51,11 +53,11 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def go(job: JobFolder) -> dict[str, Any]:
     Run(job, job.read_job()).go()
-    return job.read_events()[0][-1]
+    return told(job)[-1]
 
 
 def warnings(job: JobFolder) -> list[str]:
-    return [event["message"] for event in job.read_events()[0] if event["kind"] == "warning"]
+    return [event["message"] for event in told(job) if event["kind"] == "warning"]
 
 
 @pytest.mark.parametrize(
@@ -90,13 +92,13 @@ def warnings(job: JobFolder) -> list[str]:
 )
 def test_a_shot_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(JobError, match="What was to be shot cannot be understood") as caught:
-        Shot.of({"kind": "shoot", "id": "1", **wrong}, 0.9)
+        Shot.of(Request("shoot", "1", wrong), 0.9)
     assert len(str(caught.value)) < 200
 
 
 def test_a_shot_takes_the_jobs_own_friction_and_names_what_differs() -> None:
-    assert Shot.of({"id": "1"}, 0.9) == Shot(0, 0.9, 1.0, True, True, "", "1")
-    assert Shot.of({"id": "1", "seed": 3, "mass": 2}, 0.5).name == "Shot 3, friction 0.5, mass x 2"
+    assert Shot.of(Request("shoot", "1"), 0.9) == Shot(0, 0.9, 1.0, True, True, "", "1")
+    assert Shot.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3, friction 0.5, mass x 2"
 
 
 def test_shots_are_taken_in_order_and_one_bad_one_loses_none_after_it(job: JobFolder, taken: list[int]) -> None:
@@ -114,7 +116,7 @@ def test_what_a_killed_trainer_has_not_shot_the_next_one_shoots(job: JobFolder, 
     with pytest.raises(Killed):
         go(job)
     kept = job.pending_requests()
-    assert taken == [1, 2] and [request["seed"] for request in kept] == [13, 4, 5]
+    assert taken == [1, 2] and [request.fields["seed"] for request in kept] == [13, 4, 5]
     job.finish_request(kept[0])
     assert go(job)["reason"] == "shot", "it did not land, it only shot"
     assert taken == [1, 2, 4, 5] and not job.pending_requests()
@@ -125,7 +127,7 @@ def test_a_stop_comes_before_the_shots_and_keeps_them(job: JobFolder, taken: lis
         job.request("shoot", seed=seed)
     job.request("stop")
     assert go(job)["reason"] == "stopped"
-    assert not taken and [request["kind"] for request in job.pending_requests()] == ["shoot", "shoot"]
+    assert not taken and [request.kind for request in job.pending_requests()] == ["shoot", "shoot"]
 
 
 def test_a_shot_asked_for_during_a_shot_is_taken_after_it(

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from ...core import metrics
 from ...core import motion as motions
 from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
+from ...jobs.messages import Event, Job, JobSettings, Progress, TakeRecorded, Warned
 from ..physics.state import Scene
 from ..workers import core_count
 from . import saved
 from .inbox import Inbox
-from .recorder import TakeRecorder, finite, steps_of
-from .settings import Settings, body_of
+from .job_body import body_of
+from .recorder import TakeRecorder, steps_of
 
 PROGRESS_SECONDS = 0.5  # between progress events
 CLEAN_PENETRATION = 1.0  # cm: a landing that sinks deeper is not yet what a search stops for
@@ -30,10 +30,10 @@ class TimeIsUp(Exception):
 class Context:
     """One run of one job. Raises JobError or ValueError when the job is damaged."""
 
-    def __init__(self, folder: JobFolder, job: dict[str, Any]) -> None:
+    def __init__(self, folder: JobFolder, job: Job) -> None:
         self.folder = folder
-        self.settings = Settings.of(job["settings"])
-        self.body = body_of(job["body"])
+        self.settings = JobSettings.from_json(job.settings)
+        self.body = body_of(job.body)
         self.reference: Motion = motions.load_motion(folder.reference_file)
         motions.validate(self.reference, len(self.body.links))
         self.scene = Scene(friction=float(self.settings.friction))
@@ -56,9 +56,9 @@ class Context:
         """Whether a policy is trained once a plan has landed."""
         return self.settings.mode == "auto" and not self.settings.stop_when_landed
 
-    def tell(self, kind: str, **fields: Any) -> None:
+    def tell(self, event: Event) -> None:
         """Append an event."""
-        self.folder.append_event(kind, **finite(fields))
+        self.folder.append_event(event)
 
     def remember(self) -> None:
         """What earlier runs of the job have come to."""
@@ -69,7 +69,7 @@ class Context:
     def set_aside(self, path: Path, why: object) -> None:
         """Keep a damaged file under another name, and say so."""
         aside = saved.set_aside(path)
-        self.tell("warning", message=f"{str(why).rstrip('.')}; it is kept as {aside.name} and done anew.")
+        self.tell(Warned(message=f"{str(why).rstrip('.')}; it is kept as {aside.name} and done anew."))
 
     def make_way(self, path: Path) -> Path:
         """path, to be written; a folder in its place goes aside."""
@@ -77,10 +77,20 @@ class Context:
             self.set_aside(path, f"{path.name} is a folder")
         return path
 
-    def record(self, take: Take, name: str, source: str, **facts: Any) -> Measures:
+    def record(
+        self, take: Take, name: str, source: str, *, seed: int | None = None, stage: str = "", request: str = ""
+    ) -> Measures:
         """Measure, save and tell of a take. Returns the measures."""
-        facts = {"control_steps": self.control_steps, "seconds": round(self.seconds, 2), **facts}
-        return self.takes.record(take, name, source, **facts)
+        about = TakeRecorded(
+            name=name,
+            source=source,
+            seconds=round(self.seconds, 2),
+            control_steps=self.control_steps,
+            seed=seed,
+            stage=stage,
+            request=request,
+        )
+        return self.takes.record(take, about)
 
     def good(self, take: Take) -> bool:
         """Whether a search may stop with this take."""
@@ -109,14 +119,15 @@ class Context:
             elif phase == "search" and fraction > 0.05:
                 left = min(left, self.seconds * (1 - fraction) / fraction)
             self.tell(
-                "progress",
-                phase=phase,
-                fraction=round(fraction, 4),
-                seconds=round(self.seconds, 2),
-                seconds_left=round(max(left, 0.0), 1),
-                control_steps=self.control_steps,
-                message=message,
-                best_score=round(score, 4),
+                Progress(
+                    phase=phase,
+                    fraction=round(fraction, 4),
+                    seconds=round(self.seconds, 2),
+                    seconds_left=round(max(left, 0.0), 1),
+                    control_steps=self.control_steps,
+                    message=message,
+                    best_score=round(score, 4),
+                )
             )
         if self.seconds > limit and phase != "shoot":
             raise TimeIsUp

@@ -12,9 +12,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from typing import Any
 
-from ...jobs.folder import JobError, JobFolder
+from ...jobs.folder import JobFolder
+from ...jobs.messages import Event, Paused, Request, RequestKind, Resumed, Warned
+from ...jobs.records import JobError
 from . import stopping
 
 LOOK_SECONDS = 0.1  # between looks into the folder
@@ -33,12 +34,12 @@ class JobGone(Exception):
 class Inbox:
     """The requests to one run. tell: appends an event."""
 
-    def __init__(self, folder: JobFolder, tell: Callable[..., None]) -> None:
+    def __init__(self, folder: JobFolder, tell: Callable[[Event], None]) -> None:
         self.folder = folder
         self.paused_seconds = 0.0
         self._tell = tell
         self._looked = float("-inf")
-        self._pending: list[dict[str, Any]] = []
+        self._pending: list[Request] = []
         self._obeyed: set[str] = set()  # what could not be removed is not obeyed twice
 
     def check(self) -> None:
@@ -49,30 +50,30 @@ class Inbox:
             self._look()
 
     def obey(self) -> None:
-        """Pause and resume as asked for. Returns when nothing rests; raises Stopped or JobGone."""
+        """Pause and resume as asked for. Returns when the run is to go on; raises Stopped or JobGone."""
         self.check()
         while controls := self._of("pause", "resume"):
             for request in controls:
-                if request["kind"] == "pause":
-                    self._rest(request)
+                if request.kind == "pause":
+                    self._pause(request)
                     break  # what was asked after it has been looked at anew
                 self.finish(request)
 
-    def checkpoints(self) -> list[dict[str, Any]]:
+    def checkpoints(self) -> list[Request]:
         """Requests for a stage; to be finished when it is saved."""
         return self._of("checkpoint")
 
-    def shots(self) -> list[dict[str, Any]]:
+    def shots(self) -> list[Request]:
         """Requests for takes, in order; each to be finished when its take is recorded."""
         return self._of("shoot")
 
-    def finish(self, request: dict[str, Any]) -> None:
+    def finish(self, request: Request) -> None:
         """A request has been obeyed."""
         self._pending = [other for other in self._pending if other is not request]
         with contextlib.suppress(OSError):
             self.folder.finish_request(request)
-        if os.path.lexists(self.folder.requests / f"{request.get('id')}.json"):
-            self._obeyed.add(str(request.get("id")))
+        if os.path.lexists(self.folder.requests / f"{request.id}.json"):
+            self._obeyed.add(request.id)
 
     def forget_recorded(self, recorded: dict[str, float]) -> None:
         """Finish the shots whose takes are recorded already: a trainer was killed before it could do so.
@@ -81,9 +82,9 @@ class Inbox:
         """
         self._read()
         for request in self.shots():
-            told = recorded.get(str(request.get("id")))
+            told = recorded.get(request.id)
             with contextlib.suppress(OSError):
-                file = self.folder.requests / f"{request['id']}.json"
+                file = self.folder.requests / f"{request.id}.json"
                 if told is not None and file.stat().st_mtime <= told:
                     self.finish(request)
 
@@ -93,8 +94,8 @@ class Inbox:
         for request in self._of("stop", "pause", "resume", "checkpoint"):
             self.finish(request)
 
-    def _of(self, *kinds: str) -> list[dict[str, Any]]:
-        return [request for request in self._pending if request.get("kind") in kinds]
+    def _of(self, *kinds: RequestKind) -> list[Request]:
+        return [request for request in self._pending if request.kind in kinds]
 
     def _look(self) -> None:
         if stopping.asked():
@@ -112,23 +113,23 @@ class Inbox:
         # A share may be away for a while; that the folder is gone for good is told elsewhere
         with contextlib.suppress(OSError, JobError):
             pending = self.folder.pending_requests()
-            self._pending = [request for request in pending if str(request.get("id")) not in self._obeyed]
+            self._pending = [request for request in pending if request.id not in self._obeyed]
 
-    def _rest(self, pause: dict[str, Any]) -> None:
+    def _pause(self, pause: Request) -> None:
         """Pause until the first resume that was asked for afterwards."""
         began, told = time.monotonic(), False
-        self._tell("paused")
+        self._tell(Paused())
         self.finish(pause)
         try:
             while True:
                 self._look()
                 for request in self._of("pause", "resume"):
                     self.finish(request)
-                    if request["kind"] == "resume":
-                        self._tell("resumed")
+                    if request.kind == "resume":
+                        self._tell(Resumed())
                         return
                 if self.shots() and not told:
-                    self._tell("warning", message=KEPT)
+                    self._tell(Warned(message=KEPT))
                     told = True
                 time.sleep(PAUSE_SECONDS)
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core import metrics
+from ...jobs.messages import Evaluated, StageSaved
 from ..planning.plan import Plan
 from .context import Context, TimeIsUp
 from .inbox import Stopped
@@ -105,7 +106,7 @@ class PolicyPhase:
     def _robust(self) -> bool:
         """Whether nine in ten disturbed trials land; told as progress."""
         rate = self.training.landing_rate(ROBUST_TRIALS, ROBUST)
-        self.run.tell("evaluation", phase=self.phase, landing_rate=rate, trials=ROBUST_TRIALS)
+        self.run.tell(Evaluated(phase=self.phase, landing_rate=rate, trials=ROBUST_TRIALS))
         return rate >= ROBUST
 
     def _robust_step(self) -> int | None:
@@ -128,13 +129,8 @@ class PolicyPhase:
 
     def _save_stage(self) -> str:
         file = self._write_stage()
-        self.run.tell(
-            "stage",
-            file=file,
-            phase=self.phase,
-            samples=self.training.samples,
-            control_steps=self.run.control_steps,
-        )
+        samples, steps = self.training.samples, self.run.control_steps
+        self.run.tell(StageSaved(file=file, phase=self.phase, samples=samples, control_steps=steps))
         return file
 
     def _write_stage(self) -> str:

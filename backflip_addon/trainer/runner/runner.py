@@ -17,18 +17,16 @@ import traceback
 from collections.abc import Iterator
 
 from ...core.files import is_link, open_regular, write_whole
-from ...jobs.folder import HEARTBEAT_SECONDS, JobError, JobFolder
+from ...jobs.folder import HEARTBEAT_SECONDS, JobFolder
+from ...jobs.messages import Failed, Finished, Started
+from ...jobs.records import JobError
 from ..workers import WorkerError
 from . import saved
 from .context import Context, TimeIsUp
 from .inbox import JobGone, Stopped
 from .policy_phase import learn
-from .saved import PLAN_FILE, SEARCH_FILE
 from .search_phase import landed_plan
-from .settings import Settings
 from .shooting import shoot_all
-
-__all__ = ["PLAN_FILE", "SEARCH_FILE", "Run", "Settings", "run_job"]
 
 GONE = "The job folder was moved or deleted; the trainer ends."
 NOTHING_SHOT = "None of the shots that were asked for could be taken."
@@ -52,7 +50,7 @@ def run_job(path: str | os.PathLike[str]) -> int:
         print(sentence, file=sys.stderr)
         if not gone:
             with contextlib.suppress(OSError, JobError):
-                folder.append_event("error", message=sentence)
+                folder.append_event(Failed(message=sentence))
         return 1
     finally:
         with contextlib.suppress(OSError):
@@ -118,7 +116,8 @@ class Run(Context):
     def go(self) -> None:
         """Take the shots that are asked for, or go through the phases that the mode asks for; tell how it ended."""
         self.remember()
-        self.tell("started", pid=os.getpid(), workers=self.workers, mode=self.settings.mode, seed=self.settings.seed)
+        settings = self.settings
+        self.tell(Started(pid=os.getpid(), workers=self.workers, mode=settings.mode, seed=settings.seed))
         reason = "time"
         try:
             self.check()
@@ -127,13 +126,15 @@ class Run(Context):
             reason = "stopped"
         except TimeIsUp:
             pass
+        best = self.takes.best
         self.tell(
-            "finished",
-            reason=reason,
-            best_take=self.takes.best[1] if self.takes.best else "",
-            landed=bool(self.takes.best and self.takes.best[0][0]),
-            seconds=round(self.seconds, 2),
-            control_steps=self.control_steps,
+            Finished(
+                reason=reason,
+                best_take=best.file if best else "",
+                landed=bool(best and best.landed),
+                seconds=round(self.seconds, 2),
+                control_steps=self.control_steps,
+            )
         )
         self.inbox.close()
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core import metrics
 from ...core.motion import Take
+from ...jobs.messages import StageSaved, Warned
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..planning.mpc import RolloutWorker, Search, SearchSettings
@@ -65,7 +66,7 @@ def _known_plan(run: Context) -> Plan | None:
     performance.world.close()
     if _is_enough(run, take):
         return plan
-    run.tell("warning", message=NO_LONGER_LANDS)
+    run.tell(Warned(message=NO_LONGER_LANDS))
     return None
 
 
@@ -117,7 +118,7 @@ def _search_once(run: Context, search: Search, attempt: int) -> Plan | None:
             saved_at = search.performed
             save()
         for request in wanted:
-            run.tell("stage", file=SEARCH_FILE, phase="search")
+            run.tell(StageSaved(file=SEARCH_FILE, phase="search", control_steps=run.control_steps))
             run.inbox.finish(request)
         due = [share for share in STORY if share not in told and fraction >= share]
         if due:
@@ -162,5 +163,5 @@ def _is_enough(run: Context, take: Take) -> bool:
 def _save_plan(run: Context, search: Search) -> Plan:
     plan = search.plan
     write_arrays(run.folder.stages / PLAN_FILE, {"knots": plan.knots, "knot": plan.knot})
-    run.tell("stage", file=PLAN_FILE, phase="search", control_steps=run.control_steps)
+    run.tell(StageSaved(file=PLAN_FILE, phase="search", control_steps=run.control_steps))
     return plan

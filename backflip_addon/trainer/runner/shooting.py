@@ -3,75 +3,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...core.motion import Take
-from ...jobs.folder import JobError
+from ...jobs.messages import Shot, Warned
+from ...jobs.records import JobError
 from ..imitation.disturbances import shaken
-from ..physics.state import FRICTION, Scene
+from ..physics.state import Scene
 from ..planning.mpc import RolloutWorker, Search, replan_settings
 from ..planning.plan import Plan
 from ..workers import Pool
 from .context import Context
 from .policy_phase import go_on_from_latest, training_of
 from .search_phase import known_plan
-from .settings import MOST_FRICTION, MOST_SEED, is_number, is_whole
 
 START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
-MASSES = (0.05, 20.0)  # least and greatest factor on the body's masses
 NOTHING_TO_SHOOT = "This job has neither a landed plan nor a policy yet; train it first."
-
-
-@dataclasses.dataclass(frozen=True)
-class Shot:
-    """What a request asks for. stage: a stage's file name; "": the newest one, if any is needed."""
-
-    seed: int
-    friction: float
-    mass: float
-    disturbed: bool
-    replan: bool
-    stage: str
-    request: str
-
-    @staticmethod
-    def of(request: dict[str, Any], friction: float) -> Shot:
-        """friction: the job's own. Raises JobError with a sentence on what makes no sense."""
-        given = {"seed": 0, "friction": friction, "mass": 1.0, "disturbed": True, "replan": True, "stage": ""} | request
-        if not is_whole(given["seed"], MOST_SEED):
-            raise _refusal("its seed is no whole number from 0 to 2^63 - 1")
-        if not is_number(given["friction"], 0.0, MOST_FRICTION):
-            raise _refusal(f"its friction is no number from 0 to {MOST_FRICTION:g}")
-        if not is_number(given["mass"], *MASSES):
-            raise _refusal(f"its mass is no factor from {MASSES[0]:g} to {MASSES[1]:g}")
-        if not isinstance(given["disturbed"], bool) or not isinstance(given["replan"], bool):
-            raise _refusal("its marks disturbed and replan are not true or false")
-        stage = given["stage"]
-        if not isinstance(stage, str) or len(stage) > 100 or any(letter in stage for letter in "/\\\0"):
-            raise _refusal("its stage is not the name of a file")
-        return Shot(
-            given["seed"],
-            float(given["friction"]),
-            float(given["mass"]),
-            given["disturbed"],
-            given["replan"],
-            stage,
-            str(request.get("id", "")),
-        )
-
-    @property
-    def name(self) -> str:
-        friction = f", friction {self.friction:g}" if self.friction != FRICTION else ""
-        mass = f", mass x {self.mass:g}" if self.mass != 1.0 else ""
-        return f"Shot {self.seed}{friction}{mass}"
-
-    @property
-    def scene(self) -> Scene:
-        return Scene(friction=self.friction, mass=self.mass)
 
 
 def shoot_all(run: Context) -> tuple[int, int]:
@@ -87,7 +36,7 @@ def shoot_all(run: Context) -> tuple[int, int]:
             _shoot(run, Shot.of(shots[0], run.scene.friction))
             recorded += 1
         except (JobError, ValueError) as error:
-            run.tell("warning", message=f"A shot was not taken: {error}")
+            run.tell(Warned(message=f"A shot was not taken: {error}"))
             refused += 1
         run.inbox.finish(shots[0])
         run.phase = phase
@@ -95,8 +44,9 @@ def shoot_all(run: Context) -> tuple[int, int]:
     return recorded, refused
 
 
-def _refusal(why: str) -> JobError:
-    return JobError(f"What was to be shot cannot be understood: {why}.")
+def scene_of(shot: Shot) -> Scene:
+    """Where a shot is performed."""
+    return Scene(friction=shot.friction, mass=shot.mass)
 
 
 def _shoot(run: Context, shot: Shot) -> None:
@@ -122,16 +72,16 @@ def _shoot(run: Context, shot: Shot) -> None:
             stage = go_on_from_latest(run, training)
         if stage is None:
             raise JobError(NOTHING_TO_SHOOT)
-        take = training.attempt(shot.seed, shot.scene, disturbed=shot.disturbed)
+        take = training.attempt(shot.seed, scene_of(shot), disturbed=shot.disturbed)
     source = "scratch" if stage.stem.endswith("_scratch") else "policy"
     run.record(take, shot.name, source, stage=stage.name, request=shot.request)
 
 
 def _replanned(run: Context, plan: Plan, shot: Shot) -> Take:
     settings = replan_settings()
-    arguments = (run.body, run.reference, shot.scene, None, settings.lost)
+    arguments = (run.body, run.reference, scene_of(shot), None, settings.lost)
     with Pool(run.workers, RolloutWorker, *arguments, meanwhile=run.check) as pool:
-        search = Search(run.body, run.reference, pool, settings, shot.scene, shot.seed)
+        search = Search(run.body, run.reference, pool, settings, scene_of(shot), shot.seed)
         search.start_from(plan)
         start = search.track.states[0]
         if shot.disturbed:

@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that Blender and the trainer say to each other, as types: read from JSON and written to it here alone.
+
+Events go from the trainer to Blender (events.jsonl), requests the other way (requests/), and job.json says what to
+learn. Any of them may come from a stranger: reading an event never fails, since its fields are for display; what is
+no value of a field's type becomes the field's default. What steers a run (settings, shots) is refused with a sentence.
+Standard library alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+from .records import MOST_WHOLE, JobError
+
+FRICTION = 0.9  # of soles and floor, where nothing else is asked for
+MOST_FRICTION = 10.0
+MOST_WORKERS = 512
+MOST_MINUTES = 10_000_000.0  # 19 years
+MOST_SEED = 2**63 - 1  # torch takes no larger one
+MASS_FACTORS = (0.05, 20.0)  # least and greatest on a body's masses
+LONGEST_FILE_NAME = 100
+
+Mode = Literal["auto", "search", "scratch"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+RequestKind = Literal["stop", "pause", "resume", "checkpoint", "shoot"]
+REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
+
+
+# Events
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Anything the trainer tells; this very class: of a kind that is not known here. time: s since 1970."""
+
+    kind: ClassVar[str] = ""
+    time: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Started(Event):
+    """A run has begun. pid: of the trainer; workers: its processes; mode: of the job's settings."""
+
+    kind: ClassVar[str] = "started"
+    pid: int = 0
+    workers: int = 0
+    mode: str = ""
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress(Event):
+    """How far a run is. fraction: 0 to 1 of it; seconds: at work so far; seconds_left: an estimate, None if unknown."""
+
+    kind: ClassVar[str] = "progress"
+    phase: str = ""
+    fraction: float = 0.0
+    seconds: float | None = None
+    seconds_left: float | None = None
+    control_steps: int = 0
+    message: str = ""
+    best_score: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Paused(Event):
+    """The trainer waits to be asked to go on."""
+
+    kind: ClassVar[str] = "paused"
+
+
+@dataclasses.dataclass(frozen=True)
+class Resumed(Event):
+    """A paused trainer goes on."""
+
+    kind: ClassVar[str] = "resumed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Warned(Event):
+    """Something that the user should know and that ends nothing. message: one sentence."""
+
+    kind: ClassVar[str] = "warning"
+    message: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StageSaved(Event):
+    """A policy, plan or search was saved. file: in stages/; samples: control steps that a policy has learned from."""
+
+    kind: ClassVar[str] = "stage"
+    file: str = ""
+    phase: str = ""
+    samples: int = 0
+    control_steps: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class TakeRecorded(Event):
+    """A take was recorded, and what it is worth (core.metrics.Measures).
+
+    file: in takes/. source: "search", "replan", "policy" or "scratch". score: 0 to 1. seconds: of the run.
+    stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked.
+    """
+
+    kind: ClassVar[str] = "take"
+    file: str = ""
+    name: str = ""
+    source: str = ""
+    landed: bool = False
+    stands_3_s: bool | None = None
+    success: bool = False
+    score: float = 0.0
+    seconds: float | None = None
+    control_steps: int = 0
+    seed: int | None = None
+    stage: str = ""
+    request: str = ""
+
+    @property
+    def rank(self) -> tuple[int, bool, float]:
+        """The greatest is the best take: one that landed and stands before one that falls a little later.
+
+        Between them is one of which that is not known; then what it should have done counts, and last the score.
+        """
+        firm = 0 if not self.landed else {False: 1, None: 2, True: 3}[self.stands_3_s]
+        return firm, self.success, self.score if 0.0 <= self.score <= 1.0 else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated(Event):
+    """A policy was tried under disturbances. landing_rate: share of the trials, 0 to 1."""
+
+    kind: ClassVar[str] = "evaluation"
+    phase: str = ""
+    landing_rate: float = 0.0
+    trials: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished(Event):
+    """A run has ended as it should.
+
+    reason: "landed", "robust", "time", "stopped" or "shot". best_take: file in takes/, "" without any; landed: whether
+    it has landed.
+    """
+
+    kind: ClassVar[str] = "finished"
+    reason: str = ""
+    best_take: str = ""
+    landed: bool = False
+    seconds: float | None = None
+    control_steps: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed(Event):
+    """A run has ended with an error. message: one sentence for the user."""
+
+    kind: ClassVar[str] = "error"
+    message: str = ""
+
+
+_EVENTS: dict[str, type[Event]] = {
+    event.kind: event
+    for event in (
+        Started,
+        Progress,
+        Paused,
+        Resumed,
+        Warned,
+        StageSaved,
+        TakeRecorded,
+        Evaluated,
+        Finished,
+        Failed,
+    )
+}
+_FILES = ("file", "best_take")  # fields that name a file of the job: a path in them is cut to its last part
+
+
+def event_from_json(data: Mapping[str, Any]) -> Event:
+    """The event of one line of events.jsonl, whatever that holds."""
+    kind = data.get("kind")
+    event = _read(_EVENTS.get(kind, Event) if isinstance(kind, str) else Event, data)
+    if isinstance(event, TakeRecorded) and "success" not in data:
+        return dataclasses.replace(event, success=event.landed)
+    return event
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """One line of events.jsonl, without its time where that is not known yet."""
+    fields = {"kind": event.kind, **json_ready(dataclasses.asdict(event))}
+    if not event.time:
+        del fields["time"]
+    return fields
+
+
+def take_from_meta(file: str, meta: Mapping[str, Any]) -> TakeRecorded:
+    """What a take's own file says of it, as the event that told of it would have."""
+    measures = meta.get("measures")
+    known = {**meta, **(measures if isinstance(measures, dict) else {}), "file": file}
+    take = _read(TakeRecorded, known)
+    return dataclasses.replace(
+        take, time=0.0, seconds=None, success=take.success or "success" not in known and take.landed
+    )
+
+
+# Requests
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What Blender asks of the trainer. id: its file's name without the ending. fields: all else that the file says."""
+
+    kind: RequestKind
+    id: str
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any], name: str) -> Request:
+        """Raises ValueError on what asks for nothing that is known."""
+        kind = data.get("kind")
+        for known in REQUEST_KINDS:
+            if kind == known:
+                return Request(known, name, {key: data[key] for key in data if key not in ("kind", "id")})
+        raise ValueError(f"{name} asks for nothing that is known")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.fields, "kind": self.kind, "id": self.id}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shot:
+    """A take that is asked for. stage: a stage's file name; "": the newest one, if any is needed.
+
+    mass: factor on the body's masses. disturbed: the start is shaken and the circumstances vary with the seed.
+    replan: the landed plan performs where there is one, and the plan is adapted on the way.
+    """
+
+    seed: int = 0
+    friction: float = FRICTION
+    mass: float = 1.0
+    disturbed: bool = True
+    replan: bool = True
+    stage: str = ""
+    request: str = ""
+
+    @staticmethod
+    def of(request: Request, friction: float) -> Shot:
+        """friction: the job's own. Raises JobError with a sentence on what makes no sense."""
+        given = {**dataclasses.asdict(Shot(friction=friction)), **request.fields}
+        if not is_whole(given["seed"], MOST_SEED):
+            raise _not_understood("its seed is no whole number from 0 to 2^63 - 1")
+        if not is_number(given["friction"], 0.0, MOST_FRICTION):
+            raise _not_understood(f"its friction is no number from 0 to {MOST_FRICTION:g}")
+        if not is_number(given["mass"], *MASS_FACTORS):
+            raise _not_understood(f"its mass is no factor from {MASS_FACTORS[0]:g} to {MASS_FACTORS[1]:g}")
+        if not isinstance(given["disturbed"], bool) or not isinstance(given["replan"], bool):
+            raise _not_understood("its marks disturbed and replan are not true or false")
+        stage = given["stage"]
+        if not isinstance(stage, str) or len(stage) > LONGEST_FILE_NAME or any(letter in stage for letter in "/\\\0"):
+            raise _not_understood("its stage is not the name of a file")
+        return Shot(
+            given["seed"],
+            float(given["friction"]),
+            float(given["mass"]),
+            given["disturbed"],
+            given["replan"],
+            stage,
+            request.id,
+        )
+
+    @property
+    def name(self) -> str:
+        """As the list of takes shows it."""
+        friction = f", friction {self.friction:g}" if self.friction != FRICTION else ""
+        mass = f", mass x {self.mass:g}" if self.mass != 1.0 else ""
+        return f"Shot {self.seed}{friction}{mass}"
+
+
+def _not_understood(why: str) -> JobError:
+    return JobError(f"What was to be shot cannot be understood: {why}.")
+
+
+# The job
+
+
+@dataclasses.dataclass(frozen=True)
+class JobSettings:
+    """How a job is to be learned. workers 0: one a core. mode: auto: search, then a policy from what landed."""
+
+    minutes: float = 10.0
+    seed: int = 0
+    workers: int = 0
+    mode: Mode = "auto"
+    stop_when_landed: bool = False
+    friction: float = FRICTION
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> JobSettings:
+        """Raises JobError with a sentence on settings that make no sense; what is not known is passed over."""
+        known = {field.name for field in dataclasses.fields(JobSettings)}
+        settings = JobSettings(**{key: value for key, value in data.items() if key in known})
+        sound = is_number(settings.minutes, 0, MOST_MINUTES) and settings.minutes > 0
+        sound = sound and is_number(settings.friction, 0, MOST_FRICTION)
+        sound = sound and is_whole(settings.seed, MOST_SEED) and is_whole(settings.workers, MOST_WORKERS)
+        if not sound or settings.mode not in MODES or not isinstance(settings.stop_when_landed, bool):
+            raise JobError("The job's settings are damaged: minutes, seed, workers, friction or mode make no sense.")
+        return settings
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """job.json: what to learn.
+
+    body, binding: of core.body and core.rigs.binding, as JSON, not yet checked. settings: of JobSettings, the same.
+    avatar: the armature object's name. reference: what is known of the clip (scene.reference).
+    """
+
+    body: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    name: str = ""
+    avatar: str = ""
+    binding: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reference: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Job:
+        """Raises ValueError, with no full stop, where the body or the settings are missing."""
+        body, settings = data.get("body"), data.get("settings")
+        if not isinstance(body, dict) or not isinstance(settings, dict):
+            raise ValueError("body or settings are missing")
+        binding, reference = data.get("binding"), data.get("reference")
+        return Job(
+            body,
+            settings,
+            _text(data.get("name"), ""),
+            _text(data.get("avatar"), ""),
+            binding if isinstance(binding, dict) else {},
+            reference if isinstance(reference, dict) else {},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerRecord:
+    """trainer.json: who the trainer is. pid 0: nobody is named. started: s since 1970. host: "" where none is said."""
+
+    pid: int = 0
+    started: float = 0.0
+    host: str = ""
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> TrainerRecord:
+        return _read(TrainerRecord, data)
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+# Values
+
+
+def is_number(value: Any, least: float, most: float) -> bool:
+    """Whether value is a number, no mere truth value, from least to most."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def is_whole(value: Any, most: int) -> bool:
+    """Whether value is a whole number from 0 to most."""
+    return isinstance(value, int) and is_number(value, 0, most)
+
+
+def json_ready(value: Any) -> Any:
+    """value without the numbers in it that are not finite, which JSON does not know: None in their place."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: json_ready(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_ready(item) for item in value]
+    return value
+
+
+def _text(value: Any, default: Any) -> Any:
+    return value if isinstance(value, str) else default
+
+
+def _truth(value: Any, default: Any) -> Any:
+    return value if isinstance(value, bool) else default
+
+
+def _whole(value: Any, default: Any) -> Any:
+    return value if is_whole(value, MOST_WHOLE) else default
+
+
+def _decimal(value: Any, default: Any) -> Any:
+    try:
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return default
+    return number if math.isfinite(number) else default
+
+
+_READERS: dict[str, Callable[[Any, Any], Any]] = {"str": _text, "bool": _truth, "int": _whole, "float": _decimal}
+_T = TypeVar("_T", bound="Event | TrainerRecord")
+
+
+@functools.cache
+def _readers(cls: type[Any]) -> list[tuple[str, Callable[[Any, Any], Any], Any]]:
+    """Of each field: its name, what reads its value, and its default."""
+    fields = dataclasses.fields(cls)
+    return [(field.name, _READERS[str(field.type).removesuffix(" | None")], field.default) for field in fields]
+
+
+def _read(cls: type[_T], data: Mapping[str, Any]) -> _T:
+    """A dataclass of plain values; a field that is missing or of another type has its default."""
+    values = {name: read(data[name], default) for name, read, default in _readers(cls) if name in data}
+    for name in _FILES:
+        if values.get(name):
+            values[name] = Path(values[name]).name
+    return cls(**values)
