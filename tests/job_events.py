@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -15,9 +16,12 @@ class _Folder(Protocol):
 
 
 def told(folder: _Folder, kind: str = "") -> list[dict[str, Any]]:
-    """The events of a job, or those of one kind."""
+    """The events of a job, or those of one kind. Half a line, written just now or by a killed trainer, is none."""
     lines = folder.events_file.read_text(encoding="utf-8").split("\n") if folder.events_file.exists() else []
-    events = [json.loads(line) for line in lines if line]
+    events = []
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            events.append(json.loads(line))
     return [event for event in events if not kind or event["kind"] == kind]
 
 
