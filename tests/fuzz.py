@@ -29,7 +29,8 @@ from backflip_addon.core import body as bodies
 from backflip_addon.core import motion, reading
 from backflip_addon.core.clips import bvh, deepmimic, mimickit, smpl, vrma
 from backflip_addon.core.formats import fbx_limits, gltf_limits
-from backflip_addon.core.rigs import fit, roles
+from backflip_addon.core.rigs import binding as bindings
+from backflip_addon.core.rigs import roles
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.records import JobError, read_json
 from backflip_addon.jobs.status import read_status
@@ -90,7 +91,7 @@ READERS: dict[str, Reader] = {
     "take": Reader(motion.load_take, (ValueError,)),
     "motion": Reader(motion.load_motion, (ValueError,)),
     "body": Reader(_of_json(bodies.from_json), (ValueError, JobError), named=False),
-    "binding": Reader(_of_json(fit.from_json), (ValueError, JobError), named=False),
+    "binding": Reader(_of_json(bindings.from_json), (ValueError, JobError), named=False),
     "map": Reader(_of_json(roles.from_json), (ValueError, JobError), named=False),
     "job": Reader(_of_job(JobFolder.read_job, "job.json"), (JobError,)),
     "trainer": Reader(_of_job(_status, "trainer.json"), ()),

@@ -15,6 +15,7 @@ import numpy as np
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion
+from backflip_addon.core.rigs import binding as bindings
 from backflip_addon.core.rigs import fit, roles
 from tests.core.skeletons import figure
 
@@ -85,7 +86,7 @@ def seeds() -> list[Seed]:
     rig = figure()
     role_map = roles.guess(rig)
     body, binding = fit.fit_body(rig, role_map)
-    for name, data in (("body", bodies.to_json(body)), ("binding", fit.to_json(binding))):
+    for name, data in (("body", bodies.to_json(body)), ("binding", bindings.to_json(binding))):
         made.append(Seed(f"{name}.json", "json", name, _json(data)))
     made.append(Seed("map.json", "json", "map", _json(roles.to_json(role_map))))
     return made

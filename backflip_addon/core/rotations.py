@@ -120,6 +120,12 @@ def to_rotation_vector(q: ArrayLike) -> Array:
     return q[..., 1:] * factor
 
 
+def matrix_about_z(angle: float) -> Array:
+    """Rotation matrix (3, 3) by an angle about the world's z."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
 def from_axis_angle(axis: ArrayLike, angle: ArrayLike) -> Array:
     """Quaternions of turns by angle (...) about axes (..., 3)."""
     return from_rotation_vector(normalise(axis) * np.asarray(angle, dtype=float)[..., None])

@@ -13,8 +13,8 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty
 from ..core import body as bodies
 from ..core.body import Body
 from ..core.motion import Take, load_take, validate
-from ..core.rigs import fit
-from ..core.rigs.fit import Binding
+from ..core.rigs import binding as bindings
+from ..core.rigs.binding import Binding
 from ..jobs import process
 from ..jobs.folder import JobFolder
 from ..jobs.messages import TakeRecorded
@@ -68,7 +68,7 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
         folder = JobFolder(file.parent.parent)
         if folder.job_file.is_file():
             job = folder.read_job()
-            body, binding = bodies.from_json(job.body), fit.from_json(job.binding)
+            body, binding = bodies.from_json(job.body), bindings.from_json(job.binding)
             facts, avatar = dict(job.reference), plain(job.avatar)
         else:
             (body, binding), facts, avatar = state.body_and_binding(scene), {}, ""

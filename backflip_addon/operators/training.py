@@ -14,7 +14,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, St
 from .. import preferences
 from ..core import body as bodies
 from ..core.motion import save_motion
-from ..core.rigs import fit
+from ..core.rigs import binding as bindings
 from ..jobs import process
 from ..jobs.folder import JobFolder
 from ..jobs.messages import Job, JobSettings
@@ -68,7 +68,7 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Job
             name=f"{avatar.name} {facts['label']}".strip(),
             avatar=avatar.name,
             body=bodies.to_json(body),
-            binding=fit.to_json(binding),
+            binding=bindings.to_json(binding),
             reference=facts,
             settings=settings.to_json(),
         )

@@ -13,8 +13,8 @@ from ..core import batched_linalg, proportions, rotations
 from ..core.body import HINGE_AXIS, Body
 from ..core.motion import Motion
 from ..core.motions import retarget
+from ..core.rigs.binding import Binding
 from ..core.rigs.control_rig import find as find_controls
-from ..core.rigs.fit import Binding
 from .armature.rig import read_rig, without_scale
 from .baking import bake, control_rig, pose_basis
 from .baking.constraints import Driven

@@ -12,7 +12,7 @@ from ..core import rotations
 from ..core.arrays import Array
 from ..core.body import Body
 from ..core.motion import Motion
-from ..core.rigs.fit import Binding
+from ..core.rigs.binding import Binding
 from ..core.shapes import Shape
 from .animation import actions
 from .armature.rig import bound_meshes, read_rig

@@ -18,7 +18,7 @@ from ..core.motion import Motion
 from ..core.motions import retarget
 from ..core.reading import MOST_FRAMES, UnreadableFile
 from ..core.rigs import roles
-from ..core.rigs.fit import Binding
+from ..core.rigs.binding import Binding
 from ..core.rigs.rig import Rig, RigError
 from ..core.rigs.roles import RoleMap
 from .animation import actions

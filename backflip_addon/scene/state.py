@@ -25,8 +25,10 @@ from ..core.motion import MOST_MOTION_BYTES, Motion
 from ..core.motions import feasible_flight, retarget
 from ..core.npz import pack_npz, unpack_npz
 from ..core.reading import parse_json
-from ..core.rigs import fit, roles
-from ..core.rigs.fit import Adjustment, Binding
+from ..core.rigs import binding as bindings
+from ..core.rigs import roles
+from ..core.rigs.binding import Binding
+from ..core.rigs.fit import Adjustment
 from ..core.rigs.roles import RoleMap
 
 MOST_JSON = 1_000_000  # letters of a body or a binding; ours have 10,000
@@ -128,7 +130,7 @@ def set_body(scene: bpy.types.Scene, body: Body, binding: Binding) -> None:
             part.name = name
         part.kilograms = sum(link.mass for link in body.links if link.name.partition(".")[0] == name)
     settings.body_json = json.dumps(bodies.to_json(body))
-    settings.binding_json = json.dumps(fit.to_json(binding))
+    settings.binding_json = json.dumps(bindings.to_json(binding))
     settings.body_height, settings.body_mass = body.height, body.mass
     settings.body_stale = False
 
@@ -160,7 +162,7 @@ def _read_body(text: str) -> Body:
 
 @functools.lru_cache(maxsize=8)
 def _read_binding(text: str) -> Binding:
-    return fit.from_json(parse_json(_of_size(text)))
+    return bindings.from_json(parse_json(_of_size(text)))
 
 
 def _of_size(text: str) -> str:

@@ -32,8 +32,7 @@ from backflip_addon.core.body import LINK_NAMES
 from backflip_addon.core.clips import bvh, deepmimic
 from backflip_addon.core.motion import load_take
 from backflip_addon.core.rigs import roles
-from backflip_addon.core.rigs.rest_pose import about_z
-from backflip_addon.core.rotations import normalise
+from backflip_addon.core.rotations import matrix_about_z, normalise
 from backflip_addon.operators import avatar, baking, reference, reference_clip, takes
 from backflip_addon.operators.base import USER_ERRORS
 from backflip_addon.scene import reference as clips
@@ -159,7 +158,7 @@ def _clip(scene: bpy.types.Scene, file: Path) -> dict[str, Any]:
 def _shown(scene: bpy.types.Scene, armature: bpy.types.Object, poses: Array, yaw: float) -> dict[str, Array]:
     """Joints (F, 3) by role of the avatar as Blender shows it, turned to face as the clip does."""
     index = {bone.name: i for i, bone in enumerate(bone_order(armature))}
-    back = about_z(-yaw)
+    back = matrix_about_z(-yaw)
     role_map = state.role_map(scene).bones
     return {role: poses[:, index[bone], :3, 3] @ back.T for role, bone in role_map.items()}
 

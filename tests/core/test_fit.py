@@ -13,6 +13,7 @@ from backflip_addon.core import body as bodies
 from backflip_addon.core import proportions, rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import retarget
+from backflip_addon.core.rigs import binding as bindings
 from backflip_addon.core.rigs import fit, roles
 from backflip_addon.core.rigs.rig import RigError
 
@@ -141,12 +142,12 @@ def test_limb_shapes_follow_the_skin() -> None:
 def test_binding_survives_json(kind: str) -> None:
     rig = figure(**KINDS[kind])
     _, binding = fit.fit_body(rig, roles.guess(rig))
-    assert fit.from_json(json.loads(json.dumps(fit.to_json(binding)))) == binding
+    assert bindings.from_json(json.loads(json.dumps(bindings.to_json(binding)))) == binding
 
 
 def test_damaged_bindings_are_refused() -> None:
     rig = figure()
-    data = fit.to_json(fit.fit_body(rig, roles.guess(rig))[1])
+    data = bindings.to_json(fit.fit_body(rig, roles.guess(rig))[1])
     for bad in (
         {**data, "version": 0},
         {**data, "links": data["links"][:-1]},
@@ -155,7 +156,7 @@ def test_damaged_bindings_are_refused() -> None:
         {**data, "origin": [0.0, float("nan"), 0.0]},
     ):
         with pytest.raises(ValueError, match="binding"):
-            fit.from_json(bad)
+            bindings.from_json(bad)
 
 
 @pytest.mark.parametrize("kind", KINDS)

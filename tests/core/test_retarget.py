@@ -15,6 +15,7 @@ from backflip_addon.core.arrays import Array
 from backflip_addon.core.clips import bvh, inspection
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import foot_planting, retarget
+from backflip_addon.core.rigs import binding as bindings
 from backflip_addon.core.rigs import fit, roles
 from backflip_addon.core.rigs.rig import Rig
 from tests.work import count_calls
@@ -263,7 +264,7 @@ def test_a_foot_that_rolls_turns_about_its_toes(length: float) -> None:
         assert np.ptp(foot[:, 2, 3]) > 0.03  # its heel does rise
 
 
-def _stretched() -> tuple[bodies.Body, fit.Binding, Rig]:
+def _stretched() -> tuple[bodies.Body, bindings.Binding, Rig]:
     """A figure with longer thighs and shorter shins than the walker."""
     rig = figure()
     positions = np.array(rig.rest)

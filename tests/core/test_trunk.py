@@ -11,7 +11,7 @@ import pytest
 from backflip_addon.core import rotations
 from backflip_addon.core.body import LINK_NAMES
 from backflip_addon.core.motions import retarget
-from backflip_addon.core.rigs import fit, roles
+from backflip_addon.core.rigs import fit, rest_pose, roles
 from backflip_addon.core.rigs.rig import Rig, Skin
 
 from . import skeletons
@@ -57,7 +57,7 @@ def test_a_trunk_of_a_neck_alone_keeps_its_chest() -> None:
     rig = hung(skeletons.figure(), shoulder__L="neck", shoulder__R="neck", neck="pelvis")
     bones = roles.guess(rig).bones | {"chest": "neck"}
     bones.pop("neck")
-    neutral = fit.neutrals.measure(rig, roles.RoleMap(bones))
+    neutral = rest_pose.measure(rig, roles.RoleMap(bones))
     assert rig.bones[neutral.bones["chest"]] == "neck"
 
 
@@ -117,7 +117,7 @@ def test_a_biped_with_triangle_pelvis_and_triangle_neck() -> None:
     found = roles.guess(rig)
     assert {role: bone.removeprefix("Bip01 ") for role, bone in found.bones.items()} == BIPED
     assert all(found.certain.values())
-    neutral = fit.neutrals.measure(rig, found)
+    neutral = rest_pose.measure(rig, found)
     assert {link: rig.bones[bone].removeprefix("Bip01 ") for link, bone in neutral.bones.items()} == {
         role: BIPED[role] for role in neutral.bones
     }

@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core import body as bodies  # noqa: E402
 from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
-from backflip_addon.core.rigs import fit  # noqa: E402
+from backflip_addon.core.rigs import binding as bindings  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import avatar, baking, bone_map, export, job_monitor, reference, takes, training  # noqa: E402
@@ -50,7 +50,7 @@ def job(folder: Path, *events: dict[str, Any]) -> JobFolder:
             name="job",
             avatar=settings().avatar.name,
             body=bodies.to_json(body),
-            binding=fit.to_json(binding),
+            binding=bindings.to_json(binding),
             settings={},
         )
     )

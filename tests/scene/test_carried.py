@@ -14,7 +14,7 @@ from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES, Body  # noqa: E402
 from backflip_addon.core.motion import Motion  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.core.rigs.fit import Binding  # noqa: E402
+from backflip_addon.core.rigs.binding import Binding  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
 

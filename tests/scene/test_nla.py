@@ -14,6 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 
+from backflip_addon.core.rigs import binding as bindings  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene.animation import actions  # noqa: E402
 from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
@@ -462,8 +463,8 @@ def test_a_rig_that_does_not_show_the_take_is_said(change: Callable[[Any], None]
 def test_a_binding_of_before_heads_were_kept_is_read_and_baked() -> None:
     armature = rigs.build()
     body, binding = bound(armature)
-    data = fit.to_json(binding)
-    assert fit.from_json(data) == binding
+    data = bindings.to_json(binding)
+    assert bindings.from_json(data) == binding
     for link in data["links"]:
         del link["heads"]
-    assert bake_one(armature, (body, fit.from_json(data))).warnings == ()
+    assert bake_one(armature, (body, bindings.from_json(data))).warnings == ()

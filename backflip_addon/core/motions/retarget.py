@@ -18,9 +18,8 @@ from ..arrays import Array
 from ..body import LINK_NAMES, LINK_PARENTS, Body
 from ..motion import Motion
 from ..proportions import hip_to_ankle, hip_to_sole
-from ..rigs import rest_pose as neutrals
-from ..rigs import roles
-from ..rigs.fit import Binding
+from ..rigs import rest_pose, roles
+from ..rigs.binding import Binding
 from ..rigs.rest_pose import DOWN, Neutral
 from ..rigs.rig import Rig
 from ..rigs.roles import RoleMap
@@ -52,7 +51,7 @@ def retarget(
         raise ValueError("The clip holds numbers that are not finite: repair it or trim the damaged frames.")
     roles.check(source, source_map)
     source = _with_sensible_rest(source, source_map, matrices)
-    neutral = neutrals.measure(source, source_map)
+    neutral = rest_pose.measure(source, source_map)
     orientations, positions = _link_turns(source, source_map, neutral, matrices)
     if binding is not None:
         orientations = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw), orientations)
@@ -83,9 +82,9 @@ def _resting(
 
 def _with_sensible_rest(source: Rig, source_map: RoleMap, matrices: Array) -> Rig:
     """The source with its most upright frame for a rest pose, where its own rest pose makes no sense."""
-    if neutrals.sensible(source, source_map, source.heads[None])[0]:
+    if rest_pose.sensible(source, source_map, source.heads[None])[0]:
         return source
-    fitness = neutrals.standing_fitness(source, source_map, matrices[:, :, :3, 3])
+    fitness = rest_pose.standing_fitness(source, source_map, matrices[:, :, :3, 3])
     best = int(np.argmax(fitness))
     rest = np.array(matrices[best])
     rest[:, :3, :3] = _orthonormal(rest[:, :3, :3])
@@ -104,7 +103,7 @@ def bone_matrices(
     """
     bones = binding.bones if bones is None else bones
     positions, orientations = link_frames(binding, motion)
-    heading = neutrals.about_z(binding.yaw)
+    heading = rotations.matrix_about_z(binding.yaw)
     found: dict[int, Array] = {}
     for i, link in enumerate(binding.links):
         turn = heading @ rotations.to_matrix(orientations[:, i]) @ rotations.to_matrix(np.array(link.turn))

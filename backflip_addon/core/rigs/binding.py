@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import Array
 from ..body import LINK_NAMES
 from ..reading import one_line
-from . import rest_pose as neutrals
+from ..rotations import matrix_about_z
 
 BINDING_VERSION = 1
 
@@ -50,11 +50,11 @@ class Binding:
 
     def to_world(self, points: Array) -> Array:
         """World positions (..., 3), Blender's units, of sim points (..., 3), m."""
-        return np.asarray(points) @ neutrals.about_z(self.yaw).T / self.scale + np.array(self.origin)
+        return np.asarray(points) @ matrix_about_z(self.yaw).T / self.scale + np.array(self.origin)
 
     def to_sim(self, points: Array) -> Array:
         """The inverse of to_world."""
-        return (np.asarray(points) - np.array(self.origin)) @ neutrals.about_z(self.yaw) * self.scale
+        return (np.asarray(points) - np.array(self.origin)) @ matrix_about_z(self.yaw) * self.scale
 
     @property
     def bones(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .fit import Binding
+from .binding import Binding
 from .names import SIDES, sided
 
 

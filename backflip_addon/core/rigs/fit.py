@@ -13,12 +13,8 @@ from .. import rotations
 from ..arrays import Array
 from ..body import LINK_NAMES, LINK_PARENTS, Body, Link
 from ..shapes import Shape, extent
-from . import rest_pose as neutrals
-from . import roles
-from .binding import BINDING_VERSION as BINDING_VERSION
+from . import rest_pose, roles
 from .binding import Binding, LinkBinding
-from .binding import from_json as from_json
-from .binding import to_json as to_json
 from .rest_pose import Neutral
 from .rig import Rig, RigError, check_sound
 from .roles import RoleMap
@@ -91,7 +87,7 @@ def fit_body(
     check_sound(rig)
     roles.check(rig, role_map)
     roles.check_upright(rig, role_map)
-    neutral = neutrals.measure(rig, role_map)
+    neutral = rest_pose.measure(rig, role_map)
     parts = _Parts(rig, neutral, role_map)
     scale = _scale(parts.height)
     height = parts.height * scale

@@ -221,7 +221,7 @@ def _straighten(
     if level @ bends_to > 0.25 * np.linalg.norm(level):
         angle = np.arctan2(bends_to[1], bends_to[0]) - np.arctan2(level[1], level[0])
         angle = (angle + np.pi) % (2 * np.pi) - np.pi
-        swing = about_z(angle * float(np.interp(bend, bends, [0.0, 1.0]))) @ swing
+        swing = rotations.matrix_about_z(angle * float(np.interp(bend, bends, [0.0, 1.0]))) @ swing
     first = swing @ trunk
     return first, _between(first @ (points[2] - points[1]), DOWN) @ first
 
@@ -242,7 +242,7 @@ def _foot_turn(toe: Array, trunk: Array, shin: Array, standing: bool, skinned: b
     base = bases[0]
     out = _toe_out(base @ toe)
     if abs(out) < np.radians(60):
-        base = about_z(-out) @ base
+        base = rotations.matrix_about_z(-out) @ base
     front = base @ toe
     pitch = np.arctan2(-front[2], np.hypot(front[0], front[1]))
     if not -np.radians(35) < pitch < np.radians(70):
@@ -318,12 +318,6 @@ def _driven(rig: Rig, place: dict[str, int], owners: np.ndarray) -> tuple[int, .
         found.update(rig.chain(place["pelvis"], bone))
     found.add(place["pelvis"])
     return tuple(sorted(bone for bone in found if owners[bone] >= 0))
-
-
-def about_z(angle: float) -> Array:
-    """Rotation matrix (3, 3) about z."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _between(a: Array, b: Array) -> Array:

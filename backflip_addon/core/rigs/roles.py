@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which bone of a rig plays which part of a body.
 
-Names are looked up in one data file per rig family (core.naming), then read word by word
-(core.body_words), and what is still missing is guessed from the skeleton's structure (core.structure).
+Names are looked up in one data file per rig family (core.rigs.names), then read word by word
+(core.rigs.body_words), and what is still missing is guessed from the skeleton's structure (core.rigs.structure).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import numpy as np
 
 from ..arrays import Array
 from . import body_words, names, optional_roles, structure
-from .names import REQUIRED, ROLES, SIDES, score
+from .names import REQUIRED as REQUIRED
+from .names import ROLES as ROLES
+from .names import SIDES, score
 from .rig import FEWEST_BONES, Rig, RigError
 from .trunk import pelvis_bone, trunk_bones
 

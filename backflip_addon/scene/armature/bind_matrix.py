@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 
 from ...core.arrays import Array
-from ...core.rigs.fit import Binding
+from ...core.rigs.binding import Binding
 from ..animation.actions import ActionError
 from ..animation.depsgraph import freshen
 

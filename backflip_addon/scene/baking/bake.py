@@ -21,9 +21,9 @@ from ...core import batched_linalg, rotations
 from ...core.arrays import Array
 from ...core.motion import Motion
 from ...core.motions import retarget
+from ...core.rigs.binding import Binding
 from ...core.rigs.control_rig import Controls
 from ...core.rigs.control_rig import find as find_controls
-from ...core.rigs.fit import Binding
 from ..animation import actions
 from ..animation.actions import Channel, bone_path
 from ..animation.rotation_channels import data_property, to_channels

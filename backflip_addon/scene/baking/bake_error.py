@@ -13,8 +13,8 @@ from ...core.arrays import Array
 from ...core.body import Body
 from ...core.motion import Motion
 from ...core.motions import retarget
+from ...core.rigs.binding import Binding
 from ...core.rigs.control_rig import find as find_controls
-from ...core.rigs.fit import Binding
 from ..animation import actions
 from ..armature.bind_matrix import bound_world
 from ..armature.rig import read_rig

@@ -13,8 +13,8 @@ from ...core import rotations
 from ...core.arrays import Array
 from ...core.motion import Motion
 from ...core.motions import retarget
+from ...core.rigs.binding import Binding
 from ...core.rigs.control_rig import Controls
-from ...core.rigs.fit import Binding
 from ...core.rigs.rig import Rig
 from ..animation import actions
 from ..armature.rig import bone_order, without_scale
