@@ -14,7 +14,7 @@ from ..scene.armature.hierarchy import left_behind
 from ..scene.armature.rig import bound_meshes, read_rig
 from ..scene.importing import importer
 from ..scene.importing.importer import RIG_SUFFIXES
-from ..scene.mannequin import mannequin
+from ..scene.mannequin.build import add_mannequin
 from . import reference_clip
 from .base import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 from .bone_map import choose
@@ -89,7 +89,7 @@ class AddMannequin(Step, bpy.types.Operator):
     needs = (need_object_mode,)
 
     def run(self, context: bpy.types.Context) -> None:
-        choose(context.scene, mannequin.add_mannequin(context))
+        choose(context.scene, add_mannequin(context))
 
 
 class ImportAvatar(FileStep, bpy.types.Operator):

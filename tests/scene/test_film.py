@@ -15,7 +15,7 @@ from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
 
 from backflip_addon.scene.film import camera, contact_sheet, render, stage  # noqa: E402
-from backflip_addon.scene.mannequin import mannequin  # noqa: E402
+from backflip_addon.scene.mannequin.build import add_mannequin  # noqa: E402
 
 TINY = (64, 36)
 
@@ -26,7 +26,7 @@ def performer() -> bpy.types.Object:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end, scene.render.fps = 1, 25, 24
-    armature = mannequin.add_mannequin(bpy.context)
+    armature = add_mannequin(bpy.context)
     move(armature, {1: (0, 0, 0), 13: (0.4, 1.0, 0.8), 25: (0, 2.0, 0)})
     return armature
 

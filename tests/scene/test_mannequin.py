@@ -12,13 +12,14 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 
-from backflip_addon.scene.mannequin import mannequin  # noqa: E402
+from backflip_addon.scene.mannequin.build import add_mannequin  # noqa: E402
+from backflip_addon.scene.mannequin.shape import ACCENT_LEFT, ACCENT_RIGHT  # noqa: E402
 
 
 @pytest.fixture
 def figure() -> bpy.types.Object:
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    return mannequin.add_mannequin(bpy.context)
+    return add_mannequin(bpy.context)
 
 
 def skin_of(armature: bpy.types.Object) -> bpy.types.Object:
@@ -127,7 +128,7 @@ def test_skin_is_symmetrical_and_its_sides_differ_in_colour(figure: bpy.types.Ob
     assert len(key ^ mirrored) < 0.02 * len(key)  # rounding alone
     colours = [slot.diffuse_color[:3] for slot in mesh.materials]
     assert len(colours) == len(set(colours)) == 4
-    for accent, sign in ((mannequin.ACCENT_LEFT, 1), (mannequin.ACCENT_RIGHT, -1)):
+    for accent, sign in ((ACCENT_LEFT, 1), (ACCENT_RIGHT, -1)):
         centres = [face.center.x for face in mesh.polygons if face.material_index == accent]
         assert centres and all(sign * x > 0 for x in centres)
 
@@ -171,7 +172,7 @@ def test_shared_rubber_neither_tears_nor_collapses(figure: bpy.types.Object, bon
 def test_adding_leaves_object_mode_and_a_second_one_has_a_skin_of_its_own(figure: bpy.types.Object) -> None:
     bpy.context.view_layer.objects.active = figure
     bpy.ops.object.mode_set(mode="POSE")
-    second = mannequin.add_mannequin(bpy.context)
+    second = add_mannequin(bpy.context)
     assert bpy.context.view_layer.objects.active is second and second.mode == figure.mode == "OBJECT"
     assert second is not figure and second.data is not figure.data
     assert skin_of(second).modifiers[0].object is second
@@ -184,5 +185,5 @@ def test_can_be_added_when_the_active_collection_is_excluded(figure: bpy.types.O
     layer = bpy.context.view_layer.layer_collection.children["Hidden"]
     bpy.context.view_layer.active_layer_collection = layer
     layer.exclude = True
-    second = mannequin.add_mannequin(bpy.context)
+    second = add_mannequin(bpy.context)
     assert len(second.data.bones) == 22 and second.name in bpy.context.view_layer.objects

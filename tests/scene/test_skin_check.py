@@ -18,7 +18,7 @@ from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
 from backflip_addon.scene.importing import importer  # noqa: E402
-from backflip_addon.scene.mannequin import mannequin  # noqa: E402
+from backflip_addon.scene.mannequin.build import add_mannequin  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -310,7 +310,7 @@ def test_a_rig_without_skin_has_no_error_of_it() -> None:
 
 def test_the_mannequin_is_clean() -> None:
     rigs.empty_scene()
-    armature = mannequin.add_mannequin(bpy.context)
+    armature = add_mannequin(bpy.context)
     warnings, error = baked(armature, bound(armature))
     assert warnings == () and error < 0.1
 

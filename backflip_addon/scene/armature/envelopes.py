@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 
 MOST = 4  # heaviest bones of a vertex that are kept, as of painted weights
 
@@ -22,7 +22,7 @@ def uses_groups(mesh: bpy.types.Object, armature: bpy.types.Object) -> bool:
     return not modifiers or any(m.use_vertex_groups for m in modifiers)
 
 
-def envelope_weights(armature: bpy.types.Object, points: Array, index: dict[str, int]) -> tuple[np.ndarray, Array]:
+def envelope_weights(armature: bpy.types.Object, points: Array, index: dict[str, int]) -> tuple[IntArray, Array]:
     """Bones (V, MOST), -1 for none, and weights (V, MOST), summing to 1 or 0, of world points (V, 3) at rest.
 
     As Blender reckons them (source/blender/blenkernel/intern/armature_deform.cc, distfactor_to_bone).

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ...core.rigs.rig import Rig, Skin
 from ..animation.depsgraph import freshen
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
@@ -134,7 +134,7 @@ def read_skin(armature: bpy.types.Object, index: dict[str, int]) -> Skin | None:
     return Skin(vertices, bones, weights)
 
 
-_Part = tuple[Array, np.ndarray, Array]  # vertices (V, 3), bones (V, SKIN_WEIGHTS), weights (V, SKIN_WEIGHTS)
+_Part = tuple[Array, IntArray, Array]  # vertices (V, 3), bones (V, SKIN_WEIGHTS), weights (V, SKIN_WEIGHTS)
 
 
 def _read_mesh(mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> _Part | None:
@@ -179,7 +179,7 @@ def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dic
     return parts
 
 
-def _places(mesh: bpy.types.Object, world: Array) -> tuple[Array, np.ndarray]:
+def _places(mesh: bpy.types.Object, world: Array) -> tuple[Array, IntArray]:
     """World positions (V, 3) of a mesh's vertices, at most SKIN_VERTICES, and which they are."""
     count = len(mesh.data.vertices)
     positions = np.empty(count * 3, dtype=np.float32)
@@ -196,7 +196,7 @@ def _rigid(vertices: Array, bone: int) -> _Part:
     return vertices, bones, weights
 
 
-def _read_weights(mesh: bpy.types.Object, chosen: np.ndarray, index: dict[str, int]) -> tuple[np.ndarray, Array]:
+def _read_weights(mesh: bpy.types.Object, chosen: IntArray, index: dict[str, int]) -> tuple[IntArray, Array]:
     """The heaviest SKIN_WEIGHTS bones of each chosen vertex, normalised; -1 and 0 where there are fewer."""
     bone_of = {group.index: index[group.name] for group in mesh.vertex_groups if group.name in index}
     bones = np.full((len(chosen), SKIN_WEIGHTS), -1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 
 SPARSE = 500  # vertices; a mesh with more shows its shape by them
 _NEAR = 1 / 60  # of the skeleton's size: how near each other such points lie, so that small things weigh little
@@ -15,8 +15,8 @@ _MOST = 20_000  # points of a mesh
 
 
 def add_points(
-    mesh: bpy.types.Mesh, armature: bpy.types.Object, vertices: Array, bones: np.ndarray, weights: Array
-) -> tuple[Array, np.ndarray, Array]:
+    mesh: bpy.types.Mesh, armature: bpy.types.Object, vertices: Array, bones: IntArray, weights: Array
+) -> tuple[Array, IntArray, Array]:
     """World positions (V, 3) of all of a mesh's vertices, bones (V, W) and weights (V, W), with points on faces added.
 
     The weights of such a point are between those of its face's corners.
@@ -60,7 +60,7 @@ def _between(count: int) -> Array:
     return np.array([point for point in grid if point[2] != count], dtype=float) / count
 
 
-def _dense(bones: np.ndarray, weights: Array, names: np.ndarray) -> Array:
+def _dense(bones: IntArray, weights: Array, names: IntArray) -> Array:
     """Weight (V, N) of each of the bones."""
     dense = np.zeros((len(bones), len(names)))
     rows, columns = np.nonzero(bones >= 0)
@@ -68,7 +68,7 @@ def _dense(bones: np.ndarray, weights: Array, names: np.ndarray) -> Array:
     return dense
 
 
-def _heaviest(share: Array, names: np.ndarray, most: int) -> tuple[np.ndarray, Array]:
+def _heaviest(share: Array, names: IntArray, most: int) -> tuple[IntArray, Array]:
     """The heaviest bones (P, W) of points with weights (P, N) and their weights, normalised; -1 and 0 for none."""
     order = np.argsort(-share, axis=1)[:, :most]
     weights = np.zeros((len(share), most))

@@ -18,7 +18,7 @@ import numpy as np
 
 from ... import compat
 from ...core import batched_linalg, rotations
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ...core.motion import Motion
 from ...core.motions import retarget
 from ...core.rigs.binding import Binding
@@ -163,7 +163,7 @@ class _Writer:
     armature: bpy.types.Object
     bag: Any
     bones: Bones
-    frames: np.ndarray
+    frames: IntArray
     still: float
     other: set[str]
     driven: Driven

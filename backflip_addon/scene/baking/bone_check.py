@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 
 from ...core import rotations
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ...core.motion import Motion
 from ...core.motions import retarget
 from ...core.rigs.binding import Binding
@@ -36,7 +36,7 @@ class Meant:
     size: the rig's, world units.
     """
 
-    frames: np.ndarray
+    frames: IntArray
     bones: dict[str, Array]
     unturned: frozenset[str]
     body: frozenset[str]
@@ -51,7 +51,7 @@ class Meant:
         clip: Motion,
         targets: Mapping[str, Array],
         controls: Controls | None,
-        frames: np.ndarray,
+        frames: IntArray,
     ) -> Meant:
         """targets: bone -> world matrices (F, 4, 4) at all frames."""
         some = np.unique(np.linspace(0, len(frames) - 1, _LOOKS).astype(int))

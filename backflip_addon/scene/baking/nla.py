@@ -12,8 +12,8 @@ import json
 from typing import Any
 
 import bpy
-import numpy as np
 
+from ...core.arrays import IntArray
 from ..animation.actions import ActionError, Channel
 
 TRACK_PREFIX = "Backflip: "
@@ -33,7 +33,7 @@ def check_writable(armature: bpy.types.Object) -> None:
         raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
 
 
-def add(armature: bpy.types.Object, action: bpy.types.Action, slot: Any, frames: np.ndarray) -> bpy.types.NlaTrack:
+def add(armature: bpy.types.Object, action: bpy.types.Action, slot: Any, frames: IntArray) -> bpy.types.NlaTrack:
     """A new track on top that plays the action alone. It is muted for when it has no star: then it rests."""
     action.use_frame_range = True
     action.frame_start, action.frame_end = float(frames[0]), float(frames[-1])

@@ -17,7 +17,7 @@ import bpy
 import numpy as np
 
 from ...core import batched_linalg
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ..animation.actions import read_world
 from ..animation.depsgraph import stage
 from ..armature.envelopes import uses_groups
@@ -51,9 +51,9 @@ class _Part:
     """Vertices of a mesh: which, at rest in armature space (V, 3), their bones (V, W), -1 for none, and weights."""
 
     mesh: bpy.types.Object
-    chosen: np.ndarray
+    chosen: IntArray
     rest: Array
-    bones: np.ndarray
+    bones: IntArray
     weights: Array
 
 
@@ -254,8 +254,8 @@ def _basis_shape(mesh: bpy.types.Object) -> Array:
 
 
 def _weights(
-    mesh: bpy.types.Object, armature: bpy.types.Object, chosen: np.ndarray, index: Mapping[str, int]
-) -> tuple[np.ndarray, Array]:
+    mesh: bpy.types.Object, armature: bpy.types.Object, chosen: IntArray, index: Mapping[str, int]
+) -> tuple[IntArray, Array]:
     """Bones (V, W) and weights (V, W), normalised; all 0 for a vertex that a bent or envelope-scaled bone moves."""
     deforming = {bone.name: bone for bone in armature.data.bones if bone.use_deform}
     of_group = {group.index: deforming[group.name] for group in mesh.vertex_groups if group.name in deforming}
@@ -273,7 +273,7 @@ def _weights(
     return bones, np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
 
 
-def _seen(armature: bpy.types.Object, parts: list[_Part], frames: np.ndarray) -> tuple[Array, list[Array]]:
+def _seen(armature: bpy.types.Object, parts: list[_Part], frames: IntArray) -> tuple[Array, list[Array]]:
     """World pose matrices (K, B, 4, 4), scale and all, and each part's vertices (K, V, 3), at frames."""
     bone_index: dict[str, int] = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
     order = [bone_index[bone.name] for bone in bone_order(armature)]

@@ -8,9 +8,8 @@ import math
 import bpy
 import numpy as np
 from mathutils import Matrix
-from numpy.typing import NDArray
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 
 LENS, SENSOR = 50.0, 36.0  # mm: focal length and width of Blender's own default camera
 AZIMUTH, PITCH = math.radians(28.0), math.radians(7.0)  # camera: off the exact side view, and downwards
@@ -22,7 +21,7 @@ FOLLOW_SECONDS = 0.6  # s, standard deviation of the smoothing: how gently it fo
 def build_camera(
     name: str,
     boxes: Array,
-    at: NDArray[np.int64],
+    at: IntArray,
     rate: float,
     unit: float,
     yaw: float,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ...core.arrays import Float32Array
 from ..typed_data import current_scene, subtype
 from .render import SIZE, Footage, render_stills
 
-Pixels = NDArray[np.float32]  # (height, width, 4) RGBA, top row first
+Pixels = Float32Array  # (height, width, 4) RGBA, top row first
 
 
 def render_contact_sheet(

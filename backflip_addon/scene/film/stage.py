@@ -13,9 +13,8 @@ from typing import cast
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
-from numpy.typing import NDArray
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ..typed_data import armature_data, current_scene, current_view_layer, pose_bones
 from .camera import build_camera
 from .render import SIZE
@@ -93,7 +92,7 @@ def remove_set(scene: bpy.types.Scene) -> None:
 
 def _performance_boxes(
     context: bpy.types.Context, armature: bpy.types.Object, first: int, last: int
-) -> tuple[Array, NDArray[np.int64]]:
+) -> tuple[Array, IntArray]:
     """Corners (F, 8, 3), world, of the box around performer and skin in F frames, and those frames (F,)."""
     scene = current_scene(context)
     before, below = scene.frame_current, scene.frame_subframe

@@ -18,7 +18,7 @@ from mathutils import Euler, Matrix, Quaternion, Vector
 
 from ... import compat
 from ...core import rotations
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ...core.reading import MOST_FRAMES
 from ...core.rigs.joint_nodes import Node, skeletons
 from ..animation.action_slots import plain_name
@@ -37,7 +37,7 @@ class Take:
 
     name: str
     moved: frozenset[str]
-    frames: np.ndarray
+    frames: IntArray
     worlds: dict[str, Array]
 
 
