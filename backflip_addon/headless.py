@@ -32,7 +32,7 @@ from .jobs import process
 from .jobs.folder import JobFolder
 from .jobs.records import JobError
 from .jobs.status import JobStatus, read_status, wait_for_end
-from .operators import bone_map_files, job_monitor
+from .operators import bone_map_files, job_link
 from .scene import state
 from .scene.baking import bake
 from .scene.film import contact_sheet, render, stage
@@ -165,7 +165,7 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
     settings = scene.backflip
     settings.minutes, settings.seed, settings.stop_when_landed = minutes, seed, True
     bpy.ops.backflip.start_training()
-    folder = job_monitor.job_of(scene)
+    folder = job_link.job_of(scene)
     ticker = Ticker()
     try:
         status = wait_for_end(folder, minutes * 60.0 + GRACE_SECONDS, ticker.show)

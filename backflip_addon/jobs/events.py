@@ -42,7 +42,10 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.beginnings = 0
+        self.beginnings = self.offset = self.size = 0
+        self.more = self._skips = False
+        self._head = b""
+        self._mark = (-1, -1)
         self._begin()
 
     @property

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import json
 import os
 import socket
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..core.files import open_regular
 from .alive import process_alive
 from .records import JobError, read_json
 
 _WINDOWS = os.name == "nt"
-if _WINDOWS:
-    import msvcrt
-else:
-    import fcntl
+# Each system has one of them, and a type checker knows its own system's alone.
+msvcrt: Any = importlib.import_module("msvcrt") if _WINDOWS else None
+fcntl: Any = None if _WINDOWS else importlib.import_module("fcntl")
 
 RETRY_SECONDS = 0.02
 OWNER_SILENT_SECONDS = 60.0  # on a file system without locks: an owner elsewhere who has not touched its file is dead

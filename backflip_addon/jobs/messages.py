@@ -12,13 +12,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
 
+from ..core.constants import FRICTION
 from .records import MOST_WHOLE, JobError
 
-FRICTION = 0.9  # of soles and floor, where nothing else is asked for
 MOST_FRICTION = 10.0
 MOST_WORKERS = 512
 MOST_MINUTES = 10_000_000.0  # 19 years
@@ -419,15 +419,15 @@ _T = TypeVar("_T", bound="Event | TrainerRecord")
 
 
 @functools.cache
-def _readers(cls: type[Any]) -> list[tuple[str, Callable[[Any, Any], Any], Any]]:
-    """Of each field: its name, what reads its value, and its default."""
-    fields = dataclasses.fields(cls)
+def _readers(cls: Hashable) -> list[tuple[str, Callable[[Any, Any], Any], Any]]:
+    """Of each field of a dataclass: its name, what reads its value, and its default."""
+    fields = dataclasses.fields(cast(type[Any], cls))
     return [(field.name, _READERS[str(field.type).removesuffix(" | None")], field.default) for field in fields]
 
 
 def _read(cls: type[_T], data: Mapping[str, Any]) -> _T:
     """A dataclass of plain values; a field that is missing or of another type has its default."""
-    values = {name: read(data[name], default) for name, read, default in _readers(cls) if name in data}
+    values = {name: read(data[name], default) for name, read, default in _readers(cast(Hashable, cls)) if name in data}
     for name in _FILES:
         if values.get(name):
             values[name] = Path(values[name]).name

@@ -2,8 +2,7 @@
 """The running job as the panels show it. One timer looks the job folder up by name at every tick.
 
 Whatever a tick does is bounded: a job of any size is taken in bit by bit, see jobs.events and jobs.takes.
-Nothing here is saved but the tie (the job's folder) and the list of takes; a .blend that is opened finds its job
-again. The tie is no part of what Ctrl+Z takes back: the trainer goes on, whatever is undone.
+Nothing here is saved but the list of takes, and the link to the job's folder (operators.job_link).
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from ..jobs.messages import Finished, TakeRecorded, take_from_meta
 from ..jobs.records import JobError
 from ..jobs.status import JobReader, JobStatus, plain, reader_of
 from ..jobs.takes import TakeList
+from . import job_link
+from .job_link import job_of
 from .take_list import Shown, show
 
 READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 0.5, 2.0, 5.0
@@ -110,70 +111,21 @@ class _Job:
 
 _jobs: dict[str, _Job] = {}  # by folder
 _shown: dict[int, Shown] = {}  # by the scene's session_uid, as all of these
-_places: dict[int, tuple[tuple[str, str, str], str]] = {}  # the tie and the .blend, and where that was found to be
-_ties: dict[int, tuple[str, str]] = {}  # job_folder and job_folder_absolute before a step was undone
 _troubles: dict[int, str] = {}  # what a scene's tick met
 _beside: dict[int, tuple[str, str]] = {}  # folder and avatar of a running job beside the .blend, see job_beside
 _logged: set[str] = set()
 
 
-# The tie of a scene to its job
-
-
 def set_job(scene: bpy.types.Scene, folder: Path) -> None:
-    """Tie a scene to a job folder: relative to the .blend where that was saved, and absolute as well."""
-    folder = folder.resolve()
-    settings = scene.backflip
-    settings.job_folder_absolute = str(folder)
-    settings.job_folder = _relative(str(folder), bpy.data.filepath)
-    settings.take_index = 0
+    """Tie a scene to a job folder, and show what is known of it."""
+    job_link.set_link(scene, folder)
     _beside.pop(scene.session_uid, None)
     refresh(scene)
 
 
-def _relative(folder: str, blend: str) -> str:
-    if not blend:
-        return folder
-    try:
-        return bpy.path.relpath(folder, start=os.path.dirname(blend))
-    except ValueError:  # on another drive
-        return folder
-
-
-def _tied(scene: bpy.types.Scene) -> tuple[str, str, str]:
-    settings = scene.backflip
-    return settings.job_folder, settings.job_folder_absolute, bpy.data.filepath
-
-
-def job_of(scene: bpy.types.Scene) -> JobFolder:
-    """The scene's job. Raises JobError when there is none."""
-    tied = _tied(scene)
-    if not tied[0]:
-        raise JobError("This scene has no training job yet; start training or find an earlier job.")
-    beside = os.path.normpath(bpy.path.abspath(tied[0]))
-    place = next((place for place in (beside, tied[1]) if place and _has_job(place)), "")
-    # A job that is nowhere to be found may be on a disk that comes back.
-    place = place or _place(scene) or beside
-    _places[scene.session_uid] = (tied, place)
-    return JobFolder(place)
-
-
-def _has_job(place: str) -> bool:
-    try:
-        return JobFolder(place).job_file.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def _place(scene: bpy.types.Scene) -> str:
-    """Where the scene's job was last found, "" if it was not looked for. Touches no disk, so that panels may ask."""
-    tied, place = _places.get(scene.session_uid, (None, ""))
-    return place if tied == _tied(scene) else ""
-
-
 def _job(scene: bpy.types.Scene) -> _Job | None:
     """What is known of the scene's job, without a look at the disk."""
-    return _jobs.get(_place(scene))
+    return _jobs.get(job_link.known_place(scene))
 
 
 # What is known of it
@@ -270,7 +222,8 @@ def chosen_take(scene: bpy.types.Scene) -> Path | None:
     settings = scene.backflip
     if not settings.job_folder or settings.take_index >= len(settings.takes):
         return None
-    folder = JobFolder(_place(scene)) if _place(scene) else job_of(scene)
+    place = job_link.known_place(scene)
+    folder = JobFolder(place) if place else job_of(scene)
     return folder.takes / settings.takes[settings.take_index].name
 
 
@@ -329,7 +282,7 @@ def _look_at(scene: bpy.types.Scene) -> float:
     before = (status_of(scene), expected_state(scene), counts(scene))
     try:
         status = refresh(scene)
-        more = _jobs[_place(scene)].more
+        more = _jobs[job_link.known_place(scene)].more
         _troubles.pop(uid, None)
     except Exception as error:
         _troubles[uid] = f"Backflip could not read the job: {plain(error, 200) or type(error).__name__}."
@@ -364,8 +317,9 @@ def watch(seconds: float = BUSY_SECONDS) -> None:
 
 @persistent
 def _on_load(*_args: Any) -> None:
-    for known in (_jobs, _shown, _places, _ties, _troubles, _beside):
+    for known in (_jobs, _shown, _troubles, _beside):
         known.clear()
+    job_link.forget()
     for scene in bpy.data.scenes:
         _look_beside(scene)
     watch(READING_SECONDS)
@@ -391,44 +345,25 @@ def _look_beside(scene: bpy.types.Scene) -> None:
 
 @persistent
 def _before_undo(*_args: Any) -> None:
-    for scene in bpy.data.scenes:
-        _ties[scene.session_uid] = _tied(scene)[:2]
+    job_link.remember()
 
 
 @persistent
 def _after_undo(*_args: Any) -> None:
-    """The tie stays as it was; the list of takes, which is an older one now, is looked through again."""
-    for scene in bpy.data.scenes:
-        tie = _ties.get(scene.session_uid, ("", ""))
-        if tie[0] and tie != _tied(scene)[:2]:
-            scene.backflip.job_folder, scene.backflip.job_folder_absolute = tie
+    """The link stays as it was; the list of takes, which is an older one now, is looked through again."""
+    job_link.restore()
     _shown.clear()
     watch(READING_SECONDS)
 
 
 @persistent
 def _before_save(filepath: str = "", *_args: Any) -> None:
-    _retie(filepath)
+    job_link.follow(filepath)
 
 
 @persistent
 def _after_save(*_args: Any) -> None:
-    _retie(bpy.data.filepath)  # a copy was saved elsewhere, or nothing
-
-
-def _retie(blend: str) -> None:
-    """Have the ties lead from a .blend to where the jobs are now."""
-    for scene in bpy.data.scenes:
-        # Where the job was found before the .blend got its new place.
-        tied, place = _places.get(scene.session_uid, (("", "", ""), ""))
-        if tied[:2] != _tied(scene)[:2] or not (blend and scene.is_editable):
-            continue
-        if not (os.path.isabs(place) and _has_job(place)):
-            continue
-        folder = _relative(place, blend)
-        if (folder, place) != _tied(scene)[:2]:
-            scene.backflip.job_folder, scene.backflip.job_folder_absolute = folder, place
-        _places[scene.session_uid] = (_tied(scene), place)
+    job_link.follow(bpy.data.filepath)  # a copy was saved elsewhere, or nothing
 
 
 _HANDLERS = {
@@ -454,5 +389,6 @@ def unregister() -> None:
         bpy.app.timers.unregister(_tick)
     for name, handler in _HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
-    for known in (_jobs, _shown, _places, _ties, _troubles, _beside, _logged):
+    for known in (_jobs, _shown, _troubles, _beside, _logged):
         known.clear()
+    job_link.forget()

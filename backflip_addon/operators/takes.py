@@ -21,7 +21,7 @@ from ..jobs.messages import TakeRecorded
 from ..jobs.records import JobError
 from ..jobs.status import plain, read_status
 from ..scene import state
-from . import job_monitor, training
+from . import job_link, job_monitor, training
 from .base import INTERNAL, Step, need_job
 
 
@@ -42,7 +42,7 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
     path = Path(bpy.path.abspath(name)) if name else None
     if path is not None and path.is_file():
         return path
-    folder = job_monitor.job_of(scene)
+    folder = job_link.job_of(scene)
     files = {file.name: file for file in folder.list_takes()}
     if not files:
         raise JobError("This job has no take yet; let it train a little longer.")
@@ -83,7 +83,7 @@ def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any)
 
     Each take has a seed of its own, counted up from the one given. Raises JobError.
     """
-    folder = job_monitor.job_of(scene)
+    folder = job_link.job_of(scene)
     check_learned(folder)
     first = int(circumstances.pop("seed"))
     try:
@@ -134,7 +134,7 @@ class ShootMore(Step, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         try:  # what would fail after the dialog fails before it
-            check_learned(job_monitor.job_of(context.scene))
+            check_learned(job_link.job_of(context.scene))
             training.python()
         except JobError as error:
             self.report({"ERROR"}, str(error))

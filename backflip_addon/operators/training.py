@@ -24,7 +24,7 @@ from ..runtime.find import find_runtime
 from ..scene import state
 from ..scene.armature.bind_matrix import bound_world
 from ..settings import MODES
-from . import job_monitor
+from . import job_link, job_monitor
 from .base import PATH, Step, need_avatar, need_body, need_job, need_reference
 
 WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would hold Blender's window
@@ -82,7 +82,7 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Job
 
 def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
     """Wait for the trainer's end; returns the last status. Raises JobError when the job failed."""
-    wait_for_end(job_monitor.job_of(scene), seconds)
+    wait_for_end(job_link.job_of(scene), seconds)
     status = job_monitor.refresh(scene, whole=True)
     if status.state in ("failed", "died", "unreadable"):
         raise JobError(status.message)
@@ -160,7 +160,7 @@ class PauseTraining(Step, bpy.types.Operator):
     needs = (need_job, _at_work, _not_paused)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_pause(job_monitor.job_of(context.scene))
+        process.request_pause(job_link.job_of(context.scene))
         job_monitor.ask(context.scene, "paused")
         job_monitor.watch()
 
@@ -175,7 +175,7 @@ class ResumeTraining(Step, bpy.types.Operator):
     blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
 
     def run(self, context: bpy.types.Context) -> None:
-        folder = job_monitor.job_of(context.scene)
+        folder = job_link.job_of(context.scene)
         job = folder.read_job()
         if folder.running():
             process.request_resume(folder)
@@ -199,7 +199,7 @@ class StopTraining(Step, bpy.types.Operator):
     blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
 
     def run(self, context: bpy.types.Context) -> set[str] | None:
-        folder = job_monitor.job_of(context.scene)
+        folder = job_link.job_of(context.scene)
         process.request_stop(folder)
         job_monitor.ask(context.scene, "stopped")
         job_monitor.watch()
@@ -217,7 +217,7 @@ class Checkpoint(Step, bpy.types.Operator):
     needs = (need_job, _at_work)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_checkpoint(job_monitor.job_of(context.scene))
+        process.request_checkpoint(job_link.job_of(context.scene))
         paused = job_monitor.status_of(context.scene)
         when = " when it goes on" if paused is not None and paused.state == "paused" else " after its present step"
         self.report({"INFO"}, f"The trainer saves a stage{when}.")
@@ -264,7 +264,7 @@ class FindJob(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         scene = context.scene
-        folder = JobFolder(bpy.path.abspath(self.directory)) if self.directory else job_monitor.job_of(scene)
+        folder = JobFolder(bpy.path.abspath(self.directory)) if self.directory else job_link.job_of(scene)
         job = folder.read_job()
         job_monitor.set_job(scene, folder.path)
         job_monitor.watch()

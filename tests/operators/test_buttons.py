@@ -17,7 +17,7 @@ from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
 from backflip_addon.core.rigs import binding as bindings  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.operators import avatar, baking, bone_map, export, job_monitor, reference, takes, training  # noqa: E402
+from backflip_addon.operators import avatar, baking, bone_map, export, job_link, job_monitor, reference, takes, training  # noqa: E402
 from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
@@ -256,7 +256,7 @@ def test_the_best_take_stands(hero: Any, ops: Any, tmp_path: Path) -> None:
         {"landed": True, "score": 0.85},
     )
     assert takes.find_take(bpy.context.scene).name == "0002_search.npz"
-    files = {file.name: file for file in job_monitor.job_of(bpy.context.scene).list_takes()}
+    files = {file.name: file for file in job_link.job_of(bpy.context.scene).list_takes()}
     assert takes._best(bpy.context.scene, files).name == "0002_search.npz"
 
 

@@ -20,7 +20,7 @@ from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs import status as job_status  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.operators import job_monitor, take_list, training  # noqa: E402
+from backflip_addon.operators import job_link, job_monitor, take_list, training  # noqa: E402
 from backflip_addon.ui import lists, takes_panel, training_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -266,7 +266,7 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     bpy.ops.ed.undo_push(message="Before")
     yield ops
     if scene().backflip.job_folder:
-        process.kill(job_monitor.job_of(scene()))
+        process.kill(job_link.job_of(scene()))
 
 
 def rigs_action(armature: Any) -> str:
@@ -301,8 +301,8 @@ def test_a_training_is_an_undo_step_that_keeps_its_job_when_undone(road: Any) ->
 
 def test_undo_does_not_bring_an_earlier_job_back(road: Any) -> None:
     first = start(road)
-    process.kill(job_monitor.job_of(scene()))
-    job_status.wait_for_end(job_monitor.job_of(scene()), 10.0)
+    process.kill(job_link.job_of(scene()))
+    job_status.wait_for_end(job_link.job_of(scene()), 10.0)
     tick_to_the_end()
     second = start(road)
     assert first != second

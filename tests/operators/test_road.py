@@ -15,7 +15,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.core.clips.deepmimic import FRAME_NUMBERS, JOINT_ORDER  # noqa: E402
 from backflip_addon.core.motion import load_take  # noqa: E402
 from backflip_addon.jobs.records import JobError  # noqa: E402
-from backflip_addon.operators import job_monitor, training  # noqa: E402
+from backflip_addon.operators import job_link, job_monitor, training  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
 
@@ -68,7 +68,7 @@ def learned_take_becomes_keyframes(trained: Any) -> None:
     status = job_monitor.status_of(scene)
     assert status is not None and status.state == "finished" and status.landed, status
     trained.bake_take()
-    take = load_take(job_monitor.job_of(scene).takes / status.best_take)
+    take = load_take(job_link.job_of(scene).takes / status.best_take)
     assert take.meta["measures"]["landed"] is True
     assert not take.assist.any() and 0.0 < take.torque.max() <= 1.0 + 1e-6
     body, binding = state.body_and_binding(scene)
@@ -82,7 +82,7 @@ def shoot_more_records_another_take(trained: Any) -> None:
     scene = bpy.context.scene
     before = job_monitor.status_of(scene).takes
     trained.shoot_more(count=1, seed=7, friction=0.8, mass=1.05, blocking=True)
-    files = job_monitor.job_of(scene).list_takes()
+    files = job_link.job_of(scene).list_takes()
     take = load_take(files[-1])
     assert job_monitor.status_of(scene).takes == before + 1
     assert take.meta["source"] == "replan"

@@ -17,7 +17,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.operators import baking, job_monitor, takes, training  # noqa: E402
+from backflip_addon.operators import baking, job_link, job_monitor, takes, training  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -45,13 +45,13 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     yield ops
     if settings().job_folder:
-        process.kill(job_monitor.job_of(bpy.context.scene))
+        process.kill(job_link.job_of(bpy.context.scene))
 
 
 def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
     scene = bpy.context.scene
     assert road.start_training(blocking=True, minutes=0.01, seed=3) == {"FINISHED"}
-    job = job_monitor.job_of(scene).read_job()
+    job = job_link.job_of(scene).read_job()
     assert job.settings == {
         "minutes": pytest.approx(0.01),
         "seed": 3,
@@ -105,7 +105,7 @@ def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
     scene = bpy.context.scene
     road.start_training(minutes=1.0)
     _until(lambda: len(settings().takes) == 3 or job_monitor.refresh(scene).takes == 3)
-    process.kill(job_monitor.job_of(scene))
+    process.kill(job_link.job_of(scene))
     with pytest.raises(RuntimeError, match="start it again"):
         road.wait_job(timeout=600.0)
     road.resume_training()
@@ -132,7 +132,7 @@ def test_a_file_that_moved_alone_still_finds_its_job(road: Any, tmp_path: Path) 
 
 def test_an_earlier_job_is_found_by_its_folder(road: Any) -> None:
     road.start_training(blocking=True, minutes=0.01)
-    folder = job_monitor.job_of(bpy.context.scene).path
+    folder = job_link.job_of(bpy.context.scene).path
     settings().job_folder = settings().job_folder_absolute = ""
     settings().takes.clear()
     road.find_job(directory=str(folder))
@@ -149,7 +149,7 @@ def test_the_timer_shows_what_a_job_does(road: Any) -> None:
 
 def test_damaged_jobs_and_takes_get_a_sentence(road: Any, tmp_path: Path) -> None:
     road.start_training(blocking=True, minutes=0.01)
-    folder = job_monitor.job_of(bpy.context.scene)
+    folder = job_link.job_of(bpy.context.scene)
     (folder.takes / "0002_search.npz").write_bytes(b"half a take")
     with pytest.raises(RuntimeError, match="damaged"):
         road.bake_take(take="0002_search")

@@ -11,7 +11,8 @@ import numpy as np
 from ...core import rotations
 from ...core.arrays import Array
 from ...core.body import FEET, Body
-from ..physics.state import FRICTION, Scene, States
+from ...core.constants import FRICTION
+from ..physics.state import Scene, States
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,10 @@ import numpy as np
 
 from ...core import rotations
 from ...core.arrays import Array
+from ...core.constants import FRICTION
 from ..physics.batched.step import BatchedSimulator
 from ..physics.pybullet_batch import PyBulletBatch
-from ..physics.state import FRICTION, Scene, States
+from ..physics.state import Scene, States
 from .action_layout import ActionLayout
 from .disturbances import Circumstances, Disturbances, disturbed, draw_circumstances
 from .observations import Figures, Observations

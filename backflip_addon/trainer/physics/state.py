@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core.arrays import Array
-
-FRICTION = 0.9  # of a floor that nobody chose
+from ...core.constants import FRICTION
 
 
 @dataclasses.dataclass(frozen=True)

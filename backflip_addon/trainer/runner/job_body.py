@@ -14,7 +14,7 @@ from ...jobs.records import JobError
 def body_of(data: Mapping[str, Any]) -> Body:
     """The job's body. Raises JobError with a sentence."""
     try:
-        body = bodies.from_json(data)
+        body = bodies.from_json(dict(data))
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         words = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} in its numbers"
         raise JobError(f"The job's body is damaged: {words}.") from error

@@ -61,7 +61,8 @@ class PolicyPhase:
         self.phase = "policy" if plan else "scratch"
         go_on_from_latest(run, training, self.phase)
         self.before = run.control_steps - training.samples
-        self.due, self.recorded, self.looked = training.iterations, None, -ROBUST_SECONDS
+        self.due, self.looked = training.iterations, -ROBUST_SECONDS
+        self.recorded: tuple[int, int, bool] | None = None  # what had been learned when it was last recorded
         self.landed_in_a_row = 0
         self.robust_step = self._robust_step()
 

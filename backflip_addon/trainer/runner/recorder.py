@@ -107,5 +107,6 @@ class TakeRecorder:
 
 def steps_of(event: Event) -> int:
     """The control steps that an event tells of; 0 where that makes no sense."""
-    known = isinstance(event, (Progress, StageSaved, TakeRecorded, Finished))
-    return event.control_steps if known and event.control_steps <= MOST_STEPS else 0
+    if not isinstance(event, (Progress, StageSaved, TakeRecorded, Finished)):
+        return 0
+    return event.control_steps if event.control_steps <= MOST_STEPS else 0

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.arrays import AnyArray
 from ...core.files import RefusedFile
 from ...core.npz import read_npz, write_npz
 from ..imitation.reference_track import Track
@@ -29,7 +30,7 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     write_npz(path, arrays, compressed=False)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+def read_arrays(path: Path) -> dict[str, AnyArray] | None:
     """An npz file's arrays; None when there is no such file."""
     try:
         return read_npz(path, MOST_BYTES, follow=False)
