@@ -8,6 +8,7 @@ from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import compat
 from ..core.rigs import fit, roles
+from ..core.rigs.anthropometry import USUAL_BMI
 from ..core.rigs.rig import Rig, RigError, check_sound
 from ..scene import mapping_pose, state
 from ..scene.armature.hierarchy import left_behind
@@ -178,7 +179,7 @@ class BuildBody(Step, bpy.types.Operator):
         settings = context.scene.backflip
         settings.mass = self.given(settings, "mass")
         warning = build_body(context.scene, settings.mass)
-        self.mass = settings.mass or fit.USUAL_BMI * settings.body_height**2
+        self.mass = settings.mass or USUAL_BMI * settings.body_height**2
         if warning:
             self.report({"WARNING"}, warning)
 

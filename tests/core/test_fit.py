@@ -115,7 +115,8 @@ def test_adjustments() -> None:
     rig = figure()
     role_map = roles.guess(rig)
     plain, _ = fit.fit_body(rig, role_map)
-    changed, _ = fit.fit_body(rig, role_map, adjustments={"thigh": {"mass": 2.0}, "hand.L": {"size": 1.5}})
+    factors = {"thigh": fit.Adjustment(mass=2.0), "hand.L": fit.Adjustment(size=1.5)}
+    changed, _ = fit.fit_body(rig, role_map, adjustments=factors)
     for side in "LR":
         i = plain.index(f"thigh.{side}")
         assert changed.links[i].mass == pytest.approx(2 * plain.links[i].mass)
@@ -123,7 +124,7 @@ def test_adjustments() -> None:
     assert changed.links[i].shapes[0].size[0] == pytest.approx(1.5 * plain.links[i].shapes[0].size[0])
     assert changed.links[j].shapes == plain.links[j].shapes
     with pytest.raises(RigError, match="above zero"):
-        fit.fit_body(rig, role_map, adjustments={"thigh": {"mass": 0.0}})
+        fit.fit_body(rig, role_map, adjustments={"thigh": fit.Adjustment(mass=0.0)})
     with pytest.raises(RigError, match="mass"):
         fit.fit_body(rig, role_map, mass_kg=-1.0)
 
