@@ -30,7 +30,7 @@ from .core import motion as motions
 from .core.motion import Motion, Take
 from .jobs import process
 from .jobs.folder import JobFolder
-from .jobs.records import JobError
+from .jobs.json_files import JobError
 from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import bone_map_files, job_link
 from .scene import state

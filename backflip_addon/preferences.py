@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
-from .jobs.records import JobError
+from .jobs.json_files import JobError
 from .runtime.status import STATUS
 
 PACKAGE = __package__

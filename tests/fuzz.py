@@ -32,7 +32,7 @@ from backflip_addon.core.formats import fbx_limits, gltf_limits
 from backflip_addon.core.rigs import binding as bindings
 from backflip_addon.core.rigs import roles
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.jobs.records import JobError, read_json
+from backflip_addon.jobs.json_files import JobError, read_json
 from backflip_addon.jobs.status import read_status
 from tests.mutations import mutate
 from tests.seeds import Seed, samples, seeds

@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import TEMPORARY, RefusedFile, is_own_folder, open_regular
-from .alive import command_line, process_alive
+from .json_files import MOST_SHORT_BYTES, JobError, parse_object, read_json, write_json
 from .lock import FileLock, is_held
 from .messages import Event, Job, Request, RequestKind, TrainerRecord, event_from_json, event_to_json
-from .records import MOST_SHORT_BYTES, JobError, parse_object, read_json, write_json
+from .os_processes import command_line, process_alive
 from .requests import REFUSED, Requests, put_aside
 
 JOB_VERSION = 1

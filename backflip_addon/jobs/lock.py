@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..core.files import open_regular
-from .alive import process_alive
-from .records import JobError, read_json
+from .json_files import JobError, read_json
+from .os_processes import process_alive
 
 _WINDOWS = os.name == "nt"
 # Each system has one of them, and a type checker knows its own system's alone.

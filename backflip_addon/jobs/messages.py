@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
 
 from ..core.constants import FRICTION
-from .records import MOST_WHOLE, JobError
+from .json_files import MOST_WHOLE, JobError
 
 MOST_FRICTION = 10.0
 MOST_WORKERS = 512

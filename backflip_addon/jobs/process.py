@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 from ..core.files import RefusedFile, open_regular
 from ..core.isolation import clean_environment, python_command, safe_folder, trusted_path
 from .folder import JobFolder
+from .json_files import JobError
 from .messages import RequestKind
-from .records import JobError
 
 ALIAS_PATH = Path(__file__).resolve().parent / "alias"  # where `backflip_addon` resolves
 START_SCRIPT = ALIAS_PATH / "backflip_trainer.py"

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import is_own_folder
+from .json_files import MOST_SHORT_BYTES, MOST_WHOLE, JobError, load_object, write_json
 from .messages import REQUEST_KINDS, Request, RequestKind
-from .records import MOST_SHORT_BYTES, MOST_WHOLE, JobError, load_object, write_json
 
 OUR_NAME = re.compile(r"([0-9]{20})-[0-9a-f]{8}\.json")
 REFUSED, OBEYED = ".refused", ".obeyed"  # how the names of files that were put aside end

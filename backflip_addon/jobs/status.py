@@ -17,8 +17,8 @@ from ..core.files import RefusedFile, open_regular
 from . import process
 from .events import Budget, EventLog
 from .folder import JobFolder
+from .json_files import JobError
 from .messages import Event, Failed, Finished, Paused, Progress, Resumed, Started, TakeRecorded, TrainerRecord
-from .records import JobError
 
 LOG_TAIL_BYTES = 8_000
 CHATTER = ("pybullet build time", "argv[0]=")  # what PyBullet prints at every start, whatever happens

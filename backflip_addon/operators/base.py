@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..core.rigs import roles
 from ..core.rigs.rig import RigError
-from ..jobs.records import JobError
+from ..jobs.json_files import JobError
 from ..scene import state
 from ..scene.animation.actions import ActionError
 from ..scene.exporting.exporter import ExportError

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.files import write_whole
 from ..core.rigs import roles
 from ..core.rigs.roles import RoleMap
-from ..jobs.records import JobError, read_json
+from ..jobs.json_files import JobError, read_json
 from ..scene.importing.importer import FileError
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 
 from ..jobs.folder import JobFolder
-from ..jobs.records import JobError
+from ..jobs.json_files import JobError
 
 Link = tuple[str, str, str]  # job_folder, job_folder_absolute, and the .blend they lead from
 

@@ -21,8 +21,8 @@ from .. import compat
 from ..core.motion import load_take
 from ..jobs.events import Budget
 from ..jobs.folder import JobFolder
+from ..jobs.json_files import JobError
 from ..jobs.messages import Finished, TakeRecorded, take_from_meta
-from ..jobs.records import JobError
 from ..jobs.status import JobReader, JobStatus, plain, reader_of
 from ..jobs.takes import TakeList
 from . import job_link

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 
 from .. import compat, preferences
-from ..jobs.records import JobError
+from ..jobs.json_files import JobError
 from ..runtime import repair
 from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import Installation

@@ -17,8 +17,8 @@ from ..core.rigs import binding as bindings
 from ..core.rigs.binding import Binding
 from ..jobs import process
 from ..jobs.folder import JobFolder
+from ..jobs.json_files import JobError
 from ..jobs.messages import TakeRecorded
-from ..jobs.records import JobError
 from ..jobs.status import plain, read_status
 from ..scene import state
 from . import job_link, job_monitor, training

@@ -17,8 +17,8 @@ from ..core.motion import save_motion
 from ..core.rigs import binding as bindings
 from ..jobs import process
 from ..jobs.folder import JobFolder
+from ..jobs.json_files import JobError
 from ..jobs.messages import Job, JobSettings
-from ..jobs.records import JobError
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state

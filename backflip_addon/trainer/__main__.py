@@ -24,16 +24,16 @@ def main(arguments: list[str]) -> int:
         print("The working directory is gone; name the job folder from the root.", file=sys.stderr)
         return 2
     _leave_open_folders(path)
-    from .runner import stopping
+    from .runner import signals
 
-    with stopping.listening():  # from here on a signal is a wish to stop, also while all the rest is loaded
+    with signals.listening():  # from here on a signal is a wish to stop, also while all the rest is loaded
         return _train(path)
 
 
 def _train(path: str) -> int:
     from ..jobs.folder import JobFolder
+    from ..jobs.json_files import JobError
     from ..jobs.messages import Failed
-    from ..jobs.records import JobError
 
     folder = JobFolder(path)
     try:

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from backflip_addon.jobs import folder as folders
-from backflip_addon.jobs import process, records
+from backflip_addon.jobs import json_files, process
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import Event, Failed, Finished, Job, Progress, Started, TakeRecorded
-from backflip_addon.jobs.records import JobError
 
 JOB = Job(name="Übung", body={"links": []}, settings={"minutes": 1.0})
 
@@ -169,7 +169,7 @@ def test_json_is_written_whole_or_not_at_all(job: JobFolder, monkeypatch: pytest
             job.create(dataclasses.replace(JOB, name="another"))
     assert job.job_file.read_bytes() == before
     with pytest.raises(TypeError):
-        records.write_json(job.job_file, {"object": object()})
+        json_files.write_json(job.job_file, {"object": object()})
     assert job.job_file.read_bytes() == before
 
 

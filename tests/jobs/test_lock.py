@@ -17,9 +17,9 @@ import pytest
 from backflip_addon.core.files import RefusedFile
 from backflip_addon.jobs import lock as locks
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.lock import FileLock, is_held
 from backflip_addon.jobs.messages import Job
-from backflip_addon.jobs.records import JobError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -13,8 +13,8 @@ import pytest
 
 from backflip_addon.jobs import requests
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import REQUEST_KINDS, Job, Request
-from backflip_addon.jobs.records import JobError
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.clips.deepmimic import FRAME_NUMBERS, JOINT_ORDER  # noqa: E402
 from backflip_addon.core.motion import load_take  # noqa: E402
-from backflip_addon.jobs.records import JobError  # noqa: E402
+from backflip_addon.jobs.json_files import JobError  # noqa: E402
 from backflip_addon.operators import job_link, job_monitor, training  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402

@@ -14,7 +14,7 @@ import pytest
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.messages import Job
 from backflip_addon.trainer.runner import inbox as inboxes
-from backflip_addon.trainer.runner import stopping
+from backflip_addon.trainer.runner import signals
 from backflip_addon.trainer.runner.inbox import Inbox, JobGone, Stopped
 
 
@@ -83,7 +83,7 @@ def test_a_stop_while_paused_ends_it(job: JobFolder, inbox: Inbox, told: list[st
 
 def test_a_signal_while_paused_ends_it(job: JobFolder, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     job.request("pause")
-    later(lambda: monkeypatch.setattr(stopping, "_asked", True))
+    later(lambda: monkeypatch.setattr(signals, "_stop_requested", True))
     with pytest.raises(Stopped):
         inbox.obey()
 

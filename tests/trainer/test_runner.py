@@ -23,13 +23,13 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Motion
-from backflip_addon.jobs.alive import process_alive
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import Job, JobSettings
-from backflip_addon.jobs.records import JobError
+from backflip_addon.jobs.os_processes import process_alive
 from backflip_addon.trainer.runner import policy_phase
 from backflip_addon.trainer.runner import runner as running
-from backflip_addon.trainer.runner.saved import PLAN_FILE, SEARCH_FILE
+from backflip_addon.trainer.runner.plan_files import PLAN_FILE, SEARCH_FILE
 from tests.core import performances
 from tests.job_events import told
 
@@ -238,7 +238,7 @@ def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, st
     pytest.importorskip("torch")
     assert start(job).wait(PATIENCE) == 0
     run = running.Run(job, job.read_job())
-    with policy_phase.training_of(run, None) as training:
+    with policy_phase.new_training(run, None) as training:
         training.save(job.stages / "000000_policy.pt")
     job.request("shoot", seed=1, disturbed=False)
     job.request("shoot", seed=2, disturbed=False, replan=False)
@@ -507,7 +507,7 @@ def test_stages_that_cannot_be_used_are_set_aside_and_an_older_one_is_gone_on_fr
     from backflip_addon.trainer.rl import checkpoints
 
     run = running.Run(job, job.read_job())
-    with policy_phase.training_of(run, None) as training:
+    with policy_phase.new_training(run, None) as training:
         training.save(job.stages / "000001_policy.pt")
         content = checkpoints.load(job.stages / "000001_policy.pt")
         content["network"]["actor.0.weight"] *= float("nan")
@@ -525,7 +525,7 @@ def test_a_folder_in_a_stages_place_goes_aside(job: JobFolder) -> None:
     pytest.importorskip("torch")
     run = running.Run(job, job.read_job())
     (job.stages / "000000_scratch.pt").mkdir()
-    with policy_phase.training_of(run, None) as training:
+    with policy_phase.new_training(run, None) as training:
         policy_phase.PolicyPhase(run, training, None)._save_stage()
     assert (job.stages / "000000_scratch.pt").is_file() and (job.stages / "000000_scratch.pt.damaged-1").is_dir()
 
@@ -558,7 +558,7 @@ def test_a_full_disk_is_told_in_one_sentence(
     def full(_run: running.Run) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.stages))
 
-    monkeypatch.setattr(running, "landed_plan", full)
+    monkeypatch.setattr(running, "find_landing_plan", full)
     assert "The disk is full" in refused(job, capfd)
 
 

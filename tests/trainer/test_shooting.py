@@ -13,8 +13,8 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import Job, Request, Shot, TakeRecorded
-from backflip_addon.jobs.records import JobError
 from backflip_addon.trainer.runner import shooting
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances

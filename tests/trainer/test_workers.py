@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # where the workers fi
 
 import odd_workers
 
-from backflip_addon.jobs.alive import process_alive
+from backflip_addon.jobs.os_processes import process_alive
 from backflip_addon.trainer import workers
 from backflip_addon.trainer.workers import Pool, WorkerError, even_slices
 

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 
 from ...jobs.folder import JobFolder
+from ...jobs.json_files import JobError
 from ...jobs.messages import Event, Paused, Request, RequestKind, Resumed, Warned
-from ...jobs.records import JobError
-from . import stopping
+from . import signals
 
 LOOK_SECONDS = 0.1  # between looks into the folder
 PAUSE_SECONDS = 0.1  # between looks while paused
@@ -44,7 +44,7 @@ class Inbox:
 
     def check(self) -> None:
         """Raises Stopped or JobGone when the run is to end. Cheap: may be called at any step."""
-        if stopping.asked():
+        if signals.stop_requested():
             raise Stopped
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._look()
@@ -98,7 +98,7 @@ class Inbox:
         return [request for request in self._pending if request.kind in kinds]
 
     def _look(self) -> None:
-        if stopping.asked():
+        if signals.stop_requested():
             raise Stopped
         if self.folder.is_gone():
             time.sleep(LOOK_SECONDS)  # a folder that is being replaced is there again

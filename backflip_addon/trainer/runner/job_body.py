@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core import body as bodies
 from ...core.body import Body
-from ...jobs.records import JobError
+from ...jobs.json_files import JobError
 
 
 def body_of(data: Mapping[str, Any]) -> Body:

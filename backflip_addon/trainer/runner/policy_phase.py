@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ...core import metrics
 from ...jobs.messages import Evaluated, StageSaved
 from ..planning.plan import Plan
-from .context import Context, TimeIsUp
 from .inbox import Stopped
+from .run_context import RunContext, TimeIsUp
 
 if TYPE_CHECKING:
     from ..rl.trainer import PolicyTraining
@@ -19,7 +19,7 @@ ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many distur
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
 
 
-def training_of(run: Context, plan: Plan | None) -> PolicyTraining:
+def new_training(run: RunContext, plan: Plan | None) -> PolicyTraining:
     """A new training, from a plan or from scratch."""
     # torch takes a second to import and the search does without it
     from ..rl.trainer import PolicyTraining
@@ -35,7 +35,7 @@ def training_of(run: Context, plan: Plan | None) -> PolicyTraining:
     )
 
 
-def go_on_from_latest(run: Context, training: PolicyTraining, phase: str = "") -> Path | None:
+def load_latest_stage(run: RunContext, training: PolicyTraining, phase: str = "") -> Path | None:
     """Load the newest stage (of a phase) that can be used; those that cannot are set aside. None: there is none."""
     for file in reversed([file for file in run.folder.list_stages() if file.stem.endswith(phase)]):
         try:
@@ -46,20 +46,20 @@ def go_on_from_latest(run: Context, training: PolicyTraining, phase: str = "") -
     return None
 
 
-def learn(run: Context, plan: Plan | None) -> str:
-    """Train until the policy is robust. Returns why it ended; raises what Context.progress() raises."""
+def learn(run: RunContext, plan: Plan | None) -> str:
+    """Train until the policy is robust. Returns why it ended; raises what RunContext.progress() raises."""
     run.check()
-    with training_of(run, plan) as training:
+    with new_training(run, plan) as training:
         return PolicyPhase(run, training, plan).go()
 
 
 class PolicyPhase:
     """A training under way."""
 
-    def __init__(self, run: Context, training: PolicyTraining, plan: Plan | None) -> None:
+    def __init__(self, run: RunContext, training: PolicyTraining, plan: Plan | None) -> None:
         self.run, self.training, self.plan = run, training, plan
         self.phase = "policy" if plan else "scratch"
-        go_on_from_latest(run, training, self.phase)
+        load_latest_stage(run, training, self.phase)
         self.before = run.control_steps - training.samples
         self.due, self.looked = training.iterations, -ROBUST_SECONDS
         self.recorded: tuple[int, int, bool] | None = None  # what had been learned when it was last recorded
@@ -87,7 +87,7 @@ class PolicyPhase:
             self._record()
             raise
 
-    def _look_at_it(self) -> str:
+    def _record_if_due(self) -> str:
         """Record what was learned, where it is time to; returns why the training has come to its end, or ""."""
         run, training = self.run, self.training
         robust_done = self.recorded is not None and training.robust_done > self.recorded[1]

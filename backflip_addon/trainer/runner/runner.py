@@ -18,14 +18,14 @@ from collections.abc import Iterator
 
 from ...core.files import is_link, open_regular, write_whole
 from ...jobs.folder import HEARTBEAT_SECONDS, JobFolder
+from ...jobs.json_files import JobError
 from ...jobs.messages import Failed, Finished, Started
-from ...jobs.records import JobError
 from ..workers import WorkerError
-from . import saved
-from .context import Context, TimeIsUp
+from . import plan_files
 from .inbox import JobGone, Stopped
 from .policy_phase import learn
-from .search_phase import landed_plan
+from .run_context import RunContext, TimeIsUp
+from .search_phase import find_landing_plan
 from .shooting import shoot_all
 
 GONE = "The job folder was moved or deleted; the trainer ends."
@@ -104,13 +104,13 @@ def _make_room_for_events(folder: JobFolder) -> None:
     """
     file = folder.events_file
     if os.path.lexists(file) and (is_link(file) or not file.is_file()):
-        saved.set_aside(file)
+        plan_files.set_aside(file)
     elif file.is_file() and file.stat().st_nlink > 1:
         with open_regular(file) as events:
             write_whole(file, lambda copy: shutil.copyfileobj(events, copy))
 
 
-class Run(Context):
+class Run(RunContext):
     """One run of one job. Raises JobError or ValueError when the job is damaged."""
 
     def go(self) -> None:
@@ -153,5 +153,5 @@ class Run(Context):
     def _phases(self) -> str:
         if self.settings.mode == "scratch":
             return learn(self, None)
-        plan = landed_plan(self)
+        plan = find_landing_plan(self)
         return learn(self, plan) if self.learns else "landed"

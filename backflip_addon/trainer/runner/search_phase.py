@@ -15,9 +15,9 @@ from ..imitation.reference_track import Track
 from ..planning.mpc import RolloutWorker, Search, SearchSettings
 from ..planning.plan import Plan
 from ..workers import Pool
-from .context import Context, TimeIsUp
 from .inbox import Stopped
-from .saved import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
+from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
+from .run_context import RunContext, TimeIsUp
 
 STORY = (0.0, 0.25, 0.5, 0.75)  # shares of a search after which the plan so far is played as a take
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
@@ -26,25 +26,25 @@ MOST_ATTEMPTS = 1000  # before a saved search
 NO_LONGER_LANDS = "The plan saved earlier no longer lands; another is searched for."
 
 
-def landed_plan(run: Context) -> Plan | None:
-    """The plan of an earlier run, or one searched for now. Raises what Context.progress() raises."""
-    known = _known_plan(run)
+def find_landing_plan(run: RunContext) -> Plan | None:
+    """The plan of an earlier run, or one searched for now. Raises what RunContext.progress() raises."""
+    known = _saved_plan_that_lands(run)
     if known is not None:
         return known
     settings = SearchSettings()
     arguments = (run.body, run.reference, run.scene, None, settings.lost)
     with Pool(run.workers, RolloutWorker, *arguments, meanwhile=run.check) as pool:
-        search, attempt = _search_under_way(run, pool, settings)
+        search, attempt = _resumed_search(run, pool, settings)
         while True:
             plan = _search_once(run, search, attempt)
             if plan is not None:
                 return plan
             attempt += 1
-            search = _attempt(run, pool, settings, attempt)
+            search = _new_search(run, pool, settings, attempt)
             (run.folder.stages / SEARCH_FILE).unlink(missing_ok=True)
 
 
-def known_plan(run: Context) -> Plan | None:
+def saved_plan(run: RunContext) -> Plan | None:
     """The plan that is saved, whether it lands or not; a damaged one is set aside."""
     file = run.folder.stages / PLAN_FILE
     try:
@@ -54,9 +54,9 @@ def known_plan(run: Context) -> Plan | None:
         return None
 
 
-def _known_plan(run: Context) -> Plan | None:
+def _saved_plan_that_lands(run: RunContext) -> Plan | None:
     """The plan of an earlier run, if it still lands: another version's physics may differ."""
-    plan = known_plan(run)
+    plan = saved_plan(run)
     if plan is None:
         return None
     track = Track(run.body, run.reference)
@@ -64,13 +64,13 @@ def _known_plan(run: Context) -> Plan | None:
     performance.run(track.targets(plan.offsets(0, track.steps), 0))
     take = performance.final_take()
     performance.world.close()
-    if _is_enough(run, take):
+    if _ends_search(run, take):
         return plan
     run.tell(Warned(message=NO_LONGER_LANDS))
     return None
 
 
-def _attempt(run: Context, pool: Pool, settings: SearchSettings, attempt: int) -> Search:
+def _new_search(run: RunContext, pool: Pool, settings: SearchSettings, attempt: int) -> Search:
     """A search with so many failed ones before it."""
     # The exponent is bounded: a number that large is no more a number of samples
     samples = min(int(settings.samples * HARDER ** min(attempt, 20)), MOST_SAMPLES)
@@ -78,29 +78,29 @@ def _attempt(run: Context, pool: Pool, settings: SearchSettings, attempt: int) -
     return Search(run.body, run.reference, pool, harder, run.scene, _seed(run, attempt))
 
 
-def _seed(run: Context, attempt: int) -> int:
+def _seed(run: RunContext, attempt: int) -> int:
     return run.settings.seed + 1000 * attempt
 
 
-def _search_under_way(run: Context, pool: Pool, settings: SearchSettings) -> tuple[Search, int]:
+def _resumed_search(run: RunContext, pool: Pool, settings: SearchSettings) -> tuple[Search, int]:
     """The search that an earlier run has saved, or a new one, and its attempt; a damaged one is set aside."""
     file = run.folder.stages / SEARCH_FILE
     try:
         arrays = read_arrays(file)
         if arrays is None:
-            return _attempt(run, pool, settings, 0), 0
+            return _new_search(run, pool, settings, 0), 0
         attempt = arrays.get("attempt", np.zeros(1))
         if attempt.shape or attempt.dtype.kind not in "iu" or not 0 <= int(attempt) <= MOST_ATTEMPTS:
             raise ValueError(f"{file.name} is damaged: its attempt is no number")
-        search = _attempt(run, pool, settings, int(attempt))
+        search = _new_search(run, pool, settings, int(attempt))
         search.load_state(arrays)
         return search, int(attempt)
     except ValueError as error:
         run.set_aside(file, f"{SEARCH_FILE} cannot be gone on with: {error}")
-        return _attempt(run, pool, settings, 0), 0
+        return _new_search(run, pool, settings, 0), 0
 
 
-def _search_once(run: Context, search: Search, attempt: int) -> Plan | None:
+def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
     """One search from frame 0 to the end; its plan when that succeeded."""
     before = run.control_steps - search.control_steps
     told = [share for share in STORY if search.performed > share * search.track.steps]
@@ -137,7 +137,7 @@ def _search_once(run: Context, search: Search, attempt: int) -> Plan | None:
     run.control_steps = before + search.control_steps
     take = performance.final_take()
     run.record(take, f"Attempt {attempt + 1}", "search", seed=seed)
-    if not _is_enough(run, take):
+    if not _ends_search(run, take):
         return None
     plan = _save_plan(run, search)
     if run.learns and search.performed < search.track.steps:
@@ -150,7 +150,7 @@ def _search_once(run: Context, search: Search, attempt: int) -> Plan | None:
     return plan
 
 
-def _is_enough(run: Context, take: Take) -> bool:
+def _ends_search(run: RunContext, take: Take) -> bool:
     """Whether a plan that led to this take is one to end with, or to learn from.
 
     A policy is taught to catch itself, so it may learn from a plan whose body topples after the take's end.
@@ -160,7 +160,7 @@ def _is_enough(run: Context, take: Take) -> bool:
     return metrics.is_success(metrics.evaluate_take(run.body, run.reference, take))
 
 
-def _save_plan(run: Context, search: Search) -> Plan:
+def _save_plan(run: RunContext, search: Search) -> Plan:
     plan = search.plan
     write_arrays(run.folder.stages / PLAN_FILE, {"knots": plan.knots, "knot": plan.knot})
     run.tell(StageSaved(file=PLAN_FILE, phase="search", control_steps=run.control_steps))

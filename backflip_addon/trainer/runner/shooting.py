@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from ...core.motion import Take
+from ...jobs.json_files import JobError
 from ...jobs.messages import Shot, Warned
-from ...jobs.records import JobError
 from ..imitation.disturbances import shaken
 from ..physics.state import Scene
 from ..planning.mpc import RolloutWorker, Search, replan_settings
 from ..planning.plan import Plan
 from ..workers import Pool
-from .context import Context
-from .policy_phase import go_on_from_latest, training_of
-from .search_phase import known_plan
+from .policy_phase import load_latest_stage, new_training
+from .run_context import RunContext
+from .search_phase import saved_plan
 
 START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
 NOTHING_TO_SHOOT = "This job has neither a landed plan nor a policy yet; train it first."
 
 
-def shoot_all(run: Context) -> tuple[int, int]:
+def shoot_all(run: RunContext) -> tuple[int, int]:
     """Record all takes that are asked for, in order; what cannot be shot is refused, and ends nothing.
 
     Returns how many were recorded and how many refused. Raises Stopped or JobGone.
@@ -49,12 +49,12 @@ def scene_of(shot: Shot) -> Scene:
     return Scene(friction=shot.friction, mass=shot.mass)
 
 
-def _shoot(run: Context, shot: Shot) -> None:
+def _shoot(run: RunContext, shot: Shot) -> None:
     """Record one take. The policy performs where a stage is named, replan is false, or nothing has landed.
 
     Raises JobError with a sentence where there is nothing to shoot with.
     """
-    plan = known_plan(run)
+    plan = saved_plan(run)
     if plan is not None and shot.replan and not shot.stage:
         run.record(_replanned(run, plan, shot), shot.name, "replan", request=shot.request)
         return
@@ -64,12 +64,12 @@ def _shoot(run: Context, shot: Shot) -> None:
     if not stages:
         raise JobError(NOTHING_TO_SHOOT)
     run.check()
-    with training_of(run, None) as training:
+    with new_training(run, None) as training:
         stage: Path | None = stages.get(shot.stage)
         if stage is not None:
             training.load(stage)
         else:
-            stage = go_on_from_latest(run, training)
+            stage = load_latest_stage(run, training)
         if stage is None:
             raise JobError(NOTHING_TO_SHOOT)
         take = training.attempt(shot.seed, scene_of(shot), disturbed=shot.disturbed)
@@ -77,7 +77,7 @@ def _shoot(run: Context, shot: Shot) -> None:
     run.record(take, shot.name, source, stage=stage.name, request=shot.request)
 
 
-def _replanned(run: Context, plan: Plan, shot: Shot) -> Take:
+def _replanned(run: RunContext, plan: Plan, shot: Shot) -> Take:
     settings = replan_settings()
     arguments = (run.body, run.reference, scene_of(shot), None, settings.lost)
     with Pool(run.workers, RolloutWorker, *arguments, meanwhile=run.check) as pool:

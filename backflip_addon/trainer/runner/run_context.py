@@ -14,7 +14,7 @@ from ...jobs.folder import JobFolder
 from ...jobs.messages import Event, Job, JobSettings, Progress, TakeRecorded, Warned
 from ..physics.state import Scene
 from ..workers import core_count
-from . import saved
+from . import plan_files
 from .inbox import Inbox
 from .job_body import body_of
 from .recorder import TakeRecorder, steps_of
@@ -27,7 +27,7 @@ class TimeIsUp(Exception):
     """The run's minutes are over."""
 
 
-class Context:
+class RunContext:
     """One run of one job. Raises JobError or ValueError when the job is damaged."""
 
     def __init__(self, folder: JobFolder, job: Job) -> None:
@@ -68,7 +68,7 @@ class Context:
 
     def set_aside(self, path: Path, why: object) -> None:
         """Keep a damaged file under another name, and say so."""
-        aside = saved.set_aside(path)
+        aside = plan_files.set_aside(path)
         self.tell(Warned(message=f"{str(why).rstrip('.')}; it is kept as {aside.name} and done anew."))
 
     def make_way(self, path: Path) -> Path:

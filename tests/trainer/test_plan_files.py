@@ -17,7 +17,7 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import npz
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.planning.mpc import Search, SearchSettings
-from backflip_addon.trainer.runner import saved
+from backflip_addon.trainer.runner import plan_files
 from tests.core import performances
 
 BODY = performances.body()
@@ -43,11 +43,11 @@ def claiming(shape: tuple[int, ...]) -> bytes:
 
 def test_a_plan_comes_back(tmp_path: Path) -> None:
     knots = np.linspace(-1, 1, KNOTS.size).reshape(KNOTS.shape)
-    saved.write_arrays(tmp_path / "plan.npz", {"knots": knots, "knot": 4})
-    plan = saved.read_plan(tmp_path / "plan.npz", TRACK)
+    plan_files.write_arrays(tmp_path / "plan.npz", {"knots": knots, "knot": 4})
+    plan = plan_files.read_plan(tmp_path / "plan.npz", TRACK)
     assert plan is not None and plan.knot == 4
     np.testing.assert_array_equal(plan.knots, knots)
-    assert saved.read_plan(tmp_path / "none.npz", TRACK) is None
+    assert plan_files.read_plan(tmp_path / "none.npz", TRACK) is None
     assert os.listdir(tmp_path) == ["plan.npz"]
 
 
@@ -71,9 +71,9 @@ def test_a_plan_comes_back(tmp_path: Path) -> None:
     ids=lambda arrays: " ".join(f"{key}={np.asarray(value).dtype}{np.shape(value)}" for key, value in arrays.items()),
 )
 def test_a_plan_with_other_keys_shapes_or_numbers_is_none(tmp_path: Path, arrays: dict[str, Any]) -> None:
-    saved.write_arrays(tmp_path / "plan.npz", arrays)
+    plan_files.write_arrays(tmp_path / "plan.npz", arrays)
     with pytest.raises(ValueError, match=r"plan\.npz"):
-        saved.read_plan(tmp_path / "plan.npz", TRACK)
+        plan_files.read_plan(tmp_path / "plan.npz", TRACK)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_plan_with_other_keys_shapes_or_numbers_is_none(tmp_path: Path, arrays
         archive(knots=b"no array"),
         archive(knots=claiming((10**10,)), knot=claiming(())),
         archive(knots=claiming((-1, 4))),
-        archive(knots=bytes(saved.MOST_BYTES + 1)),
+        archive(knots=bytes(plan_files.MOST_BYTES + 1)),
         archive(**{f"a{i}": b"" for i in range(npz.MOST_MEMBERS + 1)}),
     ],
     ids=["empty", "half", "no arrays", "no array", "80 GB", "less than nothing", "unpacks to too much", "too many"],
@@ -93,27 +93,27 @@ def test_a_plan_with_other_keys_shapes_or_numbers_is_none(tmp_path: Path, arrays
 def test_a_damaged_file_is_told_and_makes_no_room_for_what_it_claims(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"plan\.npz"):
-        saved.read_plan(tmp_path / "plan.npz", TRACK)
+        plan_files.read_plan(tmp_path / "plan.npz", TRACK)
 
 
 def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "plan.npz").mkdir()
     with pytest.raises(ValueError, match="no ordinary file"):
-        saved.read_arrays(tmp_path / "plan.npz")
-    saved.write_arrays(tmp_path / "elsewhere.npz", {"knots": KNOTS, "knot": 4})
+        plan_files.read_arrays(tmp_path / "plan.npz")
+    plan_files.write_arrays(tmp_path / "elsewhere.npz", {"knots": KNOTS, "knot": 4})
     (tmp_path / "search.npz").symlink_to(tmp_path / "elsewhere.npz")
     with pytest.raises(ValueError, match="link"):
-        saved.read_arrays(tmp_path / "search.npz")
+        plan_files.read_arrays(tmp_path / "search.npz")
 
 
 def test_what_is_set_aside_takes_no_other_names(tmp_path: Path) -> None:
     names = []
     for content in ("one", "two"):
         (tmp_path / "plan.npz").write_text(content)
-        names.append(saved.set_aside(tmp_path / "plan.npz").name)
+        names.append(plan_files.set_aside(tmp_path / "plan.npz").name)
     assert names == ["plan.npz.damaged-1", "plan.npz.damaged-2"]
     assert [(tmp_path / name).read_text() for name in names] == ["one", "two"]
-    assert len(saved.set_aside(_made(tmp_path / ("x" * 250))).name) < 255, "however long its name was"
+    assert len(plan_files.set_aside(_made(tmp_path / ("x" * 250))).name) < 255, "however long its name was"
 
 
 def _made(path: Path) -> Path:

@@ -13,24 +13,24 @@ from collections.abc import Iterator
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGBREAK")  # the last one is Windows's own
 
-_asked = False
+_stop_requested = False
 
 
-def asked() -> bool:
+def stop_requested() -> bool:
     """Whether a signal to end has come."""
-    return _asked
+    return _stop_requested
 
 
 def _note(_signal: int, _frame: object) -> None:
-    global _asked
-    _asked = True
+    global _stop_requested
+    _stop_requested = True
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
     """Note signals instead of dying of them; to be entered in the main thread."""
-    global _asked
-    _asked = False
+    global _stop_requested
+    _stop_requested = False
     before = {kind: signal.signal(kind, _note) for name in SIGNALS if (kind := getattr(signal, name, None)) is not None}
     try:
         yield
