@@ -71,7 +71,7 @@ class PolicyPhase:
         try:
             while True:
                 run.control_steps = self.before + training.samples
-                reason = self._look_at_it()
+                reason = self._record_if_due()
                 if reason:
                     return reason
                 told = training.iterate()
