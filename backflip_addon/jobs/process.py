@@ -198,17 +198,12 @@ def request_checkpoint(folder: JobFolder) -> str:
     return _request(folder, "checkpoint")
 
 
-def request_shoot(folder: JobFolder, **fields: Any) -> str:
-    """Ask the trainer to record a take; fields say of which stage, seed and scene."""
-    return _request(folder, "shoot", **fields)
-
-
-def _request(folder: JobFolder, kind: RequestKind, **fields: Any) -> str:
+def _request(folder: JobFolder, kind: RequestKind) -> str:
     """Raises JobError when nobody would hear the request."""
     if not folder.running():
         raise JobError("No trainer is at work on this job; start it first.")
     try:
-        return folder.request(kind, **fields)
+        return folder.request(kind)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise JobError(f"The job folder {folder.path} cannot be written: {reason}.") from error

@@ -514,7 +514,7 @@ def test_stages_that_cannot_be_used_are_set_aside_and_an_older_one_is_gone_on_fr
         checkpoints.save(job.stages / "000002_policy.pt", content)
         (job.stages / "000003_policy.pt").write_bytes(b"nothing that torch knows")
         torch.save({"version": 999}, job.stages / "000004_policy.pt")
-        used = policy_phase.go_on_from_latest(run, training)
+        used = policy_phase.load_latest_stage(run, training)
     assert used == job.stages / "000001_policy.pt"
     assert [file.name for file in job.list_stages()] == ["000001_policy.pt"]
     told = [event["message"] for event in of_kind(job, "warning")]
