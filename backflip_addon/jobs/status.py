@@ -21,7 +21,8 @@ from .json_files import JobError
 from .messages import Event, Failed, Finished, Paused, Progress, Resumed, Started, TakeRecorded, TrainerRecord
 
 LOG_TAIL_BYTES = 8_000
-CHATTER = ("pybullet build time", "argv[0]=")  # what PyBullet prints at every start, whatever happens
+# What PyBullet prints at every start, whatever happens, and what is logged for developers
+CHATTER = ("pybullet build time", "argv[0]=", "INFO ", "DEBUG ")
 PATIENCE_SECONDS = 30.0  # how long wait_for_end() waits for a folder that cannot be read to come back
 MOST_READERS = 32  # jobs that are remembered
 MOST_TAKES = 100_000  # that are remembered of a job

@@ -24,6 +24,10 @@ def main(arguments: list[str]) -> int:
         print("The working directory is gone; name the job folder from the root.", file=sys.stderr)
         return 2
     _leave_open_folders(path)
+    import logging
+
+    # trainer.log holds what the trainer prints. The level comes first in a line: jobs.status passes over INFO.
+    logging.basicConfig(format="%(levelname)s %(asctime)s %(name)s: %(message)s", level=logging.INFO, force=True)
     from .runner import signals
 
     with signals.listening():  # from here on a signal is a wish to stop, also while all the rest is loaded

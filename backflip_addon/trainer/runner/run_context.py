@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from . import plan_files
 from .inbox import Inbox
 from .job_body import body_of
 from .recorder import TakeRecorder, steps_of
+
+logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.5  # between progress events
 CLEAN_PENETRATION = 1.0  # cm: a landing that sinks deeper is not yet what a search stops for
@@ -58,6 +61,8 @@ class RunContext:
 
     def tell(self, event: Event) -> None:
         """Append an event."""
+        if not isinstance(event, Progress):
+            logger.info("%s", event)
         self.folder.append_event(event)
 
     def remember(self) -> None:

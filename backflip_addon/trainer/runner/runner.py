@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 
 from ...core.files import is_link, open_regular, write_whole
@@ -27,6 +27,8 @@ from .policy_phase import learn
 from .run_context import RunContext, TimeIsUp
 from .search_phase import find_landing_plan
 from .shooting import shoot_all
+
+logger = logging.getLogger(__name__)
 
 GONE = "The job folder was moved or deleted; the trainer ends."
 NOTHING_SHOT = "None of the shots that were asked for could be taken."
@@ -45,7 +47,7 @@ def run_job(path: str | os.PathLike[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         gone = isinstance(error, JobGone) or (run is not None and folder.is_gone())
         if not gone and not isinstance(error, (JobError, WorkerError, OSError, ValueError)):
-            traceback.print_exc()
+            logger.exception("The run failed")
         sentence = GONE if gone else _sentence(error)
         print(sentence, file=sys.stderr)
         if not gone:
