@@ -406,3 +406,40 @@ def test_continuous_integration_runs_the_tests() -> None:
     script = ROOT / ".ci" / "run"
     assert "python3 build.py test" in script.read_text(encoding="utf-8")
     assert os.name == "nt" or os.access(script, os.X_OK)
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    assert "run: python3 build.py test" in workflow and "contents: read" in workflow
+    assert {system for system in ("ubuntu", "windows", "macos") if f"{system}-" in workflow} == {
+        "ubuntu",
+        "windows",
+        "macos",
+    }
+    assert all(re.search(r"@v\d+\.\d+\.\d+$", line) for line in workflow.splitlines() if "uses:" in line)
+
+
+def test_libraries_that_blender_needs_are_listed_alike(build: ModuleType) -> None:
+    for file in ("README.md", ".github/workflows/test.yml"):
+        assert build.SYSTEM_PACKAGES in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_hooks_are_the_commands_of_build(build: ModuleType) -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    asked = re.findall(r"entry: python3 build\.py (.+)", hooks)
+    assert asked and all(build._parse(line.split()).command is not build.command_zip for line in asked)
+
+
+def test_pages_name_files_that_are_there() -> None:
+    """The architecture page, and how to contribute, are of the tree as it is."""
+    names = {path.relative_to(ROOT).as_posix() for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*")}
+    of_a_job = ("job.json", "trainer.json", "stages/", "takes/", "requests/")
+    for page in (PACKAGE / "README.md", ROOT / ".github" / "CONTRIBUTING.md"):
+        text = page.read_text(encoding="utf-8")
+        for named in re.findall(r"`([\w./]+(?:\.py|\.json|/))`", text):
+            if not named.startswith(of_a_job) and not re.search("NAME|FORMAT", named):
+                end = f"/{named.rstrip('/')}"
+                assert any(f"/{name}".endswith(end) for name in names), f"{page.name} names {named}"
+
+
+def test_root_holds_what_belongs_there() -> None:
+    ours = {"LICENSE", "README.md", "backflip_addon", "blender_manifest.toml", "build.py", "pyproject.toml", "tests"}
+    made = {"dist", "demo", "__pycache__"}
+    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - made == ours
