@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.messages import Job
+from tests.jobs.folders import JOB
 from tests.jobs.launching import copy_package, import_launch
 
 
@@ -37,3 +39,10 @@ def make_job(launch: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[..., 
     for folder in made:
         launch.kill(folder)
         launch.wait_for_end(folder, 5.0)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobFolder:
+    folder = JobFolder(tmp_path / "some job")
+    folder.create(JOB)
+    return folder
