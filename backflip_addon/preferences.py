@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, cast
 
 import bpy
 from bpy.props import StringProperty
 
 from .jobs.json_files import JobError
+from .registration import register_classes, unregister_classes
 from .runtime.status import STATUS
 
 PACKAGE = __package__
@@ -23,17 +25,23 @@ class BackflipPreferences(bpy.types.AddonPreferences):
 
     bl_idname = PACKAGE
 
-    python: StringProperty(
-        name="Trainer's Python",
-        description="Python 3.11 (or the folder of its environment) with PyBullet and torch; "
-        "empty for the environment variable BACKFLIP_PYTHON or the installed runtime",
-        subtype="FILE_PATH",
-    )
-    jobs_folder: StringProperty(
-        name="Jobs",
-        description="Where jobs of files that have not been saved are kept; empty for Blender's own data folder",
-        subtype="DIR_PATH",
-    )
+    python: Annotated[
+        str,
+        StringProperty(
+            name="Trainer's Python",
+            description="Python 3.11 (or the folder of its environment) with PyBullet and torch; "
+            "empty for the environment variable BACKFLIP_PYTHON or the installed runtime",
+            subtype="FILE_PATH",
+        ),
+    ]
+    jobs_folder: Annotated[
+        str,
+        StringProperty(
+            name="Jobs",
+            description="Where jobs of files that have not been saved are kept; empty for Blender's own data folder",
+            subtype="DIR_PATH",
+        ),
+    ]
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
@@ -90,13 +98,13 @@ def data_folder(name: str) -> Path:
 
 
 def _preferences() -> BackflipPreferences | None:
-    addon = bpy.context.preferences.addons.get(PACKAGE)
-    return addon.preferences if addon else None
+    addon = cast(bpy.types.Preferences, bpy.context.preferences).addons.get(PACKAGE)
+    return cast(BackflipPreferences, addon.preferences) if addon else None
 
 
 def register() -> None:
-    bpy.utils.register_class(BackflipPreferences)
+    register_classes((BackflipPreferences,))
 
 
 def unregister() -> None:
-    bpy.utils.unregister_class(BackflipPreferences)
+    unregister_classes((BackflipPreferences,))

@@ -6,7 +6,7 @@ Objects of a running job are remembered by name in the job folder, not here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, cast
 
 import bpy
 from bpy.props import (
@@ -18,6 +18,8 @@ from bpy.props import (
     PointerProperty,
     StringProperty,
 )
+
+from .registration import Collection, register_classes, unregister_classes
 
 MODES = (
     ("auto", "Search, then Policy", "Find a landing by search first, then learn a policy from it"),
@@ -40,7 +42,7 @@ def _is_armature(_settings: Any, ob: bpy.types.Object) -> bool:
 def _role_edited(role: BackflipRole, _context: bpy.types.Context) -> None:
     """A bone chosen by hand is certain, and the body must be built anew, or the clip read again."""
     role["certain"] = True
-    settings = role.id_data.backflip
+    settings = scene_settings(cast(bpy.types.Scene, role.id_data))
     if role.path_from_id().startswith("backflip.clip_roles"):
         settings.clip_stale = True
     else:
@@ -51,7 +53,7 @@ def _armature_chosen(settings: BackflipSettings, _context: bpy.types.Context) ->
     """An action that is another one's is no longer meant; nor is any slot."""
     action = bpy.data.actions.get(settings.reference_action)
     armature = settings.reference_object or settings.avatar
-    slots = action.slots if action is not None else ()
+    slots: list[bpy.types.ActionSlot] = list(action.slots) if action is not None else []
     owners = {user for slot in slots for user in slot.users()}
     named = armature is not None and armature.name in [slot.name_display for slot in slots]
     if owners and armature not in owners and not named:
@@ -64,10 +66,10 @@ def _action_chosen(settings: BackflipSettings, _context: bpy.types.Context) -> N
         settings.reference_slot = ""
 
 
-def _slots(settings: BackflipSettings) -> list[Any]:
+def _slots(settings: BackflipSettings) -> list[bpy.types.ActionSlot]:
     """The slots of the chosen action that can move an object."""
     action = bpy.data.actions.get(settings.reference_action)
-    slots = action.slots if action is not None else ()
+    slots: list[bpy.types.ActionSlot] = list(action.slots) if action is not None else []
     return [slot for slot in slots if slot.target_id_type in ("OBJECT", "UNSPECIFIED")]
 
 
@@ -95,15 +97,17 @@ def _adjusted(settings: BackflipSettings, _context: bpy.types.Context) -> None:
 
 
 def _part(part: BackflipPart, _context: bpy.types.Context) -> None:
-    _adjusted(part.id_data.backflip, _context)
+    _adjusted(scene_settings(cast(bpy.types.Scene, part.id_data)), _context)
 
 
 class BackflipRole(bpy.types.PropertyGroup):
     """One body part (name) and the bone that plays it, "" if none."""
 
-    bone: StringProperty(name="Bone", description="Bone that plays this body part", update=_role_edited)
-    certain: BoolProperty(name="Certain", description="Known by name or chosen by hand, not guessed", default=True)
-    required: BoolProperty()
+    bone: Annotated[str, StringProperty(name="Bone", description="Bone that plays this body part", update=_role_edited)]
+    certain: Annotated[
+        bool, BoolProperty(name="Certain", description="Known by name or chosen by hand, not guessed", default=True)
+    ]
+    required: Annotated[bool, BoolProperty()]
 
 
 class BackflipJoint(bpy.types.PropertyGroup):
@@ -113,182 +117,266 @@ class BackflipJoint(bpy.types.PropertyGroup):
 class BackflipPart(bpy.types.PropertyGroup):
     """One part of the body (name; both sides), and the user's factors for it."""
 
-    mass: FloatProperty(name="Mass", description="1 is what was fitted", default=1.0, min=0.05, max=20.0, update=_part)
-    size: FloatProperty(name="Size", description="1 is what was fitted", default=1.0, min=0.1, max=5.0, update=_part)
-    strength: FloatProperty(
-        name="Strength", description="1 is a person's of this size", default=1.0, min=0.05, max=20.0, update=_part
-    )
-    reach: FloatProperty(
-        name="Reach", description="How far the joint turns", default=1.0, min=0.1, max=2.5, update=_part
-    )
-    kilograms: FloatProperty(options={"HIDDEN"})  # of the body as it was built, for the panel
+    mass: Annotated[
+        float,
+        FloatProperty(name="Mass", description="1 is what was fitted", default=1.0, min=0.05, max=20.0, update=_part),
+    ]
+    size: Annotated[
+        float,
+        FloatProperty(name="Size", description="1 is what was fitted", default=1.0, min=0.1, max=5.0, update=_part),
+    ]
+    strength: Annotated[
+        float,
+        FloatProperty(
+            name="Strength", description="1 is a person's of this size", default=1.0, min=0.05, max=20.0, update=_part
+        ),
+    ]
+    reach: Annotated[
+        float,
+        FloatProperty(name="Reach", description="How far the joint turns", default=1.0, min=0.1, max=2.5, update=_part),
+    ]
+    kilograms: Annotated[float, FloatProperty(options={"HIDDEN"})]  # of the body as it was built, for the panel
 
 
 class BackflipTake(bpy.types.PropertyGroup):
     """One recorded take; name is its file's name."""
 
-    landed: BoolProperty(name="Landed")
-    score: FloatProperty(name="Score")
-    source: StringProperty(name="Source")
-    seconds: FloatProperty(name="Seconds")
+    landed: Annotated[bool, BoolProperty(name="Landed")]
+    score: Annotated[float, FloatProperty(name="Score")]
+    source: Annotated[str, StringProperty(name="Source")]
+    seconds: Annotated[float, FloatProperty(name="Seconds")]
 
 
 class BackflipSettings(bpy.types.PropertyGroup):
     """Everything Backflip knows of a scene."""
 
     # 1 Avatar
-    avatar: PointerProperty(
-        type=bpy.types.Object, name="Avatar", description="Armature of the character that learns", poll=_is_armature
-    )
-    roles: CollectionProperty(type=BackflipRole)
-    role_index: IntProperty(name="Body Part")
-    mass: FloatProperty(
-        name="Mass",
-        description="Mass of the whole body; 0 takes what is usual for the height",
-        default=0.0,
-        min=0.0,
-        soft_max=150.0,
-        max=1000.0,
-        precision=1,
-        unit="MASS",
-        update=_adjusted,
-    )
-    parts: CollectionProperty(type=BackflipPart)
-    part_index: IntProperty(name="Part")
-    body_json: StringProperty(options={"HIDDEN"})
-    binding_json: StringProperty(options={"HIDDEN"})
-    body_stale: BoolProperty(options={"HIDDEN"})
-    body_height: FloatProperty(options={"HIDDEN"})  # m and kg, for the panel
-    body_mass: FloatProperty(options={"HIDDEN"})
-    show_body: BoolProperty(name="Show Body", description="Draw the physical body over the character", default=True)
+    avatar: Annotated[
+        bpy.types.Object | None,
+        PointerProperty(
+            type=bpy.types.Object, name="Avatar", description="Armature of the character that learns", poll=_is_armature
+        ),
+    ]
+    roles: Annotated[Collection[BackflipRole], CollectionProperty(type=BackflipRole)]
+    role_index: Annotated[int, IntProperty(name="Body Part")]
+    mass: Annotated[
+        float,
+        FloatProperty(
+            name="Mass",
+            description="Mass of the whole body; 0 takes what is usual for the height",
+            default=0.0,
+            min=0.0,
+            soft_max=150.0,
+            max=1000.0,
+            precision=1,
+            unit="MASS",
+            update=_adjusted,
+        ),
+    ]
+    parts: Annotated[Collection[BackflipPart], CollectionProperty(type=BackflipPart)]
+    part_index: Annotated[int, IntProperty(name="Part")]
+    body_json: Annotated[str, StringProperty(options={"HIDDEN"})]
+    binding_json: Annotated[str, StringProperty(options={"HIDDEN"})]
+    body_stale: Annotated[bool, BoolProperty(options={"HIDDEN"})]
+    body_height: Annotated[float, FloatProperty(options={"HIDDEN"})]  # m and kg, for the panel
+    body_mass: Annotated[float, FloatProperty(options={"HIDDEN"})]
+    show_body: Annotated[
+        bool, BoolProperty(name="Show Body", description="Draw the physical body over the character", default=True)
+    ]
 
     # 2 Reference
-    reference_label: StringProperty(name="Reference", options={"HIDDEN"})
-    reference_kind: StringProperty(options={"HIDDEN"})  # "FILE", "ACTION", "POSE" (what is seen), or "" for none
-    reference_file: StringProperty(options={"HIDDEN"})
-    reference_object: PointerProperty(
-        type=bpy.types.Object,
-        name="Armature",
-        description="Armature to imitate; the avatar itself when empty",
-        poll=_is_armature,
-        update=_armature_chosen,
-    )
-    reference_action: StringProperty(
-        name="Action",
-        description="Action to imitate; when empty, what the armature is seen to do, whatever moves it",
-        update=_action_chosen,
-    )
-    reference_slot: StringProperty(name="Slot", description="Slot of the action; the armature's own when empty")
-    slot_choice: EnumProperty(
-        name="Slot", description="Which slot of the action to imitate", items=_list_slots, get=_get_slot, set=_set_slot
-    )
-    use_frames: BoolProperty(
-        name="Frames", description="Choose the frames to look at; else those are taken that are keyed"
-    )
-    frames_first: IntProperty(name="First", description="First frame to look at", default=1)
-    frames_last: IntProperty(name="Last", description="Last frame to look at", default=250)
+    reference_label: Annotated[str, StringProperty(name="Reference", options={"HIDDEN"})]
+    reference_kind: Annotated[
+        str, StringProperty(options={"HIDDEN"})
+    ]  # "FILE", "ACTION", "POSE" (what is seen), or "" for none
+    reference_file: Annotated[str, StringProperty(options={"HIDDEN"})]
+    reference_object: Annotated[
+        bpy.types.Object | None,
+        PointerProperty(
+            type=bpy.types.Object,
+            name="Armature",
+            description="Armature to imitate; the avatar itself when empty",
+            poll=_is_armature,
+            update=_armature_chosen,
+        ),
+    ]
+    reference_action: Annotated[
+        str,
+        StringProperty(
+            name="Action",
+            description="Action to imitate; when empty, what the armature is seen to do, whatever moves it",
+            update=_action_chosen,
+        ),
+    ]
+    reference_slot: Annotated[
+        str, StringProperty(name="Slot", description="Slot of the action; the armature's own when empty")
+    ]
+    slot_choice: Annotated[
+        str,
+        EnumProperty(
+            name="Slot",
+            description="Which slot of the action to imitate",
+            items=_list_slots,
+            get=_get_slot,
+            set=_set_slot,
+        ),
+    ]
+    use_frames: Annotated[
+        bool,
+        BoolProperty(name="Frames", description="Choose the frames to look at; else those are taken that are keyed"),
+    ]
+    frames_first: Annotated[int, IntProperty(name="First", description="First frame to look at", default=1)]
+    frames_last: Annotated[int, IntProperty(name="Last", description="Last frame to look at", default=250)]
     # What was read in the end, whatever has been chosen above since
-    source_object: PointerProperty(type=bpy.types.Object, options={"HIDDEN"})
-    source_action: StringProperty(options={"HIDDEN"})
-    source_slot: StringProperty(options={"HIDDEN"})
-    source_first: IntProperty(options={"HIDDEN"})
-    source_last: IntProperty(options={"HIDDEN"})
+    source_object: Annotated[bpy.types.Object | None, PointerProperty(type=bpy.types.Object, options={"HIDDEN"})]
+    source_action: Annotated[str, StringProperty(options={"HIDDEN"})]
+    source_slot: Annotated[str, StringProperty(options={"HIDDEN"})]
+    source_first: Annotated[int, IntProperty(options={"HIDDEN"})]
+    source_last: Annotated[int, IntProperty(options={"HIDDEN"})]
     # The clip's own skeleton and which of its joints play which body parts; empty where it has none of its own
-    clip_roles: CollectionProperty(type=BackflipRole)
-    clip_role_index: IntProperty(name="Body Part")
-    clip_joints: CollectionProperty(type=BackflipJoint)
-    clip_stale: BoolProperty(options={"HIDDEN"})  # the map was changed since the clip was read
-    reference_problem: StringProperty(options={"HIDDEN"})  # why the clip cannot be read with this map
-    reference_data: StringProperty(options={"HIDDEN"})  # the clip on the body, see scene.state
-    reference_notes: StringProperty(options={"HIDDEN"})  # JSON: what seems wrong with the clip
-    reference_seconds: FloatProperty(options={"HIDDEN"})
-    trim_start: FloatProperty(
-        name="From",
-        description="Seconds of the clip to leave out at its start",
-        min=0.0,
-        precision=2,
-        unit="TIME_ABSOLUTE",
-    )
-    trim_end: FloatProperty(
-        name="To",
-        description="Second of the clip to end at; 0 takes it whole",
-        min=0.0,
-        precision=2,
-        unit="TIME_ABSOLUTE",
-    )
-    time_scale: FloatProperty(
-        name="Slow Down",
-        description="How many times longer the stunt shall take than the clip",
-        default=1.0,
-        min=0.1,
-        max=10.0,
-        precision=2,
-    )
-    upright: BoolProperty(
-        name="Upright",
-        description="Turn a clip that lies all through, because its axis for up is another one, so that it stands",
-    )
-    grounded: BoolProperty(
-        name="On the Floor",
-        description="Raise and sink the clip over time so that whatever carries the character stands on the floor",
-    )
-    physical_flights: BoolProperty(
-        name="Physical Flights",
-        description="Imitate the nearest motion that a free body can fly: the body's centre on its parabola, turning "
-        "evenly. The ghost shows it",
-    )
-    loops: BoolProperty(name="Loop", description="The clip is a cycle, such as a walk: perform it several times on end")
-    cycles: IntProperty(name="Cycles", description="How many times on end", default=3, min=2, max=20)
-    show_ghost: BoolProperty(name="Show Ghost", description="Draw the reference beside the character", default=True)
-    start_frame: IntProperty(
-        name="Start Frame", description="Scene frame at which the ghost and a baked take begin", default=1
-    )
+    clip_roles: Annotated[Collection[BackflipRole], CollectionProperty(type=BackflipRole)]
+    clip_role_index: Annotated[int, IntProperty(name="Body Part")]
+    clip_joints: Annotated[Collection[BackflipJoint], CollectionProperty(type=BackflipJoint)]
+    clip_stale: Annotated[bool, BoolProperty(options={"HIDDEN"})]  # the map was changed since the clip was read
+    reference_problem: Annotated[str, StringProperty(options={"HIDDEN"})]  # why the clip cannot be read with this map
+    reference_data: Annotated[str, StringProperty(options={"HIDDEN"})]  # the clip on the body, see scene.state
+    reference_notes: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: what seems wrong with the clip
+    reference_seconds: Annotated[float, FloatProperty(options={"HIDDEN"})]
+    trim_start: Annotated[
+        float,
+        FloatProperty(
+            name="From",
+            description="Seconds of the clip to leave out at its start",
+            min=0.0,
+            precision=2,
+            unit="TIME_ABSOLUTE",
+        ),
+    ]
+    trim_end: Annotated[
+        float,
+        FloatProperty(
+            name="To",
+            description="Second of the clip to end at; 0 takes it whole",
+            min=0.0,
+            precision=2,
+            unit="TIME_ABSOLUTE",
+        ),
+    ]
+    time_scale: Annotated[
+        float,
+        FloatProperty(
+            name="Slow Down",
+            description="How many times longer the stunt shall take than the clip",
+            default=1.0,
+            min=0.1,
+            max=10.0,
+            precision=2,
+        ),
+    ]
+    upright: Annotated[
+        bool,
+        BoolProperty(
+            name="Upright",
+            description="Turn a clip that lies all through, because its axis for up is another one, so that it stands",
+        ),
+    ]
+    grounded: Annotated[
+        bool,
+        BoolProperty(
+            name="On the Floor",
+            description="Raise and sink the clip over time so that whatever carries the character stands on the floor",
+        ),
+    ]
+    physical_flights: Annotated[
+        bool,
+        BoolProperty(
+            name="Physical Flights",
+            description="Imitate the nearest motion that is possible in free flight: the centre of mass on a parabola, "
+            "rotating evenly. The ghost shows it",
+        ),
+    ]
+    loops: Annotated[
+        bool,
+        BoolProperty(name="Loop", description="The clip is a cycle, such as a walk: perform it several times on end"),
+    ]
+    cycles: Annotated[int, IntProperty(name="Cycles", description="How many times on end", default=3, min=2, max=20)]
+    show_ghost: Annotated[
+        bool, BoolProperty(name="Show Ghost", description="Draw the reference beside the character", default=True)
+    ]
+    start_frame: Annotated[
+        int,
+        IntProperty(name="Start Frame", description="Scene frame at which the ghost and a baked take begin", default=1),
+    ]
 
     # 3 Train
-    minutes: FloatProperty(
-        name="Minutes", description="Longest time to train", default=10.0, min=0.05, soft_max=600.0, precision=1
-    )
-    seed: IntProperty(name="Seed", description="Another seed, another course of learning", default=0, min=0)
-    workers: IntProperty(
-        name="Processes", description="Simulations at a time; 0 uses every core", default=0, min=0, max=256
-    )
-    mode: EnumProperty(name="Learning", description="How the stunt is learned", items=MODES, default="auto")
-    stop_when_landed: BoolProperty(
-        name="Stop When Landed", description="End as soon as a landing has been found", default=False
-    )
-    friction: FloatProperty(name="Friction", description="Friction of the floor", default=0.9, min=0.0, max=3.0)
-    job_folder: StringProperty(
-        name="Job",
-        description="Folder of the training job",
-        subtype="DIR_PATH",
-        options={"HIDDEN", "PATH_SUPPORTS_BLEND_RELATIVE"},
-    )
+    minutes: Annotated[
+        float,
+        FloatProperty(
+            name="Minutes", description="Longest time to train", default=10.0, min=0.05, soft_max=600.0, precision=1
+        ),
+    ]
+    seed: Annotated[
+        int, IntProperty(name="Seed", description="Another seed, another course of learning", default=0, min=0)
+    ]
+    workers: Annotated[
+        int,
+        IntProperty(
+            name="Processes", description="Simulations at a time; 0 uses every core", default=0, min=0, max=256
+        ),
+    ]
+    mode: Annotated[
+        str, EnumProperty(name="Learning", description="How the stunt is learned", items=MODES, default="auto")
+    ]
+    stop_when_landed: Annotated[
+        bool,
+        BoolProperty(name="Stop When Landed", description="End as soon as a landing has been found", default=False),
+    ]
+    friction: Annotated[
+        float, FloatProperty(name="Friction", description="Friction of the floor", default=0.9, min=0.0, max=3.0)
+    ]
+    job_folder: Annotated[
+        str,
+        StringProperty(
+            name="Job",
+            description="Folder of the training job",
+            subtype="DIR_PATH",
+            options={"HIDDEN", "PATH_SUPPORTS_BLEND_RELATIVE"},
+        ),
+    ]
     # Finds the job when the .blend alone was moved.
-    job_folder_absolute: StringProperty(subtype="DIR_PATH", options={"HIDDEN"})
+    job_folder_absolute: Annotated[str, StringProperty(subtype="DIR_PATH", options={"HIDDEN"})]
 
     # 4 Takes
-    takes: CollectionProperty(type=BackflipTake)
-    take_index: IntProperty(name="Take")
-    show_take: BoolProperty(
-        name="Show Attempt", description="Draw the chosen take in the viewport before it is baked", default=True
-    )
+    takes: Annotated[Collection[BackflipTake], CollectionProperty(type=BackflipTake)]
+    take_index: Annotated[int, IntProperty(name="Take")]
+    show_take: Annotated[
+        bool,
+        BoolProperty(
+            name="Show Attempt", description="Draw the chosen take in the viewport before it is baked", default=True
+        ),
+    ]
 
     # 5 Bake and export
-    baked_first: IntProperty(options={"HIDDEN"})
-    baked_last: IntProperty(options={"HIDDEN"})
-    export_format: EnumProperty(name="Format", description="File format of the shot", items=FORMATS, default="FBX")
+    baked_first: Annotated[int, IntProperty(options={"HIDDEN"})]
+    baked_last: Annotated[int, IntProperty(options={"HIDDEN"})]
+    export_format: Annotated[
+        str, EnumProperty(name="Format", description="File format of the shot", items=FORMATS, default="FBX")
+    ]
+
+
+def scene_settings(scene: bpy.types.Scene) -> BackflipSettings:
+    """What the add-on keeps in a scene, with its types: Blender's stubs know nothing of Scene.backflip."""
+    return cast(BackflipSettings, cast(Any, scene).backflip)
 
 
 CLASSES = (BackflipRole, BackflipJoint, BackflipPart, BackflipTake, BackflipSettings)
 
 
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.backflip = PointerProperty(type=BackflipSettings)
+    register_classes(CLASSES)
+    bpy.types.Scene.backflip = PointerProperty(type=BackflipSettings)  # type: ignore[attr-defined]  # made here
 
 
 def unregister() -> None:
-    del bpy.types.Scene.backflip
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    del bpy.types.Scene.backflip  # type: ignore[attr-defined]
+    unregister_classes(CLASSES)

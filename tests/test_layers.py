@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "backflip_addon"
 BLENDER = {"bpy", "bpy_extras", "bl_ui", "bl_math", "blf", "bmesh", "gpu", "gpu_extras", "mathutils", "addon_utils"}
 NUMPY = {"numpy"}
 
-COMMON = {"compat", "preferences", "settings"}  # single files at the top, for Blender's wing
+COMMON = {"compat", "preferences", "registration", "settings"}  # single files at the top, for Blender's wing
 
 # Room -> the rooms of the package it may import, and the packages from outside.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
@@ -23,12 +23,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "jobs": ({"core"}, set()),
     "runtime": ({"core"}, set()),
     "trainer": ({"core", "jobs"}, NUMPY | {"torch", "pybullet", "pybullet_data", "pybullet_utils"}),
-    "scene": ({"core", "compat"}, NUMPY | BLENDER),
+    "scene": ({"core", "compat", "settings"}, NUMPY | BLENDER),
     "operators": ({"scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "ui": ({"operators", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
-    "preferences": ({"jobs", "runtime", "compat"}, BLENDER),
-    "settings": ({"compat"}, BLENDER),
+    "preferences": ({"jobs", "runtime", "registration"}, BLENDER),
+    "settings": ({"registration"}, BLENDER),
     "compat": (set(), BLENDER),
+    "registration": (set(), BLENDER),
     "headless": ({"__init__", "operators", "scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "__init__": ({"ui", "operators"} | COMMON, BLENDER),
 }

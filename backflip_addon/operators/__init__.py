@@ -5,26 +5,25 @@ from __future__ import annotations
 
 
 def register() -> None:
-    import bpy
+    from ..registration import register_classes
+    from . import job_monitor, runtime, viewport_lines
 
-    from . import avatar, baking, bone_map, export, job_monitor, reference, runtime, takes, training, viewport_lines
-
-    for module in (avatar, bone_map, reference, training, takes, baking, export, runtime):
-        for cls in module.CLASSES:
-            bpy.utils.register_class(cls)
-    job_monitor.register()
-    runtime.register()
-    viewport_lines.register()
+    register_classes(_classes())
+    for part in (job_monitor, runtime, viewport_lines):
+        part.register()
 
 
 def unregister() -> None:
-    import bpy
+    from ..registration import unregister_classes
+    from . import job_monitor, runtime, viewport_lines
 
-    from . import avatar, baking, bone_map, export, job_monitor, reference, runtime, takes, training, viewport_lines
+    for part in (viewport_lines, job_monitor, runtime):
+        part.unregister()
+    unregister_classes(_classes())
 
-    viewport_lines.unregister()
-    job_monitor.unregister()
-    runtime.unregister()
-    for module in (runtime, export, baking, takes, training, reference, bone_map, avatar):
-        for cls in reversed(module.CLASSES):
-            bpy.utils.unregister_class(cls)
+
+def _classes() -> list[type]:
+    from . import avatar, baking, bone_map, export, reference, runtime, takes, training
+
+    modules = (avatar, bone_map, reference, training, takes, baking, export, runtime)
+    return [cls for module in modules for cls in module.CLASSES]

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import bpy
 from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import compat
 from ..core.rigs import fit, roles
 from ..core.rigs.anthropometry import USUAL_BMI
+from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import Rig, RigError, check_sound
 from ..scene import mapping_pose, state
 from ..scene.armature.hierarchy import left_behind
@@ -16,8 +19,10 @@ from ..scene.armature.rig import bound_meshes, read_rig
 from ..scene.importing import importer
 from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
+from ..scene.typed_data import current_view_layer
+from ..settings import scene_settings
 from . import reference_clip
-from .base import FileStep, Step, guess_sentence, need_avatar, need_body, need_map, need_object_mode
+from .base import FileStep, Step, current_scene, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 from .bone_map import choose
 
 
@@ -42,10 +47,10 @@ def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> 
 def _check_humanoid(rig: Rig, filepath: str) -> None:
     """Raises RigError where the bones of fewer than half the body parts are found: a map to start from."""
     lacking = roles.missing(roles.guess(rig))
-    if 2 * len(lacking) > len(roles.REQUIRED):
+    if 2 * len(lacking) > len(REQUIRED):
         menu = "File > Append" if filepath.lower().endswith(".blend") else "File > Import"
         raise RigError(
-            f"{rig.name} does not look like a humanoid: of {len(roles.REQUIRED)} body parts {len(lacking)} were not "
+            f"{rig.name} does not look like a humanoid: of {len(REQUIRED)} body parts {len(lacking)} were not "
             f"found. To choose its bones yourself, bring it in with {menu} and press Use as Avatar (step 1)."
         )
 
@@ -90,7 +95,7 @@ class AddMannequin(Step, bpy.types.Operator):
     needs = (need_object_mode,)
 
     def run(self, context: bpy.types.Context) -> None:
-        choose(context.scene, add_mannequin(context))
+        choose(current_scene(context), add_mannequin(context))
 
 
 class ImportAvatar(FileStep, bpy.types.Operator):
@@ -102,16 +107,19 @@ class ImportAvatar(FileStep, bpy.types.Operator):
     needs = (need_object_mode,)
     suffixes = RIG_SUFFIXES
 
-    link: BoolProperty(
-        name="Link",
-        description="Link the character of a .blend and make a library override of it, instead of appending it",
-        options={"SKIP_SAVE"},
-    )
+    link: Annotated[
+        bool,
+        BoolProperty(
+            name="Link",
+            description="Link the character of a .blend and make a library override of it, instead of appending it",
+            options={"SKIP_SAVE"},
+        ),
+    ]
 
     def run(self, context: bpy.types.Context) -> None:
-        _armature, told = import_avatar(context.scene, self.filepath, self.link)
+        _armature, told = import_avatar(current_scene(context), self.filepath, self.link)
         self.report({"INFO"}, told)
-        _say_doubts(self, context.scene)
+        _say_doubts(self, current_scene(context))
 
 
 class PickAvatar(Step, bpy.types.Operator):
@@ -122,15 +130,18 @@ class PickAvatar(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_object_mode,)
 
-    armature: StringProperty(
-        name="Armature", description="Name of the armature object; the active one when empty", options={"SKIP_SAVE"}
-    )
+    armature: Annotated[
+        str,
+        StringProperty(
+            name="Armature", description="Name of the armature object; the active one when empty", options={"SKIP_SAVE"}
+        ),
+    ]
 
     def run(self, context: bpy.types.Context) -> None:
         armature = named_armature(context, self.armature)
-        choose(context.scene, armature)
+        choose(current_scene(context), armature)
         self.armature = armature.name
-        _say_doubts(self, context.scene)
+        _say_doubts(self, current_scene(context))
 
 
 def _say_doubts(step: bpy.types.Operator, scene: bpy.types.Scene) -> None:
@@ -143,13 +154,13 @@ def _say_doubts(step: bpy.types.Operator, scene: bpy.types.Scene) -> None:
             roles.check(read_rig(state.avatar(scene), with_skin=False), state.role_map(scene))
         except RigError as error:
             step.report({"WARNING"}, str(error))
-    if sentence := guess_sentence(scene.backflip.roles, "avatar"):
+    if sentence := guess_sentence(scene_settings(scene).roles, "avatar"):
         step.report({"WARNING"}, sentence)
 
 
 def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
     """An armature object of the scene by name, the active object's own when empty. Raises RigError."""
-    ob = state.object_named(context.scene, name) if name else context.view_layer.objects.active
+    ob = state.object_named(current_scene(context), name) if name else current_view_layer(context).objects.active
     if not name and ob is not None and ob.type == "MESH":
         ob = ob.find_armature() or ob
     if ob is None:
@@ -167,18 +178,21 @@ class BuildBody(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar, need_map, need_object_mode)
 
-    mass: FloatProperty(
-        name="Mass",
-        description="kg; 0 takes what is usual for the height",
-        min=0.0,
-        max=1000.0,
-        options={"SKIP_SAVE"},
-    )
+    mass: Annotated[
+        float,
+        FloatProperty(
+            name="Mass",
+            description="kg; 0 takes what is usual for the height",
+            min=0.0,
+            max=1000.0,
+            options={"SKIP_SAVE"},
+        ),
+    ]
 
     def run(self, context: bpy.types.Context) -> None:
-        settings = context.scene.backflip
+        settings = scene_settings(current_scene(context))
         settings.mass = self.given(settings, "mass")
-        warning = build_body(context.scene, settings.mass)
+        warning = build_body(current_scene(context), settings.mass)
         self.mass = settings.mass or USUAL_BMI * settings.body_height**2
         if warning:
             self.report({"WARNING"}, warning)
@@ -193,7 +207,7 @@ class ToggleBody(Step, bpy.types.Operator):
     needs = (need_avatar, need_body)
 
     def run(self, context: bpy.types.Context) -> None:
-        context.scene.backflip.show_body = not context.scene.backflip.show_body
+        scene_settings(current_scene(context)).show_body = not scene_settings(current_scene(context)).show_body
         compat.redraw()
 
 
@@ -206,7 +220,7 @@ class ResetParts(Step, bpy.types.Operator):
     needs = (need_avatar,)
 
     def run(self, context: bpy.types.Context) -> None:
-        for part in context.scene.backflip.parts:
+        for part in scene_settings(current_scene(context)).parts:
             part.mass = part.size = part.strength = part.reach = 1.0
 
 
@@ -219,10 +233,10 @@ class CheckPose(Step, bpy.types.Operator):
     needs = (need_avatar, need_body, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = state.avatar(context.scene)
+        armature = state.avatar(current_scene(context))
         if not mapping_pose.take_back(armature):
-            mapping_pose.show(armature, *state.body_and_binding(context.scene))
-        context.view_layer.update()
+            mapping_pose.show(armature, *state.body_and_binding(current_scene(context)))
+        current_view_layer(context).update()
         compat.redraw()
 
 

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..scene import mapping_pose, state
 from ..scene import reference as clips
-from ..scene.animation.actions import ActionError
+from ..scene.animation.action_slots import ActionError
 from ..scene.armature.bind_matrix import SkeletonError, bound_world
 from ..scene.baking import bake
 from ..scene.baking.bake import Baked
+from ..settings import scene_settings
 from . import job_monitor
-from .base import INTERNAL, Step, need_avatar, need_object_mode
+from .base import INTERNAL, Step, current_scene, need_avatar, need_object_mode
 from .takes import Shot, find_take, read_shot
 
 
@@ -27,7 +30,7 @@ def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = 
     baked = bake.bake_take(
         armature, shot.binding, shot.take.motion, name=name, start_frame=start_frame, scene=scene, own=own
     )
-    scene.backflip.baked_first, scene.backflip.baked_last = baked.first, baked.last
+    scene_settings(scene).baked_first, scene_settings(scene).baked_last = baked.first, baked.last
     return baked
 
 
@@ -46,7 +49,7 @@ def _check_performer(scene: bpy.types.Scene, armature: bpy.types.Object, shot: S
 
 
 def _has_takes(scene: bpy.types.Scene) -> str:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     if len(settings.takes):
         return ""
     if not settings.job_folder:
@@ -57,13 +60,13 @@ def _has_takes(scene: bpy.types.Scene) -> str:
 
 
 def need_bake(scene: bpy.types.Scene) -> str:
-    avatar = scene.backflip.avatar
+    avatar = scene_settings(scene).avatar
     return "" if avatar and bake.baked_tracks(avatar) else "Bake a take first."
 
 
 def bake_warnings(scene: bpy.types.Scene) -> list[str]:
     """What the take that plays was found to show otherwise than it was performed."""
-    avatar = scene.backflip.avatar
+    avatar = scene_settings(scene).avatar
     return bake.warnings(avatar) if avatar else []
 
 
@@ -75,16 +78,21 @@ class BakeTake(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar, _has_takes, need_object_mode)
 
-    take: StringProperty(
-        name="Take", description="Name or path of a take; the best of the job when empty", options=INTERNAL
-    )
-    start_frame: IntProperty(name="Start Frame", description="Scene frame of the take's start", options={"SKIP_SAVE"})
-    name: StringProperty(name="Name", description="Name of the new action", options={"SKIP_SAVE"})
+    take: Annotated[
+        str,
+        StringProperty(
+            name="Take", description="Name or path of a take; the best of the job when empty", options=INTERNAL
+        ),
+    ]
+    start_frame: Annotated[
+        int, IntProperty(name="Start Frame", description="Scene frame of the take's start", options={"SKIP_SAVE"})
+    ]
+    name: Annotated[str, StringProperty(name="Name", description="Name of the new action", options={"SKIP_SAVE"})]
 
     def run(self, context: bpy.types.Context) -> None:
-        scene = context.scene
+        scene = current_scene(context)
         shot = read_shot(scene, find_take(scene, self.take))
-        baked = bake_shot(scene, shot, self.given(scene.backflip, "start_frame"), self.name)
+        baked = bake_shot(scene, shot, self.given(scene_settings(scene), "start_frame"), self.name)
         self.take, self.name = self.take or shot.file.name, baked.action
         for warning in baked.warnings:
             self.report({"WARNING"}, warning)
@@ -99,17 +107,21 @@ class ShowTake(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_avatar, need_bake)
 
-    track: StringProperty(name="Track", description="NLA track of a take; the latest when empty", options=INTERNAL)
-    own: BoolProperty(name="Own Animation", description="Silence all takes instead", options={"SKIP_SAVE"})
+    track: Annotated[
+        str, StringProperty(name="Track", description="NLA track of a take; the latest when empty", options=INTERNAL)
+    ]
+    own: Annotated[
+        bool, BoolProperty(name="Own Animation", description="Silence all takes instead", options={"SKIP_SAVE"})
+    ]
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = state.avatar(context.scene)
+        armature = state.avatar(current_scene(context))
         if self.own:
             bake.show_own_animation(armature)
         else:
             self.track = self.track or bake.baked_tracks(armature)[-1].name
             bake.show_track(armature, self.track)
-        context.scene.frame_set(context.scene.frame_current)
+        current_scene(context).frame_set(current_scene(context).frame_current)
 
 
 CLASSES = (BakeTake, ShowTake)

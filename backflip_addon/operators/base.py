@@ -5,19 +5,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..core.rigs import roles
+from ..core.rigs.names import ROLES
 from ..core.rigs.rig import RigError
 from ..jobs.json_files import JobError
 from ..scene import state
-from ..scene.animation.actions import ActionError
+from ..scene.animation.action_slots import ActionError
 from ..scene.exporting.exporter import ExportError
 from ..scene.importing.importer import FileError
 from ..scene.state import StateError
+from ..scene.typed_data import current_scene as current_scene
+from ..settings import BackflipSettings, scene_settings
+
+if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import OperatorReturnItems
+
+    Returned = set[OperatorReturnItems]  # what Blender wants of execute() and invoke()
+    OperatorMixIn = bpy.types.Operator
+else:
+    Returned = set[str]
+    OperatorMixIn = object  # the type checker alone is told that a mix-in has what an operator has
 
 # Each carries one sentence for the user.
 USER_ERRORS = (RigError, JobError, ActionError, ExportError, FileError, StateError)
@@ -30,29 +42,29 @@ PATH = {"PATH_SUPPORTS_BLEND_RELATIVE", *INTERNAL}
 Need = Callable[[bpy.types.Scene], str]
 
 
-class Step:
+class Step(OperatorMixIn):
     """Mix-in of the add-on's operators: run() does the work; a known error becomes a report."""
 
     needs: ClassVar[tuple[Need, ...]] = ()
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        lacking = what_is_missing(context.scene, *cls.needs)
+        lacking = what_is_missing(current_scene(context), *cls.needs)
         if lacking:
             cls.poll_message_set(lacking)
         return not lacking
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> Returned:
         try:
             return self.run(context) or {"FINISHED"}
         except USER_ERRORS as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
 
-    def run(self, context: bpy.types.Context) -> set[str] | None:
+    def run(self, context: bpy.types.Context) -> Returned | None:
         raise NotImplementedError
 
-    def given(self, settings: Any, name: str) -> Any:
+    def given(self, settings: BackflipSettings, name: str) -> Any:
         """An operator property that the caller set, else the scene's setting of that name, which it then has.
 
         The panel that changes the last step shows what was used.
@@ -68,15 +80,15 @@ class FileStep(Step):
     suffixes: ClassVar[tuple[str, ...]] = ()
     nothing_named: ClassVar[str] = "Choose a file."
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options=PATH)
-    filter_glob: StringProperty(options=INTERNAL)
+    filepath: Annotated[str, StringProperty(name="File", subtype="FILE_PATH", options=PATH)]
+    filter_glob: Annotated[str, StringProperty(options=INTERNAL)]
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Returned:
         if self.filepath and self.properties.is_property_set("filepath"):
             return self.execute(context)
         return self.ask(context)
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> Returned:
         if not self.names_file():
             self.report({"ERROR"}, self.nothing_named)
             return {"CANCELLED"}
@@ -86,10 +98,10 @@ class FileStep(Step):
         """Whether the path is more than a folder's: the dialog gives that where no file was chosen in it."""
         return not self.filepath.endswith(("/", "\\")) and bool(Path(self.filepath).name)
 
-    def ask(self, context: bpy.types.Context) -> set[str]:
+    def ask(self, context: bpy.types.Context) -> Returned:
         """Open the file dialog."""
         self.filter_glob = ";".join(f"*{suffix}" for suffix in self.suffixes)
-        context.window_manager.fileselect_add(self)
+        window_manager(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
 
@@ -98,10 +110,12 @@ class SaveStep(FileStep):
 
     nothing_named = "Name the file to write."
 
-    check_existing: BoolProperty(default=True, options=INTERNAL)  # the dialog marks names that are taken
-    asked: BoolProperty(options=INTERNAL)  # the name comes out of the dialog
+    check_existing: Annotated[
+        bool, BoolProperty(default=True, options=INTERNAL)
+    ]  # the dialog marks names that are taken
+    asked: Annotated[bool, BoolProperty(options=INTERNAL)]  # the name comes out of the dialog
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Returned:
         if not self.filepath:
             self.filepath = self.proposed(context)
         self.asked = True
@@ -142,32 +156,37 @@ class SaveStep(FileStep):
         return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
 
+def window_manager(context: bpy.types.Context) -> bpy.types.WindowManager:
+    """The window manager, which a context that draws or is clicked in always has."""
+    return cast(bpy.types.WindowManager, context.window_manager)
+
+
 def what_is_missing(scene: bpy.types.Scene, *needs: Need) -> str:
     """The first unmet need's sentence, "" when all are met."""
     return next((sentence for need in needs if (sentence := need(scene))), "")
 
 
 def need_avatar(scene: bpy.types.Scene) -> str:
-    avatar = scene.backflip.avatar
+    avatar = scene_settings(scene).avatar
     return "" if avatar is not None and avatar.name in scene.objects else "Choose an avatar first (step 1)."
 
 
 def need_map(scene: bpy.types.Scene) -> str:
-    lacking = [item.name for item in scene.backflip.roles if item.required and not item.bone]
-    if not len(scene.backflip.roles):
+    lacking = [item.name for item in scene_settings(scene).roles if item.required and not item.bone]
+    if not len(scene_settings(scene).roles):
         return "Map the bones first (step 1)."
     return f"No bone is mapped to the {listed([roles.words(role) for role in lacking])} (step 1)." if lacking else ""
 
 
 def need_body(scene: bpy.types.Scene) -> str:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     if not settings.body_json:
         return state.NO_BODY
     return "Masses, sizes or limits were changed: build the body again (step 1)." if settings.body_stale else ""
 
 
 def need_reference(scene: bpy.types.Scene) -> str:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     if not settings.reference_data:
         return settings.reference_problem or state.NO_REFERENCE
     return "The clip's map was changed: read the clip again (step 2)." if settings.clip_stale else ""
@@ -175,28 +194,30 @@ def need_reference(scene: bpy.types.Scene) -> str:
 
 def need_clip(scene: bpy.types.Scene) -> str:
     """A clip was chosen, whether or not it could be put on the body."""
-    return "" if scene.backflip.reference_kind or scene.backflip.reference_data else state.NO_REFERENCE
+    return "" if scene_settings(scene).reference_kind or scene_settings(scene).reference_data else state.NO_REFERENCE
 
 
 def need_clip_map(scene: bpy.types.Scene) -> str:
     lacking = need_clip(scene)
-    return lacking or ("" if len(scene.backflip.clip_roles) else "The clip has no skeleton of its own to be mapped.")
+    if lacking or len(scene_settings(scene).clip_roles):
+        return lacking
+    return "The clip has no skeleton of its own to be mapped."
 
 
 def need_job(scene: bpy.types.Scene) -> str:
-    return "" if scene.backflip.job_folder else "Start training first (step 3), or find an earlier job."
+    return "" if scene_settings(scene).job_folder else "Start training first (step 3), or find an earlier job."
 
 
 def need_object_mode(scene: bpy.types.Scene) -> str:
     """Bones cannot be read while the armature is being edited: as the active object, or beside it."""
     active = bpy.context.view_layer.objects.active if bpy.context.view_layer else None
-    edited = any(ob is not None and ob.mode == "EDIT" for ob in (active, scene.backflip.avatar))
+    edited = any(ob is not None and ob.mode == "EDIT" for ob in (active, scene_settings(scene).avatar))
     return "Leave edit mode first." if edited else ""
 
 
 def guess_sentence(items: Iterable[Any], of: str) -> str:
     """That body parts of a map's list were guessed, "" if none were. of: whose map it is, "avatar" or "clip"."""
-    words = [roles.words(item.name) for item in items if item.bone and not item.certain and item.name in roles.ROLES]
+    words = [roles.words(item.name) for item in items if item.bone and not item.certain and item.name in ROLES]
     if not words:
         return ""
     count = f"{len(words)} body parts were" if len(words) > 1 else "1 body part was"

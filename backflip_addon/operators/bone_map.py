@@ -4,18 +4,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from ..core.rigs import roles
+from ..core.rigs.names import ROLES
 from ..core.rigs.rig import RigError, check_sound
 from ..core.rigs.roles import RoleMap
+from ..registration import Collection
 from ..scene import state
 from ..scene.armature.rig import read_rig
+from ..scene.typed_data import armature_data
+from ..settings import BackflipRole, scene_settings
 from . import bone_map_files, reference_clip
-from .base import INTERNAL, FileStep, SaveStep, Step, need_avatar, need_clip_map, need_object_mode, what_is_missing
+from .base import (
+    INTERNAL,
+    FileStep,
+    Need,
+    SaveStep,
+    Step,
+    current_scene,
+    need_avatar,
+    need_clip_map,
+    need_object_mode,
+    what_is_missing,
+)
 
 AVATAR, CLIP = "AVATAR", "CLIP"
 
@@ -32,50 +47,54 @@ def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
 class MapStep(Step):
     """A Step that serves both maps."""
 
-    needs = (need_avatar,)
+    needs: ClassVar[tuple[Need, ...]] = (need_avatar,)
 
-    of: EnumProperty(
-        name="Map",
-        description="Whose map: the avatar's, or that of the clip's own skeleton",
-        items=((AVATAR, "Avatar", "The avatar's bones"), (CLIP, "Clip", "The joints of the clip's own skeleton")),
-        options=INTERNAL,
-    )
+    of: Annotated[
+        str,
+        EnumProperty(
+            name="Map",
+            description="Whose map: the avatar's, or that of the clip's own skeleton",
+            items=((AVATAR, "Avatar", "The avatar's bones"), (CLIP, "Clip", "The joints of the clip's own skeleton")),
+            options=INTERNAL,
+        ),
+    ]
 
     def shown(self, scene: bpy.types.Scene) -> RoleMap:
         """The map as its list shows it. Raises RigError where the clip has none."""
         if self.of == AVATAR:
             return state.role_map(scene)
-        if lacking := what_is_missing(scene, need_clip_map):
-            raise RigError(lacking)
-        return state.clip_map(scene)
+        role_map = state.clip_map(scene)
+        if role_map is None:
+            raise RigError(what_is_missing(scene, need_clip_map))
+        return role_map
 
-    def items(self, scene: bpy.types.Scene) -> Any:
+    def lines(self, scene: bpy.types.Scene) -> Collection[BackflipRole]:
         """The lines of the list. Raises RigError where the clip has none."""
         self.shown(scene)
-        return scene.backflip.roles if self.of == AVATAR else scene.backflip.clip_roles
+        return scene_settings(scene).roles if self.of == AVATAR else scene_settings(scene).clip_roles
 
     def bones(self, scene: bpy.types.Scene) -> Any:
         """The bones to choose from, by name."""
-        return state.avatar(scene).data.bones if self.of == AVATAR else scene.backflip.clip_joints
+        return armature_data(state.avatar(scene)).bones if self.of == AVATAR else scene_settings(scene).clip_joints
 
     def owner(self, scene: bpy.types.Scene) -> str:
-        return state.avatar(scene).name if self.of == AVATAR else scene.backflip.reference_label
+        return state.avatar(scene).name if self.of == AVATAR else scene_settings(scene).reference_label
 
     def show(self, scene: bpy.types.Scene, role_map: RoleMap) -> None:
         """Put another map into the list; the body has to be built, or the clip to be read, anew."""
         if self.of == AVATAR:
             state.set_role_map(scene, role_map)
         else:
-            state.set_clip_map(scene, list(scene.backflip.clip_joints.keys()), role_map)
+            state.set_clip_map(scene, list(scene_settings(scene).clip_joints.keys()), role_map)
 
-    def line(self, scene: bpy.types.Scene, role: str) -> bpy.types.PropertyGroup:
+    def line(self, scene: bpy.types.Scene, role: str) -> BackflipRole:
         """The list's line of a body part, the selected one when empty. Raises RigError."""
-        items = self.items(scene)
-        place = scene.backflip.role_index if self.of == AVATAR else scene.backflip.clip_role_index
+        items = self.lines(scene)
+        place = scene_settings(scene).role_index if self.of == AVATAR else scene_settings(scene).clip_role_index
         if not role and len(items):
             return items[min(place, len(items) - 1)]
         if role not in items:
-            raise RigError(f"There is no body part called {role}; it is one of {', '.join(roles.ROLES)}.")
+            raise RigError(f"There is no body part called {role}; it is one of {', '.join(ROLES)}.")
         return items[role]
 
 
@@ -88,11 +107,11 @@ class MapBones(MapStep, bpy.types.Operator):
     needs = (need_avatar, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
-        scene = context.scene
+        scene = current_scene(context)
         if self.of == AVATAR:
             choose(scene, state.avatar(scene))
             return
-        self.items(scene)
+        self.lines(scene)
         recording = reference_clip.clip_recording(scene)
         state.set_clip_map(scene, recording.rig.bones, recording.guess())
 
@@ -104,23 +123,23 @@ class SetRole(MapStep, bpy.types.Operator):
     bl_label = "Use Active Bone"
     bl_options = {"REGISTER", "UNDO"}
 
-    role: StringProperty(name="Body Part", options=INTERNAL)
-    bone: StringProperty(name="Bone", options={"SKIP_SAVE"})
+    role: Annotated[str, StringProperty(name="Body Part", options=INTERNAL)]
+    bone: Annotated[str, StringProperty(name="Bone", options={"SKIP_SAVE"})]
 
     def run(self, context: bpy.types.Context) -> None:
-        item = self.line(context.scene, self.role)
-        owner = self.owner(context.scene)
+        item = self.line(current_scene(context), self.role)
+        owner = self.owner(current_scene(context))
         bone = self.bone or (self._active(context) if self.of == AVATAR else "")
         if not bone:
             raise RigError(f"Select a bone of {'the avatar' if self.of == AVATAR else owner} first.")
-        if bone not in self.bones(context.scene):
+        if bone not in self.bones(current_scene(context)):
             raise RigError(f"{owner} has no bone called {bone}.")
         item.bone = bone
         self.role, self.bone = item.name, bone
 
     @staticmethod
     def _active(context: bpy.types.Context) -> str:
-        active = context.active_pose_bone or state.avatar(context.scene).data.bones.active
+        active = context.active_pose_bone or armature_data(state.avatar(current_scene(context))).bones.active
         return active.name if active else ""
 
 
@@ -131,10 +150,10 @@ class ClearRole(MapStep, bpy.types.Operator):
     bl_label = "Clear Body Part"
     bl_options = {"REGISTER", "UNDO"}
 
-    role: StringProperty(name="Body Part", options=INTERNAL)
+    role: Annotated[str, StringProperty(name="Body Part", options=INTERNAL)]
 
     def run(self, context: bpy.types.Context) -> None:
-        self.line(context.scene, self.role).bone = ""
+        self.line(current_scene(context), self.role).bone = ""
 
 
 class MirrorRoles(MapStep, bpy.types.Operator):
@@ -146,7 +165,7 @@ class MirrorRoles(MapStep, bpy.types.Operator):
     needs = (need_avatar, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
-        scene = context.scene
+        scene = current_scene(context)
         role_map = self.shown(scene)
         own = self.of == AVATAR
         rig = read_rig(state.avatar(scene), with_skin=False) if own else reference_clip.clip_recording(scene).rig
@@ -162,14 +181,14 @@ class SwapSides(MapStep, bpy.types.Operator):
     needs = (need_avatar, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
-        self.show(context.scene, swapped(self.shown(context.scene)))
+        self.show(current_scene(context), swapped(self.shown(current_scene(context))))
 
 
 def swapped(role_map: RoleMap) -> RoleMap:
     """A map with the sides exchanged."""
-    other = {role: role[:-1] + {"L": "R", "R": "L"}[role[-1]] if "." in role else role for role in roles.ROLES}
+    other = {role: role[:-1] + {"L": "R", "R": "L"}[role[-1]] if "." in role else role for role in ROLES}
     bones, certain = role_map.bones, role_map.certain
-    kept = [role for role in roles.ROLES if other[role] in bones]
+    kept = [role for role in ROLES if other[role] in bones]
     return RoleMap(
         {role: bones[other[role]] for role in kept},
         {role: certain.get(other[role], True) for role in kept},
@@ -186,11 +205,11 @@ class SaveMap(SaveStep, MapStep, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         path = Path(self.target())
-        bone_map_files.save(path, self.shown(context.scene))
+        bone_map_files.save(path, self.shown(current_scene(context)))
         self.report({"INFO"}, f"Wrote {path}")
 
     def title(self, context: bpy.types.Context) -> str:
-        return f"{self.owner(context.scene)} map"
+        return f"{self.owner(current_scene(context))} map"
 
 
 class LoadMap(FileStep, MapStep, bpy.types.Operator):
@@ -202,9 +221,9 @@ class LoadMap(FileStep, MapStep, bpy.types.Operator):
     suffixes = (".json",)
 
     def run(self, context: bpy.types.Context) -> None:
-        scene = context.scene
+        scene = current_scene(context)
         role_map = bone_map_files.load(Path(bpy.path.abspath(self.filepath)))
-        self.items(scene)
+        self.lines(scene)
         lost = sorted(bone for bone in role_map.bones.values() if bone not in self.bones(scene))
         if lost:
             owner = self.owner(scene)

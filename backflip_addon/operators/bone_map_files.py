@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 from ..core.files import write_whole
 from ..core.rigs import roles
@@ -25,8 +26,12 @@ def load(path: Path) -> RoleMap:
 
 def save(path: Path, role_map: RoleMap) -> None:
     """Write a bone map, whole. Raises FileError."""
-    text = json.dumps(roles.to_json(role_map), indent=1)
+    text = json.dumps(roles.to_json(role_map), indent=1).encode()
+
+    def write(file: BinaryIO) -> None:
+        file.write(text)
+
     try:
-        write_whole(path.resolve(), lambda file: file.write(text.encode()))
+        write_whole(path.resolve(), write)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}.") from error

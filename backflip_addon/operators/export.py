@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
@@ -12,14 +12,19 @@ from bpy.props import EnumProperty, StringProperty
 from ..scene import state
 from ..scene.baking import bake
 from ..scene.exporting import exporter
-from ..settings import FORMATS
+from ..settings import FORMATS, scene_settings
 from .baking import need_bake
-from .base import INTERNAL, SaveStep, need_avatar, need_object_mode
+from .base import INTERNAL, Returned, SaveStep, current_scene, need_avatar, need_object_mode
 
 
 def _plays_take(scene: bpy.types.Scene) -> str:
-    avatar = scene.backflip.avatar
+    avatar = scene_settings(scene).avatar
     return "" if avatar and bake.playing_track(avatar) else "The avatar plays its own animation: press Show Take first."
+
+
+def _strip(armature: bpy.types.Object) -> bpy.types.NlaStrip:
+    """The strip of the take that plays; there is one, see _plays_take."""
+    return cast(bpy.types.NlaTrack, bake.playing_track(armature)).strips[0]
 
 
 class ExportShot(SaveStep, bpy.types.Operator):
@@ -30,11 +35,11 @@ class ExportShot(SaveStep, bpy.types.Operator):
     needs = (need_avatar, need_bake, _plays_take, need_object_mode)
     suffixes = exporter.ALL_SUFFIXES
 
-    format: EnumProperty(name="Format", items=FORMATS, default="FBX", options={"SKIP_SAVE"})
-    shown_format: StringProperty(options=INTERNAL)  # that of the dialog's name
+    format: Annotated[str, EnumProperty(name="Format", items=FORMATS, default="FBX", options={"SKIP_SAVE"})]
+    shown_format: Annotated[str, StringProperty(options=INTERNAL)]  # that of the dialog's name
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.format = self.shown_format = self.given_format(context.scene.backflip)
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Returned:
+        self.format = self.shown_format = self.given_format(scene_settings(current_scene(context)))
         return super().invoke(context, event)
 
     def check(self, _context: bpy.types.Context) -> bool:
@@ -49,9 +54,9 @@ class ExportShot(SaveStep, bpy.types.Operator):
         return (self.filepath, self.format) != before
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = state.avatar(context.scene)
-        self.format = self.given_format(context.scene.backflip)
-        strip = bake.playing_track(armature).strips[0]
+        armature = state.avatar(current_scene(context))
+        self.format = self.given_format(scene_settings(current_scene(context)))
+        strip = _strip(armature)
         first, last = round(strip.frame_start), round(strip.frame_end)
         exported = exporter.export_shot(armature, self.target(), self.format, first, last)
         for warning in exported.warnings:
@@ -59,7 +64,7 @@ class ExportShot(SaveStep, bpy.types.Operator):
         self.report({"INFO"}, exported.words)
 
     def title(self, context: bpy.types.Context) -> str:
-        return bake.playing_track(state.avatar(context.scene)).strips[0].name
+        return _strip(state.avatar(current_scene(context))).name
 
     def named(self, path: Path) -> Path:
         return exporter.named_for(path, self.format)

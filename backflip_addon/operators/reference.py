@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated, Any
 
 import bpy
 from bpy.props import IntProperty, StringProperty
@@ -12,17 +13,32 @@ from bpy.props import IntProperty, StringProperty
 from ..core.clips import findings
 from ..scene import reference as clips
 from ..scene import state
-from ..scene.animation.actions import ActionError
+from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
+from ..settings import scene_settings
 from . import bone_map_files
-from .base import INTERNAL, PATH, USER_ERRORS, FileStep, Step, need_body, need_clip, need_object_mode, need_reference
+from .base import (
+    INTERNAL,
+    PATH,
+    USER_ERRORS,
+    FileStep,
+    Returned,
+    Step,
+    current_scene,
+    need_body,
+    need_clip,
+    need_object_mode,
+    need_reference,
+)
 from .reference_clip import ClipMapError, guesses, open_notes, read_with_map, take_source, use_file
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     """Set what a note offers. Raises ActionError when there is no such note or nothing to set."""
-    settings = scene.backflip
-    fix = next((note["fix"] for note in findings.kept_notes(settings.reference_notes) if note["code"] == code), {})
+    settings = scene_settings(scene)
+    fix: dict[str, Any] = next(
+        (note["fix"] for note in findings.kept_notes(settings.reference_notes) if note["code"] == code), {}
+    )
     if not _FIXABLE & fix.keys():
         raise ActionError("There is nothing to mend here.")
     for item in settings.clip_roles if "certain" in fix else ():
@@ -41,7 +57,7 @@ _FIXABLE = {"time_scale", "start", "certain", *_SWITCHES}
 class ClipStep(Step):
     """A Step that reads a clip: a refusal that the map is to blame for keeps the clip, and can be undone."""
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> Returned:
         try:
             done = self.run(context) or {"FINISHED"}
         except ClipMapError as error:
@@ -50,7 +66,7 @@ class ClipStep(Step):
         except USER_ERRORS as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        for finding in guesses(context.scene):
+        for finding in guesses(current_scene(context)):
             self.report({"WARNING"}, finding.sentence)
         return done
 
@@ -64,21 +80,32 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
     needs = (need_body, need_object_mode)
     suffixes = CLIP_SUFFIXES
 
-    character: StringProperty(
-        name="Character", description="Which armature of a file with several that move", options={"SKIP_SAVE"}
-    )
-    action: StringProperty(
-        name="Action", description="Which action of a file with several; the longest when empty", options={"SKIP_SAVE"}
-    )
-    map_file: StringProperty(
-        name="Map", description="Bone map of the clip's own skeleton, as Save Map writes it", options=PATH
-    )
+    character: Annotated[
+        str,
+        StringProperty(
+            name="Character", description="Which armature of a file with several that move", options={"SKIP_SAVE"}
+        ),
+    ]
+    action: Annotated[
+        str,
+        StringProperty(
+            name="Action",
+            description="Which action of a file with several; the longest when empty",
+            options={"SKIP_SAVE"},
+        ),
+    ]
+    map_file: Annotated[
+        str,
+        StringProperty(
+            name="Map", description="Bone map of the clip's own skeleton, as Save Map writes it", options=PATH
+        ),
+    ]
 
     def run(self, context: bpy.types.Context) -> None:
         role_map = bone_map_files.load(Path(bpy.path.abspath(self.map_file))) if self.map_file else None
-        told = use_file(context.scene, self.filepath, self.action, self.character, role_map)
+        told = use_file(current_scene(context), self.filepath, self.action, self.character, role_map)
         self.report({told.level}, told.words)
-        settings = context.scene.backflip
+        settings = scene_settings(current_scene(context))
         self.action = settings.source_action if settings.reference_kind == "ACTION" else ""
 
 
@@ -90,31 +117,40 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_body, need_object_mode)
 
-    armature: StringProperty(
-        name="Armature", description="Object that the action moves; the avatar when empty", options={"SKIP_SAVE"}
-    )
-    action: StringProperty(
-        name="Action",
-        description="Name of the action; when empty, what the armature is seen to do",
-        options={"SKIP_SAVE"},
-    )
-    slot: StringProperty(name="Slot", description="The armature's own when empty", options=INTERNAL)
-    first: IntProperty(
-        name="First", description="First frame of what is seen; 0 and 0 take what is keyed", options=INTERNAL
-    )
-    last: IntProperty(name="Last", description="Last frame of what is seen", options=INTERNAL)
+    armature: Annotated[
+        str,
+        StringProperty(
+            name="Armature", description="Object that the action moves; the avatar when empty", options={"SKIP_SAVE"}
+        ),
+    ]
+    action: Annotated[
+        str,
+        StringProperty(
+            name="Action",
+            description="Name of the action; when empty, what the armature is seen to do",
+            options={"SKIP_SAVE"},
+        ),
+    ]
+    slot: Annotated[str, StringProperty(name="Slot", description="The armature's own when empty", options=INTERNAL)]
+    first: Annotated[
+        int,
+        IntProperty(
+            name="First", description="First frame of what is seen; 0 and 0 take what is keyed", options=INTERNAL
+        ),
+    ]
+    last: Annotated[int, IntProperty(name="Last", description="Last frame of what is seen", options=INTERNAL)]
 
     def run(self, context: bpy.types.Context) -> None:
-        ob = bpy.data.objects.get(self.armature) if self.armature else state.avatar(context.scene)
+        ob = bpy.data.objects.get(self.armature) if self.armature else state.avatar(current_scene(context))
         if ob is None or ob.type != "ARMATURE":
             raise ActionError(f"There is no armature called {self.armature} in this file.")
         frames = (self.first, self.last) if self.first or self.last else None
         if frames and self.action:
             raise ActionError("An action has its own frames: leave out the action, or the frames.")
         source = clips.named_source(ob, self.action, self.slot, frames)
-        told = take_source(context.scene, source)
+        told = take_source(current_scene(context), source)
         self.report({told.level}, told.words)
-        settings = context.scene.backflip
+        settings = scene_settings(current_scene(context))
         self.armature, self.action, self.slot = ob.name, settings.source_action, settings.source_slot
 
 
@@ -127,12 +163,12 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
     needs = (need_body, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
-        settings = context.scene.backflip
-        ob = settings.reference_object or state.avatar(context.scene)
+        settings = scene_settings(current_scene(context))
+        ob = settings.reference_object or state.avatar(current_scene(context))
         frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
         action = settings.reference_action
         source = clips.named_source(ob, action, settings.reference_slot, None if action else frames)
-        told = take_source(context.scene, source)
+        told = take_source(current_scene(context), source)
         self.report({told.level}, told.words)
 
 
@@ -145,7 +181,7 @@ class ReadClipAgain(ClipStep, bpy.types.Operator):
     needs = (need_clip, need_body, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
-        if warning := read_with_map(context.scene):
+        if warning := read_with_map(current_scene(context)):
             self.report({"WARNING"}, warning)
 
 
@@ -157,10 +193,10 @@ class ApplyFix(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_reference, need_body)
 
-    code: StringProperty(name="Note", options=INTERNAL)
+    code: Annotated[str, StringProperty(name="Note", options=INTERNAL)]
 
     def run(self, context: bpy.types.Context) -> None:
-        apply_fix(context.scene, self.code)
+        apply_fix(current_scene(context), self.code)
 
 
 class ClearReference(Step, bpy.types.Operator):
@@ -172,7 +208,7 @@ class ClearReference(Step, bpy.types.Operator):
     needs = (need_clip,)
 
     def run(self, context: bpy.types.Context) -> None:
-        state.forget_reference(context.scene)
+        state.forget_reference(current_scene(context))
 
 
 CLASSES = (ImportReference, ReferenceFromAction, UseReferenceSettings, ReadClipAgain, ApplyFix, ClearReference)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import bpy
 
@@ -15,15 +15,18 @@ from ..core.clips import findings, inspection
 from ..core.motion import Motion
 from ..core.motions import strength
 from ..core.rigs import roles
+from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import FEWEST_BONES, RigError
 from ..core.rigs.roles import RoleMap
 from ..scene import reference as clips
 from ..scene import state
-from ..scene.animation.actions import ActionError
+from ..scene.animation.action_slots import ActionError
 from ..scene.importing import refusal_messages
 from ..scene.importing.importer import CLIP_SUFFIXES, FileError, remove
 from ..scene.reference import Recording
 from ..scene.reference_source import Source, deaf_bones
+from ..scene.typed_data import armature_data
+from ..settings import BackflipSettings, scene_settings
 from .base import guess_sentence, listed
 
 
@@ -34,7 +37,7 @@ class ClipMapError(RigError):
 class Told(NamedTuple):
     """What to tell the user: Blender's kind of report, and the words."""
 
-    level: str
+    level: Literal["INFO", "WARNING"]
     words: str
 
 
@@ -84,7 +87,9 @@ def use_file(
 
 def _told_of_others(file: str, source: Source, found: list[Source], asked: bool) -> Told:
     """What a file holds beside what was taken of it: its other characters, else its other actions."""
-    bodies = [other.armature for other in found if len(other.armature.data.bones) >= FEWEST_BONES]  # and no props
+    bodies = [
+        other.armature for other in found if len(armature_data(other.armature).bones) >= FEWEST_BONES
+    ]  # and no props
     characters = dict.fromkeys(armature.name for armature in bodies if armature != source.armature)
     if characters and not asked:
         return Told(
@@ -122,7 +127,7 @@ def _label(source: Source) -> str:
 
 def _recorded(scene: bpy.types.Scene, source: Source) -> Recording:
     _body, binding = state.body_and_binding(scene)
-    return clips.read_source(scene, source, binding if source.armature == scene.backflip.avatar else None)
+    return clips.read_source(scene, source, binding if source.armature == scene_settings(scene).avatar else None)
 
 
 def _keep(
@@ -132,40 +137,51 @@ def _keep(
 
     role_map: the map of the clip's own skeleton; guessed when there is none. new: not the one that was kept before.
     """
-    body, _binding = state.body_and_binding(scene)
-    mapped = isinstance(clip, Recording) and clip.binding is None
-    if mapped:
-        role_map = role_map or clip.guess()
-    elif isinstance(clip, Recording):
-        role_map = state.role_map(scene)
-    problem = ""
-    try:
-        motion = clip.on(body, role_map) if isinstance(clip, Recording) else clip
-    except ValueError as error:
-        raise FileError(str(error)) from error
-    except RigError as error:
-        if not mapped:
-            raise
-        if len(clip.rig.bones) < FEWEST_BONES:
-            raise RigError(_too_few(origin.label, len(clip.rig.bones))) from error
-        problem = _what_the_map_lacks(origin.label, role_map) or str(error)
-    if not problem and motion.frames < 2:
+    own_map = None  # of the clip's own skeleton; the avatar's actions and clips without a skeleton have none
+    motion: Motion | ClipMapError
+    if not isinstance(clip, Recording):
+        motion = clip
+    elif clip.binding is not None:
+        motion = _on_body(scene, clip, state.role_map(scene))
+    else:
+        own_map = role_map or clip.guess()
+        motion = _on_body_if_mapped(scene, clip, own_map, origin.label)
+    if isinstance(motion, Motion) and motion.frames < 2:
         raise FileError(f"{origin.label} is one pose alone: choose a clip that moves.")
     _remember(scene, origin)
     if new:
-        _start_afresh(scene.backflip)
-    if mapped:
-        state.set_clip_map(scene, clip.rig.bones, role_map)
+        _start_afresh(scene_settings(scene))
+    if own_map is not None and isinstance(clip, Recording):
+        state.set_clip_map(scene, clip.rig.bones, own_map)
     else:
         state.forget_clip_map(scene)
-    if problem:
-        state.keep_unread(scene, problem)
-        raise ClipMapError(problem)
+    if isinstance(motion, ClipMapError):
+        state.keep_unread(scene, str(motion))
+        raise motion
     state.set_reference(scene, motion, [])
-    scene.backflip.reference_notes = json.dumps(open_notes(scene, motion))
+    scene_settings(scene).reference_notes = json.dumps(open_notes(scene, motion))
 
 
-def _start_afresh(settings: Any) -> None:
+def _on_body(scene: bpy.types.Scene, clip: Recording, role_map: RoleMap) -> Motion:
+    """The clip on the body. Raises FileError or RigError."""
+    body, _binding = state.body_and_binding(scene)
+    try:
+        return clip.on(body, role_map)
+    except ValueError as error:
+        raise FileError(str(error)) from error
+
+
+def _on_body_if_mapped(scene: bpy.types.Scene, clip: Recording, role_map: RoleMap, label: str) -> Motion | ClipMapError:
+    """The clip on the body, or why its own map does not put it there. Raises FileError, and RigError for a prop's."""
+    try:
+        return _on_body(scene, clip, role_map)
+    except RigError as error:
+        if len(clip.rig.bones) < FEWEST_BONES:
+            raise RigError(_too_few(label, len(clip.rig.bones))) from error
+        return ClipMapError(_what_the_map_lacks(label, role_map) or str(error))
+
+
+def _start_afresh(settings: BackflipSettings) -> None:
     settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
     settings.loops = settings.physical_flights = settings.upright = settings.grounded = False
 
@@ -179,7 +195,7 @@ def _what_the_map_lacks(label: str, role_map: RoleMap) -> str:
     lacking = [roles.words(role) for role in roles.missing(role_map)]
     if not lacking:
         return ""
-    if len(lacking) == len(roles.REQUIRED):
+    if len(lacking) == len(REQUIRED):
         return (
             f"No body part was recognised among the joints of {label}: choose them in the clip's map (step 2) and "
             "read it again, or choose a clip of a whole body."
@@ -192,7 +208,7 @@ def _what_the_map_lacks(label: str, role_map: RoleMap) -> str:
 
 def _remember(scene: bpy.types.Scene, origin: Origin) -> None:
     """Where the reference came from; what the sidebar shows to choose from follows."""
-    settings = scene.backflip
+    settings = scene_settings(scene)
     settings.reference_kind, settings.reference_label, settings.reference_file = origin.kind, origin.label, origin.file
     source = origin.source
     settings.source_object = source.armature if source is not None else None
@@ -211,7 +227,7 @@ def _remember(scene: bpy.types.Scene, origin: Origin) -> None:
 
 def read_again(scene: bpy.types.Scene) -> str:
     """Put the reference on the body that was just built; returns a warning, "" for none."""
-    if not scene.backflip.reference_kind:
+    if not scene_settings(scene).reference_kind:
         return ""
     try:
         return read_with_map(scene)
@@ -245,7 +261,7 @@ def clip_recording(scene: bpy.types.Scene) -> Recording:
 
 
 def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     if settings.reference_kind == "FILE":
         body, _binding = state.body_and_binding(scene)
         clip = clips.read_file(Path(bpy.path.abspath(settings.reference_file)), body)
@@ -269,10 +285,11 @@ def open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:
     """The notes on a clip and on its map, less the offer of a loop that has been taken."""
     body, _binding = state.body_and_binding(scene)
     guessed = [dataclasses.asdict(finding) for finding in guesses(scene)]
-    return guessed + [note for note in notes(motion, body) if not (scene.backflip.loops and "loops" in note["fix"])]
+    loops = scene_settings(scene).loops
+    return guessed + [note for note in notes(motion, body) if not (loops and "loops" in note["fix"])]
 
 
 def guesses(scene: bpy.types.Scene) -> list[findings.Finding]:
     """That body parts of the clip were guessed, if any were."""
-    sentence = guess_sentence(scene.backflip.clip_roles, "clip")
+    sentence = guess_sentence(scene_settings(scene).clip_roles, "clip")
     return [findings.Finding("guessed_map", sentence, {"certain": True})] if sentence else []

@@ -14,7 +14,7 @@ from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import Installation
 from ..runtime.removal import Removal
 from ..runtime.status import STATUS
-from .base import Step
+from .base import Returned, Step, window_manager
 
 TICK_SECONDS = 0.2
 LOOK_SECONDS = 3.0
@@ -128,7 +128,7 @@ class CheckRuntime(_Work, bpy.types.Operator):
     def lacking(cls) -> str:
         return ""
 
-    def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+    def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> Returned:
         STATUS.lines, STATUS.icon = ("Looking for a Python that can train",), "NONE"
         begin_look()
         return {"FINISHED"}
@@ -172,8 +172,8 @@ class RemoveRuntime(_Work, bpy.types.Operator):
     def lacking(cls) -> str:
         return "" if _is_there() else "Nothing is installed that could be removed."
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        return context.window_manager.invoke_confirm(self, event)
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Returned:
+        return window_manager(context).invoke_confirm(self, event)
 
     def run(self, _context: bpy.types.Context) -> None:
         try:
@@ -197,7 +197,8 @@ class CancelRuntime(Step, bpy.types.Operator):
         return not lacking
 
     def run(self, _context: bpy.types.Context) -> None:
-        STATUS.work.cancel()
+        if STATUS.work is not None:
+            STATUS.work.cancel()
         _tick()
 
 

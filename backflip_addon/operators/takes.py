@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty
@@ -21,8 +21,9 @@ from ..jobs.json_files import JobError
 from ..jobs.messages import TakeRecorded
 from ..jobs.status import plain, read_status
 from ..scene import state
+from ..settings import scene_settings
 from . import job_link, job_monitor, training
-from .base import INTERNAL, Step, need_job
+from .base import INTERNAL, Returned, Step, current_scene, need_job, window_manager
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
         folder = JobFolder(file.parent.parent)
         if folder.job_file.is_file():
             job = folder.read_job()
-            body, binding = bodies.from_json(job.body), bindings.from_json(job.binding)
+            body, binding = bodies.from_json(job.body), bindings.from_json(dict(job.binding))
             facts, avatar = dict(job.reference), plain(job.avatar)
         else:
             (body, binding), facts, avatar = state.body_and_binding(scene), {}, ""
@@ -116,37 +117,56 @@ class ShootMore(Step, bpy.types.Operator):
     bl_label = "Shoot More"
     needs = (need_job, _need_learned)
 
-    count: IntProperty(name="Takes", description="How many", default=1, min=1, max=100, options={"SKIP_SAVE"})
-    seed: IntProperty(name="Seed", description="Of the first take; each has its own", min=0, options={"SKIP_SAVE"})
-    disturbed: BoolProperty(
-        name="Unsteady Start", description="Start each take a little differently", default=True, options={"SKIP_SAVE"}
-    )
-    friction: FloatProperty(name="Friction", description="Of the floor", default=0.9, min=0.0, options={"SKIP_SAVE"})
-    mass: FloatProperty(name="Weight", description="Factor", default=1.0, min=0.1, max=10.0, options={"SKIP_SAVE"})
-    replan: BoolProperty(
-        name="Replan",
-        description="Plan each take anew from the landed one, some seconds each; without it the network performs, as "
-        "well or badly as it has learned to",
-        default=True,
-        options={"SKIP_SAVE"},
-    )
-    blocking: BoolProperty(name="Wait", description="Return when the takes are recorded", options=INTERNAL)
+    count: Annotated[
+        int, IntProperty(name="Takes", description="How many", default=1, min=1, max=100, options={"SKIP_SAVE"})
+    ]
+    seed: Annotated[
+        int, IntProperty(name="Seed", description="Of the first take; each has its own", min=0, options={"SKIP_SAVE"})
+    ]
+    disturbed: Annotated[
+        bool,
+        BoolProperty(
+            name="Unsteady Start",
+            description="Start each take a little differently",
+            default=True,
+            options={"SKIP_SAVE"},
+        ),
+    ]
+    friction: Annotated[
+        float, FloatProperty(name="Friction", description="Of the floor", default=0.9, min=0.0, options={"SKIP_SAVE"})
+    ]
+    mass: Annotated[
+        float, FloatProperty(name="Weight", description="Factor", default=1.0, min=0.1, max=10.0, options={"SKIP_SAVE"})
+    ]
+    replan: Annotated[
+        bool,
+        BoolProperty(
+            name="Replan",
+            description="Plan each take anew from the landed one, which takes some seconds; without it the network "
+            "performs, as well or badly as it has learned to",
+            default=True,
+            options={"SKIP_SAVE"},
+        ),
+    ]
+    blocking: Annotated[
+        bool, BoolProperty(name="Wait", description="Return when the takes are recorded", options=INTERNAL)
+    ]
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Returned:
         try:  # what would fail after the dialog fails before it
-            check_learned(job_link.job_of(context.scene))
+            check_learned(job_link.job_of(current_scene(context)))
             training.python()
         except JobError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.seed = len(context.scene.backflip.takes)
-        return context.window_manager.invoke_props_dialog(self)
+        self.seed = len(scene_settings(current_scene(context)).takes)
+        return window_manager(context).invoke_props_dialog(self)
 
     def run(self, context: bpy.types.Context) -> None:
         circumstances = {name: getattr(self, name) for name in ("seed", "disturbed", "friction", "mass", "replan")}
-        shoot(context.scene, training.python(), self.count, **circumstances)
+        shoot(current_scene(context), training.python(), self.count, **circumstances)
         if self.blocking:
-            self.report({"INFO"}, training.wait(context.scene, self.count * training.GRACE_SECONDS).message)
+            self.report({"INFO"}, training.wait(current_scene(context), self.count * training.GRACE_SECONDS).message)
 
 
 CLASSES = (ShootMore,)

@@ -10,10 +10,11 @@ from typing import Any
 
 import bpy
 import numpy as np
-from bpy.app.handlers import persistent
 
 from ..core.arrays import Array
+from ..registration import persistent
 from ..scene import overlay, state
+from ..settings import scene_settings
 from . import job_monitor
 from .base import USER_ERRORS
 from .takes import Shot, read_shot
@@ -36,8 +37,14 @@ _kept = _Kept()
 
 def lines(scene: bpy.types.Scene) -> tuple[int, Array, Array, Array]:
     """A number that changes with the lines, and world segments (N, 2, 3) of body, ghost and chosen take."""
-    settings = scene.backflip
-    asked = (scene.name, settings.show_body, settings.show_ghost, settings.show_take, settings.start_frame)
+    settings = scene_settings(scene)
+    asked: tuple[Any, ...] = (
+        scene.name,
+        settings.show_body,
+        settings.show_ghost,
+        settings.show_take,
+        settings.start_frame,
+    )
     asked += (settings.take_index, len(settings.takes), settings.trim_start, settings.trim_end, settings.time_scale)
     asked += (settings.physical_flights, settings.upright, settings.grounded)
     if _kept.stale or _kept.asked != asked:
@@ -48,7 +55,7 @@ def lines(scene: bpy.types.Scene) -> tuple[int, Array, Array, Array]:
 
 
 def _body(scene: bpy.types.Scene) -> Array:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     if not (settings.show_body and settings.body_json):
         return NOTHING
     try:
@@ -58,7 +65,7 @@ def _body(scene: bpy.types.Scene) -> Array:
 
 
 def _ghost(scene: bpy.types.Scene) -> Array:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     if not (settings.show_ghost and settings.reference_data):
         return NOTHING
     try:
@@ -69,7 +76,7 @@ def _ghost(scene: bpy.types.Scene) -> Array:
 
 
 def _take(scene: bpy.types.Scene) -> Array:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     file = job_monitor.chosen_take(scene) if settings.show_take and settings.job_folder else None
     if file is None:
         return NOTHING

@@ -5,22 +5,23 @@ from __future__ import annotations
 
 
 def register() -> None:
-    import bpy
+    from ..registration import register_classes
+    from . import viewport
 
-    from . import avatar_panel, bake_panel, lists, reference_panel, takes_panel, training_panel, viewport
-
-    for module in (lists, avatar_panel, reference_panel, training_panel, takes_panel, bake_panel):
-        for cls in module.CLASSES:
-            bpy.utils.register_class(cls)
+    register_classes(_classes())
     viewport.register()
 
 
 def unregister() -> None:
-    import bpy
-
-    from . import avatar_panel, bake_panel, lists, reference_panel, takes_panel, training_panel, viewport
+    from ..registration import unregister_classes
+    from . import viewport
 
     viewport.unregister()
-    for module in (bake_panel, takes_panel, training_panel, reference_panel, avatar_panel, lists):
-        for cls in reversed(module.CLASSES):
-            bpy.utils.unregister_class(cls)
+    unregister_classes(_classes())
+
+
+def _classes() -> list[type]:
+    from . import avatar_panel, bake_panel, lists, reference_panel, takes_panel, training_panel
+
+    modules = (lists, avatar_panel, reference_panel, training_panel, takes_panel, bake_panel)
+    return [cls for module in modules for cls in module.CLASSES]
