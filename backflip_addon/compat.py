@@ -8,7 +8,7 @@ same way in all of them; what is left is small.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import addon_utils
 import bpy
@@ -16,7 +16,7 @@ import bpy
 IS_MODULE = bool(bpy.app.module)  # Python runs Blender, and not the other way round
 
 
-def new_curve(channelbag: Any, data_path: str, index: int, group: str) -> bpy.types.FCurve:
+def new_curve(channelbag: bpy.types.ActionChannelbag, data_path: str, index: int, group: str) -> bpy.types.FCurve:
     """A new F-Curve in a group of its channelbag. 4.5 takes no group when it makes the curve."""
     if bpy.app.version >= (5, 0, 0):
         return channelbag.fcurves.new(data_path, index=index, group_name=group)
@@ -25,29 +25,25 @@ def new_curve(channelbag: Any, data_path: str, index: int, group: str) -> bpy.ty
     return curve
 
 
-def curves(action: bpy.types.Action, slot: Any) -> Iterator[bpy.types.FCurve]:
+def curves(action: bpy.types.Action, slot: bpy.types.ActionSlot | None) -> Iterator[bpy.types.FCurve]:
     """The F-Curves that animate whatever uses slot of action; none without a slot."""
     if slot is None:
         return
     for layer in action.layers:
         for strip in layer.strips:
-            bag = strip.channelbag(slot) if strip.type == "KEYFRAME" else None
+            keyed = strip.type == "KEYFRAME"  # the only type there is as yet, and the only one with curves
+            bag = cast(bpy.types.ActionKeyframeStrip, strip).channelbag(slot) if keyed else None
             if bag is not None:
                 yield from bag.fcurves
-
-
-def select_pose_bone(bone: bpy.types.PoseBone, selected: bool) -> None:
-    """Select a bone in pose mode. The selection moved from the bone to the pose bone in 5.0."""
-    if hasattr(bone, "select"):
-        bone.select = selected
-    else:
-        bone.bone.select = selected
 
 
 def ensure_addon(module: str) -> bool:
     """Whether the importer or exporter add-on called module is at hand, switched on for this session if need be."""
     _default, loaded = addon_utils.check(module)
-    return loaded or addon_utils.enable(module, default_set=False) is not None
+    if loaded:
+        return True
+    enabled: Any = addon_utils.enable  # it returns the module or None; the stubs say that it returns nothing
+    return enabled(module, default_set=False) is not None
 
 
 def has_operator(name: str) -> bool:
@@ -107,10 +103,11 @@ def image_format(render: bpy.types.RenderSettings) -> tuple[str, str, str]:
 def set_image_format(render: bpy.types.RenderSettings, image_format: tuple[str, str, str]) -> None:
     """Have renders written so. From 5.0 the kind of media must be chosen before the format."""
     media, file_format, mode = image_format
+    settings: Any = render.image_settings  # to the stubs each of them is one of a few words
     if bpy.app.version >= (5, 0, 0):
-        render.image_settings.media_type = media
-    render.image_settings.file_format = file_format
-    render.image_settings.color_mode = mode
+        settings.media_type = media
+    settings.file_format = file_format
+    settings.color_mode = mode
 
 
 def write_stills(render: bpy.types.RenderSettings) -> None:
@@ -121,5 +118,6 @@ def write_stills(render: bpy.types.RenderSettings) -> None:
 def write_movie(render: bpy.types.RenderSettings) -> None:
     """Have animations written as an MP4 that every player and browser shows (H.264)."""
     set_image_format(render, ("VIDEO", "FFMPEG", "RGB"))
-    render.ffmpeg.format = "MPEG4"
-    render.ffmpeg.codec = "H264"
+    ffmpeg = cast(bpy.types.FFmpegSettings, render.ffmpeg)
+    ffmpeg.format = "MPEG4"
+    ffmpeg.codec = "H264"

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import bpy
 import numpy as np
@@ -37,6 +37,8 @@ from .scene import state
 from .scene.baking import bake
 from .scene.film import contact_sheet, render, stage
 from .scene.importing.importer import FileError
+from .scene.typed_data import current_scene, subtype
+from .settings import scene_settings
 
 FPS = 24  # the film's, and Blender's own
 STOP_SECONDS = 60.0  # a trainer that was asked to stop gets so long to save its last stage
@@ -77,8 +79,8 @@ def walk(clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str
     """
     begin = time.monotonic()
     _clean_scene(out / "backflip.blend")
-    ops = bpy.ops.backflip
-    scene = bpy.context.scene
+    ops = subtype(bpy.ops).backflip
+    scene = current_scene()
     say("1 Avatar: adding the mannequin, mapping its bones, building its body")
     ops.add_mannequin()
     ops.map_bones()
@@ -118,14 +120,14 @@ def walk(clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str
 def _import(scene: bpy.types.Scene, clip: Path, out: Path, wanted: dict[str, str]) -> None:
     """The clip as the reference. Raises DemoError; where its map is to blame, that is written to be mended."""
     try:
-        bpy.ops.backflip.import_reference(filepath=str(clip), **wanted)
+        subtype(bpy.ops).backflip.import_reference(filepath=str(clip), **wanted)
     except RuntimeError as error:
         role_map = state.clip_map(scene)
         if role_map is None:
             raise
         file = out / "clip_map.json"
         bone_map_files.save(file, role_map)
-        joints = ", ".join(scene.backflip.clip_joints.keys())
+        joints = ", ".join(scene_settings(scene).clip_joints.keys())
         said = str(error).removeprefix("Error: ").strip()
         raise DemoError(f"{said} Here: mend {file} and give it as --clip-map. The clip's joints: {joints}") from error
 
@@ -151,9 +153,9 @@ def _clean_scene(blend: Path) -> None:
     """An empty file with the add-on enabled, saved at blend."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     register()
-    bpy.context.scene.render.fps = FPS
-    bpy.context.scene.render.fps_base = 1.0
-    bpy.context.preferences.filepaths.save_version = 0
+    current_scene().render.fps = FPS
+    current_scene().render.fps_base = 1.0
+    cast(bpy.types.Preferences, bpy.context.preferences).filepaths.save_version = 0
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
 
 
@@ -162,9 +164,9 @@ def _clean_scene(blend: Path) -> None:
 
 def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder, JobStatus]:
     """Train in the background until it has landed or the time is up. Raises DemoError."""
-    settings = scene.backflip
+    settings = scene_settings(scene)
     settings.minutes, settings.seed, settings.stop_when_landed = minutes, seed, True
-    bpy.ops.backflip.start_training()
+    subtype(bpy.ops).backflip.start_training()
     folder = job_link.job_of(scene)
     ticker = Ticker()
     try:
@@ -255,7 +257,7 @@ def clock(seconds: float) -> str:
 
 def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str, Any]:
     """The measures of truth, of the baked rig as Blender evaluates it, with the forces of the take."""
-    settings = scene.backflip
+    settings = scene_settings(scene)
     armature = state.avatar(scene)
     body, binding = state.body_and_binding(scene)
     first, last = settings.baked_first, settings.baked_last
@@ -294,7 +296,7 @@ def as_shown(take: Take, shown: Motion) -> Take:
 
 def _shoot(scene: bpy.types.Scene, out: Path) -> None:
     """Set, camera and light into the file; the film and the contact sheet beside it."""
-    settings = scene.backflip
+    settings = scene_settings(scene)
     scene.frame_start, scene.frame_end = settings.baked_first, settings.baked_last
     scene.frame_set(scene.frame_start)
     settings.show_body = settings.show_ghost = False
@@ -320,7 +322,7 @@ def _look_through_camera() -> None:
     for screen in bpy.data.screens:
         for area in screen.areas:
             for space in area.spaces:
-                if space.type == "VIEW_3D" and space.region_3d is not None:
+                if isinstance(space, bpy.types.SpaceView3D) and space.region_3d is not None:
                     space.region_3d.view_perspective = "CAMERA"
                     space.shading.type = "MATERIAL"
 
@@ -333,10 +335,14 @@ def _chatter_away() -> Iterator[Callable[[str], None]]:
     """What Blender's own code prints for every frame goes nowhere; the function given prints all the same."""
     sys.stdout.flush()
     kept = os.dup(1)
+
+    def say_all_the_same(line: str) -> None:
+        os.write(kept, f"{line}\n".encode())
+
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 1)
-        yield lambda line: os.write(kept, f"{line}\n".encode()) and None
+        yield say_all_the_same
     finally:
         sys.stdout.flush()
         os.dup2(kept, 1)

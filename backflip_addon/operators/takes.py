@@ -69,7 +69,7 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
         folder = JobFolder(file.parent.parent)
         if folder.job_file.is_file():
             job = folder.read_job()
-            body, binding = bodies.from_json(job.body), bindings.from_json(dict(job.binding))
+            body, binding = bodies.from_json(dict(job.body)), bindings.from_json(dict(job.binding))
             facts, avatar = dict(job.reference), plain(job.avatar)
         else:
             (body, binding), facts, avatar = state.body_and_binding(scene), {}, ""

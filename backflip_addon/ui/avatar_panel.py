@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import bpy
 
 from ..operators import avatar
-from ..operators.base import guess_sentence
-from .panel_base import MAP_BUTTONS, SidebarPanel, sentence, step_button
+from ..operators.base import current_scene, guess_sentence
+from ..settings import scene_settings
+from .panel_base import MAP_BUTTONS, SidebarPanel, button, layout_of, sentence, step_button
 
 
 class BACKFLIP_PT_avatar(SidebarPanel, bpy.types.Panel):
     bl_label = "1 Avatar"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.backflip
+        layout, settings = layout_of(self), scene_settings(current_scene(context))
         if settings.avatar is not None:
             layout.label(text=settings.avatar.name, icon="ARMATURE_DATA")
             if settings.avatar.library is not None:
@@ -24,17 +23,17 @@ class BACKFLIP_PT_avatar(SidebarPanel, bpy.types.Panel):
         else:
             sentence(layout, context, "Choose the character that is to learn.", "INFO")
         column = layout.column(align=True)
-        column.operator("backflip.pick_avatar", icon="EYEDROPPER")
-        column.operator("backflip.import_avatar", icon="IMPORT")
-        column.operator("backflip.add_mannequin", icon="OUTLINER_OB_ARMATURE")
+        button(column, "backflip.pick_avatar", icon="EYEDROPPER")
+        button(column, "backflip.import_avatar", icon="IMPORT")
+        button(column, "backflip.add_mannequin", icon="OUTLINER_OB_ARMATURE")
         if settings.avatar is None:
             return
         layout.separator()
         row = layout.row(align=True)
         row.label(text="Bone Map")
-        row.operator("backflip.set_role", text="", icon="EYEDROPPER").of = "AVATAR"
+        button(row, "backflip.set_role", text="", icon="EYEDROPPER", of="AVATAR")
         for operator, icon in MAP_BUTTONS:
-            row.operator(operator, text="", icon=icon).of = "AVATAR"
+            button(row, operator, text="", icon=icon, of="AVATAR")
         layout.template_list("BACKFLIP_UL_roles", "", settings, "roles", settings, "role_index", rows=6)
         if guessed := guess_sentence(settings.roles, "avatar"):
             sentence(layout, context, guessed, "ERROR")
@@ -44,28 +43,28 @@ class BACKFLIP_PT_avatar(SidebarPanel, bpy.types.Panel):
             layout.label(text=f"{settings.body_height:.2f} m, {settings.body_mass:.1f} kg", icon="CHECKMARK")
             row = layout.row(align=True)
             row.prop(settings, "show_body", toggle=True)
-            row.operator("backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
+            button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
 
 
 class BACKFLIP_PT_parts(SidebarPanel, bpy.types.Panel):
     bl_label = "Body Parts"
     bl_parent_id = "BACKFLIP_PT_avatar"
-    bl_options: ClassVar[set[str]] = {"DEFAULT_CLOSED"}
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(len(context.scene.backflip.parts))
+        return bool(len(scene_settings(current_scene(context)).parts))
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.backflip
+        layout, settings = layout_of(self), scene_settings(current_scene(context))
         layout.template_list("BACKFLIP_UL_parts", "", settings, "parts", settings, "part_index", rows=4)
         part = settings.parts[min(settings.part_index, len(settings.parts) - 1)]
         column = layout.column(align=True)
         for name in ("mass", "size", "strength", "reach"):
             column.prop(part, name)
         row = layout.row(align=True)
-        row.operator("backflip.build_body", text="Apply", icon="ARMATURE_DATA")
-        row.operator("backflip.reset_parts", text="Reset", icon="LOOP_BACK")
+        button(row, "backflip.build_body", text="Apply", icon="ARMATURE_DATA")
+        button(row, "backflip.reset_parts", text="Reset", icon="LOOP_BACK")
 
 
 CLASSES = (BACKFLIP_PT_avatar, BACKFLIP_PT_parts)

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
 from ..core.rigs import roles
+from ..operators.base import current_scene
+from ..settings import BackflipRole, scene_settings
+
+if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
 
 
 class BACKFLIP_UL_roles(bpy.types.UIList):
@@ -15,19 +20,21 @@ class BACKFLIP_UL_roles(bpy.types.UIList):
 
     def draw_item(
         self,
-        context: bpy.types.Context,
+        context: bpy.types.Context | None,
         layout: bpy.types.UILayout,
         data: Any,
         item: Any,
-        _icon: int,
+        _icon: int | None,
         _active_data: Any,
-        active_property: str,
+        active_property: str | None,
+        _index: int | None = 0,
+        _filter_flag: int | None = 0,
     ) -> None:
         split = layout.split(factor=0.46)
         lacking = item.required and not item.bone
         split.alert = lacking
         split.label(text=_part(item.name), icon=_colour(item))
-        avatar = context.scene.backflip.avatar
+        avatar = scene_settings(current_scene(context)).avatar
         if active_property == "clip_role_index":
             split.prop_search(item, "bone", data, "clip_joints", text="", icon="BONE_DATA")
         elif avatar is not None:
@@ -43,7 +50,7 @@ def _part(role: str) -> str:
     return f"{plain.capitalize()} {side}".strip()
 
 
-def _colour(item: Any) -> str:
+def _colour(item: BackflipRole) -> IconItems:
     if item.bone:
         return "STRIP_COLOR_04" if item.certain else "STRIP_COLOR_03"  # green, yellow
     return "STRIP_COLOR_01" if item.required else "STRIP_COLOR_09"  # red, grey
@@ -54,13 +61,15 @@ class BACKFLIP_UL_parts(bpy.types.UIList):
 
     def draw_item(
         self,
-        _context: bpy.types.Context,
+        _context: bpy.types.Context | None,
         layout: bpy.types.UILayout,
         _data: Any,
         item: Any,
-        _icon: int,
+        _icon: int | None,
         _active_data: Any,
-        _active_property: str,
+        _active_property: str | None,
+        _index: int | None = 0,
+        _filter_flag: int | None = 0,
     ) -> None:
         changed = any(abs(factor - 1.0) > 1e-6 for factor in (item.mass, item.size, item.strength, item.reach))
         split = layout.split(factor=0.65)
@@ -73,13 +82,15 @@ class BACKFLIP_UL_takes(bpy.types.UIList):
 
     def draw_item(
         self,
-        _context: bpy.types.Context,
+        _context: bpy.types.Context | None,
         layout: bpy.types.UILayout,
         _data: Any,
         item: Any,
-        _icon: int,
+        _icon: int | None,
         _active_data: Any,
-        _active_property: str,
+        _active_property: str | None,
+        _index: int | None = 0,
+        _filter_flag: int | None = 0,
     ) -> None:
         split = layout.split(factor=0.7)
         split.label(text=item.name.removesuffix(".npz"), icon="CHECKMARK" if item.landed else "DOT")

@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
-from ..operators.base import what_is_missing
+from ..operators.base import Step, current_scene, what_is_missing
+
+if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
+
+    PanelMixIn = bpy.types.Panel
+else:
+    PanelMixIn = object  # the type checker alone is told that a mix-in has what a panel has
 
 _LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
 
-MAP_BUTTONS = (
+MAP_BUTTONS: tuple[tuple[str, IconItems], ...] = (
     ("backflip.map_bones", "FILE_REFRESH"),
     ("backflip.mirror_roles", "MOD_MIRROR"),
     ("backflip.swap_sides", "ARROW_LEFTRIGHT"),
@@ -21,29 +28,50 @@ MAP_BUTTONS = (
 )
 
 
-class SidebarPanel:
+class SidebarPanel(PanelMixIn):
+    """Mix-in of the add-on's panels: they stand in the sidebar, in a tab of their own."""
+
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Backflip"
-    bl_options: ClassVar[set[str]] = set()
 
 
-def step_button(layout: Any, context: bpy.types.Context, step: Any, icon: str, text: str | None = None) -> Any:
+def layout_of(panel: bpy.types.Panel) -> bpy.types.UILayout:
+    """A panel's layout, which it has while it is drawn."""
+    return cast(bpy.types.UILayout, panel.layout)
+
+
+def button(
+    layout: bpy.types.UILayout, operator: str, icon: IconItems = "NONE", text: str | None = None, **properties: Any
+) -> None:
+    """An operator's button that sets properties of it. text: the operator's own label when None."""
+    pressed = layout.operator(operator, icon=icon) if text is None else layout.operator(operator, icon=icon, text=text)
+    for name, value in properties.items():
+        setattr(pressed, name, value)
+
+
+def step_button(
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
+    step: type[Step],
+    icon: IconItems,
+    text: str | None = None,
+    **properties: Any,
+) -> None:
     """A step's button, and under it what is missing before it can work."""
-    lacking = what_is_missing(context.scene, *step.needs)
+    lacking = what_is_missing(current_scene(context), *step.needs)
     row = layout.row()
     row.enabled = not lacking
     row.scale_y = 1.2
-    button = row.operator(step.bl_idname, icon=icon, text=text or step.bl_label)
+    button(row, step.bl_idname, icon, text or step.bl_label, **properties)
     if lacking:
         sentence(layout, context, lacking, "INFO")
-    return button
 
 
-def sentence(layout: Any, context: bpy.types.Context, text: str, icon: str) -> None:
+def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: IconItems) -> None:
     """A sentence, broken into lines that fit the sidebar."""
-    scale = context.preferences.system.ui_scale
-    width = max(int((context.region.width - 60 * scale) / (_LETTER * scale)), 20)
+    scale = cast(bpy.types.Preferences, context.preferences).system.ui_scale
+    width = max(int((cast(bpy.types.Region, context.region).width - 60 * scale) / (_LETTER * scale)), 20)
     column = layout.column(align=True)
     for i, line in enumerate(textwrap.wrap(text, width) or [""]):
         column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import bpy
 
 from ..core.clips import findings
 from ..operators import reference
-from .panel_base import MAP_BUTTONS, SidebarPanel, sentence, step_button
+from ..operators.base import current_scene
+from ..settings import BackflipSettings, scene_settings
+from .panel_base import MAP_BUTTONS, SidebarPanel, button, layout_of, sentence, step_button
 
 _MENDS = {
     "upright": "Turn It Upright",
@@ -22,7 +24,7 @@ class BACKFLIP_PT_reference(SidebarPanel, bpy.types.Panel):
     bl_label = "2 Reference"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.backflip
+        layout, settings = layout_of(self), scene_settings(current_scene(context))
         step_button(layout, context, reference.ImportReference, "IMPORT")
         self._draw_source(layout.column(align=True), settings)
         if not settings.reference_kind and not settings.reference_data:
@@ -40,10 +42,10 @@ class BACKFLIP_PT_reference(SidebarPanel, bpy.types.Panel):
         for note in findings.kept_notes(settings.reference_notes):
             sentence(layout, context, note["sentence"], "INFO" if note.get("level") == findings.INFO else "ERROR")
             if words := fix_words(note["fix"]):
-                layout.operator("backflip.apply_fix", text=words).code = note["code"]
+                button(layout, "backflip.apply_fix", text=words, code=note["code"])
         if settings.clip_stale:
             sentence(layout, context, "The clip's map was changed since it was read.", "ERROR")
-            layout.operator("backflip.read_clip_again", icon="FILE_REFRESH")
+            button(layout, "backflip.read_clip_again", icon="FILE_REFRESH")
         row = layout.row(align=True)
         row.prop(settings, "trim_start")
         row.prop(settings, "trim_end")
@@ -57,7 +59,7 @@ class BACKFLIP_PT_reference(SidebarPanel, bpy.types.Panel):
             row.prop(settings, "cycles")
         layout.prop(settings, "show_ghost")
 
-    def _draw_source(self, column: Any, settings: Any) -> None:
+    def _draw_source(self, column: bpy.types.UILayout, settings: BackflipSettings) -> None:
         """What to choose from in this file: an armature, its action and slot, or the frames to look at."""
         column.prop(settings, "reference_object", text="", icon="ARMATURE_DATA")
         column.prop_search(settings, "reference_action", bpy.data, "actions", text="")
@@ -73,31 +75,31 @@ class BACKFLIP_PT_reference(SidebarPanel, bpy.types.Panel):
                 row.prop(settings, "frames_first")
                 row.prop(settings, "frames_last")
         words = "Use Action" if settings.reference_action else "Use What Is Seen"
-        column.operator("backflip.use_chosen_action", text=words, icon="ACTION")
+        button(column, "backflip.use_chosen_action", text=words, icon="ACTION")
 
 
 class BACKFLIP_PT_clip_map(SidebarPanel, bpy.types.Panel):
     bl_label = "Clip Map"
     bl_parent_id = "BACKFLIP_PT_reference"
-    bl_options: ClassVar[set[str]] = {"DEFAULT_CLOSED"}
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        settings = context.scene.backflip
+        settings = scene_settings(current_scene(context))
         return bool(len(settings.clip_roles)) and not settings.reference_problem
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_clip_map(self.layout, context.scene.backflip)
+        _draw_clip_map(layout_of(self), scene_settings(current_scene(context)))
 
 
-def _draw_clip_map(layout: Any, settings: Any) -> None:
+def _draw_clip_map(layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
     """Which joints of the clip play which body parts."""
     row = layout.row(align=True)
     row.label(text="Joints of the Clip")
     for operator, icon in MAP_BUTTONS:
-        row.operator(operator, text="", icon=icon).of = "CLIP"
+        button(row, operator, text="", icon=icon, of="CLIP")
     layout.template_list("BACKFLIP_UL_roles", "clip", settings, "clip_roles", settings, "clip_role_index", rows=6)
-    layout.operator("backflip.read_clip_again", icon="FILE_REFRESH")
+    button(layout, "backflip.read_clip_again", icon="FILE_REFRESH")
 
 
 def fix_words(fix: dict[str, Any]) -> str:

@@ -3,26 +3,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import bpy
 
+from ..jobs.status import JobStatus
 from ..operators import job_monitor, training
+from ..operators.base import current_scene
 from ..runtime.status import STATUS
-from .panel_base import SidebarPanel, sentence, step_button
+from ..settings import scene_settings
+from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
+
+if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
 
 _LONGEST = 1e7  # s, of a time that is shown
 _ASKED = {"paused": "Pausing…", "running": "Going on…", "stopped": "Stopping…"}  # the trainer has not looked yet
-_ICONS = {"finished": "CHECKMARK", "failed": "ERROR", "died": "ERROR", "unreadable": "ERROR"}
+_ICONS: dict[str, IconItems] = {"finished": "CHECKMARK", "failed": "ERROR", "died": "ERROR", "unreadable": "ERROR"}
 
 
 class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
     bl_label = "3 Train"
 
     def draw(self, context: bpy.types.Context) -> None:
-        status = job_monitor.status_of(context.scene)
+        status = job_monitor.status_of(current_scene(context))
         if status is not None and status.read < 1.0:
-            self.layout.progress(factor=status.read, text=f"Reading the job: {status.read:.0%}", type="BAR")
+            layout_of(self).progress(factor=status.read, text=f"Reading the job: {status.read:.0%}", type="BAR")
         if status is not None and status.active:
             self._draw_running(context, status)
         else:
@@ -32,33 +38,33 @@ class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
     def _draw_runtime(self, context: bpy.types.Context) -> None:
         """What the trainer's Python lacks, and how to mend it; nothing when all is well."""
         if STATUS.work is not None:
-            self.layout.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
+            layout_of(self).progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
         elif not STATUS.ready:
             for line in STATUS.lines:
-                sentence(self.layout, context, line, "ERROR")
-            row = self.layout.row(align=True)
-            row.operator("backflip.install_runtime", text="Install", icon="IMPORT")
-            row.operator("backflip.check_runtime", text="Check Again", icon="FILE_REFRESH")
+                sentence(layout_of(self), context, line, "ERROR")
+            row = layout_of(self).row(align=True)
+            button(row, "backflip.install_runtime", text="Install", icon="IMPORT")
+            button(row, "backflip.check_runtime", text="Check Again", icon="FILE_REFRESH")
 
-    def _draw_running(self, context: bpy.types.Context, status: Any) -> None:
-        layout = self.layout
+    def _draw_running(self, context: bpy.types.Context, status: JobStatus) -> None:
+        layout = layout_of(self)
         text = f"{status.progress:.0%}"
         if status.seconds_left is not None:
             text += f", {_time(status.seconds_left)} left"
         layout.progress(factor=status.progress, text=text, type="BAR")
-        expected = job_monitor.expected_state(context.scene)
+        expected = job_monitor.expected_state(current_scene(context))
         waits = "" if expected == status.state else _ASKED.get(expected, "")
         sentence(layout, context, waits or status.message, "NONE")
         row = layout.row(align=True)
         if expected == "paused":
-            row.operator("backflip.resume_training", icon="PLAY")
+            button(row, "backflip.resume_training", icon="PLAY")
         else:
-            row.operator("backflip.pause_training", icon="PAUSE")
-        row.operator("backflip.stop_training", icon="SNAP_FACE")
-        layout.operator("backflip.checkpoint", icon="FILE_TICK")
+            button(row, "backflip.pause_training", icon="PAUSE")
+        button(row, "backflip.stop_training", icon="SNAP_FACE")
+        button(layout, "backflip.checkpoint", icon="FILE_TICK")
 
-    def _draw_idle(self, context: bpy.types.Context, status: Any) -> None:
-        layout, settings = self.layout, context.scene.backflip
+    def _draw_idle(self, context: bpy.types.Context, status: JobStatus | None) -> None:
+        layout, settings = layout_of(self), scene_settings(current_scene(context))
         column = layout.column()
         column.prop(settings, "mode", text="")
         column.prop(settings, "minutes")
@@ -72,15 +78,15 @@ class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
             for line in status.message.splitlines():
                 sentence(layout, context, line, _ICONS.get(status.state, "INFO"))
             over = ("stopped", "died", "failed", "idle", "finished")
-            if status.state in over and not job_monitor.complete(context.scene):
-                layout.operator("backflip.resume_training", icon="FF", text="Go On Training")
-        folder, name = job_monitor.job_beside(context.scene)
+            if status.state in over and not job_monitor.complete(current_scene(context)):
+                button(layout, "backflip.resume_training", icon="FF", text="Go On Training")
+        folder, name = job_monitor.job_beside(current_scene(context))
         if folder:
             words = f"A training of {name} is running beside this file, which was not saved since it began."
             sentence(layout, context, words, "ERROR")
-            find = layout.operator("backflip.find_job", icon="FILE_FOLDER", text="Find That Training")
-            find.directory, find.ask = folder, False
-        layout.operator("backflip.find_job", icon="FILE_FOLDER").ask = True
+            find = "Find That Training"
+            button(layout, "backflip.find_job", "FILE_FOLDER", find, directory=folder, ask=False)
+        button(layout, "backflip.find_job", icon="FILE_FOLDER", ask=True)
 
 
 def _time(seconds: float) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..core.arrays import Array
 from ..operators import viewport_lines
+from ..operators.base import current_scene
 
 BODY_COLOUR = (0.75, 1.0, 0.25, 0.85)
 GHOST_COLOUR = (0.35, 0.75, 1.0, 0.7)
@@ -23,9 +25,10 @@ def _draw() -> None:
 
     global _batches
     context = bpy.context
-    if context.space_data is not None and not context.space_data.overlay.show_overlays:
+    space = context.space_data
+    if isinstance(space, bpy.types.SpaceView3D) and not space.overlay.show_overlays:
         return
-    version, *segments = viewport_lines.lines(context.scene)
+    version, *segments = viewport_lines.lines(current_scene(context))
     if version != _batches[0]:
         _batches = (version, tuple(_batch(part) for part in segments))
     gpu.state.blend_set("ALPHA")
@@ -39,14 +42,15 @@ def _draw() -> None:
     gpu.state.blend_set("NONE")
 
 
-def _batch(segments: np.ndarray) -> Any:
+def _batch(segments: Array) -> Any:
     import gpu
     from gpu_extras.batch import batch_for_shader
 
     if not len(segments):
         return None
     shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
-    return batch_for_shader(shader, "LINES", {"pos": segments.reshape(-1, 3).astype(np.float32)})
+    points: Any = segments.reshape(-1, 3).astype(np.float32)  # a buffer, which the stubs do not know of arrays
+    return batch_for_shader(shader, "LINES", {"pos": points})
 
 
 def register() -> None:
