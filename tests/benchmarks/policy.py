@@ -22,7 +22,7 @@ from backflip_addon.trainer.imitation.rewards import Imitation
 from backflip_addon.trainer.physics.simulator import CONTROL_RATE
 from backflip_addon.trainer.rl.trainer import LearningSettings, PolicyTraining
 
-# DeepMimic's published backflip policy in PyBullet's environment, measured once (see DESIGN.md)
+# DeepMimic's published backflip policy, measured once in PyBullet's environment
 DEEPMIMIC = {"normalised_return": 0.571, "mpjpe_mm": 137.0, "g_mpjpe_mm": 366.0}
 GOAL = 0.9
 EVERY = 60  # iterations between evaluations
