@@ -14,6 +14,7 @@ import bpy
 
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
+from ..settings import scene_settings
 
 Link = tuple[str, str, str]  # job_folder, job_folder_absolute, and the .blend they lead from
 
@@ -26,7 +27,7 @@ _remembered: dict[int, tuple[str, str]] = {}
 def set_link(scene: bpy.types.Scene, folder: Path) -> None:
     """Link a scene to a job's folder."""
     folder = folder.resolve()
-    settings = scene.backflip
+    settings = scene_settings(scene)
     settings.job_folder_absolute = str(folder)
     settings.job_folder = _relative(str(folder), bpy.data.filepath)
     settings.take_index = 0
@@ -62,7 +63,7 @@ def restore() -> None:
     for scene in bpy.data.scenes:
         link = _remembered.get(scene.session_uid, ("", ""))
         if link[0] and link != _link(scene)[:2]:
-            scene.backflip.job_folder, scene.backflip.job_folder_absolute = link
+            scene_settings(scene).job_folder, scene_settings(scene).job_folder_absolute = link
 
 
 def follow(blend: str) -> None:
@@ -76,7 +77,7 @@ def follow(blend: str) -> None:
             continue
         folder = _relative(place, blend)
         if (folder, place) != _link(scene)[:2]:
-            scene.backflip.job_folder, scene.backflip.job_folder_absolute = folder, place
+            scene_settings(scene).job_folder, scene_settings(scene).job_folder_absolute = folder, place
         _found[scene.session_uid] = (_link(scene), place)
 
 
@@ -87,7 +88,7 @@ def forget() -> None:
 
 
 def _link(scene: bpy.types.Scene) -> Link:
-    settings = scene.backflip
+    settings = scene_settings(scene)
     return settings.job_folder, settings.job_folder_absolute, bpy.data.filepath
 
 

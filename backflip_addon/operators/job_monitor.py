@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.app.handlers import persistent
 
 from .. import compat
 from ..core.motion import load_take
@@ -25,6 +24,8 @@ from ..jobs.json_files import JobError
 from ..jobs.messages import Finished, TakeRecorded, take_from_meta
 from ..jobs.status import JobReader, JobStatus, plain, reader_of
 from ..jobs.takes import TakeList
+from ..registration import persistent
+from ..settings import scene_settings
 from . import job_link
 from .job_link import job_of
 from .take_list import Shown, show
@@ -133,7 +134,7 @@ def _job(scene: bpy.types.Scene) -> _Job | None:
 
 def status_of(scene: bpy.types.Scene) -> JobStatus | None:
     """The job's status as last read; None without a job. Cheap enough for drawing."""
-    if not scene.backflip.job_folder:
+    if not scene_settings(scene).job_folder:
         return None
     trouble = _troubles.get(scene.session_uid)
     if trouble:
@@ -145,7 +146,7 @@ def status_of(scene: bpy.types.Scene) -> JobStatus | None:
 def expected_state(scene: bpy.types.Scene) -> str:
     """The job's state, or the one its trainer was asked for and has not come to yet; "" when nothing is known."""
     job = _job(scene)
-    return job.expected if job and scene.backflip.job_folder else ""
+    return job.expected if job and scene_settings(scene).job_folder else ""
 
 
 def ask(scene: bpy.types.Scene, state: str) -> None:
@@ -157,19 +158,19 @@ def ask(scene: bpy.types.Scene, state: str) -> None:
 def job_avatar(scene: bpy.types.Scene) -> str:
     """The name of the character whose takes the job has, "" when it is not known. Cheap enough for drawing."""
     job = _job(scene)
-    return job.avatar if job and scene.backflip.job_folder else ""
+    return job.avatar if job and scene_settings(scene).job_folder else ""
 
 
 def learned(scene: bpy.types.Scene) -> bool | None:
     """Whether the job has learned anything that could be performed again; None when it is not known. Cheap."""
     job = _job(scene)
-    return job.learned if job and scene.backflip.job_folder else None
+    return job.learned if job and scene_settings(scene).job_folder else None
 
 
 def complete(scene: bpy.types.Scene) -> bool:
     """Whether a trainer would find nothing to do: the search has landed and no network was to learn. Cheap."""
     job = _job(scene)
-    if not (job and scene.backflip.job_folder and job.learned and job.status.state == "finished"):
+    if not (job and scene_settings(scene).job_folder and job.learned and job.status.state == "finished"):
         return False
     story = job.reader.story
     mode = story.started.mode
@@ -187,14 +188,14 @@ def other_avatar(scene: bpy.types.Scene) -> str:
 
     A character that was renamed since is the same one.
     """
-    avatar, name = scene.backflip.avatar, job_avatar(scene)
+    avatar, name = scene_settings(scene).avatar, job_avatar(scene)
     return name if avatar is not None and name and avatar.name != name and name in scene.objects else ""
 
 
 def counts(scene: bpy.types.Scene) -> tuple[int, int]:
     """How many takes the list holds, and how many of the job's have landed."""
     job = _job(scene)
-    return len(scene.backflip.takes), job.takes.landed if job else 0
+    return len(scene_settings(scene).takes), job.takes.landed if job else 0
 
 
 def job_beside(scene: bpy.types.Scene) -> tuple[str, str]:
@@ -219,7 +220,7 @@ def any_take(scene: bpy.types.Scene) -> bool:
 
 def chosen_take(scene: bpy.types.Scene) -> Path | None:
     """The file of the take that is selected in the list."""
-    settings = scene.backflip
+    settings = scene_settings(scene)
     if not settings.job_folder or settings.take_index >= len(settings.takes):
         return None
     place = job_link.known_place(scene)
@@ -269,7 +270,7 @@ def _avatar_of(folder: JobFolder) -> str:
 
 def _tick() -> float:
     try:
-        scenes = [scene for scene in bpy.data.scenes if scene.backflip.job_folder and scene.is_editable]
+        scenes = [scene for scene in bpy.data.scenes if scene_settings(scene).job_folder and scene.is_editable]
         return min((_look_at(scene) for scene in scenes), default=IDLE_SECONDS)
     except Exception as error:  # whatever it is: the timer lives
         _complain(error)
@@ -327,11 +328,11 @@ def _on_load(*_args: Any) -> None:
 
 def _look_beside(scene: bpy.types.Scene) -> None:
     """Look for a job that is being trained beside the .blend, started by a Blender that ended before it saved."""
-    avatar = scene.backflip.avatar
+    avatar = scene_settings(scene).avatar
     folder = Path(bpy.data.filepath).with_suffix(".backflip") if bpy.data.filepath else None
     if folder is None or avatar is None:
         return
-    known = os.path.basename(os.path.normpath(scene.backflip.job_folder_absolute))
+    known = os.path.basename(os.path.normpath(scene_settings(scene).job_folder_absolute))
     try:
         with os.scandir(folder) as entries:
             names = sorted((entry.name for entry in entries if entry.name != known), reverse=True)

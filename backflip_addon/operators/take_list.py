@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
-from typing import Any
 
 import bpy
 
 from ..jobs.events import Budget
 from ..jobs.status import plain
 from ..jobs.takes import TakeList
+from ..registration import Collection
+from ..settings import BackflipSettings, BackflipTake, scene_settings
 
 ITEMS_AT_A_TIME = 32  # added between two looks at the clock
 LONG = 1000
@@ -37,7 +38,7 @@ class Shown:
 
 def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget) -> bool:
     """Bring the list up to takes, as far as budget goes. Whether there is more to do."""
-    settings, items = scene.backflip, scene.backflip.takes
+    settings, items = scene_settings(scene), scene_settings(scene).takes
     if takes is not shown.takes:
         if shown.takes is not None:  # another job: its takes may have the same names
             items.clear()
@@ -62,12 +63,12 @@ def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget) 
     return False
 
 
-def _note_choice(settings: Any, shown: Shown) -> None:
+def _note_choice(settings: BackflipSettings, shown: Shown) -> None:
     shown.follows = settings.take_index >= len(shown.names) - 1  # the latest was chosen, or nothing
     shown.chosen = "" if shown.follows else shown.names[settings.take_index]
 
 
-def _choose(settings: Any, shown: Shown) -> None:
+def _choose(settings: BackflipSettings, shown: Shown) -> None:
     """The take that was chosen is chosen still; it may have moved."""
     index = len(shown.names) - 1
     if not shown.follows and shown.chosen in shown.names:
@@ -76,16 +77,16 @@ def _choose(settings: Any, shown: Shown) -> None:
         settings.take_index = max(index, 0)
 
 
-def _hold(items: Any, names: list[str], takes: TakeList) -> bool:
+def _hold(items: Collection[BackflipTake], names: list[str], takes: TakeList) -> bool:
     """Whether the items are the first of the takes, as they are known."""
     scores, landings = array("f", bytes(4 * len(items))), [False] * len(items)
     items.foreach_get("score", scores)
     items.foreach_get("landed", landings)
-    known = (takes.names, takes.scores, takes.landings)
-    return all(have == known[: len(items)] for have, known in zip((names, scores, landings), known, strict=True))
+    first = slice(len(items))
+    return names == takes.names[first] and scores == takes.scores[first] and landings == takes.landings[first]
 
 
-def _remove(items: Any, names: list[str], takes: TakeList, budget: Budget) -> bool:
+def _remove(items: Collection[BackflipTake], names: list[str], takes: TakeList, budget: Budget) -> bool:
     """Remove the items whose takes are gone; whether all are."""
     if names == takes.names[: len(names)]:
         return True
@@ -102,7 +103,7 @@ def _remove(items: Any, names: list[str], takes: TakeList, budget: Budget) -> bo
     return True
 
 
-def _add(items: Any, names: list[str], takes: TakeList, budget: Budget) -> bool:
+def _add(items: Collection[BackflipTake], names: list[str], takes: TakeList, budget: Budget) -> bool:
     """Add what is lacking, each in its place; whether all is there."""
     wanted, added = takes.names, 0
     first = len(names) if names == wanted[: len(names)] else 0
@@ -120,7 +121,7 @@ def _add(items: Any, names: list[str], takes: TakeList, budget: Budget) -> bool:
     return True
 
 
-def _fill(item: Any, takes: TakeList, index: int) -> None:
+def _fill(item: BackflipTake, takes: TakeList, index: int) -> None:
     item.name = takes.names[index]
     item.landed = takes.landings[index]
     item.score = takes.scores[index]

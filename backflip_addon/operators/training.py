@@ -7,6 +7,7 @@ import dataclasses
 import re
 import time
 from pathlib import Path
+from typing import Annotated
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
@@ -23,9 +24,9 @@ from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state
 from ..scene.armature.bind_matrix import bound_world
-from ..settings import MODES
+from ..settings import MODES, scene_settings
 from . import job_link, job_monitor
-from .base import PATH, Step, need_avatar, need_body, need_job, need_reference
+from .base import PATH, Returned, Step, current_scene, need_avatar, need_body, need_job, need_reference, window_manager
 
 WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would hold Blender's window
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
@@ -125,19 +126,24 @@ class StartTraining(Step, bpy.types.Operator):
     bl_options = {"UNDO"}
     needs = (need_avatar, need_body, need_reference, _not_running)
 
-    minutes: FloatProperty(name="Minutes", default=10.0, min=0.01, options={"SKIP_SAVE"})
-    seed: IntProperty(name="Seed", default=0, min=0, options={"SKIP_SAVE"})
-    workers: IntProperty(name="Processes", default=0, min=0, options={"SKIP_SAVE"})
-    mode: EnumProperty(name="Learning", items=MODES, default="auto", options={"SKIP_SAVE"})
-    stop_when_landed: BoolProperty(name="Stop When Landed", options={"SKIP_SAVE"})
-    friction: FloatProperty(name="Friction", default=0.9, min=0.0, options={"SKIP_SAVE"})
-    folder: StringProperty(
-        name="Folder", description="Where to keep the job; a new folder of its own when empty", options={"SKIP_SAVE"}
-    )
-    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
+    minutes: Annotated[float, FloatProperty(name="Minutes", default=10.0, min=0.01, options={"SKIP_SAVE"})]
+    seed: Annotated[int, IntProperty(name="Seed", default=0, min=0, options={"SKIP_SAVE"})]
+    workers: Annotated[int, IntProperty(name="Processes", default=0, min=0, options={"SKIP_SAVE"})]
+    mode: Annotated[str, EnumProperty(name="Learning", items=MODES, default="auto", options={"SKIP_SAVE"})]
+    stop_when_landed: Annotated[bool, BoolProperty(name="Stop When Landed", options={"SKIP_SAVE"})]
+    friction: Annotated[float, FloatProperty(name="Friction", default=0.9, min=0.0, options={"SKIP_SAVE"})]
+    folder: Annotated[
+        str,
+        StringProperty(
+            name="Folder",
+            description="Where to keep the job; a new folder of its own when empty",
+            options={"SKIP_SAVE"},
+        ),
+    ]
+    blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)]
 
     def run(self, context: bpy.types.Context) -> None:
-        scene, settings = context.scene, context.scene.backflip
+        scene, settings = current_scene(context), scene_settings(current_scene(context))
         names = [field.name for field in dataclasses.fields(JobSettings)]
         chosen = JobSettings.from_json({name: self.given(settings, name) for name in names})
         executable = python()
@@ -160,8 +166,8 @@ class PauseTraining(Step, bpy.types.Operator):
     needs = (need_job, _at_work, _not_paused)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_pause(job_link.job_of(context.scene))
-        job_monitor.ask(context.scene, "paused")
+        process.request_pause(job_link.job_of(current_scene(context)))
+        job_monitor.ask(current_scene(context), "paused")
         job_monitor.watch()
 
 
@@ -172,21 +178,21 @@ class ResumeTraining(Step, bpy.types.Operator):
     bl_label = "Resume"
     needs = (need_job, _can_go_on)
 
-    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
+    blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)]
 
     def run(self, context: bpy.types.Context) -> None:
-        folder = job_link.job_of(context.scene)
+        folder = job_link.job_of(current_scene(context))
         job = folder.read_job()
         if folder.running():
             process.request_resume(folder)
-            job_monitor.ask(context.scene, "running")
+            job_monitor.ask(current_scene(context), "running")
         else:
             process.start(folder, python())
-        job_monitor.refresh(context.scene)
+        job_monitor.refresh(current_scene(context))
         job_monitor.watch()
         if self.blocking:
             minutes = JobSettings.from_json(job.settings).minutes
-            self.report({"INFO"}, wait(context.scene, minutes * 60.0 + GRACE_SECONDS).message)
+            self.report({"INFO"}, wait(current_scene(context), minutes * 60.0 + GRACE_SECONDS).message)
 
 
 class StopTraining(Step, bpy.types.Operator):
@@ -196,14 +202,14 @@ class StopTraining(Step, bpy.types.Operator):
     bl_label = "Stop"
     needs = (need_job,)
 
-    blocking: BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)
+    blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)]
 
-    def run(self, context: bpy.types.Context) -> set[str] | None:
-        folder = job_link.job_of(context.scene)
+    def run(self, context: bpy.types.Context) -> Returned | None:
+        folder = job_link.job_of(current_scene(context))
         process.request_stop(folder)
-        job_monitor.ask(context.scene, "stopped")
+        job_monitor.ask(current_scene(context), "stopped")
         job_monitor.watch()
-        if self.blocking and wait(context.scene, GRACE_SECONDS).active:
+        if self.blocking and wait(current_scene(context), GRACE_SECONDS).active:
             self.report({"ERROR"}, "The trainer has not stopped yet.")
             return {"CANCELLED"}
         return None
@@ -217,8 +223,8 @@ class Checkpoint(Step, bpy.types.Operator):
     needs = (need_job, _at_work)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_checkpoint(job_link.job_of(context.scene))
-        paused = job_monitor.status_of(context.scene)
+        process.request_checkpoint(job_link.job_of(current_scene(context)))
+        paused = job_monitor.status_of(current_scene(context))
         when = " when it goes on" if paused is not None and paused.state == "paused" else " after its present step"
         self.report({"INFO"}, f"The trainer saves a stage{when}.")
 
@@ -230,10 +236,12 @@ class WaitJob(Step, bpy.types.Operator):
     bl_label = "Wait for Training"
     needs = (need_job,)
 
-    timeout: FloatProperty(name="Timeout", description="Longest time to wait, s", default=3600.0, min=0.0)
+    timeout: Annotated[
+        float, FloatProperty(name="Timeout", description="Longest time to wait, s", default=3600.0, min=0.0)
+    ]
 
-    def run(self, context: bpy.types.Context) -> set[str] | None:
-        status = wait(context.scene, self.timeout)
+    def run(self, context: bpy.types.Context) -> Returned | None:
+        status = wait(current_scene(context), self.timeout)
         if status.active:
             self.report({"WARNING"}, f"Training is still on after {self.timeout:g} s.")
             return {"CANCELLED"}
@@ -248,22 +256,27 @@ class FindJob(Step, bpy.types.Operator):
     bl_label = "Find Job"
     bl_options = {"UNDO"}
 
-    directory: StringProperty(
-        name="Folder",
-        description="The job's folder; the one this file knows when empty",
-        subtype="DIR_PATH",
-        options=PATH | {"SKIP_SAVE"},
-    )
-    ask: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # for the folder, when started from a button
+    directory: Annotated[
+        str,
+        StringProperty(
+            name="Folder",
+            description="The job's folder; the one this file knows when empty",
+            subtype="DIR_PATH",
+            options=PATH | {"SKIP_SAVE"},
+        ),
+    ]
+    ask: Annotated[
+        bool, BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+    ]  # for the folder, when started from a button
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Returned:
         if not self.ask:
             return self.execute(context)
-        context.window_manager.fileselect_add(self)
+        window_manager(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def run(self, context: bpy.types.Context) -> None:
-        scene = context.scene
+        scene = current_scene(context)
         folder = JobFolder(bpy.path.abspath(self.directory)) if self.directory else job_link.job_of(scene)
         job = folder.read_job()
         job_monitor.set_job(scene, folder.path)
@@ -272,9 +285,9 @@ class FindJob(Step, bpy.types.Operator):
 
     def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:
         ob = state.object_named(scene, name)
-        if scene.backflip.avatar is None and ob is not None and ob.type == "ARMATURE":
-            scene.backflip.avatar = ob
-        if scene.backflip.avatar is None:
+        if scene_settings(scene).avatar is None and ob is not None and ob.type == "ARMATURE":
+            scene_settings(scene).avatar = ob
+        if scene_settings(scene).avatar is None:
             self.report({"WARNING"}, f"The job's avatar {name} is not in this scene; choose one before baking.")
 
 
