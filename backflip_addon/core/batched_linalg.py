@@ -30,7 +30,8 @@ def inverse_3x3(matrices: Array) -> Array:
     """Inverses of matrices (..., 3, 3), by their columns' cross products."""
     a, b, c = (matrices[..., column] for column in range(3))
     rows = np.stack([cross(b, c), cross(c, a), cross(a, b)], axis=-2)
-    return rows / np.sum(rows[..., 0, :] * a, axis=-1)[..., None, None]
+    inverses: Array = rows / np.sum(rows[..., 0, :] * a, axis=-1)[..., None, None]
+    return inverses
 
 
 def solve(matrices: ArrayLike, vectors: ArrayLike) -> Array:
@@ -42,4 +43,5 @@ def solve(matrices: ArrayLike, vectors: ArrayLike) -> Array:
         both[..., k, :] /= both[..., k, k, None].copy()
         others = np.arange(n) != k
         both[..., others, :] -= both[..., others, k, None] * both[..., None, k, :]
-    return both[..., -1]
+    solutions: Array = both[..., -1]
+    return solutions

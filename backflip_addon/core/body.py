@@ -134,7 +134,8 @@ class Body:
         """Centre of mass (..., 3) of link frames (..., L, 3), (..., L, 4)."""
         masses = np.array([link.mass for link in self.links])
         centres = positions + rotations.rotate(orientations, np.array([link.centre for link in self.links]))
-        return np.einsum("l,...lk->...k", masses / masses.sum(), centres)
+        centre: Array = np.einsum("l,...lk->...k", masses / masses.sum(), centres)
+        return centre
 
     def lowest_points(self, positions: Array, orientations: Array, links: Sequence[int] | None = None) -> Array:
         """Height (..., L) of each (or those) links' deepest shape point, m; +inf without shapes."""
@@ -178,10 +179,7 @@ def from_json(data: dict[str, Any]) -> Body:
 
 def _link_from_json(data: dict[str, Any]) -> Link:
     fields = dict(data)
-    fields["shapes"] = tuple(
-        Shape(s["kind"], *(tuple(float(x) for x in s[key]) for key in ("size", "position", "rotation")))
-        for s in data["shapes"]
-    )
+    fields["shapes"] = tuple(_shape_from_json(shape) for shape in data["shapes"])
     for key in ("offset", "centre", "inertia", "axis", "limits"):
         fields[key] = tuple(float(x) for x in data[key])
     for key in ("mass", "torque", "kp", "kd"):
@@ -189,6 +187,12 @@ def _link_from_json(data: dict[str, Any]) -> Link:
     if data.get("ball") is not None:
         fields["ball"] = tuple(float(x) for x in data["ball"])
     return Link(**fields)
+
+
+def _shape_from_json(data: dict[str, Any]) -> Shape:
+    # Vectors may have any length until validate() has looked at them
+    vectors: dict[str, Any] = {key: tuple(float(x) for x in data[key]) for key in ("size", "position", "rotation")}
+    return Shape(data["kind"], **vectors)
 
 
 _SIZE_COUNT = {"capsule": 2, "box": 3, "sphere": 1}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import rotations
-from .arrays import Array
+from .arrays import Array, BoolArray
 from .body import FEET, Body
 from .constants import GRAVITY
 from .motion import Motion, Take
@@ -164,14 +164,14 @@ def ends_standing(body: Body, reference: Motion) -> bool:
     return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < SLOW_END * hip_to_sole(body))
 
 
-def allowed_contacts(body: Body, reference: Motion) -> np.ndarray:
+def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     """Links (L,) that may touch the floor: the feet, and what the reference itself brings there.
 
     A link's children count for it: a forearm whose hand is on the floor stays forbidden, a hand
     does not.
     """
     positions, orientations = body.forward(reference.position, reference.rotations)
-    allowed = (body.lowest_points(positions, orientations) < REFERENCE_TOUCH).any(axis=0)
+    allowed: BoolArray = (body.lowest_points(positions, orientations) < REFERENCE_TOUCH).any(axis=0)
     for side in ("L", "R"):
         foot, shin = body.index(f"foot.{side}"), body.index(f"shin.{side}")
         allowed[foot] = True
@@ -279,7 +279,7 @@ def foot_skate(body: Body, positions: Array, orientations: Array, rate: float) -
     return float(every.mean()) if len(every) else 0.0
 
 
-def jerk_ratio(positions: Array, goal: Array, during: np.ndarray, rate: float, reference_rate: float) -> float:
+def jerk_ratio(positions: Array, goal: Array, during: BoolArray, rate: float, reference_rate: float) -> float:
     """Mean |jerk| of the take's links over the reference's, both at the slower of the two rates.
 
     A reference stamped at 16 Hz and a take at 120 Hz would not compare otherwise: third
@@ -306,5 +306,6 @@ def _followed_share(errors: Array, clip_seconds: float, rate: float) -> float:
     return min(1.0, count / max(clip_seconds * rate, 1.0))
 
 
-def _upright(orientations: Array) -> np.ndarray:
-    return root_tilt(orientations) < UPRIGHT
+def _upright(orientations: Array) -> BoolArray:
+    upright: BoolArray = root_tilt(orientations) < UPRIGHT
+    return upright

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import rotations
-from .arrays import Array
+from .arrays import AnyArray, Array, BoolArray
 from .files import RefusedFile
 from .npz import read_npz, write_npz
 from .reading import finite, parse_json
@@ -129,7 +129,7 @@ class Take:
     """
 
     motion: Motion
-    contacts: np.ndarray
+    contacts: BoolArray
     torque: Array
     assist: Array
     meta: dict[str, Any]
@@ -171,7 +171,7 @@ def load_take(path: Path) -> Take:
     return take
 
 
-def _motion_arrays(motion: Motion) -> dict[str, np.ndarray]:
+def _motion_arrays(motion: Motion) -> dict[str, AnyArray]:
     return {
         "version": np.array(MOTION_VERSION),
         "rate": np.array(motion.rate),
@@ -181,7 +181,7 @@ def _motion_arrays(motion: Motion) -> dict[str, np.ndarray]:
     }
 
 
-def _motion_from(arrays: dict[str, np.ndarray], path: Path) -> Motion:
+def _motion_from(arrays: dict[str, AnyArray], path: Path) -> Motion:
     marks = [arrays[key] for key in ("version", "rate", "loops") if key in arrays]
     if any(mark.shape or mark.dtype.kind not in "biuf" for mark in marks):
         raise ValueError(f"{path.name} is damaged: its version, rate or loop mark is no number")
@@ -200,7 +200,7 @@ def _motion_from(arrays: dict[str, np.ndarray], path: Path) -> Motion:
     return Motion(rate, position, orientations, loops)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def _read_npz(path: Path) -> dict[str, AnyArray]:
     try:
         return read_npz(path, MOST_MOTION_BYTES, follow=False)
     except FileNotFoundError:

@@ -12,7 +12,7 @@ import math
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -84,10 +84,11 @@ def _members(archive: zipfile.ZipFile, most: int, only: Collection[str] = ()) ->
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> AnyArray:
     """One array, whose header is held against the bytes that are there before anything is allocated."""
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
+        npy: Any = np.lib.format  # numpy gives its functions no types
+        version = npy.read_magic(member)
         if version not in ((1, 0), (2, 0)):
             raise ValueError("an array is of a later kind than is known")
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         try:
             shape, by_columns, dtype = read_header(member)
         except Exception as error:  # numpy gives advice on how to read it all the same

@@ -20,7 +20,8 @@ def normalise(vectors: ArrayLike) -> Array:
     """Scale (..., n) vectors to unit length; a zero vector stays zero."""
     vectors = np.asarray(vectors, dtype=float)
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(length, _EPSILON)
+    unit: Array = vectors / np.maximum(length, _EPSILON)
+    return unit
 
 
 def multiply(a: ArrayLike, b: ArrayLike) -> Array:
@@ -39,7 +40,8 @@ def multiply(a: ArrayLike, b: ArrayLike) -> Array:
 
 def conjugate(q: ArrayLike) -> Array:
     """The inverse of unit quaternions (..., 4)."""
-    return np.asarray(q, dtype=float) * np.array([1.0, -1.0, -1.0, -1.0])
+    inverse: Array = np.asarray(q, dtype=float) * np.array([1.0, -1.0, -1.0, -1.0])
+    return inverse
 
 
 def rotate(q: ArrayLike, vectors: ArrayLike) -> Array:
@@ -47,7 +49,8 @@ def rotate(q: ArrayLike, vectors: ArrayLike) -> Array:
     q, vectors = np.asarray(q, dtype=float), np.asarray(vectors, dtype=float)
     w, u = q[..., :1], q[..., 1:]
     t = 2.0 * cross(u, vectors)
-    return vectors + w * t + cross(u, t)
+    rotated: Array = vectors + w * t + cross(u, t)
+    return rotated
 
 
 def cross(a: ArrayLike, b: ArrayLike) -> Array:
@@ -117,7 +120,8 @@ def to_rotation_vector(q: ArrayLike) -> Array:
     sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
     angle = 2.0 * np.arctan2(sine, q[..., :1])
     factor = np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 2.0)
-    return q[..., 1:] * factor
+    vectors: Array = q[..., 1:] * factor
+    return vectors
 
 
 def matrix_about_z(angle: float) -> Array:
@@ -134,7 +138,8 @@ def from_axis_angle(axis: ArrayLike, angle: ArrayLike) -> Array:
 def angle_between(a: ArrayLike, b: ArrayLike) -> Array:
     """Angle (...) in [0, pi] between the orientations a and b (..., 4)."""
     relative = multiply(conjugate(a), b)
-    return 2.0 * np.arctan2(np.linalg.norm(relative[..., 1:], axis=-1), np.abs(relative[..., 0]))
+    angle: Array = 2.0 * np.arctan2(np.linalg.norm(relative[..., 1:], axis=-1), np.abs(relative[..., 0]))
+    return angle
 
 
 def between_vectors(a: ArrayLike, b: ArrayLike) -> Array:

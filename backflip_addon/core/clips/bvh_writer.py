@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import batched_linalg
-from ..arrays import Array
+from ..arrays import Array, BoolArray
 
 _TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 _PLACE, _TURN = "Xposition Yposition Zposition", "Zrotation Yrotation Xrotation"
@@ -88,7 +88,7 @@ def bvh_text(
     return "\n".join(lines) + "\n"
 
 
-def _sliding(rest: Array, matrices: Array, parents: Sequence[int]) -> np.ndarray:
+def _sliding(rest: Array, matrices: Array, parents: Sequence[int]) -> BoolArray:
     """Whether each joint (B,) moves against its parent."""
     size = float(np.ptp(rest[:, :3, 3], axis=0).max())
     result = np.zeros(len(parents), dtype=bool)

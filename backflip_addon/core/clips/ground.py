@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import rotations
-from ..arrays import Array
+from ..arrays import Array, BoolArray
 from ..body import Body
 from ..constants import GRAVITY
 from ..motion import Motion
@@ -53,7 +53,7 @@ class Ground:
         return Ground(motion, body, positions, orientations, lowest, body.centre_of_mass(positions, orientations))
 
     @cached_property
-    def held(self) -> np.ndarray:
+    def held(self) -> BoolArray:
         """Frames (F,) in which something carries the body: it does not fall, and its lowest point keeps its height."""
         if self.motion.frames < 5:
             return np.ones(self.motion.frames, dtype=bool)
@@ -61,7 +61,8 @@ class Ground:
         half = min(max(round(0.08 * rate), 2), (self.motion.frames - 1) // 2)
         falling = inverse_dynamics.second_derivative(self.centre, rate, half)[:, 2]
         moving = np.abs(np.gradient(self.lowest)) * rate
-        return (falling > -_HELD * GRAVITY) & (moving < _STEADY * self.leg)
+        held: BoolArray = (falling > -_HELD * GRAVITY) & (moving < _STEADY * self.leg)
+        return held
 
     @cached_property
     def soles(self) -> tuple[Array, Array]:
@@ -74,7 +75,7 @@ class Ground:
             speeds.append(steps.min(axis=1))
         return np.stack(heights, axis=1), np.stack(speeds, axis=1)
 
-    def resting(self) -> np.ndarray:
+    def resting(self) -> BoolArray:
         """Frames (F, 2: left, right) in which a foot rests on the floor."""
         found = []
         for side in foot_planting.SIDES:
@@ -91,7 +92,7 @@ class Ground:
                 found.append((start, side))
         return [start / self.motion.rate for start, _ in found]
 
-    def long_runs(self, mask: np.ndarray, seconds: float) -> list[tuple[int, int]]:
+    def long_runs(self, mask: BoolArray, seconds: float) -> list[tuple[int, int]]:
         return [(a, b) for a, b in foot_planting.runs(mask) if (b - a) / self.motion.rate >= seconds]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import rotations
+from ..arrays import Array
 from ..body import HINGE_AXIS, LINK_NAMES
 from ..files import RefusedFile
 from ..motion import Motion
@@ -62,7 +63,7 @@ def load(path: Path) -> tuple[Motion, float]:
     return _to_motion(frames, rate, loops), LEG_LENGTH
 
 
-def _to_motion(frames: np.ndarray, rate: float, loops: bool) -> Motion:
+def _to_motion(frames: Array, rate: float, loops: bool) -> Motion:
     orientations = np.tile(rotations.IDENTITY, (len(frames), len(LINK_NAMES), 1))
     # the root may face anywhere: places keep their axes, the neutral figure is turned to face x
     orientations[:, 0] = rotations.multiply(rotations.from_rotation_vector(frames[:, 3:6]), _FACING)

@@ -62,7 +62,8 @@ def _bent(body: Body, positions: Array) -> Array:
     """How far (F,) the legs, hips to ankles, are from going on where the trunk ends, rad."""
     ankles = (positions[:, body.index("foot.L")] + positions[:, body.index("foot.R")]) / 2
     legs = rotations.normalise(positions[:, 0] - ankles)
-    return np.arccos(np.clip(np.sum(legs * _trunk(body, positions), axis=1), -1.0, 1.0))
+    bend: Array = np.arccos(np.clip(np.sum(legs * _trunk(body, positions), axis=1), -1.0, 1.0))
+    return bend
 
 
 def _trunk(body: Body, positions: Array) -> Array:

@@ -107,11 +107,16 @@ def _read(path: Path) -> tuple[Array, Array, float]:
     data = _arrays(path)
     whole, root, body = (next((data[name] for name in names if name in data), None) for names in (_WHOLE, _ROOT, _BODY))
     place = next((data[name] for name in _PLACE if name in data), None)
-    if place is None or (whole is None and (root is None or body is None)):
-        lacking = "place (trans or transl)" if place is None else "joints (poses, or global_orient and body_pose)"
-        raise UnreadableFile(f"{path.name} is no SMPL motion, or is cut off: it lacks the body's {lacking}.")
+    lacking = f"{path.name} is no SMPL motion, or is cut off: it lacks the body's "
+    if place is None:
+        raise UnreadableFile(lacking + "place (trans or transl).")
     positions = _numbers(path, place).reshape(-1, place.shape[-1] if place.ndim else 1)
-    orientations = _turns(path, whole) if whole is not None else _in_parts(path, root, body)
+    if whole is not None:
+        orientations = _turns(path, whole)
+    elif root is not None and body is not None:
+        orientations = _in_parts(path, root, body)
+    else:
+        raise UnreadableFile(lacking + "joints (poses, or global_orient and body_pose).")
     if orientations.shape[1] < len(_JOINTS) or positions.shape != (len(orientations), 3):
         raise UnreadableFile(
             f"{path.name} is no SMPL motion of one body: it needs {len(_JOINTS)} joints or more and a place each frame."

@@ -17,8 +17,12 @@ from ..formats.gltf_limits import Gltf, meshopt, read_gltf
 from ..reading import MOST_JOINTS, UnreadableFile, finite, most_poses, told
 from ..rigs.rig import Rig
 
-RATE = 60.0
-_MOST_SECONDS = 1000.0
+_Node = tuple[str, Array, Array]  # name, rotation (4,) and translation (3,)
+_Channel = tuple[Array, Array, bool]  # key times (K,), s, values (K, n), whether they are held from key to key
+_Channels = dict[tuple[int, str], _Channel]  # by node, and "rotation" or "translation"
+
+RATE = 60.0  # Hz, at which channels are sampled
+_MOST_SECONDS = 1000.0  # of an animation
 _TO_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 _MOST_NUMBERS = 20_000_000  # of all channels together: several may share what is stored once
 
@@ -59,29 +63,31 @@ def _count(value: Any) -> int:
     return value
 
 
-def _nodes(gltf: dict[str, Any]) -> tuple[list[tuple[str, Array, Array]], list[int]]:
+def _nodes(gltf: dict[str, Any]) -> tuple[list[_Node], list[int]]:
     """Name, rotation (4,) and translation (3,) of each node, and its parent; scale is left out."""
-    nodes, parents = [], [-1] * len(gltf["nodes"])
+    nodes: list[_Node] = []
+    parents = [-1] * len(gltf["nodes"])
     if len(parents) > MOST_JOINTS:
         raise ValueError(f"a skeleton of at most {MOST_JOINTS} nodes")
     for i, node in enumerate(gltf["nodes"]):
         x, y, z, w = node.get("rotation", (0.0, 0.0, 0.0, 1.0))
-        turn, place = np.array([w, x, y, z]), np.array(node.get("translation", (0.0, 0.0, 0.0)), dtype=float)
+        rotation, position = np.array([w, x, y, z]), np.array(node.get("translation", (0.0, 0.0, 0.0)), dtype=float)
         if "matrix" in node:
             matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
-            turn, place = rotations.from_matrix(matrix[:3, :3]), matrix[:3, 3]
-        nodes.append((str(node.get("name", f"node {i}")), turn, place))
-        if turn.shape != (4,) or place.shape != (3,) or not finite(turn, place):
+            rotation, position = rotations.from_matrix(matrix[:3, :3]), matrix[:3, 3]
+        nodes.append((str(node.get("name", f"node {i}")), rotation, position))
+        if rotation.shape != (4,) or position.shape != (3,) or not finite(rotation, position):
             raise ValueError("a node's finite place and rotation")
         for child in node.get("children", ()):
             parents[_count(child)] = i
     return nodes, parents
 
 
-def _channels(file: Gltf) -> dict[tuple[int, str], tuple[Array, Array, bool]]:
-    """(node, "rotation" or "translation") -> key times (K,), values (K, n), whether they are held."""
+def _channels(file: Gltf) -> _Channels:
+    """The channels of the file's first animation."""
     animation = file.content["animations"][0]
-    found, numbers = {}, 0
+    found: _Channels = {}
+    numbers = 0
     for channel in animation["channels"]:
         target, sampler = channel["target"], animation["samplers"][channel["sampler"]]
         if target["path"] not in ("rotation", "translation") or "node" not in target:
@@ -101,7 +107,7 @@ def _channels(file: Gltf) -> dict[tuple[int, str], tuple[Array, Array, bool]]:
 
 
 def _motion(
-    path: Path, nodes: list, parents: list[int], channels: dict[tuple[int, str], tuple], named: dict[str, int]
+    path: Path, nodes: list[_Node], parents: list[int], channels: _Channels, named: dict[str, int]
 ) -> tuple[Rig, Array, float]:
     last = max((float(times[-1]) for times, _, _ in channels.values()), default=0.0)
     if not 0.0 < last < _MOST_SECONDS:
@@ -114,12 +120,13 @@ def _motion(
     while waiting:
         order.append(waiting.pop())
         waiting += [i for i, parent in enumerate(parents) if parent == order[-1]]
-    rest, moved = {}, {}
+    rest: dict[int, Array] = {}
+    moved: dict[int, Array] = {}
     for node in order:
-        _, turn, place = nodes[node]
-        local = _matrices(turn[None], place[None])
-        orientations = _sampled(channels.get((node, "rotation")), seconds, turn, is_turn=True)
-        positions = _sampled(channels.get((node, "translation")), seconds, place, is_turn=False)
+        _, rotation, position = nodes[node]
+        local = _matrices(rotation[None], position[None])
+        orientations = _sampled(channels.get((node, "rotation")), seconds, rotation, is_rotation=True)
+        positions = _sampled(channels.get((node, "translation")), seconds, position, is_rotation=False)
         motion = _matrices(orientations, positions)
         above = parents[node]
         rest[node] = rest[above] @ local if above >= 0 else local
@@ -130,16 +137,16 @@ def _motion(
     if not np.isfinite(matrices).all():
         raise ValueError(f"{path.name} holds numbers that are not finite.")
     names = _unique([nodes[node][0] for node in order])
-    place = {node: i for i, node in enumerate(order)}
-    above = tuple(place.get(parents[node], -1) for node in order)
+    index = {node: i for i, node in enumerate(order)}
+    bone_parents = tuple(index.get(parents[node], -1) for node in order)
     standing = (convert @ np.stack([rest[node][0] for node in order])).astype(float)
     heads = standing[:, :3, 3]
     tails = heads + standing[:, :3, 1] * 0.05
-    for i, parent in enumerate(above):
+    for i, parent in enumerate(bone_parents):
         if parent >= 0:
             tails[parent] = heads[i]
-    hints = {name: names[place[node]] for name, node in named.items() if node in place}
-    rig = Rig(path.stem, names, above, standing, tails, (False,) * len(names), hints=hints)
+    hints = {name: names[index[node]] for name, node in named.items() if node in index}
+    rig = Rig(path.stem, names, bone_parents, standing, tails, (False,) * len(names), hints=hints)
     return rig, matrices, RATE
 
 
@@ -149,12 +156,12 @@ def _matrices(orientations: Array, positions: Array) -> Array:
     return out
 
 
-def _sampled(channel: tuple[Array, Array, bool] | None, seconds: Array, still: Array, is_turn: bool) -> Array:
+def _sampled(channel: _Channel | None, seconds: Array, still: Array, is_rotation: bool) -> Array:
     """A channel's values (F, 3 or 4) at times (F,), the node's own where nothing moves it."""
     if channel is None:
         return np.tile(still, (len(seconds), 1))
     times, values, held = channel
-    if is_turn:
+    if is_rotation:
         values = rotations.continuous(values[:, [3, 0, 1, 2]])
     after = np.clip(np.searchsorted(times, seconds, side="right"), 1, max(len(times) - 1, 1)) if len(times) > 1 else 0
     if len(times) < 2:
@@ -163,9 +170,10 @@ def _sampled(channel: tuple[Array, Array, bool] | None, seconds: Array, still: A
     part = np.clip((seconds - times[before]) / np.maximum(times[after] - times[before], 1e-9), 0.0, 1.0)
     if held:
         part = np.floor(part)
-    if is_turn:
+    if is_rotation:
         return rotations.slerp(values[before], values[after], part)
-    return values[before] + (values[after] - values[before]) * part[:, None]
+    between: Array = values[before] + (values[after] - values[before]) * part[:, None]
+    return between
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:

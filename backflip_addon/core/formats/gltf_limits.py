@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..arrays import AnyArray
 from ..files import open_regular, read_limited
 from ..reading import MOST_JOINTS, UnreadableFile, finite, parse_json, told
 
@@ -47,7 +48,7 @@ class Gltf:
     content: dict[str, Any]
     buffers: list[bytes]
 
-    def numbers(self, index: int) -> np.ndarray:
+    def numbers(self, index: int) -> AnyArray:
         """An accessor's stored numbers (N, width), not copied; what a sparse one changes is left out."""
         accessor = self.content["accessors"][index]
         kind, width = _form(accessor)
@@ -172,10 +173,11 @@ def _whole(item: dict[str, Any], key: str, default: int | None = None) -> int:
 def _part(items: list[Any], index: int, kind: str) -> dict[str, Any]:
     if index >= len(items):
         raise ValueError(f"it names {kind} {index} of {len(items)}")
-    return items[index]
+    part: dict[str, Any] = items[index]
+    return part
 
 
-def _form(accessor: dict[str, Any]) -> tuple[np.dtype, int]:
+def _form(accessor: dict[str, Any]) -> tuple[np.dtype[Any], int]:
     kind, width = accessor.get("componentType"), accessor.get("type")
     if kind not in _KINDS or width not in _WIDTHS:
         raise ValueError("its numbers are of an unknown kind")
@@ -198,7 +200,7 @@ def _check_packed(view: dict[str, Any], packed: dict[str, Any], buffers: list[by
     buffer, stride = _whole(packed, "buffer"), _whole(packed, "byteStride")
     if buffer >= len(buffers) or _whole(packed, "byteOffset", 0) + _whole(packed, "byteLength") > len(buffers[buffer]):
         raise ValueError("a packed view is longer than its buffer")
-    kind, filter_ = packed.get("mode"), packed.get("filter", "NONE")
+    kind, filter_ = packed.get("mode", ""), packed.get("filter", "NONE")
     known = stride in _MESHOPT_STRIDES.get(kind, ()) and (
         filter_ == "NONE" or stride in _MESHOPT_FILTERS.get(filter_, ())
     )

@@ -78,7 +78,8 @@ def _filtered(track: Array, kernel: Array) -> Array:
     padded = np.concatenate([before, track, after])
     if count < reach:
         return track
-    return sum(w * padded[k : k + len(track)] for k, w in enumerate(kernel))
+    filtered: Array = sum(w * padded[k : k + len(track)] for k, w in enumerate(kernel))
+    return filtered
 
 
 def flight_phases(body: Body, motion: Motion) -> list[tuple[int, int]]:

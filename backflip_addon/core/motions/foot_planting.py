@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 
 from .. import rotations
-from ..arrays import Array
+from ..arrays import Array, BoolArray
 from ..body import Body
 from ..motion import Motion
 
@@ -31,7 +31,7 @@ _DEEPEST = 0.05  # m: what sinks in deeper is meant, or wrong in a way that rais
 _LEVEL_TILT = np.radians(40)  # a mean tilt above this is a pose, not a crooked rest pose
 
 
-def planted(ankle: Array, toe: Array, leg: float, rate: float) -> np.ndarray:
+def planted(ankle: Array, toe: Array, leg: float, rate: float) -> BoolArray:
     """Frames (F,) in which a foot with these joints (F, 3) rests on the floor.
 
     leg: hip to ankle in the joints' unit. rate: frames/s.
@@ -48,7 +48,8 @@ def holds(ankle: Array, toe: Array, leg: float, rate: float) -> Array:
     """How much (F, 2) a planted foot turns about its ankle and about its ball: about the stiller of the two."""
     speeds = np.stack([_speed(joint * [1.0, 1.0, 0.0], rate) for joint in (ankle, toe)], axis=1) / leg
     weights = (speeds**2 + _QUIET**2) ** -8.0
-    return weights / weights.sum(axis=1, keepdims=True)
+    shares: Array = weights / weights.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _speed(points: Array, rate: float) -> Array:
@@ -63,7 +64,7 @@ def _speed(points: Array, rate: float) -> Array:
     return np.where(np.isfinite(np.minimum(after, before)), np.minimum(after, before), steps.mean())
 
 
-def _without_short(mask: np.ndarray, fewest: int) -> np.ndarray:
+def _without_short(mask: BoolArray, fewest: int) -> BoolArray:
     """The mask without runs of fewer frames."""
     kept = mask.copy()
     for start, end in runs(mask):
@@ -72,13 +73,13 @@ def _without_short(mask: np.ndarray, fewest: int) -> np.ndarray:
     return kept
 
 
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+def runs(mask: BoolArray) -> list[tuple[int, int]]:
     """First frame and the frame after the last of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def level(orientations: Array, ankle: Array, resting: np.ndarray) -> Array:
+def level(orientations: Array, ankle: Array, resting: BoolArray) -> Array:
     """Foot orientations (F, 4) corrected by a constant so that the resting foot's sole is level.
 
     For sources without a mesh, whose rest pose does not tell where the sole is. ankle (F, 3).
@@ -96,7 +97,7 @@ def level(orientations: Array, ankle: Array, resting: np.ndarray) -> Array:
     return rotations.multiply(orientations, rotations.between_vectors([0.0, 0.0, 1.0], mean))
 
 
-def plant(motion: Motion, body: Body, resting: np.ndarray, held: Array | None = None) -> Motion:
+def plant(motion: Motion, body: Body, resting: BoolArray, held: Array | None = None) -> Motion:
     """The motion with its resting feet (F, 2: left, right) held still on the floor.
 
     held (F, 2: left, right, 2): see holds(); without it a foot is held by that of its heel and its tip
@@ -159,7 +160,7 @@ def _held_points(
     return points, hold
 
 
-def _slips(points: Array, weights: Array, resting: np.ndarray, rate: float) -> tuple[Array, np.ndarray]:
+def _slips(points: Array, weights: Array, resting: BoolArray, rate: float) -> tuple[Array, BoolArray]:
     """Level way (F-1, 2) the sole slips from each frame to the next, and where it rests in both."""
     way = np.einsum("fp,fpk->fk", (weights[1:] + weights[:-1]) / 2, np.diff(points, axis=0))[:, :2]
     # a leap, such as from a T-pose in front of the clip, is no slip
@@ -167,7 +168,7 @@ def _slips(points: Array, weights: Array, resting: np.ndarray, rate: float) -> t
     return np.where(both[:, None], way, 0.0), both
 
 
-def _root_shift(motion: Motion, body: Body, resting: np.ndarray, held: Array | None) -> Array:
+def _root_shift(motion: Motion, body: Body, resting: BoolArray, held: Array | None) -> Array:
     """How far (F, 3) to move the body so that its resting feet neither slip nor hover."""
     positions, orientations = body.forward(motion.position, motion.rotations)
     total, count = np.zeros((motion.frames - 1, 2)), np.zeros(motion.frames - 1)
@@ -219,7 +220,7 @@ def _foot_correction(
     body: Body,
     positions: Array,
     orientations: Array,
-    resting: np.ndarray,
+    resting: BoolArray,
     side: str,
     hold: Array | None,
 ) -> Array:
@@ -314,4 +315,5 @@ def _reaching(
 def _turn_of_down(a: Array, b: Array) -> Array:
     """Angle (F,) between the limb directions of two orientations (F, 4)."""
     a, b = (rotations.rotate(q, np.array([0.0, 0.0, -1.0])) for q in (a, b))
-    return np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))
+    angle: Array = np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))
+    return angle

@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 
 from .. import batched_linalg, rotations
-from ..arrays import Array
+from ..arrays import Array, BoolArray, IntArray
 from ..body import Body
 from ..constants import GRAVITY
 from ..motion import Motion
@@ -38,7 +38,7 @@ class Needs:
     rate: float
     force: Array
     moment: Array
-    grounded: np.ndarray
+    grounded: BoolArray
     torque: Array
     unmet: Array
 
@@ -70,15 +70,16 @@ def second_derivative(track: Array, rate: float, half: int) -> Array:
     steps = np.arange(-half, half + 1)
     fit = np.linalg.pinv(np.stack([np.ones_like(steps), steps, steps**2], axis=1).astype(float))[2]
     padded = _extended(track, half)
-    result = sum(w * padded[k : k + len(track)] for k, w in enumerate(fit))
-    return 2.0 * result * rate**2
+    acceleration: Array = 2.0 * sum(w * padded[k : k + len(track)] for k, w in enumerate(fit)) * rate**2
+    return acceleration
 
 
 def _first_derivative(track: Array, rate: float, half: int) -> Array:
     steps = np.arange(-half, half + 1).astype(float)
     fit = steps / np.sum(steps**2)
     padded = _extended(track, half)
-    return sum(w * padded[k : k + len(track)] for k, w in enumerate(fit)) * rate
+    slope: Array = sum(w * padded[k : k + len(track)] for k, w in enumerate(fit)) * rate
+    return slope
 
 
 def _extended(track: Array, count: int) -> Array:
@@ -96,7 +97,7 @@ def _spin_up(body: Body, orientations: Array, rate: float, half: int) -> Array:
     return _first_derivative(momentum, rate, half)
 
 
-def _contact_points(body: Body, positions: Array, orientations: Array) -> tuple[Array, np.ndarray, np.ndarray]:
+def _contact_points(body: Body, positions: Array, orientations: Array) -> tuple[Array, IntArray, BoolArray]:
     """Points that can carry weight: (T, P, 3) world, their links (P,), and whether near (T, P)."""
     points, links = [], []
     for i, link in enumerate(body.links):
@@ -109,7 +110,7 @@ def _contact_points(body: Body, positions: Array, orientations: Array) -> tuple[
     return stacked, np.array(links), stacked[..., 2] - reach < TOUCH
 
 
-def _share(arms: Array, near: np.ndarray, force: Array, moment: Array) -> Array:
+def _share(arms: Array, near: BoolArray, force: Array, moment: Array) -> Array:
     """Contact forces (T, P, 3) at points (T, P, 3) from the centre of mass that best give the
     wrench: ridge-regularised least squares, with points that would pull let go in a few passes."""
     carried, active = np.zeros(arms.shape), near.copy()
@@ -125,21 +126,23 @@ def _share(arms: Array, near: np.ndarray, force: Array, moment: Array) -> Array:
     return carried
 
 
-def _least_forces(arms: Array, active: np.ndarray, force: Array, moment: Array) -> Array:
+def _least_forces(arms: Array, active: BoolArray, force: Array, moment: Array) -> Array:
     """Forces (T, P, 3) at the active (T, P) ones of the points that best give the wrench."""
     count, points = active.shape
     wrench = np.concatenate([force, moment], axis=1)
     maps = np.concatenate([np.broadcast_to(np.eye(3), (count, points, 3, 3)), _skew(arms)], axis=2)  # (T, P, 6, 3)
     metric = active[..., None] * np.array([FRICTION_WEIGHT**2, FRICTION_WEIGHT**2, 1.0])
     gram = np.einsum("tpik,tpjk->tij", maps * metric[:, :, None], maps) + 1e-3 * np.eye(6)
-    return metric * np.einsum("tpik,ti->tpk", maps, batched_linalg.solve(gram, wrench))
+    forces: Array = metric * np.einsum("tpik,ti->tpk", maps, batched_linalg.solve(gram, wrench))
+    return forces
 
 
 def _skew(v: Array) -> Array:
     """Matrices (..., 3, 3) of the cross product with v (..., 3)."""
     x, y, z = np.moveaxis(v, -1, 0)
     zero = np.zeros(x.shape)
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
+    matrices: Array = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
+    return matrices
 
 
 def _joint_torques(
@@ -150,7 +153,7 @@ def _joint_torques(
     forces: Array,
     moments: Array,
     points: Array,
-    links: np.ndarray,
+    links: IntArray,
     carried: Array,
 ) -> Array:
     """Torque (T, L, 3) in each joint, child's frame: what its subtree needs and the floor does not give."""

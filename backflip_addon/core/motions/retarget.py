@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import rotations
-from ..arrays import Array
+from ..arrays import Array, BoolArray
 from ..body import LINK_NAMES, LINK_PARENTS, Body
 from ..motion import Motion
 from ..proportions import hip_to_ankle, hip_to_sole
@@ -68,7 +68,7 @@ def retarget(
 
 def _resting(
     source: Rig, neutral: Neutral, matrices: Array, positions: dict[str, Array], rate: float
-) -> tuple[np.ndarray, Array]:
+) -> tuple[BoolArray, Array]:
     """Frames (F, 2: left, right) in which the source's feet rest on the floor, and by what (foot_planting.holds)."""
     resting, held = [], []
     for side in foot_planting.SIDES:
@@ -191,7 +191,8 @@ def _link_turns(source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Ar
 
 def _orthonormal(orientations: Array) -> Array:
     """(..., 3, 3) matrices without the scale of their columns."""
-    return orientations / np.maximum(np.linalg.norm(orientations, axis=-2, keepdims=True), 1e-12)
+    unit: Array = orientations / np.maximum(np.linalg.norm(orientations, axis=-2, keepdims=True), 1e-12)
+    return unit
 
 
 def _joint_places(source: Rig, neutral: Neutral, matrices: Array) -> dict[str, Array]:
@@ -255,7 +256,8 @@ def _hinge_twist(second: Array, sign: float) -> Array:
     off = (off + np.pi) % (2 * np.pi) - np.pi
     allowed = np.arcsin(np.clip(np.sin(_ALLOWED_ERROR) / np.maximum(np.sin(bend), 1e-9), 0.0, 1.0))
     allowed = np.where(clear, 0.0, allowed)
-    return smooth + np.sign(off) * np.maximum(np.abs(off) - allowed, 0.0)
+    twists: Array = smooth + np.sign(off) * np.maximum(np.abs(off) - allowed, 0.0)
+    return twists
 
 
 def _hinge_angle(second: Array, sign: float) -> Array:

@@ -50,11 +50,13 @@ class Binding:
 
     def to_world(self, points: Array) -> Array:
         """World positions (..., 3), Blender's units, of sim points (..., 3), m."""
-        return np.asarray(points) @ matrix_about_z(self.yaw).T / self.scale + np.array(self.origin)
+        world: Array = np.asarray(points) @ matrix_about_z(self.yaw).T / self.scale + np.array(self.origin)
+        return world
 
     def to_sim(self, points: Array) -> Array:
         """The inverse of to_world."""
-        return (np.asarray(points) - np.array(self.origin)) @ matrix_about_z(self.yaw) * self.scale
+        sim: Array = (np.asarray(points) - np.array(self.origin)) @ matrix_about_z(self.yaw) * self.scale
+        return sim
 
     @property
     def bones(self) -> dict[str, str]:

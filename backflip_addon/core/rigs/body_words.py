@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from .rig import Rig
 
@@ -72,8 +73,9 @@ class _Name:
 
 
 @cache
-def _data() -> dict[str, dict]:
-    return json.loads(Path(__file__).with_name("body_words.json").read_text(encoding="utf-8"))
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(Path(__file__).with_name("body_words.json").read_text(encoding="utf-8"))
+    return data
 
 
 @cache

@@ -9,12 +9,13 @@ control bones that a take leaves at rest.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, IntArray
 from ..body import LINK_NAMES, LINK_PARENTS
-from .rig import Rig
+from .rig import Rig, Skin
 
 LEAST = 1e-3  # a bone that holds no vertex by more than this weight shows nothing
 _FAR = 0.5  # leg lengths: skin farther than this from the body is a thing beside it
@@ -26,7 +27,10 @@ _LIMBS = {f"{part}.{side}": f"{after}.{side}" for part, after in _NEXT.items() f
 _BESIDE = 0.15  # of a limb's length: a twist bone and its skin lie no farther from the limb's line
 
 
-def carry(rig: Rig, owners: np.ndarray, driven: Iterable[int], joints: dict[str, Array]) -> tuple[np.ndarray, set[int]]:
+_T = TypeVar("_T", Array, IntArray)
+
+
+def carry(rig: Rig, owners: IntArray, driven: Iterable[int], joints: dict[str, Array]) -> tuple[IntArray, set[int]]:
     """Owners (B,) and driven bones with those added that hold skin and would not move with the body.
 
     owners: index into LINK_NAMES, -1 for none. joints: link -> joint at rest, world.
@@ -47,20 +51,26 @@ def carry(rig: Rig, owners: np.ndarray, driven: Iterable[int], joints: dict[str,
     return owners, driven
 
 
-def _with(owners: np.ndarray, bone: int, link: int) -> np.ndarray:
+def _with(owners: IntArray, bone: int, link: int) -> IntArray:
     owners = owners.copy()
     owners[bone] = link
     return owners
 
 
+def _skin(rig: Rig) -> Skin:
+    """The skin of a rig that has one."""
+    assert rig.skin is not None
+    return rig.skin
+
+
 def _heaviest(rig: Rig) -> Array:
     """The greatest weight (B,) by which each bone holds a vertex."""
-    heaviest = np.zeros(len(rig.bones) + 1)
-    np.maximum.at(heaviest, rig.skin.bones.ravel(), rig.skin.weights.ravel())  # bone -1 writes the last entry
+    skin, heaviest = _skin(rig), np.zeros(len(rig.bones) + 1)
+    np.maximum.at(heaviest, skin.bones.ravel(), skin.weights.ravel())  # bone -1 writes the last entry
     return heaviest[:-1]
 
 
-def _followed(rig: Rig, owners: np.ndarray) -> np.ndarray:
+def _followed(rig: Rig, owners: IntArray) -> IntArray:
     """Owners with those of bones that follow others, such as deforming bones that copy controls."""
     owners = owners.copy()
     for bone, followed in rig.follows.items():
@@ -70,7 +80,7 @@ def _followed(rig: Rig, owners: np.ndarray) -> np.ndarray:
     return owners
 
 
-def _moves(rig: Rig, bone: int, driven: set[int], owners: np.ndarray, seen: set[int]) -> bool:
+def _moves(rig: Rig, bone: int, driven: set[int], owners: IntArray, seen: set[int]) -> bool:
     """Whether a bone moves with its own part of the body once the driven bones do."""
     if bone in driven:
         return True
@@ -83,7 +93,7 @@ def _moves(rig: Rig, bone: int, driven: set[int], owners: np.ndarray, seen: set[
     return parent >= 0 and owners[parent] == owners[bone] and _moves(rig, parent, driven, owners, seen)
 
 
-def _part_of(rig: Rig, bone: int, owners: np.ndarray, driven: set[int], leg: float) -> int:
+def _part_of(rig: Rig, bone: int, owners: IntArray, driven: set[int], leg: float) -> int:
     """The link that a bone with skin belongs to: by hierarchy, else by skin; -1 for a thing beside the body."""
     stand_ins = _stand_ins(rig, owners, driven)
     for start in (bone, *(target for target in rig.follows.get(bone, ()) if target >= 0)):
@@ -103,7 +113,7 @@ def _part_of(rig: Rig, bone: int, owners: np.ndarray, driven: set[int], leg: flo
     return found if found >= 0 else candidates[1]
 
 
-def _stand_ins(rig: Rig, owners: np.ndarray, driven: set[int]) -> dict[int, int]:
+def _stand_ins(rig: Rig, owners: IntArray, driven: set[int]) -> dict[int, int]:
     """Control bone -> link of the driven bone that follows it: what hangs on the one belongs to the other's part."""
     return {
         target: int(owners[bone])
@@ -128,24 +138,24 @@ def _line(link: str | None) -> list[str]:
     return line
 
 
-def _by_skin(rig: Rig, bone: int, owners: np.ndarray, leg: float) -> int:
+def _by_skin(rig: Rig, bone: int, owners: IntArray, leg: float) -> int:
     """The link whose skin a bone's skin is shared with, else lies nearest to, no farther than _FAR; -1 for none."""
     shares = _shares(rig, bone, owners)
     if shares.max() > LEAST:
         return _most(shares)
     link_of = _vertex_links(rig, owners)
-    own = _thinned(rig.skin.vertices[_weight_of(rig, bone) > LEAST], _SAMPLES[0])
-    others = np.flatnonzero(link_of >= 0)
-    others = _thinned(others, _SAMPLES[1])
+    vertices = _skin(rig).vertices
+    own = _thinned(vertices[_weight_of(rig, bone) > LEAST], _SAMPLES[0])
+    others = _thinned(np.flatnonzero(link_of >= 0), _SAMPLES[1])
     if not len(others) or not len(own):
         return -1
-    away = np.linalg.norm(own[:, None] - rig.skin.vertices[others][None], axis=-1)
+    away = np.linalg.norm(own[:, None] - vertices[others][None], axis=-1)
     votes = np.bincount(link_of[others[away.argmin(axis=1)]], minlength=len(LINK_NAMES))
     foot = LINK_NAMES[int(votes.argmax())].startswith("foot")
     return _most(votes) if away.min() < (_TOUCHING if foot else _FAR) * leg else -1
 
 
-def _most(shares: Array) -> int:
+def _most(shares: Array | IntArray) -> int:
     """The link with the greatest share (L,); of two sides of the body that share alike, the one that carries both."""
     best = int(shares.argmax())
     part, _, side = LINK_NAMES[best].partition(".")
@@ -155,32 +165,38 @@ def _most(shares: Array) -> int:
     return best
 
 
-def _thinned(items: np.ndarray, most: int) -> np.ndarray:
+def _thinned(items: _T, most: int) -> _T:
+    """At most so many of an array's items, evenly spread."""
     return items[:: -(-len(items) // most)] if len(items) > most else items
 
 
 def _weight_of(rig: Rig, bone: int) -> Array:
     """Weight (V,) by which a bone holds each vertex."""
-    return np.where(rig.skin.bones == bone, rig.skin.weights, 0.0).sum(axis=1)
+    skin = _skin(rig)
+    weight: Array = np.where(skin.bones == bone, skin.weights, 0.0).sum(axis=1)
+    return weight
 
 
-def _shares(rig: Rig, bone: int, owners: np.ndarray) -> Array:
+def _shares(rig: Rig, bone: int, owners: IntArray) -> Array:
     """How much (L,) of each link's other skin weighs on the vertices that a bone holds."""
     weight = _weight_of(rig, bone)
     held = weight > 0.0
-    bones, weights = rig.skin.bones[held], rig.skin.weights[held] * weight[held, None]
+    skin = _skin(rig)
+    bones, weights = skin.bones[held], skin.weights[held] * weight[held, None]
     links = np.append(owners, -1)[bones]
     counted = (links >= 0) & (bones != bone)
-    return np.bincount(links[counted], weights=weights[counted], minlength=len(LINK_NAMES))
+    return np.bincount(links[counted], weights=weights[counted], minlength=len(LINK_NAMES)).astype(float)
 
 
-def _vertex_links(rig: Rig, owners: np.ndarray) -> np.ndarray:
+def _vertex_links(rig: Rig, owners: IntArray) -> IntArray:
     """The link (V,) of each vertex's heaviest bone, -1 for none."""
-    heaviest = np.take_along_axis(rig.skin.bones, rig.skin.weights.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return np.append(owners, -1)[heaviest]
+    skin = _skin(rig)
+    heaviest = np.take_along_axis(skin.bones, skin.weights.argmax(axis=1)[:, None], axis=1)[:, 0]
+    links: IntArray = np.append(owners, -1)[heaviest]
+    return links
 
 
-def _twists(rig: Rig, owners: np.ndarray, driven: set[int], joints: dict[str, Array]) -> np.ndarray:
+def _twists(rig: Rig, owners: IntArray, driven: set[int], joints: dict[str, Array]) -> IntArray:
     """Owners with those of twist bones that hang beside a limb's bone instead of on it: they go with the limb.
 
     Such a bone carries none, lies along the limb, and holds skin that it shares with the limb's bone most of all.
@@ -204,7 +220,7 @@ def _lies_along(rig: Rig, bone: int, limb: str, joints: dict[str, Array]) -> boo
     """Whether a bone begins on a limb's line and the middle of its skin lies beside the limb."""
     start, line = joints[limb], joints[_LIMBS[limb]] - joints[limb]
     weight = _weight_of(rig, bone)
-    middle = weight @ rig.skin.vertices / weight.sum()
+    middle = weight @ _skin(rig).vertices / weight.sum()
     along = [float((point - start) @ line / (line @ line)) for point in (rig.heads[bone], middle)]
     away = [np.linalg.norm(p - start - line * t) for p, t in zip((rig.heads[bone], middle), along, strict=True)]
     near = max(away) < _BESIDE * np.linalg.norm(line)

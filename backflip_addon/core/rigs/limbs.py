@@ -53,7 +53,8 @@ class Pair:
     @cached_property
     def widths(self) -> Array:
         """Half the distance of the two limbs' joints and tips from each other (C + 1,)."""
-        return np.linalg.norm(self.points[0] - self.points[1], axis=1) / 2
+        half: Array = np.linalg.norm(self.points[0] - self.points[1], axis=1) / 2
+        return half
 
     @cached_property
     def fans(self) -> tuple[bool, ...]:
@@ -130,7 +131,7 @@ def _like_chains(
     """Bones down from a and b as long as there are like ones on both sides: what one hand holds is no arm."""
 
     def unlike(x: int, y: int) -> float:
-        return abs(step[x] - step[y]) / max(step[x], step[y], 0.02 * size)
+        return float(abs(step[x] - step[y]) / max(step[x], step[y], 0.02 * size))
 
     if unlike(a, b) > LIKENESS:
         return (), ()
@@ -164,7 +165,8 @@ def _along(rig: Rig, node: int, chains: tuple[tuple[int, ...], tuple[int, ...]],
         first = float(sum(step[bone] for bone in line))
         tip = float(np.linalg.norm(rig.tails[chain[-1]] - rig.heads[chain[-1]]))
         ways.append(np.cumsum([first, *step[list(chain[1:])], tip]))
-    return np.mean(ways, axis=0)
+    along: Array = np.mean(ways, axis=0)
+    return along
 
 
 def _fans(rig: Rig, chain: tuple[int, ...], at: int) -> bool:

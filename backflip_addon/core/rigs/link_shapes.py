@@ -121,7 +121,7 @@ def _level_points(measures: RigMeasures, name: str, height: float, band: float, 
     out the middle, as that of a robot does whose torso hangs whole on its hips.
     """
     other = "chest" if name == "pelvis" else "pelvis"
-    found = []
+    found: list[Array] = []
     for points in (
         measures.points[name],
         measures.points[other] + measures.positions[other] - measures.positions[name],

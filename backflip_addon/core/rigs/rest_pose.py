@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 
 from .. import rotations
-from ..arrays import Array
+from ..arrays import Array, BoolArray, IntArray
 from ..body import LINK_NAMES
 from .carried import carry
 from .rig import Rig, RigError
@@ -45,7 +45,7 @@ class Neutral:
     joints: dict[str, Array]
     orientations: dict[str, Array]
     bones: dict[str, int]
-    owners: np.ndarray
+    owners: IntArray
     driven: tuple[int, ...]
     up: Array
     facing: Array
@@ -84,11 +84,10 @@ def measure(rig: Rig, role_map: RoleMap) -> Neutral:
         _measure_leg(rig, place, side, trunk, toes[side], standing, joints, orientations, bones)
     owners = _owners(rig, place, bones, joints["chest"])
     owners, driven = carry(rig, owners, _driven(rig, place, owners), joints)
-    driven = tuple(sorted(driven))
-    return Neutral(joints, orientations, bones, owners, driven, up, facing, standing, toes)
+    return Neutral(joints, orientations, bones, owners, tuple(sorted(driven)), up, facing, standing, toes)
 
 
-def sensible(rig: Rig, role_map: RoleMap, positions: Array) -> np.ndarray:
+def sensible(rig: Rig, role_map: RoleMap, positions: Array) -> BoolArray:
     """Whether poses with joints at positions (F, B, 3) can be rest poses: legs below the trunk, sides apart."""
     return standing_fitness(rig, role_map, positions, upright=False) > 0.5
 
@@ -259,7 +258,8 @@ def foot_tip(rig: Rig, place: dict[str, int], side: str, facing: Array) -> Array
     """A point at the front of a foot at rest: the toe's joint, else what shows the foot's direction."""
     foot = place[f"foot.{side}"]
     if f"toe.{side}" in place:
-        return rig.heads[place[f"toe.{side}"]]
+        tip: Array = rig.heads[place[f"toe.{side}"]]
+        return tip
     ankle = rig.heads[foot]
     points = [rig.heads[child] for child in rig.children[foot]]
     points = points or [ankle + _skin_front(rig, foot, facing)] if rig.skin is not None else points or [rig.tails[foot]]
@@ -273,9 +273,11 @@ def _skin_front(rig: Rig, foot: int, facing: Array) -> Array:
     weight = np.where(np.isin(skin.bones, rig.descendants(foot)), skin.weights, 0.0).sum(axis=1)
     points = skin.vertices[weight > 0.5] - rig.heads[foot]
     if len(points) < 3:
-        return rig.tails[foot] - rig.heads[foot]
+        bone: Array = rig.tails[foot] - rig.heads[foot]
+        return bone
     ahead = points @ facing
-    return points[ahead >= np.quantile(ahead, 0.9)].mean(axis=0)
+    front: Array = points[ahead >= np.quantile(ahead, 0.9)].mean(axis=0)
+    return front
 
 
 def limb_end(rig: Rig, bone: int) -> Array:
@@ -285,7 +287,7 @@ def limb_end(rig: Rig, bone: int) -> Array:
     return max(points, key=lambda point: float(np.linalg.norm(point - head)), default=rig.tails[bone])
 
 
-def _owners(rig: Rig, place: dict[str, int], bones: dict[str, int], chest_joint: Array) -> np.ndarray:
+def _owners(rig: Rig, place: dict[str, int], bones: dict[str, int], chest_joint: Array) -> IntArray:
     """The link (index into LINK_NAMES) that each bone moves with, -1 for none."""
     anchors = {bone: link for link, bone in bones.items() if bone >= 0}
     pelvis, carrier = place["pelvis"], bones["chest"]
@@ -311,7 +313,7 @@ def _owners(rig: Rig, place: dict[str, int], bones: dict[str, int], chest_joint:
     return owners
 
 
-def _driven(rig: Rig, place: dict[str, int], owners: np.ndarray) -> tuple[int, ...]:
+def _driven(rig: Rig, place: dict[str, int], owners: IntArray) -> tuple[int, ...]:
     """The mapped bones and those between them and the pelvis, parents first."""
     found = set()
     for bone in place.values():

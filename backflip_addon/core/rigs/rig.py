@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, IntArray
 
 # pelvis, chest, head, two arms of two bones, two legs of three
 FEWEST_BONES = 13
@@ -30,7 +30,7 @@ class Skin:
     """
 
     vertices: Array
-    bones: np.ndarray
+    bones: IntArray
     weights: Array
 
 

@@ -345,7 +345,7 @@ def _controlled(rig: Rig, roots: tuple[int, ...]) -> bool:
     return len(kinds) == 2
 
 
-def _others_apart(rig: Rig, root: int, place: np.ndarray, size: float) -> int:
+def _others_apart(rig: Rig, root: int, place: Array, size: float) -> int:
     """How many further humanoids the armature holds that stand apart from the mapped one.
 
     A second skeleton in the same place is a control rig's, and welcome.

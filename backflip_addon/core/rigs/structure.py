@@ -269,7 +269,8 @@ def _skin_middle(rig: Rig, bone: int) -> Array | None:
     if rig.skin is not None:
         held = np.where(rig.skin.bones == bone, rig.skin.weights, 0.0).sum(axis=1) > 0.5
         if held.any():
-            return rig.skin.vertices[held].mean(axis=0)
+            middle: Array = rig.skin.vertices[held].mean(axis=0)
+            return middle
     return None
 
 
@@ -388,4 +389,5 @@ def _bend(limb: Array) -> Array:
     first, middle, last = limb[..., 0, :], limb[..., 1, :], limb[..., 2, :]
     line = rotations.normalise(last - first)
     off = middle - first
-    return off - line * np.sum(off * line, axis=-1, keepdims=True)
+    bend: Array = off - line * np.sum(off * line, axis=-1, keepdims=True)
+    return bend
