@@ -122,7 +122,7 @@ def fuzz(made: list[Seed], folder: Path, seed: int, goes_on: Callable[[int], boo
         path.write_bytes(data)
         if keep is not None:  # should the interpreter itself fall
             (keep / f"last-{one.name}").write_bytes(data)
-        fault = judge(READERS[one.reader], path, report)
+        fault = fault_of(READERS[one.reader], path, report)
         if fault:
             report.faults.append(f"{one.name} ({one.reader}, {seed}/{report.files}): {fault}")
             if keep is not None:
@@ -132,7 +132,7 @@ def fuzz(made: list[Seed], folder: Path, seed: int, goes_on: Callable[[int], boo
     return report
 
 
-def judge(reader: Reader, path: Path, report: Report) -> str:
+def fault_of(reader: Reader, path: Path, report: Report) -> str:
     """What is wrong with how a file was read, "" if nothing; counted in report."""
     begun = time.monotonic()
     tracemalloc.start(1)

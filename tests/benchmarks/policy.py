@@ -74,7 +74,7 @@ def _run(
             looked = 0
             while run["landing_rate"] < GOAL and time.perf_counter() - began < limit:
                 told = training.iterate()
-                over = training.robust_done  # rehearsals; each is worth a look
+                over = training.robust_done  # rounds of robust planning; each is worth a look
                 if over > looked or "robust_share" not in told and told["iteration"] % EVERY == 0:
                     looked = over
                     run["landing_rate"] = training.landing_rate(trials, GOAL)

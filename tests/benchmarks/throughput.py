@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Control steps a second on one core: ours, PyBullet's deep_mimic environment, the bare physics.
 
-A control step is 1/30 s in all of them. Ours: practice in a crowd, with a policy's network,
-observation, reward, disturbances and restarts. Search: rollouts in PyBullet as the search makes
+A control step is 1/30 s in all of them. Ours: rollouts in the batched simulator, with a policy's
+network, observation, reward, disturbances and restarts. Search: rollouts in PyBullet as the search makes
 them, with restored states and cost. Bare: PyBullet with the same body, substeps and servo, stepped
 alone. PyBullet's: its environment with observation, reward and its own 8 substeps of stable PD. They
 take turns in one run, so that a busy machine slows them all.
@@ -38,7 +38,7 @@ from backflip_addon.trainer.rl.networks import ActorCritic
 from backflip_addon.trainer.rl.rollouts import PolicyWorker, RolloutSettings
 from backflip_addon.trainer.rl.trainer import LearningSettings
 
-CROWD = LearningSettings().bodies
+BODIES = LearningSettings().bodies
 HORIZON = 24
 SAMPLES = 32
 
@@ -51,7 +51,7 @@ def main() -> int:
     body = common.figure(options)
     reference = humanoid.clip(options.clip, body)
     contestants = {
-        "ours": Practised(body, reference),
+        "ours": Collected(body, reference),
         "search": Searched(body, reference),
         "pybullet_deep_mimic": DeepMimicEnvironment(options.clip),
         "bare_physics": Bare(body, reference),
@@ -76,22 +76,22 @@ def _rate(run: object, seconds: float) -> float:
     return steps / (time.perf_counter() - began)
 
 
-class Practised:
-    """Episodes of practice, as a policy's worker collects them."""
+class Collected:
+    """Rollouts, as a policy's worker collects them."""
 
     def __init__(self, body: Body, reference: Motion) -> None:
         torch.set_num_threads(1)
         trajectory = TargetTrajectory.of_track(Track(body, reference))
-        self.worker = PolicyWorker(body, reference, trajectory, None, CROWD, 0, Limits())
+        self.worker = PolicyWorker(body, reference, trajectory, None, BODIES, 0, Limits())
         env = self.worker.env
         env.refresh()
-        observed, privileged = (part.shape[1] for part in env.observe(np.ones(CROWD, dtype=bool)))
+        observed, privileged = (part.shape[1] for part in env.observe(np.ones(BODIES, dtype=bool)))
         self.actor = ActorCritic(observed, privileged, env.layout.width, std=0.1).exploring_actor()
         self.rollout = RolloutSettings(Disturbances(), np.full(trajectory.steps, 1 / trajectory.steps))
 
     def run(self) -> int:
         self.worker.collect(self.actor, self.rollout, 2)
-        return 2 * CROWD
+        return 2 * BODIES
 
 
 class Searched:

@@ -30,14 +30,14 @@ def test_every_seed_is_sound(tmp_path: Path, seed: fuzz.Seed) -> None:
     path = tmp_path / seed.name
     path.write_bytes(seed.data)
     report = fuzz.Report()
-    assert fuzz.judge(fuzz.READERS[seed.reader], path, report) == "" and report.accepted == 1
+    assert fuzz.fault_of(fuzz.READERS[seed.reader], path, report) == "" and report.accepted == 1
 
 
 def test_the_fuzzer_finds_what_it_looks_for(tmp_path: Path) -> None:
     def fault(read: object, content: bytes = b"{}") -> str:
         path = tmp_path / "a.json"
         path.write_bytes(content)
-        return fuzz.judge(fuzz.Reader(read, (ValueError,)), path, fuzz.Report())  # type: ignore[arg-type]
+        return fuzz.fault_of(fuzz.Reader(read, (ValueError,)), path, fuzz.Report())  # type: ignore[arg-type]
 
     def refuse(words: str) -> object:
         raise ValueError(words)
@@ -67,5 +67,5 @@ def test_a_long_text_where_a_number_belongs_is_not_quoted_whole(tmp_path: Path, 
         before, item[key] = item[key], "x\n" * 5000
         (tmp_path / seed.name).write_text(json.dumps(data))
         report = fuzz.Report()
-        assert fuzz.judge(fuzz.READERS[reader], tmp_path / seed.name, report) == "" and report.refused == 1
+        assert fuzz.fault_of(fuzz.READERS[reader], tmp_path / seed.name, report) == "" and report.refused == 1
         item[key] = before

@@ -188,7 +188,7 @@ def test_a_scene_without_a_camera_is_refused_in_words(performer: bpy.types.Objec
         render.render_stills(bpy.context, tmp_path, TINY)
 
 
-def test_moments_crowd_where_more_happens() -> None:
+def test_moments_are_denser_where_more_happens() -> None:
     levels = [0.0] * 20 + list(np.linspace(0.0, 1.0, 10)) + [1.0] * 20
     stills = [np.full((4, 6, 4), level, dtype=np.float32) for level in levels]
     picks = contact_sheet.pick_moments(stills, 8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The crowd takes the steps that PyBullet takes; and PyBullet is not the code under test."""
+"""The batched simulator takes the steps that PyBullet takes; and PyBullet is not the code under test."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def in_pybullet(
     return found, np.array(touching)
 
 
-def in_crowd(
+def in_batch(
     body: Body, states: States, targets: np.ndarray, speeds: np.ndarray, scenes: list[Scene], substeps: int
 ) -> tuple[States, np.ndarray]:
     bodies = BatchedSimulator(body, len(states), feet(body))
@@ -111,7 +111,7 @@ def test_in_the_air_it_is_pybullets_step_to_rounding(body: Body) -> None:
     states = shaken(body, poses(body, 2.0), random, 0.3, 3.0)
     targets, speeds = targets_of(body, states, random)
     arguments = (body, states, targets, speeds, various(random))
-    here, there = in_crowd(*arguments, 1)[0], in_pybullet(*arguments, 1)[0]
+    here, there = in_batch(*arguments, 1)[0], in_pybullet(*arguments, 1)[0]
     for name in ("position", "velocity", "angular_velocity", "joint_velocity"):
         change = worst(there, states, name).mean()
         assert worst(here, there, name).max() < 1e-4 * change + 1e-6, name
@@ -126,7 +126,7 @@ def test_on_the_floor_it_is_pybullets_step_or_near_it(body: Body) -> None:
     states = shaken(body, poses(body, -0.003), random, 0.02, 0.5)
     targets, speeds = targets_of(body, states, random)
     arguments = (body, states, targets, speeds, various(random))
-    (here, on), (there, touching) = in_crowd(*arguments, 1), in_pybullet(*arguments, 1)
+    (here, on), (there, touching) = in_batch(*arguments, 1), in_pybullet(*arguments, 1)
     np.testing.assert_array_equal(on, touching)
     assert on.any(axis=1).mean() > 0.5, "most of them stand"
     change = worst(there, states, "joint_velocity").mean()
@@ -142,7 +142,7 @@ def test_it_stays_with_pybullet_for_a_fifth_of_a_second() -> None:
     states = shaken(HUMANOID, poses(HUMANOID, 0.02), random, 0.05, 0.5)
     targets, speeds = targets_of(HUMANOID, states, random)
     arguments = (HUMANOID, states, targets, speeds, various(random))
-    here, there = in_crowd(*arguments, 24)[0], in_pybullet(*arguments, 24)[0]
+    here, there = in_batch(*arguments, 24)[0], in_pybullet(*arguments, 24)[0]
     moved = np.median(worst(there, states, "position"))
     off = worst(here, there, "position")
     assert np.median(off) < 0.03 * moved
@@ -235,8 +235,8 @@ def test_one_of_many_moves_as_it_would_alone() -> None:
     states = shaken(FITTED, poses(FITTED, 0.0), random, 0.1, 1.0)
     targets, speeds = targets_of(FITTED, states, random)
     scenes = various(random)
-    together, _ = in_crowd(FITTED, states, targets, speeds, scenes, 8)
-    alone, _ = in_crowd(FITTED, stacked([states[5]]), targets[5:6], speeds[5:6], scenes[5:6], 8)
+    together, _ = in_batch(FITTED, states, targets, speeds, scenes, 8)
+    alone, _ = in_batch(FITTED, stacked([states[5]]), targets[5:6], speeds[5:6], scenes[5:6], 8)
     np.testing.assert_allclose(alone.position[0], together.position[5], atol=1e-4)
     np.testing.assert_allclose(alone.joint_velocity[0], together.joint_velocity[5], atol=0.02)
 

@@ -88,7 +88,7 @@ def test_momentum_and_velocity_of_a_rigid_turn(track: Track) -> None:
     assert float(np.sum(figures.momentum * spin)) > 0
 
 
-def test_senses_are_zero_on_the_goal_and_measure_what_is_off(env: ImitationEnvironment) -> None:
+def test_observations_are_zero_on_the_goal_and_measure_what_is_off(env: ImitationEnvironment) -> None:
     goals = env.observations.goals
     steps = np.arange(len(goals.states))
     np.testing.assert_allclose(env.observations(goals, steps), 0.0, atol=1e-7)
@@ -102,7 +102,7 @@ def test_senses_are_zero_on_the_goal_and_measure_what_is_off(env: ImitationEnvir
     np.testing.assert_allclose(np.delete(differences, 1, axis=1), 0.0, atol=1e-7)
 
 
-def test_senses_do_not_know_how_high_the_floor_is(env: ImitationEnvironment) -> None:
+def test_observations_do_not_know_how_high_the_floor_is(env: ImitationEnvironment) -> None:
     goals = env.observations.goals
     steps = np.arange(len(goals.states))
     higher = goals.moved(np.tile([0.0, 0.0, 0.02], (len(steps), 1)))
@@ -136,7 +136,7 @@ def test_equal_worlds_do_the_same(env: ImitationEnvironment) -> None:
     np.testing.assert_array_equal(states.joint_velocity[0], states.joint_velocity[1])
 
 
-def test_a_crowd_feels_and_earns_what_a_world_does(env: ImitationEnvironment, track: Track) -> None:
+def test_a_batch_observes_and_earns_what_a_world_does(env: ImitationEnvironment, track: Track) -> None:
     bodies = ImitationEnvironment(BatchedSimulator(BODY, 2, track.allowed), env.trajectory, track.allowed)
     pushed = Circumstances(Scene(0.8, 0.01, 1.05), push_step=1, push=np.array([0.2, 0, 0]))
     action = 0.2 * np.random.default_rng(4).normal(size=(2, env.layout.width))
@@ -181,7 +181,7 @@ def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
     assert np.abs(np.delete(turns[0], 3)).max() == 0
 
 
-def test_late_senses_are_those_of_a_step_before(env: ImitationEnvironment) -> None:
+def test_late_observations_are_those_of_a_step_before(env: ImitationEnvironment) -> None:
     start(env, [env.trajectory.states[0]] * 2, [Circumstances(Scene(), delay=delay) for delay in (0, 1)])
     first, _ = env.observe(np.ones(2, dtype=bool))
     env.step(np.zeros((2, env.layout.width)))
@@ -193,7 +193,7 @@ def test_late_senses_are_those_of_a_step_before(env: ImitationEnvironment) -> No
     assert not np.allclose(second[0, :width], second[1, :width])
 
 
-def test_a_body_on_its_head_is_a_foul_and_lost(env: ImitationEnvironment) -> None:
+def test_a_body_on_its_head_is_an_illegal_contact_and_lost(env: ImitationEnvironment) -> None:
     state = env.trajectory.states[0]
     turns = np.concatenate([[[0.7071, 0.7071, 0, 0]], state.rotations[1:]])
     lying = dataclasses.replace(state, position=np.array([0, 0, 0.15]), rotations=turns)
@@ -278,7 +278,7 @@ def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) ->
     worker.trial_env.bodies.close()
 
 
-def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) -> None:
+def test_rollouts_remember_where_they_came_by(track: Track, reference: Motion) -> None:
     trajectory = TargetTrajectory.of_track(track)
     worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
     width = worker.env.layout.width
@@ -294,7 +294,7 @@ def test_practice_remembers_where_it_came_by(track: Track, reference: Motion) ->
     worker.trial_env.bodies.close()
 
 
-def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
+def test_training_collects_rollouts_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
     settings = trainer.LearningSettings(bodies=2, length=6, hidden=(16,))
     plan = Plan(np.zeros((8, 28)), 4)
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
@@ -317,8 +317,8 @@ def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path)
         np.testing.assert_array_equal(taken_up.motion.position, take.motion.position)
 
 
-def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None:
-    """Of an untrained policy, which does what the guide does: every trial without disturbance alike."""
+def test_fewer_trials_than_worlds_before_any_rollout(reference: Motion) -> None:
+    """Of an untrained policy, which does what the target trajectory does: every trial without disturbance alike."""
     settings = trainer.LearningSettings(bodies=3, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
         results = training.evaluate(2, NONE)["results"]

@@ -120,7 +120,7 @@ def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> No
     assert not job.running()
 
 
-def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable) -> None:
+def test_a_policy_killed_in_its_rollouts_goes_on(tmp_path: Path, start: Callable) -> None:
     pytest.importorskip("torch")
     from backflip_addon.trainer.rl.trainer import LearningSettings
 
@@ -144,8 +144,8 @@ def test_a_policy_killed_in_its_practice_goes_on(tmp_path: Path, start: Callable
     assert min(e["samples"] for e in again if e["kind"] == "stage" and "samples" in e) >= samples
     assert again[-1]["reason"] in ("stopped", "robust"), "so easy a clip may be mastered before the stop is read"
     policy = [take for take in of_kind(job, "take") if take["source"] == "policy"]
-    first, taught = (int(take["stage"].split("_")[0]) for take in policy[:2])
-    assert first == 0 and taught > LearningSettings().feedback_fit, "until its lesson is over it performs as it did"
+    first, fitted = (int(take["stage"].split("_")[0]) for take in policy[:2])
+    assert first == 0 and fitted > LearningSettings().feedback_fit, "until its feedback is fitted it performs as it did"
 
 
 def test_while_a_policy_is_to_follow_a_search_tells_the_whole_works_progress(tmp_path: Path, start: Callable) -> None:
