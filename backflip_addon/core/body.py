@@ -62,7 +62,7 @@ class Link:
     name: str
     parent: int  # index into Body.links, -1 for the root
     joint: JointKind
-    offset: tuple[float, float, float]  # joint's place in the parent's frame, m; root: (0, 0, 0)
+    offset: tuple[float, float, float]  # the joint's position in the parent's frame, m; root: (0, 0, 0)
     mass: float  # kg
     centre: tuple[float, float, float]  # centre of mass in the link's frame, m
     inertia: tuple[float, float, float]  # principal moments about the centre, link axes, kg m^2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures of truth: what a take is worth, from its own frames alone (DESIGN.md, Truth).
+"""What a take is worth, measured from its own frames alone ("Truth" in backflip_addon/README.md says what counts).
 
 Used by the trainer, the tests and the UI alike, on a simulated take and on one measured back off
 a baked rig.
@@ -20,18 +20,23 @@ from .motion import Motion, Take
 from .proportions import hip_to_sole
 from .shapes import extent
 
-SETTLE_SECONDS = 1.0  # a take goes on so long after its clip
+TAIL_SECONDS = 1.0  # a take goes on so long after a clip that ends standing
 FOLLOWED_ERROR = 0.35  # m, mean link error past which the clip is lost
-UPRIGHT = np.radians(30)  # root tilt of a standing body
-STILL_SECONDS = 0.5
-SOMERSAULT_TOLERANCE = np.radians(30)
+UPRIGHT = np.radians(30)  # greatest root tilt of a standing body
+STILL_SECONDS = 0.5  # at the end of a take, for which it must stand
+SOMERSAULT_TOLERANCE = np.radians(30)  # between the take's net turn and the reference's
 TOUCH = 0.01  # m: a link so near the floor touches it, in a motion without contacts
 SLOW_END = 0.65  # leg lengths a second: a clip whose root goes on faster does not end standing
 REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 MARGIN = 0.01  # m inside the soles that touch: takes that stood had 31 mm and more, those that fell up to 1 mm
 REST_SPEED, REST_TURN = 0.15, 0.5  # m/s and rad/s of the root of a body that stands
 SUNK = 0.03  # m: a sole deeper under the floor stands on nothing
-SKATE_HEIGHT = 0.03
+SKATE_HEIGHT = 0.03  # m: a foot whose lowest point is lower skates
+HIPS_HIGH = 0.6  # leg lengths over the lower foot: a body that stands holds its hips higher
+KNEE_LOW = 0.25  # leg lengths: a knee that the reference brings so near the floor may touch it
+VELOCITY_SECONDS = 0.05  # to each side, over which the velocity of the centre of mass is taken
+JERK_RATE = 30.0  # Hz: the fastest rate at which jerk is compared
+SCORE_SCALE = 500.0  # mm of mean error by which a score falls to 1/e
 STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so much further with its pose held
 STANDS_SECONDS = 3.0
 
@@ -43,8 +48,10 @@ class Measures:
     landed: None for a clip that does not end standing (there is nothing to land). stands_3_s: whether it still stood,
     played so much further with its pose held; None where that is not known. success: followed to the end without
     falling. followed: share of the clip, 0 to 1. g_mpjpe_mm, mpjpe_mm: mean link position error, global and relative
-    to the root; worst_error_mm: of the worst frame. torque: greatest share of a joint's limit. assist: greatest
-    helper force, N. complete: it goes on for as long as it must. seconds: its length.
+    to the root; worst_error_mm: of the worst frame. foot_skate_cm_s: see foot_skate(). penetration_cm: the deepest
+    point under the floor. jerk_ratio: see jerk_ratio(). somersault_deg, reference_somersault_deg: net turns, see
+    net_somersault(). illegal_contacts: links that touched the floor and may not. torque: greatest share of a joint's
+    limit. assist: greatest helper force, N. complete: it goes on for as long as it must. seconds: its length.
     """
 
     landed: bool | None
@@ -79,30 +86,30 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
     frames, take = take.motion.frames, _sound_part(take)
     positions, orientations = body.forward(take.motion.position, take.motion.rotations)
     times = np.arange(take.motion.frames) / take.motion.rate
-    goal_places, goal_turns = body.forward(*reference.sample(times))
+    goal_positions, goal_orientations = body.forward(*reference.sample(times))
     during = times <= reference.duration + 1e-6
-    errors = np.linalg.norm(positions - goal_places, axis=-1)  # (F, L)
-    relative = np.linalg.norm((positions - positions[:, :1]) - (goal_places - goal_places[:, :1]), axis=-1)
+    errors = np.linalg.norm(positions - goal_positions, axis=-1)  # (F, L)
+    relative = np.linalg.norm((positions - positions[:, :1]) - (goal_positions - goal_positions[:, :1]), axis=-1)
     lows = body.lowest_points(positions, orientations)
     standing = ends_standing(body, reference)
-    needed = reference.duration + (SETTLE_SECONDS if standing else 0.0) - 1.5 / take.motion.rate
+    needed = reference.duration + (TAIL_SECONDS if standing else 0.0) - 1.5 / take.motion.rate
     complete = take.motion.frames == frames and times[-1] >= needed
     mean_error = errors.mean(axis=1)
     followed = bool(complete and mean_error[during].max() <= FOLLOWED_ERROR)
     stood = bool(_upright(orientations)[times > reference.duration].all()) if complete else False
     assist = float(np.max(np.abs(take.assist), initial=0.0))
-    spin = net_somersault(take.motion.rotations[during][:, 0])
-    goal_spin = net_somersault(goal_turns[during][:, 0])
+    somersault = net_somersault(take.motion.rotations[during][:, 0])
+    goal_somersault = net_somersault(goal_orientations[during][:, 0])
     illegal = take.contacts & ~allowed_contacts(body, reference)
     clean = not illegal.any()
     torque = float(np.max(take.torque, initial=0.0))
     stands_on = take.meta.get(STANDS)
-    stands = stands_on is not False and stands_after_touchdown(body, take.motion, positions, orientations)
+    stands = stands_on is not False and stands_at_end(body, take.motion, positions, orientations)
     landed = standing and bool(
         complete
         and clean
         and stands
-        and abs(spin - goal_spin) <= SOMERSAULT_TOLERANCE
+        and abs(somersault - goal_somersault) <= SOMERSAULT_TOLERANCE
         and assist == 0.0
         and torque <= 1.0 + 1e-6
     )
@@ -117,9 +124,9 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
         worst_error_mm=float(mean_error[during].max() * 1000),
         foot_skate_cm_s=foot_skate(body, positions, orientations, take.motion.rate) * 100,
         penetration_cm=float(max(0.0, -lows.min()) * 100),
-        jerk_ratio=jerk_ratio(positions, goal_places, during, take.motion.rate, reference.rate),
-        somersault_deg=float(np.degrees(spin)),
-        reference_somersault_deg=float(np.degrees(goal_spin)),
+        jerk_ratio=jerk_ratio(positions, goal_positions, during, take.motion.rate, reference.rate),
+        somersault_deg=float(np.degrees(somersault)),
+        reference_somersault_deg=float(np.degrees(goal_somersault)),
         illegal_contacts=tuple(sorted({body.names[i] for i in np.flatnonzero(illegal.any(axis=0))})),
         torque=torque,
         complete=bool(complete),
@@ -143,7 +150,7 @@ def _sound_part(take: Take) -> Take:
 
 def score(measures: Measures) -> float:
     """One number in [0, 1] to rank attempts by: the share of the clip followed, times nearness."""
-    return float(measures.followed * np.exp(-measures.g_mpjpe_mm / 500.0))
+    return float(measures.followed * np.exp(-measures.g_mpjpe_mm / SCORE_SCALE))
 
 
 def is_success(measures: Measures) -> bool:
@@ -158,7 +165,7 @@ def ends_standing(body: Body, reference: Motion) -> bool:
         return False
     lows = body.lowest_points(positions, orientations)[0]
     feet = [body.index(name) for name in FEET]
-    hips_high = positions[0, 0, 2] - min(lows[feet]) > 0.6 * hip_to_sole(body)
+    hips_high = positions[0, 0, 2] - min(lows[feet]) > HIPS_HIGH * hip_to_sole(body)
     last = reference.position[-max(int(reference.rate / 10), 2) :]
     speed = np.linalg.norm(last[-1, :2] - last[0, :2]) * reference.rate / max(len(last) - 1, 1)
     return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < SLOW_END * hip_to_sole(body))
@@ -167,8 +174,8 @@ def ends_standing(body: Body, reference: Motion) -> bool:
 def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     """Links (L,) that may touch the floor: the feet, and what the reference itself brings there.
 
-    A link's children count for it: a forearm whose hand is on the floor stays forbidden, a hand
-    does not.
+    Each link counts for itself: of an arm that the reference puts down on its hand, the hand may touch and the
+    forearm may not.
     """
     positions, orientations = body.forward(reference.position, reference.rotations)
     allowed: BoolArray = (body.lowest_points(positions, orientations) < REFERENCE_TOUCH).any(axis=0)
@@ -176,7 +183,7 @@ def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
         foot, shin = body.index(f"foot.{side}"), body.index(f"shin.{side}")
         allowed[foot] = True
         # A shin's lower end comes near the floor in any crouch; only a knee down there is meant
-        knee_low = (positions[:, shin, 2] < 0.25 * hip_to_sole(body)).any()
+        knee_low = (positions[:, shin, 2] < KNEE_LOW * hip_to_sole(body)).any()
         allowed[shin] &= knee_low
     return allowed
 
@@ -190,8 +197,8 @@ def net_somersault(root: Array) -> float:
     return float(steps[:, 0].sum())
 
 
-def stands_after_touchdown(body: Body, motion: Motion, positions: Array, orientations: Array) -> bool:
-    """Whether the last STILL_SECONDS are those of a body that stands (DESIGN.md, Truth).
+def stands_at_end(body: Body, motion: Motion, positions: Array, orientations: Array) -> bool:
+    """Whether the last STILL_SECONDS are those of a body that stands.
 
     Upright, its capture point MARGIN inside the soles that touch, and at rest: on the mean of that time its root
     goes slower than REST_SPEED and turns slower than REST_TURN. (Within it, it may sway.)
@@ -214,10 +221,11 @@ def stands_after_touchdown(body: Body, motion: Motion, positions: Array, orienta
 def standing_margin(body: Body, motion: Motion, positions: Array, orientations: Array) -> float:
     """How far inside the soles that touch the capture point stays in the last STILL_SECONDS, m; negative outside.
 
-    Capture point: centre of mass and its velocity times sqrt(height / g) (Pratt et al. 2006). A sole touches with
+    Capture point: centre of mass and its velocity times sqrt(height / g) (Pratt et al. 2006, "Capture point: a step
+    toward humanoid push recovery"). A sole touches with
     the corners that are within TOUCH over and SUNK under the floor.
     """
-    count, half = int(np.ceil(STILL_SECONDS * motion.rate)), max(int(round(0.05 * motion.rate)), 1)
+    count, half = int(np.ceil(STILL_SECONDS * motion.rate)), max(int(round(VELOCITY_SECONDS * motion.rate)), 1)
     centre = body.centre_of_mass(positions, orientations)
     times = np.arange(len(centre))
     after, before = np.minimum(times + half, len(centre) - 1), np.maximum(times - half, 0)
@@ -266,7 +274,7 @@ def _sole_corners(body: Body, name: str, positions: Array, orientations: Array) 
 
 
 def foot_skate(body: Body, positions: Array, orientations: Array, rate: float) -> float:
-    """Mean horizontal speed of a foot while its lowest point is below 3 cm, m/s."""
+    """Mean horizontal speed of a foot's lowest corner while it is below SKATE_HEIGHT, m/s; 0 where it never is."""
     speeds = []
     for name in FEET:
         corners = _sole_corners(body, name, positions, orientations)
@@ -285,7 +293,7 @@ def jerk_ratio(positions: Array, goal: Array, during: BoolArray, rate: float, re
     A reference stamped at 16 Hz and a take at 120 Hz would not compare otherwise: third
     differences amplify whatever lies between the samples.
     """
-    stride = max(int(round(rate / min(reference_rate, 30.0, rate))), 1)
+    stride = max(int(round(rate / min(reference_rate, JERK_RATE, rate))), 1)
     jerks = []
     for track in (positions[during][::stride], goal[during][::stride]):
         third = np.diff(track, n=3, axis=0) * (rate / stride) ** 3

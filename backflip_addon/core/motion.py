@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A motion of a body: root place and joint rotations per frame, at a fixed rate.
+"""A motion of a body: root position and joint rotations per frame, at a fixed rate.
 
 References and takes are both motions. On disk: npz without pickles, written whole to a temporary
 name and renamed.
@@ -53,10 +53,10 @@ class Motion:
 
     def sample(self, times: ArrayLike) -> tuple[Array, Array]:
         """Root positions (T, 3) and rotations (T, L, 4) at times (T,), s; held still past the ends."""
-        place = np.clip(np.asarray(times, dtype=float) * self.rate, 0, self.frames - 1)
-        low = np.minimum(place.astype(int), max(self.frames - 2, 0))
+        frame = np.clip(np.asarray(times, dtype=float) * self.rate, 0, self.frames - 1)
+        low = np.minimum(frame.astype(int), max(self.frames - 2, 0))
         high = np.minimum(low + 1, self.frames - 1)
-        t = place - low
+        t = frame - low
         position = self.position[low] + (self.position[high] - self.position[low]) * t[:, None]
         orientations = rotations.slerp(self.rotations[low], self.rotations[high], t[:, None])
         return position, orientations

@@ -24,7 +24,7 @@ MOST_FRAMES = 100_000  # of a clip: a quarter of an hour at 120 frames/s
 MOST_JOINTS = 2_000
 MOST_POSES = 4_000_000  # frames times joints: 512 MB of matrices
 MOST_FREE_POSES = 1_000_000  # of a file that holds few numbers, whose joints mostly keep still: 128 MB
-MOST_NUMBER = 1e9  # of a place or an offset, any unit; what is larger is no body's
+MOST_NUMBER = 1e9  # of a position or an offset, any unit; what is larger is no body's
 _MOST_WORDS = 300  # letters of a sentence
 
 P = ParamSpec("P")

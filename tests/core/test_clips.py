@@ -128,7 +128,7 @@ def test_smpl_before_a_camera_is_turned_upright_and_said_to_be(tmp_path: Path, u
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"global_orient": np.zeros((5, 3)), "body_pose": np.zeros((5, 63))}, "lacks the body's place"),
+        ({"global_orient": np.zeros((5, 3)), "body_pose": np.zeros((5, 63))}, "lacks the body's position"),
         ({"transl": np.zeros((5, 3))}, "lacks the body's joints"),
         ({"poses": np.zeros((2, 5, 72)), "trans": np.zeros((2, 5, 3))}, "several bodies"),
         ({"poses": np.zeros((5, 24, 6)), "trans": np.zeros((5, 3))}, "rotation vectors"),

@@ -184,7 +184,7 @@ def test_who_stands_has_the_centre_of_mass_1_cm_inside_the_soles(axis: int, sign
         centre[axis] += (edge + sign * beyond - now) * BODY.mass / pelvis.mass
         links = (dataclasses.replace(pelvis, centre=tuple(centre)), *BODY.links[1:])
         shifted = dataclasses.replace(BODY, links=links)
-        assert metrics.stands_after_touchdown(shifted, motion, positions, turns) == expected
+        assert metrics.stands_at_end(shifted, motion, positions, turns) == expected
         assert metrics.standing_margin(shifted, motion, positions, turns) == pytest.approx(0.01 - beyond, abs=0.002)
 
 

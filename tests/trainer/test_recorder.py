@@ -29,7 +29,7 @@ CLIP = performances.standing(BODY, 0.5)
 
 def standing_take(**meta: Any) -> Take:
     """The clip and a second more, as a simulation would record it."""
-    still = performances.standing(BODY, 0.5 + metrics.SETTLE_SECONDS)
+    still = performances.standing(BODY, 0.5 + metrics.TAIL_SECONDS)
     motion = still.resampled(120.0)
     contacts = np.zeros(motion.rotations.shape[:2], dtype=bool)
     contacts[:, [BODY.index(name) for name in FEET]] = True

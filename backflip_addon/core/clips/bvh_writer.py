@@ -2,7 +2,7 @@
 """Writing a skeleton's motion in Biovision's BVH format, y up, as most programs read it.
 
 Every joint is unturned at rest, so its channels tell how far its bone has turned from there, whatever axes the
-bone has. The root's place is in its channels alone: with no offset, programs that add the two and programs
+bone has. The root's position is in its channels alone: with no offset, programs that add the two and programs
 that take the channels for the whole agree.
 """
 
@@ -18,11 +18,11 @@ from ..arrays import Array, BoolArray
 
 _TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 _PLACE, _TURN = "Xposition Yposition Zposition", "Zrotation Yrotation Xrotation"
-_SLIDES = 1e-4  # of the skeleton's size: a joint that moves more against its parent has its place written, too
-Plan = list[tuple[int, bool]]  # joints in the order in which they are written, and whether their place is
+_SLIDES = 1e-4  # of the skeleton's size: a joint that moves more against its parent has its position written, too
+Plan = list[tuple[int, bool]]  # joints in the order in which they are written, and whether their position is
 
 
-def local_turns(rest: Array, matrices: Array, parents: Sequence[int]) -> Array:
+def local_rotations(rest: Array, matrices: Array, parents: Sequence[int]) -> Array:
     """Rotations (F, B, 3, 3) of the joints against their parents, y up, the identity at rest.
 
     rest (B, 4, 4), matrices (F, B, 4, 4): world, z up, without scale. A root has parent -1.
@@ -48,7 +48,7 @@ def bvh_text(
 ) -> str:
     """The file's text. Lengths are written as they are given.
 
-    tails (B, 3): world, at rest. eulers (F, B, 3): local_turns as angles about x, y, z, rad, of the matrix
+    tails (B, 3): world, at rest. eulers (F, B, 3): local_rotations as angles about x, y, z, rad, of the matrix
     Rz Ry Rx. rate: frames a second. title: the name of a joint above all where the skeleton has several roots.
     """
     heads = rest[:, :3, 3] @ _TO_Y_UP.T
@@ -103,7 +103,7 @@ def _sliding(rest: Array, matrices: Array, parents: Sequence[int]) -> BoolArray:
 def _values(
     plan: Plan, parents: Sequence[int], heads: Array, positions: Array, matrices: Array, rest: Array, degrees: Array
 ) -> Array:
-    """The rows of numbers (F, N). A place is in the parent's axes, which are the file's where it is unturned."""
+    """The rows of numbers (F, N). A position is in the parent's axes, which are the file's where it is unturned."""
     columns = []
     for bone, placed in plan:
         parent = parents[bone]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DeepMimic's motion clips (Peng et al. 2018): JSON text, one list of 44 numbers a frame.
 
-A frame is its duration in seconds, the root's place, the root's orientation, then the joints in
+A frame is its duration in seconds, the root's position, the root's orientation, then the joints in
 JOINT_ORDER: four numbers (w, x, y, z) for a spherical joint, one angle for a hinge. The clip's
 world is y up, the figure faces x, its right is z.
 """

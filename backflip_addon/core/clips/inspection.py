@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Does a clip make physical sense? What is odd is said, with the change that would mend it.
 
-Nothing is changed here: an animator may want the moon's gravity.
+Nothing is changed here: an animator may want the moon's gravity. Each check gives a Finding or None.
 """
 
 from __future__ import annotations
@@ -17,12 +17,25 @@ from ..motions import foot_planting
 from . import ground, posture
 from .findings import INFO, Finding
 
-_FLIGHT = 0.15  # s: a shorter flight tells too little about gravity
+# In frames, not in seconds: a clip at the wrong pace has its flight's seconds wrong, too
+_FEWEST_FRAMES = 5  # of a flight: a parabola through fewer tells too little about gravity
 _CLEARANCE = 0.06  # m: higher than this over the floor, nothing touches it
+_HIGH = 0.12  # m that a flight's lowest point must reach to count
+_HIGH_AND_SLOW = 0.25  # m, where it falls under less than half of gravity: that may be a body held up by something
+_LEAST_RISE = 0.05  # m of the centre of mass: less is noise
+_MISFIT = 0.1  # of that rise: a path further off its parabola is no free fall
 _TIME_SCALES = (0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0)  # where no rate explains it
+_USUAL_SCALES = (0.7, 1.4)  # a pace that is off by less is within what people do and cameras tell
 _RATES = (24.0, 25.0, 30.0, 60.0, 120.0, 240.0)  # at which motion is recorded
 _EXPLAINED = 0.15  # of the logarithm: a rate that is so near explains the pace
-_SOMERSAULT = np.radians(180)
+_SOMERSAULT = np.radians(180)  # a clip that turns over by more is no cycle
+_JUMP_TURN, _JUMP_RATE = np.radians(45), 60.0  # rad within one frame, and rad/s: a part that turns by more jumps
+_JUMP_SPEED = 15.0  # m/s of the root: people run at 12
+_ODD_FRAMES = 3  # at a clip's start that may be a pose left in front of it
+_ODD_TURN = np.radians(25)  # from such a pose to the next
+_MOVING = 0.5  # rad/s of the fastest part: a clip that begins more slowly begins at rest
+_CYCLE_GAP, _DECLARED_GAP = np.radians(12), np.radians(30)  # between first and last pose of a cycle; of a declared one
+_CYCLE_RISE = 0.05  # m between first and last height of the root
 # Steps a second times the square root of leg length over gravity. People walk at 0.4 to 0.6 and sprint at 1.3
 # (Hof 1996, Scaling gait data to body size; Weyand et al. 2000)
 _SLOWEST_PACE, _USUAL_PACE, _FASTEST_PACE = 0.2, 0.5, 1.6
@@ -55,21 +68,22 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
 
 
 def fall(motion: Motion, centre: Array, lowest: Array) -> float | None:
-    """The acceleration, m/s^2, under which the body's centre (F, 3) falls while in flight; None without flight.
+    """The acceleration, m/s^2, under which the body's centre of mass (F, 3) falls in flight; None without a flight.
 
-    lowest (F,): height of the body's lowest point.
+    lowest (F,): height of the body's lowest point, m. Parabolas are fitted to the flights; their mean counts each
+    flight by its frames.
     """
     estimates, weights = [], []
     for start, end in foot_planting.runs(lowest > _CLEARANCE):
-        if (end - start) < 5:
+        if end - start < _FEWEST_FRAMES:
             continue
         seconds = np.arange(end - start) / motion.rate
         curve = np.polyfit(seconds, centre[start:end, 2], 2)
         left_over = np.std(np.polyval(curve, seconds) - centre[start:end, 2])
         rise, gravity = np.ptp(centre[start:end, 2]), -2 * float(curve[0])
         # a low and slow flight is a body held up by something that the fitted floor does not meet
-        high = lowest[start:end].max() > (0.12 if gravity > 0.5 * GRAVITY else 0.25)
-        if high and rise > 0.05 and left_over < 0.1 * rise and gravity > 0:
+        high = lowest[start:end].max() > (_HIGH if gravity > 0.5 * GRAVITY else _HIGH_AND_SLOW)
+        if high and rise > _LEAST_RISE and left_over < _MISFIT * rise and gravity > 0:
             estimates.append(gravity)
             weights.append(end - start)
     return float(np.average(estimates, weights=weights)) if estimates else None
@@ -80,7 +94,7 @@ def _time_scale(motion: Motion, centre: Array, lowest: Array) -> Finding | None:
     if gravity is None:
         return None
     exact = float(np.sqrt(gravity / GRAVITY))
-    if 0.7 < exact < 1.4:
+    if _USUAL_SCALES[0] < exact < _USUAL_SCALES[1]:
         return None
     flown = "faster" if exact > 1 else "slower"
     scale, recorded = _likely_scale(motion.rate, exact)
@@ -129,8 +143,8 @@ def _odd_first_frame(motion: Motion, orientations: Array) -> Finding | None:
         return None
     change = rotations.angle_between(orientations[1:], orientations[:-1]).max(axis=1)
     usual = float(np.median(change[1:]))
-    for first in range(min(3, motion.frames - 5)):
-        if change[first] > max(8 * usual, np.radians(25)) and change[first] > 2.5 * change[first + 1]:
+    for first in range(min(_ODD_FRAMES, motion.frames - 5)):
+        if change[first] > max(8 * usual, _ODD_TURN) and change[first] > 2.5 * change[first + 1]:
             seconds = (first + 1) / motion.rate
             number = "frame is a pose" if first == 0 else f"{first + 1} frames are a pose"
             return Finding(
@@ -147,14 +161,15 @@ def _jumps(motion: Motion, orientations: Array) -> Finding | None:
     )
     step = np.linalg.norm(np.diff(motion.position[1:], axis=0), axis=1) if motion.frames > 2 else np.zeros(1)
     turn_at = int(np.argmax(change))
-    if change[turn_at] * motion.rate > 60 and change[turn_at] > np.radians(45):
+    if change[turn_at] * motion.rate > _JUMP_RATE and change[turn_at] > _JUMP_TURN:
         return Finding(
             "jump", f"At {(turn_at + 1) / motion.rate:.2f} s a body part turns over within one frame: look at it there."
         )
-    if (step * motion.rate).max(initial=0.0) > 15:
+    if (step * motion.rate).max(initial=0.0) > _JUMP_SPEED:
         at = (int(np.argmax(step)) + 1) / motion.rate
         return Finding(
-            "jump", f"At {at:.2f} s the clip moves faster than 15 m/s: its path jumps, or its scale is wrong."
+            "jump",
+            f"At {at:.2f} s the clip moves faster than {_JUMP_SPEED:g} m/s: its path jumps, or its scale is wrong.",
         )
     return None
 
@@ -167,9 +182,9 @@ def _cycle(motion: Motion, orientations: Array) -> Finding | None:
     level = rotations.multiply(heading, orientations)
     gap = rotations.angle_between(level[0], level[-1])
     speed = rotations.angle_between(level[1], level[0]).max()
-    moving = speed * motion.rate > 0.5
-    likeness = np.radians(30 if motion.loops else 12)
-    if moving and gap.max() < likeness and abs(motion.position[0, 2] - motion.position[-1, 2]) < 0.05:
+    moving = speed * motion.rate > _MOVING
+    likeness = _DECLARED_GAP if motion.loops else _CYCLE_GAP
+    if moving and gap.max() < likeness and abs(motion.position[0, 2] - motion.position[-1, 2]) < _CYCLE_RISE:
         return Finding(
             "loops",
             "The clip ends as it begins, in motion: it can be performed several times on end.",

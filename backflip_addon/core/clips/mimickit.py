@@ -2,7 +2,7 @@
 """MimicKit's motions for its humanoid, exported from their pickles as npz or JSON.
 
 Keys: fps, frames (F, 34), loop_mode (0 or "CLAMP": once, 1 or "WRAP": a cycle). A frame is the root's
-place, its orientation as a rotation vector, then the joints in JOINT_ORDER: rotation vectors, one
+position, its orientation as a rotation vector, then the joints in JOINT_ORDER: rotation vectors, one
 angle for a hinge. The world is z up, the figure faces x, its left is y.
 """
 
@@ -65,7 +65,7 @@ def load(path: Path) -> tuple[Motion, float]:
 
 def _to_motion(frames: Array, rate: float, loops: bool) -> Motion:
     orientations = np.tile(rotations.IDENTITY, (len(frames), len(LINK_NAMES), 1))
-    # the root may face anywhere: places keep their axes, the neutral figure is turned to face x
+    # the root may face anywhere: positions keep their axes, the neutral figure is turned to face x
     orientations[:, 0] = rotations.multiply(rotations.from_rotation_vector(frames[:, 3:6]), _FACING)
     column = 6
     for name in JOINT_ORDER:

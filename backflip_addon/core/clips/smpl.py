@@ -3,8 +3,8 @@
 
 The joints turn in poses (F, 72, 156 or 165), or in one array for the root and one for the body: root_orient and
 pose_body, global_orient and body_pose. A turn is a rotation vector or a 3 x 3 matrix, and the joints may have an axis
-of their own: (F, 72), (F, 24, 3), (F, 24, 3, 3). trans (F, 3) holds the place in metres. All these bodies have the
-same 22 joints first; fingers and face are left out.
+of their own: (F, 72), (F, 24, 3), (F, 24, 3, 3). trans (F, 3) holds the root's position in
+metres. All these bodies have the same 22 joints first; fingers and face are left out.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ _USUAL_RATE = 30.0  # of the videos that such files without a rate are made from
 _WHOLE = ("poses", "pose_world", "smpl_poses", "full_pose", "fullpose", "pose")
 _ROOT = ("root_orient", "global_orient")
 _BODY = ("pose_body", "body_pose")
-_PLACE = ("trans_world", "trans", "transl", "smpl_trans", "translation")
-_SCALE = "smpl_scaling"  # AIST++: places are this many times too large
-_NAMES = (*_RATES, *_WHOLE, *_ROOT, *_BODY, *_PLACE, _SCALE)
+_POSITION = ("trans_world", "trans", "transl", "smpl_trans", "translation")
+_SCALE = "smpl_scaling"  # AIST++: positions are this many times too large
+_NAMES = (*_RATES, *_WHOLE, *_ROOT, *_BODY, *_POSITION, _SCALE)
 _CAMERA = re.compile(r"cam(era)?\b")  # of a group of arrays that stands before a camera
 _TO_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 _UPWARD = {  # which axis points upwards -> the turn to z up
@@ -106,20 +106,21 @@ def _read(path: Path) -> tuple[Array, Array, float]:
     """Rotation matrices (F, 22, 3, 3), positions (F, 3), and the rate, 0.0 where none is told."""
     data = _arrays(path)
     whole, root, body = (next((data[name] for name in names if name in data), None) for names in (_WHOLE, _ROOT, _BODY))
-    place = next((data[name] for name in _PLACE if name in data), None)
+    position = next((data[name] for name in _POSITION if name in data), None)
     lacking = f"{path.name} is no SMPL motion, or is cut off: it lacks the body's "
-    if place is None:
-        raise UnreadableFile(lacking + "place (trans or transl).")
-    positions = _numbers(path, place).reshape(-1, place.shape[-1] if place.ndim else 1)
+    if position is None:
+        raise UnreadableFile(lacking + "position (trans or transl).")
+    positions = _numbers(path, position).reshape(-1, position.shape[-1] if position.ndim else 1)
     if whole is not None:
-        orientations = _turns(path, whole)
+        orientations = _rotations(path, whole)
     elif root is not None and body is not None:
         orientations = _in_parts(path, root, body)
     else:
         raise UnreadableFile(lacking + "joints (poses, or global_orient and body_pose).")
     if orientations.shape[1] < len(_JOINTS) or positions.shape != (len(orientations), 3):
         raise UnreadableFile(
-            f"{path.name} is no SMPL motion of one body: it needs {len(_JOINTS)} joints or more and a place each frame."
+            f"{path.name} is no SMPL motion of one body: it needs {len(_JOINTS)} joints or more and "
+            "a position each frame."
         )
     scale = float(data[_SCALE].ravel()[0]) if _SCALE in data and data[_SCALE].size else 1.0
     if not 2 <= len(orientations) <= MOST_FRAMES or not finite(orientations, positions) or not 1e-6 < scale < 1e6:
@@ -149,7 +150,7 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _in_parts(path: Path, root: Array, body: Array) -> Array:
-    first, others = _turns(path, root, root=True), _turns(path, body)
+    first, others = _rotations(path, root, root=True), _rotations(path, body)
     if len(first) != len(others):
         raise UnreadableFile(f"{path.name} has {len(first)} frames of its root, and {len(others)} of its body.")
     return np.concatenate([first, others], axis=1)
@@ -161,7 +162,7 @@ def _numbers(path: Path, array: Array) -> Array:
     return np.array(array, dtype=float)
 
 
-def _turns(path: Path, array: Array, root: bool = False) -> Array:
+def _rotations(path: Path, array: Array, root: bool = False) -> Array:
     """Rotation matrices (F, J, 3, 3) of an array in any of its shapes. root: it is of one joint."""
     numbers = _numbers(path, array)
     matrices = numbers.ndim >= 3 and numbers.shape[-2:] == (3, 3) and (root or numbers.ndim >= 4)

@@ -77,7 +77,7 @@ def _nodes(gltf: dict[str, Any]) -> tuple[list[_Node], list[int]]:
             rotation, position = rotations.from_matrix(matrix[:3, :3]), matrix[:3, 3]
         nodes.append((str(node.get("name", f"node {i}")), rotation, position))
         if rotation.shape != (4,) or position.shape != (3,) or not finite(rotation, position):
-            raise ValueError("a node's finite place and rotation")
+            raise ValueError("a node's finite position and rotation")
         for child in node.get("children", ()):
             parents[_count(child)] = i
     return nodes, parents

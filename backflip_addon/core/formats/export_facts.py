@@ -98,11 +98,11 @@ def _node_matrix(node: dict[str, Any]) -> Array:
 
 @dataclasses.dataclass(frozen=True)
 class _Node:
-    """A node of a binary FBX. place: where its properties begin; inside, end: where its children do, and it."""
+    """A node of a binary FBX. start: where its properties begin; inside, end: where its children do, and it."""
 
     name: bytes
     count: int
-    place: int
+    start: int
     inside: int
     end: int
 
@@ -120,10 +120,10 @@ def of_fbx(path: Path) -> Facts:
     stacks = [_settings(data, node, wide) for node in objects if node.name == b"AnimationStack"]
     seconds = max((s.get(b"LocalStop", 0) - s.get(b"LocalStart", 0) for s in stacks), default=0) / _KTIME
     positions = [
-        place
+        position
         for node in objects
         if node.name == b"Pose"
-        for identity, place in _bind_pose(data, node, wide)
+        for identity, position in _bind_pose(data, node, wide)
         if identity in bones
     ]
     metres = settings.get(b"UnitScaleFactor", 1.0) / 100.0  # its units are centimetres
@@ -138,15 +138,15 @@ def _nodes(data: bytes, at: int, end: int, wide: bool) -> Iterator[_Node]:
         stop, count, length, name = head.unpack_from(data, at)
         if stop <= at:  # the list ends, or the file is damaged
             return
-        place = at + head.size + name
-        yield _Node(data[at + head.size : place], count, place, place + length, stop)
+        start = at + head.size + name
+        yield _Node(data[at + head.size : start], count, start, start + length, stop)
         at = stop
 
 
 def _properties(data: bytes, node: _Node) -> list[Any]:
     """A node's properties: numbers, bytes and arrays of doubles; None for arrays of other kinds."""
     found: list[Any] = []
-    at = node.place
+    at = node.start
     for _ in range(node.count):
         kind, at = data[at : at + 1], at + 1
         if kind in _SIZES:

@@ -151,12 +151,12 @@ def _buffer(buffer: dict[str, Any], binary: bytes, path: Path) -> bytes:
 def beside(path: Path, uri: str) -> Path:
     """The file that a glTF names, which must lie beside it or in a folder there. Raises UnreadableFile."""
     name = Path(urllib.parse.unquote(uri))
-    place = path.parent / name
+    file = path.parent / name
     if "\0" in str(name) or ":" in uri or "\\" in str(name) or name.is_absolute() or ".." in name.parts:
         raise UnreadableFile(f"{path.name} names a file outside its folder, {uri[:80]!r}: export it as GLB instead.")
-    if not place.resolve().is_relative_to(path.parent.resolve()) or (place.exists() and not place.is_file()):
+    if not file.resolve().is_relative_to(path.parent.resolve()) or (file.exists() and not file.is_file()):
         raise UnreadableFile(f"{path.name} names {uri[:80]!r}, no file of its folder: export it as GLB instead.")
-    return place
+    return file
 
 
 def _whole(item: dict[str, Any], key: str, default: int | None = None) -> int:
@@ -293,7 +293,7 @@ def _indices(item: dict[str, Any], key: str, count: int) -> list[int]:
 
 
 def _check_numbers(gltf: Gltf) -> None:
-    """Places, bones' rest poses and keys are finite; NaN for a normal or a tangent does no harm."""
+    """Positions, bones' rest poses and keys are finite; NaN for a normal or a tangent does no harm."""
     accessors, checked, used = gltf.content.get("accessors", []), set(), 0
     for index, moves in _used(gltf.content):
         if not isinstance(index, int) or not 0 <= index < len(accessors):

@@ -3,7 +3,7 @@
 Some have a skin that names but a part of it.
 
 Blender's importer makes bones of a skin's joints alone, and empties of all other nodes. So such a file is written anew
-as a GLB with a skin that names its nodes: their places, their animations and what hangs on them stay as they are.
+as a GLB with a skin that names its nodes: their transforms, their animations and what hangs on them stay as they are.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def _packed(content: dict[str, Any], buffers: list[bytes], path: Path) -> bytes:
         if isinstance(uri := image.get("uri"), str) and not uri.startswith("data:"):
             del image["uri"]
             image["mimeType"] = mimetypes.guess_type(uri)[0] or "image/png"
-            place = beside(path, uri)
-            data = read_limited(place, MOST_BYTES, follow=True) if place.is_file() else b""
+            file = beside(path, uri)
+            data = read_limited(file, MOST_BYTES, follow=True) if file.is_file() else b""
             image["bufferView"] = len(views)
             views.append({"buffer": 0, "byteOffset": _append(binary, data), "byteLength": len(data)})
     content["buffers"] = [{"byteLength": len(binary)}] if binary else []

@@ -44,7 +44,7 @@ def _put_on_a_node(content: dict[str, Any], factor: float) -> None:
 
 
 def _split_scales(content: dict[str, Any]) -> bool:
-    """Give each scaled node that holds joints a node above it that has its scale and its place.
+    """Give each scaled node that holds joints a node above it that has its scale and its position.
 
     Blender's importer keeps an armature's scale and sets what hangs on the bones as if there were none. A scale
     that is the same along all axes may as well stand above the rotation. Returns whether anything was changed.

@@ -2,8 +2,8 @@
 """The nearest motion that a free-flying body could perform.
 
 Motion capture, cleaned by hand and put on another body, breaks the laws of flight: in DeepMimic's
-backflip the angular momentum grows threefold between take-off and apex. A search that aims at the
-clip's own take-off would leave the floor with a third of the spin it needs. So, while nothing
+backflip the angular momentum grows threefold between take-off and apex. A search for the
+clip's own take-off would leave the floor with a third of the angular momentum it needs. So, while nothing
 touches the floor, the centre of mass is put on its parabola and the angular momentum is made
 constant: joint rotations, take-off and landing poses stay as they are, only the root between them
 changes. The momentum that flight needs is also what take-off must build up.
@@ -95,33 +95,33 @@ def flight_phases(body: Body, motion: Motion) -> list[tuple[int, int]]:
 def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Array, Array]:
     """Re-integrate one flight; returns it with root positions (F, 3) and orientations (F, 4)."""
     seconds = (last - first) / motion.rate
-    shape = _Shape.of(body, motion, first, last)
+    centroidal = _Centroidal.of(body, motion, first, last)
     root = motion.rotations[first : last + 1, 0]
-    centre = motion.position[first : last + 1] + rotations.rotate(root, shape.centre)
+    centre = motion.position[first : last + 1] + rotations.rotate(root, centroidal.centre)
     times = np.arange(last - first + 1) / motion.rate
     gravity = np.array([0.0, 0.0, -GRAVITY])
     velocity = (centre[-1] - centre[0]) / seconds - gravity * seconds / 2
     path = centre[0] + velocity * times[:, None] + gravity * times[:, None] ** 2 / 2
-    own = _own_momentum(shape, root, motion.rate)
-    momentum, orientations = _evened(shape, root, own, motion.rate)
+    own = _own_momentum(centroidal, root, motion.rate)
+    momentum, orientations = _evened(centroidal, root, own, motion.rate)
     orientations = _closed(orientations, root[-1])
     change = float(rotations.angle_between(orientations, root).max())
     before = own[: max(int(0.04 * motion.rate), 1)].mean(axis=0)
     flight = Flight(first / motion.rate, last / motion.rate, velocity, momentum, change, before)
-    return flight, path - rotations.rotate(orientations, shape.centre), orientations
+    return flight, path - rotations.rotate(orientations, centroidal.centre), orientations
 
 
 @dataclasses.dataclass(frozen=True)
-class _Shape:
-    """The body's changing shape seen from its root, per frame: centre of mass (F, 3), moment of
-    inertia about it (F, 3, 3), and the angular momentum of the shape's change alone (F, 3)."""
+class _Centroidal:
+    """The body's changing pose seen from its root, per frame: centre of mass (F, 3), moment of
+    inertia about it (F, 3, 3), and the angular momentum of the pose's change alone (F, 3)."""
 
     centre: Array
     inertia: Array
     momentum: Array
 
     @staticmethod
-    def of(body: Body, motion: Motion, first: int, last: int) -> _Shape:
+    def of(body: Body, motion: Motion, first: int, last: int) -> _Centroidal:
         low, high = max(first - 1, 0), min(last + 2, motion.frames)
         local = motion.rotations[low:high].copy()
         local[:, 0] = rotations.IDENTITY
@@ -136,40 +136,40 @@ class _Shape:
         inertia += np.einsum("l,fl->f", masses, np.sum(arms**2, -1))[:, None, None] * np.eye(3)
         inertia -= np.einsum("l,fli,flj->fij", masses, arms, arms)
         rate = motion.rate
-        spin = rotations.angular_velocity(orientations, rate)
-        local_spin = rotations.rotate(rotations.conjugate(orientations), spin)
-        momentum = rotations.rotate(orientations, own * local_spin).sum(axis=1)
+        omega = rotations.angular_velocity(orientations, rate)
+        local_omega = rotations.rotate(rotations.conjugate(orientations), omega)
+        momentum = rotations.rotate(orientations, own * local_omega).sum(axis=1)
         momentum += np.cross(arms, masses[:, None] * np.gradient(arms, 1 / rate, axis=0)).sum(axis=1)
         keep = slice(first - low, first - low + last - first + 1)
-        return _Shape(centre[keep], inertia[keep], momentum[keep])
+        return _Centroidal(centre[keep], inertia[keep], momentum[keep])
 
 
-def _own_momentum(shape: _Shape, root: Array, rate: float) -> Array:
+def _own_momentum(centroidal: _Centroidal, root: Array, rate: float) -> Array:
     """Angular momentum (F, 3) of the clip as it is, world frame."""
-    spin = rotations.rotate(rotations.conjugate(root), rotations.angular_velocity(root, rate))
-    body_frame = np.einsum("fij,fj->fi", shape.inertia, spin) + shape.momentum
+    omega = rotations.rotate(rotations.conjugate(root), rotations.angular_velocity(root, rate))
+    body_frame = np.einsum("fij,fj->fi", centroidal.inertia, omega) + centroidal.momentum
     return rotations.rotate(root, body_frame)
 
 
-def _integrate(shape: _Shape, start: Array, momentum: Array, rate: float) -> Array:
-    """Root orientations (F, K, 4) of a body that changes shape, for K courses of its angular
+def _integrate(centroidal: _Centroidal, start: Array, momentum: Array, rate: float) -> Array:
+    """Root orientations (F, K, 4) of a body that changes its pose, for K courses of its angular
     momentum (F, K, 3) in the world's frame."""
     orientations = [np.broadcast_to(start, (momentum.shape[1], 4))]
-    inverse = batched_linalg.inverse_3x3(shape.inertia)
+    inverse = batched_linalg.inverse_3x3(centroidal.inertia)
     for f in range(len(inverse) - 1):
-        own = rotations.rotate(rotations.conjugate(orientations[-1]), momentum[f]) - shape.momentum[f]
-        spin = own @ inverse[f].T
-        half = rotations.multiply(orientations[-1], rotations.from_rotation_vector(spin / (2 * rate)))
-        middle = (momentum[f] + momentum[f + 1]) / 2, (shape.momentum[f] + shape.momentum[f + 1]) / 2
+        own = rotations.rotate(rotations.conjugate(orientations[-1]), momentum[f]) - centroidal.momentum[f]
+        omega = own @ inverse[f].T
+        half = rotations.multiply(orientations[-1], rotations.from_rotation_vector(omega / (2 * rate)))
+        middle = (momentum[f] + momentum[f + 1]) / 2, (centroidal.momentum[f] + centroidal.momentum[f + 1]) / 2
         own = rotations.rotate(rotations.conjugate(half), middle[0]) - middle[1]
-        spin = own @ (inverse[f] + inverse[f + 1]).T / 2
+        omega = own @ (inverse[f] + inverse[f + 1]).T / 2
         orientations.append(
-            rotations.normalise(rotations.multiply(orientations[-1], rotations.from_rotation_vector(spin / rate)))
+            rotations.normalise(rotations.multiply(orientations[-1], rotations.from_rotation_vector(omega / rate)))
         )
     return np.array(orientations)
 
 
-def _evened(shape: _Shape, root: Array, own: Array, rate: float) -> tuple[Array, Array]:
+def _evened(centroidal: _Centroidal, root: Array, own: Array, rate: float) -> tuple[Array, Array]:
     """The angular momentum (3,) that turns root[0] into root[-1], and the root's orientations (F, 4).
 
     Many momenta do, with fewer or more turns and twists on the way. The one that belongs to the clip
@@ -182,7 +182,7 @@ def _evened(shape: _Shape, root: Array, own: Array, rate: float) -> tuple[Array,
     share, step = 0.0, 1.0
     while share < 1.0 and step > SMALLEST_STEP:
         goal = min(share + step, 1.0)
-        momentum, orientations, error = _shoot(shape, root, own, goal, best, rate)
+        momentum, orientations, error = _shoot(centroidal, root, own, goal, best, rate)
         if error < CLOSED and rotations.angle_between(orientations, best_orientations).max() < LARGEST_CHANGE:
             share, best, best_orientations = goal, momentum, orientations
         else:
@@ -191,7 +191,7 @@ def _evened(shape: _Shape, root: Array, own: Array, rate: float) -> tuple[Array,
 
 
 def _shoot(
-    shape: _Shape, root: Array, own: Array, share: float, guess: Array, rate: float
+    centroidal: _Centroidal, root: Array, own: Array, share: float, guess: Array, rate: float
 ) -> tuple[Array, Array, float]:
     """Newton's method by differences for the constant part of a blended momentum; it, the root's
     orientations (F, 4), and the angle by which they miss root[-1], rad."""
@@ -200,7 +200,7 @@ def _shoot(
     probes = np.concatenate([np.zeros((1, 3)), 1e-3 * scale * np.eye(3)])
     for attempt in range(NEWTON_STEPS):
         courses = (1 - share) * own[:, None] + share * (momentum + probes)
-        orientations = _integrate(shape, root[0], courses, rate)
+        orientations = _integrate(centroidal, root[0], courses, rate)
         errors = rotations.to_rotation_vector(rotations.multiply(root[-1], rotations.conjugate(orientations[-1])))
         error = float(np.linalg.norm(errors[0]))
         if error < CLOSED / 10 or attempt == NEWTON_STEPS - 1:

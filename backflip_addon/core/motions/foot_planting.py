@@ -19,7 +19,7 @@ from ..motion import Motion
 
 SIDES = ("L", "R")
 _STILL = 0.25  # leg lengths a second: a foot slower than this may be planted
-_LOW = 0.06  # leg lengths above the foot's usual lowest place
+_LOW = 0.06  # leg lengths above the foot's usual lowest height
 _SHORTEST = 0.06  # s: a shorter touch is none, a shorter gap is none
 _BLEND = 0.15  # s in which a leg's correction comes and goes
 _SMOOTHING = 0.03  # s

@@ -4,7 +4,7 @@
 Newton and Euler for every link of a reference, summed up the tree: the net wrench that the world
 must exert (the ground's reaction, where there is ground), and the torque in each joint once that
 wrench is shared out over the points of the feet (and whatever else the reference puts down).
-Used as the search's first guess and to judge a clip before training.
+A clip is judged by it before training (motions.strength); the search starts without it.
 """
 
 from __future__ import annotations
@@ -44,14 +44,18 @@ class Needs:
 
 
 def needs(body: Body, reference: Motion, rate: float) -> Needs:
-    """Inverse dynamics of a reference sampled at rate Hz."""
+    """Inverse dynamics of a reference sampled at rate Hz.
+
+    Newton and Euler, link by link: force m (a + g), moment d(I omega)/dt; forces and moments are summed up the tree
+    from the leaves (Featherstone 2008, Rigid Body Dynamics Algorithms, chapter 5).
+    """
     times = np.arange(int(np.floor(reference.duration * rate + 1e-6)) + 1) / rate
     positions, orientations = body.forward(*reference.sample(times))
     masses = np.array([link.mass for link in body.links])
     centres = positions + rotations.rotate(orientations, np.array([link.centre for link in body.links]))
     half = max(int(round(SMOOTHING * rate)), 1)
     forces = masses[:, None] * (second_derivative(centres, rate, half) + [0, 0, GRAVITY])
-    moments = _spin_up(body, orientations, rate, half)
+    moments = _momentum_rates(body, orientations, rate, half)
     com = np.einsum("l,tlk->tk", masses / masses.sum(), centres)
     total = forces.sum(axis=1)
     about = (moments + np.cross(centres - com[:, None], forces)).sum(axis=1)
@@ -75,6 +79,7 @@ def second_derivative(track: Array, rate: float, half: int) -> Array:
 
 
 def _first_derivative(track: Array, rate: float, half: int) -> Array:
+    """Velocity (T, ...) of a track (T, ...), see second_derivative."""
     steps = np.arange(-half, half + 1).astype(float)
     fit = steps / np.sum(steps**2)
     padded = _extended(track, half)
@@ -83,17 +88,18 @@ def _first_derivative(track: Array, rate: float, half: int) -> Array:
 
 
 def _extended(track: Array, count: int) -> Array:
+    """A track with count samples more at either end, at its end velocities."""
     ahead = track[1] - track[0] if len(track) > 1 else 0 * track[0]
     behind = track[-1] - track[-2] if len(track) > 1 else 0 * track[0]
     steps = np.arange(1, count + 1).reshape(-1, *[1] * (track.ndim - 1))
     return np.concatenate([track[0] - steps[::-1] * ahead, track, track[-1] + steps * behind])
 
 
-def _spin_up(body: Body, orientations: Array, rate: float, half: int) -> Array:
+def _momentum_rates(body: Body, orientations: Array, rate: float, half: int) -> Array:
     """Rate of change (T, L, 3) of each link's angular momentum about its own centre, world."""
     inertia = np.array([link.inertia for link in body.links])
-    spin = rotations.angular_velocity(orientations, rate)
-    momentum = rotations.rotate(orientations, inertia * rotations.rotate(rotations.conjugate(orientations), spin))
+    omega = rotations.angular_velocity(orientations, rate)
+    momentum = rotations.rotate(orientations, inertia * rotations.rotate(rotations.conjugate(orientations), omega))
     return _first_derivative(momentum, rate, half)
 
 
@@ -111,8 +117,8 @@ def _contact_points(body: Body, positions: Array, orientations: Array) -> tuple[
 
 
 def _share(arms: Array, near: BoolArray, force: Array, moment: Array) -> Array:
-    """Contact forces (T, P, 3) at points (T, P, 3) from the centre of mass that best give the
-    wrench: ridge-regularised least squares, with points that would pull let go in a few passes."""
+    """Contact forces (T, P, 3), world, N, at arms (T, P, 3), m from the centre of mass, that best give force and moment
+    (T, 3): ridge-regularised least squares; points that would pull on the floor are let go in a few passes."""
     carried, active = np.zeros(arms.shape), near.copy()
     touching = np.flatnonzero(near.any(axis=1))
     for start in range(0, len(touching), BLOCK):

@@ -52,7 +52,7 @@ def retarget(
     roles.check(source, source_map)
     source = _with_sensible_rest(source, source_map, matrices)
     neutral = rest_pose.measure(source, source_map)
-    orientations, positions = _link_turns(source, source_map, neutral, matrices)
+    orientations, positions = _link_rotations(source, source_map, neutral, matrices)
     if binding is not None:
         orientations = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw), orientations)
         return Motion(float(rate), binding.to_sim(positions["pelvis"]), body.local_rotations(orientations), loops)
@@ -170,9 +170,11 @@ def from_origin(motion: Motion, forward: bool = False) -> Motion:
     return dataclasses.replace(motion, position=position, rotations=orientations)
 
 
-def _link_turns(source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Array) -> tuple[Array, dict[str, Array]]:
-    """World orientations (F, L, 4) of the links in a source's motion, and places of its joints (F, 3)."""
-    positions = _joint_places(source, neutral, matrices)
+def _link_rotations(
+    source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Array
+) -> tuple[Array, dict[str, Array]]:
+    """World orientations (F, L, 4) of the links in a source's motion, and positions of its joints (F, 3)."""
+    positions = _joint_positions(source, neutral, matrices)
     orientations: dict[str, Array] = {}
     for link in LINK_NAMES:
         bone = neutral.bones[link]
@@ -184,7 +186,7 @@ def _link_turns(source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Ar
         for upper, lower, end, sign in (("upper_arm", "forearm", "hand", -1.0), ("thigh", "shin", "foot", 1.0)):
             names = [f"{part}.{side}" for part in (upper, lower, end)]
             joints = [positions[name] for name in names]
-            orientations[names[0]], orientations[names[1]] = _limb_turns(orientations[names[0]], joints, sign)
+            orientations[names[0]], orientations[names[1]] = _limb_rotations(orientations[names[0]], joints, sign)
         orientations[f"hand.{side}"] = orientations[f"forearm.{side}"]
     return np.stack([orientations[link] for link in LINK_NAMES], axis=1), positions
 
@@ -195,7 +197,7 @@ def _orthonormal(orientations: Array) -> Array:
     return unit
 
 
-def _joint_places(source: Rig, neutral: Neutral, matrices: Array) -> dict[str, Array]:
+def _joint_positions(source: Rig, neutral: Neutral, matrices: Array) -> dict[str, Array]:
     """Link joints (F, 3) in the source's motion, world."""
     positions: dict[str, Array] = {}
     for link in LINK_NAMES:
@@ -211,7 +213,7 @@ def _joint_places(source: Rig, neutral: Neutral, matrices: Array) -> dict[str, A
     return positions
 
 
-def _limb_turns(upper: Array, joints: list[Array], sign: float) -> tuple[Array, Array]:
+def _limb_rotations(upper: Array, joints: list[Array], sign: float) -> tuple[Array, Array]:
     """Orientations (F, 4) of a limb's two parts from its joints (F, 3) and its upper part's twist.
 
     sign: 1 for a knee (thigh x shin = left when bent), -1 for an elbow.

@@ -98,7 +98,7 @@ def from_json(data: dict[str, Any]) -> Binding:
     if tuple(link.name for link in links) != LINK_NAMES or not binding.scale > 0:
         raise ValueError("the binding is damaged: its links or its scale are wrong")
     if any(len(link.heads) not in (0, len(link.bones)) for link in links):
-        raise ValueError("the binding is damaged: its bones have places missing")
+        raise ValueError("the binding is damaged: its bones have positions missing")
     return binding
 
 

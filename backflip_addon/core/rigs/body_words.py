@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bone names read word by word: a word of the body, in the languages people rig in, and a style of side.
 
-The words are in body_words.json. A word like "arm" may mean the upper arm or the whole arm: then its place in
+The words are in body_words.json. A word like "arm" may mean the upper arm or the whole arm: then its position in
 the limb's chain tells.
 """
 

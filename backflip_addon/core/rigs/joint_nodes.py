@@ -13,12 +13,12 @@ _AT_PARENT = 1e-6  # of the parent's units: a part that stands where its parent 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A node of a file. children: indices. place: in its parent's frame."""
+    """A node of a file. children: indices. position (3,): in its parent's frame."""
 
     children: tuple[int, ...]
     has_mesh: bool
     is_view: bool  # a camera or a lamp
-    place: tuple[float, ...]
+    position: tuple[float, ...]
 
 
 def skeletons(nodes: Sequence[Node], moved: Collection[int]) -> list[list[int]]:
@@ -60,4 +60,4 @@ def _is_part_alone(node: Node) -> bool:
     """Whether a node that nothing moves is no joint: a camera, a lamp, or a mesh right at the joint above it."""
     if node.children:
         return False
-    return node.is_view or (node.has_mesh and max(map(abs, node.place)) < _AT_PARENT)
+    return node.is_view or (node.has_mesh and max(map(abs, node.position)) < _AT_PARENT)

@@ -191,9 +191,9 @@ def _fans(rig: Rig, chain: tuple[int, ...], at: int) -> bool:
 
 
 def joints(pair: Pair, kind: str, least: float = 0.0, bends: Array | None = None) -> tuple[Joints, float] | None:
-    """Places in a pair's chains of a limb's three joints, such as hip, knee and ankle, and their likeness to a body's.
+    """A limb's three joints, such as hip, knee and ankle, as indices into a pair's chains; their likeness to a body's.
 
-    kind: "leg" or "arm". An arm without a hand ends at the tip of its last bone; its third place is then
+    kind: "leg" or "arm". An arm without a hand ends at the tip of its last bone; its third index is then
     the chains' length. least: half the least distance of the first joints from each other.
     bends (C,): how far the limb bends at each joint over a motion, radians, where one is known.
     Bones between the joints (twist bones) are passed over. None where there are no three joints.

@@ -17,7 +17,7 @@ _NEAR = 0.6  # of the limb's part above: a hand is no nearer to the elbow
 
 
 def filled(rig: Rig, bones: dict[str, str], certain: dict[str, bool]) -> tuple[dict[str, str], dict[str, bool]]:
-    """A map with the optional roles it lacks, and which roles are certain: by words, else by their place in a chain."""
+    """A map with the optional roles it lacks, by words, else by their position in a chain; and which are certain."""
     lacking = [role for role in ROLES if role not in bones and _has_neighbours(role, bones)]
     if not lacking:
         return bones, certain
@@ -70,7 +70,7 @@ def _between(rig: Rig, top: str, bone: str) -> list[int]:
 
 
 def _by_structure(rig: Rig, role: str, bones: dict[str, str], positions: list[str]) -> str | None:
-    """The bone that plays a role by its place alone; None where several might."""
+    """The bone that plays a role by its position alone; None where several might."""
     part, _, side = role.partition(".")
     if part in ("spine", "neck"):
         return positions[0] if positions else None

@@ -65,25 +65,25 @@ class Neutral:
 
 def measure(rig: Rig, role_map: RoleMap) -> Neutral:
     """The neutral pose of a rig. The map must have passed roles.check. Raises RigError."""
-    place = {role: rig.bone_index[bone] for role, bone in role_map.bones.items()}
-    heads = {role: rig.heads[bone] for role, bone in place.items()}
+    bone_of = {role: rig.bone_index[bone] for role, bone in role_map.bones.items()}
+    heads = {role: rig.heads[bone] for role, bone in bone_of.items()}
     hips = (heads["thigh.L"] + heads["thigh.R"]) / 2
     up, left = trunk_axes(rig, heads)
     facing = np.cross(left, up)
     standing = bool(up[2] > np.cos(STANDING))
     trunk = np.stack([left, -facing, up])
 
-    chest_bone, chest_joint = _chest(rig, place, hips, up, heads.get("neck", heads["head"]))
+    chest_bone, chest_joint = _chest(rig, bone_of, hips, up, heads.get("neck", heads["head"]))
     joints = {"pelvis": hips, "chest": chest_joint, "head": heads.get("neck", heads["head"])}
     orientations = {"pelvis": trunk, "chest": trunk, "head": trunk}
-    bones = {"pelvis": place["pelvis"], "chest": chest_bone, "head": place["head"]}
+    bones = {"pelvis": bone_of["pelvis"], "chest": chest_bone, "head": bone_of["head"]}
     toes: dict[str, Array] = {}
     for side in "LR":
-        _measure_arm(rig, place, side, trunk, joints, orientations, bones)
-        toes[side] = foot_tip(rig, place, side, facing)
-        _measure_leg(rig, place, side, trunk, toes[side], standing, joints, orientations, bones)
-    owners = _owners(rig, place, bones, joints["chest"])
-    owners, driven = carry(rig, owners, _driven(rig, place, owners), joints)
+        _measure_arm(rig, bone_of, side, trunk, joints, orientations, bones)
+        toes[side] = foot_tip(rig, bone_of, side, facing)
+        _measure_leg(rig, bone_of, side, trunk, toes[side], standing, joints, orientations, bones)
+    owners = _owners(rig, bone_of, bones, joints["chest"])
+    owners, driven = carry(rig, owners, _driven(rig, bone_of, owners), joints)
     return Neutral(joints, orientations, bones, owners, tuple(sorted(driven)), up, facing, standing, toes)
 
 
@@ -146,10 +146,10 @@ def _snapped(direction: Array, angle: float, normal: Array | None = None) -> Arr
     return axis if axis @ direction > np.cos(angle) else direction
 
 
-def _chest(rig: Rig, place: dict[str, int], hips: Array, up: Array, neck: Array) -> tuple[int, Array]:
+def _chest(rig: Rig, bone_of: dict[str, int], hips: Array, up: Array, neck: Array) -> tuple[int, Array]:
     """The bone that carries the arms, and the joint the chest turns about: mid trunk."""
-    carrier = (trunk_bones(rig, place) or [place["chest"]])[-1]
-    trunk = rig.chain(place["pelvis"], carrier)
+    carrier = (trunk_bones(rig, bone_of) or [bone_of["chest"]])[-1]
+    trunk = rig.chain(bone_of["pelvis"], carrier)
     ratios = (rig.heads[trunk] - hips) @ up / max(float((neck - hips) @ up), 1e-9)
     # a joint at the very hips would make the chest the whole trunk: any other is better
     return carrier, rig.heads[trunk[int(np.argmin(np.abs(ratios - 0.5)))]]
@@ -157,7 +157,7 @@ def _chest(rig: Rig, place: dict[str, int], hips: Array, up: Array, neck: Array)
 
 def _measure_arm(
     rig: Rig,
-    place: dict[str, int],
+    bone_of: dict[str, int],
     side: str,
     trunk: Array,
     joints: dict[str, Array],
@@ -165,7 +165,7 @@ def _measure_arm(
     bones: dict[str, int],
 ) -> None:
     """Fill in one arm's joints, orientations and bones."""
-    upper, fore, hand = place[f"upper_arm.{side}"], place[f"forearm.{side}"], place.get(f"hand.{side}", -1)
+    upper, fore, hand = bone_of[f"upper_arm.{side}"], bone_of[f"forearm.{side}"], bone_of.get(f"hand.{side}", -1)
     wrist = rig.heads[hand] if hand >= 0 else limb_end(rig, fore)
     sideways = np.array([0.0, 1.0, 0.0])  # an arm stretched up comes down sideways
     points = (rig.heads[upper], rig.heads[fore], wrist)
@@ -182,7 +182,7 @@ def _measure_arm(
 
 def _measure_leg(
     rig: Rig,
-    place: dict[str, int],
+    bone_of: dict[str, int],
     side: str,
     trunk: Array,
     toe: Array,
@@ -193,12 +193,12 @@ def _measure_leg(
 ) -> None:
     """Fill in one leg's joints, orientations and bones."""
     names = (f"thigh.{side}", f"shin.{side}", f"foot.{side}")
-    points = tuple(rig.heads[place[name]] for name in names)
+    points = tuple(rig.heads[bone_of[name]] for name in names)
     first, second = _straighten(points, trunk, np.array([0.0, 1.0]), np.array([1.0, 0.0, 0.0]), _BENDS["leg"])
     leg_down = float(rotations.normalise(trunk @ (points[2] - points[0])) @ DOWN) > np.cos(STANDING)
     foot = _foot_turn(toe - points[2], trunk, second, standing and leg_down, rig.skin is not None)
     for link, point, turn in zip(names, points, (first, second, foot), strict=True):
-        joints[link], orientations[link], bones[link] = point, turn, place[link]
+        joints[link], orientations[link], bones[link] = point, turn, bone_of[link]
 
 
 def _straighten(
@@ -254,11 +254,11 @@ def _toe_out(front: Array) -> float:
     return float(np.arctan2(front[0], -front[1]))
 
 
-def foot_tip(rig: Rig, place: dict[str, int], side: str, facing: Array) -> Array:
+def foot_tip(rig: Rig, bone_of: dict[str, int], side: str, facing: Array) -> Array:
     """A point at the front of a foot at rest: the toe's joint, else what shows the foot's direction."""
-    foot = place[f"foot.{side}"]
-    if f"toe.{side}" in place:
-        tip: Array = rig.heads[place[f"toe.{side}"]]
+    foot = bone_of[f"foot.{side}"]
+    if f"toe.{side}" in bone_of:
+        tip: Array = rig.heads[bone_of[f"toe.{side}"]]
         return tip
     ankle = rig.heads[foot]
     points = [rig.heads[child] for child in rig.children[foot]]
@@ -287,17 +287,17 @@ def limb_end(rig: Rig, bone: int) -> Array:
     return max(points, key=lambda point: float(np.linalg.norm(point - head)), default=rig.tails[bone])
 
 
-def _owners(rig: Rig, place: dict[str, int], bones: dict[str, int], chest_joint: Array) -> IntArray:
+def _owners(rig: Rig, bone_of: dict[str, int], bones: dict[str, int], chest_joint: Array) -> IntArray:
     """The link (index into LINK_NAMES) that each bone moves with, -1 for none."""
     anchors = {bone: link for link, bone in bones.items() if bone >= 0}
-    pelvis, carrier = place["pelvis"], bones["chest"]
+    pelvis, carrier = bone_of["pelvis"], bones["chest"]
     for role in ("shoulder.L", "shoulder.R", "toe.L", "toe.R", "neck"):
-        if role in place:
+        if role in bone_of:
             part, _, side = role.partition(".")
-            anchors[place[role]] = {"shoulder": "chest", "toe": f"foot.{side}", "neck": "head"}[part]
+            anchors[bone_of[role]] = {"shoulder": "chest", "toe": f"foot.{side}", "neck": "head"}[part]
     for side in "LR":
-        for bone in rig.chain(carrier, place[f"upper_arm.{side}"])[:-1]:
-            if bone not in rig.ancestors(place["head"]):
+        for bone in rig.chain(carrier, bone_of[f"upper_arm.{side}"])[:-1]:
+            if bone not in rig.ancestors(bone_of["head"]):
                 anchors.setdefault(bone, "chest")  # collar bones, wherever they hang
     for bone in rig.chain(pelvis, carrier):
         if np.array_equal(rig.heads[bone], chest_joint):
@@ -313,12 +313,12 @@ def _owners(rig: Rig, place: dict[str, int], bones: dict[str, int], chest_joint:
     return owners
 
 
-def _driven(rig: Rig, place: dict[str, int], owners: IntArray) -> tuple[int, ...]:
+def _driven(rig: Rig, bone_of: dict[str, int], owners: IntArray) -> tuple[int, ...]:
     """The mapped bones and those between them and the pelvis, parents first."""
     found = set()
-    for bone in place.values():
-        found.update(rig.chain(place["pelvis"], bone))
-    found.add(place["pelvis"])
+    for bone in bone_of.values():
+        found.update(rig.chain(bone_of["pelvis"], bone))
+    found.add(bone_of["pelvis"])
     return tuple(sorted(bone for bone in found if owners[bone] >= 0))
 
 

@@ -110,11 +110,11 @@ class Rig:
 
     def part(self, bones: list[int]) -> Rig:
         """A rig of some bones alone, given parents first; without skin."""
-        place = {bone: i for i, bone in enumerate(bones)}
+        new_index = {bone: i for i, bone in enumerate(bones)}
         return Rig(
             self.name,
             tuple(self.bones[bone] for bone in bones),
-            tuple(place.get(self.parents[bone], -1) for bone in bones),
+            tuple(new_index.get(self.parents[bone], -1) for bone in bones),
             self.rest[bones],
             self.tails[bones],
             tuple(self.deform[bone] for bone in bones),
@@ -133,7 +133,9 @@ def check_sound(rig: Rig) -> None:
     broken = ~(np.isfinite(rig.rest).all(axis=(1, 2)) & np.isfinite(rig.tails).all(axis=1))
     if broken.any():
         bone = rig.bones[int(np.argmax(broken))]
-        raise RigError(f"The bone {bone} of {rig.name} has a place that is not a finite number: repair or remove it.")
+        raise RigError(
+            f"The bone {bone} of {rig.name} has a position that is not a finite number: repair or remove it."
+        )
     if rig.skin is not None and not (np.isfinite(rig.skin.vertices).all() and np.isfinite(rig.skin.weights).all()):
         raise RigError(f"The mesh of {rig.name} has vertices or weights that are not finite numbers: repair it first.")
     if count < FEWEST_BONES:
@@ -142,7 +144,7 @@ def check_sound(rig: Rig) -> None:
             "with hips, chest, head, and elbows, knees and feet on both sides."
         )
     _check_lengths(rig)
-    _check_turns(rig)
+    _check_rest_rotations(rig)
 
 
 def _check_lengths(rig: Rig) -> None:
@@ -162,7 +164,7 @@ def _apart(rig: Rig, a: int, b: int) -> float:
     return float(np.linalg.norm(rig.heads[a] - rig.heads[b]))
 
 
-def _check_turns(rig: Rig) -> None:
+def _check_rest_rotations(rig: Rig) -> None:
     orientations = rig.rest[:, :3, :3]
     error = np.abs(np.swapaxes(orientations, 1, 2) @ orientations - np.eye(3)).max(axis=(1, 2))
     if (error > 1e-3).any():

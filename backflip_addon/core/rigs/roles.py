@@ -175,7 +175,7 @@ def mirrored(rig: Rig, role_map: RoleMap) -> RoleMap:
     """The map with each gap on one side filled by the mirror image of the other side's bone.
 
     The image is the bone that has the same name but for its side, else the one that lies nearest to
-    the mirrored place.
+    the mirrored position.
     """
     bones, certain = dict(role_map.bones), dict(role_map.certain)
     for role, bone in role_map.bones.items():
@@ -207,8 +207,8 @@ def _image(rig: Rig, role_map: RoleMap, bone: str) -> str | None:
     if np.linalg.norm(across) < 1e-9:
         across = np.array([1.0, 0.0, 0.0])
     across = across / np.linalg.norm(across)
-    place = rig.heads[rig.bone_index[bone]]
-    away = np.linalg.norm(rig.heads - (place - 2 * across * ((place - middle) @ across)), axis=1)
+    head = rig.heads[rig.bone_index[bone]]
+    away = np.linalg.norm(rig.heads - (head - 2 * across * ((head - middle) @ across)), axis=1)
     best = int(np.argmin(away))
     near = 0.05 * float(np.ptp(rig.heads, axis=0).max())
     return rig.bones[best] if away[best] < near and rig.bones[best] != bone else None
@@ -250,12 +250,11 @@ def _vrm_role(key: str) -> str:
 
 def _tidy(rig: Rig, bones: dict[str, str]) -> dict[str, str]:
     """Trunk roles checked against the hierarchy: the pelvis carries legs and spine, the chest the arms."""
-    place = rig.bone_index
     if "pelvis" not in bones or "upper_arm.L" not in bones or "upper_arm.R" not in bones:
         return bones
     if all(f"{part}.{side}" in bones for part in ("thigh", "shin") for side in SIDES):
-        bones["pelvis"] = rig.bones[pelvis_bone(rig, {role: place[bone] for role, bone in bones.items()})]
-    trunk = trunk_bones(rig, {role: place[bone] for role, bone in bones.items()})
+        bones["pelvis"] = rig.bones[pelvis_bone(rig, {role: rig.bone_index[bone] for role, bone in bones.items()})]
+    trunk = trunk_bones(rig, {role: rig.bone_index[bone] for role, bone in bones.items()})
     if not trunk:
         return bones
     names = [rig.bones[bone] for bone in trunk]
@@ -345,7 +344,7 @@ def _controlled(rig: Rig, roots: tuple[int, ...]) -> bool:
     return len(kinds) == 2
 
 
-def _others_apart(rig: Rig, root: int, place: Array, size: float) -> int:
+def _others_apart(rig: Rig, root: int, pelvis: Array, size: float) -> int:
     """How many further humanoids the armature holds that stand apart from the mapped one.
 
     A second skeleton in the same place is a control rig's, and welcome.
@@ -355,7 +354,7 @@ def _others_apart(rig: Rig, root: int, place: Array, size: float) -> int:
         if parent >= 0 or other == root:
             continue
         tree = rig.descendants(other)
-        if len(tree) < FEWEST_BONES or np.linalg.norm(rig.heads[tree].mean(axis=0) - place) < 0.4 * size:
+        if len(tree) < FEWEST_BONES or np.linalg.norm(rig.heads[tree].mean(axis=0) - pelvis) < 0.4 * size:
             continue
         others += bool(structure.guess(rig.part(tree)))
     return others

@@ -2,7 +2,7 @@
 """Body roles of a skeleton whose names tell nothing: by symmetry, chains, proportions and motion.
 
 Every two pairs of like limbs (core.limbs) are tried as legs and arms and held against a body: legs
-away from the head, knees and elbows halfway, hips near each other, feet lowest. A joint's place is
+away from the head, knees and elbows halfway, hips near each other, feet lowest. A joint's position is
 judged at rest and, of a clip, in its frames. Feet point forward, knees bend forward and elbows
 backward, and that tells left from right.
 """
@@ -32,7 +32,7 @@ _WORST = 1.0  # fitness of what is no body
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Limb:
-    """A pair of limbs as legs or arms. joints: places in the chains, see limbs.joints. likeness: to a body's."""
+    """A pair of limbs as legs or arms. joints: indices into the chains, see limbs.joints. likeness: to a body's."""
 
     pair: Pair
     joints: Joints

@@ -200,7 +200,7 @@ def _bvh(path: str, staged: ExportScene) -> None:
     rest, matrices = np.array(rig.rest), actions.sample_poses(armature, frames)
     rest[:, :3, 3] *= scale
     matrices[..., :3, 3] *= scale
-    orientations = rotations.from_matrix(bvh_writer.local_turns(rest, matrices, rig.parents))
+    orientations = rotations.from_matrix(bvh_writer.local_rotations(rest, matrices, rig.parents))
     eulers = to_channels(orientations, "XYZ")
     text = bvh_writer.bvh_text(
         rig.bones, rig.parents, rest, rig.tails * scale, matrices, eulers, scene_rate(staged.scene), armature.name

@@ -36,7 +36,7 @@ class Track:
         self.reference = reference
         self.rate = rate
         self.standing = metrics.ends_standing(body, reference)
-        self.hold = (metrics.SETTLE_SECONDS if self.standing else 0.0) if hold is None else hold
+        self.hold = (metrics.TAIL_SECONDS if self.standing else 0.0) if hold is None else hold
         self.clip_steps = int(np.floor(reference.duration * rate + 1e-6))
         self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
         goal, flights = feasible_flight.feasible(body, reference)
