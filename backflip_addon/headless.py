@@ -129,7 +129,7 @@ def _import(scene: bpy.types.Scene, clip: Path, out: Path, wanted: dict[str, str
         bone_map_files.save(file, role_map)
         joints = ", ".join(scene_settings(scene).clip_joints.keys())
         said = str(error).removeprefix("Error: ").strip()
-        raise DemoError(f"{said} Here: mend {file} and give it as --clip-map. The clip's joints: {joints}") from error
+        raise DemoError(f"{said} Here: edit {file} and give it as --clip-map. The clip's joints: {joints}") from error
 
 
 def find_clip(name: str) -> Path:
@@ -175,7 +175,7 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
             print("  The time is up; the trainer is asked to stop.")
             status = _stop(folder)
     except KeyboardInterrupt:
-        print("\n  Stopping; once more to break off.")
+        print("\n  Stopping; press Ctrl-C again to quit.")
         status = _stop(folder)
     finally:
         if read_status(folder).active:  # broken off: nobody is left to watch the trainer

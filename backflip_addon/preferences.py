@@ -15,7 +15,7 @@ from .runtime.status import STATUS
 
 PACKAGE = __package__
 NO_FOLDER = (
-    "Blender knows no folder for its user's data on this computer; set the variable HOME (or BLENDER_USER_RESOURCES) "
+    "Blender has no folder for its user's data on this computer; set the variable HOME (or BLENDER_USER_RESOURCES) "
     "before it starts."
 )
 
@@ -38,7 +38,7 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         str,
         StringProperty(
             name="Jobs",
-            description="Where jobs of files that have not been saved are kept; empty for Blender's own data folder",
+            description="Where jobs of unsaved files are kept; empty for Blender's own data folder",
             subtype="DIR_PATH",
         ),
     ]

@@ -77,7 +77,7 @@ _slot_items: list[tuple[str, str, str]] = []  # Blender reads the words of a lis
 
 
 def _list_slots(settings: BackflipSettings, _context: bpy.types.Context) -> list[tuple[str, str, str]]:
-    _slot_items[:] = [("AUTOMATIC", "The Armature's Own", "The slot that the armature plays or that bears its name")]
+    _slot_items[:] = [("AUTOMATIC", "The Armature's Own", "The slot that the armature uses or that has its name")]
     _slot_items.extend((slot.identifier, slot.name_display, "") for slot in _slots(settings))
     return _slot_items
 
@@ -103,7 +103,7 @@ def _part(part: BackflipPart, _context: bpy.types.Context) -> None:
 class BackflipRole(bpy.types.PropertyGroup):
     """One body part (name) and the bone that plays it, "" if none."""
 
-    bone: Annotated[str, StringProperty(name="Bone", description="Bone that plays this body part", update=_role_edited)]
+    bone: Annotated[str, StringProperty(name="Bone", description="Bone of this body part", update=_role_edited)]
     certain: Annotated[
         bool, BoolProperty(name="Certain", description="Known by name or chosen by hand, not guessed", default=True)
     ]
@@ -119,21 +119,37 @@ class BackflipPart(bpy.types.PropertyGroup):
 
     mass: Annotated[
         float,
-        FloatProperty(name="Mass", description="1 is what was fitted", default=1.0, min=0.05, max=20.0, update=_part),
+        FloatProperty(
+            name="Mass", description="Factor of the fitted mass", default=1.0, min=0.05, max=20.0, update=_part
+        ),
     ]
     size: Annotated[
         float,
-        FloatProperty(name="Size", description="1 is what was fitted", default=1.0, min=0.1, max=5.0, update=_part),
+        FloatProperty(
+            name="Size", description="Factor of the fitted size", default=1.0, min=0.1, max=5.0, update=_part
+        ),
     ]
     strength: Annotated[
         float,
         FloatProperty(
-            name="Strength", description="1 is a person's of this size", default=1.0, min=0.05, max=20.0, update=_part
+            name="Strength",
+            description="Factor of the strength of a person of this size",
+            default=1.0,
+            min=0.05,
+            max=20.0,
+            update=_part,
         ),
     ]
     reach: Annotated[
         float,
-        FloatProperty(name="Reach", description="How far the joint turns", default=1.0, min=0.1, max=2.5, update=_part),
+        FloatProperty(
+            name="Range",
+            description="Factor of the joint's range of motion",
+            default=1.0,
+            min=0.1,
+            max=2.5,
+            update=_part,
+        ),
     ]
     kilograms: Annotated[float, FloatProperty(options={"HIDDEN"})]  # of the body as it was built, for the panel
 
@@ -163,7 +179,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Mass",
-            description="Mass of the whole body; 0 takes what is usual for the height",
+            description="Mass of the whole body; 0 uses the usual mass for the height",
             default=0.0,
             min=0.0,
             soft_max=150.0,
@@ -204,7 +220,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         str,
         StringProperty(
             name="Action",
-            description="Action to imitate; when empty, what the armature is seen to do, whatever moves it",
+            description="Action to imitate; when empty, the armature's visual motion, whatever causes it",
             update=_action_chosen,
         ),
     ]
@@ -223,10 +239,10 @@ class BackflipSettings(bpy.types.PropertyGroup):
     ]
     use_frames: Annotated[
         bool,
-        BoolProperty(name="Frames", description="Choose the frames to look at; else those are taken that are keyed"),
+        BoolProperty(name="Frames", description="Choose the frame range; otherwise the keyed range is used"),
     ]
-    frames_first: Annotated[int, IntProperty(name="First", description="First frame to look at", default=1)]
-    frames_last: Annotated[int, IntProperty(name="Last", description="Last frame to look at", default=250)]
+    frames_first: Annotated[int, IntProperty(name="First", description="First frame of the range", default=1)]
+    frames_last: Annotated[int, IntProperty(name="Last", description="Last frame of the range", default=250)]
     # What was read in the end, whatever has been chosen above since
     source_object: Annotated[bpy.types.Object | None, PointerProperty(type=bpy.types.Object, options={"HIDDEN"})]
     source_action: Annotated[str, StringProperty(options={"HIDDEN"})]
@@ -256,7 +272,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="To",
-            description="Second of the clip to end at; 0 takes it whole",
+            description="Time in the clip to end at; 0 uses the whole clip",
             min=0.0,
             precision=2,
             unit="TIME_ABSOLUTE",
@@ -266,7 +282,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Slow Down",
-            description="How many times longer the stunt shall take than the clip",
+            description="How many times longer than the clip the stunt takes",
             default=1.0,
             min=0.1,
             max=10.0,
@@ -277,14 +293,14 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Upright",
-            description="Turn a clip that lies all through, because its axis for up is another one, so that it stands",
+            description="Turn a clip that lies down throughout, because another axis is up in it, so that it stands",
         ),
     ]
     grounded: Annotated[
         bool,
         BoolProperty(
             name="On the Floor",
-            description="Raise and sink the clip over time so that whatever carries the character stands on the floor",
+            description="Raise and lower the clip over time so that whatever carries the character rests on the floor",
         ),
     ]
     physical_flights: Annotated[
@@ -297,15 +313,15 @@ class BackflipSettings(bpy.types.PropertyGroup):
     ]
     loops: Annotated[
         bool,
-        BoolProperty(name="Loop", description="The clip is a cycle, such as a walk: perform it several times on end"),
+        BoolProperty(name="Loop", description="The clip is a cycle, such as a walk: perform it several times in a row"),
     ]
-    cycles: Annotated[int, IntProperty(name="Cycles", description="How many times on end", default=3, min=2, max=20)]
+    cycles: Annotated[int, IntProperty(name="Cycles", description="How many times in a row", default=3, min=2, max=20)]
     show_ghost: Annotated[
         bool, BoolProperty(name="Show Ghost", description="Draw the reference beside the character", default=True)
     ]
     start_frame: Annotated[
         int,
-        IntProperty(name="Start Frame", description="Scene frame at which the ghost and a baked take begin", default=1),
+        IntProperty(name="Start Frame", description="Scene frame at which the ghost and a baked take start", default=1),
     ]
 
     # 3 Train
@@ -316,12 +332,22 @@ class BackflipSettings(bpy.types.PropertyGroup):
         ),
     ]
     seed: Annotated[
-        int, IntProperty(name="Seed", description="Another seed, another course of learning", default=0, min=0)
+        int,
+        IntProperty(
+            name="Seed",
+            description="Seed of the random numbers; another seed, another course of learning",
+            default=0,
+            min=0,
+        ),
     ]
     workers: Annotated[
         int,
         IntProperty(
-            name="Processes", description="Simulations at a time; 0 uses every core", default=0, min=0, max=256
+            name="Processes",
+            description="Simulations that run in parallel; 0 uses every core",
+            default=0,
+            min=0,
+            max=256,
         ),
     ]
     mode: Annotated[

@@ -58,10 +58,10 @@ def _check_humanoid(rig: Rig, filepath: str) -> None:
 def _told(armature: bpy.types.Object, imported: importer.Imported) -> str:
     words = f"{armature.name} is the avatar"
     if armature.get(importer.NODES_PROPERTY):
-        words += "; its file has no bones, so its parts were given some"
+        words += "; its file has no bones, so bones were made for its parts"
     others = [ob.name for ob in imported.armatures if ob != armature and ob.library is None and bound_meshes(ob)]
     if others:
-        words += f". {' and '.join(others)} came with it: to take another, select it and press Use as Avatar"
+        words += f". {' and '.join(others)} came with it: to use another one, select it and press Use as Avatar"
     return f"{words}."
 
 
@@ -81,7 +81,7 @@ def _left_behind(armature: bpy.types.Object) -> str:
         return ""
     others = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return (
-        f"{names[0]}{others} will stay behind when {armature.name} moves, hanging on none of its bones: "
+        f"{names[0]}{others} will stay behind when {armature.name} moves, because no bone moves it: "
         "parent it to a bone (Ctrl+P)."
     )
 
@@ -166,7 +166,7 @@ def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
     if ob is None:
         raise RigError(f"There is no object called {name} in this scene." if name else "Select an armature first.")
     if ob.type != "ARMATURE":
-        raise RigError(f"{ob.name} is no armature: choose the armature that moves the character.")
+        raise RigError(f"{ob.name} is not an armature: choose the armature that moves the character.")
     return ob
 
 
@@ -182,7 +182,7 @@ class BuildBody(Step, bpy.types.Operator):
         float,
         FloatProperty(
             name="Mass",
-            description="kg; 0 takes what is usual for the height",
+            description="Mass in kg; 0 uses the usual mass for the height",
             min=0.0,
             max=1000.0,
             options={"SKIP_SAVE"},
@@ -199,7 +199,7 @@ class BuildBody(Step, bpy.types.Operator):
 
 
 class ToggleBody(Step, bpy.types.Operator):
-    """Draw the physical body over the character, or no longer"""
+    """Show or hide the physical body over the character"""
 
     bl_idname = "backflip.toggle_body"
     bl_label = "Show Body"
@@ -212,7 +212,7 @@ class ToggleBody(Step, bpy.types.Operator):
 
 
 class ResetParts(Step, bpy.types.Operator):
-    """Take back all changes to the parts of the body"""
+    """Reset the factors of all parts of the body"""
 
     bl_idname = "backflip.reset_parts"
     bl_label = "Reset Parts"

@@ -71,7 +71,7 @@ def bake_warnings(scene: bpy.types.Scene) -> list[str]:
 
 
 class BakeTake(Step, bpy.types.Operator):
-    """Write a take onto the avatar's rig: a new action on a track of its own"""
+    """Bake a take to the avatar's rig: a new action on an NLA track of its own"""
 
     bl_idname = "backflip.bake_take"
     bl_label = "Bake Take"
@@ -111,7 +111,7 @@ class ShowTake(Step, bpy.types.Operator):
         str, StringProperty(name="Track", description="NLA track of a take; the latest when empty", options=INTERNAL)
     ]
     own: Annotated[
-        bool, BoolProperty(name="Own Animation", description="Silence all takes instead", options={"SKIP_SAVE"})
+        bool, BoolProperty(name="Own Animation", description="Mute all takes instead", options={"SKIP_SAVE"})
     ]
 
     def run(self, context: bpy.types.Context) -> None:

@@ -99,7 +99,7 @@ class MapStep(Step):
 
 
 class MapBones(MapStep, bpy.types.Operator):
-    """Find out anew which bone plays which body part"""
+    """Guess again which bone is which body part"""
 
     bl_idname = "backflip.map_bones"
     bl_label = "Map Bones"
@@ -117,7 +117,7 @@ class MapBones(MapStep, bpy.types.Operator):
 
 
 class SetRole(MapStep, bpy.types.Operator):
-    """Let a bone play a body part: the active bone, unless one is named"""
+    """Map a bone to a body part: the active bone, unless one is named"""
 
     bl_idname = "backflip.set_role"
     bl_label = "Use Active Bone"
@@ -144,7 +144,7 @@ class SetRole(MapStep, bpy.types.Operator):
 
 
 class ClearRole(MapStep, bpy.types.Operator):
-    """Take a body part's bone out of the map"""
+    """Remove the bone of a body part from the map"""
 
     bl_idname = "backflip.clear_role"
     bl_label = "Clear Body Part"
@@ -157,7 +157,7 @@ class ClearRole(MapStep, bpy.types.Operator):
 
 
 class MirrorRoles(MapStep, bpy.types.Operator):
-    """Fill the gaps of one side with the mirror image of the other side's bones"""
+    """Fill in the missing bones of one side from those of the other side"""
 
     bl_idname = "backflip.mirror_roles"
     bl_label = "Mirror Map"
@@ -173,7 +173,7 @@ class MirrorRoles(MapStep, bpy.types.Operator):
 
 
 class SwapSides(MapStep, bpy.types.Operator):
-    """Let the bones of the left side play the right side's body parts, and those of the right side the left's"""
+    """Swap the bones of the left and the right body parts"""
 
     bl_idname = "backflip.swap_sides"
     bl_label = "Swap Left and Right"
@@ -227,7 +227,7 @@ class LoadMap(FileStep, MapStep, bpy.types.Operator):
         lost = sorted(bone for bone in role_map.bones.values() if bone not in self.bones(scene))
         if lost:
             owner = self.owner(scene)
-            raise RigError(f"{owner} lacks bones of this map, {lost[0]} for one: the map is of another rig.")
+            raise RigError(f"{owner} lacks bones of this map, such as {lost[0]}: the map is of another rig.")
         self.show(scene, role_map)
 
 

@@ -19,7 +19,7 @@ def load(path: Path) -> RoleMap:
     try:
         return roles.from_json(read_json(path, follow=True))
     except JobError as error:
-        raise FileError(f"{path.name} is no bone map or cannot be read.") from error
+        raise FileError(f"{path.name} is not a bone map, or cannot be read.") from error
     except (ValueError, json.JSONDecodeError) as error:
         raise FileError(f"{path.name}: {error}.") from error
 

@@ -40,7 +40,7 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
         (note["fix"] for note in findings.kept_notes(settings.reference_notes) if note["code"] == code), {}
     )
     if not _FIXABLE & fix.keys():
-        raise ActionError("There is nothing to mend here.")
+        raise ActionError("There is nothing to fix here.")
     for item in settings.clip_roles if "certain" in fix else ():
         item.certain = True
     settings.time_scale *= float(fix.get("time_scale", 1.0))
@@ -83,14 +83,16 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
     character: Annotated[
         str,
         StringProperty(
-            name="Character", description="Which armature of a file with several that move", options={"SKIP_SAVE"}
+            name="Character",
+            description="Which armature to use of a file with several animated ones",
+            options={"SKIP_SAVE"},
         ),
     ]
     action: Annotated[
         str,
         StringProperty(
             name="Action",
-            description="Which action of a file with several; the longest when empty",
+            description="Which action to use of a file with several; the longest when empty",
             options={"SKIP_SAVE"},
         ),
     ]
@@ -110,7 +112,7 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
 
 
 class ReferenceFromAction(ClipStep, bpy.types.Operator):
-    """Imitate an action, or what is seen without one: of the avatar itself, or of any armature of this file"""
+    """Imitate an action of the avatar or of any armature in this file; without an action, its visual motion"""
 
     bl_idname = "backflip.reference_from_action"
     bl_label = "Use Action"
@@ -120,14 +122,16 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
     armature: Annotated[
         str,
         StringProperty(
-            name="Armature", description="Object that the action moves; the avatar when empty", options={"SKIP_SAVE"}
+            name="Armature",
+            description="Armature that the action animates; the avatar when empty",
+            options={"SKIP_SAVE"},
         ),
     ]
     action: Annotated[
         str,
         StringProperty(
             name="Action",
-            description="Name of the action; when empty, what the armature is seen to do",
+            description="Name of the action; the armature's visual motion when empty",
             options={"SKIP_SAVE"},
         ),
     ]
@@ -135,10 +139,10 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
     first: Annotated[
         int,
         IntProperty(
-            name="First", description="First frame of what is seen; 0 and 0 take what is keyed", options=INTERNAL
+            name="First", description="First frame of the visual motion; 0 and 0 use the keyed range", options=INTERNAL
         ),
     ]
-    last: Annotated[int, IntProperty(name="Last", description="Last frame of what is seen", options=INTERNAL)]
+    last: Annotated[int, IntProperty(name="Last", description="Last frame of the visual motion", options=INTERNAL)]
 
     def run(self, context: bpy.types.Context) -> None:
         ob = bpy.data.objects.get(self.armature) if self.armature else state.avatar(current_scene(context))
@@ -155,7 +159,7 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
 
 
 class UseReferenceSettings(ClipStep, bpy.types.Operator):
-    """Imitate the action chosen above; without one, what the armature is seen to do"""
+    """Imitate the action chosen above; without one, the armature's visual motion, whatever causes it"""
 
     bl_idname = "backflip.use_chosen_action"
     bl_label = "Use Action"
@@ -173,7 +177,7 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
 
 
 class ReadClipAgain(ClipStep, bpy.types.Operator):
-    """Read the clip anew, with its map as it is shown"""
+    """Read the clip again, with the bone map shown"""
 
     bl_idname = "backflip.read_clip_again"
     bl_label = "Read Again"
@@ -186,10 +190,10 @@ class ReadClipAgain(ClipStep, bpy.types.Operator):
 
 
 class ApplyFix(Step, bpy.types.Operator):
-    """Change the clip's settings as the note offers"""
+    """Apply the settings that the note suggests"""
 
     bl_idname = "backflip.apply_fix"
-    bl_label = "Mend"
+    bl_label = "Fix"
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_reference, need_body)
 
@@ -200,7 +204,7 @@ class ApplyFix(Step, bpy.types.Operator):
 
 
 class ClearReference(Step, bpy.types.Operator):
-    """Forget the reference; files and actions stay"""
+    """Clear the reference; files and actions are kept"""
 
     bl_idname = "backflip.clear_reference"
     bl_label = "Clear Reference"

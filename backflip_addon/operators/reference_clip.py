@@ -113,9 +113,9 @@ def take_source(scene: bpy.types.Scene, source: Source) -> Told:
     deaf = deaf_bones(source)
     if deaf:
         bones = f"{deaf[0]} and {len(deaf) - 1} more bones" if len(deaf) > 1 else deaf[0]
-        armature, are = source.armature.name, "are" if len(deaf) > 1 else "is"
-        return Told("WARNING", f"{bones} of {armature} {are} not turned: {_label(source)} keys another rotation mode.")
-    seen = f", as it is seen from frame {source.first} to {source.last}" if source.action is None else ""
+        armature, do = source.armature.name, "do" if len(deaf) > 1 else "does"
+        return Told("WARNING", f"{bones} of {armature} {do} not rotate: {_label(source)} keys another rotation mode.")
+    seen = f": its visual motion from frame {source.first} to {source.last}" if source.action is None else ""
     return Told("INFO", f"{_label(source)} is the reference{seen}.")
 
 
@@ -147,7 +147,7 @@ def _keep(
         own_map = role_map or clip.guess()
         motion = _on_body_if_mapped(scene, clip, own_map, origin.label)
     if isinstance(motion, Motion) and motion.frames < 2:
-        raise FileError(f"{origin.label} is one pose alone: choose a clip that moves.")
+        raise FileError(f"{origin.label} is a single pose: choose a clip that moves.")
     _remember(scene, origin)
     if new:
         _start_afresh(scene_settings(scene))
@@ -235,7 +235,7 @@ def read_again(scene: bpy.types.Scene) -> str:
         return str(error)
     except (FileError, ActionError, RigError) as error:
         state.forget_reference(scene)
-        return f"The reference could not be read again, choose it anew: {error}"
+        return f"The reference could not be read again; choose it again: {error}"
 
 
 def read_with_map(scene: bpy.types.Scene) -> str:
@@ -247,7 +247,7 @@ def read_with_map(scene: bpy.types.Scene) -> str:
     role_map = state.clip_map(scene)
     warning = ""
     if role_map is not None and isinstance(clip, Recording) and not set(role_map.bones.values()) <= set(clip.rig.bones):
-        role_map, warning = None, f"{origin.label} has other joints than before: its map was guessed anew."
+        role_map, warning = None, f"{origin.label} has different joints than before: its map was guessed again."
     _keep(scene, clip, role_map, origin, new=False)
     return warning
 

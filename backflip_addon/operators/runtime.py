@@ -107,7 +107,9 @@ class _Work(Step):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        lacking = "Wait for what is at work, or cancel it." if STATUS.work is not None else cls.lacking()
+        lacking = (
+            "Wait until the running operation has finished, or cancel it." if STATUS.work is not None else cls.lacking()
+        )
         if lacking:
             cls.poll_message_set(lacking)
         return not lacking
@@ -119,7 +121,7 @@ class _Work(Step):
 
 
 class CheckRuntime(_Work, bpy.types.Operator):
-    """Look for a Python that can train, and say what it lacks"""
+    """Look for a Python that can train, and report what is missing"""
 
     bl_idname = "backflip.check_runtime"
     bl_label = "Check Trainer's Python"
@@ -149,28 +151,28 @@ class InstallRuntime(_Work, bpy.types.Operator):
 
 
 class RepairRuntime(_Work, bpy.types.Operator):
-    """Install the trainer's Python again (about 250 MB to download), and replace the one there when it is whole"""
+    """Install the trainer's Python again (about 250 MB to download), and replace the old one once it is complete"""
 
     bl_idname = "backflip.repair_runtime"
     bl_label = "Repair Trainer's Python"
 
     @classmethod
     def lacking(cls) -> str:
-        return super().lacking() if _is_there() else "Nothing is installed that could be repaired; press Install."
+        return super().lacking() if _is_there() else "There is nothing to repair; press Install."
 
     def run(self, _context: bpy.types.Context) -> None:
         _begin(repair.begin(_home()), "Repairing")
 
 
 class RemoveRuntime(_Work, bpy.types.Operator):
-    """Remove the trainer's Python that was installed here, and what broken-off installations have left"""
+    """Remove the trainer's Python installed here, and what is left of interrupted installations"""
 
     bl_idname = "backflip.remove_runtime"
     bl_label = "Remove Trainer's Python"
 
     @classmethod
     def lacking(cls) -> str:
-        return "" if _is_there() else "Nothing is installed that could be removed."
+        return "" if _is_there() else "There is nothing to remove."
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Returned:
         return window_manager(context).invoke_confirm(self, event)
@@ -184,14 +186,14 @@ class RemoveRuntime(_Work, bpy.types.Operator):
 
 
 class CancelRuntime(Step, bpy.types.Operator):
-    """End the installation and remove what it has made so far"""
+    """Cancel the installation and remove what it has installed so far"""
 
     bl_idname = "backflip.cancel_runtime"
     bl_label = "Cancel Installation"
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        lacking = "" if isinstance(STATUS.work, Installation) else "No installation is at work."
+        lacking = "" if isinstance(STATUS.work, Installation) else "No installation is running."
         if lacking:
             cls.poll_message_set(lacking)
         return not lacking

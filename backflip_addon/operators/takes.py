@@ -111,17 +111,23 @@ def _need_learned(scene: bpy.types.Scene) -> str:
 
 
 class ShootMore(Step, bpy.types.Operator):
-    """Have the character perform again what it has learned: another start, floor or weight"""
+    """Record more takes of what the character has learned, with another start, floor or weight"""
 
     bl_idname = "backflip.shoot_more"
     bl_label = "Shoot More"
     needs = (need_job, _need_learned)
 
     count: Annotated[
-        int, IntProperty(name="Takes", description="How many", default=1, min=1, max=100, options={"SKIP_SAVE"})
+        int,
+        IntProperty(
+            name="Takes", description="How many takes to record", default=1, min=1, max=100, options={"SKIP_SAVE"}
+        ),
     ]
     seed: Annotated[
-        int, IntProperty(name="Seed", description="Of the first take; each has its own", min=0, options={"SKIP_SAVE"})
+        int,
+        IntProperty(
+            name="Seed", description="Seed of the first take; each take has its own", min=0, options={"SKIP_SAVE"}
+        ),
     ]
     disturbed: Annotated[
         bool,
@@ -133,10 +139,21 @@ class ShootMore(Step, bpy.types.Operator):
         ),
     ]
     friction: Annotated[
-        float, FloatProperty(name="Friction", description="Of the floor", default=0.9, min=0.0, options={"SKIP_SAVE"})
+        float,
+        FloatProperty(
+            name="Friction", description="Friction of the floor", default=0.9, min=0.0, options={"SKIP_SAVE"}
+        ),
     ]
     mass: Annotated[
-        float, FloatProperty(name="Weight", description="Factor", default=1.0, min=0.1, max=10.0, options={"SKIP_SAVE"})
+        float,
+        FloatProperty(
+            name="Weight",
+            description="Factor of the character's mass",
+            default=1.0,
+            min=0.1,
+            max=10.0,
+            options={"SKIP_SAVE"},
+        ),
     ]
     replan: Annotated[
         bool,

@@ -60,7 +60,7 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Job
     motion = state.reference(scene)
     folder = JobFolder(path)
     if folder.running():
-        raise JobError(f"A trainer is at work in {path}; stop it first or choose another folder.")
+        raise JobError(f"A trainer is running in {path}; stop it first or choose another folder.")
     if folder.job_file.exists():
         raise JobError(f"{path} already holds a job; choose another folder, or resume that job.")
     facts = state.reference_facts(scene)
@@ -92,14 +92,14 @@ def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
 
 def _not_running(scene: bpy.types.Scene) -> str:
     status = job_monitor.status_of(scene)
-    return "Training is on: stop it first." if status is not None and status.active else ""
+    return "Training is running: stop it first." if status is not None and status.active else ""
 
 
 def _at_work(scene: bpy.types.Scene) -> str:
     """A trainer that was asked to stop hears nothing else."""
     status = job_monitor.status_of(scene)
     if status is not None and not status.active:
-        return "No trainer is at work on this job; start it first."
+        return "No trainer is running for this job; start it first."
     return "The trainer is stopping." if job_monitor.expected_state(scene) == "stopped" else ""
 
 
@@ -110,7 +110,7 @@ def _not_paused(scene: bpy.types.Scene) -> str:
 def _can_go_on(scene: bpy.types.Scene) -> str:
     busy = {
         "starting": "The trainer is starting.",
-        "running": "The trainer is at work already.",
+        "running": "The trainer is running already.",
         "stopped": "The trainer is stopping.",
     }
     status = job_monitor.status_of(scene)
@@ -118,7 +118,7 @@ def _can_go_on(scene: bpy.types.Scene) -> str:
 
 
 class StartTraining(Step, bpy.types.Operator):
-    """Have the avatar learn the stunt, in a process of its own that outlives Blender"""
+    """Train the avatar in a process of its own, which goes on when Blender is closed"""
 
     bl_idname = "backflip.start_training"
     bl_label = "Start Training"
@@ -136,7 +136,7 @@ class StartTraining(Step, bpy.types.Operator):
         str,
         StringProperty(
             name="Folder",
-            description="Where to keep the job; a new folder of its own when empty",
+            description="Where to keep the job; a new folder when empty",
             options={"SKIP_SAVE"},
         ),
     ]
@@ -172,7 +172,7 @@ class PauseTraining(Step, bpy.types.Operator):
 
 
 class ResumeTraining(Step, bpy.types.Operator):
-    """Go on training: a paused job at once, an ended or killed one from its last stage"""
+    """Resume training: a paused job at once, a finished or interrupted one from its last stage"""
 
     bl_idname = "backflip.resume_training"
     bl_label = "Resume"
@@ -196,7 +196,7 @@ class ResumeTraining(Step, bpy.types.Operator):
 
 
 class StopTraining(Step, bpy.types.Operator):
-    """Have the trainer save what it has and end"""
+    """Save what has been learned and end the training"""
 
     bl_idname = "backflip.stop_training"
     bl_label = "Stop"
@@ -216,7 +216,7 @@ class StopTraining(Step, bpy.types.Operator):
 
 
 class Checkpoint(Step, bpy.types.Operator):
-    """Have the trainer save a stage now"""
+    """Save a stage now"""
 
     bl_idname = "backflip.checkpoint"
     bl_label = "Save Stage"
@@ -225,7 +225,7 @@ class Checkpoint(Step, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         process.request_checkpoint(job_link.job_of(current_scene(context)))
         paused = job_monitor.status_of(current_scene(context))
-        when = " when it goes on" if paused is not None and paused.state == "paused" else " after its present step"
+        when = " when it resumes" if paused is not None and paused.state == "paused" else " after its current step"
         self.report({"INFO"}, f"The trainer saves a stage{when}.")
 
 
@@ -243,14 +243,14 @@ class WaitJob(Step, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> Returned | None:
         status = wait(current_scene(context), self.timeout)
         if status.active:
-            self.report({"WARNING"}, f"Training is still on after {self.timeout:g} s.")
+            self.report({"WARNING"}, f"Training is still running after {self.timeout:g} s.")
             return {"CANCELLED"}
         self.report({"INFO"}, status.message)
         return None
 
 
 class FindJob(Step, bpy.types.Operator):
-    """Tie this scene to a job on disk: one that another Blender started, or that was moved"""
+    """Link this scene to a job on disk, such as one that another Blender started or that was moved"""
 
     bl_idname = "backflip.find_job"
     bl_label = "Find Job"
@@ -260,7 +260,7 @@ class FindJob(Step, bpy.types.Operator):
         str,
         StringProperty(
             name="Folder",
-            description="The job's folder; the one this file knows when empty",
+            description="The job's folder; the one stored in this file when empty",
             subtype="DIR_PATH",
             options=PATH | {"SKIP_SAVE"},
         ),

@@ -19,9 +19,9 @@ class BACKFLIP_PT_avatar(SidebarPanel, bpy.types.Panel):
         if settings.avatar is not None:
             layout.label(text=settings.avatar.name, icon="ARMATURE_DATA")
             if settings.avatar.library is not None:
-                sentence(layout, context, "It is linked: before you bake, make a library override of it.", "INFO")
+                sentence(layout, context, "It is linked: make a library override of it before you bake.", "INFO")
         else:
-            sentence(layout, context, "Choose the character that is to learn.", "INFO")
+            sentence(layout, context, "Choose the character to train.", "INFO")
         column = layout.column(align=True)
         button(column, "backflip.pick_avatar", icon="EYEDROPPER")
         button(column, "backflip.import_avatar", icon="IMPORT")

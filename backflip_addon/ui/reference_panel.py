@@ -14,9 +14,9 @@ from ..settings import BackflipSettings, scene_settings
 from .panel_base import MAP_BUTTONS, SidebarPanel, button, layout_of, sentence, step_button
 
 _MENDS = {
-    "upright": "Turn It Upright",
-    "grounded": "Put It on the Floor",
-    "physical_flights": "Make Its Flights Physical",
+    "upright": "Turn Upright",
+    "grounded": "Put on the Floor",
+    "physical_flights": "Make Flights Physical",
 }
 
 
@@ -74,7 +74,7 @@ class BACKFLIP_PT_reference(SidebarPanel, bpy.types.Panel):
             if settings.use_frames:
                 row.prop(settings, "frames_first")
                 row.prop(settings, "frames_last")
-        words = "Use Action" if settings.reference_action else "Use What Is Seen"
+        words = "Use Action" if settings.reference_action else "Use Visual Motion"
         button(column, "backflip.use_chosen_action", text=words, icon="ACTION")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
 
 _LONGEST = 1e7  # s, of a time that is shown
-_ASKED = {"paused": "Pausing…", "running": "Going on…", "stopped": "Stopping…"}  # the trainer has not looked yet
+_ASKED = {"paused": "Pausing…", "running": "Resuming…", "stopped": "Stopping…"}  # the trainer has not looked yet
 _ICONS: dict[str, IconItems] = {"finished": "CHECKMARK", "failed": "ERROR", "died": "ERROR", "unreadable": "ERROR"}
 
 
@@ -79,10 +79,10 @@ class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
                 sentence(layout, context, line, _ICONS.get(status.state, "INFO"))
             over = ("stopped", "died", "failed", "idle", "finished")
             if status.state in over and not job_monitor.complete(current_scene(context)):
-                button(layout, "backflip.resume_training", icon="FF", text="Go On Training")
+                button(layout, "backflip.resume_training", icon="FF", text="Resume Training")
         folder, name = job_monitor.job_beside(current_scene(context))
         if folder:
-            words = f"A training of {name} is running beside this file, which was not saved since it began."
+            words = f"A training of {name} is running beside this file, which has not been saved since it started."
             sentence(layout, context, words, "ERROR")
             find = "Find That Training"
             button(layout, "backflip.find_job", "FILE_FOLDER", find, directory=folder, ask=False)

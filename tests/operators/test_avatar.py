@@ -116,7 +116,7 @@ def test_a_map_of_another_rig_or_no_map_is_refused(ops: Any, tmp_path: Path) -> 
     with pytest.raises(RuntimeError, match="Kopf"):
         ops.load_map(filepath=str(tmp_path / "other.json"))
     (tmp_path / "half.json").write_text('{"version": 1, "bo')
-    with pytest.raises(RuntimeError, match="no bone map"):
+    with pytest.raises(RuntimeError, match="not a bone map"):
         ops.load_map(filepath=str(tmp_path / "half.json"))
     assert settings().roles["head"].bone == "head"
 

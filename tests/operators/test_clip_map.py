@@ -192,7 +192,7 @@ def test_what_is_no_body_or_does_not_move_is_refused_and_changes_nothing(ops: An
     head, motion = clip.read_text(encoding="utf-8").split("MOTION")
     lines = motion.replace(f"Frames: {FRAMES}", "Frames: 1").splitlines()
     (tmp_path / "pose.bvh").write_text(f"{head}MOTION" + "\n".join(lines[:4]) + "\n", encoding="utf-8")
-    with pytest.raises(RuntimeError, match=r"pose.bvh is one pose alone"):
+    with pytest.raises(RuntimeError, match=r"pose.bvh is a single pose"):
         ops.import_reference(filepath=str(tmp_path / "pose.bvh"))
     rope = "".join(f"JOINT r{i}\n{{\nOFFSET 0 9 0\nCHANNELS 1 Xrotation\n" for i in range(4))
     rope = "HIERARCHY\nROOT rope\n{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n" + rope + "End Site\n{\nOFFSET 0 9 0\n}\n"

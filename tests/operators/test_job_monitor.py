@@ -360,7 +360,7 @@ def test_a_training_that_the_file_was_not_saved_with_is_offered(road: Any) -> No
 
 
 def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RuntimeError, match="No trainer is at work"):
+    with pytest.raises(RuntimeError, match="No trainer is running"):
         ops.checkpoint()
     monkeypatch.setattr(process, "start", lambda *_args: None)
     monkeypatch.setattr(training, "python", lambda: sys.executable)
@@ -372,7 +372,7 @@ def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monk
         ops.resume_training()
     tell(folder, "started", pid=os.getpid())
     job_monitor._tick()
-    with pytest.raises(RuntimeError, match="at work already"):
+    with pytest.raises(RuntimeError, match="running already"):
         ops.resume_training()
     ops.pause_training()
     with pytest.raises(RuntimeError, match="paused already"):
@@ -414,8 +414,8 @@ def test_going_on_is_offered_where_there_is_something_to_do(
     tell(folder, "stage", file="plan.npz")
     tell(folder, "finished", reason=reason, landed=landed)
     job_monitor.refresh(scene(), whole=True)
-    assert ("Go On Training" in drawn()) == offered
+    assert ("Resume Training" in drawn()) == offered
     plan.unlink()  # what was planned is gone: there is something to do again
     job_monitor._jobs.clear()
     job_monitor.refresh(scene(), whole=True)
-    assert "Go On Training" in drawn()
+    assert "Resume Training" in drawn()

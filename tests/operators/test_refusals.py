@@ -125,5 +125,5 @@ def test_of_two_characters_the_humanoid_is_taken_and_the_other_named(
     ops.import_avatar(filepath=str(tmp_path / "two.glb"))
     assert "thigh.L" in bpy.context.scene.backflip.avatar.data.bones
     said = capfd.readouterr().out
-    assert "came with it: to take another, select it and press Use as Avatar" in said and "Snake" in said
-    assert "its parts were given some" in said
+    assert "came with it: to use another one, select it and press Use as Avatar" in said and "Snake" in said
+    assert "bones were made for its parts" in said

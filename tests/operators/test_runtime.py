@@ -161,6 +161,6 @@ def test_blender_without_a_folder_for_data_looks_nowhere_else(
     runtime._first_look()
     tick_to_the_end()
     assert not STATUS.ready and not marker.exists()
-    with pytest.raises(RuntimeError, match="Blender knows no folder for its user's data"):
+    with pytest.raises(RuntimeError, match="Blender has no folder for its user's data"):
         ops.install_runtime()
     assert not ops.remove_runtime.poll()

@@ -76,7 +76,7 @@ def test_several_slots_that_fit_are_asked_about(ops: Any, hero: Any, capfd: pyte
     ops.reference_from_action(armature="Third", action="Fight", slot="Villain")
     assert swung()["R"] == pytest.approx(80.0, abs=0.5)
     said = capfd.readouterr().out
-    assert "Warning: head of Third is not turned: Fight (Villain) keys another rotation mode" in said
+    assert "Warning: head of Third does not rotate: Fight (Villain) keys another rotation mode" in said
 
 
 def test_without_an_action_what_is_seen_is_taken_again_and_again(ops: Any, hero: Any) -> None:

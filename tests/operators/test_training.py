@@ -97,7 +97,7 @@ def test_pause_resume_checkpoint_stop(road: Any) -> None:
     assert road.wait_job(timeout=0.1) == {"CANCELLED"}
     assert road.stop_training(blocking=True) == {"FINISHED"}
     assert job_monitor.refresh(scene).state == "stopped"
-    with pytest.raises(RuntimeError, match="No trainer is at work"):
+    with pytest.raises(RuntimeError, match="No trainer is running"):
         road.pause_training()
 
 
