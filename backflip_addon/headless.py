@@ -34,7 +34,7 @@ from .jobs.json_files import JobError
 from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import bone_map_files, job_link
 from .scene import state
-from .scene.baking import bake
+from .scene.baking import bake_error
 from .scene.film import contact_sheet, render, stage
 from .scene.importing.importer import FileError
 from .scene.typed_data import current_scene, subtype
@@ -261,8 +261,8 @@ def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str,
     armature = state.avatar(scene)
     body, binding = state.body_and_binding(scene)
     first, last = settings.baked_first, settings.baked_last
-    shown = bake.read_take_from_rig(armature, body, binding, first, last, scene)
-    distance, angle = bake.bake_error(armature, body, binding, take.motion, first, scene)
+    shown = bake_error.read_take_from_rig(armature, body, binding, first, last, scene)
+    distance, angle = bake_error.bake_error(armature, body, binding, take.motion, first, scene)
     measures = metrics.evaluate_take(body, reference, as_shown(take, shown))
     return measures.to_json() | {"bake_error_mm": distance, "bake_error_deg": angle}
 

@@ -14,9 +14,9 @@ from ..core.rigs.anthropometry import USUAL_BMI
 from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import Rig, RigError, check_sound
 from ..scene import mapping_pose, state
-from ..scene.armature.hierarchy import left_behind
+from ..scene.armature.hierarchy import meshes_left_behind
 from ..scene.armature.rig import bound_meshes, read_rig
-from ..scene.importing import importer
+from ..scene.importing import importer, node_skeletons
 from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
 from ..scene.typed_data import current_view_layer
@@ -57,7 +57,7 @@ def _check_humanoid(rig: Rig, filepath: str) -> None:
 
 def _told(armature: bpy.types.Object, imported: importer.Imported) -> str:
     words = f"{armature.name} is the avatar"
-    if armature.get(importer.NODES_PROPERTY):
+    if armature.get(node_skeletons.NODES_PROPERTY):
         words += "; its file has no bones, so bones were made for its parts"
     others = [ob.name for ob in imported.armatures if ob != armature and ob.library is None and bound_meshes(ob)]
     if others:
@@ -76,7 +76,7 @@ def build_body(scene: bpy.types.Scene, mass: float) -> str:
 
 def _left_behind(armature: bpy.types.Object) -> str:
     """A sentence on meshes that the bones will not move, "" where there are none."""
-    names = [ob.name for ob in left_behind(armature)]
+    names = [ob.name for ob in meshes_left_behind(armature)]
     if not names:
         return ""
     others = f" and {len(names) - 1} more" if len(names) > 1 else ""

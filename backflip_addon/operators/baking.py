@@ -11,8 +11,8 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 from ..scene import mapping_pose, state
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
-from ..scene.armature.bind_matrix import SkeletonError, bound_world
-from ..scene.baking import bake
+from ..scene.armature.bind_matrix import SkeletonError, find_bind_matrix
+from ..scene.baking import bake, nla
 from ..scene.baking.bake import Baked
 from ..settings import scene_settings
 from . import job_monitor
@@ -37,7 +37,7 @@ def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = 
 def _check_performer(scene: bpy.types.Scene, armature: bpy.types.Object, shot: Shot) -> None:
     """Raises ActionError where the take cannot be this avatar's, with the name of whose it is."""
     try:
-        bound_world(armature, shot.binding)
+        find_bind_matrix(armature, shot.binding)
     except SkeletonError as error:
         if shot.avatar in ("", armature.name):
             raise
@@ -61,13 +61,13 @@ def _has_takes(scene: bpy.types.Scene) -> str:
 
 def need_bake(scene: bpy.types.Scene) -> str:
     avatar = scene_settings(scene).avatar
-    return "" if avatar and bake.baked_tracks(avatar) else "Bake a take first."
+    return "" if avatar and nla.baked_tracks(avatar) else "Bake a take first."
 
 
 def bake_warnings(scene: bpy.types.Scene) -> list[str]:
     """What the take that plays was found to show otherwise than it was performed."""
     avatar = scene_settings(scene).avatar
-    return bake.warnings(avatar) if avatar else []
+    return nla.warnings(avatar) if avatar else []
 
 
 class BakeTake(Step, bpy.types.Operator):
@@ -117,10 +117,10 @@ class ShowTake(Step, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         armature = state.avatar(current_scene(context))
         if self.own:
-            bake.show_own_animation(armature)
+            nla.show_own_animation(armature)
         else:
-            self.track = self.track or bake.baked_tracks(armature)[-1].name
-            bake.show_track(armature, self.track)
+            self.track = self.track or nla.baked_tracks(armature)[-1].name
+            nla.show_track(armature, self.track)
         current_scene(context).frame_set(current_scene(context).frame_current)
 
 

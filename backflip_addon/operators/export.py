@@ -10,7 +10,7 @@ import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from ..scene import state
-from ..scene.baking import bake
+from ..scene.baking import nla
 from ..scene.exporting import exporter
 from ..settings import FORMATS, scene_settings
 from .baking import need_bake
@@ -19,12 +19,12 @@ from .base import INTERNAL, Returned, SaveStep, current_scene, need_avatar, need
 
 def _plays_take(scene: bpy.types.Scene) -> str:
     avatar = scene_settings(scene).avatar
-    return "" if avatar and bake.playing_track(avatar) else "The avatar plays its own animation: press Show Take first."
+    return "" if avatar and nla.playing_track(avatar) else "The avatar plays its own animation: press Show Take first."
 
 
 def _strip(armature: bpy.types.Object) -> bpy.types.NlaStrip:
     """The strip of the take that plays; there is one, see _plays_take."""
-    return cast(bpy.types.NlaTrack, bake.playing_track(armature)).strips[0]
+    return cast(bpy.types.NlaTrack, nla.playing_track(armature)).strips[0]
 
 
 class ExportShot(SaveStep, bpy.types.Operator):

@@ -11,8 +11,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ..core.clips import findings
-from ..scene import reference as clips
-from ..scene import state
+from ..scene import reference_source, state
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
 from ..settings import scene_settings
@@ -151,7 +150,7 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
         frames = (self.first, self.last) if self.first or self.last else None
         if frames and self.action:
             raise ActionError("An action has its own frames: leave out the action, or the frames.")
-        source = clips.named_source(ob, self.action, self.slot, frames)
+        source = reference_source.named_source(ob, self.action, self.slot, frames)
         told = take_source(current_scene(context), source)
         self.report({told.level}, told.words)
         settings = scene_settings(current_scene(context))
@@ -171,7 +170,7 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
         ob = settings.reference_object or state.avatar(current_scene(context))
         frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
         action = settings.reference_action
-        source = clips.named_source(ob, action, settings.reference_slot, None if action else frames)
+        source = reference_source.named_source(ob, action, settings.reference_slot, None if action else frames)
         told = take_source(current_scene(context), source)
         self.report({told.level}, told.words)
 

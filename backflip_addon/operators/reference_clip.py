@@ -19,12 +19,12 @@ from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import FEWEST_BONES, RigError
 from ..core.rigs.roles import RoleMap
 from ..scene import reference as clips
-from ..scene import state
+from ..scene import reference_source, state
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing import refusal_messages
 from ..scene.importing.importer import CLIP_SUFFIXES, FileError, remove
 from ..scene.reference import Recording
-from ..scene.reference_source import Source, deaf_bones
+from ..scene.reference_source import Source, bones_in_other_rotation_mode
 from ..scene.typed_data import armature_data
 from ..settings import BackflipSettings, scene_settings
 from .base import guess_sentence, listed
@@ -67,7 +67,7 @@ def use_file(
     if path.suffix.lower() not in CLIP_SUFFIXES:
         raise FileError(refusal_messages.unknown_kind(path, CLIP_SUFFIXES, of_a_rig=False))
     if path.suffix.lower() not in clips.READ_HERE:
-        source, found, imported = clips.import_source(filepath, action, character)
+        source, found, imported = reference_source.import_source(filepath, action, character)
         try:
             use_source(scene, source, role_map)
         except ClipMapError:
@@ -110,7 +110,7 @@ def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None 
 def take_source(scene: bpy.types.Scene, source: Source) -> Told:
     """Take an armature's action, or what it is seen to do, for the reference. Raises ActionError or RigError."""
     use_source(scene, source)
-    deaf = deaf_bones(source)
+    deaf = bones_in_other_rotation_mode(source)
     if deaf:
         bones = f"{deaf[0]} and {len(deaf) - 1} more bones" if len(deaf) > 1 else deaf[0]
         armature, do = source.armature.name, "do" if len(deaf) > 1 else "does"
@@ -272,7 +272,7 @@ def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
     if settings.reference_kind == "POSE":
         source = Source(armature, None, None, settings.source_first, settings.source_last)
     else:
-        source = clips.named_source(armature, action, slot)
+        source = reference_source.named_source(armature, action, slot)
     return _recorded(scene, source), Origin(_label(source), source=source)
 
 

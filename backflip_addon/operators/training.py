@@ -23,7 +23,7 @@ from ..jobs.messages import Job, JobSettings
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import state
-from ..scene.armature.bind_matrix import bound_world
+from ..scene.armature.bind_matrix import find_bind_matrix
 from ..settings import MODES, scene_settings
 from . import job_link, job_monitor
 from .base import PATH, Returned, Step, current_scene, need_avatar, need_body, need_job, need_reference, window_manager
@@ -56,14 +56,14 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Job
     """Write everything the trainer needs into a folder. Raises JobError or StateError."""
     avatar = state.avatar(scene)
     body, binding = state.body_and_binding(scene)
-    bound_world(avatar, binding)  # or the takes would not fit it
+    find_bind_matrix(avatar, binding)  # or the takes would not fit it
     motion = state.reference(scene)
     folder = JobFolder(path)
     if folder.running():
         raise JobError(f"A trainer is running in {path}; stop it first or choose another folder.")
     if folder.job_file.exists():
         raise JobError(f"{path} already holds a job; choose another folder, or resume that job.")
-    facts = state.reference_facts(scene)
+    facts = state.reference_origin(scene)
     folder.create(
         Job(
             name=f"{avatar.name} {facts['label']}".strip(),

@@ -15,9 +15,10 @@ from ..core.motion import Motion
 from ..core.motions import retarget
 from ..core.rigs.binding import Binding
 from ..core.rigs.control_rig import find as find_controls
+from .armature import bind_matrix
 from .armature.rig import read_rig, without_scale
-from .baking import bake, control_rig, pose_basis
-from .baking.constraints import Driven
+from .baking import control_rig, pose_basis
+from .baking.drivers import DrivenChannels
 
 POSE_PROPERTY = "backflip_check"  # on the armature object: the pose from before, JSON
 
@@ -42,12 +43,14 @@ def pose(body: Body) -> Motion:
 
 def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:
     """Put the armature into the check pose, until the frame changes or it is taken back. Raises ActionError."""
-    rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding))
+    rig = read_rig(armature, with_skin=False, world=bind_matrix.find_bind_matrix(armature, binding))
     controls = find_controls(binding, rig.bones)
     targets = retarget.bone_matrices(binding, rig, pose(body), controls.links if controls else None)
     world = np.array(armature.matrix_world)[None]
     if controls is None:
-        basis = pose_basis.pose_basis(pose_basis.sort_bones(armature, targets, None, Driven.of(armature)), world)
+        basis = pose_basis.pose_basis(
+            pose_basis.sort_bones(armature, targets, None, DrivenChannels.of(armature)), world
+        )
     else:
         inverse = batched_linalg.inverse(world)
         basis = control_rig.first_guess(armature, {name: without_scale(inverse @ m) for name, m in targets.items()})

@@ -14,9 +14,11 @@ from ..core.body import Body
 from ..core.motion import Motion
 from ..core.rigs.binding import Binding
 from ..core.shapes import Shape
-from .animation import actions
+from . import units
+from .animation import pose_sampling
+from .armature import bind_matrix
 from .armature.rig import bound_meshes, read_rig
-from .baking import bake
+from .baking import bake_error
 
 _RING = 24  # corners of a drawn circle
 
@@ -25,15 +27,15 @@ def body_lines(armature: bpy.types.Object, body: Body, binding: Binding) -> Arra
     """World line segments (N, 2, 3) of the body in the pose the armature shows now; none where it shows none."""
     if not armature.visible_get() and not any(ob.visible_get() for ob in bound_meshes(armature)):
         return np.zeros((0, 2, 3))
-    rig = read_rig(armature, with_skin=False, world=bake.bound_world(armature, binding, drawing=True))
-    poses = actions.current_poses(armature, bpy.context.evaluated_depsgraph_get())
-    positions, orientations = bake.measured_links(binding, rig.bones, rig.rest, poses[None])
+    rig = read_rig(armature, with_skin=False, world=bind_matrix.find_bind_matrix(armature, binding, drawing=True))
+    poses = pose_sampling.current_poses(armature, bpy.context.evaluated_depsgraph_get())
+    positions, orientations = bake_error.measured_links(binding, rig.bones, rig.rest, poses[None])
     return binding.to_world(link_lines(body, positions[0], orientations[0]))
 
 
 def ghost_lines(scene: bpy.types.Scene, body: Body, binding: Binding, motion: Motion, start_frame: int) -> Array:
     """World line segments (N, 2, 3) of the reference at the scene's current frame."""
-    seconds = (scene.frame_current_final - start_frame) / bake.scene_rate(scene)
+    seconds = (scene.frame_current_final - start_frame) / units.scene_rate(scene)
     position, orientations = motion.sample([seconds])
     positions, world = body.forward(position[0], orientations[0])
     return binding.to_world(link_lines(body, positions, world))

@@ -21,16 +21,16 @@ from ..core.rigs import roles
 from ..core.rigs.binding import Binding
 from ..core.rigs.rig import Rig, RigError
 from ..core.rigs.roles import RoleMap
-from .animation import actions
-from .animation.action_slots import bone_of
-from .animation.actions import ActionError
-from .animation.visual_keying import sample_seen, stands_still
+from .animation import action_slots, actions, pose_sampling
+from .animation.action_slots import ActionError
+from .animation.rna_paths import bone_of
+from .animation.visual_keying import is_static, sample_visual_poses
+from .armature.bind_matrix import find_bind_matrix
 from .armature.rig import read_rig
-from .baking.bake import OwnAnimation, bound_world, scene_rate
+from .baking.own_animation import OwnAnimation
 from .importing.importer import RATE_PROPERTY, FileError
 from .reference_source import Source
-from .reference_source import import_source as import_source
-from .reference_source import named_source as named_source
+from .units import scene_rate
 
 READ_HERE = (".bvh", ".txt", ".json", ".npz", ".vrma")  # formats that need no armature in the scene
 
@@ -99,7 +99,7 @@ def read_source(scene: bpy.types.Scene, source: Source, binding: Binding | None 
     """
     armature = source.armature
     if source.action is None:
-        rate, poses = scene_rate(scene), sample_seen(scene, armature, source.first, source.last)
+        rate, poses = scene_rate(scene), sample_visual_poses(scene, armature, source.first, source.last)
     else:
         rate = action_rate(scene, source.action)
         first, last = actions.action_range(source.action, source.slot)
@@ -107,13 +107,13 @@ def read_source(scene: bpy.types.Scene, source: Source, binding: Binding | None 
         if not 2 <= count <= MOST_FRAMES:
             frames = "1 frame" if count == 1 else f"{count} frames"
             raise ActionError(f"The action {source.action.name} has {frames}; a clip needs 2 to {MOST_FRAMES:,}.")
-        poses = actions.sample_poses(armature, first + np.arange(count), source.action, source.slot)
-        if stands_still(poses) and _is_keyed_to_move(source):
+        poses = pose_sampling.sample_poses(armature, first + np.arange(count), source.action, source.slot)
+        if is_static(poses) and _is_keyed_to_move(source):
             raise ActionError(
                 f"The action {source.action.name} leaves {armature.name} as it is: its curves are muted, "
                 "or made for bones in another rotation mode."
             )
-    world = bound_world(armature, binding) if binding is not None else None
+    world = find_bind_matrix(armature, binding) if binding is not None else None
     return Recording(read_rig(armature, with_skin=False, world=world), poses, rate, binding)
 
 
@@ -135,13 +135,13 @@ def action_rate(scene: bpy.types.Scene, action: bpy.types.Action) -> float:
 def own_animation(scene: bpy.types.Scene, armature: bpy.types.Object, facts: dict[str, Any]) -> OwnAnimation | None:
     """How the bones that a take leaves alone follow the reference, where it was an action of the avatar itself.
 
-    facts: what reference_facts() told when the job was made.
+    facts: what reference_origin() told when the job was made.
     """
     action = bpy.data.actions.get(str(facts.get("action", "")))
     if facts.get("kind") != "ACTION" or facts.get("object") != armature.name or action is None:
         return None
     try:
-        slot = actions.pick_slot(action, armature, str(facts.get("slot", "")))
+        slot = action_slots.pick_slot(action, armature, str(facts.get("slot", "")))
     except ActionError:
         return None
     rate = action_rate(scene, action)

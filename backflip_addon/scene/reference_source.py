@@ -14,18 +14,18 @@ import bpy
 import numpy as np
 
 from .. import compat
-from .animation import actions, visual_keying
+from .animation import action_slots, actions, visual_keying
 from .animation.action_slots import (
     ActionError,
     SlotError,
     bindings,
-    bone_of,
     bones_moved,
     moves_bones,
     pick_slot,
     plain_name,
     users_of,
 )
+from .animation.rna_paths import bone_of
 from .importing.importer import FileError, Imported, import_clip, remove
 
 
@@ -61,16 +61,16 @@ def named_source(
             raise ActionError(f"There is no action called {action_name}; choose one of this file.")
         return _checked(armature, action, pick_slot(action, armature, slot_name))
     data = armature.animation_data
-    if frames is None and visual_keying.shows_action_alone(scene, armature):
+    if frames is None and visual_keying.plays_action_alone(scene, armature):
         slot = pick_slot(data.action, armature, slot_name)
         alone = bones_moved(data.action, slot, armature.data.bones)
-        if alone and not visual_keying.goes_on_beyond(scene, armature, data.action, slot):
+        if alone and not visual_keying.moves_beyond_action(scene, armature, data.action, slot):
             return Source(armature, data.action, slot)
     first, last = frames or visual_keying.extent(scene, armature)
     return Source(armature, None, None, first, last)
 
 
-def deaf_bones(source: Source) -> list[str]:
+def bones_in_other_rotation_mode(source: Source) -> list[str]:
     """Bones whose rotation the action keys, but in other modes than they have, so that they stand still."""
     bones = source.armature.pose.bones
     keyed: dict[str, set[str]] = {}
@@ -146,7 +146,7 @@ def _loose_slots(action: bpy.types.Action, armature: bpy.types.Object) -> list[A
     try:
         return [pick_slot(action, armature)]
     except SlotError:
-        return actions.slots_for(action)
+        return action_slots.slots_for(action)
     except ActionError:
         return []
 

@@ -296,7 +296,7 @@ def source_names(scene: bpy.types.Scene) -> tuple[bpy.types.Object | None, str, 
     return settings.source_object, settings.source_action, settings.source_slot
 
 
-def reference_facts(scene: bpy.types.Scene) -> dict[str, Any]:
+def reference_origin(scene: bpy.types.Scene) -> dict[str, Any]:
     """Where the reference came from, for job.json: enough to let unmapped bones follow it."""
     settings = scene.backflip
     source, action, slot = source_names(scene)

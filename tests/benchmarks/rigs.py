@@ -36,10 +36,10 @@ from backflip_addon.core.rotations import matrix_about_z, normalise
 from backflip_addon.operators import avatar, baking, reference, reference_clip, takes
 from backflip_addon.operators.base import USER_ERRORS
 from backflip_addon.scene import reference as clips
-from backflip_addon.scene import state
-from backflip_addon.scene.animation import actions
+from backflip_addon.scene import reference_source, state
+from backflip_addon.scene.animation import actions, pose_sampling
 from backflip_addon.scene.armature.rig import bone_order, read_rig
-from backflip_addon.scene.baking import bake
+from backflip_addon.scene.baking import bake, bake_error
 from backflip_addon.scene.importing.importer import CLIP_SUFFIXES, RIG_SUFFIXES
 
 LIMBS = (("upper_arm", "forearm"), ("forearm", "hand"), ("thigh", "shin"), ("shin", "foot"))
@@ -140,9 +140,9 @@ def _clip(scene: bpy.types.Scene, file: Path) -> dict[str, Any]:
     baked = bake.bake_take(armature, binding, motion, name=file.stem, start_frame=1, scene=scene)
     row["bake_seconds"], row["bake_warnings"] = round(time.perf_counter() - start, 3), list(baked.warnings)
     frames = range(baked.first, baked.last + 1)
-    shown = _shown(scene, armature, actions.sample_poses(armature, frames), binding.yaw)
-    row["bake_error_mm"] = round(bake.bake_error(armature, body, binding, motion, 1, scene)[0], 4)
-    skin = bake.skin_error(armature, binding, motion, 1, scene)
+    shown = _shown(scene, armature, pose_sampling.sample_poses(armature, frames), binding.yaw)
+    row["bake_error_mm"] = round(bake_error.bake_error(armature, body, binding, motion, 1, scene)[0], 4)
+    skin = bake_error.skin_error(armature, binding, motion, 1, scene)
     row["skin_error_mm"] = None if skin is None else round(skin, 4)
     source = _source(scene, file)
     if source.joints:
@@ -172,11 +172,13 @@ def _source(scene: bpy.types.Scene, file: Path) -> Source:
         rig, matrices, rate = bvh.read_bvh(file)
     else:
         settings = scene.backflip
-        source = clips.named_source(settings.reference_object, settings.reference_action, settings.reference_slot)
+        source = reference_source.named_source(
+            settings.reference_object, settings.reference_action, settings.reference_slot
+        )
         first, last = actions.action_range(source.action, source.slot)
         rig = read_rig(source.armature, with_skin=False)
         frames = first + np.arange(int(round(last - first)) + 1)
-        matrices = actions.sample_poses(source.armature, frames, source.action, source.slot)
+        matrices = pose_sampling.sample_poses(source.armature, frames, source.action, source.slot)
         rate = clips.action_rate(scene, source.action)
     positions = {role: matrices[:, rig.bone_index[bone], :3, 3] for role, bone in roles.guess(rig).bones.items()}
     return Source(positions, rate)
@@ -249,8 +251,8 @@ def _search(scene: bpy.types.Scene, options: argparse.Namespace) -> dict[str, An
         scene.render.fps, scene.render.fps_base = 30, 1.0
         shot = takes.read_shot(scene, takes.find_take(scene))
         baking.bake_shot(scene, shot, 1)
-        error = bake.bake_error(state.avatar(scene), shot.body, shot.binding, shot.take.motion, 1, scene)
-        skin = bake.skin_error(state.avatar(scene), shot.binding, shot.take.motion, 1, scene)
+        error = bake_error.bake_error(state.avatar(scene), shot.body, shot.binding, shot.take.motion, 1, scene)
+        skin = bake_error.skin_error(state.avatar(scene), shot.binding, shot.take.motion, 1, scene)
     except (RuntimeError, *USER_ERRORS) as error_:
         return {"success": False, "searched": file.name, "search_error": str(error_).strip()}
     measures = take.meta.get("measures", {})

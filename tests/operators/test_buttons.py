@@ -21,7 +21,7 @@ from backflip_addon.operators import avatar, baking, bone_map, export, job_link,
 from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
 from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import nla  # noqa: E402
 from backflip_addon.scene.exporting import exporter  # noqa: E402
 from backflip_addon.scene.exporting.exporter import ExportError  # noqa: E402
 from tests.job_events import tell  # noqa: E402
@@ -218,7 +218,7 @@ WROTE = exporter.Exported(Path("x.fbx"), 1, 1)
 def test_the_export_is_of_the_take_that_plays(baked: Any, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spans = []
     monkeypatch.setattr(export.exporter, "export_shot", lambda _ob, path, _kind, *span: spans.append(span) or WROTE)
-    first = bake.playing_track(baked).name
+    first = nla.playing_track(baked).name
     ops.bake_take(start_frame=100)
     ops.export_shot(filepath="x.fbx")
     ops.show_take(track=first)
@@ -367,7 +367,7 @@ def _excluded(armature: Any) -> None:
 
 
 def _damaged(armature: Any) -> None:
-    action = bake.playing_track(armature).strips[0].action
+    action = nla.playing_track(armature).strips[0].action
     action["backflip_before"], action["backflip_own"] = 5, "[1"
     armature["backflip_check"], armature["backflip_vrm"] = "x", 3
     settings()["reference_notes"] = "nonsense"

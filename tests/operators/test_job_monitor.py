@@ -21,6 +21,7 @@ from backflip_addon.jobs import status as job_status  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_link, job_monitor, take_list, training  # noqa: E402
+from backflip_addon.scene.baking import nla  # noqa: E402
 from backflip_addon.ui import lists, takes_panel, training_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -276,7 +277,7 @@ def rigs_action(armature: Any) -> str:
 
     body, binding = state.body_and_binding(scene())
     result = bake.bake_take(armature, binding, tumble(body), name="Stunt", start_frame=1, scene=scene())
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     return result.action
 
 

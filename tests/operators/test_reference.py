@@ -15,7 +15,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.operators import reference_clip  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake, nla  # noqa: E402
 from tests.core import performances, test_clips  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
@@ -128,7 +128,7 @@ def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: An
 
     assert np.ptp(spin_in_flight(before)) > 2.0
     assert np.ptp(spin_in_flight(after)) < 0.5, "a stiff body turns evenly"
-    assert state.reference_facts(scene)["physical_flights"]
+    assert state.reference_origin(scene)["physical_flights"]
 
 
 def test_trim_and_time_scale(ops: Any, avatar: Any, samples: Path) -> None:
@@ -146,7 +146,7 @@ def _baked_action(armature: Any) -> tuple[Any, Any, Any]:
     body, binding = state.body_and_binding(scene)
     motion = takes.tumble(body)
     result = bake.bake_take(armature, binding, motion, name="Known", start_frame=10, scene=scene)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     return body, motion, bpy.data.actions[result.action]
 
 

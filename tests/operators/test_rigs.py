@@ -15,8 +15,8 @@ bpy = pytest.importorskip("bpy")
 from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.scene import state  # noqa: E402
-from backflip_addon.scene.animation.actions import ActionError  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.animation.action_slots import ActionError  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
@@ -206,7 +206,7 @@ def test_a_library_override_is_trained_for_and_baked(ops: Any, tmp_path: Path) -
     ops.build_body()
     ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
     body, binding, motion = bake_reference()
-    distance, angle = bake.bake_error(hero, body, binding, motion, 1, bpy.context.scene)
+    distance, angle = bake_error.bake_error(hero, body, binding, motion, 1, bpy.context.scene)
     assert distance < 0.1 and angle < 0.1
 
 
@@ -221,7 +221,7 @@ def test_a_character_is_linked_and_overridden_by_the_import(ops: Any, tmp_path: 
     ops.build_body()
     ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
     body, binding, motion = bake_reference()
-    assert bake.bake_error(hero, body, binding, motion, 1, bpy.context.scene)[0] < 0.1
+    assert bake_error.bake_error(hero, body, binding, motion, 1, bpy.context.scene)[0] < 0.1
     # The library's own file keeps the character: what was baked is this file's override
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))

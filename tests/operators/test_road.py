@@ -17,7 +17,7 @@ from backflip_addon.core.motion import load_take  # noqa: E402
 from backflip_addon.jobs.json_files import JobError  # noqa: E402
 from backflip_addon.operators import job_link, job_monitor, training  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake_error  # noqa: E402
 
 
 def crouch(path: Path) -> Path:
@@ -72,7 +72,7 @@ def learned_take_becomes_keyframes(trained: Any) -> None:
     assert take.meta["measures"]["landed"] is True
     assert not take.assist.any() and 0.0 < take.torque.max() <= 1.0 + 1e-6
     body, binding = state.body_and_binding(scene)
-    distance, angle = bake.bake_error(
+    distance, angle = bake_error.bake_error(
         state.avatar(scene), body, binding, take.motion, scene.backflip.baked_first, scene
     )
     assert distance < 1.0 and angle < 0.1

@@ -60,8 +60,8 @@ def test_the_armatures_own_slot_is_used_and_another_can_be_chosen(ops: Any, hero
     assert swung() == pytest.approx({"L": 0.0, "R": 80.0}, abs=0.5), "and again for the new body"
     settings().reference_object = bpy.data.objects["Villain"]
     assert settings().reference_slot == "", "another armature, another slot"
-    assert state.reference_facts(bpy.context.scene)["slot"] == "OBVillain", "what was read, not what is chosen now"
-    assert state.reference_facts(bpy.context.scene)["object"] == "Hero"
+    assert state.reference_origin(bpy.context.scene)["slot"] == "OBVillain", "what was read, not what is chosen now"
+    assert state.reference_origin(bpy.context.scene)["object"] == "Hero"
 
 
 def test_several_slots_that_fit_are_asked_about(ops: Any, hero: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import baking, job_link, job_monitor, takes, training  # noqa: E402
 from backflip_addon.scene import state  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 
@@ -40,7 +40,7 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     ops.build_body()
     body, binding = state.body_and_binding(bpy.context.scene)
     result = bake.bake_take(armature, binding, tumble(body), name="Stunt", start_frame=1, scene=bpy.context.scene)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     ops.reference_from_action(action=result.action)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     yield ops
@@ -71,10 +71,10 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
     armature = settings().avatar
     shot = takes.read_shot(scene, takes.find_take(scene))
     assert shot.file.name == "0001_search.npz"
-    millimetres, degrees = bake.bake_error(armature, shot.body, shot.binding, shot.take.motion, 5, scene)
+    millimetres, degrees = bake_error.bake_error(armature, shot.body, shot.binding, shot.take.motion, 5, scene)
     assert millimetres < 1.0 and degrees < 0.1
     road.bake_take(take="0002_search.npz", name="Failure")
-    assert [track.name for track in bake.baked_tracks(armature)][-1] == "Backflip: Failure"
+    assert [track.name for track in nla.baked_tracks(armature)][-1] == "Backflip: Failure"
     road.show_take(own=True)
     assert not any(track.is_solo for track in armature.animation_data.nla_tracks)
     road.show_take()
@@ -160,7 +160,7 @@ def test_damaged_jobs_and_takes_get_a_sentence(road: Any, tmp_path: Path) -> Non
         road.bake_take(take="0001_search")
     with pytest.raises(RuntimeError, match="not a Backflip job"):
         road.find_job(directory=str(tmp_path))
-    assert not bake.baked_tracks(settings().avatar)[1:]
+    assert not nla.baked_tracks(settings().avatar)[1:]
 
 
 def test_a_folder_that_holds_a_job_is_not_overwritten(road: Any, tmp_path: Path) -> None:
@@ -194,5 +194,5 @@ def test_a_take_on_a_rig_of_somebody_else(ops: Any, samples: Path, tmp_path: Pat
     take = Take(motion, np.zeros((motion.frames, len(body.links)), dtype=bool), nothing, nothing, {"name": "Clip"})
     save_take(tmp_path / "clip.npz", take)
     baking.bake_shot(scene, takes.read_shot(scene, tmp_path / "clip.npz"), 1)
-    millimetres, degrees = bake.bake_error(settings().avatar, body, binding, motion, 1, scene)
+    millimetres, degrees = bake_error.bake_error(settings().avatar, body, binding, motion, 1, scene)
     assert millimetres < 1.0 and degrees < 0.1

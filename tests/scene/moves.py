@@ -10,7 +10,9 @@ import bpy
 import numpy as np
 
 from backflip_addon.scene.animation import actions
-from backflip_addon.scene.animation.actions import Channel, bone_path
+from backflip_addon.scene.animation.actions import Channel
+from backflip_addon.scene.animation.rna_paths import bone_path
+from backflip_addon.scene.armature.rig import bone_order
 
 
 def add_slot(action: bpy.types.Action, name: str, degrees: Mapping[str, float], frames: int = 20) -> Any:
@@ -56,7 +58,7 @@ def add_strip(armature: bpy.types.Object, action: bpy.types.Action, slot: Any, s
 
 def turn_of(armature: bpy.types.Object, poses: np.ndarray, bone: str) -> np.ndarray:
     """Degrees (F,) by which a bone has turned since the first frame."""
-    names = [b.name for b in actions.bone_order(armature)]
+    names = [b.name for b in bone_order(armature)]
     turns = poses[:, names.index(bone), :3, :3]
     cosine = (np.trace(turns[0].T @ turns, axis1=-2, axis2=-1) - 1.0) / 2.0
     return np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))

@@ -9,8 +9,10 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon import compat  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
-from backflip_addon.scene.animation.actions import ActionError, Channel, bone_path  # noqa: E402
+from backflip_addon.scene.animation import action_slots, actions, pose_sampling, rna_paths  # noqa: E402
+from backflip_addon.scene.animation.action_slots import ActionError  # noqa: E402
+from backflip_addon.scene.animation.actions import Channel  # noqa: E402
+from backflip_addon.scene.animation.rna_paths import bone_path  # noqa: E402
 from backflip_addon.scene.armature.rig import bone_order  # noqa: E402
 
 from . import rigs  # noqa: E402
@@ -40,7 +42,7 @@ def _angle(armature: bpy.types.Object, pose: np.ndarray) -> float:
 def test_poses_are_sampled_at_whole_and_broken_frames() -> None:
     armature = rigs.build()
     action = _swing(armature, "Swing", 50.0)
-    poses = actions.sample_poses(armature, [1, 6, 6.5, 11], action)
+    poses = pose_sampling.sample_poses(armature, [1, 6, 6.5, 11], action)
     assert [_angle(armature, p) for p in poses] == pytest.approx([0, 25, 27.5, 50], abs=0.05)
 
 
@@ -52,7 +54,7 @@ def test_sampling_leaves_everything_as_it_was() -> None:
     data.action_slot = first.slots[0]
     bpy.context.scene.frame_set(6)
     before = np.array(armature.pose.bones["thigh.L"].matrix)
-    actions.sample_poses(armature, [1, 11], second)
+    pose_sampling.sample_poses(armature, [1, 11], second)
     bpy.context.scene.frame_set(6)
     assert (data.action, data.action_slot) == (first, first.slots[0])
     assert bpy.context.scene.frame_current == 6 and len(bpy.data.scenes) == 1
@@ -62,7 +64,7 @@ def test_sampling_leaves_everything_as_it_was() -> None:
 def test_an_armature_without_animation_gets_none() -> None:
     armature = rigs.build()
     action = _swing(armature, "Swing", 50.0)
-    actions.sample_poses(armature, [1], action)
+    pose_sampling.sample_poses(armature, [1], action)
     assert armature.animation_data is None
 
 
@@ -70,7 +72,7 @@ def test_rest_position_is_no_obstacle() -> None:
     armature = rigs.build()
     action = _swing(armature, "Swing", 50.0)
     armature.data.pose_position = "REST"
-    poses = actions.sample_poses(armature, [11], action)
+    poses = pose_sampling.sample_poses(armature, [11], action)
     assert _angle(armature, poses[0]) == pytest.approx(50, abs=0.05)
     assert armature.data.pose_position == "REST"
 
@@ -82,10 +84,10 @@ def test_the_slot_that_moves_the_armature_is_picked() -> None:
     other = action.slots.new(id_type="OBJECT", name="Camera")
     bag = action.layers[0].strips[0].channelbag(other, ensure=True)
     bag.fcurves.new("location", index=0)
-    assert actions.pick_slot(action, armature) == wanted
-    assert actions.pick_slot(action, armature, "Camera") == other
+    assert action_slots.pick_slot(action, armature) == wanted
+    assert action_slots.pick_slot(action, armature, "Camera") == other
     with pytest.raises(ActionError, match="no slot called"):
-        actions.pick_slot(action, armature, "Nobody")
+        action_slots.pick_slot(action, armature, "Nobody")
 
 
 def test_curves_are_linear_grouped_and_short_where_nothing_moves() -> None:
@@ -102,5 +104,5 @@ def test_curves_are_linear_grouped_and_short_where_nothing_moves() -> None:
 
 def test_odd_bone_names_survive_their_paths() -> None:
     name = 'a "quoted" \\ bone]'
-    assert actions.bone_of(bone_path(name, "location")) == name
-    assert actions.bone_of("location") == ""
+    assert rna_paths.bone_of(bone_path(name, "location")) == name
+    assert rna_paths.bone_of("location") == ""

@@ -12,9 +12,9 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.animation import action_slots  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error, nla, own_animation  # noqa: E402
 from tests.work import count_calls  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
@@ -66,7 +66,7 @@ def world_bone(armature: bpy.types.Object, bone: str) -> Matrix:
 def test_the_rig_shows_the_take(guise: str) -> None:
     armature = rigs.build(**GUISES[guise])
     body, binding, motion, result = baked(armature)
-    millimetres, degrees = bake.bake_error(armature, body, binding, motion, 11, bpy.context.scene)
+    millimetres, degrees = bake_error.bake_error(armature, body, binding, motion, 11, bpy.context.scene)
     assert millimetres < 1.0 and degrees < 0.1
     assert (result.first, result.last) == (11, 11 + 36)
 
@@ -91,8 +91,8 @@ def test_every_frame_rate_samples_the_same_performance(fps: int, base: float) ->
     armature = rigs.build()
     body, binding, motion, result = baked(armature)
     assert result.last - result.first == math.floor(motion.duration * fps / base + 1e-6)
-    assert bake.bake_error(armature, body, binding, motion, 11, bpy.context.scene)[0] < 1.0
-    back = bake.read_take_from_rig(armature, body, binding, result.first, result.last, bpy.context.scene)
+    assert bake_error.bake_error(armature, body, binding, motion, 11, bpy.context.scene)[0] < 1.0
+    back = bake_error.read_take_from_rig(armature, body, binding, result.first, result.last, bpy.context.scene)
     position, turns = motion.sample(np.arange(back.frames) / (fps / base))
     np.testing.assert_allclose(back.position, position, atol=1e-3)
     assert np.degrees(rotations.angle_between(back.rotations, turns)).max() < 0.1
@@ -111,7 +111,7 @@ def test_parents_and_moving_objects_do_not_move_the_take() -> None:
     bpy.context.view_layer.update()
     motion = takes.tumble(body)
     bake.bake_take(armature, binding, motion, name="T", start_frame=1, scene=bpy.context.scene)
-    millimetres, degrees = bake.bake_error(armature, body, binding, motion, 1, bpy.context.scene)
+    millimetres, degrees = bake_error.bake_error(armature, body, binding, motion, 1, bpy.context.scene)
     assert millimetres < 1.0 and degrees < 0.1
 
 
@@ -122,7 +122,7 @@ def test_an_object_moved_since_the_body_was_built_plays_the_same_take() -> None:
     bpy.context.view_layer.update()
     motion = takes.tumble(body)
     bake.bake_take(armature, binding, motion, name="T", start_frame=1, scene=bpy.context.scene)
-    assert bake.bake_error(armature, body, binding, motion, 1, bpy.context.scene)[0] < 1.0
+    assert bake_error.bake_error(armature, body, binding, motion, 1, bpy.context.scene)[0] < 1.0
     bpy.context.scene.frame_set(1)
     head = np.array(world_bone(armature, "thigh.L").translation)
     place = body.forward(*motion.sample([0.0]))[0][0, body.index("thigh.L")]
@@ -159,15 +159,15 @@ def test_what_the_user_had_is_left_alone_and_comes_back() -> None:
     body, binding, motion, result = baked(armature)
     assert (data.action, data.action_slot.handle) == (action, slot)
     assert _snapshot(action, data.action_slot) == keys
-    assert bake.bake_error(armature, body, binding, motion, 11, scene)[0] < 1.0
+    assert bake_error.bake_error(armature, body, binding, motion, 11, scene)[0] < 1.0
     scene.frame_set(29)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     scene.frame_set(30)
     after = [tuple(v) for bone in armature.pose.bones for v in bone.matrix]
     np.testing.assert_allclose(after, before, atol=1e-6)
     assert data.nla_tracks[result.track].strips[0].action.name == result.action
-    bake.show_track(armature, result.track)
-    assert bake.bake_error(armature, body, binding, motion, 11, scene)[0] < 1.0
+    nla.show_track(armature, result.track)
+    assert bake_error.bake_error(armature, body, binding, motion, 11, scene)[0] < 1.0
 
 
 def test_fingers_keep_their_own_animation() -> None:
@@ -188,7 +188,7 @@ def test_fingers_follow_the_reference_in_its_own_time() -> None:
     action = _users_action(armature)
     slot = armature.animation_data.action_slot
     armature.animation_data.action = None
-    own = bake.OwnAnimation(action, slot, 10.0, 60.0, 12.0)  # half speed, from its frame 10
+    own = own_animation.OwnAnimation(action, slot, 10.0, 60.0, 12.0)  # half speed, from its frame 10
     baked(armature, own=own)
     scene.frame_set(11 + 24)  # a second into the take
     curve = next(c for c in _curves(action, slot) if "index.L" in c.data_path and c.array_index == 3)
@@ -208,10 +208,10 @@ def test_two_takes_play_one_at_a_time() -> None:
     body, binding, motion, second = baked(armature, start=100)
     tracks = armature.animation_data.nla_tracks
     assert [tracks[r.track].is_solo for r in (first, second)] == [False, True]
-    assert bake.bake_error(armature, body, binding, motion, 100, scene)[0] < 1.0
-    bake.show_track(armature, first.track)
-    assert bake.bake_error(armature, body, binding, motion, 1, scene)[0] < 1.0
-    bake.show_own_animation(armature)
+    assert bake_error.bake_error(armature, body, binding, motion, 100, scene)[0] < 1.0
+    nla.show_track(armature, first.track)
+    assert bake_error.bake_error(armature, body, binding, motion, 1, scene)[0] < 1.0
+    nla.show_own_animation(armature)
     scene.frame_set(5)
     np.testing.assert_allclose(np.array([b.matrix_basis for b in armature.pose.bones]) - np.eye(4), 0, atol=1e-6)
 
@@ -227,9 +227,9 @@ def test_constraints_rest_while_the_take_plays_and_return() -> None:
     ik.target, ik.chain_count, ik.influence = target, 2, 0.7
     motion = takes.tumble(body)
     bake.bake_take(armature, binding, motion, name="T", start_frame=1, scene=scene)
-    assert bake.bake_error(armature, body, binding, motion, 1, scene)[0] < 1.0
+    assert bake_error.bake_error(armature, body, binding, motion, 1, scene)[0] < 1.0
     scene.frame_set(9)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     scene.frame_set(10)
     assert ik.influence == pytest.approx(0.7)
 
@@ -240,7 +240,7 @@ def test_bones_that_do_not_inherit_rotation() -> None:
     armature.data.bones["upper_arm.L"].use_inherit_rotation = False
     armature.data.bones["pelvis"].use_local_location = False
     body, binding, motion, _result = baked(armature)
-    millimetres, degrees = bake.bake_error(armature, body, binding, motion, 11, bpy.context.scene)
+    millimetres, degrees = bake_error.bake_error(armature, body, binding, motion, 11, bpy.context.scene)
     assert millimetres < 1.0 and degrees < 0.1
 
 
@@ -252,7 +252,7 @@ def test_another_skeleton_is_refused_and_nothing_is_left() -> None:
     armature.data.edit_bones["shin.L"].head.x += 0.2
     bpy.ops.object.mode_set(mode="OBJECT")
     count = len(bpy.data.actions)
-    with pytest.raises(actions.ActionError, match="build the body again"):
+    with pytest.raises(action_slots.ActionError, match="build the body again"):
         bake.bake_take(armature, binding, takes.tumble(body), name="T", start_frame=1, scene=bpy.context.scene)
     assert len(bpy.data.actions) == count
 

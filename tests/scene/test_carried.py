@@ -16,7 +16,7 @@ from backflip_addon.core.motion import Motion  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.core.rigs.binding import Binding  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -183,7 +183,7 @@ def check(armature: bpy.types.Object, goes_with: Callable[[str], tuple[str, ...]
     bake.bake_take(armature, binding, motion, name="Tumble", start_frame=1, scene=bpy.context.scene)
     for bone, errors in skin_errors(body, binding, motion).items():
         assert min(errors[link] for link in goes_with(bone)) < 1.0, (bone, goes_with(bone), errors)
-    millimetres, degrees = bake.bake_error(armature, body, binding, motion, 1, bpy.context.scene)
+    millimetres, degrees = bake_error.bake_error(armature, body, binding, motion, 1, bpy.context.scene)
     assert millimetres < 1.0 and degrees < 0.1
 
 

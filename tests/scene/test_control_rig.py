@@ -17,10 +17,11 @@ from backflip_addon import compat  # noqa: E402
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.motions import retarget  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene import mapping_pose  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene import mapping_pose, units  # noqa: E402
+from backflip_addon.scene.animation import pose_sampling, rna_paths  # noqa: E402
+from backflip_addon.scene.armature import bind_matrix  # noqa: E402
 from backflip_addon.scene.armature.rig import bone_order, read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 
 from . import rigs  # noqa: E402
@@ -93,7 +94,7 @@ def test_both_rigs_are_mapped_by_name(rigify: Any) -> None:
 
 def test_the_deforming_bones_show_the_take(shown: tuple) -> None:
     rig, body, binding, motion, baked = shown
-    millimetres, degrees = bake.bake_error(rig, body, binding, motion, 5, bpy.context.scene)
+    millimetres, degrees = bake_error.bake_error(rig, body, binding, motion, 5, bpy.context.scene)
     assert millimetres < 0.1 and degrees < 0.02
     assert baked.warnings == ()
 
@@ -101,10 +102,10 @@ def test_the_deforming_bones_show_the_take(shown: tuple) -> None:
 def test_joints_and_directions_of_the_deforming_bones(shown: tuple) -> None:
     """Measured with Blender's own matrices of the DEF bones alone."""
     rig, body, binding, motion, baked = shown
-    data = read_rig(rig, with_skin=False, world=bake.bound_world(rig, binding))
-    clip = motion.resampled(bake.scene_rate(bpy.context.scene))
+    data = read_rig(rig, with_skin=False, world=bind_matrix.find_bind_matrix(rig, binding))
+    clip = motion.resampled(units.scene_rate(bpy.context.scene))
     wanted = retarget.bone_matrices(binding, data, clip)
-    poses = actions.sample_poses(rig, range(baked.first, baked.last + 1))
+    poses = pose_sampling.sample_poses(rig, range(baked.first, baked.last + 1))
     for bone, target in wanted.items():
         pose = poses[:, data.index(bone)]
         assert np.abs(pose[:, :3, 3] - target[:, :3, 3]).max() < 1e-3, bone
@@ -115,7 +116,7 @@ def test_joints_and_directions_of_the_deforming_bones(shown: tuple) -> None:
 def test_the_keys_are_on_fk_controls_and_switches(shown: tuple) -> None:
     rig, _body, _binding, _motion, baked = shown
     action = bpy.data.actions[baked.action]
-    keyed = {actions.bone_of(curve.data_path) for curve in compat.curves(action, action.slots[0])}
+    keyed = {rna_paths.bone_of(curve.data_path) for curve in compat.curves(action, action.slots[0])}
     assert {"torso", "upper_arm_fk.L", "forearm_fk.R", "thigh_fk.L", "shin_fk.L", "foot_fk.R", "spine_fk.003"} <= keyed
     assert not any(name.startswith(("DEF-", "ORG-", "MCH-")) for name in keyed)
     for bone in ("thigh_parent.L", "thigh_parent.R", "upper_arm_parent.L", "upper_arm_parent.R"):
@@ -128,7 +129,7 @@ def test_the_animator_can_go_on_posing(shown: tuple) -> None:
     """A key changed on a control moves the bones that deform."""
     rig, _body, _binding, _motion, baked = shown
     names = [bone.name for bone in bone_order(rig)]
-    before = actions.sample_poses(rig, [20.0])[0, names.index("DEF-hand.L")]
+    before = pose_sampling.sample_poses(rig, [20.0])[0, names.index("DEF-hand.L")]
     action = bpy.data.actions[baked.action]
     curve = next(
         c
@@ -144,13 +145,13 @@ def test_the_animator_can_go_on_posing(shown: tuple) -> None:
         curve.keyframe_points.foreach_set("co", values)
         curve.update()
         if after is None:
-            after = actions.sample_poses(rig, [20.0])[0, names.index("DEF-hand.L")]
+            after = pose_sampling.sample_poses(rig, [20.0])[0, names.index("DEF-hand.L")]
     assert np.linalg.norm(after[:3, 3] - before[:3, 3]) > 0.05
 
 
 def test_the_users_pose_comes_back(shown: tuple) -> None:
     rig = shown[0]
-    bake.show_own_animation(rig)
+    nla.show_own_animation(rig)
     assert rig.pose.bones["thigh_parent.L"]["IK_FK"] == pytest.approx(0.25)
     assert tuple(rig.pose.bones["root"].location) == pytest.approx((0.3, 0.2, 0.1))
     assert rotations.angle_between(np.array(rig.pose.bones["thigh_fk.L"].rotation_quaternion), [1, 0, 0, 0]) < 1e-5
@@ -158,7 +159,7 @@ def test_the_users_pose_comes_back(shown: tuple) -> None:
 
 def test_the_check_pose_on_the_controls(shown: tuple) -> None:
     rig, body, binding, _motion, _baked = shown
-    bake.show_own_animation(rig)
+    nla.show_own_animation(rig)
     before = rig.pose.bones["thigh_fk.L"].matrix_basis.copy()
     mapping_pose.show(rig, body, binding)
     bpy.context.view_layer.update()
@@ -174,6 +175,6 @@ def test_the_check_pose_on_the_controls(shown: tuple) -> None:
 
 def test_the_skin_of_every_deforming_bone_goes_along_and_nothing_is_said(shown: tuple) -> None:
     rig, _body, binding, motion, baked = shown
-    bake.show_track(rig, baked.track)
+    nla.show_track(rig, baked.track)
     assert baked.warnings == ()
-    assert bake.skin_error(rig, binding, motion, 5, bpy.context.scene) < 1.0
+    assert bake_error.skin_error(rig, binding, motion, 5, bpy.context.scene) < 1.0

@@ -12,9 +12,9 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.animation import pose_sampling  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -90,7 +90,7 @@ def animated() -> Any:
 
 def seen(armature: Any) -> tuple:
     frames = [1, 7, 12.5, 21]
-    return actions.sample_poses(armature, frames), actions.sample_object(armature, frames)
+    return pose_sampling.sample_poses(armature, frames), pose_sampling.sample_object_matrices(armature, frames)
 
 
 def state(armature: Any) -> tuple:
@@ -149,7 +149,7 @@ def test_a_hidden_avatar_is_baked_and_measured(way: str) -> None:
     HIDING[way](armature)
     motion = takes.tumble(body, seconds=0.5)
     bake.bake_take(armature, binding, motion, name="T", start_frame=1, scene=bpy.context.scene)
-    millimetres, degrees = bake.bake_error(armature, body, binding, motion, 1, bpy.context.scene)
+    millimetres, degrees = bake_error.bake_error(armature, body, binding, motion, 1, bpy.context.scene)
     assert millimetres < 1.0 and degrees < 0.1
-    bake.show_own_animation(armature)
-    assert bake.bake_error(armature, body, binding, motion, 1, bpy.context.scene)[0] > 100.0  # measured indeed
+    nla.show_own_animation(armature)
+    assert bake_error.bake_error(armature, body, binding, motion, 1, bpy.context.scene)[0] > 100.0  # measured indeed

@@ -15,11 +15,11 @@ bpy = pytest.importorskip("bpy")
 from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
-from backflip_addon.scene.animation.depsgraph import stage  # noqa: E402
+from backflip_addon.scene.animation import actions, pose_sampling  # noqa: E402
+from backflip_addon.scene.animation.depsgraph import evaluation_scene  # noqa: E402
 from backflip_addon.scene.armature import rig  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
-from backflip_addon.scene.exporting import exporter  # noqa: E402
+from backflip_addon.scene.baking import bake, nla  # noqa: E402
+from backflip_addon.scene.exporting import export_scene, exporter  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -63,12 +63,12 @@ def _baked(first: int = 1, unit: float = 1.0, matrix: Matrix | None = None) -> t
     read = rig.read_rig(armature)
     body, binding = fit.fit_body(read, roles.guess(read))
     bake.bake_take(armature, binding, takes.tumble(body), name="Shot", start_frame=first, scene=bpy.context.scene)
-    return armature, round(bake.playing_track(armature).strips[0].frame_end)
+    return armature, round(nla.playing_track(armature).strips[0].frame_end)
 
 
 def _heads(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray:
     order = [bone.name.replace("_", ".") for bone in rig.bone_order(armature)]
-    poses = actions.sample_poses(armature, frames)
+    poses = pose_sampling.sample_poses(armature, frames)
     return poses[:, [order.index(name) for name in BONES], :3, 3]
 
 
@@ -77,7 +77,7 @@ def _props(armature: bpy.types.Object | None, frames: np.ndarray) -> np.ndarray:
     scene, positions = bpy.context.scene, []
     objects = [bpy.data.objects[name] for name in PROPS]
     if armature is not None:
-        with stage(armature, objects) as scene:
+        with evaluation_scene(armature, objects) as scene:
             for frame in frames:
                 scene.frame_set(int(frame))
                 graph = scene.view_layers[0].depsgraph
@@ -217,7 +217,7 @@ def test_an_export_that_lacks_something_says_so(tmp_path: Path, kind: str, monke
         for ob in [ob for ob in scene.collection.objects if ob.name in ("Sword", "Skin")]:
             scene.collection.objects.unlink(ob)
         scene.frame_end = staged.first + 5
-        write(path, exporter.ExportScene(scene, staged.objects, staged.first, staged.first + 5, 0))
+        write(path, export_scene.ExportScene(scene, staged.objects, staged.first, staged.first + 5, 0))
 
     monkeypatch.setitem(exporter._WRITERS, kind, half)
     said = " ".join(exporter.export_shot(armature, str(tmp_path / "shot"), kind, 1, last).warnings)

@@ -11,7 +11,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.animation import actions, pose_sampling  # noqa: E402
 from backflip_addon.scene.armature import rig  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
 from backflip_addon.scene.exporting import exporter  # noqa: E402
@@ -40,7 +40,7 @@ def _heads(armature: bpy.types.Object) -> np.ndarray:
     """Heads (F, bones, 3) of BONES in the world."""
     order = [bone.name for bone in rig.bone_order(armature)]
     names = [next(n for n in order if n.replace("_", ".") == b.replace("_", ".")) for b in BONES]
-    poses = actions.sample_poses(armature, range(FIRST, LAST + 1))
+    poses = pose_sampling.sample_poses(armature, range(FIRST, LAST + 1))
     return poses[:, [order.index(name) for name in names], :3, 3]
 
 
@@ -62,7 +62,7 @@ def test_a_shot_comes_back_as_it_went(tmp_path: Path, kind: str, suffix: str, gu
     scale = action[importer.RATE_PROPERTY] / 24.0
     first = actions.action_range(action, back.animation_data.action_slot)[0]
     order = [bone.name for bone in rig.bone_order(back)]
-    poses = actions.sample_poses(back, first + np.arange(LAST - FIRST + 1) * scale)
+    poses = pose_sampling.sample_poses(back, first + np.arange(LAST - FIRST + 1) * scale)
     heads = poses[:, [order.index(name) for name in BONES], :3, 3]
     np.testing.assert_allclose(heads, expected, atol=2e-3)
 

@@ -11,7 +11,8 @@ import pytest
 
 from backflip_addon import compat
 from backflip_addon.core.formats import fbx_limits
-from backflip_addon.scene.animation import actions
+from backflip_addon.scene.animation import actions, pose_sampling
+from backflip_addon.scene.armature.rig import bone_order
 from backflip_addon.scene.importing import importer
 from backflip_addon.scene.importing.importer import FileError
 from tests.scene import fbx_files, rigs
@@ -46,10 +47,10 @@ def positions(path: Path) -> tuple[dict[str, np.ndarray], float, float]:
     armature, imported = importer.import_rig(str(path))
     (action,) = imported.actions
     first, last = actions.action_range(action)
-    poses = actions.sample_poses(armature, np.arange(first, last + 1), action)
+    poses = pose_sampling.sample_poses(armature, np.arange(first, last + 1), action)
     meshes = [ob for ob in imported.objects if ob.type == "MESH"]
     height = sum(np.ptp([(ob.matrix_world @ vertex.co)[2] for vertex in ob.data.vertices]) for ob in meshes)
-    order = [bone.name for bone in actions.bone_order(armature)]
+    order = [bone.name for bone in bone_order(armature)]
     return {name: poses[:, i, :3, 3] for i, name in enumerate(order)}, action[importer.RATE_PROPERTY], float(height)
 
 

@@ -10,8 +10,8 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix, Vector  # noqa: E402
 
-from backflip_addon.scene.armature.hierarchy import left_behind  # noqa: E402
-from backflip_addon.scene.armature.rig import bound_meshes, hanging_on, read_rig  # noqa: E402
+from backflip_addon.scene.armature.hierarchy import attached_objects, meshes_left_behind  # noqa: E402
+from backflip_addon.scene.armature.rig import bound_meshes, read_rig  # noqa: E402
 
 from . import rigs  # noqa: E402
 
@@ -102,9 +102,9 @@ def _instance(armature: bpy.types.Object) -> None:
 
 
 def test_everything_that_hangs_on_an_armature_is_found_whatever_is_between(armature: bpy.types.Object) -> None:
-    names = [ob.name for ob in hanging_on(armature)]
+    names = [ob.name for ob in attached_objects(armature)]
     assert sorted(names) == sorted((*RIGID, "Empty", "Second Empty", "Prop", "Instancer", "On Armature"))
-    for ob in hanging_on(armature):
+    for ob in attached_objects(armature):
         if ob.parent is not None and ob.parent != armature:
             assert names.index(ob.parent.name) < names.index(ob.name)
 
@@ -167,11 +167,11 @@ def test_an_outfit_whose_bones_copy_the_characters_hangs_on_it_and_a_partner_who
             constraint = other.pose.bones[name].constraints.new("COPY_TRANSFORMS")
             constraint.target, constraint.subtarget = armature, name
     rigs._add_skin(outfit, rigs.t_pose())
-    assert [ob.name for ob in hanging_on(armature)] == ["Outfit", "Skin"]
+    assert [ob.name for ob in attached_objects(armature)] == ["Outfit", "Skin"]
     buckle = _thing("Buckle", outfit, bone="spine")
     for parent in (None, armature):
         outfit.parent = parent
-        assert left_behind(armature) == [], "its bones go along"
+        assert meshes_left_behind(armature) == [], "its bones go along"
     bpy.data.objects.remove(buckle)
     rig = read_rig(armature)
     skin = bpy.data.objects["Skin"]

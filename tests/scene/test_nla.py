@@ -16,10 +16,10 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import binding as bindings  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.animation import action_slots, actions  # noqa: E402
 from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake, nla  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error, bone_keys, nla  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -106,7 +106,7 @@ def test_own_animation_is_what_it_was_star_and_nla_and_all(armature: Any) -> Non
     bake_one(armature)
     through_frames(armature)
     assert story(armature)["use_nla"]
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     same(before, story(armature))
 
 
@@ -116,41 +116,41 @@ def test_also_after_several_bakes_and_shows_and_pressed_twice(armature: Any) -> 
     through_frames(armature)
     bake_one(armature, of, "Two")
     through_frames(armature)
-    bake.show_track(armature, first.track)
-    bake.show_track(armature, first.track)
+    nla.show_track(armature, first.track)
+    nla.show_track(armature, first.track)
     through_frames(armature)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     same(before, story(armature))
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     same(before, story(armature))
     for _ in range(2):
-        bake.show_track(armature, first.track)
+        nla.show_track(armature, first.track)
         through_frames(armature)
-        bake.show_own_animation(armature)
+        nla.show_own_animation(armature)
         same(before, story(armature))
 
 
 def test_what_is_done_between_two_takes_is_remembered_by_the_second(armature: Any) -> None:
     of = bound(armature)
     first = bake_one(armature, of, "One")
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     armature.animation_data.nla_tracks["Wave"].is_solo = True
     armature.animation_data.use_nla = True
     armature.pose.bones["forearm.R"].location = (0.0, 0.5, 0.0)
     armature.pose.bones["root"].location = (0.0, 0.5, 0.0)
     before = story(armature)
-    for show in (lambda: bake.show_track(armature, first.track), lambda: bake_one(armature, of, "Two")):
+    for show in (lambda: nla.show_track(armature, first.track), lambda: bake_one(armature, of, "Two")):
         show()
         through_frames(armature)
-        bake.show_own_animation(armature)
+        nla.show_own_animation(armature)
         same(before, story(armature))
 
 
 def test_own_animation_pressed_again_leaves_a_new_pose_alone(armature: Any) -> None:
     bake_one(armature)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     armature.pose.bones["thigh.L"].rotation_quaternion = (0.5, 0.5, 0.5, 0.5)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     assert tuple(armature.pose.bones["thigh.L"].rotation_quaternion) == pytest.approx((0.5, 0.5, 0.5, 0.5))
 
 
@@ -161,7 +161,7 @@ def test_the_memory_is_saved_with_the_file(armature: Any, tmp_path: Path) -> Non
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
     armature = bpy.data.objects["Rig"]
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     after = story(armature)
     before["action"] = after["action"]  # another address
     same(before, after)
@@ -170,7 +170,7 @@ def test_the_memory_is_saved_with_the_file(armature: Any, tmp_path: Path) -> Non
 def test_the_star_is_found_again_on_a_renamed_track(armature: Any) -> None:
     bake_one(armature)
     armature.animation_data.nla_tracks["Walk"].name = "Stroll"
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     assert [t.name for t in armature.animation_data.nla_tracks if t.is_solo] == ["Stroll"]
 
 
@@ -181,7 +181,7 @@ def test_the_star_is_found_again_among_tracks_of_the_same_name(armature: Any) ->
     own[1].is_solo = True
     before = story(armature)
     bake_one(armature)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     same(before, story(armature))
 
 
@@ -192,7 +192,7 @@ def test_tracks_that_were_deleted_meanwhile_do_not_matter(armature: Any, gone: s
     through_frames(armature)
     data = armature.animation_data
     data.nla_tracks.remove(data.nla_tracks[gone])
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     after = story(armature)
     before["tracks"] = [track for track in before["tracks"] if track[0] != gone]
     before.pop("users"), after.pop("users")
@@ -207,7 +207,7 @@ def test_a_bake_over_a_take_whose_track_is_deleted_then_still_remembers(armature
     through_frames(armature)
     data = armature.animation_data
     data.nla_tracks.remove(data.nla_tracks[first.track])
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     same(before, story(armature))
 
 
@@ -222,7 +222,7 @@ def test_a_bake_that_fails_leaves_nothing(armature: Any, monkeypatch: pytest.Mon
         raise RuntimeError("in the midst of it")
 
     of = bound(armature)
-    monkeypatch.setattr(bake, "_bone_channels", fail)
+    monkeypatch.setattr(bone_keys, "_bone_channels", fail)
     with pytest.raises(RuntimeError, match="in the midst"):
         bake_one(armature, of)
     same(before, story(armature))
@@ -233,10 +233,10 @@ def test_a_failed_bake_leaves_the_take_playing_that_played(armature: Any, monkey
     of = bound(armature)
     first = bake_one(armature, of, "One")
     with monkeypatch.context() as patch:
-        patch.setattr(bake, "_bone_channels", lambda *_args: 1 / 0)
+        patch.setattr(bone_keys, "_bone_channels", lambda *_args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             bake_one(armature, of, "Two")
-    assert bake.playing_track(armature).name == first.track
+    assert nla.playing_track(armature).name == first.track
 
 
 def test_a_track_without_its_star_rests(armature: Any) -> None:
@@ -251,7 +251,7 @@ def test_a_track_without_its_star_rests(armature: Any) -> None:
 
 def test_tweak_mode_is_said(armature: Any) -> None:
     result = bake_one(armature)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     data = armature.animation_data
     data.use_nla = True
     data.nla_tracks["Wave"].mute = False
@@ -261,10 +261,10 @@ def test_tweak_mode_is_said(armature: Any) -> None:
     assert data.use_tweak_mode
     for press in (
         lambda: bake_one(armature),
-        lambda: bake.show_track(armature, result.track),
-        lambda: bake.show_own_animation(armature),
+        lambda: nla.show_track(armature, result.track),
+        lambda: nla.show_own_animation(armature),
     ):
-        with pytest.raises(actions.ActionError, match="tweak mode"):
+        with pytest.raises(action_slots.ActionError, match="tweak mode"):
             press()
 
 
@@ -374,7 +374,7 @@ def test_what_may_be_changed_does_not_falsify_the_take(change: str) -> None:
     LEGIT[change](armature)
     bpy.context.view_layer.update()
     bake_one(armature, (body, binding))
-    error = bake.bake_error(armature, body, binding, takes.tumble(body), 11, bpy.context.scene)
+    error = bake_error.bake_error(armature, body, binding, takes.tumble(body), 11, bpy.context.scene)
     assert error[0] < 1.0 and error[1] < 0.1
 
 
@@ -435,7 +435,7 @@ def test_what_would_pull_the_bones_elsewhere_rests_while_the_take_plays(pull: st
     PULLED[pull](armature)
     bpy.context.view_layer.update()
     bake_one(armature, (body, binding))
-    error = bake.bake_error(armature, body, binding, takes.tumble(body), 11, bpy.context.scene)
+    error = bake_error.bake_error(armature, body, binding, takes.tumble(body), 11, bpy.context.scene)
     assert error[0] < 1.0 and error[1] < 0.1
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from backflip_addon import compat
 from backflip_addon.core.formats import gltf_nodes
-from backflip_addon.scene.animation import actions
-from backflip_addon.scene.armature.rig import bound_meshes
-from backflip_addon.scene.importing import importer
+from backflip_addon.scene.animation import actions, pose_sampling
+from backflip_addon.scene.armature.rig import bone_order, bound_meshes
+from backflip_addon.scene.importing import importer, node_skeletons
 from tests.scene import fbx_files, rigs
 from tests.scene.test_fbx_text import JOINTS, swing
 from tests.seeds import glb
@@ -84,8 +84,8 @@ def assert_moves(armature: bpy.types.Object, action: bpy.types.Action, parts: bo
     rate = action[importer.RATE_PROPERTY]
     first = actions.action_range(action)[0]
     frames = [first, first + 10 / 24 * rate]
-    poses = actions.sample_poses(armature, frames, action)
-    order = [bone.name for bone in actions.bone_order(armature)]
+    poses = pose_sampling.sample_poses(armature, frames, action)
+    order = [bone.name for bone in bone_order(armature)]
     for i, frame in enumerate((0, 10)):
         expected = fbx_files.standing(JOINTS, swing, frame)
         found = {name: poses[i, order.index(name), :3, 3] for name in expected if name in order}
@@ -93,7 +93,7 @@ def assert_moves(armature: bpy.types.Object, action: bpy.types.Action, parts: bo
         for name, place in found.items():
             assert place == pytest.approx(expected[name], abs=1e-3), (name, frame)
         if parts:
-            with actions.showing(armature, action):
+            with pose_sampling.playing_action(armature, action):
                 bpy.context.scene.frame_set(int(frames[i]), subframe=frames[i] % 1.0)
                 bpy.context.view_layer.update()
                 middles = [np.mean([mesh.matrix_world @ v.co for v in mesh.data.vertices], axis=0)
@@ -130,7 +130,7 @@ def test_a_robot_of_rigid_parts_is_an_avatar(tmp_path: Path, suffix: str) -> Non
     else:
         (tmp_path / "robot.glb").write_bytes(glb(content, binary))
     armature, imported = importer.import_rig(str(tmp_path / f"robot{suffix}"))
-    assert armature[importer.NODES_PROPERTY] and "Camera" not in armature.data.bones
+    assert armature[node_skeletons.NODES_PROPERTY] and "Camera" not in armature.data.bones
     assert len(bound_meshes(armature)) == len(JOINTS)
     assert_moves(armature, imported.actions[0], parts=True)
     if suffix == ".gltf":
@@ -223,7 +223,7 @@ def test_a_robot_in_fbx_is_an_avatar(robot_fbx: Path, newer: bool, monkeypatch: 
     if newer:
         monkeypatch.setattr(compat, "import_fbx", compat.import_any_fbx)
     armature, imported = importer.import_rig(str(robot_fbx))
-    assert armature[importer.NODES_PROPERTY] and len(bound_meshes(armature)) == len(JOINTS)
+    assert armature[node_skeletons.NODES_PROPERTY] and len(bound_meshes(armature)) == len(JOINTS)
     (action,) = imported.actions
     assert bpy.context.scene.render.fps == 24 and not [ob for ob in imported.objects if ob.type == "EMPTY"]
     assert_moves(armature, action, parts=True)

@@ -13,9 +13,9 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene import mapping_pose  # noqa: E402
-from backflip_addon.scene.animation import actions  # noqa: E402
+from backflip_addon.scene.animation import actions, pose_sampling  # noqa: E402
 from backflip_addon.scene.armature.rig import bone_order, read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake, nla  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error, nla, own_animation  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
 
@@ -280,7 +280,7 @@ def story(armature: Any) -> list:
     """What a playing take may set on bones and constraints."""
     found: list = [list(armature.location), list(armature.rotation_euler)]
     for bone in armature.pose.bones:
-        found.append((bone.rotation_mode, *(tuple(getattr(bone, prop)) for prop in bake.TRANSFORMS)))
+        found.append((bone.rotation_mode, *(tuple(getattr(bone, prop)) for prop in own_animation.TRANSFORMS)))
         found += [(c.mute, round(c.influence, 6)) for c in bone.constraints]
     return found
 
@@ -294,11 +294,11 @@ def test_the_rig_shows_the_take_whatever_its_bones_can_receive(case: str) -> Non
     before = story(armature)
     motion = takes.tumble(body, seconds=1.0)
     result = baked(armature, binding, motion)
-    millimetres, degrees = bake.bake_error(armature, body, binding, motion, FIRST, bpy.context.scene)
+    millimetres, degrees = bake_error.bake_error(armature, body, binding, motion, FIRST, bpy.context.scene)
     assert millimetres < 1.0 and degrees < 0.1
-    assert result.warnings == () and bake.warnings(armature) == []
+    assert result.warnings == () and nla.warnings(armature) == []
     bpy.context.scene.frame_set(FIRST + 7)
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     bpy.context.scene.frame_set(FIRST)
     assert story(armature) == before
 
@@ -310,15 +310,15 @@ def test_a_bone_that_cannot_be_brought_to_its_place_is_said(case: str) -> None:
     change(armature)
     motion = takes.tumble(body, seconds=1.0)
     result = baked(armature, binding, motion)
-    error = bake.bake_error(armature, body, binding, motion, FIRST, bpy.context.scene)
+    error = bake_error.bake_error(armature, body, binding, motion, FIRST, bpy.context.scene)
     assert error[0] > 1.0 or error[1] > 0.1
     assert len(result.warnings) == 1
     assert result.warnings[0].startswith(f"{bone} does not follow the take") and reason in result.warnings[0]
-    assert bake.warnings(armature) == list(result.warnings)  # as long as the take plays
-    bake.show_own_animation(armature)
-    assert bake.warnings(armature) == []
-    bake.show_track(armature, result.track)
-    assert bake.warnings(armature) == list(result.warnings)
+    assert nla.warnings(armature) == list(result.warnings)  # as long as the take plays
+    nla.show_own_animation(armature)
+    assert nla.warnings(armature) == []
+    nla.show_track(armature, result.track)
+    assert nla.warnings(armature) == list(result.warnings)
 
 
 def twin(armature: Any) -> None:
@@ -361,7 +361,7 @@ def test_only_the_place_of_what_lifts_the_hips_changes() -> None:
     armature, body, binding = built(to_the_ground)
     rest = np.array(armature.data.bones["ground"].matrix_local)[:3, :3]
     baked(armature, binding, takes.tumble(body, seconds=1.0))
-    poses = actions.sample_poses(armature, range(FIRST, FIRST + 25))
+    poses = pose_sampling.sample_poses(armature, range(FIRST, FIRST + 25))
     order = [bone.name for bone in bone_order(armature)]
     ground = poses[:, order.index("ground")]
     np.testing.assert_allclose(ground[:, :3, :3], np.broadcast_to(rest, (25, 3, 3)), atol=1e-5)
@@ -386,4 +386,4 @@ def test_a_memory_that_is_none_of_ours_is_no_warning() -> None:
     action = nla.baked_action(nla.playing_track(armature))
     for value in ("[", "7", '{"a": 1}', 7):
         action[nla.WARNINGS_PROPERTY] = value
-        assert bake.warnings(armature) == []
+        assert nla.warnings(armature) == []

@@ -16,7 +16,7 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake  # noqa: E402
+from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
 from backflip_addon.scene.importing import importer  # noqa: E402
 from backflip_addon.scene.mannequin.build import add_mannequin  # noqa: E402
 
@@ -38,7 +38,7 @@ def baked(armature: Any, of: tuple) -> tuple:
     motion = takes.tumble(body, seconds=1.0)
     scene = bpy.context.scene
     result = bake.bake_take(armature, binding, motion, name="T", start_frame=1, scene=scene)
-    return result.warnings, bake.skin_error(armature, binding, motion, 1, scene)
+    return result.warnings, bake_error.skin_error(armature, binding, motion, 1, scene)
 
 
 def state() -> list:
@@ -201,7 +201,7 @@ def deformed_twice(armature: Any, skin: Any) -> None:
     skin.modifiers.new("Again", "ARMATURE").object = armature
 
 
-def switched_off(_armature: Any, skin: Any) -> None:
+def influence_channels(_armature: Any, skin: Any) -> None:
     skin.modifiers["Armature"].show_viewport = skin.modifiers["Armature"].show_render = False
 
 
@@ -222,7 +222,7 @@ SAID: dict[str, tuple[Change, str, str]] = {
     "a sword on the root": (left_sword, "Sword", "root, which stays behind"),
     "a finger that is pulled off": (pulled_off, "Skin", "index.L, which stays behind"),
     "a modifier twice": (deformed_twice, "Skin", "an Armature modifier too many"),
-    "a modifier switched off": (switched_off, "Skin", "switched off"),
+    "a modifier switched off": (influence_channels, "Skin", "switched off"),
     "keys of its own": (moved_itself, "Skin", "keys or constraints of Skin itself"),
     "a bone scaled by a driver": (scaled_finger, "Skin", "where head has it"),
 }
@@ -276,7 +276,7 @@ def test_the_error_is_what_the_render_shows() -> None:
 
     baked(armature, of)
     sound = seen()
-    bake.show_own_animation(armature)
+    nla.show_own_animation(armature)
     belly_on_root(armature, skin)
     _warnings, error = baked(armature, of)
     wanted = np.linalg.norm(seen() - sound, axis=-1).max() * of[1].scale * 1000.0

@@ -14,6 +14,7 @@ from typing import Any
 import bpy
 
 from ... import compat
+from .rna_paths import bone_of
 
 _RIVALS = 0.5  # a slot that covers fewer bones than this share of the best one's is not meant
 
@@ -126,19 +127,6 @@ def bones_moved(action: bpy.types.Action, slot: Any, bones: Any) -> int:
 def moves_bones(action: bpy.types.Action, armature: bpy.types.Object) -> bool:
     """Whether an action animates at least one bone of the armature."""
     return any(bones_moved(action, slot, armature.data.bones) for slot in slots_for(action))
-
-
-def bone_of(data_path: str) -> str:
-    """The pose bone an RNA path is about, "" if none."""
-    if not data_path.startswith('pose.bones["'):
-        return ""
-    name, quote, _rest = data_path[len('pose.bones["') :].partition('"]')
-    return bpy.utils.unescape_identifier(name) if quote else ""
-
-
-def bone_path(bone: str, prop: str) -> str:
-    """The RNA path of a pose bone's property."""
-    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{prop}'
 
 
 def plain_name(name: str) -> str:

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 
 import bpy
 
-from ..armature.hierarchy import hanging_on
+from ..armature.hierarchy import attached_objects
 
 
 @contextlib.contextmanager
-def stage(armature: bpy.types.Object, others: Iterable[bpy.types.Object] = ()) -> Iterator[bpy.types.Scene]:
+def evaluation_scene(armature: bpy.types.Object, others: Iterable[bpy.types.Object] = ()) -> Iterator[bpy.types.Scene]:
     """A scene that evaluates the armature with all its bones, and other objects; gone afterwards.
 
     It has the current scene's frame rate. Nothing else is in it but what these depend on.
@@ -38,7 +38,7 @@ def stage(armature: bpy.types.Object, others: Iterable[bpy.types.Object] = ()) -
 
 
 @contextlib.contextmanager
-def shown_in(scene: bpy.types.Scene, armature: bpy.types.Object) -> Iterator[None]:
+def evaluated_in(scene: bpy.types.Scene, armature: bpy.types.Object) -> Iterator[None]:
     """Have a scene of the user's evaluate the armature, posed, though it may hide it."""
     posed = armature.data.pose_position
     try:
@@ -51,9 +51,9 @@ def shown_in(scene: bpy.types.Scene, armature: bpy.types.Object) -> Iterator[Non
             armature.data.pose_position = posed
 
 
-def freshen(armature: bpy.types.Object) -> None:
+def update_world_matrices(armature: bpy.types.Object) -> None:
     """Bring the world matrices of an armature, and of what hangs on it, up to date where the scene hides them."""
-    hidden = [ob for ob in (armature, *hanging_on(armature)) if not ob.visible_get()]
+    hidden = [ob for ob in (armature, *attached_objects(armature)) if not ob.visible_get()]
     if not hidden:
         return
     with _probing(bpy.context.scene.collection, armature, hidden, shapes=False):

@@ -18,7 +18,7 @@ import numpy as np
 from ...core import batched_linalg
 from ...core.arrays import Array
 from ...core.reading import MOST_FRAMES
-from . import actions, depsgraph
+from . import actions, depsgraph, pose_sampling
 from .action_slots import ActionError, bindings
 
 # Modifiers that go on from frame to frame
@@ -30,7 +30,7 @@ _GLIDES = 1e-4  # the same of bones that move against the first one
 _CHANNELS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
 
 
-def influences(armature: bpy.types.Object) -> list[bpy.types.Object]:
+def evaluation_dependencies(armature: bpy.types.Object) -> list[bpy.types.Object]:
     """The armature, and every object that its pose or its place depends on, to any depth."""
     found = {armature: None}
     waiting = [armature]
@@ -73,9 +73,9 @@ def _driver_targets(ob: bpy.types.Object) -> Iterator[bpy.types.DriverTarget]:
                 yield from variable.targets
 
 
-def lives_in_scene(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
+def needs_own_scene(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
     """Whether what moves the armature needs the user's own scene: physics, or drivers that read the scene."""
-    objects = influences(armature)
+    objects = evaluation_dependencies(armature)
     if scene.rigidbody_world is not None and any(ob.rigid_body is not None for ob in objects):
         return True
     if any(modifier.type in _CACHED for ob in objects for modifier in ob.modifiers):
@@ -89,7 +89,7 @@ def _reads_context(target: bpy.types.DriverTarget) -> bool:
     return target.id is None and bool(target.data_path)
 
 
-def contributing_strips(data: bpy.types.AnimData | None) -> list[bpy.types.NlaStrip]:
+def audible_strips(data: bpy.types.AnimData | None) -> list[bpy.types.NlaStrip]:
     """The strips of an NLA that are heard, solo or not muted."""
     if data is None or not data.use_nla:
         return []
@@ -107,7 +107,7 @@ def _hears_action(data: bpy.types.AnimData) -> bool:
 
 def _heard_range(data: bpy.types.AnimData) -> list[tuple[float, float]]:
     """First and last frames of what is heard of an ID's strips and action."""
-    ranges = [(strip.frame_start, strip.frame_end) for strip in contributing_strips(data)]
+    ranges = [(strip.frame_start, strip.frame_end) for strip in audible_strips(data)]
     if _hears_action(data):
         ranges.append(actions.action_range(data.action, data.action_slot))
     return ranges
@@ -119,8 +119,8 @@ def extent(scene: bpy.types.Scene, armature: bpy.types.Object) -> tuple[int, int
     Physics and what drivers read of the scene know no end: for them it is the scene's range, too.
     """
     ranges: list[tuple[float, float]] = []
-    if not lives_in_scene(scene, armature):
-        for ob in influences(armature):
+    if not needs_own_scene(scene, armature):
+        for ob in evaluation_dependencies(armature):
             others = (getattr(target.id, "animation_data", None) for target in _driver_targets(ob))
             for data in (*_animated(ob), *filter(None, others)):
                 ranges += _heard_range(data)
@@ -131,7 +131,9 @@ def extent(scene: bpy.types.Scene, armature: bpy.types.Object) -> tuple[int, int
     return (first, last) if first < last else (scene.frame_start, scene.frame_end)
 
 
-def goes_on_beyond(scene: bpy.types.Scene, armature: bpy.types.Object, action: bpy.types.Action, slot: Any) -> bool:
+def moves_beyond_action(
+    scene: bpy.types.Scene, armature: bpy.types.Object, action: bpy.types.Action, slot: Any
+) -> bool:
     """Whether others, such as what its bones follow, move limbs of the armature before or after its action's frames.
 
     One that glides on as a whole does nothing more.
@@ -141,22 +143,22 @@ def goes_on_beyond(scene: bpy.types.Scene, armature: bpy.types.Object, action: b
     beyond = [np.linspace(first, start, _LOOKS)] * (first < start - 1.0)
     beyond += [np.linspace(end, last, _LOOKS)] * (last > end + 1.0)
     for frames in beyond:
-        poses = actions.sample_poses(armature, frames)
-        if not stands_still(batched_linalg.inverse(poses[:, :1]) @ poses, _GLIDES):
+        poses = pose_sampling.sample_poses(armature, frames)
+        if not is_static(batched_linalg.inverse(poses[:, :1]) @ poses, _GLIDES):
             return True
     return False
 
 
-def shows_action_alone(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
+def plays_action_alone(scene: bpy.types.Scene, armature: bpy.types.Object) -> bool:
     """Whether the armature's present action is all that is heard of it: no strips beside it, no physics."""
     data = armature.animation_data
-    if data is None or data.action is None or contributing_strips(data):
+    if data is None or data.action is None or audible_strips(data):
         return False
     mixed = data.action_influence < 1.0 or data.action_blend_type not in ("REPLACE", "COMBINE")
-    return not mixed and not lives_in_scene(scene, armature)
+    return not mixed and not needs_own_scene(scene, armature)
 
 
-def sample_seen(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last: int) -> Array:
+def sample_visual_poses(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last: int) -> Array:
     """World pose matrices (F, B, 4, 4), as actions.sample_poses gives them, of all that is seen from first to last.
 
     Raises ActionError for a range that is no clip's, and where the armature stands still in it.
@@ -164,16 +166,16 @@ def sample_seen(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, 
     count = last - first + 1
     if not 2 <= count <= MOST_FRAMES:
         raise ActionError(f"Frames {first} to {last} are no clip: it needs 2 to {MOST_FRAMES} frames.")
-    if lives_in_scene(scene, armature):
+    if needs_own_scene(scene, armature):
         poses = _played(scene, armature, first, last)
     else:
-        poses = actions.sample_poses(armature, range(first, last + 1))
-    if stands_still(poses):
+        poses = pose_sampling.sample_poses(armature, range(first, last + 1))
+    if is_static(poses):
         raise ActionError(_nothing_moves(armature, first, last))
     return poses
 
 
-def stands_still(poses: Array, least: float = _LEAST) -> bool:
+def is_static(poses: Array, least: float = _LEAST) -> bool:
     """Whether poses (F, B, 4, 4) are all the same one, to a part of the skeleton's size and of a turn."""
     positions = poses[..., :3, 3]
     size = float(np.ptp(positions[0], axis=0).max(initial=0.0)) or 1.0
@@ -192,11 +194,11 @@ def _played(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last
     """Poses of frames first to last of the user's scene, played frame by frame as its physics need it."""
     poses = []
     caches = [scene.rigidbody_world.point_cache.frame_start] if scene.rigidbody_world is not None else []
-    with _scene_kept(scene), depsgraph.shown_in(scene, armature):
+    with _scene_kept(scene), depsgraph.evaluated_in(scene, armature):
         for frame in range(min([first, *caches]), last + 1):
             scene.frame_set(frame)
             if frame >= first:
-                poses.append(actions.current_poses(armature, scene.view_layers[0].depsgraph))
+                poses.append(pose_sampling.current_poses(armature, scene.view_layers[0].depsgraph))
     return np.array(poses)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...core.arrays import Array
 from ...core.rigs.binding import Binding
-from ..animation.actions import ActionError
-from ..animation.depsgraph import freshen
+from ..animation.action_slots import ActionError
+from ..animation.depsgraph import update_world_matrices
 
 _JOINTED = ("thigh", "shin", "foot", "upper_arm", "forearm")  # links whose joints are their bones' heads
 _SAME_PLACE = 1e-4  # of the rig's size
@@ -20,14 +20,14 @@ class SkeletonError(ActionError):
     """A rig that a body does not fit, or no longer."""
 
 
-def bound_world(armature: bpy.types.Object, binding: Binding, drawing: bool = False) -> Array:
+def find_bind_matrix(armature: bpy.types.Object, binding: Binding, drawing: bool = False) -> Array:
     """The armature object's world matrix (4, 4) when the body was built; it may have been moved and turned since.
 
     Found from the joints that the binding remembers. drawing: nothing may be evaluated now. Raises SkeletonError
     when the skeleton is another one, or stands there in another size or mirrored.
     """
     if not drawing:
-        freshen(armature)
+        update_world_matrices(armature)
     bones = armature.data.bones
     lost = [bone for link in binding.links for bone in (link.bone, *link.bones) if bone and bone not in bones]
     if lost:
@@ -41,7 +41,7 @@ def bound_world(armature: bpy.types.Object, binding: Binding, drawing: bool = Fa
     size = float(np.ptp(joints, axis=0).max())
     for world in (now, _similarity(heads, joints)):
         if np.abs(heads @ world[:3, :3].T + world[:3, 3] - joints).max() < _SAME_PLACE * size:
-            check_size(armature, now[None], world)
+            check_scale(armature, now[None], world)
             return world
     raise SkeletonError(f"The skeleton of {armature.name} has changed since its body was built; {_ANEW}.")
 
@@ -49,7 +49,7 @@ def bound_world(armature: bpy.types.Object, binding: Binding, drawing: bool = Fa
 _ANEW = "build the body again (step 1) and train again"
 
 
-def check_size(armature: bpy.types.Object, worlds: Array, bound: Array) -> None:
+def check_scale(armature: bpy.types.Object, worlds: Array, bound: Array) -> None:
     """Whether the object, in each of its world matrices (F, 4, 4), is only moved and turned from where it was bound.
 
     Raises SkeletonError.

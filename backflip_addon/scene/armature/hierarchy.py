@@ -21,7 +21,7 @@ _GOOD_PART = 0.25  # of an armature's bones
 _OFTEN = 64  # objects in a line of parents; parents cannot form a ring, constraints can
 
 
-def hanging_on(armature: bpy.types.Object) -> list[bpy.types.Object]:
+def attached_objects(armature: bpy.types.Object) -> list[bpy.types.Object]:
     """Every object of the file that moves with the armature object or its bones, carriers before the carried.
 
     The armature itself is not among them; nor are its own parents. Objects of any type, hidden or not.
@@ -109,10 +109,10 @@ def carrying_bone(ob: bpy.types.Object, armature: bpy.types.Object) -> str:
     return ""
 
 
-def left_behind(armature: bpy.types.Object) -> list[bpy.types.Object]:
+def meshes_left_behind(armature: bpy.types.Object) -> list[bpy.types.Object]:
     """Rendered meshes that hang on the armature object alone: they stay where they are when its bones move."""
     moved, still = {armature}, []
-    for ob in hanging_on(armature):
+    for ob in attached_objects(armature):
         if _goes_along(ob, armature, moved):
             moved.add(ob)
         elif ob.type == "MESH" and ob.data.polygons and not ob.hide_render:

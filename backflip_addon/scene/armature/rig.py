@@ -11,10 +11,9 @@ from mathutils import Matrix
 
 from ...core.arrays import Array, IntArray
 from ...core.rigs.rig import Rig, Skin
-from ..animation.depsgraph import freshen
+from ..animation.depsgraph import update_world_matrices
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
-from .hierarchy import carrying_bone, copied_bones, is_deformed, rest_matrix
-from .hierarchy import hanging_on as hanging_on
+from .hierarchy import attached_objects, carrying_bone, copied_bones, is_deformed, rest_matrix
 from .surface_points import add_points
 
 VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own humanoid map, JSON
@@ -29,7 +28,7 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
     in the order of bone_order(). Reading the skin takes most of the time.
     """
     if world is None:
-        freshen(armature)
+        update_world_matrices(armature)
     bones = bone_order(armature)
     index = {bone.name: i for i, bone in enumerate(bones)}
     world = np.array(armature.matrix_world) if world is None else world
@@ -115,7 +114,9 @@ def _is_local(constraint: bpy.types.Constraint) -> bool:
 
 def bound_meshes(armature: bpy.types.Object) -> list[bpy.types.Object]:
     """The mesh objects that the armature's bones move: bent by them, or hanging on one through whatever is between."""
-    return [ob for ob in hanging_on(armature) if ob.type == "MESH" and ob.data.vertices and _is_moved(ob, armature)]
+    return [
+        ob for ob in attached_objects(armature) if ob.type == "MESH" and ob.data.vertices and _is_moved(ob, armature)
+    ]
 
 
 def _is_moved(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
@@ -125,7 +126,7 @@ def _is_moved(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
 def read_skin(armature: bpy.types.Object, index: dict[str, int]) -> Skin | None:
     """Vertices and their weights over all bound meshes; None when no vertex is bound."""
     parts = [part for mesh in bound_meshes(armature) if (part := _read_mesh(mesh, armature, index))]
-    for ob in hanging_on(armature):
+    for ob in attached_objects(armature):
         parts += _read_instance(ob, armature, index)
         parts += _read_outfit(ob, armature, index) if ob.type == "ARMATURE" else []
     if not parts:
@@ -170,7 +171,7 @@ def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dic
     """The meshes that another armature bends whose bones copy this one's."""
     copied = {name: index[bone] for name, bone in copied_bones(other, armature).items() if bone in index}
     parts = []
-    for mesh in hanging_on(other) if copied else ():
+    for mesh in attached_objects(other) if copied else ():
         if mesh.type == "MESH" and mesh.data.vertices and is_deformed(mesh, other) and not _is_moved(mesh, armature):
             vertices, chosen = _places(mesh, rest_matrix(mesh, other))
             vertices, bones, weights = add_points(mesh.data, armature, vertices, *_read_weights(mesh, chosen, copied))

@@ -15,16 +15,12 @@ from ...core.motion import Motion
 from ...core.motions import retarget
 from ...core.rigs.binding import Binding
 from ...core.rigs.control_rig import find as find_controls
-from ..animation import actions
-from ..armature.bind_matrix import bound_world
+from ..animation import pose_sampling
+from ..armature.bind_matrix import find_bind_matrix
 from ..armature.rig import read_rig
+from ..units import scene_rate
 from . import skin_check
-from .bone_check import Meant
-
-
-def scene_rate(scene: bpy.types.Scene) -> float:
-    """The scene's frames per second."""
-    return scene.render.fps / scene.render.fps_base
+from .expected_poses import ExpectedPoses
 
 
 def read_take_from_rig(
@@ -62,19 +58,19 @@ def skin_error(
     None for a rig without skin. See skin_check.
     """
     clip = motion.resampled(scene_rate(scene))
-    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
+    rig = read_rig(armature, with_skin=False, world=find_bind_matrix(armature, binding))
     controls = find_controls(binding, rig.bones)
     targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
-    meant = Meant.of(binding, rig, clip, targets, controls, start_frame + np.arange(clip.frames))
-    return max((off.millimetres for off in skin_check.skin_errors(armature, meant)), default=None)
+    expected = ExpectedPoses.of(binding, rig, clip, targets, controls, start_frame + np.arange(clip.frames))
+    return max((off.millimetres for off in skin_check.skin_errors(armature, expected)), default=None)
 
 
 def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterable[int]) -> tuple[Array, Array]:
     """Link positions (F, L, 3) and orientations (F, L, 4), in the simulation's world, of the rig at frames."""
-    rig = read_rig(armature, with_skin=False, world=bound_world(armature, binding))
+    rig = read_rig(armature, with_skin=False, world=find_bind_matrix(armature, binding))
     controls = find_controls(binding, rig.bones)
     turned_by = controls.turned_by if controls else {}
-    return measured_links(binding, rig.bones, rig.rest, actions.sample_poses(armature, frames), turned_by)
+    return measured_links(binding, rig.bones, rig.rest, pose_sampling.sample_poses(armature, frames), turned_by)
 
 
 def measured_links(

@@ -7,45 +7,18 @@ keys; a constraint comes after them.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import bpy
 import numpy as np
 
-from ..animation import actions
-from ..animation.actions import Channel, bone_path
-from ..animation.rotation_channels import data_property
-
-# Each with a property of its own, so that a driver on one leaves the others free.
-_MODES = ("QUATERNION", "XYZ", "AXIS_ANGLE")
+from ..animation.actions import Channel
+from ..animation.rna_paths import bone_path
+from .drivers import DrivenChannels
 
 
-@dataclasses.dataclass(frozen=True)
-class Driven:
-    """RNA paths from the armature object that drivers hold."""
-
-    paths: frozenset[str]
-
-    @classmethod
-    def of(cls, armature: bpy.types.Object) -> Driven:
-        data = armature.animation_data
-        return cls(frozenset(curve.data_path for curve in data.drivers if not curve.mute) if data else frozenset())
-
-    def holds(self, bone: str, prop: str) -> bool:
-        return bone_path(bone, prop) in self.paths
-
-    def bones(self, names: Collection[str]) -> list[str]:
-        """Those of the bones that a driver moves, by name."""
-        return sorted({name for path in self.paths if (name := actions.bone_of(path)) in names and _moves(path)})
-
-
-def _moves(path: str) -> bool:
-    return path.endswith(("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale", "_mode"))
-
-
-def takes_location(armature: bpy.types.Object, bone: str, driven: Driven) -> bool:
+def is_location_keyable(armature: bpy.types.Object, bone: str, driven: DrivenChannels) -> bool:
     """Whether a bone's place follows from its keys."""
     data = armature.data.bones[bone]
     if data.use_connect and data.parent:
@@ -55,25 +28,8 @@ def takes_location(armature: bpy.types.Object, bone: str, driven: Driven) -> boo
     )
 
 
-def rotation_mode(bone: bpy.types.PoseBone, driven: Driven) -> str:
-    """The mode to key a bone's rotation in: its own, or where drivers hold that, one that they leave free."""
-    if driven.holds(bone.name, "rotation_mode"):
-        return bone.rotation_mode
-    modes = (bone.rotation_mode, *_MODES)
-    return next((m for m in modes if not driven.holds(bone.name, data_property(m))), bone.rotation_mode)
-
-
-def mode_channel(bone: bpy.types.PoseBone, mode: str) -> Channel:
-    """The key that has a bone rotate in a mode."""
-    number = bone.bl_rna.properties["rotation_mode"].enum_items[mode].value
-    return Channel(bone_path(bone.name, "rotation_mode"), 0, bone.name, np.array([float(number)]))
-
-
-# Constraints
-
-
-def switched_off(
-    armature: bpy.types.Object, moved: Collection[str], animated: Collection[str], driven: Driven, small: bool
+def influence_channels(
+    armature: bpy.types.Object, moved: Collection[str], animated: Collection[str], driven: DrivenChannels, small: bool
 ) -> list[Channel]:
     """Keys that rest the constraints which would pull the bones elsewhere.
 
@@ -97,19 +53,19 @@ def switched_off(
     return channels
 
 
-def held_on(armature: bpy.types.Object, moved: Collection[str], driven: Driven) -> list[str]:
+def constraints_driven_on(armature: bpy.types.Object, moved: Collection[str], driven: DrivenChannels) -> list[str]:
     """Constraints that go on pulling the bones, since drivers hold all that would rest them: "NAME of BONE"."""
     pulling = _pulling(armature, moved)
     return [f"{constraint.name} of {bone.name}" for bone, constraint in pulling if _holds_on(bone, constraint, driven)]
 
 
-def pulled_bones(armature: bpy.types.Object) -> set[str]:
+def constrained_bones(armature: bpy.types.Object) -> set[str]:
     """The bones that a constraint at work moves, by name."""
     at_work = [(b, c) for b in armature.pose.bones for c in b.constraints if not c.mute and c.influence > 0.0]
     return {name for bone, constraint in at_work for name in _pulled_by(bone, constraint)}
 
 
-def _holds_on(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint, driven: Driven) -> bool:
+def _holds_on(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint, driven: DrivenChannels) -> bool:
     path = _path(bone, constraint)
     held = {name for name in ("influence", "mute", "enabled") if path + name in driven.paths}
     return "influence" in held and len(held) > 1

@@ -14,7 +14,7 @@ import numpy as np
 from ...core import batched_linalg
 from ...core.arrays import Array
 
-ROUNDS = 4  # helpers that move with several controls need a round for each
+ITERATIONS = 4  # helpers that move with several controls need a round for each
 CLOSE = 2e-6  # of the rig's size, and radians
 
 
@@ -40,7 +40,7 @@ def first_guess(armature: bpy.types.Object, poses: dict[str, Array]) -> dict[str
     return basis
 
 
-def refined(
+def refine(
     armature: bpy.types.Object, poses: dict[str, Array], seen: dict[str, Array], basis: dict[str, Array]
 ) -> dict[str, Array]:
     """Own transforms from poses wanted and seen (F, 4, 4), armature space, the latter made by basis."""

@@ -14,7 +14,8 @@ from typing import Any
 import bpy
 
 from ...core.arrays import IntArray
-from ..animation.actions import ActionError, Channel
+from ..animation.action_slots import ActionError
+from ..animation.actions import Channel
 
 TRACK_PREFIX = "Backflip: "
 BEFORE_PROPERTY = "backflip_before"  # on a baked action: what its channels held before the bake, JSON
@@ -85,11 +86,11 @@ def show_track(armature: bpy.types.Object, track_name: str) -> None:
     track = next((track for track in baked_tracks(armature) if track.name == track_name), None)
     if track is None:
         raise ActionError(f"{armature.name} has no take on a track called {track_name}; choose another one.")
-    before = Before(armature)
+    before = SavedAnimation(armature)
     action = baked_action(track)
     before.note(_read(action, BEFORE_PROPERTY))
     _play(armature, track)
-    before.keep_on(action)
+    before.store_on(action)
     armature.update_tag(refresh={"OBJECT", "DATA", "TIME"})
 
 
@@ -127,7 +128,7 @@ def remembering_action(armature: bpy.types.Object) -> bpy.types.Action | None:
     return next((a for a in lost if _read(a, OWN_PROPERTY).get("object") == armature.name), None)
 
 
-class Before:
+class SavedAnimation:
     """What there was before a take plays: Blender leaves the last frame's values behind, and has but one star.
 
     While a take plays already it is that one's memory that goes on.
@@ -146,7 +147,7 @@ class Before:
             self._own = _read(self._former, OWN_PROPERTY) or self._own
             self._values = _read(self._former, BEFORE_PROPERTY)
 
-    def noted(self, channels: list[Channel]) -> list[Channel]:
+    def save_channels(self, channels: list[Channel]) -> list[Channel]:
         """The channels, whose present values are noted."""
         self.note({channel.data_path for channel in channels})
         return channels
@@ -162,14 +163,14 @@ class Before:
             is_list = hasattr(value, "__len__") and not isinstance(value, str)
             self._read[path] = list(value) if is_list else [value]
 
-    def keep_on(self, action: bpy.types.Action) -> None:
+    def store_on(self, action: bpy.types.Action) -> None:
         """Have the action of the take that plays now remember."""
         if self._former is not None and OWN_PROPERTY in self._former:
             del self._former[OWN_PROPERTY]
         action[BEFORE_PROPERTY] = json.dumps({**self._read, **self._values})
         action[OWN_PROPERTY] = json.dumps(self._own)
 
-    def take_back(self, action: bpy.types.Action) -> None:
+    def restore_without(self, action: bpy.types.Action) -> None:
         """Remove an action and its track, and let everything be as it was."""
         armature = self._armature
         for track in _tracks(armature):

@@ -19,7 +19,8 @@ from ...core import batched_linalg
 from ...core.arrays import Array
 from ...core.rigs.control_rig import Controls
 from ..armature.rig import bone_order, without_scale
-from .constraints import Driven, takes_location
+from .constraints import is_location_keyable
+from .drivers import DrivenChannels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Bones:
 
 
 def sort_bones(
-    armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None, driven: Driven
+    armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None, driven: DrivenChannels
 ) -> Bones:
     order = bone_order(armature)
     if controls is not None:
@@ -60,11 +61,11 @@ def sort_bones(
     lifts: dict[str, str] = {}
     fixed, stuck = [], []
     for bone in order:
-        if bone.name not in targets or takes_location(armature, bone.name, driven):
+        if bone.name not in targets or is_location_keyable(armature, bone.name, driven):
             continue
         fixed.append(bone.name)
         above = _carriers_above(bone, carriers)
-        free = next((name for name in above if takes_location(armature, name, driven)), "")
+        free = next((name for name in above if is_location_keyable(armature, name, driven)), "")
         if free:
             lifts.setdefault(free, bone.name)
         elif not _goes_along(bone, driven, targets):
@@ -82,7 +83,7 @@ def _carriers_above(bone: bpy.types.Bone, carriers: set[str]) -> list[str]:
     return names
 
 
-def _goes_along(bone: bpy.types.Bone, driven: Driven, targets: Mapping[str, Array]) -> bool:
+def _goes_along(bone: bpy.types.Bone, driven: DrivenChannels, targets: Mapping[str, Array]) -> bool:
     """Whether a bone that takes no location is carried by a mapped one, from which it keeps its distance."""
     return not driven.holds(bone.name, "location") and any(p.name in targets for p in bone.parent_recursive)
 
@@ -112,7 +113,7 @@ def pose_basis(bones: Bones, world: Array) -> dict[str, Array]:
     return basis
 
 
-def refined(bones: Bones, basis: Mapping[str, Array], seen: Mapping[str, Array], world: Array) -> dict[str, Array]:
+def refine(bones: Bones, basis: Mapping[str, Array], seen: Mapping[str, Array], world: Array) -> dict[str, Array]:
     """Better own transforms, from the poses (F, 4, 4), armature space, that Blender made of these.
 
     What came between, such as a driver on a bone above or animated settings, is taken to stay as it is.

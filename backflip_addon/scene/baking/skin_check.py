@@ -18,13 +18,14 @@ import numpy as np
 
 from ...core import batched_linalg
 from ...core.arrays import Array, IntArray
-from ..animation.actions import read_world
-from ..animation.depsgraph import stage
+from ..animation.depsgraph import evaluation_scene
+from ..animation.pose_sampling import read_world
 from ..armature.envelopes import uses_groups
 from ..armature.hierarchy import carrying_bone, is_deformed, rest_matrix
 from ..armature.rig import bone_order, bound_meshes
-from .bone_check import FAR_MM, Meant, says_how_far
-from .constraints import pulled_bones
+from .bone_check import FAR_MM, error_text
+from .constraints import constrained_bones
+from .expected_poses import ExpectedPoses
 
 _VERTICES = 5_000  # of all meshes together that are looked at, and at least of each:
 _FEWEST = 200
@@ -59,16 +60,16 @@ class _Part:
 
 @dataclasses.dataclass(frozen=True)
 class _Moves:
-    """World matrices (K, B, 4, 4) that take armature space at rest along with each bone: seen, and as meant."""
+    """World matrices (K, B, 4, 4) that take armature space at rest along with each bone: seen, and as expected."""
 
     seen: Array
     meant: Array
     behind: frozenset[int]
 
 
-def what_is_off(armature: bpy.types.Object, meant: Meant) -> list[str]:
+def skin_warnings(armature: bpy.types.Object, expected: ExpectedPoses) -> list[str]:
     """A sentence for each bone that carries skin away from the body, or leaves it behind; the farthest three."""
-    off = [found for found in skin_errors(armature, meant) if found.millimetres > FAR_MM]
+    off = [found for found in skin_errors(armature, expected) if found.millimetres > FAR_MM]
     worst: dict[str, SkinOff] = {}
     for found in sorted(off, key=lambda found: -found.millimetres):
         worst.setdefault(found.bone if found.left_behind else found.mesh, found)
@@ -76,7 +77,7 @@ def what_is_off(armature: bpy.types.Object, meant: Meant) -> list[str]:
 
 
 def _sentence(found: SkinOff) -> str:
-    far = f"{says_how_far(found.millimetres)} off at frame {found.frame} for one"
+    far = f"{error_text(found.millimetres)} off at frame {found.frame} for one"
     if found.left_behind:
         return (
             f"Skin of {found.mesh} hangs on {found.bone}, which stays behind while the body moves, {far}: give it to a "
@@ -88,17 +89,19 @@ def _sentence(found: SkinOff) -> str:
     )
 
 
-def skin_errors(armature: bpy.types.Object, meant: Meant) -> list[SkinOff]:
+def skin_errors(armature: bpy.types.Object, expected: ExpectedPoses) -> list[SkinOff]:
     """For each bound mesh its farthest vertex, over the frames that are looked at."""
     parts = _parts(armature)
     if not parts:
         return []
-    poses, positions = _seen(armature, parts, meant.frames)
-    moves = _moves(armature, meant, parts, poses)
-    return [_farthest(armature, part, moves, place, meant) for part, place in zip(parts, positions, strict=True)]
+    poses, positions = _seen(armature, parts, expected.frames)
+    moves = _moves(armature, expected, parts, poses)
+    return [_farthest(armature, part, moves, place, expected) for part, place in zip(parts, positions, strict=True)]
 
 
-def _farthest(armature: bpy.types.Object, part: _Part, moves: _Moves, positions: Array, meant: Meant) -> SkinOff:
+def _farthest(
+    armature: bpy.types.Object, part: _Part, moves: _Moves, positions: Array, expected: ExpectedPoses
+) -> SkinOff:
     """positions (K, V, 3): where the part's vertices are seen, world."""
     if is_deformed(part.mesh, armature):
         wanted = _blended(part, moves.meant)
@@ -106,11 +109,11 @@ def _farthest(armature: bpy.types.Object, part: _Part, moves: _Moves, positions:
         bone = int(part.bones[0, 0])
         back = moves.meant[:, bone] @ batched_linalg.inverse(moves.seen[:, bone])
         wanted = _apply(back, positions)
-    away = np.linalg.norm(positions - wanted, axis=-1) * meant.scale * 1000.0
+    away = np.linalg.norm(positions - wanted, axis=-1) * expected.scale * 1000.0
     frame, vertex = np.unravel_index(int(np.argmax(away)), away.shape)
     bone = _guilty(part, moves, int(frame), int(vertex))
     name = bone_order(armature)[bone].name
-    return SkinOff(part.mesh.name, name, int(meant.frames[frame]), float(away[frame, vertex]), bone in moves.behind)
+    return SkinOff(part.mesh.name, name, int(expected.frames[frame]), float(away[frame, vertex]), bone in moves.behind)
 
 
 def _guilty(part: _Part, moves: _Moves, frame: int, vertex: int) -> int:
@@ -140,7 +143,7 @@ def _blended(part: _Part, moves: Array) -> Array:
 # Where the bones take the skin
 
 
-def _moves(armature: bpy.types.Object, meant: Meant, parts: list[_Part], poses: Array) -> _Moves:
+def _moves(armature: bpy.types.Object, expected: ExpectedPoses, parts: list[_Part], poses: Array) -> _Moves:
     """How each bone moves, poses (K, B, 4, 4) being what is seen of them, world and with scale."""
     bones = bone_order(armature)
     index = {bone.name: i for i, bone in enumerate(bones)}
@@ -149,13 +152,13 @@ def _moves(armature: bpy.types.Object, meant: Meant, parts: list[_Part], poses: 
     wanted = np.array(seen)
     scale = np.cbrt(np.abs(np.linalg.det(np.array(armature.matrix_world)[:3, :3])))
     from_rest = np.diag([scale, scale, scale, 1.0]) @ batched_linalg.inverse(rest)
-    for name in meant.bones.keys() - meant.unturned:
-        wanted[:, index[name]] = meant.bones[name] @ from_rest[index[name]]
-    carrying = {index[name] for name in meant.body}
-    pulled = pulled_bones(armature)
+    for name in expected.bones.keys() - expected.unturned:
+        wanted[:, index[name]] = expected.bones[name] @ from_rest[index[name]]
+    carrying = {index[name] for name in expected.body}
+    pulled = constrained_bones(armature)
     behind: set[int] = set()
     for i, bone in enumerate(bones):
-        if bone.name in meant.bones or i in carrying:  # a control rig moves bones of the body between its own
+        if bone.name in expected.bones or i in carrying:  # a control rig moves bones of the body between its own
             continue
         points = _points_of(parts, i)
         line = list(itertools.takewhile(lambda b: index[b.name] not in carrying, (bone, *bone.parent_recursive)))
@@ -163,11 +166,11 @@ def _moves(armature: bpy.types.Object, meant: Meant, parts: list[_Part], poses: 
             above = index[line[-1].parent.name]
             wanted[:, i] = wanted[:, above] @ batched_linalg.inverse(seen[:, above]) @ seen[:, i]
             loose = not pulled.isdisjoint(b.name for b in line)
-            lags = loose and _strays(points, seen[:, i], rest[above, :3, 3], wanted[:, above]) > _TORN * meant.size
+            lags = loose and _strays(points, seen[:, i], rest[above, :3, 3], wanted[:, above]) > _TORN * expected.size
             near = [above]
         else:
             near = _nearest(bones, carrying, points)
-            lags = _lags(points, seen[:, i], near, wanted) > _BEHIND * meant.size
+            lags = _lags(points, seen[:, i], near, wanted) > _BEHIND * expected.size
         if lags:
             behind.add(i)
             wanted[:, i] = wanted[:, near[0]]
@@ -278,7 +281,7 @@ def _seen(armature: bpy.types.Object, parts: list[_Part], frames: IntArray) -> t
     bone_index: dict[str, int] = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
     order = [bone_index[bone.name] for bone in bone_order(armature)]
     poses, points = [], [[] for _ in parts]
-    with _copies(armature, parts) as copies, stage(armature, copies) as scene:
+    with _copies(armature, parts) as copies, evaluation_scene(armature, copies) as scene:
         for frame in frames:
             scene.frame_set(int(frame))
             depsgraph = scene.view_layers[0].depsgraph

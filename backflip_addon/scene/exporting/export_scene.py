@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from ..armature.hierarchy import hanging_on
+from ..armature.hierarchy import attached_objects
 from ..baking import nla
 
 # What an exporter can write of a character. Lights and cameras that it carries belong to the shot.
@@ -36,7 +36,7 @@ class ExportScene:
 @contextlib.contextmanager
 def export_scene(armature: bpy.types.Object, first: int, last: int) -> Iterator[ExportScene]:
     """The scene, which is Blender's context inside. Frames below 0, which a scene cannot begin at, are shifted to 0."""
-    objects = (armature, *(ob for ob in hanging_on(armature) if ob.type in EXPORTED))
+    objects = (armature, *(ob for ob in attached_objects(armature) if ob.type in EXPORTED))
     source = bpy.context.scene
     shift = max(0, -first)
     scene = bpy.data.scenes.new(_title(armature))

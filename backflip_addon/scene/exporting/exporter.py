@@ -23,10 +23,10 @@ from ... import compat
 from ...core import rotations
 from ...core.clips import bvh_writer
 from ...core.formats import gltf_writer
-from ..animation import actions
+from ..animation import pose_sampling
 from ..animation.rotation_channels import to_channels
 from ..armature.rig import read_rig
-from ..baking.bake import scene_rate
+from ..units import metres, scene_rate
 from .export_check import what_is_missing
 from .export_scene import ExportScene, export_scene, scaled, with_parents
 
@@ -197,7 +197,7 @@ def _bvh(path: str, staged: ExportScene) -> None:
     armature, scale = staged.objects[0], metres(staged.scene)
     frames = range(staged.first, staged.last + 1)
     rig = read_rig(armature, with_skin=False)
-    rest, matrices = np.array(rig.rest), actions.sample_poses(armature, frames)
+    rest, matrices = np.array(rig.rest), pose_sampling.sample_poses(armature, frames)
     rest[:, :3, 3] *= scale
     matrices[..., :3, 3] *= scale
     orientations = rotations.from_matrix(bvh_writer.local_rotations(rest, matrices, rig.parents))
@@ -206,11 +206,6 @@ def _bvh(path: str, staged: ExportScene) -> None:
         rig.bones, rig.parents, rest, rig.tails * scale, matrices, eulers, scene_rate(staged.scene), armature.name
     )
     Path(path).write_text(text, encoding="utf-8")
-
-
-def metres(scene: bpy.types.Scene) -> float:
-    """How long a unit of a scene is, in metres."""
-    return 1.0 if scene.unit_settings.system == "NONE" else float(scene.unit_settings.scale_length)
 
 
 def _need(operator: str, name: str) -> None:

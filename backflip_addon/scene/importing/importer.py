@@ -27,10 +27,11 @@ from ...core.clips import bvh
 from ...core.formats import fbx_limits, gltf_limits, gltf_nodes
 from ...core.reading import MOST_FRAMES, finite
 from ...core.rigs import roles
-from ..armature.rig import VRM_PROPERTY, bound_meshes, hanging_on, read_rig
+from ..armature.hierarchy import attached_objects
+from ..armature.rig import VRM_PROPERTY, bound_meshes, read_rig
 from . import node_skeletons, refusal_messages
 from .gltf_import import import_gltf
-from .node_skeletons import NODES_PROPERTY as NODES_PROPERTY
+from .node_skeletons import NODES_PROPERTY
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
 GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a second
@@ -300,7 +301,7 @@ def _append(path: Path) -> None:
     loaded = [ob for ob in target.objects if ob is not None]
     kept: set[bpy.types.Object] = set()
     for armature in (ob for ob in loaded if ob.type == "ARMATURE"):
-        kept.update([armature, *hanging_on(armature)])
+        kept.update([armature, *attached_objects(armature)])
         while armature.parent is not None:
             armature = armature.parent
             kept.add(armature)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys for the bones that a take moves, written and looked at until the rig shows the take."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...core import batched_linalg, rotations
+from ...core.arrays import Array, IntArray
+from ...core.rigs.control_rig import Controls
+from ..animation import actions, pose_sampling
+from ..animation.actions import Channel
+from ..animation.rna_paths import bone_path
+from ..animation.rotation_channels import data_property, to_channels
+from ..armature.rig import without_scale
+from . import bone_check, control_rig, drivers, expected_poses, nla, pose_basis
+from .drivers import DrivenChannels
+from .pose_basis import Bones
+
+_HELPS = 0.8  # a correction that leaves more than this of what a rig is off does not get it there
+STILL = 1e-6  # of the rig's size: a bone that moves less from its rest place is not moved at all
+
+
+@dataclasses.dataclass
+class KeyWriter:
+    """Keys for the bones that the take moves, written anew until the rig shows it.
+
+    still: a bone that moves less is not moved, armature's units. other: paths that the user's own actions move.
+    """
+
+    armature: bpy.types.Object
+    bag: Any
+    bones: Bones
+    frames: IntArray
+    still: float
+    other: set[str]
+    driven: DrivenChannels
+    before: nla.SavedAnimation
+    curves: list[bpy.types.FCurve] = dataclasses.field(default_factory=list)
+
+    def write(self, basis: dict[str, Array]) -> None:
+        """Each bone's own transforms (F, 4, 4) in place of those written before."""
+        for curve in self.curves:
+            self.bag.fcurves.remove(curve)
+        channels = _bone_channels(self.armature, self.bones, basis, self.still, self.other, self.driven)
+        noted = channels if self.curves else self.before.save_channels(channels)
+        self.curves = actions.write_channels(self.bag, self.frames, noted)
+
+    def seen(self, world: Array) -> dict[str, Array]:
+        """Poses (F, 4, 4) of the moved bones, armature space without scale, as Blender makes them."""
+        poses = pose_sampling.sample_poses(self.armature, self.frames)
+        poses = without_scale(batched_linalg.inverse(world)[:, None] @ poses)
+        positions = {bone.name: i for i, bone in enumerate(self.bones.bones)}
+        return {name: poses[:, positions[name]] for name in self.bones.moved}
+
+
+def write_bone_keys(writer: KeyWriter, world: Array, expected: expected_poses.ExpectedPoses) -> None:
+    """Write what brings the bones to their places; where something comes between, look and correct while it helps."""
+    basis = pose_basis.pose_basis(writer.bones, world)
+    writer.write(basis)
+    off = bone_check.worst_error(writer.armature, expected)
+    while off > 1.0:
+        better = pose_basis.refine(writer.bones, basis, writer.seen(world), world)
+        writer.write(better)
+        now = bone_check.worst_error(writer.armature, expected)
+        if not now < _HELPS * off:
+            writer.write(better if now < off else basis)
+            return
+        basis, off = better, now
+
+
+def control_basis(writer: KeyWriter, world: Array) -> dict[str, Array]:
+    """Own transforms (F, 4, 4) of a control rig's controls, such that the rig shows the take."""
+    armature, bones = writer.armature, writer.bones
+    inverse = batched_linalg.inverse(world)
+    poses = {name: without_scale(inverse @ target) for name, target in bones.targets.items()}
+    at_rest = dict.fromkeys(bones.carriers, np.broadcast_to(np.eye(4), (1, 4, 4)))
+    basis = control_rig.first_guess(armature, poses)
+    for _ in range(control_rig.ITERATIONS):
+        writer.write(basis | at_rest)
+        seen = writer.seen(world)
+        if control_rig.is_close(poses, seen, writer.still / STILL):
+            break
+        basis = control_rig.refine(armature, poses, seen, basis)
+    return basis | at_rest
+
+
+def world_scale(world: Array) -> float:
+    """World units per unit of the armature's own."""
+    return float(np.cbrt(abs(np.linalg.det(world[0, :3, :3]))))
+
+
+def _bone_channels(
+    armature: bpy.types.Object,
+    bones: Bones,
+    basis: dict[str, Array],
+    still: float,
+    other: set[str],
+    driven: DrivenChannels,
+) -> list[Channel]:
+    """Keys of the bones the take moves: location, rotation in each bone's mode, scale where it was touched.
+
+    basis: each bone's own transforms (F, 4, 4). still: a bone that moves less is not moved, armature's units.
+    """
+    by_mode: dict[str, list[str]] = {}
+    channels: list[Channel] = []
+    for name in bones.moved:
+        bone = armature.pose.bones[name]
+        mode = drivers.rotation_mode(bone, driven)
+        by_mode.setdefault(mode, []).append(name)
+        if mode != bone.rotation_mode or bone_path(name, "rotation_mode") in other:
+            channels.append(drivers.mode_channel(bone, mode))
+    count = max(map(len, basis.values()))
+    for mode, names in by_mode.items():
+        own = [np.broadcast_to(basis[name][:, :3, :3], (count, 3, 3)) for name in names]
+        orientations = rotations.from_matrix(np.stack(own, axis=1))
+        values = to_channels(orientations, mode)
+        for column, name in enumerate(names):
+            channels += _channels(name, data_property(mode), values[:, column])
+    lifted = frozenset(bones.lifts.values())
+    for name in bones.moved:
+        bone = armature.data.bones[name]
+        if not (bone.use_connect and bone.parent):
+            place = basis[name][:, :3, 3]
+            moves = name not in lifted and np.abs(place).max() > still
+            channels += _channels(name, "location", place if moves else np.zeros((1, 3)))
+        pose_bone = armature.pose.bones[name]
+        if bone_path(name, "scale") in other or any(abs(s - 1.0) > 1e-6 for s in pose_bone.scale):
+            channels += _channels(name, "scale", np.ones((1, 3)))
+    return channels
+
+
+def _channels(bone: str, prop: str, values: Array) -> list[Channel]:
+    path = bone_path(bone, prop)
+    return [Channel(path, index, bone, values[:, index]) for index in range(values.shape[1])]
+
+
+def switch_channels(armature: bpy.types.Object, controls: Controls) -> list[Channel]:
+    """Custom properties that have the rig follow the controls that are keyed."""
+    channels = []
+    for switch in controls.switches:
+        if switch.prop in armature.pose.bones[switch.bone]:
+            path = f'pose.bones["{bpy.utils.escape_identifier(switch.bone)}"]["{switch.prop}"]'
+            channels.append(Channel(path, 0, switch.bone, np.array([switch.value])))
+    return channels
