@@ -20,7 +20,8 @@ from backflip_addon.trainer.imitation.observations import Figures
 from backflip_addon.trainer.imitation.reference_track import states_of
 from backflip_addon.trainer.imitation.rewards import Imitation
 from backflip_addon.trainer.physics.simulator import CONTROL_RATE
-from backflip_addon.trainer.rl.trainer import LearningSettings, PolicyTraining
+from backflip_addon.trainer.rl.settings import LearningSettings
+from backflip_addon.trainer.rl.trainer import PolicyTraining
 
 # DeepMimic's published backflip policy, measured once in PyBullet's environment
 DEEPMIMIC = {"normalised_return": 0.571, "mpjpe_mm": 137.0, "g_mpjpe_mm": 366.0}
@@ -74,11 +75,11 @@ def _run(
             looked = 0
             while run["landing_rate"] < GOAL and time.perf_counter() - began < limit:
                 told = training.iterate()
-                over = training.robust_done  # rounds of robust planning; each is worth a look
-                if over > looked or "robust_share" not in told and told["iteration"] % EVERY == 0:
+                over = training.robust_done  # robust plannings; each is worth a look
+                if over > looked or told.robust_share is None and told.iteration % EVERY == 0:
                     looked = over
                     run["landing_rate"] = training.landing_rate(trials, GOAL)
-                    print(f"  seed {seed}: {told['samples']} samples, {run['landing_rate']:.0%} landed", flush=True)
+                    print(f"  seed {seed}: {told.samples} samples, {run['landing_rate']:.0%} landed", flush=True)
             take, steps = training.attempt(seed), steps + training.samples
     run |= {"minutes": round((time.perf_counter() - began) / 60, 2), "control_steps": steps}
     return run, take

@@ -27,13 +27,13 @@ def main() -> int:
         with PolicyTraining(body, reference, workers=options.workers, seed=seed) as training:
             while not landed and time.perf_counter() - began < options.minutes * 60:
                 told = training.iterate()
-                if told["iteration"] % EVERY:
+                if told.iteration % EVERY:
                     continue
                 measures = metrics.evaluate_take(body, reference, training.attempt(seed))
                 landed = metrics.is_success(measures)
                 minutes = (time.perf_counter() - began) / 60
-                point = {"samples": told["samples"], "minutes": round(minutes, 2), "followed": measures.followed}
-                curve.append(point | {"reward": told["mean_return"], "survival": told["survival"]})
+                point = {"samples": told.samples, "minutes": round(minutes, 2), "followed": measures.followed}
+                curve.append(point | {"reward": told.mean_return, "survival": told.survival})
                 common.table(curve[-1:])
             minutes = round((time.perf_counter() - began) / 60, 2)
             runs.append({"seed": seed, "samples": training.samples, "minutes": minutes, "landed": landed})

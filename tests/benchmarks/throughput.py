@@ -36,7 +36,7 @@ from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.mpc import RolloutWorker
 from backflip_addon.trainer.rl.networks import ActorCritic
 from backflip_addon.trainer.rl.rollouts import PolicyWorker, RolloutSettings
-from backflip_addon.trainer.rl.trainer import LearningSettings
+from backflip_addon.trainer.rl.settings import LearningSettings
 
 BODIES = LearningSettings().bodies
 HORIZON = 24

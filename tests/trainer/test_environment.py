@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,10 +28,13 @@ from backflip_addon.trainer.imitation.rewards import Imitation
 from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.physics.batched.step import BatchedSimulator
 from backflip_addon.trainer.physics.pybullet_batch import PyBulletBatch
-from backflip_addon.trainer.physics.state import Scene, States
+from backflip_addon.trainer.physics.state import Scene, States, stacked
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.rl import checkpoints, rollouts, trainer
+from backflip_addon.trainer.rl.episodes import Episodes
 from backflip_addon.trainer.rl.numpy_actor import Actor
+from backflip_addon.trainer.rl.settings import LearningSettings
+from backflip_addon.trainer.rl.start_states import StartStates
 from tests.benchmarks import humanoid
 
 BODY = humanoid.humanoid()
@@ -60,7 +64,7 @@ def begin(env: ImitationEnvironment, step: int = 0, circumstances: Circumstances
 
 
 def start(env: ImitationEnvironment, states: list[States], circumstances: list[Circumstances], step: int = 0) -> None:
-    env.start(np.arange(env.count), np.full(env.count, step), rollouts.stacked(states), circumstances)
+    env.start(np.arange(env.count), np.full(env.count, step), stacked(states), circumstances)
     env.refresh()
 
 
@@ -252,11 +256,12 @@ def test_disturbed_starts_are_as_far_off_as_asked(env: ImitationEnvironment) -> 
 
 
 def test_starts_come_before_failures() -> None:
-    start_states = trainer.StartStates(60, 0.2)
+    start_states = StartStates(60, 0.2)
     even = start_states.probabilities()
     assert even.sum() == pytest.approx(1.0)
     assert even[0] == pytest.approx(0.2 + 0.8 / 60)
-    start_states.learn(np.array([[0, 40, 1.0, 1.0]] * 50 + [[0, 60, 1.0, 0.0]] * 50))
+    last = np.repeat([40, 60], 50)
+    start_states.count(Episodes(np.zeros(100, dtype=int), last, np.ones(100), last < 60))
     hard = start_states.probabilities()
     assert hard[25:37].min() > hard[42:].max()
 
@@ -290,17 +295,17 @@ def test_rollouts_remember_where_they_came_by(track: Track, reference: Motion) -
     start_states[0] = 1.0
     worker.collect(actor, rollouts.RolloutSettings(NONE, start_states), 16)
     assert worker.visited and all(0 < step <= trajectory.steps for step in worker.visited)
-    assert max(len(known) for known in worker.visited.values()) <= rollouts.MOST_REMEMBERED
+    assert max(len(known) for known in worker.visited.values()) <= rollouts.MOST_VISITED
     worker.trial_env.bodies.close()
 
 
-def test_training_collects_rollouts_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
-    settings = trainer.LearningSettings(bodies=2, length=6, hidden=(16,))
+def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
+    settings = LearningSettings(bodies=2, length=6, hidden=(16,))
     plan = Plan(np.zeros((8, 28)), 4)
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
         for _ in range(2):
             progress = training.iterate()
-        assert progress["samples"] == 24 and progress["iteration"] == 2
+        assert progress.samples == 24 and progress.iteration == 2
         training.save(tmp_path / "a.pt")
         take = training.attempt(5)
         again = training.attempt(5)
@@ -309,7 +314,7 @@ def test_training_collects_rollouts_saves_and_goes_on(reference: Motion, tmp_pat
     assert take.motion.rate == 120.0
     assert take.motion.duration >= reference.duration - 1 / 30
     assert take.assist.max() == 0.0 and 0 < take.torque.max() <= 1.0 + 1e-6
-    assert result["trials"] == 2 and 0 <= result["landing_rate"] <= 1
+    assert len(result.trials) == 2 and 0 <= result.landing_rate <= 1
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=9, hold=0.0) as other:
         other.load(tmp_path / "a.pt")
         assert other.samples == 24 and other.iterations == 2
@@ -317,37 +322,37 @@ def test_training_collects_rollouts_saves_and_goes_on(reference: Motion, tmp_pat
         np.testing.assert_array_equal(taken_up.motion.position, take.motion.position)
 
 
-def test_fewer_trials_than_worlds_before_any_rollout(reference: Motion) -> None:
-    """Of an untrained policy, which does what the target trajectory does: every trial without disturbance alike."""
-    settings = trainer.LearningSettings(bodies=3, hidden=(8,))
+def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None:
+    """Of an untrained policy, which does what the guide does: every trial without disturbance alike."""
+    settings = LearningSettings(bodies=3, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
-        results = training.evaluate(2, NONE)["results"]
+        results = training.evaluate(2, NONE).trials
         take = training.attempt(1)
     assert len(results) == 2
-    assert results[0]["g_mpjpe_mm"] == results[1]["g_mpjpe_mm"]
+    assert results[0].measures == results[1].measures
     measures = metrics.evaluate_take(BODY, reference, take)
-    assert measures.g_mpjpe_mm == pytest.approx(results[0]["g_mpjpe_mm"], abs=1e-6)
+    assert measures.g_mpjpe_mm == pytest.approx(results[0].measures.g_mpjpe_mm, abs=1e-6)
 
 
 def test_a_rate_that_is_enough_is_measured_once_more(reference: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = trainer.LearningSettings(bodies=1, hidden=(8,))
+    settings = LearningSettings(bodies=1, hidden=(8,))
     rates, seeds = iter((0.8, 0.94, 0.86)), []
 
-    def evaluate(trials: int, seed: int) -> dict[str, float]:
+    def evaluate(trials: int, seed: int) -> SimpleNamespace:
         seeds.append(range(seed, seed + trials))
-        return {"landing_rate": next(rates)}
+        return SimpleNamespace(landing_rate=next(rates))
 
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
         monkeypatch.setattr(training, "evaluate", evaluate)
         assert training.landing_rate(50, 0.9) == 0.8
-        training.iterations += 1
+        training.counters.iterations += 1
         assert training.landing_rate(50, 0.9) == 0.86, "the second figure counts"
     played = [trial for some in seeds for trial in some]
     assert len(played) == len(set(played)) == 150, "no trial twice"
 
 
 def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -> None:
-    small = trainer.LearningSettings(bodies=1, length=2, hidden=(8,))
+    small = LearningSettings(bodies=1, length=2, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, small, workers=1, hold=0.0) as training:
         training.save(tmp_path / "a.pt")
     other = trainer.PolicyTraining(BODY, reference, workers=1, hold=0.0)
@@ -359,7 +364,7 @@ def test_a_stage_of_another_network_is_told(reference: Motion, tmp_path: Path) -
 def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Of a small training that has begun."""
     path = tmp_path_factory.mktemp("stage") / "a.pt"
-    small = trainer.LearningSettings(bodies=2, length=4, hidden=(8,))
+    small = LearningSettings(bodies=2, length=4, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=3, hold=0.0) as training:
         for _ in range(2):
             training.iterate()
@@ -373,7 +378,7 @@ def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> byte
 def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
     reference: Motion, a_stage: bytes, tmp_path: Path, damage: str
 ) -> None:
-    small = trainer.LearningSettings(bodies=2, length=4, hidden=(8,))
+    small = LearningSettings(bodies=2, length=4, hidden=(8,))
     (tmp_path / "a.pt").write_bytes(a_stage)
     import torch
 

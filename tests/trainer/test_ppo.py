@@ -59,7 +59,7 @@ def test_normaliser_is_mean_and_variance_of_all_it_saw() -> None:
     parts = [random.normal(3, 2, size=(count, 4)) for count in (7, 100, 31)]
     normaliser = Normaliser(4)
     for part in parts:
-        normaliser.learn(part)
+        normaliser.update(part)
     together = np.concatenate(parts)
     np.testing.assert_allclose(normaliser.mean.numpy(), together.mean(0), rtol=1e-9)
     np.testing.assert_allclose(normaliser.variance.numpy(), together.var(0), rtol=1e-9)
@@ -69,7 +69,7 @@ def test_numpy_actor_is_the_torch_actor() -> None:
     torch.manual_seed(0)
     random = np.random.default_rng(2)
     network = ActorCritic(6, 8, 3, (16, 8))
-    network.observed.learn(random.normal(1, 3, size=(50, 6)))
+    network.observed.update(random.normal(1, 3, size=(50, 6)))
     torch.nn.init.normal_(network.actor[-1].weight)
     observations = random.normal(size=(10, 6)).astype(np.float32)
     actor = network.exploring_actor()
@@ -96,11 +96,11 @@ def test_what_performs_is_the_average_of_what_explored() -> None:
 
 
 def test_steps_shrink_as_landings_grow() -> None:
-    ppo = PPO(ActorCritic(1, 1, 1, (4,)), PPOSettings(divergence=0.012, last_divergence=0.006))
+    ppo = PPO(ActorCritic(1, 1, 1, (4,)), PPOSettings(desired_kl=0.012, last_desired_kl=0.006))
     wanted = []
     for landing in (0.0, 0.4, 0.7, 1.0):
-        ppo.adapt_divergence(landing)
-        wanted.append(ppo.divergence)
+        ppo.adapt_desired_kl(landing)
+        wanted.append(ppo.desired_kl)
     np.testing.assert_allclose(wanted, [0.012, 0.012, 0.009, 0.006])
 
 
@@ -109,7 +109,7 @@ def test_learns_to_name_the_number_it_sees() -> None:
     torch.manual_seed(0)
     random = np.random.default_rng(0)
     network = ActorCritic(1, 1, 1, (32,), std=0.5)
-    ppo = PPO(network, PPOSettings(divergence=0.05, learning_rate=1e-3))
+    ppo = PPO(network, PPOSettings(desired_kl=0.05, learning_rate=1e-3))
 
     def rollout() -> Experience:
         seen = random.uniform(-1, 1, size=(64, 8, 1)).astype(np.float32)

@@ -22,6 +22,7 @@ from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.planning.robust import RobustPlanning, RobustSettings
 from backflip_addon.trainer.rl import trainer
 from backflip_addon.trainer.rl.rollouts import NEVER, PolicyWorker
+from backflip_addon.trainer.rl.settings import LearningSettings
 from tests.core import performances
 
 BODY = performances.body()
@@ -105,15 +106,15 @@ def test_robustly_planned_copies_stay_up_where_the_target_trajectory_alone_falls
     assert costs[1] < 0.7 * costs[0], costs
 
 
-def test_training_plans_robustly_after_its_feedback_fit_and_a_stage_knows_it(tmp_path: Path) -> None:
-    settings = trainer.LearningSettings(bodies=6, length=30, hidden=(8,), feedback_fit=0, robust=SMALL)
+def test_training_rehearses_after_its_lesson_and_a_stage_knows_it(tmp_path: Path) -> None:
+    settings = LearningSettings(bodies=6, length=30, hidden=(8,), feedback_fit=0, robust=SMALL)
     plan = Plan(np.zeros((12, 28)), 4)
     with trainer.PolicyTraining(BODY, STANDING, settings, workers=1, seed=1, plan=plan, hold=0.0) as training:
         training.iterate()
         gains = training.trajectory.gains
         assert gains.shape[0] == training.trajectory.steps and training.robust_done == 0
         told = training.iterate()
-        assert 0 <= told["robust_share"] <= 1 and told["iteration"] == 1 + training.robust_done
+        assert 0 <= told.robust_share <= 1 and told.iteration == 1 + training.robust_done
         for _ in range(200):
             if training.robust_done == 2:
                 break
@@ -123,7 +124,7 @@ def test_training_plans_robustly_after_its_feedback_fit_and_a_stage_knows_it(tmp
         targets = training.trajectory.targets
     with trainer.PolicyTraining(BODY, STANDING, settings, workers=1, hold=0.0) as other:
         other.load(tmp_path / "a.pt")
-        assert other.robust_done == 2 and other.planned
+        assert other.robust_done == 2 and other.counters.planned
         np.testing.assert_array_equal(other.trajectory.targets, targets)
 
 
@@ -203,7 +204,7 @@ def test_a_training_broken_off_in_its_robust_planning_again_and_again_gets_past_
 ) -> None:
     """Every run has time for one round, which is less than robust planning takes."""
     small = dataclasses.replace(SMALL, bodies=2, rounds=1, execute=12, before=24)
-    settings = trainer.LearningSettings(bodies=4, length=8, hidden=(8,), feedback_fit=0, robust=small)
+    settings = LearningSettings(bodies=4, length=8, hidden=(8,), feedback_fit=0, robust=small)
     settings = dataclasses.replace(settings, robust_shares=(1.0,))
     arguments = (BODY, STANDING, settings, 1, 1, Plan(np.zeros((12, 28)), 4), 0.3)
     targets, rounds = [], []
@@ -230,9 +231,9 @@ def test_a_training_broken_off_in_its_robust_planning_again_and_again_gets_past_
     np.testing.assert_array_equal(targets[0], targets[1])
 
 
-def test_a_training_taken_up_just_before_its_feedback_fit_explores_less_after_it(tmp_path: Path) -> None:
-    """Its rollouts are lost, so that no feedback is fitted; the bold exploration for it ends all the same."""
-    settings = trainer.LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=4, robust_shares=())
+def test_a_training_taken_up_just_before_its_lesson_explores_less_after_it(tmp_path: Path) -> None:
+    """Its practice is lost, so that no feedback is fitted; the bold practice for it ends all the same."""
+    settings = LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=4, robust_shares=())
     plan = Plan(np.zeros((12, 28)), 4)
     arguments = (BODY, STANDING, settings, 1, 1, plan, 0.0)
     with trainer.PolicyTraining(*arguments) as training:

@@ -122,7 +122,7 @@ def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> No
 
 def test_a_policy_killed_in_its_rollouts_goes_on(tmp_path: Path, start: Callable) -> None:
     pytest.importorskip("torch")
-    from backflip_addon.trainer.rl.trainer import LearningSettings
+    from backflip_addon.trainer.rl.settings import LearningSettings
 
     job = make_job(tmp_path / "job", mode="auto")
     process = start(job)

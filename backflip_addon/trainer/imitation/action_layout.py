@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import rotations
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ...core.body import Body
 
 NUMBERS_OF_JOINT = {"spherical": 3, "hinge": 1}  # a rotation vector; an angle about the hinge's axis
@@ -20,7 +20,7 @@ class ActionLayout:
 
     def __init__(self, body: Body) -> None:
         self.links = len(body.links)
-        self.columns: dict[int, np.ndarray] = {}
+        self.columns: dict[int, IntArray] = {}
         self.axes = {i: np.array(link.axis) for i, link in enumerate(body.links) if link.joint == "hinge"}
         self.width = 0
         for i, link in enumerate(body.links):

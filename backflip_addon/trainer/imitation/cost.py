@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from ...core import rotations
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
 from .reference_track import END_LINKS, Track
@@ -51,7 +51,7 @@ class Cost:
         self._inertia = tucked_inertia(body)
         self._forbidden = np.flatnonzero(~track.allowed)
 
-    def __call__(self, states: States, steps: np.ndarray, floor: float = 0.0) -> Array:
+    def __call__(self, states: States, steps: IntArray, floor: float = 0.0) -> Array:
         """Cost (N,) of states that end control steps (N,) (state index steps + 1)."""
         track, w, body = self.track, self.weights, self.track.body
         goal = np.minimum(steps + 1, track.steps)
@@ -81,4 +81,5 @@ class Cost:
         cost += w.contact * np.sum(hovering * track.resting[goal], axis=1)
         cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
         cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, positions, world), velocity)
-        return LARGE_COST * np.log1p(cost / LARGE_COST)
+        bounded: Array = LARGE_COST * np.log1p(cost / LARGE_COST)
+        return bounded

@@ -8,14 +8,14 @@ recorded. Observation, reward, termination and joint targets are numpy over all 
 from __future__ import annotations
 
 import dataclasses
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from ...core import rotations
-from ...core.arrays import Array
+from ...core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ...core.constants import FRICTION
-from ..physics.batched.step import BatchedSimulator
-from ..physics.pybullet_batch import PyBulletBatch
+from ..physics.simulator import Simulator
 from ..physics.state import Scene, States
 from .action_layout import ActionLayout
 from .disturbances import Circumstances, Disturbances, disturbed, draw_circumstances
@@ -40,14 +40,17 @@ class Limits:
     tilt: float = 1.3  # rad, root orientation against the goal's
 
 
-class ImitationEnvironment:
+Bodies = TypeVar("Bodies", bound=Simulator)
+
+
+class ImitationEnvironment(Generic[Bodies]):
     """N bodies that follow one target trajectory. allowed (L,): links that may touch the floor."""
 
     def __init__(
         self,
-        bodies: BatchedSimulator | PyBulletBatch,
+        bodies: Bodies,
         trajectory: TargetTrajectory,
-        allowed: np.ndarray,
+        allowed: BoolArray,
         limits: Limits | None = None,
     ) -> None:
         self.bodies = bodies
@@ -70,7 +73,7 @@ class ImitationEnvironment:
         self._delays = np.zeros(count, dtype=bool)
         self._hidden = np.zeros((count, PRIVILEGED - 2), dtype=np.float32)
 
-    def start(self, which: np.ndarray, steps: np.ndarray, states: States, circumstances: list[Circumstances]) -> None:
+    def start(self, which: IntArray, steps: IntArray, states: States, circumstances: list[Circumstances]) -> None:
         """Begin episodes of the bodies at indices which (K,): K control steps, states in world
         coordinates, and circumstances."""
         for index, own in zip(which, circumstances, strict=True):
@@ -86,7 +89,7 @@ class ImitationEnvironment:
         self._feet_down[which] = self.bodies.contacts()[which][:, self.observations.feet]
         self.last_actions[which] = 0
 
-    def refresh(self, which: np.ndarray | None = None) -> None:
+    def refresh(self, which: BoolArray | None = None) -> None:
         """Compute the figures of all (or those) bodies; observe() and the rest speak of these."""
         if which is None:
             self.now = Figures.of(self.body, self.bodies.states())
@@ -94,7 +97,7 @@ class ImitationEnvironment:
         index = np.flatnonzero(which)
         self.now.put(index, Figures.of(self.body, self.bodies.states(index)))
 
-    def observe(self, fresh: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def observe(self, fresh: BoolArray | None = None) -> tuple[Float32Array, Float32Array]:
         """What the actor (N, n) and the critic (N, m) observe. fresh (N,): episodes just begun."""
         differences = self._differences()
         before = differences if self._last_differences is None else self._last_differences
@@ -104,7 +107,7 @@ class ImitationEnvironment:
         self._last_differences, self._delayed = differences, delayed[:, : self.observations.width]
         return self._observation(delayed), self._privileged_observation(differences)
 
-    def bootstrap_observation(self) -> np.ndarray:
+    def bootstrap_observation(self) -> Float32Array:
         """The critic's observations (N, m) after a step, before anything is restarted."""
         return self._privileged_observation(self._differences())
 
@@ -113,11 +116,12 @@ class ImitationEnvironment:
         differences = self.observations(self.now, np.minimum(self.steps, self.trajectory.steps))
         return np.concatenate([differences, self._feet_down], axis=1)
 
-    def _observation(self, differences: Array) -> np.ndarray:
+    def _observation(self, differences: Array) -> Float32Array:
         phases = self.observations.phases[np.minimum(self.steps, self.trajectory.steps)]
-        return np.concatenate([differences, self.last_actions, phases], axis=1).astype(np.float32)
+        together: Array = np.concatenate([differences, self.last_actions, phases], axis=1)
+        return together.astype(np.float32)
 
-    def _privileged_observation(self, differences: Array) -> np.ndarray:
+    def _privileged_observation(self, differences: Array) -> Float32Array:
         """The actor's observation without delay, and what the actor cannot know."""
         goal = self.observations.goals.centre[np.minimum(self.steps, self.trajectory.steps), 2]
         heights = self.now.centre[:, 2] - self.floors - goal
@@ -125,7 +129,7 @@ class ImitationEnvironment:
         privileged = np.concatenate([self._hidden, to_come[:, None], heights[:, None]], axis=1)
         return np.concatenate([self._observation(differences), privileged.astype(np.float32)], axis=1)
 
-    def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
+    def step(self, actions: AnyArray, active: BoolArray | None = None) -> BoolArray:
         """One control step of all (or the active) bodies. Returns (N,): a forbidden link touched."""
         self.applied = self._corrected(actions)
         for i in np.flatnonzero(self.steps == self._push_steps):
@@ -136,9 +140,10 @@ class ImitationEnvironment:
         self._feet_down = self.bodies.contacts()[:, self.observations.feet].astype(np.float32)
         self.steps += 1 if active is None else active
         self.last_actions = actions.astype(np.float32)
-        return (touched & ~self.allowed).any(axis=1)
+        illegal_contacts: BoolArray = (touched & ~self.allowed).any(axis=1)
+        return illegal_contacts
 
-    def _corrected(self, actions: np.ndarray) -> Array:
+    def _corrected(self, actions: AnyArray) -> Array:
         """Angles (N, width), rad, that actions ask for, the trajectory's feedback included."""
         angles = actions * ACTION_SCALE
         if len(self.trajectory.gains):
@@ -152,7 +157,7 @@ class ImitationEnvironment:
         goal = self.trajectory.targets[np.minimum(self.steps, self.trajectory.steps - 1)]
         return self.layout.offset_targets(goal, angles)
 
-    def evaluate(self) -> tuple[Array, np.ndarray]:
+    def evaluate(self) -> tuple[Array, BoolArray]:
         """Reward (N,) in [0, 1] of the present states, and whether they are lost (N,).
 
         Before the landing: how well the goal is imitated. After it: that seen from where the feet
@@ -174,7 +179,7 @@ class ImitationEnvironment:
 
 
 def begin_trial(
-    env: ImitationEnvironment,
+    env: ImitationEnvironment[Bodies],
     index: int,
     seed: int,
     disturbances: Disturbances,

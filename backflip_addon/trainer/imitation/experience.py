@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
+from ...core.arrays import Array, BoolArray, Float32Array, IntArray
 
 
 @dataclasses.dataclass
@@ -18,13 +18,13 @@ class Experience:
     targets were turned by, rad, feedback included.
     """
 
-    observations: np.ndarray
-    privileged: np.ndarray
-    actions: np.ndarray
-    log_probs: np.ndarray
-    rewards: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    bootstrap_observations: np.ndarray
-    steps: np.ndarray
-    applied: np.ndarray
+    observations: Float32Array
+    privileged: Float32Array
+    actions: Float32Array
+    log_probs: Float32Array
+    rewards: Array
+    terminated: BoolArray
+    truncated: BoolArray
+    bootstrap_observations: Float32Array
+    steps: IntArray
+    applied: Array

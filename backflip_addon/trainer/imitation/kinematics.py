@@ -16,7 +16,8 @@ def feet_middle(body: Body, positions: Array, world: Array) -> Array:
     """The middle (N, 3) of the two feet."""
     feet = [body.index(name) for name in FEET]
     soles = np.array([body.links[i].centre for i in feet])
-    return (positions[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
+    middle: Array = (positions[:, feet] + rotations.rotate(world[:, feet], soles)).mean(axis=1)
+    return middle
 
 
 def imbalance(arm: Array, velocity: Array) -> Array:
@@ -25,7 +26,8 @@ def imbalance(arm: Array, velocity: Array) -> Array:
     arm (N, 3): the centre of mass from there, m; velocity (N, 3): of it, m/s.
     """
     point = arm[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(arm[:, 2:], 0.1) / GRAVITY)
-    return np.sum(point**2, axis=1)
+    distance: Array = np.sum(point**2, axis=1)
+    return distance
 
 
 def momenta(body: Body, states: States, positions: Array, world: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core import rotations
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ...core.body import FEET, Body
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
@@ -40,7 +40,7 @@ class Figures:
     def __getitem__(self, index: Any) -> Figures:
         return Figures(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
 
-    def put(self, index: np.ndarray, others: Figures) -> None:
+    def put(self, index: IntArray, others: Figures) -> None:
         """Write other figures over those at index, in place."""
         for field in dataclasses.fields(States):
             getattr(self.states, field.name)[index] = getattr(others.states, field.name)
@@ -88,7 +88,7 @@ class Observations:
         self.parts = parts(3 * len(self.joints) + len(self.hinges))
         self.width = sum(self.parts.values())
 
-    def __call__(self, now: Figures, steps: np.ndarray) -> Array:
+    def __call__(self, now: Figures, steps: IntArray) -> Array:
         """Differences (N, width) from the goals at control-step boundaries steps (N,), in the
         order of parts()."""
         goal = self.goals[steps]
@@ -132,4 +132,5 @@ def _phases(steps: int) -> Array:
     """Bumps (steps + 1, n) along the clip: 1 at their own place, falling off to both sides."""
     centres = np.arange(0, steps + PHASE_STEPS, PHASE_STEPS)
     positions = np.arange(steps + 1)
-    return np.exp(-0.5 * ((positions[:, None] - centres) / PHASE_STEPS) ** 2)
+    bumps: Array = np.exp(-0.5 * ((positions[:, None] - centres) / PHASE_STEPS) ** 2)
+    return bumps

@@ -78,7 +78,8 @@ class Track:
     def velocities(self, first: int, count: int) -> Array:
         """Target joint velocities (count, L, 3) for steps from first on."""
         steps = np.minimum(np.arange(first, first + count) + 1, self.steps)
-        return self.states.joint_velocity[steps]
+        velocities: Array = self.states.joint_velocity[steps]
+        return velocities
 
 
 def states_of(motion: Motion, times: Array, rate: float) -> States:

@@ -46,8 +46,10 @@ class Imitation:
         root = place + 0.1 * turn[:, 0] + 0.01 * speed + 0.001 * root_spin
         centre = 0.1 * np.sum((now.velocity - goal.velocity) ** 2, axis=-1)
         pose, speed = 2 * turn @ self.weights, 0.1 * spin @ self.weights
-        return np.exp(-np.stack([pose, speed, 40 * ends, 5 * root, 10 * centre], axis=1))
+        terms: Array = np.exp(-np.stack([pose, speed, 40 * ends, 5 * root, 10 * centre], axis=1))
+        return terms
 
     def __call__(self, now: Figures, goal: Figures) -> Array:
         """Reward (N,)."""
-        return self.terms(now, goal) @ (TERM_WEIGHTS / TERM_WEIGHTS.sum())
+        reward: Array = self.terms(now, goal) @ (TERM_WEIGHTS / TERM_WEIGHTS.sum())
+        return reward

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.arrays import Array, BoolArray, IntArray
 from ...core.body import Body
 from ...core.motion import Motion, Take
 from .pybullet_world import PyBulletWorld
@@ -30,7 +31,7 @@ class PyBulletBatch:
         if self.worlds[index].scene != scene:
             self.worlds[index].arrange(scene)
 
-    def restart(self, which: np.ndarray, states: States) -> None:
+    def restart(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
         for k, index in enumerate(which):
             self.worlds[index].restart(states[k])
@@ -38,17 +39,17 @@ class PyBulletBatch:
             if self.recorders[index]:
                 self.recorders[index].record(self.worlds[index], self._readings[index])
 
-    def drive(self, targets: np.ndarray, speeds: np.ndarray) -> None:
+    def drive(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call."""
         world = self.worlds[0]
-        for own, target, speed in zip(self.worlds, world.targets(targets), world.velocities(speeds), strict=True):
+        for own, target, speed in zip(self.worlds, world.targets(targets), world.velocities(velocities), strict=True):
             own.drive(target, speed)
 
-    def push(self, index: int, velocity: np.ndarray, spin: np.ndarray) -> None:
+    def push(self, index: int, velocity: Array, spin: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
         self.worlds[index].push(velocity, spin)
 
-    def step(self, active: np.ndarray | None = None) -> np.ndarray:
+    def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all (or the active) bodies. Returns (N, L): links that touched the floor in it."""
         touched = np.zeros((self.count, len(self.body.links)), dtype=bool)
         for i, (world, recorder) in enumerate(zip(self.worlds, self.recorders, strict=True)):
@@ -62,11 +63,11 @@ class PyBulletBatch:
             self._readings[i] = world.read()
         return touched
 
-    def contacts(self) -> np.ndarray:
+    def contacts(self) -> BoolArray:
         """Whether each link (N, L) touches the floor."""
         return np.array([world.contacts() for world in self.worlds])
 
-    def states(self, which: np.ndarray | None = None) -> States:
+    def states(self, which: IntArray | None = None) -> States:
         """The present states of all bodies, or of those at indices which."""
         readings = self._readings if which is None else [self._readings[i] for i in which]
         return self.worlds[0].states(readings)
@@ -81,7 +82,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.readings: list[list[float]] = []
-        self.contacts: list[np.ndarray] = []
+        self.contacts: list[BoolArray] = []
         self.efforts: list[float] = []
 
     def record(self, world: PyBulletWorld, reading: list[float] | None = None) -> None:

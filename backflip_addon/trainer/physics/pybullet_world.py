@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pybullet
 from pybullet_utils import bullet_client
 
 from ...core import rotations
-from ...core.arrays import Array
+from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
 from ...core.constants import GRAVITY
 from .servo import servo_gain, steady_inertia
@@ -39,6 +39,7 @@ from .state import Scene, States
 from .urdf import urdf
 
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
+JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z] or [angle] a moving joint
 
 
 class PyBulletWorld:
@@ -120,7 +121,7 @@ class PyBulletWorld:
         p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
         p.performCollisionDetection()  # or contacts() would tell what touched where the body was before
 
-    def drive(self, targets: list, velocities: list) -> None:
+    def drive(self, targets: JointLists, velocities: JointLists) -> None:
         """Set the joints' targets, as targets() and velocities() make them, until the next call."""
         self._client.setJointMotorControlMultiDofArray(
             self._figure,
@@ -137,19 +138,19 @@ class PyBulletWorld:
         """One physics step."""
         self._client.stepSimulation()
 
-    def step(self, targets: list, velocities: list) -> None:
+    def step(self, targets: JointLists, velocities: JointLists) -> None:
         """One control step toward joint targets."""
         self.drive(targets, velocities)
         for _ in range(self.substeps):
             self._client.stepSimulation()
 
-    def targets(self, orientations: Array) -> list:
+    def targets(self, orientations: Array) -> list[JointLists]:
         """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow."""
         return self._layout.targets(orientations)
 
-    def velocities(self, spins: Array) -> list:
+    def velocities(self, velocities: Array) -> list[JointLists]:
         """Target velocities for step() of N poses' joint velocities (N, L, 3)."""
-        return self._layout.velocities(spins)
+        return self._layout.velocities(velocities)
 
     def read(self) -> list[float]:
         """The state as a flat list of numbers; states() turns many of them into arrays at once."""
@@ -170,7 +171,7 @@ class PyBulletWorld:
         """The present state (no leading axis)."""
         return self.states([self.read()])[0]
 
-    def contacts(self) -> np.ndarray:
+    def contacts(self) -> BoolArray:
         """Whether each link (L,) touches the floor (contact distance below 2 mm)."""
         touching = np.zeros(len(self.body.links), dtype=bool)
         for point in self._client.getContactPoints(self._figure, self._floor):
@@ -196,7 +197,7 @@ class PyBulletWorld:
 
     def save(self) -> int:
         """Remember the present state in memory, contact cache included."""
-        return self._client.saveState()
+        return int(self._client.saveState())
 
     def restore(self, saved: int) -> None:
         self._client.restoreState(stateId=saved)
@@ -229,18 +230,18 @@ class _Layout:
             column += sum(width)
         self.hinge_slots = [self.order.index(i) for i in self.hinges]
 
-    def targets(self, orientations: Array) -> list[list[list[float]]]:
+    def targets(self, orientations: Array) -> list[JointLists]:
         """Joint targets of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]."""
-        quaternions = orientations[:, self.order][..., [1, 2, 3, 0]].tolist()
+        quaternions: list[JointLists] = orientations[:, self.order][..., [1, 2, 3, 0]].tolist()
         angles = rotations.twist_angle(orientations[:, self.hinges], self.axes).tolist()
         for pose, hinges in zip(quaternions, angles, strict=True):
             for slot, angle in zip(self.hinge_slots, hinges, strict=True):
                 pose[slot] = [angle]
         return quaternions
 
-    def velocities(self, spins: Array) -> list[list[list[float]]]:
+    def velocities(self, spins: Array) -> list[JointLists]:
         """Joint velocities (N, L, 3) as PyBullet takes them."""
-        vectors = spins[:, self.order].tolist()
+        vectors: list[JointLists] = spins[:, self.order].tolist()
         rates = np.sum(spins[:, self.hinges] * self.axes, axis=-1).tolist()
         for pose, hinges in zip(vectors, rates, strict=True):
             for slot, rate in zip(self.hinge_slots, hinges, strict=True):
@@ -273,4 +274,4 @@ def _load_figure(client: Any, body: Body) -> int:
         with open(path, "wb") as file:
             file.write(urdf(body))
         flags = pybullet.URDF_MAINTAIN_LINK_ORDER | pybullet.URDF_USE_INERTIA_FROM_FILE
-        return client.loadURDF(path, [0, 0, 2], useFixedBase=False, flags=flags)
+        return int(client.loadURDF(path, [0, 0, 2], useFixedBase=False, flags=flags))

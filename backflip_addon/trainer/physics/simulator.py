@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-
+from ...core.arrays import Array, BoolArray, IntArray
 from ...core.body import Body
 from .state import Scene, States
 
@@ -37,22 +36,22 @@ class Simulator(Protocol):
     def arrange(self, index: int, scene: Scene) -> None:
         """Change one body's circumstances."""
 
-    def restart(self, which: np.ndarray, states: States) -> None:
+    def restart(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
 
-    def drive(self, targets: np.ndarray, velocities: np.ndarray) -> None:
+    def drive(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3), rad/s, until the next call."""
 
-    def push(self, index: int, velocity: np.ndarray, spin: np.ndarray) -> None:
+    def push(self, index: int, velocity: Array, spin: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
 
-    def step(self, active: np.ndarray | None = None) -> np.ndarray:
+    def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all (or the active) bodies. Returns (N, L): links that touched the floor in it."""
 
-    def contacts(self) -> np.ndarray:
+    def contacts(self) -> BoolArray:
         """Whether each link (N, L) touches the floor."""
 
-    def states(self, which: np.ndarray | None = None) -> States:
+    def states(self, which: IntArray | None = None) -> States:
         """The present states of all bodies, or of those at indices which."""
 
     def close(self) -> None:

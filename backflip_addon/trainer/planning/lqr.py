@@ -14,7 +14,7 @@ import dataclasses
 
 import numpy as np
 
-from ...core.arrays import Array
+from ...core.arrays import AnyArray, Array, IntArray
 from ..imitation.experience import Experience
 
 
@@ -34,9 +34,7 @@ class Models:
     of_action: Array
 
 
-def fit(
-    steps: np.ndarray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings
-) -> Models:
+def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings) -> Models:
     """Models for count control steps of rollouts (N,), (N, n), (N, width), (N, n)."""
     size, force = before.std(0) + 1e-6, actions.std(0) + 1e-6
     inputs = np.concatenate([before / size, actions / force, np.ones((len(before), 1))], axis=1)
@@ -112,6 +110,7 @@ class Feedback:
         models = fit(self._all("steps"), before, self._all("applied"), after, self.count, self.settings)
         return gains(models, weights_of_differences(self.parts), self.settings.effort)
 
-    def _all(self, name: str) -> np.ndarray:
-        parts = [getattr(batch, name) for batch in self._batches]
-        return np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts]).astype(float)
+    def _all(self, name: str) -> AnyArray:
+        parts: list[AnyArray] = [getattr(batch, name) for batch in self._batches]
+        together: AnyArray = np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
+        return together.astype(float)

@@ -57,7 +57,8 @@ def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:
     low = np.minimum(position.astype(int), knots.shape[-2] - 1)
     high = np.minimum(low + 1, knots.shape[-2] - 1)
     share = (position - low)[:, None]
-    return knots[..., low, :] * (1 - share) + knots[..., high, :] * share
+    offsets: Array = knots[..., low, :] * (1 - share) + knots[..., high, :] * share
+    return offsets
 
 
 def trajectory_of_plan(track: Track, plan: Plan, scene: Scene | None = None) -> TargetTrajectory:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ..imitation.action_layout import ActionLayout
 from ..imitation.disturbances import Circumstances, Disturbances, EpisodeState
 from ..imitation.target_trajectory import TargetTrajectory
@@ -131,7 +131,8 @@ class RobustPlanning:
             parts = even_slices(len(offsets), len(pool))
             answers = pool.share("robust_costs", [(episodes, step, offsets[part]) for part in parts])
             self.samples += offsets.shape[0] * offsets.shape[1] * len(episodes)
-            return np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
+            costs: Array = np.concatenate(answers)
+            return costs + s.effort * np.mean(offsets**2, axis=(1, 2))
 
         cost, _ = iterate(plan, window, candidates, evaluate, s)
         self._round += 1
@@ -218,7 +219,7 @@ class RobustPlanning:
 
     def _play(
         self, pool: Workers, episodes: list[EpisodeState], step: int, count: int
-    ) -> tuple[list[EpisodeState], np.ndarray]:
+    ) -> tuple[list[EpisodeState], IntArray]:
         """All copies over the next count steps: where they get to, and the steps (N,) at which they fail."""
         offsets = interpolate(self._distribution.mean, self.settings.knot, step, count)
         every = np.repeat(offsets[None], len(episodes), axis=0)

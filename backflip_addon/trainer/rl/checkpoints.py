@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+from ...core.arrays import AnyArray
 from ...core.files import RefusedFile, read_limited, write_whole
 
 STAGE_VERSION = 3
@@ -51,7 +52,7 @@ def load(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(data) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
             # torch goes by the first bytes, zipfile by the last: what begins otherwise is read in an older way
-            if unpacked > MOST_BYTES or not data.getbuffer()[:4] == b"PK\3\4":
+            if unpacked > MOST_BYTES or bytes(data.getbuffer()[:4]) != b"PK\3\4":
                 raise ValueError(damaged)
             for entry in archive.infolist():
                 if entry.filename.lower().endswith(".pkl"):
@@ -113,6 +114,6 @@ def _tensors(value: Any) -> Any:
     return value
 
 
-def arrays(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
+def arrays(tensors: dict[str, Any]) -> dict[str, AnyArray]:
     """The tensors of a dictionary as numpy arrays."""
     return {key: value.numpy() for key, value in tensors.items() if isinstance(value, torch.Tensor)}

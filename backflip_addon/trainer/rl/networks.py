@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The policy: two small networks in torch, an actor and a critic that may see more."""
+"""The policy: two small networks in torch, an actor and a critic that observes more (asymmetric actor-critic,
+Pinto et al. 2017)."""
 
 from __future__ import annotations
 
@@ -9,13 +10,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...core.arrays import AnyArray
 from .numpy_actor import CLIP, Actor
 
-LEAST_STD, MOST_STD = 0.02, 1.5
+LEAST_STD, MOST_STD = 0.02, 1.5  # of exploration, in actions: no less explores anything, no more leads anywhere
+LEAST_VARIANCE = 1e-4  # added to an observation's: what never changes is not blown up
 
 
 class Normaliser(nn.Module):
-    """Running mean and variance of observations, kept with the network (Chan et al. 1979)."""
+    """Running mean and variance of observations, kept with the network (Chan et al. 1979, updating formulae for
+    the variance of two samples together)."""
+
+    count: torch.Tensor
+    mean: torch.Tensor
+    variance: torch.Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -23,7 +31,7 @@ class Normaliser(nn.Module):
         self.register_buffer("mean", torch.zeros(width, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(width, dtype=torch.float64))
 
-    def learn(self, observations: np.ndarray) -> None:
+    def update(self, observations: AnyArray) -> None:
         """Take observations (N, n) into account."""
         x = torch.as_tensor(observations, dtype=torch.float64)
         count, mean, variance = len(x), x.mean(0), x.var(0, unbiased=False)
@@ -36,9 +44,11 @@ class Normaliser(nn.Module):
 
     @property
     def deviation(self) -> torch.Tensor:
-        return torch.sqrt(self.variance + 1e-4)
+        """Standard deviations (n,), none of them 0."""
+        return torch.sqrt(self.variance + LEAST_VARIANCE)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Observations (..., n) with mean 0 and deviation 1, clipped."""
         return torch.clip((x - self.mean.float()) / self.deviation.float(), -CLIP, CLIP)
 
 
@@ -46,7 +56,9 @@ class ActorCritic(nn.Module):
     """The actor, its critic, and the actor's weights averaged over its latest updates (Polyak and
     Juditsky 1992): each update is noisy, and what they have in common performs better.
 
-    observed: width of the actor's observations, privileged: of the critic's; std: of exploration."""
+    observed, privileged: widths of the actor's and the critic's observations, and the names of their normalisers.
+    std: of exploration.
+    """
 
     def __init__(
         self, observed: int, privileged: int, actions: int, hidden: tuple[int, ...] = (256, 128), std: float = 0.4
@@ -66,14 +78,15 @@ class ActorCritic(nn.Module):
         """Explore so far from now on."""
         self.log_std.fill_(float(np.log(std)))
 
-    def distribution(self, seen: torch.Tensor) -> torch.distributions.Normal:
+    def distribution(self, observations: torch.Tensor) -> torch.distributions.Normal:
         """Of actions, given normalised observations (..., n)."""
         std = torch.exp(self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD))))
-        return torch.distributions.Normal(self.actor(seen), std, validate_args=False)
+        return torch.distributions.Normal(self.actor(observations), std, validate_args=False)
 
     def value(self, privileged: torch.Tensor) -> torch.Tensor:
         """Values (...) of the critic's normalised observations (..., m)."""
-        return self.critic(privileged).squeeze(-1)
+        values: torch.Tensor = self.critic(privileged)
+        return values.squeeze(-1)
 
     @torch.no_grad()
     def average_weights(self, kept: float) -> None:
@@ -105,12 +118,13 @@ def _network(inputs: int, hidden: tuple[int, ...], outputs: int, last: float) ->
     """Linear layers with ELU between; the last one's weights scaled by last."""
     modules: list[nn.Module] = []
     for width in hidden:
-        modules += [nn.Linear(inputs, width), nn.ELU()]
-        nn.init.orthogonal_(modules[-2].weight, 2**0.5)
-        nn.init.zeros_(modules[-2].bias)
+        layer = nn.Linear(inputs, width)
+        nn.init.orthogonal_(layer.weight, 2**0.5)
+        nn.init.zeros_(layer.bias)
+        modules += [layer, nn.ELU()]
         inputs = width
-    modules.append(nn.Linear(inputs, outputs))
-    nn.init.orthogonal_(modules[-1].weight)
-    modules[-1].weight.data *= last
-    nn.init.zeros_(modules[-1].bias)
-    return nn.Sequential(*modules)
+    output = nn.Linear(inputs, outputs)
+    nn.init.orthogonal_(output.weight)
+    output.weight.data *= last
+    nn.init.zeros_(output.bias)
+    return nn.Sequential(*modules, output)

@@ -11,6 +11,8 @@ import dataclasses
 
 import numpy as np
 
+from ...core.arrays import Float32Array
+
 CLIP = 8.0  # normalised observations are clipped here
 
 
@@ -21,12 +23,12 @@ class Actor:
     mean, deviation (n,): of the observations. log_std (width,): of the exploration.
     """
 
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
-    mean: np.ndarray
-    deviation: np.ndarray
-    log_std: np.ndarray
+    layers: tuple[tuple[Float32Array, Float32Array], ...]
+    mean: Float32Array
+    deviation: Float32Array
+    log_std: Float32Array
 
-    def __call__(self, observations: np.ndarray) -> np.ndarray:
+    def __call__(self, observations: Float32Array) -> Float32Array:
         """Mean actions (N, width) of observations (N, n)."""
         x = np.clip((observations - self.mean) / self.deviation, -CLIP, CLIP).astype(np.float32)
         for weights, bias in self.layers[:-1]:
@@ -35,7 +37,7 @@ class Actor:
         weights, bias = self.layers[-1]
         return x @ weights.T + bias
 
-    def sample(self, observations: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, observations: Float32Array, random: np.random.Generator) -> tuple[Float32Array, Float32Array]:
         """Actions (N, width) with exploration, and their log probabilities (N,)."""
         mean = self(observations)
         noise = random.standard_normal(mean.shape).astype(np.float32)

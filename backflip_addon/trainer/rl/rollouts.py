@@ -5,29 +5,31 @@ in PyBullet."""
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from ...core import metrics
-from ...core.arrays import Array
+from ...core.arrays import Array, BoolArray, IntArray
 from ...core.body import Body
 from ...core.motion import Motion
 from ..imitation.cost import Cost
 from ..imitation.disturbances import Disturbances, EpisodeState, disturbed, draw_circumstances
 from ..imitation.environment import ACTION_SCALE, ImitationEnvironment, Limits, begin_trial
+from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.batched.step import BatchedSimulator
 from ..physics.pybullet_batch import PyBulletBatch, Recorder
 from ..physics.state import stacked
+from .episodes import Collected, Episodes, joined_episodes
+from .evaluation import Trial
 from .numpy_actor import Actor
 
-REMEMBERED = 0.1  # share of visited states that are kept to begin episodes from
-MOST_REMEMBERED = 128  # of them a control step
+VISITED_SHARE = 0.1  # share of the states passed through that are kept to begin episodes from
+MOST_VISITED = 128  # of them a control step
 NEVER = 1_000_000  # the step at which an episode fails that does not
 TRIALS = 32  # that a worker plays side by side
-MOST_ENVIRONMENTS = 4  # of different sizes that a worker keeps
+MOST_ENVIRONMENTS = 4  # of different sizes that a worker keeps: robust planning asks for three
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +69,14 @@ class PolicyWorker:
         self.limits = limits
         track = Track(body, reference, hold)
         self.allowed = track.allowed
-        self._envs: dict[int, ImitationEnvironment] = {}  # by number of bodies
+        self._envs: dict[int, ImitationEnvironment[BatchedSimulator]] = {}  # by number of bodies
         self.env = self._environment_of(count)
         self.trial_env = ImitationEnvironment(PyBulletBatch(body, TRIALS), trajectory, track.allowed, limits)
         self.random = np.random.default_rng(seed)
         self.cost = Cost(track, anywhere=True)
         self.visited: dict[int, list[EpisodeState]] = {}  # by control step
         self._fresh = np.ones(count, dtype=bool)
-        self._begun = np.zeros(count, dtype=int)  # at which step each episode began
+        self._first_steps = np.zeros(count, dtype=int)  # at which each episode began
         self._returns = np.zeros(count)
 
     def seed(self, seed: int) -> None:
@@ -85,10 +87,11 @@ class PolicyWorker:
     def follow(self, gains: Array, targets: Array) -> None:
         """Correct by other feedback gains, and steer by other joint targets, from now on."""
         self.trajectory = dataclasses.replace(self.trajectory, gains=gains, targets=targets)
-        for env in (*self._envs.values(), self.trial_env):
+        for env in self._envs.values():
             env.trajectory = self.trajectory
+        self.trial_env.trajectory = self.trajectory
 
-    def _environment_of(self, count: int) -> ImitationEnvironment:
+    def _environment_of(self, count: int) -> ImitationEnvironment[BatchedSimulator]:
         """An environment of count bodies."""
         if count not in self._envs:
             while len(self._envs) >= MOST_ENVIRONMENTS:
@@ -97,9 +100,10 @@ class PolicyWorker:
             self._envs[count] = ImitationEnvironment(bodies, self.trajectory, self.allowed, self.limits)
         return self._envs[count]
 
-    def collect(self, actor: Actor, rollout: RolloutSettings, length: int) -> dict[str, Any]:
-        """Roll out length control steps with every body. Arrays lead with (length, N)."""
-        env, data, after, episodes = self.env, [], [], []
+    def collect(self, actor: Actor, rollout: RolloutSettings, length: int) -> Collected:
+        """Roll out so many control steps (T) with every body (N); what is under way goes on in the next call."""
+        env, steps_done = self.env, []
+        ended: list[Episodes] = []
         self._restart(self._fresh, rollout)
         env.refresh()
         for _ in range(length):
@@ -111,38 +115,39 @@ class PolicyWorker:
             env.refresh()
             reward, lost = env.evaluate()
             terminated = illegal_contacts | lost | ~np.isfinite(reward)
-            truncated = env.steps >= self.trajectory.steps
-            truncated &= ~terminated
+            truncated = (env.steps >= self.trajectory.steps) & ~terminated
             reward = np.where(terminated, 0.0, reward)
-            data.append((observation, privileged, action, log_prob, reward, terminated, truncated))
-            after.append((env.bootstrap_observation(), steps, env.applied))
+            bootstrap = env.bootstrap_observation()
+            ends = (terminated, truncated, bootstrap)
+            steps_done.append((observation, privileged, action, log_prob, reward, *ends, steps, env.applied))
             self._returns += reward
             done = terminated | truncated
-            self._visit(~done)
+            self._remember_visited(~done)
+            ended.append(self._ended(done, terminated))
             if done.any():
-                for i in np.flatnonzero(done):
-                    episodes.append((self._begun[i], env.steps[i], float(self._returns[i]), bool(terminated[i])))
                 self._restart(done, rollout)
                 env.refresh(done)
                 self._fresh = done
-        names = ("observations", "privileged", "actions", "log_probs", "rewards", "terminated", "truncated")
-        names += ("bootstrap_observations", "steps", "applied")
-        columns = zip(names, (*zip(*data, strict=True), *zip(*after, strict=True)), strict=True)
-        result: dict[str, Any] = {name: np.stack(part) for name, part in columns}
-        result["episodes"] = np.array(episodes, dtype=float).reshape(-1, 4)
-        return result
+        columns = [np.stack(column) for column in zip(*steps_done, strict=True)]
+        return Collected(Experience(*columns), joined_episodes(ended))
 
-    def _visit(self, sound: np.ndarray) -> None:
+    def _ended(self, done: BoolArray, terminated: BoolArray) -> Episodes:
+        """The episodes that have just ended."""
+        index = np.flatnonzero(done)
+        steps = self._first_steps[index], self.env.steps[index]
+        return Episodes(*steps, self._returns[index], terminated[index])
+
+    def _remember_visited(self, sound: BoolArray) -> None:
         """Remember some of the states that episodes get to, to begin others there."""
-        for i in np.flatnonzero(sound & (self.random.uniform(size=self.count) < REMEMBERED)):
+        for i in np.flatnonzero(sound & (self.random.uniform(size=self.count) < VISITED_SHARE)):
             known = self.visited.setdefault(int(self.env.steps[i]), [])
             episode_state = (self.env.now.states[i].copy(), self.env.circumstances[i])
-            if len(known) < MOST_REMEMBERED:
+            if len(known) < MOST_VISITED:
                 known.append(episode_state)
             else:
-                known[self.random.integers(MOST_REMEMBERED)] = episode_state
+                known[self.random.integers(MOST_VISITED)] = episode_state
 
-    def _restart(self, which: np.ndarray, rollout: RolloutSettings) -> None:
+    def _restart(self, which: BoolArray, rollout: RolloutSettings) -> None:
         """Begin new episodes of the bodies which (N,)."""
         index = np.flatnonzero(which)
         if not len(index):
@@ -151,10 +156,10 @@ class PolicyWorker:
         episode_states = [self._start_state(int(step), rollout) for step in steps]
         states, circumstances = zip(*episode_states, strict=True)
         self.env.start(index, steps, stacked(states), list(circumstances))
-        self._begun[index], self._returns[index] = steps, 0.0
+        self._first_steps[index], self._returns[index] = steps, 0.0
 
     def _start_state(self, step: int, rollout: RolloutSettings) -> EpisodeState:
-        """Where an episode begins: where earlier ones came by, or shaken off the trajectory."""
+        """Where an episode begins: in a state that an earlier one passed through, or on the trajectory, disturbed."""
         known = self.visited.get(step)
         if step and known and self.random.uniform() < rollout.visited:
             return known[self.random.integers(len(known))]
@@ -162,18 +167,18 @@ class PolicyWorker:
         own = draw_circumstances(strength, self.random, self.trajectory.steps)
         return disturbed(self.body, self.trajectory.states[step], strength, self.random, own.scene.floor), own
 
-    def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
-        """Play trials from frame 0 without exploration; the measures of each (core.metrics)."""
-        results = []
+    def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
+        """Play trials from frame 0 without exploration."""
+        results: list[Trial] = []
         for first in range(0, len(seeds), TRIALS):
             results += self._trials(actor, seeds[first : first + TRIALS], disturbances)
         return results
 
-    def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[dict[str, Any]]:
-        env = self.trial_env
-        bodies: PyBulletBatch = env.bodies
+    def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
+        env, bodies = self.trial_env, self.trial_env.bodies
         active = np.arange(TRIALS) < len(seeds)
-        bodies.recorders = [Recorder() if here else None for here in active]
+        recorders = [Recorder() for _ in seeds]
+        bodies.recorders = [*recorders, *[None] * (TRIALS - len(seeds))]
         for i, seed in enumerate(seeds):
             begin_trial(env, i, seed, disturbances)
         rewards = np.zeros(TRIALS)
@@ -187,9 +192,8 @@ class PolicyWorker:
             rewards += env.evaluate()[0]
         results = []
         for i, seed in enumerate(seeds):
-            take = bodies.recorders[i].take(bodies.worlds[i])
-            measures = metrics.evaluate_take(self.body, self.reference, take)
-            results.append({"seed": seed, "return": float(rewards[i] / self.trajectory.steps), **measures.to_json()})
+            measures = metrics.evaluate_take(self.body, self.reference, recorders[i].take(bodies.worlds[i]))
+            results.append(Trial(seed, float(rewards[i] / self.trajectory.steps), measures))
         bodies.recorders = [None] * TRIALS
         return results
 
@@ -203,7 +207,7 @@ class PolicyWorker:
 
     def play(
         self, episode_states: list[EpisodeState], step: int, offsets: Array
-    ) -> tuple[Array, list[EpisodeState], np.ndarray]:
+    ) -> tuple[Array, list[EpisodeState], IntArray]:
         """Go on from episode states at a control step, the trajectory's targets turned by offsets (N, H, width), rad,
         its feedback at work.
 
@@ -212,8 +216,8 @@ class PolicyWorker:
         """
         env, count = self._environment_of(len(episode_states)), len(episode_states)
         steps = np.full(count, step)
-        states, circumstances = zip(*episode_states, strict=True)
-        env.start(np.arange(count), steps, stacked(states), list(circumstances))
+        starts, circumstances = zip(*episode_states, strict=True)
+        env.start(np.arange(count), steps, stacked(starts), list(circumstances))
         env.refresh()
         fresh, costs, terminated = np.ones(count, dtype=bool), np.zeros(count), np.full(count, NEVER)
         down = env.floors[:, None] * [0.0, 0.0, 1.0]
@@ -234,4 +238,5 @@ class PolicyWorker:
         count = len(offsets)
         every = [episode_state for _ in range(count) for episode_state in episode_states]
         costs, _, _ = self.play(every, step, np.repeat(offsets, len(episode_states), axis=0))
-        return costs.reshape(count, len(episode_states)).mean(axis=1)
+        means: Array = costs.reshape(count, len(episode_states)).mean(axis=1)
+        return means

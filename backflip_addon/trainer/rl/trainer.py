@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,71 +22,39 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core import metrics
-from ...core.arrays import Array
+from ...core.arrays import Float32Array
 from ...core.body import Body
 from ...core.motion import Motion, Take
 from ..imitation.disturbances import NONE, Disturbances
-from ..imitation.environment import ImitationEnvironment, Limits, begin_trial
+from ..imitation.environment import ImitationEnvironment, begin_trial
 from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
-from ..imitation.standing import still_stands
 from ..imitation.target_trajectory import TargetTrajectory
-from ..physics.pybullet_batch import PyBulletBatch, Recorder
+from ..physics.pybullet_batch import PyBulletBatch
 from ..physics.state import Scene, States
-from ..planning.lqr import Feedback, FeedbackSettings
-from ..planning.mpc import MOST_STEPS
+from ..planning.lqr import Feedback
 from ..planning.plan import Plan, trajectory_of_plan
-from ..planning.robust import RobustPlanning, RobustSettings
-from ..workers import Pool, core_count, even_slices
+from ..planning.robust import RobustPlanning
+from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
+from .counters import Counters, IterationReport
+from .episodes import Collected, Episodes, joined
+from .evaluation import Evaluation, perform_take
 from .networks import ActorCritic
-from .ppo import PPO, PPOSettings
+from .ppo import PPO, UpdateReport
 from .rollouts import PolicyWorker, RolloutSettings
+from .settings import LearningSettings
 from .start_states import StartStates
 
-REST_SPEED = 0.05  # m/s and rad/s/10: slower is at rest
-LONGEST_REST = 4.0  # s that a fallen character is waited for
+logger = logging.getLogger(__name__)
+
 SCALE_ITERATIONS = 24  # after which the observations' scales are known, and stay
 AVERAGED = 10  # updates that the performing network is averaged over, about
+WARM_UP = 4  # updates: the average of the first few forgets faster
 LEAST_BATCHES = 4  # batches from which feedback is fitted
-# What a stage's numbers are called, and the most they may be
-NUMBERS = {
-    "samples": ("samples", MOST_STEPS),
-    "seconds": ("seconds", 1e12),
-    "iterations": ("iterations", 10**9),
-    "updates": ("updates", 10**9),
-    "share": ("share", 1.0),
-    "survival": ("survival", 1.0),
-    "landing": ("landing", 1.0),
-    "seed_value": ("seed", 2**63 - 1),
-}
-SWITCHES = ("planned", "robust_done")
-
-
-@dataclasses.dataclass(frozen=True)
-class LearningSettings:
-    """How to train."""
-
-    bodies: int = 512  # bodies in a worker's simulator
-    length: int = 8  # control steps each of them goes on an iteration
-    hidden: tuple[int, ...] = (256, 128)
-    # Of exploration, times environment.ACTION_SCALE rad: while feedback is learned, the network's first, from scratch
-    feedback_std: float = 0.25
-    std: float = 0.16
-    scratch_std: float = 0.4
-    first_share: float = 0.1  # of the disturbances, from scratch, to begin with; from a plan it is all of them
-    share_step: float = 0.02  # by which it grows an iteration while most episodes go well
-    going_well: float = 0.6  # share of episodes from frame 0 that reach the end
-    going_badly: float = 0.3  # below it the disturbances shrink again
-    from_start: float = 0.3  # share of episodes that begin at frame 0
-    disturbances: Disturbances = Disturbances()
-    limits: Limits = Limits()
-    ppo: PPOSettings = PPOSettings()
-    feedback: FeedbackSettings = FeedbackSettings()
-    feedback_fit: int = 15  # the iteration after which feedback is fitted and robust planning begins, with a plan
-    robust_shares: tuple[float, ...] = (0.5, 1.0)  # shares of the disturbances, one planning after the other
-    robust: RobustSettings = RobustSettings()
+SMOOTHING = 0.2  # share of a running mean that the latest iteration makes up
+LANDING_TRIALS_SEED = 1_000_000  # seeds of the trials that a landing rate is measured by: played at no other time
+SEEDS_AN_ITERATION = 10_000  # set aside for those of one iteration, half of them for a second look
 
 
 class PolicyTraining:
@@ -111,188 +80,197 @@ class PolicyTraining:
         self.body, self.reference, self.hold = body, reference, hold
         self.settings = settings or LearningSettings()
         self.workers = workers or core_count()
-        self.seed_value = seed
         self.track = Track(body, reference, hold)
         self.trajectory = trajectory_of_plan(self.track, plan, scene) if plan else TargetTrajectory.of_track(self.track)
-        self.samples, self.seconds, self.iterations, self.updates = 0, 0.0, 0, 0
-        self.planned = plan is not None
-        self.share = 1.0 if plan else self.settings.first_share
-        self.survival, self.landing = 0.0, 0.0
-        self.start_states = StartStates(self.trajectory.steps, self.settings.from_start)
-        self._pool: Pool | None = None
-        self._env = self._take_env()
+        s = self.settings
+        self.counters = Counters(
+            seed=seed,
+            planned=plan is not None,
+            share=1.0 if plan else s.first_share,
+            robust_done=0 if plan else len(s.robust_shares),
+        )
+        self.start_states = StartStates(self.trajectory.steps, s.from_start)
+        self._pool: Workers | None = None
+        self._env = self._new_env()
         observed, privileged = (part.shape[1] for part in self._sample_observation())
         torch.manual_seed(seed)
-        s = self.settings
         std = s.feedback_std if plan else s.scratch_std
         self.network = ActorCritic(observed, privileged, self._env.layout.width, s.hidden, std)
         self.ppo = PPO(self.network, s.ppo, seed)
         self.robust: RobustPlanning | None = None
-        self.robust_done = 0 if plan else len(s.robust_shares)  # robust plannings that are over
         self.feedback = Feedback(self._env.observations.parts, self.trajectory.steps, s.feedback)
 
-    def _take_env(self) -> ImitationEnvironment:
-        """For takes: one PyBullet world."""
+    def _new_env(self) -> ImitationEnvironment[PyBulletBatch]:
+        """An environment for takes: one PyBullet world."""
         return ImitationEnvironment(
             PyBulletBatch(self.body, 1), self.trajectory, self.track.allowed, self.settings.limits
         )
 
-    def _sample_observation(self) -> tuple[np.ndarray, np.ndarray]:
+    def _sample_observation(self) -> tuple[Float32Array, Float32Array]:
         begin_trial(self._env, 0, 0, NONE, Scene())
         self._env.refresh()
         return self._env.observe(np.ones(1, dtype=bool))
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> Workers:
         """The workers, started when first needed (playing takes of a stage needs none)."""
         if self._pool is None:
             torch.set_num_threads(min(self.workers, core_count()))  # the workers wait meanwhile
             s = self.settings
-            arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, self.seed_value, s.limits)
+            seed = self.counters.seed
+            arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, seed, s.limits)
             self._pool = Pool(self.workers, PolicyWorker, *arguments, meanwhile=self.meanwhile)
-            seeds = np.random.default_rng([self.seed_value, self.iterations]).integers(0, 2**31, self.workers)
-            self._pool.share("seed", [(int(seed),) for seed in seeds])
+            seeds = np.random.default_rng([seed, self.counters.iterations]).integers(0, 2**31, self.workers)
+            self._pool.share("seed", [(int(own),) for own in seeds])
         return self._pool
+
+    @property
+    def samples(self) -> int:
+        """Control steps simulated so far."""
+        return self.counters.samples
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of learning done; rounds of robust planning do not count."""
+        return self.counters.iterations
+
+    @property
+    def robust_done(self) -> int:
+        """Robust plannings that are over."""
+        return self.counters.robust_done
 
     @property
     def learned(self) -> tuple[int, int, bool]:
         """What performances have come to differ by: updates, robust plannings, whether feedback is at work."""
-        return self.updates, self.robust_done, bool(np.any(self.trajectory.gains))
+        return self.counters.updates, self.counters.robust_done, bool(np.any(self.trajectory.gains))
 
-    def iterate(self) -> dict[str, Any]:
-        """Rollouts, then one update; or one round of robust planning. Returns JSON-ready progress."""
+    def iterate(self) -> IterationReport:
+        """Rollouts, then one update; or one round of robust planning. Raises WorkerError, and what meanwhile raises."""
         began = time.monotonic()
         s = self.settings
-        if self.iterations > s.feedback_fit and self.robust_done < len(s.robust_shares):
+        if self.counters.iterations > s.feedback_fit and self.counters.robust_done < len(s.robust_shares):
             return self._plan_robustly(began)
-        rollout = RolloutSettings(s.disturbances, self.start_states.probabilities(), self.share)
-        actor = self.network.exploring_actor()
-        parts = self.pool.call("collect", actor, rollout, s.length)
+        rollout = RolloutSettings(s.disturbances, self.start_states.probabilities(), self.counters.share)
+        parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length)
         collected = time.monotonic()
-        batch = _together(parts)
-        episodes = np.concatenate([part["episodes"] for part in parts])
-        report = self._learn(batch)
+        whole = joined(parts)
+        batch, episodes = whole.experience, whole.episodes
+        update, feedback = self._learn(batch)
         self._count(batch, episodes)
-        self.seconds += time.monotonic() - began
-        return {
-            "iteration": self.iterations,
-            "samples": self.samples,
-            "seconds": round(self.seconds, 2),
-            "rollout_seconds": round(collected - began, 3),
-            "mean_return": float(batch.rewards.mean()),
-            "episode_return": float(episodes[:, 2].mean()) if len(episodes) else 0.0,
-            "survival": self.survival,
-            "landing_estimate": self.landing,
-            "disturbance_share": round(self.share, 3),
-            **report,
-        }
+        self.counters.seconds += time.monotonic() - began
+        return self._report(
+            mean_return=float(batch.rewards.mean()),
+            rollout_seconds=round(collected - began, 3),
+            episode_return=float(episodes.returns.mean()) if len(episodes) else 0.0,
+            disturbance_share=round(self.counters.share, 3),
+            update=update,
+            feedback=feedback,
+        )
 
-    def _learn(self, batch: Experience) -> dict[str, float]:
-        """Improve the policy by a batch of rollouts."""
-        if self.planned and self.iterations <= self.settings.feedback_fit:
-            self._learn_scale(batch)
-            return self._learn_feedback(batch)
-        if self.iterations == 0:
-            self._learn_scale(batch)  # its log probabilities came from a network without scales
-            return {}
-        self.ppo.adapt_divergence(self.landing)
+    def _report(self, mean_return: float, disturbance_share: float, **facts: Any) -> IterationReport:
+        c = self.counters
+        seconds = round(c.seconds, 2)
+        return IterationReport(
+            c.iterations, c.samples, seconds, mean_return, c.survival, c.landing, disturbance_share, **facts
+        )
+
+    def _learn(self, batch: Experience) -> tuple[UpdateReport | None, float | None]:
+        """Improve the policy by a batch of rollouts: the network, or the feedback gains, whose mean norm is told."""
+        counters = self.counters
+        if counters.planned and counters.iterations <= self.settings.feedback_fit:
+            self._update_scale(batch)
+            return None, self._learn_feedback(batch)
+        if counters.iterations == 0:
+            self._update_scale(batch)  # its log probabilities came from a network without scales
+            return None, None
+        self.ppo.adapt_desired_kl(counters.landing)
         report = self.ppo.update(batch)
-        self.updates += 1
-        self.network.average_weights(min(self.updates / (self.updates + 4), 1 - 1 / AVERAGED))
-        if self.iterations < SCALE_ITERATIONS:
-            self._learn_scale(batch)
-        return report
+        counters.updates += 1
+        self.network.average_weights(min(counters.updates / (counters.updates + WARM_UP), 1 - 1 / AVERAGED))
+        if counters.iterations < SCALE_ITERATIONS:
+            self._update_scale(batch)
+        return report, None
 
-    def _learn_feedback(self, batch: Experience) -> dict[str, float]:
-        """Gather rollouts; when it is time fit the feedback to it."""
+    def _learn_feedback(self, batch: Experience) -> float | None:
+        """Gather rollouts; when it is time fit the feedback to them, and return the gains' mean norm."""
         self.feedback.remember(batch)
-        if self.iterations != self.settings.feedback_fit:
-            return {}
+        if self.counters.iterations != self.settings.feedback_fit:
+            return None
         self.network.explore(self.settings.std)
         # A training taken up again has lost its rollouts: too little of it would fit noise
-        if len(self.feedback) < min(LEAST_BATCHES, self.iterations + 1):
-            return {}
+        if len(self.feedback) < min(LEAST_BATCHES, self.counters.iterations + 1):
+            logger.info("no feedback is fitted: %d batches of rollouts are too few", len(self.feedback))
+            return None
         gains = self.feedback.gains()
         self._follow(dataclasses.replace(self.trajectory, gains=gains))
-        return {"feedback": float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())}
+        norm = float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())
+        logger.info(
+            "feedback is fitted to %d batches of rollouts: mean norm of its gains %.2f", len(self.feedback), norm
+        )
+        return norm
 
     def _follow(self, trajectory: TargetTrajectory) -> None:
         self.trajectory = self._env.trajectory = trajectory
         self.pool.call("follow", trajectory.gains, trajectory.targets)
 
-    def _plan_robustly(self, began: float) -> dict[str, Any]:
+    def _plan_robustly(self, began: float) -> IterationReport:
         """One round of robust planning; after the last one the trajectory is the refined one."""
-        s = self.settings
-        share = s.robust_shares[self.robust_done]
+        s, counters = self.settings, self.counters
+        share = s.robust_shares[counters.robust_done]
         before, cost = self.robust.samples if self.robust else 0, 0.0
         if self.robust is None:
             robust = self._next_robust()
             robust.set_out(self.pool, s.disturbances.scaled(share))
             self.robust = robust
         else:
-            cost = self.robust.round(self.pool)
-        self.samples += self.robust.samples - before
-        fraction = (self.robust_done + self.robust.share) / len(s.robust_shares)
-        if self.robust.done:
-            trajectory = self.robust.trajectory()
-            self.robust_done, self.robust = self.robust_done + 1, None
-            self.iterations += 1
+            robust = self.robust
+            cost = robust.round(self.pool)
+        counters.samples += robust.samples - before
+        fraction = (counters.robust_done + robust.share) / len(s.robust_shares)
+        if robust.done:
+            trajectory = robust.trajectory()
+            counters.robust_done, self.robust = counters.robust_done + 1, None
+            counters.iterations += 1
             self._follow(trajectory)
-        self.seconds += time.monotonic() - began
-        return {
-            "iteration": self.iterations,
-            "samples": self.samples,
-            "seconds": round(self.seconds, 2),
-            "mean_return": -cost,
-            "survival": self.survival,
-            "landing_estimate": self.landing,
-            "disturbance_share": share,
-            "robust_share": round(fraction, 3),
-        }
+            logger.info("robust planning %d of %d is over", counters.robust_done, len(s.robust_shares))
+        counters.seconds += time.monotonic() - began
+        return self._report(mean_return=-cost, disturbance_share=share, robust_share=round(fraction, 3))
 
     def _next_robust(self) -> RobustPlanning:
         s = self.settings
-        seed = len(s.robust_shares) * self.seed_value + self.robust_done
+        seed = len(s.robust_shares) * self.counters.seed + self.counters.robust_done
         return RobustPlanning(self.trajectory, self._env.layout, s.robust, seed)
 
-    def _learn_scale(self, batch: Experience) -> None:
-        self.network.observed.learn(batch.observations.reshape(-1, batch.observations.shape[-1]))
-        self.network.privileged.learn(batch.privileged.reshape(-1, batch.privileged.shape[-1]))
+    def _update_scale(self, batch: Experience) -> None:
+        self.network.observed.update(batch.observations.reshape(-1, batch.observations.shape[-1]))
+        self.network.privileged.update(batch.privileged.reshape(-1, batch.privileged.shape[-1]))
 
-    def _count(self, batch: Experience, episodes: Array) -> None:
+    def _count(self, batch: Experience, episodes: Episodes) -> None:
         """Keep the running figures, the start states and the disturbances' share up to date."""
-        s = self.settings
-        self.iterations += 1
-        self.samples += batch.rewards.size
-        self.start_states.learn(episodes)
+        s, counters = self.settings, self.counters
+        counters.iterations += 1
+        counters.samples += batch.rewards.size
+        self.start_states.count(episodes)
         if not len(episodes):
             return
-        self.survival += 0.2 * (float(1 - episodes[:, 3].mean()) - self.survival)
-        whole = episodes[episodes[:, 0] == 0]
+        counters.survival += SMOOTHING * (float(1 - episodes.terminated.mean()) - counters.survival)
+        whole = episodes.terminated[episodes.first_steps == 0]
         if len(whole):
-            self.landing += 0.2 * (float(1 - whole[:, 3].mean()) - self.landing)
-        if self.landing > s.going_well:
-            self.share = min(1.0, self.share + s.share_step)
-        elif self.landing < s.going_badly and not self.planned:
-            self.share = max(s.first_share, self.share - s.share_step)
+            counters.landing += SMOOTHING * (float(1 - whole.mean()) - counters.landing)
+        if counters.landing > s.going_well:
+            counters.share = min(1.0, counters.share + s.share_step)
+        elif counters.landing < s.going_badly and not counters.planned:
+            counters.share = max(s.first_share, counters.share - s.share_step)
 
     def evaluate(
-        self, trials: int = 50, disturbances: Disturbances | None = None, seed: int = 10_000
-    ) -> dict[str, Any]:
-        """Play trials without exploration; landing rate by core.metrics, and means of its measures."""
+        self, trials: int = 50, disturbances: Disturbances | None = None, seed: int = SEEDS_AN_ITERATION
+    ) -> Evaluation:
+        """Play so many trials without exploration, of seeds from seed on. disturbances None: those of the training."""
         d = self.settings.disturbances if disturbances is None else disturbances
         seeds = [seed + k for k in range(trials)]
         actor, parts = self.network.averaged_actor(), even_slices(trials, self.workers)
         answers = self.pool.share("trials", [(actor, seeds[part], d) for part in parts])
-        results = [result for answer in answers for result in answer]
-        good = [r["success"] if r["landed"] is None else r["landed"] for r in results]
-        return {
-            "trials": trials,
-            "landing_rate": float(np.mean(good)),
-            "success_rate": float(np.mean([r["success"] for r in results])),
-            "results": results,
-            **{key: float(np.mean([r[key] for r in results])) for key in ("return", "g_mpjpe_mm", "mpjpe_mm")},
-        }
+        return Evaluation(tuple(trial for answer in answers for trial in answer))
 
     def landing_rate(self, trials: int, enough: float) -> float:
         """Share of disturbed trials that land, none of them played before.
@@ -300,9 +278,10 @@ class PolicyTraining:
         A rate that is enough is measured once more and the second figure counts: the best of many
         looks at a noisy rate would flatter it.
         """
-        seed = 1_000_000 + 10_000 * self.iterations
-        rate = self.evaluate(trials, seed=seed)["landing_rate"]
-        return self.evaluate(trials, seed=seed + 5000)["landing_rate"] if rate >= enough else rate
+        seed = LANDING_TRIALS_SEED + SEEDS_AN_ITERATION * self.counters.iterations
+        rate = self.evaluate(trials, seed=seed).landing_rate
+        logger.info("%.0f %% of %d disturbed trials land", 100 * rate, trials)
+        return self.evaluate(trials, seed=seed + SEEDS_AN_ITERATION // 2).landing_rate if rate >= enough else rate
 
     def attempt(
         self, seed: int = 0, scene: Scene | None = None, disturbed: bool = False, start: States | None = None
@@ -311,70 +290,38 @@ class PolicyTraining:
 
         A failed one is played on until the character lies still.
         """
-        env, actor = self._env, self.network.averaged_actor()
-        bodies: PyBulletBatch = env.bodies
-        recorder = Recorder()
-        bodies.recorders = [recorder]
         disturbances = self.settings.disturbances if disturbed else NONE
-        begin_trial(env, 0, seed, disturbances, scene if scene or disturbed else Scene(), start)
-        fresh, terminated = np.ones(1, dtype=bool), False
-        for step in range(self.trajectory.steps + int(LONGEST_REST * self.track.rate)):
-            env.refresh()
-            terminated |= bool(env.evaluate()[1][0])
-            if step >= self.trajectory.steps and (not terminated or _at_rest(env.now.states)):
-                break
-            observation, _ = env.observe(fresh)
-            fresh = np.zeros(1, dtype=bool)
-            terminated |= bool(env.step(actor(observation))[0])
-        take = recorder.take(bodies.worlds[0], seed=seed, disturbed=disturbed, samples=self.samples)
-        if self.track.standing:
-            take.meta[metrics.STANDS] = still_stands(bodies.worlds[0])
-        bodies.recorders = [None]
-        return take
+        scene = scene if scene or disturbed else Scene()
+        facts = {"disturbed": disturbed, "samples": self.counters.samples}
+        actor = self.network.averaged_actor()
+        return perform_take(self._env, actor, self.track, seed, disturbances, scene, start, **facts)
 
     def save(self, path: str | Path) -> None:
-        """Write a stage: enough to go on training, and to play takes, elsewhere."""
+        """Write a checkpoint: enough to go on training, and to play takes, elsewhere. Raises OSError."""
         content = {
             "network": self.network.state_dict(),
-            "optimiser": self.ppo.optimiser.state_dict(),
+            **self.ppo.state_dict(),
             "hidden": list(self.settings.hidden),
-            "rate": self.ppo.rate,
-            "random": self.ppo.random.get_state(),
             "trajectory": self.trajectory.arrays(),
             "failures": self.start_states.failures,
-            "numbers": {
-                "samples": self.samples,
-                "seconds": self.seconds,
-                "iterations": self.iterations,
-                "updates": self.updates,
-                "share": self.share,
-                "survival": self.survival,
-                "landing": self.landing,
-                "seed": self.seed_value,
-                "planned": int(self.planned),
-                "robust_done": self.robust_done,
-            },
+            "numbers": self.counters.to_numbers(),
         }
         if self.robust is not None:
             content["robust"] = self.robust.checkpoint()
         checkpoints.save(Path(path), content)
 
     def load(self, path: str | Path) -> None:
-        """Go on from a stage. Raises ValueError with a sentence when it does not fit; then all is as it was."""
-        name = Path(path).name
+        """Go on from a checkpoint. Raises ValueError with a sentence when it does not fit; then all is as it was."""
+        name, env = Path(path).name, self._env
         content = checkpoints.load(Path(path))
-        before = {name: getattr(self, name) for name in (*NUMBERS, *SWITCHES, "trajectory", "robust")}
-        learned = copy.deepcopy((self.network.state_dict(), self.ppo.optimiser.state_dict(), self.ppo.rate))
-        random, failures, env = self.ppo.random.get_state(), self.start_states.failures, self._env
+        before = (self.counters, self.trajectory, self.robust, self.start_states.failures)
+        learned = copy.deepcopy((self.network.state_dict(), self.ppo.state_dict()))
         try:
-            self._take_over(content)
+            self._load_state(content)
         except Exception as error:  # what torch raises on contents that do not fit is not told anywhere
-            self.__dict__.update(before)
+            self.counters, self.trajectory, self.robust, self.start_states.failures = before
             self.network.load_state_dict(learned[0])
-            self.ppo.optimiser.load_state_dict(learned[1])
-            self.ppo.rate = learned[2]
-            self.ppo.random.set_state(random)
-            self.start_states.failures = failures
+            self.ppo.load_state_dict(learned[1])
             if self._env is not env:
                 self._env.bodies.close()
                 self._env = env
@@ -382,53 +329,33 @@ class PolicyTraining:
             raise ValueError(f"The stage {name} cannot be used: {words}") from error
         env.bodies.close()
         self._close_pool()
+        logger.info("going on from %s: iteration %d, %d samples", name, self.iterations, self.samples)
 
-    def _take_over(self, content: dict[str, Any]) -> None:
-        """Go on from a stage's content. Raises whatever it may, then halfway."""
+    def _load_state(self, content: dict[str, Any]) -> None:
+        """Go on from a checkpoint's content. Raises whatever it may, then halfway."""
         trajectory = TargetTrajectory.from_arrays(checkpoints.arrays(content["trajectory"]))
         if trajectory.targets.shape != self.trajectory.targets.shape:
             raise ValueError("it belongs to another body or clip")
         if tuple(content["hidden"]) != self.settings.hidden:
             raise ValueError("it has a network of another size")
-        gains = trajectory.gains.shape in (
-            (0, 0, 0),
-            (trajectory.steps, self._env.layout.width, self._env.observations.width),
-        )
+        width = self._env.layout.width
+        gains = trajectory.gains.shape in ((0, 0, 0), (trajectory.steps, width, self._env.observations.width))
         shapes = {key: value.shape for key, value in trajectory.arrays().items() if key != "gains"}
         own = {key: value.shape for key, value in self.trajectory.arrays().items() if key != "gains"}
         failures = content["failures"].numpy().astype(float)
         if not gains or shapes != own or failures.shape != self.start_states.failures.shape or (failures < 0).any():
             raise ValueError("it is damaged: its parts do not fit together")
         self.network.load_state_dict(content["network"])
-        # How to optimise is this version's to say, not a file's
-        groups = self.ppo.optimiser.state_dict()["param_groups"]
-        self.ppo.optimiser.load_state_dict({"state": content["optimiser"]["state"], "param_groups": groups})
-        self._check_optimiser()
-        self.ppo.rate = _within(content["rate"], 0.0, 1.0)
-        self.ppo.optimiser.param_groups[0]["lr"] = self.ppo.rate
-        self.ppo.random.set_state(content["random"])
+        self.ppo.load_state_dict(content)
         self.start_states.failures = failures
-        numbers = content["numbers"]
-        for name, (key, most) in NUMBERS.items():
-            whole = isinstance(getattr(self, name), int)
-            setattr(self, name, (int if whole else float)(_within(numbers[key], 0, most)))
-        self.planned = bool(numbers["planned"])
-        self.robust_done = int(_within(numbers["robust_done"], 0, len(self.settings.robust_shares)))
+        self.counters = Counters.from_numbers(content["numbers"], len(self.settings.robust_shares))
         self.trajectory, self.robust = trajectory, None
-        self._env = self._take_env()
+        self._env = self._new_env()
         if "robust" in content:
             saved = content["robust"]
             self.robust = self._next_robust()
             states = checkpoints.arrays(saved["states"])
             self.robust.load_state({**saved, **checkpoints.arrays(saved), "states": states})
-
-    def _check_optimiser(self) -> None:
-        """Raises ValueError where the optimiser's memory does not fit the network."""
-        for parameter, memory in self.ppo.optimiser.state.items():
-            if set(memory) != {"step", "exp_avg", "exp_avg_sq"} or not all(
-                isinstance(value, torch.Tensor) and value.shape in ((), parameter.shape) for value in memory.values()
-            ):
-                raise ValueError("it is damaged: its optimiser does not fit its network")
 
     def _close_pool(self) -> None:
         if self._pool is not None:
@@ -444,21 +371,3 @@ class PolicyTraining:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _together(parts: list[dict[str, Any]]) -> Experience:
-    """One batch of the workers' batches, side by side along N."""
-    names = [field.name for field in dataclasses.fields(Experience)]
-    return Experience(**{name: np.concatenate([part[name] for part in parts], axis=1) for name in names})
-
-
-def _within(value: Any, least: float, most: float) -> Any:
-    """value, a number from least to most. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise ValueError("it is damaged: one of its numbers makes no sense")
-    return value
-
-
-def _at_rest(states: States) -> bool:
-    speeds = (np.abs(states.velocity).max(), np.abs(states.angular_velocity).max() / 10)
-    return bool(max(*speeds, np.abs(states.joint_velocity).max() / 10) < REST_SPEED)

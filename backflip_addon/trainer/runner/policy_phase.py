@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...core import metrics
 from ...jobs.messages import Evaluated, StageSaved
@@ -13,6 +13,7 @@ from .inbox import Stopped
 from .run_context import RunContext, TimeIsUp
 
 if TYPE_CHECKING:
+    from ..rl.counters import IterationReport
     from ..rl.trainer import PolicyTraining
 
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
@@ -145,11 +146,11 @@ def _next_recording(iteration: int) -> int:
     return iteration + max(1, iteration // 8)
 
 
-def _words(told: dict[str, Any], phase: str) -> tuple[str, float]:
+def _words(told: IterationReport, phase: str) -> tuple[str, float]:
     """A sentence on an iteration, and its score."""
-    if "robust_share" in told:
-        return f"Planning under disturbances: {told['robust_share']:.0%}", told["mean_return"]
-    words = f"{told['samples'] / 1e6:.2f} M steps, {told['survival']:.0%} of the episodes survive"
-    return ("Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: ") + words, told[
-        "mean_return"
-    ]
+    if told.robust_share is not None:
+        return f"Planning under disturbances: {told.robust_share:.0%}", told.mean_return
+    words = f"{told.samples / 1e6:.2f} M steps, {told.survival:.0%} of the episodes survive"
+    return (
+        "Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: "
+    ) + words, told.mean_return

@@ -10,6 +10,7 @@ import dataclasses
 
 import numpy as np
 
+from ....core.arrays import IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
 from ..servo import steady_inertia
@@ -67,7 +68,7 @@ class Tree:
 
     def spread(self, values: list[float]) -> Batch:
         """A value a link (L,) as one a freedom (F,); the root's are 0."""
-        result = np.array(values, np.float32)[self.of_link]
+        result: Batch = np.array(values, np.float32)[self.of_link]
         result[:6] = 0
         return result
 
@@ -141,7 +142,8 @@ class Tree:
         force[:, :3] += cross(linear, momentum[:, 3:])
         force[:, 3:] += cross(spin, momentum[:, 3:])
         carried = (self._below @ force.reshape(links, -1)).reshape(links, 6, count)
-        return (axes * carried[self.of_link]).sum(axis=1)
+        bias_force: Batch = (axes * carried[self.of_link]).sum(axis=1)
+        return bias_force
 
 
 @dataclasses.dataclass
@@ -168,7 +170,7 @@ def _branches(body: Body, link: int = 0) -> list[int]:
     return [link, *(i for child in below for i in _branches(body, child))]
 
 
-def _levels(body: Body) -> list[np.ndarray]:
+def _levels(body: Body) -> list[IntArray]:
     """Links equally deep in the tree, the root left out."""
     depths = np.zeros(len(body.links), dtype=int)
     for i, link in enumerate(body.links[1:], start=1):

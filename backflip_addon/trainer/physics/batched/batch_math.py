@@ -4,14 +4,18 @@ for numpy's loops to be long."""
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
-Batch = np.ndarray  # float32, (..., N)
+from ....core.arrays import Float32Array
+
+Batch: TypeAlias = Float32Array  # (..., N)
 
 
 def apply(matrices: Batch, vectors: Batch) -> Batch:
     """Matrices (..., 3, 3, N) times vectors (..., 3, N)."""
-    result = matrices[..., 0, :] * vectors[..., None, 0, :]
+    result: Batch = matrices[..., 0, :] * vectors[..., None, 0, :]
     result += matrices[..., 1, :] * vectors[..., None, 1, :]
     result += matrices[..., 2, :] * vectors[..., None, 2, :]
     return result

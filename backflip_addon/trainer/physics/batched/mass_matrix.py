@@ -8,9 +8,13 @@ that is never changes: all parts of all arrays that are ever worked on are looke
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import torch
 
+from ....core.arrays import IntArray
 from .articulation import Tree
 from .batch_math import Batch
 
@@ -89,7 +93,7 @@ class Rows:
     where.
     """
 
-    def __init__(self, factor: Factor, tips: np.ndarray) -> None:
+    def __init__(self, factor: Factor, tips: IntArray) -> None:
         tree = factor.tree
         order = np.argsort(np.where(tips == EVERYWHERE, tree.freedoms, tips), kind="stable")
         self.rows_of = np.empty(len(tips), dtype=int)
@@ -151,7 +155,7 @@ class Rows:
                 block.addcmul_(left, right, value=-1)
 
 
-def runs(indices: np.ndarray | list[int]) -> list[slice]:
+def runs(indices: Iterable[int | np.integer[Any]]) -> list[slice]:
     """Ascending indices as slices."""
     result: list[slice] = []
     for i in indices:

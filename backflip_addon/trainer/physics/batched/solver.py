@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ....core import rotations
+from ....core.arrays import BoolArray, IntArray
 from ....core.body import FEET, Body, Link
 from ....core.shapes import Shape
 from ..servo import servo_gain
@@ -32,7 +33,7 @@ class Points:
     how far off the floor a contact begins, m.
     """
 
-    def __init__(self, body: Body, may_touch: np.ndarray) -> None:
+    def __init__(self, body: Body, may_touch: BoolArray) -> None:
         every = [(i, shape) for i, link in enumerate(body.links) for shape in _touch_points(link)]
         self.links = np.array([i for i, _ in every])
         self.positions = np.array([shape.position for _, shape in every], np.float32)
@@ -195,7 +196,7 @@ class Solver:
         rows.add_to(free_velocities, impulses)
         return factor.solve(free_velocities)
 
-    def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> None:
+    def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[IntArray, IntArray]) -> None:
         """The Jacobians of all rows."""
         rows, turning, tree = self._rows, self._turning, self._tree
         for chain, mine, own in self._driven:
@@ -243,7 +244,7 @@ class Solver:
             return np.arange(len(gaps))[:, None], everyone
         return np.argpartition(gaps, self._contacts - 1, axis=0)[: self._contacts], everyone
 
-    def _lay_out_contacts(self, pose: Pose, axes: Batch, chosen: tuple[np.ndarray, np.ndarray]) -> None:
+    def _lay_out_contacts(self, pose: Pose, axes: Batch, chosen: tuple[IntArray, IntArray]) -> None:
         """Velocities of the contact points, world, per unit speed of each freedom."""
         points, (which, _) = self._points, chosen
         links = points.links[points.solved]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ....core import rotations
+from ....core.arrays import Array, BoolArray, IntArray
 from ....core.body import Body
 from ..simulator import CONTROL_RATE, JOINT_SPEED, SUBSTEPS, TOUCHING
 from ..state import Scene, States
@@ -32,7 +33,7 @@ class BatchedSimulator:
         self,
         body: Body,
         count: int,
-        may_touch: np.ndarray,
+        may_touch: BoolArray,
         control_rate: float = CONTROL_RATE,
         substeps: int = SUBSTEPS,
     ) -> None:
@@ -54,7 +55,7 @@ class BatchedSimulator:
         self._goals = self._turns.copy()
         self._goal_speeds = np.zeros_like(self._angles)
         self._known_pose: Pose | None = None
-        self._known_touching: np.ndarray | None = None
+        self._known_touching: BoolArray | None = None
         for index in range(count):
             self.arrange(index, Scene())
 
@@ -62,7 +63,7 @@ class BatchedSimulator:
         """Change one body's circumstances."""
         self._friction[index], self._floor[index], self._mass[index] = scene.friction, scene.floor, scene.mass
 
-    def restart(self, which: np.ndarray, states: States) -> None:
+    def restart(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
         tree = self.tree
         arm = rotations.rotate(states.rotations[:, 0], np.array(self.body.links[0].centre))
@@ -79,7 +80,7 @@ class BatchedSimulator:
         self._turn_hinges()
         self._known_pose = self._known_touching = None
 
-    def drive(self, targets: np.ndarray, speeds: np.ndarray) -> None:
+    def drive(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call.
 
         As in PyBullet a ball joint's servo has no use for a target velocity, and a hinge's target
@@ -87,14 +88,14 @@ class BatchedSimulator:
         """
         tree = self.tree
         self._goals = np.ascontiguousarray(targets.transpose(1, 2, 0), dtype=np.float32)
-        self._goal_speeds = np.einsum("nhk,hk->hn", speeds[:, tree.hinges], tree.hinge_axes).astype(np.float32)
+        self._goal_speeds = np.einsum("nhk,hk->hn", velocities[:, tree.hinges], tree.hinge_axes).astype(np.float32)
 
-    def push(self, index: int, velocity: np.ndarray, spin: np.ndarray) -> None:
+    def push(self, index: int, velocity: Array, spin: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
         self._speeds[0:3, index] += spin
         self._speeds[3:6, index] += velocity
 
-    def step(self, active: np.ndarray | None = None) -> np.ndarray:
+    def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all bodies. Returns (N, L): links that touched the floor at any time in it.
 
         active is there for PyBulletBatch's sake: to step them all is as quick.
@@ -104,13 +105,13 @@ class BatchedSimulator:
             touched |= self._substep()
         return touched
 
-    def contacts(self) -> np.ndarray:
+    def contacts(self) -> BoolArray:
         """Whether each link (N, L) touched the floor when the last substep began, as PyBullet tells it."""
         if self._known_touching is None:
             self._known_touching = self._touching()
         return self._known_touching
 
-    def states(self, which: np.ndarray | None = None) -> States:
+    def states(self, which: IntArray | None = None) -> States:
         """The present states of all bodies, or of those at indices which."""
         tree = self.tree
         chosen: Any = slice(None) if which is None else which
@@ -130,7 +131,7 @@ class BatchedSimulator:
             self._known_pose = self.tree.pose(self._turns)
         return self._known_pose
 
-    def _substep(self) -> np.ndarray:
+    def _substep(self) -> BoolArray:
         """One physics step. Returns (N, L): links that touched the floor at its start."""
         tree, seconds = self.tree, np.float32(self.seconds)
         pose = self._pose
@@ -173,9 +174,10 @@ class BatchedSimulator:
         up = pose.orientations[links, 2]
         height = up[:, 0] * positions[:, :1] + up[:, 1] * positions[:, 1:2] + up[:, 2] * positions[:, 2:]
         height += pose.origins[links, 2]
-        return height + (self._position[2] - self._floor) - points.radii[which, None]
+        heights: Batch = height + (self._position[2] - self._floor) - points.radii[which, None]
+        return heights
 
-    def _touching(self) -> np.ndarray:
+    def _touching(self) -> BoolArray:
         """Links (N, L) within 2 mm of the floor."""
         points = self.points
         result = np.zeros((self.count, self.tree.links), dtype=bool)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a training has come, as its checkpoints keep it and as it reports it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ..planning.mpc import MOST_STEPS
+from .ppo import UpdateReport
+
+DAMAGED = "it is damaged: one of its numbers makes no sense"
+MOST_SEED = 2**63 - 1  # torch takes no larger one
+# The most that a checkpoint's numbers may be: far beyond what any training comes to
+MOST = {
+    "samples": MOST_STEPS,
+    "seconds": 1e12,
+    "iterations": 10**9,
+    "updates": 10**9,
+    "share": 1.0,
+    "survival": 1.0,
+    "landing": 1.0,
+    "seed": MOST_SEED,
+}
+
+
+@dataclasses.dataclass
+class Counters:
+    """What a training counts.
+
+    samples: control steps simulated. seconds: spent in iterations. updates: of the network. share: of the
+    disturbances in rollouts. survival, landing: running means of the shares of episodes that reach the end, of all
+    and of those from frame 0. planned: whether it set out from a plan. robust_done: robust plannings that are over.
+    """
+
+    seed: int
+    planned: bool
+    share: float
+    robust_done: int
+    samples: int = 0
+    seconds: float = 0.0
+    iterations: int = 0
+    updates: int = 0
+    survival: float = 0.0
+    landing: float = 0.0
+
+    def to_numbers(self) -> dict[str, int | float]:
+        """As a checkpoint keeps them."""
+        return {**dataclasses.asdict(self), "planned": int(self.planned)}
+
+    @staticmethod
+    def from_numbers(numbers: dict[str, Any], most_robust: int) -> Counters:
+        """The inverse of to_numbers(). Raises ValueError, without a full stop, on numbers that make no sense, and
+        KeyError on missing ones."""
+        values = {name: within(numbers[name], 0, most) for name, most in MOST.items()}
+        for name in ("samples", "iterations", "updates", "seed"):
+            values[name] = int(values[name])
+        return Counters(
+            planned=bool(numbers["planned"]),
+            robust_done=int(within(numbers["robust_done"], 0, most_robust)),
+            **values,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class IterationReport:
+    """What an iteration came to. seconds: the training's so far. mean_return: of a control step's reward, or minus
+    the cost of robust planning. episode_return: mean over the episodes that ended; 0 where none did. robust_share:
+    how much of all robust planning is done; None where the iteration was one of learning. feedback: mean norm of
+    the gains, where they were fitted in it."""
+
+    iteration: int
+    samples: int
+    seconds: float
+    mean_return: float
+    survival: float
+    landing_estimate: float
+    disturbance_share: float
+    rollout_seconds: float = 0.0
+    episode_return: float = 0.0
+    robust_share: float | None = None
+    feedback: float | None = None
+    update: UpdateReport | None = None
+
+
+def within(value: Any, least: float, most: float) -> Any:
+    """value, a number from least to most. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError(DAMAGED)
+    return value

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a policy is worth: takes it performs, and trials of which the landings are counted. All of it in PyBullet."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ...core import metrics
+from ...core.metrics import Measures
+from ...core.motion import Take
+from ..imitation.disturbances import Disturbances
+from ..imitation.environment import ImitationEnvironment, begin_trial
+from ..imitation.reference_track import Track
+from ..imitation.standing import still_stands
+from ..physics.pybullet_batch import PyBulletBatch, Recorder
+from ..physics.state import Scene, States
+from .numpy_actor import Actor
+
+REST_SPEED = 0.05  # m/s, and a tenth of rad/s: a fallen character that is slower lies still
+LONGEST_REST = 4.0  # s that a fallen character is waited for
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One performance without exploration. mean_reward: a control step, in [0, 1]."""
+
+    seed: int
+    mean_reward: float
+    measures: Measures
+
+    @property
+    def lands(self) -> bool:
+        """Whether it landed; of a clip that ends in mid-stride, whether it was followed."""
+        return self.measures.success if self.measures.landed is None else self.measures.landed
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Several trials, in the order of their seeds."""
+
+    trials: tuple[Trial, ...]
+
+    @property
+    def landing_rate(self) -> float:
+        """Share of the trials that land."""
+        return float(np.mean([trial.lands for trial in self.trials]))
+
+    @property
+    def success_rate(self) -> float:
+        """Share of the trials that succeed (core.metrics)."""
+        return float(np.mean([trial.measures.success for trial in self.trials]))
+
+    @property
+    def mean_reward(self) -> float:
+        """Mean over the trials, in [0, 1]."""
+        return float(np.mean([trial.mean_reward for trial in self.trials]))
+
+    @property
+    def g_mpjpe_mm(self) -> float:
+        """Mean link position error over the trials, mm, global."""
+        return float(np.mean([trial.measures.g_mpjpe_mm for trial in self.trials]))
+
+
+def perform_take(
+    env: ImitationEnvironment[PyBulletBatch],
+    actor: Actor,
+    track: Track,
+    seed: int,
+    disturbances: Disturbances,
+    scene: Scene | None,
+    start: States | None,
+    **facts: Any,
+) -> Take:
+    """One performance from frame 0 to the end of the hold, in an environment of one world.
+
+    A failed one is played on until the character lies still. scene, start (no leading axis): drawn from the
+    disturbances where None. facts: more that the take is to say.
+    """
+    bodies, recorder = env.bodies, Recorder()
+    bodies.recorders = [recorder]
+    begin_trial(env, 0, seed, disturbances, scene, start)
+    fresh, terminated = np.ones(1, dtype=bool), False
+    for step in range(env.trajectory.steps + int(LONGEST_REST * track.rate)):
+        env.refresh()
+        terminated |= bool(env.evaluate()[1][0])
+        if step >= env.trajectory.steps and (not terminated or _at_rest(env.now.states)):
+            break
+        observation, _ = env.observe(fresh)
+        fresh = np.zeros(1, dtype=bool)
+        terminated |= bool(env.step(actor(observation))[0])
+    take = recorder.take(bodies.worlds[0], seed=seed, **facts)
+    if track.standing:
+        take.meta[metrics.STANDS] = still_stands(bodies.worlds[0])
+    bodies.recorders = [None]
+    return take
+
+
+def _at_rest(states: States) -> bool:
+    speeds = (np.abs(states.velocity).max(), np.abs(states.angular_velocity).max() / 10)
+    return bool(max(*speeds, np.abs(states.joint_velocity).max() / 10) < REST_SPEED)
