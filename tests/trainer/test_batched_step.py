@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
 from backflip_addon.core.constants import GRAVITY
-from backflip_addon.trainer.physics.batched import solver
+from backflip_addon.trainer.physics.batched.constraints import reverse_parts
 from backflip_addon.trainer.physics.batched.step import BatchedSimulator
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
 from backflip_addon.trainer.physics.state import Scene, States, stacked
@@ -243,6 +243,6 @@ def test_one_of_many_moves_as_it_would_alone() -> None:
 
 def test_a_quicksort_of_equals_reverses_every_part() -> None:
     items = list(range(5))
-    solver._reverse_parts(items, 0, 4)
+    reverse_parts(items, 0, 4)
     # 4 3 2 1 0 -> parts (4 3) and (1 0), the middle left -> 3 4 2 0 1
     assert items == [3, 4, 2, 0, 1]

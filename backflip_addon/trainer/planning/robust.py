@@ -131,8 +131,8 @@ class RobustPlanning:
             parts = even_slices(len(offsets), len(pool))
             answers = pool.share("robust_costs", [(episodes, step, offsets[part]) for part in parts])
             self.samples += offsets.shape[0] * offsets.shape[1] * len(episodes)
-            costs: Array = np.concatenate(answers)
-            return costs + s.effort * np.mean(offsets**2, axis=(1, 2))
+            costs: Array = np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
+            return costs
 
         cost, _ = iterate(plan, window, candidates, evaluate, s)
         self._round += 1

@@ -9,7 +9,7 @@ that is never changes: all parts of all arrays that are ever worked on are looke
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,26 @@ from .articulation import Tree
 from .batch_math import Batch
 
 EVERYWHERE = -1  # the tip of a row that any freedom may move
+
+
+Update: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # a block, and the factors taken off it
+
+
+class _Elimination(NamedTuple):
+    """Views of one freedom's part in factoring: its diagonal entry, where 1 over it goes, its row, what it changes."""
+
+    diagonal: torch.Tensor
+    scale: torch.Tensor
+    row: list[torch.Tensor]
+    inner: list[Update]
+
+
+class _Whitening(NamedTuple):
+    """Views of one freedom's part in whitening: 1 over its diagonal entry, its parts of the rows, those above it."""
+
+    scale: torch.Tensor
+    own: list[torch.Tensor]
+    above: list[Update]
 
 
 class Factor:
@@ -34,7 +54,7 @@ class Factor:
         self._blocks = [(own, part, values[own, part]) for own, chain in joints(tree) for part in runs(chain)]
         self._eliminations = [self._elimination(k) for k in reversed(range(freedoms))]
 
-    def _elimination(self, k: int) -> tuple:
+    def _elimination(self, k: int) -> _Elimination:
         entries, chain = self.entries, self._chains[k]
         row = [entries[k, part] for part in chain]
         inner = [
@@ -42,7 +62,7 @@ class Factor:
             for i, a in enumerate(chain)
             for j, b in enumerate(chain[: i + 1])
         ]
-        return entries[k, k], self.scales[k], row, inner
+        return _Elimination(entries[k, k], self.scales[k], row, inner)
 
     def factorise(self, axes: Batch, momenta: Batch) -> None:
         """Factor the mass matrices of freedoms with axes (F, 6, N) that move momenta (F, 6, N)."""
@@ -50,10 +70,10 @@ class Factor:
             np.add.reduce(momenta[own, None] * axes[None, part], axis=2, out=block)
         for diagonal, scale, row, inner in self._eliminations:
             torch.rsqrt(diagonal, out=scale)
-            for part in row:
-                part.mul_(scale)
-            for block, left, right in inner:
-                block.addcmul_(left, right, value=-1)
+            for entries in row:
+                entries.mul_(scale)
+            for changed, left, right in inner:
+                changed.addcmul_(left, right, value=-1)
 
     def whiten(self, vector: Batch) -> Batch:
         """inv(L') times vectors (F, N)."""
@@ -68,7 +88,7 @@ class Factor:
     def times(self, vector: Batch) -> Batch:
         """L times vectors (F, N)."""
         values, scales = self._values, self.scales.numpy()
-        result = vector / scales
+        result: Batch = vector / scales
         for k, chain in enumerate(self._chains):
             for part in chain:
                 result[k] += np.add.reduce(values[k, part] * vector[part], axis=0)
@@ -113,14 +133,14 @@ class Rows:
             members = np.flatnonzero((self.tips >= own.start) & (self.tips < own.stop))
             self.blocks += [(part, runs(chain)) for part in runs(members)]
 
-    def _step(self, factor: Factor, k: int) -> tuple:
+    def _step(self, factor: Factor, k: int) -> _Whitening:
         values, own = self.values, [self.values[k, part] for part in self.moved[k]]
         above = [
             (values[chain, part], factor.entries[k, chain][:, None], mine[None])
             for chain in runs(factor.tree.chains[k])
             for part, mine in zip(self.moved[k], own, strict=True)
         ]
-        return factor.scales[k], own, above
+        return _Whitening(factor.scales[k], own, above)
 
     def along(self, vector: Batch) -> Batch:
         """Products (R, N) of all rows with a vector (F, N)."""

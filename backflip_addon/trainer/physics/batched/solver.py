@@ -1,117 +1,73 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bullet's solver over again for many bodies at once: servos, hinge limits and contacts."""
+"""One physics step of many bodies at once, solved as Bullet solves it: sequential impulses, that is projected
+Gauss-Seidel over the impulses of all constraints (Catto 2005).
+
+With generalised speeds v (F), mass matrix M, bias force b and a step of h seconds, free motion leads to
+
+    v* = v - h inv(M) b
+
+A constraint is a row J_i of the Jacobian with an impulse p_i; all together change the speeds to
+
+    v' = v* + inv(M) sum_i J_i' p_i
+
+Row i wants its speed J_i v to change by w_i, with bounds on p_i: a servo within its torque times h, a contact's
+normal and a hinge's limit at or above 0, a contact's friction (x, y) within the circle of radius mu p_z. With
+A = J inv(M) J' and the row's effective mass m_i = 1 / A_ii (but see _effective_masses), an iteration lets one row
+after the other do
+
+    p_i <- clamp(t_i)    where    t_i = p_i + m_i (w_i - sum_j A_ij p_j)
+
+t_i is the row's target impulse, that with which it would want nothing more. What is kept is t: where row i changes
+by dp, every t_j falls by R_ij dp, R_ij = m_j A_ij - [i = j] being the response. With M = L' L (mass_matrix.py) and
+y_i = inv(L') J_i' (whitened rows), A_ij = y_i . y_j, and speeds are kept as L v.
+
+In an iteration servos and limits come first, in Bullet's order and every second time backwards, then all contacts'
+normals, then their friction (btMultiBodyConstraintSolver.cpp:28 to :199; one row: :235, the friction's circle: :318).
+A scene's mass factor would scale M and all impulses alike: it is left out of both, and the servos' bounds are
+divided by it. Of Bullet, file and line are those of the sources that PyBullet 3.2.7 was built from (bullet3 at
+6c888f4).
+"""
 
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from ....core import rotations
-from ....core.arrays import BoolArray, IntArray
-from ....core.body import FEET, Body, Link
-from ....core.shapes import Shape
-from ..servo import servo_gain
-from ..simulator import CONTACT_MARGIN, DAMPING, ERP, SOLVER_ITERATIONS
-from ..urdf import collision_shapes
+from ....core.arrays import IntArray
+from ....core.body import Body
+from ..simulator import DAMPING, ERP, SOLVER_ITERATIONS
 from .articulation import Motion, Pose, Tree
-from .batch_math import Batch, apply, matrices, multiply
+from .batch_math import Batch, apply
+from .constraints import NO_CONTACT, ContactPoints, contact_speeds, row_order
 from .mass_matrix import EVERYWHERE, Factor, Rows, joints, runs
 
-LINEAR_SLOP = 1e-5  # m, Bullet's: contacts begin so much early
-MOST_CONTACTS = 12  # of a body that are solved for: its lowest points
+MOST_CONTACTS = 12  # of a body that are solved for, its lowest points: the soles' eight corners, and some more
 MOST_ROWS = 16  # whose responses are worked out together, small enough for a core's own cache
-NO_CONTACT = -1e6  # wanted change of speed, m/s, of a contact or a limit that is far away: it never acts
+LEAST_IMPULSE = 1e-9  # N s (of the unscaled body): below it friction's direction is of no matter
+
+Limits = list[list[Batch | None]]  # [hinge][way]: impulse wanted (N,); None: none of the bodies is past it
 
 
-class Points:
-    """The points of a body that can touch a floor: boxes' corners and capsules' ends, with radii.
+class _Product(NamedTuple):
+    """Views of one addend of the responses: result += left * right, or = where it is the first."""
 
-    links (K,), positions (K, 3) in the link's frame, radii (K,); in the links' order. solved (P,):
-    indices of those that contacts are solved for, in Bullet's order, last link first. reach (P,):
-    how far off the floor a contact begins, m.
-    """
-
-    def __init__(self, body: Body, may_touch: BoolArray) -> None:
-        every = [(i, shape) for i, link in enumerate(body.links) for shape in _touch_points(link)]
-        self.links = np.array([i for i, _ in every])
-        self.positions = np.array([shape.position for _, shape in every], np.float32)
-        self.radii = np.array([shape.size[0] for _, shape in every], np.float32)
-        self.first = np.flatnonzero(np.diff(self.links, prepend=-1))  # each link's first point
-        allowed = [k for k in range(len(every)) if may_touch[self.links[k]] and not self._on_top(body, k)]
-        self.solved = np.array(allowed[::-1], dtype=int)
-        reach = {i: CONTACT_MARGIN * _size(link) for i, link in enumerate(body.links) if may_touch[i]}
-        self.reach = np.array([reach[i] for i in self.links[self.solved]], np.float32)
-
-    def _on_top(self, body: Body, point: int) -> bool:
-        """Whether it is an upper corner of a foot, which the floor meets only after a fall."""
-        link = self.links[point]
-        if body.links[link].name not in FEET:
-            return False
-        same = self.positions[self.links == link, 2]
-        return len(same) == 8 and self.positions[point, 2] > np.median(same)
-
-
-def _touch_points(link: Link) -> list[Shape]:
-    """Spheres that touch a floor where the link's shapes do."""
-    spheres = []
-    for shape in itertools.chain.from_iterable(map(collision_shapes, link.shapes)):
-        if shape.kind == "sphere":
-            spheres.append(shape)
-            continue
-        along = rotations.rotate(np.array(shape.rotation), np.array([0.0, 0.0, shape.size[1] / 2]))
-        for end in (-along, along):
-            spheres.append(Shape("sphere", (shape.size[0],), tuple(np.array(shape.position) + end)))
-    return spheres
-
-
-def _size(link: Link) -> float:
-    """Bullet's measure of a link's size, m: how far its bounding box reaches from its centre of mass."""
-    points = _touch_points(link)
-    positions = np.array([point.position for point in points]) - link.centre
-    radii = np.array([point.size[0] for point in points])[:, None]
-    low, high = (positions - radii).min(axis=0), (positions + radii).max(axis=0)
-    return float(np.linalg.norm((low + high) / 2) + np.linalg.norm((high - low) / 2))
-
-
-class Servo:
-    """The joints' servos: what change of speed each wants."""
-
-    def __init__(self, body: Body, tree: Tree, seconds: float) -> None:
-        self._tree = tree
-        gains = tree.spread([servo_gain(link, seconds) for link in body.links])
-        self._ball_gains = (ERP * gains[tree.ball_freedoms] / seconds)[:, :, None].astype(np.float32)
-        self._hinge_gains = (gains[tree.hinge_freedoms] / seconds)[:, None].astype(np.float32)
-
-    def wanted(self, orientations: Batch, angles: Batch, goals: Batch, goal_speeds: Batch) -> tuple[Batch, Batch]:
-        """Speeds that ball joints (J, 3, N) and hinges (H, N) are driven to, before their damping."""
-        tree = self._tree
-        inverse = orientations[tree.balls] * np.array([1, -1, -1, -1], np.float32)[:, None]
-        x = matrices(multiply(inverse, goals[tree.balls]))
-        error = np.empty(
-            (len(tree.balls), 3, orientations.shape[-1]), np.float32
-        )  # Euler angles, as Bullet measures it
-        error[:, 0] = np.arctan2(x[:, 2, 1], x[:, 2, 2])
-        error[:, 1] = -np.arcsin(np.clip(x[:, 2, 0], -1, 1))
-        error[:, 2] = np.arctan2(x[:, 1, 0], x[:, 0, 0])
-        hinges = goals[tree.hinges]
-        goal = 2 * np.arctan2(np.einsum("hkn,hk->hn", hinges[:, 1:], tree.hinge_axes), hinges[:, 0])
-        goal -= 2 * np.pi * np.round(goal / (2 * np.pi))
-        goal = np.clip(goal, tree.low, tree.high)
-        return self._ball_gains * error, self._hinge_gains * (goal - angles) + np.float32(DAMPING) * goal_speeds
+    result: torch.Tensor
+    left: torch.Tensor
+    right: torch.Tensor
+    first: bool
 
 
 class Solver:
-    """Bullet's sequential impulses (Catto 2005) over servos, hinge limits, contacts, and friction.
+    """Sequential impulses over servos, hinge limits, contacts and their friction, of count bodies.
 
-    Rows: a servo row a joint freedom, and x, y and z of each contact, in an order of the tree's
-    (factor.Rows). Of each row the solver knows its impulse, and its aim: the impulse with which it
-    would want nothing more. A row's turn brings the impulse as near to its aim as bounds allow, and
-    moves the others' aims.
+    Rows R: a servo's for each joint freedom, and x, y and z of each contact, in the tree's order (mass_matrix.Rows).
+    A hinge's limit has no row of its own: it acts along its servo's.
     """
 
-    def __init__(self, body: Body, tree: Tree, points: Points, count: int) -> None:
+    def __init__(self, body: Body, tree: Tree, points: ContactPoints, count: int) -> None:
         self._tree, self._points = tree, points
         self._contacts = contacts = min(len(points.solved), MOST_CONTACTS)
         self._factor = Factor(tree, count)
@@ -128,14 +84,14 @@ class Solver:
         ]
         self._touched = [(np.flatnonzero(tips == tip), tip) for tip in np.unique(tips)]
         self._above_balls = [runs(tree.chains[freedoms[0]]) for freedoms in tree.ball_freedoms]
-        self._order = _order(body, tree)
+        self._order = row_order(body, tree)
         self._torques = tree.spread([link.torque for link in body.links])[6:, None]
         self._moves = tree.moves[links]  # (P, F)
         # What turns a ball joint's child, and what turns its parent
         balls, above = tree.ball_freedoms.reshape(-1), tree.tips[tree.parents[tree.balls]]
         self._turning = Rows(self._factor, np.concatenate([balls, np.repeat(above, 3)]))
         rows = len(self._rows.tips)
-        self._responses = torch.zeros(rows, rows, count)  # what an impulse of row j takes off the aim of row i: [j, i]
+        self._responses = torch.zeros(rows, rows, count)  # R_ij of the module's formula
         self._scaled = torch.zeros_like(self._rows.values)
         self._products = self._plan_products()
         self._target_impulses = np.zeros((rows, count), np.float32)
@@ -147,8 +103,8 @@ class Solver:
         self._impulses = [np.zeros(count, np.float32) for _ in range(rows)]
         self._spare = np.zeros(count, np.float32)
 
-    def _plan_products(self) -> list[tuple]:
-        """(result, left, right, whether it is the first) with which responses add up: rows that hang on
+    def _plan_products(self) -> list[_Product]:
+        """The addends of the responses: rows that hang on
         the same freedoms, freedom by freedom, with all rows that those move."""
         rows, result = self._rows, []
         for block, chain in rows.blocks:
@@ -157,7 +113,7 @@ class Solver:
                 for k in itertools.chain.from_iterable(range(own.start, own.stop) for own in chain):
                     for others in rows.moved[k]:
                         left, right = rows.values[k, part][:, None], self._scaled[k, others][None]
-                        result.append((self._responses[part, others], left, right, k == 0))
+                        result.append(_Product(self._responses[part, others], left, right, k == 0))
         return result
 
     def solve(
@@ -165,36 +121,38 @@ class Solver:
         pose: Pose,
         motion: Motion,
         speeds: Batch,
-        wanted: tuple[Batch, Batch],
+        target_speeds: tuple[Batch, Batch],
         angles: Batch,
         gaps: Batch,
         friction: Batch,
         mass: Batch,
         seconds: np.float32,
     ) -> Batch:
-        """Speeds (F, N) after one physics step."""
+        """Speeds (F, N) after one physics step.
+
+        target_speeds: constraints.Servo's. angles (H, N): of the hinges, rad. gaps (P, N): of the contact points
+        above the floor, m. friction, mass (N,): the scenes' coefficient and factor.
+        """
         factor, rows = self._factor, self._rows
         factor.factorise(motion.axes, motion.momenta)
         chosen = self._lowest(gaps)
         self._lay_out(pose, motion.axes, chosen)
         rows.whiten()
         self._turning.whiten()
-        free_velocities = factor.times(speeds) - seconds * factor.whiten(
-            motion.bias_force
-        )  # L times the speeds of free motion
-        rates = rows.along(free_velocities)
-        inverse = self._inverses()
-        self._respond(inverse)
-        wants = -rates
-        wants[self._balls] += wanted[0]  # a ball joint's speed is damped whole, as in Bullet
-        wants[self._hinges] = wanted[1] - np.float32(DAMPING) * rates[self._hinges]
-        wants[self._z] += _closing(gaps[chosen], self._points.reach[chosen[0]], seconds)
+        free = factor.times(speeds) - seconds * factor.whiten(motion.bias_force)  # L v*
+        row_speeds = rows.along(free)  # J v*
+        masses = self._effective_masses()
+        self._set_responses(masses)
+        changes = -row_speeds  # w of the module's formula
+        changes[self._balls] += target_speeds[0]  # a ball joint's speed is damped whole, as in Bullet
+        changes[self._hinges] = target_speeds[1] - np.float32(DAMPING) * row_speeds[self._hinges]
+        changes[self._z] += contact_speeds(gaps[chosen], self._points.reach[chosen[0]], seconds)
         hinges = self._hinges
-        limits = self._limits(angles, rates[hinges], wants[hinges], inverse[hinges], seconds)
-        np.multiply(wants, inverse, out=self._target_impulses)
+        limits = self._limits(angles, row_speeds[hinges], changes[hinges], masses[hinges], seconds)
+        np.multiply(changes, masses, out=self._target_impulses)
         impulses = self._iterate(self._torques * (seconds / mass), friction, limits)
-        rows.add_to(free_velocities, impulses)
-        return factor.solve(free_velocities)
+        rows.add_to(free, impulses)
+        return factor.solve(free)
 
     def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[IntArray, IntArray]) -> None:
         """The Jacobians of all rows."""
@@ -213,31 +171,32 @@ class Solver:
                 turning.array[part, child] = turning.array[part, parent] = products
             turning.array[freedoms[0] : freedoms[2] + 1, child] = np.eye(3, dtype=np.float32)[:, :, None]
 
-    def _inverses(self) -> Batch:
-        """Impulse per change of speed (R, N) (1 / effective mass) that Bullet takes for each row.
+    def _effective_masses(self) -> Batch:
+        """The effective mass (R, N) that Bullet takes for each row: impulse per change of speed.
 
-        For a ball joint's servo it adds up how the child and how the parent would turn, each for
-        itself, and leaves out that they hang together. Its steps, and where it ends after so few,
-        depend on it.
+        For a ball joint's servo it adds up how the child and how the parent would turn, each for itself, and leaves
+        out that they hang together (btMultiBodyConstraint.cpp:248 to :302). Its steps, and where it ends after so
+        few, depend on it.
         """
         response, turning = self._rows.squares(), self._turning.squares()
         children, parents = self._turning.rows_of.reshape(2, -1, 3)
         response[self._balls] = turning[children] + turning[parents]
         return 1 / response
 
-    def _respond(self, inverse: Batch) -> None:
+    def _set_responses(self, masses: Batch) -> None:
+        """The responses R to impulses of all rows."""
         scaled = self._scaled.numpy()
         for rows, chain in self._rows.blocks:
             for part in chain:
-                np.multiply(self._rows.array[part, rows], inverse[rows], out=scaled[part, rows])
+                np.multiply(self._rows.array[part, rows], masses[rows], out=scaled[part, rows])
         for result, left, right, first in self._products:
             if first:
                 torch.mul(left, right, out=result)
             else:
                 result.addcmul_(left, right)
-        torch.diagonal(self._responses).sub_(1)  # an impulse is a part of its own aim
+        torch.diagonal(self._responses).sub_(1)  # an impulse is a part of its own target impulse
 
-    def _lowest(self, gaps: Batch) -> tuple[np.ndarray, np.ndarray]:
+    def _lowest(self, gaps: Batch) -> tuple[IntArray, IntArray]:
         """Indices (K, 1 or N), (1, N) of the points whose contacts are solved: all, or each body's lowest."""
         everyone = np.arange(gaps.shape[1])[None]
         if len(gaps) == self._contacts:
@@ -253,8 +212,8 @@ class Solver:
         if which.shape[1] > 1:
             positions = np.take_along_axis(positions, which[:, None], axis=0)
         for members, tip in self._touched:
-            chain = [*self._tree.chains[tip], tip] if tip != EVERYWHERE else range(self._tree.freedoms)
-            for part in runs(chain):
+            every = list(range(self._tree.freedoms))
+            for part in runs([*self._tree.chains[tip], tip] if tip != EVERYWHERE else every):
                 for i, j, k, row in ((0, 1, 2, self._x), (1, 2, 0, self._y), (2, 0, 1, self._z)):
                     own = self._rows.array[part, row[members[0]] : row[members[-1]] + 1]
                     np.multiply(axes[part, j, None], positions[members, k][None], out=own)
@@ -263,65 +222,67 @@ class Solver:
                     if tip == EVERYWHERE:
                         own *= self._moves[which].transpose(2, 0, 1)[part]
 
-    def _limits(self, angles: Batch, speeds: Batch, wants: Batch, inverse: Batch, seconds: np.float32) -> list:
-        """What hinge limits that are passed want, (hinge, way) -> (N,), in impulses of its servo's row.
+    def _limits(self, angles: Batch, speeds: Batch, changes: Batch, masses: Batch, seconds: np.float32) -> Limits:
+        """What hinge limits that are passed want, in impulses of its servo's row.
 
-        A limit pushes one way only, and knows of the servo's speed by what is still wanted there.
+        A limit pushes one way only, and knows of the servo's speed by what is still wanted there. What it wants is
+        btMultiBodyJointLimitConstraint.cpp:163 to :188.
         """
-        result: list[list[Batch | None]] = []
+        result: Limits = []
         for k in range(len(angles)):
             own: list[Batch | None] = []
             for way, room in ((1, angles[k] - self._tree.low[k]), (-1, self._tree.high[k] - angles[k])):
                 passed = room <= 0
                 push = np.float32(-ERP) * room / seconds - way * speeds[k]
-                push = np.where(passed, (push - way * wants[k]) * inverse[k], np.float32(NO_CONTACT))
+                push = np.where(passed, (push - way * changes[k]) * masses[k], np.float32(NO_CONTACT))
                 own.append(push if passed.any() else None)
             result.append(own)
         return result
 
-    def _iterate(self, bounds: Batch, friction: Batch, limits: list) -> Batch:
-        """Turns of all rows, SOLVER_ITERATIONS times. Returns impulses (R, N)."""
-        impulses, target_impulses = self._impulses, self._target_impulse_rows
-        for impulse in impulses:
+    def _iterate(self, bounds: Batch, friction: Batch, limits: Limits) -> Batch:
+        """Turns of all rows, SOLVER_ITERATIONS times. Returns impulses (R, N); bounds (F - 6, N): the servos'."""
+        for impulse in self._impulses:
             impulse[:] = 0
-        minus, servos = list(-bounds), list(self._servos)
-        bounds = list(bounds)
-        contacts = list(zip(self._x, self._y, self._z, strict=True))
+        lower, upper, servos = list(-bounds), list(bounds), list(self._servos)
         pushes = [np.zeros((2, len(friction)), np.float32) for _ in limits]
-        for turn in range(SOLVER_ITERATIONS):
-            for kind, which, way in self._order if turn % 2 else reversed(self._order):
+        for iteration in range(SOLVER_ITERATIONS):
+            for kind, index, way in self._order if iteration % 2 else reversed(self._order):
                 if kind == "servo":
-                    row = servos[which]
-                    spare = self._spare
-                    np.minimum(target_impulses[row], bounds[which], out=spare)
-                    np.maximum(spare, minus[which], out=spare)
-                    self._move(row)
-                elif limits[which][way] is not None:
-                    self._limit(pushes[which][way], limits[which][way], self._hinges[which], 1 - 2 * way)
-            for _, _, z in contacts:
-                np.maximum(target_impulses[z], 0, out=self._spare)
-                self._move(z)
-            for x, y, z in contacts:
-                a, b = target_impulses[x].copy(), target_impulses[y]
-                share = friction * impulses[z] / np.maximum(np.sqrt(a * a + b * b), 1e-9)
-                np.minimum(share, 1, out=share)
-                np.multiply(b, share, out=self._spare)
-                self._move(y)
-                np.multiply(a, share, out=self._spare)
-                self._move(x)
-        result = np.stack(impulses)
+                    row, spare = servos[index], self._spare
+                    np.minimum(self._target_impulse_rows[row], upper[index], out=spare)
+                    np.maximum(spare, lower[index], out=spare)
+                    self._apply_spare(row)
+                elif (wanted := limits[index][way]) is not None:
+                    self._apply_limit(pushes[index][way], wanted, self._hinges[index], 1 - 2 * way)
+            self._apply_contacts(friction)
+        result = np.stack(self._impulses)
         for k, (low, high) in enumerate(pushes):
             result[self._hinges[k]] += low - high
         return result
 
-    def _move(self, row: int) -> None:
-        """Bring a row's impulse to the spare one's value; the change reaches all rows."""
+    def _apply_contacts(self, friction: Batch) -> None:
+        """The turns of all contacts' normals, then of their friction."""
+        target_impulses = self._target_impulse_rows
+        for z in self._z:
+            np.maximum(target_impulses[z], 0, out=self._spare)
+            self._apply_spare(z)
+        for x, y, z in zip(self._x, self._y, self._z, strict=True):
+            a, b = target_impulses[x].copy(), target_impulses[y]
+            share = friction * self._impulses[z] / np.maximum(np.sqrt(a * a + b * b), LEAST_IMPULSE)
+            np.minimum(share, 1, out=share)
+            np.multiply(b, share, out=self._spare)
+            self._apply_spare(y)
+            np.multiply(a, share, out=self._spare)
+            self._apply_spare(x)
+
+    def _apply_spare(self, row: int) -> None:
+        """Bring a row's impulse to the spare one's value; the change reaches all rows' target impulses."""
         old = self._impulses[row]
         np.subtract(self._spare, old, out=self._change)
         self._impulses[row], self._spare = self._spare, old
         self._target_impulses_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
 
-    def _limit(self, push: Batch, wanted: Batch, row: int, sign: int) -> None:
+    def _apply_limit(self, push: Batch, wanted: Batch, row: int, sign: int) -> None:
         """The turn of a hinge's limit, which pushes one way along the hinge's servo."""
         target_impulse = self._target_impulse_rows[row]
         pushed = np.maximum(push + wanted + sign * (target_impulse - self._impulses[row]), 0)
@@ -329,41 +290,3 @@ class Solver:
         np.copyto(push, pushed)
         self._target_impulses_torch.addcmul_(self._response_rows[row], self._change_torch, value=-1)
         target_impulse -= self._change
-
-
-def _closing(gaps: Batch, reach: Batch, seconds: np.float32) -> Batch:
-    """Upward speeds that contacts want of points so high above the floor, as Bullet: what is above
-    may come down to it within a step, what is below it comes out again."""
-    depth = gaps + np.float32(LINEAR_SLOP)
-    speeds = np.where(depth > 0, -depth, np.float32(-ERP) * depth) / seconds
-    return np.where(gaps > reach, np.float32(NO_CONTACT), speeds)
-
-
-def _order(body: Body, tree: Tree) -> list[tuple[str, int, int]]:
-    """The order in which Bullet goes through ("servo", row, 0) and ("limit", hinge, way).
-
-    It makes the limits first, then the servos, in the links' order, and sorts them by island; all
-    being of one island, its quicksort reverses every part that it looks at.
-    """
-    made = [("limit", k) for k in range(len(tree.hinges))] + [("servo", i) for i in sorted(tree.first)]
-    _reverse_parts(made, 0, len(made) - 1)
-    order = []
-    for kind, i in made:
-        if kind == "limit":
-            order += [(kind, i, 0), (kind, i, 1)]
-        else:
-            width = 3 if body.links[i].joint == "spherical" else 1
-            order += [(kind, tree.first[i] - 6 + k, 0) for k in range(width)]
-    return order
-
-
-def _reverse_parts(items: list, low: int, high: int) -> None:
-    """What a quicksort with Hoare's partition does to equal items, in place."""
-    i, j = low, high
-    while i <= j:
-        items[i], items[j] = items[j], items[i]
-        i, j = i + 1, j - 1
-    if low < j:
-        _reverse_parts(items, low, j)
-    if i < high:
-        _reverse_parts(items, i, high)

@@ -22,7 +22,8 @@ from ..simulator import CONTROL_RATE, JOINT_SPEED, SUBSTEPS, TOUCHING
 from ..state import Scene, States
 from .articulation import Pose, Tree
 from .batch_math import Batch, multiply, turned_by
-from .solver import Points, Servo, Solver
+from .constraints import ContactPoints, Servo
+from .solver import Solver
 
 
 class BatchedSimulator:
@@ -41,19 +42,19 @@ class BatchedSimulator:
         self.control_rate, self.substeps = control_rate, substeps
         self.seconds = 1.0 / (control_rate * substeps)
         self.tree = tree = Tree(body, self.seconds)
-        self.points = Points(body, may_touch)
+        self.points = ContactPoints(body, may_touch)
         self._servo = Servo(body, tree, self.seconds)
         self._solver = Solver(body, tree, self.points, count)
         self._position = np.zeros((3, count), np.float32)  # of the root's centre of mass
-        self._turns = np.zeros((tree.links, 4, count), np.float32)  # local; the root's is the world's
-        self._turns[:, 0] = 1.0
+        self._rotations = np.zeros((tree.links, 4, count), np.float32)  # local; the root's is the world's
+        self._rotations[:, 0] = 1.0
         self._angles = np.zeros((len(tree.hinges), count), np.float32)
         self._speeds = np.zeros((tree.freedoms, count), np.float32)
         self._friction = np.zeros(count, np.float32)
         self._floor = np.zeros(count, np.float32)
         self._mass = np.ones(count, np.float32)
-        self._goals = self._turns.copy()
-        self._goal_speeds = np.zeros_like(self._angles)
+        self._targets = self._rotations.copy()
+        self._target_rates = np.zeros_like(self._angles)
         self._known_pose: Pose | None = None
         self._known_touching: BoolArray | None = None
         for index in range(count):
@@ -70,14 +71,14 @@ class BatchedSimulator:
         self._position[:, which] = (states.position + arm).T
         self._speeds[0:3, which] = states.angular_velocity.T
         self._speeds[3:6, which] = (states.velocity + np.cross(states.angular_velocity, arm)).T
-        self._turns[:, :, which] = states.rotations.transpose(1, 2, 0)
+        self._rotations[:, :, which] = states.rotations.transpose(1, 2, 0)
         for link, freedoms in zip(tree.balls, tree.ball_freedoms, strict=True):
             self._speeds[freedoms[:, None], which] = states.joint_velocity[:, link].T
         for k, (link, freedom) in enumerate(zip(tree.hinges, tree.hinge_freedoms, strict=True)):
             axis = tree.hinge_axes[k]
             self._speeds[freedom, which] = states.joint_velocity[:, link] @ axis
             self._angles[k, which] = rotations.twist_angle(states.rotations[:, link], axis)
-        self._turn_hinges()
+        self._set_hinge_rotations()
         self._known_pose = self._known_touching = None
 
     def drive(self, targets: Array, velocities: Array) -> None:
@@ -87,8 +88,8 @@ class BatchedSimulator:
         ends at the hinge's limits.
         """
         tree = self.tree
-        self._goals = np.ascontiguousarray(targets.transpose(1, 2, 0), dtype=np.float32)
-        self._goal_speeds = np.einsum("nhk,hk->hn", velocities[:, tree.hinges], tree.hinge_axes).astype(np.float32)
+        self._targets = np.ascontiguousarray(targets.transpose(1, 2, 0), dtype=np.float32)
+        self._target_rates = np.einsum("nhk,hk->hn", velocities[:, tree.hinges], tree.hinge_axes).astype(np.float32)
 
     def push(self, index: int, velocity: Array, spin: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
@@ -116,7 +117,7 @@ class BatchedSimulator:
         tree = self.tree
         chosen: Any = slice(None) if which is None else which
         speeds = self._speeds[:, chosen].astype(float)
-        orientations = self._turns[:, :, chosen].transpose(2, 0, 1).astype(float)
+        orientations = self._rotations[:, :, chosen].transpose(2, 0, 1).astype(float)
         arm = rotations.rotate(orientations[:, 0], np.array(self.body.links[0].centre))
         joints = np.zeros((len(orientations), tree.links, 3))
         joints[:, tree.balls] = speeds[tree.ball_freedoms].transpose(2, 0, 1)
@@ -128,7 +129,7 @@ class BatchedSimulator:
     @property
     def _pose(self) -> Pose:
         if self._known_pose is None:
-            self._known_pose = self.tree.pose(self._turns)
+            self._known_pose = self.tree.pose(self._rotations)
         return self._known_pose
 
     def _substep(self) -> BoolArray:
@@ -137,9 +138,9 @@ class BatchedSimulator:
         pose = self._pose
         touching = self._known_touching = self._touching()
         motion = tree.motion(pose, self._speeds)
-        wanted = self._servo.wanted(self._turns, self._angles, self._goals, self._goal_speeds)
+        target_speeds = self._servo.target_speeds(self._rotations, self._angles, self._targets, self._target_rates)
         self._speeds = self._solver.solve(
-            pose, motion, self._speeds, wanted, self._angles, self._gaps(), self._friction, self._mass, seconds
+            pose, motion, self._speeds, target_speeds, self._angles, self._gaps(), self._friction, self._mass, seconds
         )
         np.clip(self._speeds, -JOINT_SPEED, JOINT_SPEED, out=self._speeds)
         self._integrate(seconds)
@@ -147,19 +148,19 @@ class BatchedSimulator:
 
     def _integrate(self, seconds: np.float32) -> None:
         """Positions by the new speeds (semi-implicit Euler)."""
-        tree, speeds, orientations = self.tree, self._speeds, self._turns
+        tree, speeds, orientations = self.tree, self._speeds, self._rotations
         self._position += seconds * speeds[3:6]
         orientations[0] = multiply(turned_by(speeds[0:3] * seconds), orientations[0])
         orientations[tree.balls] = multiply(orientations[tree.balls], turned_by(speeds[tree.ball_freedoms] * seconds))
         self._angles += seconds * speeds[tree.hinge_freedoms]
-        self._turn_hinges()
+        self._set_hinge_rotations()
         orientations /= np.sqrt((orientations * orientations).sum(axis=1, keepdims=True))
         self._known_pose = None
 
-    def _turn_hinges(self) -> None:
+    def _set_hinge_rotations(self) -> None:
         half = 0.5 * self._angles
-        self._turns[self.tree.hinges, 0] = np.cos(half)
-        self._turns[self.tree.hinges, 1:] = np.sin(half)[:, None] * self.tree.hinge_axes[:, :, None]
+        self._rotations[self.tree.hinges, 0] = np.cos(half)
+        self._rotations[self.tree.hinges, 1:] = np.sin(half)[:, None] * self.tree.hinge_axes[:, :, None]
 
     def close(self) -> None:
         """Nothing to give back; a PyBulletBatch has."""
