@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import multiprocessing
 import os
 import signal
@@ -23,6 +24,8 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, Protocol
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2  # between looks around while workers are waited for
 # A worker that is silent for so long while it used no processor time hangs or was stopped. Counted in
@@ -88,6 +91,7 @@ class Pool:
         except BaseException:
             self.close()
             raise
+        logger.debug("%d workers are started", len(self))
 
     def __len__(self) -> int:
         return len(self._pipes)
@@ -115,6 +119,9 @@ class Pool:
 
     def close(self) -> None:
         """End the workers; those that are busy, hang or were stopped are killed."""
+        busy = sum(owed > 0 for owed in self._owed)
+        if busy:
+            logger.debug("%d workers that are busy or hang are killed", busy)
         for process, owed in zip(self._processes, self._owed, strict=True):
             if owed:
                 process.kill()
@@ -164,7 +171,9 @@ class Pool:
         except (EOFError, OSError) as error:
             self._meanwhile()  # whoever stopped the trainer may have ended the workers, too
             self._owed[index] = 0
-            raise WorkerError(self._death(index)) from error
+            death = self._death(index)
+            logger.warning("worker %d: %s", index, death)
+            raise WorkerError(death) from error
         self._owed[index] -= 1
         return answer
 
@@ -210,7 +219,7 @@ def core_count() -> int:
 
 
 def processor_seconds(pid: int) -> float | None:
-    """Processor time that a process has used; None where the system does not tell."""
+    """Processor time, s, that a process has used; None where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -26,7 +26,7 @@ class Weights:
     root: float = 2.0  # rad^2, root orientation
     ends: float = 10.0  # m^2, end links about the centre of mass
     centre: float = 20.0  # m^2, centre of mass
-    velocity: float = 2.0  # (m/s)^2, its velocity: half a second later it is a place
+    velocity: float = 2.0  # (m/s)^2, its velocity: half a second later it is a distance
     spin: float = 0.03  # (rad/s)^2, root's angular velocity
     momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
     contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests

@@ -33,22 +33,22 @@ def imbalance(arm: Array, velocity: Array) -> Array:
 def momenta(body: Body, states: States, positions: Array, world: Array) -> tuple[Array, Array]:
     """Velocity (N, 3) of the centre of mass, m/s, and angular momentum (N, 3) about it, kg m^2/s."""
     parents = [max(parent, 0) for parent in body.parents]
-    spins = rotations.rotate(world, states.joint_velocity)
-    spins[:, 0] = states.angular_velocity
+    angular = rotations.rotate(world, states.joint_velocity)
+    angular[:, 0] = states.angular_velocity
     for i, parent in enumerate(body.parents[1:], start=1):
-        spins[:, i] += spins[:, parent]
-    linear = rotations.cross(spins[:, parents], positions - positions[:, parents])
+        angular[:, i] += angular[:, parent]
+    linear = rotations.cross(angular[:, parents], positions - positions[:, parents])
     linear[:, 0] = states.velocity
     for i, parent in enumerate(body.parents[1:], start=1):
         linear[:, i] += linear[:, parent]
     masses = np.array([link.mass for link in body.links])
     arms = rotations.rotate(world, np.array([link.centre for link in body.links]))
-    velocities = linear + rotations.cross(spins, arms)
+    velocities = linear + rotations.cross(angular, arms)
     shares = masses / masses.sum()
     centre = np.einsum("l,nlk->nk", shares, positions + arms)
     velocity = np.einsum("l,nlk->nk", shares, velocities)
     inertia = np.array([link.inertia for link in body.links])
-    own = rotations.rotate(world, inertia * rotations.rotate(rotations.conjugate(world), spins))
+    own = rotations.rotate(world, inertia * rotations.rotate(rotations.conjugate(world), angular))
     orbital = rotations.cross(positions + arms - centre[:, None], masses[:, None] * (velocities - velocity[:, None]))
     return velocity, (own + orbital).sum(axis=1)
 

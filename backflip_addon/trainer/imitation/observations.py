@@ -129,7 +129,7 @@ PHASE_STEPS = 3  # control steps between the bumps that tell a network where in 
 
 
 def _phases(steps: int) -> Array:
-    """Bumps (steps + 1, n) along the clip: 1 at their own place, falling off to both sides."""
+    """Bumps (steps + 1, n) along the clip: 1 at their own step, falling off to both sides."""
     centres = np.arange(0, steps + PHASE_STEPS, PHASE_STEPS)
     positions = np.arange(steps + 1)
     bumps: Array = np.exp(-0.5 * ((positions[:, None] - centres) / PHASE_STEPS) ** 2)

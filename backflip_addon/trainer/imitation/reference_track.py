@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What there is to follow: the reference per control step, the controls around it, and the cost.
+"""What there is to follow: the reference per control step, and the controls around it.
 
 A control step t drives the joints toward the reference at the step's end, time (t + 1) / rate,
-turned by the step's offsets: three numbers (a rotation vector, joint frame) a spherical joint, one
-a hinge. Past the clip's end the last pose is held. What is followed is the reference made feasible
-(core.motions.feasible_flight): its flights obey the laws of motion, and take-off aims at the momentum they need.
+turned by the step's offsets (action_layout.py). Past the clip's end the last pose is held. What is
+followed is the reference made feasible (core.motions.feasible_flight): its flights obey the laws of
+motion, and take-off has the momentum that they need.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
 
 
 class Track:
-    """A reference sampled at the control rate, clip first, then its last pose held."""
+    """A reference sampled at the control rate, clip first, then its last pose held.
+
+    hold: seconds of it; None: as long as core.metrics asks for. T control steps, boundaries 0 ... T: states (T + 1,),
+    positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
+    momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
+    (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end; past T
+    for a clip that ends in mid-stride. allowed (L,): links that may touch the floor. layout: of its offsets.
+    """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
         self.body = body
@@ -61,7 +68,7 @@ class Track:
         return int(airborne[-1]) + 1 if len(airborne) else self.clip_steps
 
     def _build_up(self, flight: feasible_flight.Flight, times: Array) -> None:
-        """Aim at the momentum that a flight needs: hold it in the air, build it up before."""
+        """Give the goals the momentum that a flight needs: kept in the air, built up before."""
         air = (times >= flight.start) & (times <= flight.end)
         self.momentum[air] = flight.momentum
         self.centre_velocity[air] = flight.velocity + (times[air] - flight.start)[:, None] * [0, 0, -GRAVITY]
@@ -93,16 +100,16 @@ def _velocities(reference: Motion, times: Array, rate: float) -> tuple[Array, Ar
     Central differences over one control step; zero past the clip's end.
     """
     half = 0.5 / rate
-    before, before_turns = reference.sample(times - half)
-    after, after_turns = reference.sample(times + half)
+    before, before_rotations = reference.sample(times - half)
+    after, after_rotations = reference.sample(times + half)
     # At the clip's ends sample() holds still: the difference spans only what is inside
     span = np.clip(times + half, 0, reference.duration) - np.clip(times - half, 0, reference.duration)
     span = np.where(times <= reference.duration + 1e-9, np.maximum(span, half), np.inf)
     velocity = (after - before) / span[:, None]
-    turn = rotations.multiply(after_turns, rotations.conjugate(before_turns))
-    spin = rotations.to_rotation_vector(turn) / span[:, None, None]
+    rotation = rotations.multiply(after_rotations, rotations.conjugate(before_rotations))
+    angular = rotations.to_rotation_vector(rotation) / span[:, None, None]
     # Joint velocities in the child's frame: the local rotation's own
-    local = rotations.multiply(rotations.conjugate(before_turns), after_turns)
+    local = rotations.multiply(rotations.conjugate(before_rotations), after_rotations)
     joints = rotations.to_rotation_vector(local) / span[:, None, None]
     joints[:, 0] = 0.0
-    return velocity, spin[:, 0], joints
+    return velocity, angular[:, 0], joints

@@ -22,7 +22,9 @@ LINK_WEIGHTS = {
     "upper_arm": 0.0625,
     "forearm": 0.0416,
 }
-TERM_WEIGHTS = np.array([0.5, 0.05, 0.15, 0.2, 0.1])  # pose, velocity, ends, root, centre of mass
+# Of pose, velocity, end links, root, centre of mass; these and the factors in terms(): Peng et al. 2018, section 5,
+# and its published code, from which the root's term comes
+TERM_WEIGHTS = np.array([0.5, 0.05, 0.15, 0.2, 0.1])
 
 
 class Imitation:
@@ -36,16 +38,16 @@ class Imitation:
     def terms(self, now: Figures, goal: Figures) -> Array:
         """The five terms (N, 5), each 1 where now equals goal."""
         a, b = now.states, goal.states
-        turn = rotations.angle_between(a.rotations, b.rotations) ** 2
-        spin = np.sum((a.joint_velocity - b.joint_velocity) ** 2, axis=-1)
-        root_spin = np.sum((a.angular_velocity - b.angular_velocity) ** 2, axis=-1)
-        spin[:, 0] = root_spin
+        angles = rotations.angle_between(a.rotations, b.rotations) ** 2
+        joint_velocity = np.sum((a.joint_velocity - b.joint_velocity) ** 2, axis=-1)
+        root_angular = np.sum((a.angular_velocity - b.angular_velocity) ** 2, axis=-1)
+        joint_velocity[:, 0] = root_angular
         ends = np.sum((now.positions[:, self.ends] - goal.positions[:, self.ends]) ** 2, axis=-1).mean(axis=1)
-        place = np.sum((a.position - b.position) ** 2, axis=-1)
-        speed = np.sum((a.velocity - b.velocity) ** 2, axis=-1)
-        root = place + 0.1 * turn[:, 0] + 0.01 * speed + 0.001 * root_spin
+        position = np.sum((a.position - b.position) ** 2, axis=-1)
+        velocity = np.sum((a.velocity - b.velocity) ** 2, axis=-1)
+        root = position + 0.1 * angles[:, 0] + 0.01 * velocity + 0.001 * root_angular
         centre = 0.1 * np.sum((now.velocity - goal.velocity) ** 2, axis=-1)
-        pose, speed = 2 * turn @ self.weights, 0.1 * spin @ self.weights
+        pose, speed = 2 * angles @ self.weights, 0.1 * joint_velocity @ self.weights
         terms: Array = np.exp(-np.stack([pose, speed, 40 * ends, 5 * root, 10 * centre], axis=1))
         return terms
 

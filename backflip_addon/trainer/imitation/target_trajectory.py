@@ -3,7 +3,7 @@
 
 From a plan that landed, the goals are the states it passed through: physics has been through them
 once, and the controls that led there are known. Without a plan (learning from scratch) the goals
-are the feasible reference and the controls aim at it.
+are the feasible reference, and the joint targets its poses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TargetTrajectory:
     (T, L, 3): joint targets and target velocities that lead from each to the next. gains
     (T, width, n): feedback, rad of a target per difference observed; empty: none yet. landed:
     the boundary from which on the body only has to stand, wherever it came down; past the end where
-    there is none (tracking.Track.landed)."""
+    there is none (reference_track.Track.landed)."""
 
     states: States
     targets: Array

@@ -45,9 +45,9 @@ class PyBulletBatch:
         for own, target, speed in zip(self.worlds, world.targets(targets), world.velocities(velocities), strict=True):
             own.drive(target, speed)
 
-    def push(self, index: int, velocity: Array, spin: Array) -> None:
+    def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
-        self.worlds[index].push(velocity, spin)
+        self.worlds[index].push(velocity, angular_velocity)
 
     def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all (or the active) bodies. Returns (N, L): links that touched the floor in it."""

@@ -111,11 +111,11 @@ class PyBulletWorld:
     def restart(self, state: States) -> None:
         """Place the body in a state (no leading axis). The contact cache is lost."""
         p = self._client
-        turn = state.rotations[0]
-        arm = rotations.rotate(turn, self._root_centre)
-        p.resetBasePositionAndOrientation(self._figure, state.position + arm, _xyzw(turn))
-        spin = state.angular_velocity
-        p.resetBaseVelocity(self._figure, state.velocity + np.cross(spin, arm), spin)
+        root = state.rotations[0]
+        arm = rotations.rotate(root, self._root_centre)
+        p.resetBasePositionAndOrientation(self._figure, state.position + arm, _xyzw(root))
+        angular = state.angular_velocity
+        p.resetBaseVelocity(self._figure, state.velocity + np.cross(angular, arm), angular)
         (targets,) = self._layout.targets(state.rotations[None])
         (velocities,) = self._layout.velocities(state.joint_velocity[None])
         p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
@@ -155,9 +155,9 @@ class PyBulletWorld:
     def read(self) -> list[float]:
         """The state as a flat list of numbers; states() turns many of them into arrays at once."""
         p = self._client
-        place, turn = p.getBasePositionAndOrientation(self._figure)
-        velocity, spin = p.getBaseVelocity(self._figure)
-        numbers = [*place, *turn, *velocity, *spin]
+        position, orientation = p.getBasePositionAndOrientation(self._figure)
+        velocity, angular_velocity = p.getBaseVelocity(self._figure)
+        numbers = [*position, *orientation, *velocity, *angular_velocity]
         for joint in p.getJointStatesMultiDof(self._figure, self._joints):
             numbers += joint[0]
             numbers += joint[1]
@@ -189,11 +189,11 @@ class PyBulletWorld:
         ]
         return max(ratios, default=0.0)
 
-    def push(self, velocity: Array, spin: Array) -> None:
+    def push(self, velocity: Array, angular_velocity: Array) -> None:
         """Kick the root: add velocities, m/s and rad/s, world frame."""
         p = self._client
         linear, angular = p.getBaseVelocity(self._figure)
-        p.resetBaseVelocity(self._figure, np.add(linear, velocity), np.add(angular, spin))
+        p.resetBaseVelocity(self._figure, np.add(linear, velocity), np.add(angular, angular_velocity))
 
     def save(self) -> int:
         """Remember the present state in memory, contact cache included."""
@@ -222,11 +222,11 @@ class _Layout:
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
         self.axes = np.array([body.links[i].axis for i in self.hinges]).reshape(-1, 3)
         self.order = sorted([*self.spherical, *self.hinges])
-        column, self.turn_columns, self.spin_columns = 13, {}, {}
+        column, self.position_columns, self.velocity_columns = 13, {}, {}
         for i in self.order:
             width = (4, 3) if i in self.spherical else (1, 1)
-            self.turn_columns[i] = np.arange(column, column + width[0])
-            self.spin_columns[i] = np.arange(column + width[0], column + sum(width))
+            self.position_columns[i] = np.arange(column, column + width[0])
+            self.velocity_columns[i] = np.arange(column + width[0], column + sum(width))
             column += sum(width)
         self.hinge_slots = [self.order.index(i) for i in self.hinges]
 
@@ -239,10 +239,10 @@ class _Layout:
                 pose[slot] = [angle]
         return quaternions
 
-    def velocities(self, spins: Array) -> list[JointLists]:
-        """Joint velocities (N, L, 3) as PyBullet takes them."""
-        vectors: list[JointLists] = spins[:, self.order].tolist()
-        rates = np.sum(spins[:, self.hinges] * self.axes, axis=-1).tolist()
+    def velocities(self, velocities: Array) -> list[JointLists]:
+        """Joint velocities (N, L, 3), rad/s, as PyBullet takes them."""
+        vectors: list[JointLists] = velocities[:, self.order].tolist()
+        rates = np.sum(velocities[:, self.hinges] * self.axes, axis=-1).tolist()
         for pose, hinges in zip(vectors, rates, strict=True):
             for slot, rate in zip(self.hinge_slots, hinges, strict=True):
                 pose[slot] = [rate]
@@ -251,17 +251,17 @@ class _Layout:
     def states(self, numbers: Array, root_centre: Array) -> States:
         count = len(numbers)
         orientations = np.broadcast_to(rotations.IDENTITY, (count, self.count, 4)).copy()
-        spins = np.zeros((count, self.count, 3))
+        joint_velocities = np.zeros((count, self.count, 3))
         orientations[:, 0] = numbers[:, [6, 3, 4, 5]]
         for i in self.spherical:
-            orientations[:, i] = numbers[:, self.turn_columns[i][[3, 0, 1, 2]]]
-            spins[:, i] = numbers[:, self.spin_columns[i]]
+            orientations[:, i] = numbers[:, self.position_columns[i][[3, 0, 1, 2]]]
+            joint_velocities[:, i] = numbers[:, self.velocity_columns[i]]
         for i, axis in zip(self.hinges, self.axes, strict=True):
-            orientations[:, i] = rotations.from_axis_angle(axis, numbers[:, self.turn_columns[i][0]])
-            spins[:, i] = numbers[:, self.spin_columns[i]] * axis
+            orientations[:, i] = rotations.from_axis_angle(axis, numbers[:, self.position_columns[i][0]])
+            joint_velocities[:, i] = numbers[:, self.velocity_columns[i]] * axis
         arm = rotations.rotate(orientations[:, 0], root_centre)
         velocity = numbers[:, 7:10] - np.cross(numbers[:, 10:13], arm)
-        return States(numbers[:, 0:3] - arm, orientations, velocity, numbers[:, 10:13], spins)
+        return States(numbers[:, 0:3] - arm, orientations, velocity, numbers[:, 10:13], joint_velocities)
 
 
 def _xyzw(q: Array) -> list[float]:

@@ -55,7 +55,7 @@ def collision_shapes(shape: Shape) -> list[Shape]:
     inset = half - np.array([0.0, 0.0, radius])
     corners = np.array(list(itertools.product((-1, 1), repeat=3))) * inset
     positions = np.array(shape.position) + rotations.rotate(np.array(shape.rotation), corners)
-    return [Shape("sphere", (radius,), tuple(place)) for place in positions]
+    return [Shape("sphere", (radius,), tuple(position)) for position in positions]
 
 
 def _shape_element(geometry: ElementTree.Element, shape: Shape) -> None:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Receding-horizon sampling search: from a reference to a performed take, without a network.
+"""Model predictive control by sampling: from a reference to a performed take, without a network.
 
-Controls are PD targets around the reference (tracking.Track). Their offsets are knots on a fixed
-grid, linear between. In each window the cross-entropy method (Rubinstein 1999; for control, Pinneri
-et al. 2020) refines the knots of the next HORIZON steps by rollouts from the present state; then a
-few steps are performed and the window moves. The performance happens in one world that is only
-ever stepped forward from frame 0, so what it records is the replay; rollouts start from its state,
-contact cache included, written to a file that each worker restores.
+Controls are PD targets around the reference (imitation.reference_track). Their offsets are knots on a fixed
+grid, linear between. In each window the cross-entropy method (cem.py) refines the knots of the next horizon
+steps by rollouts from the present state; then a few steps are performed and the window moves. The performance
+happens in one world that is only ever stepped forward from frame 0, so what it records is the replay; rollouts
+start from its state, contact cache included, written to a file that each worker restores.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -32,6 +32,8 @@ from ..workers import Workers, even_slices
 from .cem import KnotDistribution, iterate
 from .plan import KnotGrid, Plan, interpolate
 
+logger = logging.getLogger(__name__)
+
 MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
@@ -39,9 +41,10 @@ Tell = Callable[[float, float], None]  # share of the track performed, best cost
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How hard to search. Steps are control steps."""
+    """How hard to search. Steps are control steps. tests/benchmarks/first_landing.py measures what these
+    numbers are worth."""
 
-    horizon: int = 24  # 0.8 s
+    horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 4  # steps performed a window
     knot: int = 4  # steps between knots
     samples: int = 64  # rollouts a round
@@ -50,9 +53,9 @@ class SearchSettings:
     first_rounds: int = 12  # before the first step, when nothing is known
     new_deviation: float = 0.12  # rad, of knots never sampled
     deviation: float = 0.08  # rad, of knots a former window has refined
-    least_deviation: float = 0.02
-    settled: float = 0.01  # a window whose best improves by less than this share is stale
-    patience: int = 3  # stale rounds after which a window is done
+    least_deviation: float = 0.02  # rad
+    improvement: float = 0.01  # share by which a window's best must improve in a round, or the round is stale
+    patience: int = 3  # stale rounds in a row after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
 
@@ -67,12 +70,14 @@ class RolloutWorker:
         self.lost = lost
 
     def arrange(self, scene: Scene) -> None:
+        """Change the circumstances of all rollouts to come."""
         self.world.arrange(scene)
 
     def rollouts(self, state_file: str, first: int, offsets: Array) -> tuple[Array, int]:
-        """Mean costs (N,) over the horizon of offsets (N, H, width) from a saved state.
+        """Mean costs (N,) over the horizon of offsets (N, H, width), rad, from a saved state at control step first.
 
-        Also the number of control steps simulated.
+        Also the number of control steps simulated: a rollout whose body is lost is broken off, and its last state
+        counts to the end.
         """
         count, horizon = offsets.shape[:2]
         self.world.restore_file(state_file)
@@ -106,6 +111,7 @@ class RolloutWorker:
 
 
 def _far(reading: list[float], goal: list[float], limit: float) -> bool:
+    """Whether a root is lost: so many metres off its goal in height, or twice as many along the floor (|x| + |y|)."""
     return abs(reading[2] - goal[2]) > limit or abs(reading[0] - goal[0]) + abs(reading[1] - goal[1]) > 2 * limit
 
 
@@ -115,7 +121,11 @@ def replan_settings() -> SearchSettings:
 
 
 class Search:
-    """Plans a take of one body along one reference in one scene."""
+    """Plans a take of one body along one reference in one scene.
+
+    pool: workers that each hold a RolloutWorker of the same body, reference, scene and hold. control_steps: simulated
+    so far. costs: of each window's best rollout. performed: control steps whose controls are final.
+    """
 
     def __init__(
         self,
@@ -136,8 +146,8 @@ class Search:
         self.grid = KnotGrid(self.track.steps, self.settings.knot, self.settings.horizon)
         shape = (self.grid.count, self.track.layout.width)
         self._distribution = KnotDistribution(np.zeros(shape), np.full(shape, self.settings.new_deviation))
-        self.costs: list[float] = []  # of each window's best rollout
-        self.performed = 0  # control steps that are settled
+        self.costs: list[float] = []
+        self.performed = 0
 
     def start_from(self, plan: Plan) -> None:
         """Warm start: refine an older plan instead of the bare reference."""
@@ -147,6 +157,7 @@ class Search:
 
     @property
     def plan(self) -> Plan:
+        """What is planned so far."""
         return Plan(self._distribution.mean.copy(), self.settings.knot)
 
     def perform(
@@ -178,6 +189,7 @@ class Search:
                 if good and self.performed > GOOD_FROM * self.track.steps:
                     attempt = self.attempt(start=start)
                     if good(attempt.final_take()):
+                        logger.info("good enough at step %d of %d", self.performed, self.track.steps)
                         return attempt
         return performance
 
@@ -244,16 +256,19 @@ class Search:
                 best_cost, best = cost, cheapest
             if tell:
                 tell(first / self.track.steps, best_cost)
-            stale = stale + 1 if improvement < s.settled else 0
+            stale = stale + 1 if improvement < s.improvement else 0
             if stale >= s.patience:
                 break
         plan.mean[window] = best[window]
         plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation)
         self.costs.append(best_cost)
+        logger.debug("window at step %d: cost %.4f, %d stale rounds", first, best_cost, stale)
 
     def _evaluate(self, state_file: str, first: int, knots: Array) -> Array:
         offsets = interpolate(knots, self.settings.knot, first, self.grid.ahead(first))
         parts = even_slices(len(offsets), len(self.pool))
         answers = self.pool.share("rollouts", [(state_file, first, offsets[part]) for part in parts])
-        self.control_steps += sum(steps for _, steps in answers)
+        simulated = sum(steps for _, steps in answers)
+        self.control_steps += simulated
+        logger.debug("%d of %d rollout steps: the rest were broken off", simulated, offsets.shape[0] * offsets.shape[1])
         return np.concatenate([costs for costs, _ in answers])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import logging
 from typing import Any
 
 import numpy as np
@@ -27,33 +28,42 @@ from .cem import KnotDistribution, iterate
 from .mpc import MOST_STEPS
 from .plan import KnotGrid, interpolate
 
+logger = logging.getLogger(__name__)
+
+TRIAL_SEEDS = 700_000  # from here on: seeds of the copies, apart from those of trials and evaluations
+SEEDS_A_PLANNING = 1000
+LAST_STEPS = 2  # of the clip, in which there is nothing left to plan
 COUNTERS = ("_step", "_first", "_round", "samples")  # as saved
-CIRCUMSTANCES = 11  # numbers of a place's: scene, delay, push
+CIRCUMSTANCES = 11  # numbers that a checkpoint keeps of a copy's: scene 3, delay, push's step, push 3 and 3
 
 
 @dataclasses.dataclass(frozen=True)
 class RobustSettings:
-    """Steps are control steps."""
+    """How hard to plan. Steps are control steps."""
 
     bodies: int = 64  # copies that set out
     copies: int = 6  # of them that a round's samples are tried on
     fewest: int = 8  # copies still on their feet with which to go on
-    horizon: int = 24
-    execute: int = 4
-    knot: int = 4
+    horizon: int = 24  # steps looked ahead: 0.8 s
+    execute: int = 4  # steps performed a window
+    knot: int = 4  # steps between knots
     before: int = 16  # steps before the first failures at which to begin
     first_failures: float = 0.1  # share of all failures that are the first ones
-    samples: int = 48
-    elites: int = 10
+    samples: int = 48  # a round
+    elites: int = 10  # of them that the distribution moves to
     rounds: int = 6  # a window
-    deviation: float = 0.08  # rad
-    least_deviation: float = 0.01
+    deviation: float = 0.08  # rad, of a window's knots to begin with
+    least_deviation: float = 0.01  # rad
     smoothing: float = 0.3  # share of the old mean and deviation kept a round
-    effort: float = 0.05  # cost of offsets, rad^2
+    effort: float = 0.05  # cost of a mean squared offset, 1/rad^2
 
 
 class RobustPlanning:
-    """Refines one target trajectory, a few seconds of work a round(); trajectory() may be asked for at any time."""
+    """Refines one target trajectory, a few seconds of work a round(); trajectory() may be asked for at any time.
+
+    layout: of its offsets. pool, where asked for: workers that each hold an rl.rollouts.PolicyWorker. samples: control
+    steps simulated.
+    """
 
     def __init__(
         self,
@@ -71,7 +81,7 @@ class RobustPlanning:
         self._distribution = KnotDistribution(np.zeros(shape), np.full(shape, settings.deviation))
         self._episodes: list[EpisodeState] = []
         self._step, self._first, self._round = 0, 0, 0
-        self.samples = 0  # control steps simulated
+        self.samples = 0
         self.done = False
 
     @property
@@ -90,7 +100,7 @@ class RobustPlanning:
     def set_out(self, pool: Workers, disturbances: Disturbances) -> None:
         """Let the copies, so disturbed, go to shortly before where the first of them fail."""
         s, steps = self.settings, self._trajectory.steps
-        seeds = [700_000 + 1000 * self._seed + k for k in range(s.bodies)]
+        seeds = [TRIAL_SEEDS + SEEDS_A_PLANNING * self._seed + k for k in range(s.bodies)]
         parts = even_slices(len(seeds), len(pool))
         answers = pool.share("set_out", [(seeds[part], disturbances) for part in parts])
         start_states = [episode for part in answers for episode in part]
@@ -98,6 +108,7 @@ class RobustPlanning:
         falls = np.sort(terminated[terminated < steps])
         if len(falls) < s.first_failures * s.bodies:
             self.done = True
+            logger.info("nothing to plan robustly: %d of %d copies fail", len(falls), s.bodies)
             return
         first = int(np.quantile(falls, s.first_failures)) - s.before
         self._first = self._step = max(first // s.knot * s.knot, 0)
@@ -105,6 +116,7 @@ class RobustPlanning:
         if self._first:
             self._episodes, _ = self._play(pool, start_states, 0, self._first)
         self._open_window()
+        logger.info("%d of %d copies fail; planning from step %d", len(falls), s.bodies, self._first)
 
     def round(self, pool: Workers) -> float:
         """One round of one window; returns the best sample's mean cost. Moves on after the last.
@@ -213,7 +225,8 @@ class RobustPlanning:
         ends, terminated = self._play(pool, self._episodes, self._step, count)
         self._episodes = [episode for episode, step in zip(ends, terminated, strict=True) if step >= self._step + count]
         self._step += count
-        self.done = self._step >= self._trajectory.steps - 2 or len(self._episodes) < s.fewest
+        self.done = self._step >= self._trajectory.steps - LAST_STEPS or len(self._episodes) < s.fewest
+        logger.debug("step %d: %d copies are on their feet", self._step, len(self._episodes))
         if not self.done:
             self._open_window()
 

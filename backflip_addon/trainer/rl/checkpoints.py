@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stages: a policy's training as saved along a job's history.
+"""Checkpoints: a policy's training as saved along a job's history, which calls them its stages.
 
-Tensors, numbers and text only, so that torch reads them with weights_only=True: a stage from a
-stranger cannot run code. What a stage says of its sizes is held against limits before anything is unpacked.
+Tensors, numbers and text only, so that torch reads them with weights_only=True: a checkpoint from a
+stranger cannot run code. What it says of its sizes is held against limits before anything is unpacked.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ...core.arrays import AnyArray
 from ...core.files import RefusedFile, read_limited, write_whole
 
 STAGE_VERSION = 3
-MOST_BYTES = 128_000_000  # of a stage, packed and unpacked; ours have a few million
-# What a stage's pickle may name. torch allows more, of which one makes room for any size: bytearray.
+MOST_BYTES = 128_000_000  # of a checkpoint, packed and unpacked; ours have a few million
+# What a checkpoint's pickle may name. torch allows more, of which one makes room for any size: bytearray.
 NAMED = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
-MOST_PARTS = 100_000  # lists, tensors, numbers and words in a stage; ours have some hundred
+MOST_PARTS = 100_000  # lists, tensors, numbers and words in a checkpoint; ours have some hundred
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write a stage, whole or not at all. Arrays become tensors. Raises OSError."""
+    """Write a checkpoint, whole or not at all. Arrays become tensors. Raises OSError."""
     # Packed in memory: torch tells a full disk, met while it writes, as an error of its own
     packed = io.BytesIO()
     torch.save({"version": STAGE_VERSION, **_tensors(content)}, packed)
@@ -39,7 +39,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a stage. Raises ValueError with one sentence on a damaged or foreign file, OSError on a failing disk."""
+    """Read a checkpoint. Raises ValueError with one sentence on a damaged or foreign file, OSError of a failing disk."""
     path = Path(path)
     damaged = f"{path.name} cannot be read; it is damaged or not a Backflip stage"
     try:
@@ -70,7 +70,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _check_names(pickled: bytes, damaged: str) -> None:
-    """Raises ValueError where a pickle names anything but what our stages are made of; nothing is unpickled."""
+    """Raises ValueError where a pickle names anything but what our checkpoints are made of; nothing is unpickled."""
     for operation, name, _ in pickletools.genops(pickled):
         if operation.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
             storage = str(name).startswith("torch ") and str(name).endswith("Storage")

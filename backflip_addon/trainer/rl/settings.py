@@ -14,7 +14,7 @@ from .ppo import PPOSettings
 
 @dataclasses.dataclass(frozen=True)
 class LearningSettings:
-    """How to train. Chosen by how soon, over several seeds, a backflip's policy lands 90 % of disturbed trials."""
+    """How to train. tests/benchmarks/policy.py measures what these numbers are worth."""
 
     bodies: int = 512  # in a worker's simulator: enough for numpy's loops to be long
     length: int = 8  # control steps each of them goes on an iteration

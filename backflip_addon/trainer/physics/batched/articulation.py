@@ -86,7 +86,7 @@ class Tree:
         return Pose(oriented, origins)
 
     def motion(self, pose: Pose, speeds: Batch) -> Motion:
-        """Axes of all freedoms, what moves with each, and the force that free motion needs."""
+        """Axes of all freedoms, the momenta of what moves with each, and the bias force."""
         count = speeds.shape[-1]
         links, freedoms = self.links, self.freedoms
         centres = pose.origins + apply(pose.orientations, self.centres[:, :, None])
@@ -127,9 +127,9 @@ class Tree:
         own = velocity.copy()
         own[1:] -= velocity[self.parents[1:]]
         acceleration = np.empty_like(velocity)
-        spin, linear = velocity[:, :3], velocity[:, 3:]
-        cross(spin, own[:, :3], out=acceleration[:, :3])
-        cross(spin, own[:, 3:], out=acceleration[:, 3:])
+        angular, linear = velocity[:, :3], velocity[:, 3:]
+        cross(angular, own[:, :3], out=acceleration[:, :3])
+        cross(angular, own[:, 3:], out=acceleration[:, 3:])
         acceleration[:, 3:] += cross(linear, own[:, :3])
         # The root's linear speed is its centre's, which moves along with it
         acceleration[0, :3] = 0
@@ -138,9 +138,9 @@ class Tree:
         acceleration = (self._above @ acceleration.reshape(links, -1)).reshape(links, 6, count)
         momentum = _momentum(inertia, velocity)
         force = _momentum(inertia, acceleration)
-        force[:, :3] += cross(spin, momentum[:, :3])
+        force[:, :3] += cross(angular, momentum[:, :3])
         force[:, :3] += cross(linear, momentum[:, 3:])
-        force[:, 3:] += cross(spin, momentum[:, 3:])
+        force[:, 3:] += cross(angular, momentum[:, 3:])
         carried = (self._below @ force.reshape(links, -1)).reshape(links, 6, count)
         bias_force: Batch = (axes * carried[self.of_link]).sum(axis=1)
         return bias_force
@@ -157,7 +157,7 @@ class Pose:
 @dataclasses.dataclass
 class Motion:
     """axes (F, 6, N): of the freedoms; momenta (F, 6, N): of all that moves with each at unit
-    speed; needed (F, N): forces that free motion needs."""
+    speed; bias_force (F, N): generalised forces with which nothing would accelerate."""
 
     axes: Batch
     momenta: Batch
@@ -181,10 +181,10 @@ def _levels(body: Body) -> list[IntArray]:
 def _momentum(inertia: Batch, velocity: Batch) -> Batch:
     """Spatial inertia (K, 13, N) times spatial velocity (K, 6, N)."""
     result = np.empty((len(inertia), *velocity.shape[1:]), np.float32)
-    spin, linear, weighted = velocity[:, :3], velocity[:, 3:], inertia[:, 9:12]
+    angular, linear, weighted = velocity[:, :3], velocity[:, 3:], inertia[:, 9:12]
     moments = inertia[:, :9].reshape(len(inertia), 3, 3, -1)
-    result[:, :3] = apply(moments, spin)
+    result[:, :3] = apply(moments, angular)
     result[:, :3] += cross(weighted, linear)
     np.multiply(inertia[:, 12:], linear, out=result[:, 3:])
-    result[:, 3:] -= cross(weighted, spin)
+    result[:, 3:] -= cross(weighted, angular)
     return result

@@ -56,7 +56,7 @@ def matrices(q: Batch) -> Batch:
     return result
 
 
-def turned_by(vectors: Batch) -> Batch:
+def quaternions(vectors: Batch) -> Batch:
     """Quaternions (..., 4, N) of rotation vectors (..., 3, N), rad."""
     angle = np.sqrt((vectors * vectors).sum(axis=-2))
     result = np.empty((*vectors.shape[:-2], 4, vectors.shape[-1]), np.float32)

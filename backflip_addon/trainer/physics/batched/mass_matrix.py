@@ -109,8 +109,8 @@ class Rows:
     """Rows of a Jacobian, one of them moved by its tip (R,), a freedom, and what is above it.
 
     values (F, R, N): the rows as columns; whitened they are y = inv(L') J', so that y . y' is how
-    far an impulse along one row moves another. They are kept in the tree's order: place (R,) says
-    where.
+    far an impulse along one row moves another. They are kept in the tree's order: rows_of (R,)
+    says where each is.
     """
 
     def __init__(self, factor: Factor, tips: IntArray) -> None:

@@ -22,7 +22,7 @@ by dp, every t_j falls by R_ij dp, R_ij = m_j A_ij - [i = j] being the response.
 y_i = inv(L') J_i' (whitened rows), A_ij = y_i . y_j, and speeds are kept as L v.
 
 In an iteration servos and limits come first, in Bullet's order and every second time backwards, then all contacts'
-normals, then their friction (btMultiBodyConstraintSolver.cpp:28 to :199; one row: :235, the friction's circle: :318).
+normals, then their friction (btMultiBodyConstraintSolver.cpp:28 to :200; one row: :235, the friction's circle: :318).
 A scene's mass factor would scale M and all impulses alike: it is left out of both, and the servos' bounds are
 divided by it. Of Bullet, file and line are those of the sources that PyBullet 3.2.7 was built from (bullet3 at
 6c888f4).
@@ -87,7 +87,7 @@ class Solver:
         self._order = row_order(body, tree)
         self._torques = tree.spread([link.torque for link in body.links])[6:, None]
         self._moves = tree.moves[links]  # (P, F)
-        # What turns a ball joint's child, and what turns its parent
+        # What rotates a ball joint's child, and what rotates its parent
         balls, above = tree.ball_freedoms.reshape(-1), tree.tips[tree.parents[tree.balls]]
         self._turning = Rows(self._factor, np.concatenate([balls, np.repeat(above, 3)]))
         rows = len(self._rows.tips)
@@ -163,11 +163,11 @@ class Solver:
             rows.array[range(own.start, own.stop), mine] = 1
         self._lay_out_contacts(pose, axes, chosen)
         children, parents = turning.rows_of.reshape(2, -1, 3)
-        spins = axes[:, :3]
+        angular = axes[:, :3]
         for j, freedoms in enumerate(tree.ball_freedoms):
             child, parent = (slice(own[j, 0], own[j, 0] + 3) for own in (children, parents))
             for part in self._above_balls[j]:
-                products = np.add.reduce(spins[part, None] * spins[None, freedoms], axis=2)
+                products = np.add.reduce(angular[part, None] * angular[None, freedoms], axis=2)
                 turning.array[part, child] = turning.array[part, parent] = products
             turning.array[freedoms[0] : freedoms[2] + 1, child] = np.eye(3, dtype=np.float32)[:, :, None]
 

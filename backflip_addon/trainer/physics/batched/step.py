@@ -21,7 +21,7 @@ from ....core.body import Body
 from ..simulator import CONTROL_RATE, JOINT_SPEED, SUBSTEPS, TOUCHING
 from ..state import Scene, States
 from .articulation import Pose, Tree
-from .batch_math import Batch, multiply, turned_by
+from .batch_math import Batch, multiply, quaternions
 from .constraints import ContactPoints, Servo
 from .solver import Solver
 
@@ -91,9 +91,9 @@ class BatchedSimulator:
         self._targets = np.ascontiguousarray(targets.transpose(1, 2, 0), dtype=np.float32)
         self._target_rates = np.einsum("nhk,hk->hn", velocities[:, tree.hinges], tree.hinge_axes).astype(np.float32)
 
-    def push(self, index: int, velocity: Array, spin: Array) -> None:
+    def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
-        self._speeds[0:3, index] += spin
+        self._speeds[0:3, index] += angular_velocity
         self._speeds[3:6, index] += velocity
 
     def step(self, active: BoolArray | None = None) -> BoolArray:
@@ -122,9 +122,9 @@ class BatchedSimulator:
         joints = np.zeros((len(orientations), tree.links, 3))
         joints[:, tree.balls] = speeds[tree.ball_freedoms].transpose(2, 0, 1)
         joints[:, tree.hinges] = speeds[tree.hinge_freedoms].T[:, :, None] * tree.hinge_axes
-        spin = speeds[0:3].T
+        angular = speeds[0:3].T
         position = self._position[:, chosen].T - arm
-        return States(position, orientations, speeds[3:6].T - np.cross(spin, arm), spin, joints)
+        return States(position, orientations, speeds[3:6].T - np.cross(angular, arm), angular, joints)
 
     @property
     def _pose(self) -> Pose:
@@ -150,8 +150,8 @@ class BatchedSimulator:
         """Positions by the new speeds (semi-implicit Euler)."""
         tree, speeds, orientations = self.tree, self._speeds, self._rotations
         self._position += seconds * speeds[3:6]
-        orientations[0] = multiply(turned_by(speeds[0:3] * seconds), orientations[0])
-        orientations[tree.balls] = multiply(orientations[tree.balls], turned_by(speeds[tree.ball_freedoms] * seconds))
+        orientations[0] = multiply(quaternions(speeds[0:3] * seconds), orientations[0])
+        orientations[tree.balls] = multiply(orientations[tree.balls], quaternions(speeds[tree.ball_freedoms] * seconds))
         self._angles += seconds * speeds[tree.hinge_freedoms]
         self._set_hinge_rotations()
         orientations /= np.sqrt((orientations * orientations).sum(axis=1, keepdims=True))
@@ -179,7 +179,7 @@ class BatchedSimulator:
         return heights
 
     def _touching(self) -> BoolArray:
-        """Links (N, L) within 2 mm of the floor."""
+        """Links (N, L) within TOUCHING of the floor."""
         points = self.points
         result = np.zeros((self.count, self.tree.links), dtype=bool)
         low = self._heights(slice(None)) < TOUCHING
