@@ -15,6 +15,7 @@ ALREADY_TRAINED = 3
 
 
 def main(arguments: list[str]) -> int:
+    """Run the job whose folder the arguments name; returns the exit status."""
     if len(arguments) != 1 or not arguments[0] or "\0" in arguments[0]:
         print("usage: python -m backflip_addon.trainer JOB_FOLDER", file=sys.stderr)
         return 2

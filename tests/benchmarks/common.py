@@ -57,11 +57,11 @@ def search(
     seed: int,
     limit: float = 600.0,
     enough: Callable[[dict[str, Any]], bool] = metrics.is_success,
-    average_weights: bool = False,
+    to_end: bool = False,
 ) -> tuple[Plan | None, Take, dict[str, Any], float, int]:
     """Search until a take's measures are enough or the limit's seconds are over, from the start of the processes.
 
-    settle: then plan on to the end, as a trainer does before it goes on to a policy.
+    to_end: then plan on to the end, as a trainer does before it goes on to a policy.
 
     Returns the plan (None when it failed), the last take and its measures, seconds, control steps.
     """
@@ -75,13 +75,13 @@ def search(
             steps += one.control_steps
             seconds = time.perf_counter() - begin
             if enough(measures):
-                return (_settled(one) if average_weights else one.plan), take, measures, seconds, steps
+                return (_planned_to_end(one) if to_end else one.plan), take, measures, seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps
             attempt += 1
 
 
-def _settled(one: Search) -> Plan:
+def _planned_to_end(one: Search) -> Plan:
     """The plan searched on to the end, if it still succeeds."""
     plan = one.plan
     take = one.perform().take()

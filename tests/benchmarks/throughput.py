@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Control steps a second on one core: ours, PyBullet's deep_mimic environment, the bare physics.
 
-A control step is 1/30 s in all of them. Ours: rollouts in the batched simulator, with a policy's
-network, observation, reward, disturbances and restarts. Search: rollouts in PyBullet as the search makes
+A control step is 1/30 s in all of them. Ours: a policy's rollouts in the batched simulator, with its network,
+observation, reward, disturbances and restarts. Search: rollouts in PyBullet as the search makes
 them, with restored states and cost. Bare: PyBullet with the same body, substeps and servo, stepped
 alone. PyBullet's: its environment with observation, reward and its own 8 substeps of stable PD. They
 take turns in one run, so that a busy machine slows them all.
@@ -51,7 +51,7 @@ def main() -> int:
     body = common.figure(options)
     reference = humanoid.clip(options.clip, body)
     contestants = {
-        "ours": Collected(body, reference),
+        "ours": OurRollouts(body, reference),
         "search": Searched(body, reference),
         "pybullet_deep_mimic": DeepMimicEnvironment(options.clip),
         "bare_physics": Bare(body, reference),
@@ -76,7 +76,7 @@ def _rate(run: object, seconds: float) -> float:
     return steps / (time.perf_counter() - began)
 
 
-class Collected:
+class OurRollouts:
     """Rollouts, as a policy's worker collects them."""
 
     def __init__(self, body: Body, reference: Motion) -> None:

@@ -53,14 +53,14 @@ def shaken(body: Body, states: States, random: np.random.Generator, turn: float,
 def poses(body: Body, height: float) -> States:
     """Standing, the soles at a height."""
     links = len(body.links)
-    place = np.tile([0.0, 0.0, performances.hips_height(body) + height], (COUNT, 1))
+    position = np.tile([0.0, 0.0, performances.hips_height(body) + height], (COUNT, 1))
     zero = np.zeros((COUNT, 3))
-    return States(place, performances.neutral(body, COUNT), zero, zero, np.zeros((COUNT, links, 3)))
+    return States(position, performances.neutral(body, COUNT), zero, zero, np.zeros((COUNT, links, 3)))
 
 
 def targets_of(body: Body, states: States, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    aims = shaken(body, states, random, 0.2, 2.0)
-    return aims.rotations, aims.joint_velocity
+    targets = shaken(body, states, random, 0.2, 2.0)
+    return targets.rotations, targets.joint_velocity
 
 
 def in_pybullet(

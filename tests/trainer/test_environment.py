@@ -74,7 +74,7 @@ def test_the_reference_itself_earns_one(track: Track) -> None:
 
 
 def test_reward_of_a_body_moved_sideways_is_the_formula(track: Track) -> None:
-    """Only the end links' and the root's places are off: DeepMimic's terms by hand."""
+    """Only the end links' and the root's positions are off: DeepMimic's terms by hand."""
     away = dataclasses.replace(track.states, position=track.states.position + [0.1, 0, 0])
     got = Imitation(BODY)(Figures.of(BODY, away), Figures.of(BODY, track.states))
     by_hand = 0.5 + 0.05 + 0.15 * np.exp(-40 * 0.01) + 0.2 * np.exp(-5 * 0.01) + 0.1
@@ -113,7 +113,7 @@ def test_observations_do_not_know_how_high_the_floor_is(env: ImitationEnvironmen
     np.testing.assert_allclose(env.observations(higher, steps), 0.0, atol=1e-7)
 
 
-def test_a_lean_is_felt_as_the_centre_of_mass_off_the_feet(env: ImitationEnvironment) -> None:
+def test_a_lean_is_observed_as_the_centre_of_mass_off_the_feet(env: ImitationEnvironment) -> None:
     """Turned about the point between the feet, a body's centre of mass moves by its height."""
     state = env.observations.goals.states[:1]
     lean = np.array([[np.cos(0.02), np.sin(0.02), 0, 0]])  # 0.04 rad about x
@@ -129,7 +129,7 @@ def test_a_lean_is_felt_as_the_centre_of_mass_off_the_feet(env: ImitationEnviron
     np.testing.assert_allclose(differences[2:5], turned - arm, atol=1e-9)
 
 
-def test_equal_worlds_do_the_same(env: ImitationEnvironment) -> None:
+def test_equal_bodies_do_the_same(env: ImitationEnvironment) -> None:
     begin(env)
     random = np.random.default_rng(0)
     for _ in range(5):
@@ -140,7 +140,7 @@ def test_equal_worlds_do_the_same(env: ImitationEnvironment) -> None:
     np.testing.assert_array_equal(states.joint_velocity[0], states.joint_velocity[1])
 
 
-def test_a_batch_observes_and_earns_what_a_world_does(env: ImitationEnvironment, track: Track) -> None:
+def test_the_batched_simulator_observes_and_earns_what_pybullet_does(env: ImitationEnvironment, track: Track) -> None:
     bodies = ImitationEnvironment(BatchedSimulator(BODY, 2, track.allowed), env.trajectory, track.allowed)
     pushed = Circumstances(Scene(0.8, 0.01, 1.05), push_step=1, push=np.array([0.2, 0, 0]))
     action = 0.2 * np.random.default_rng(4).normal(size=(2, env.layout.width))
@@ -173,7 +173,7 @@ def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
     trajectory = TargetTrajectory.of_track(track)
     width = 28
     gains = np.zeros((trajectory.steps, width, sum(parts(width).values())))
-    gains[:, 3, 0] = -2.0  # the fourth column answers a drift along x
+    gains[:, 3, 0] = -2.0  # the fourth column answers a horizontal error along x
     env = ImitationEnvironment(
         BatchedSimulator(BODY, 1, track.allowed), dataclasses.replace(trajectory, gains=gains), track.allowed
     )
@@ -185,7 +185,7 @@ def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
     assert np.abs(np.delete(turns[0], 3)).max() == 0
 
 
-def test_late_observations_are_those_of_a_step_before(env: ImitationEnvironment) -> None:
+def test_delayed_observations_are_those_of_a_step_before(env: ImitationEnvironment) -> None:
     start(env, [env.trajectory.states[0]] * 2, [Circumstances(Scene(), delay=delay) for delay in (0, 1)])
     first, _ = env.observe(np.ones(2, dtype=bool))
     env.step(np.zeros((2, env.layout.width)))
@@ -197,7 +197,7 @@ def test_late_observations_are_those_of_a_step_before(env: ImitationEnvironment)
     assert not np.allclose(second[0, :width], second[1, :width])
 
 
-def test_a_body_on_its_head_is_an_illegal_contact_and_lost(env: ImitationEnvironment) -> None:
+def test_a_body_on_its_head_touches_illegally_and_is_lost(env: ImitationEnvironment) -> None:
     state = env.trajectory.states[0]
     turns = np.concatenate([[[0.7071, 0.7071, 0, 0]], state.rotations[1:]])
     lying = dataclasses.replace(state, position=np.array([0, 0, 0.15]), rotations=turns)
@@ -211,7 +211,7 @@ def test_a_body_on_its_head_is_an_illegal_contact_and_lost(env: ImitationEnviron
 
 
 def test_once_landed_it_matters_to_stand_and_not_where(env: ImitationEnvironment) -> None:
-    """The goal's pose half a metre off its place: lost before the landing, nearly as good after it."""
+    """The goal's pose half a metre off: lost before the landing, nearly as good after it."""
     trajectory, whole = env.trajectory, env.trajectory.steps
     away = [
         dataclasses.replace(trajectory.states[k], position=trajectory.states[k].position + [0.5, 0, 0])
@@ -225,8 +225,8 @@ def test_once_landed_it_matters_to_stand_and_not_where(env: ImitationEnvironment
         lost.append(gone.tolist())
     assert lost == [[True, False], [False, False]]
     assert rewards[0][1] == pytest.approx(1.0, abs=1e-6)
-    (astray, on_place), (astray_landed, landed) = rewards
-    assert 0 < landed - astray_landed < 0.5 * (on_place - astray)
+    (off, there), (off_landed, landed) = rewards
+    assert 0 < landed - off_landed < 0.5 * (there - off)
 
 
 def test_a_landing_that_is_not_stood_is_worth_less(env: ImitationEnvironment) -> None:
@@ -255,7 +255,7 @@ def test_disturbed_starts_are_as_far_off_as_asked(env: ImitationEnvironment) -> 
     np.testing.assert_allclose(same.position, state.position)
 
 
-def test_starts_come_before_failures() -> None:
+def test_start_states_come_before_failures() -> None:
     start_states = StartStates(60, 0.2)
     even = start_states.probabilities()
     assert even.sum() == pytest.approx(1.0)
@@ -266,7 +266,7 @@ def test_starts_come_before_failures() -> None:
     assert hard[25:37].min() > hard[42:].max()
 
 
-def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) -> None:
+def test_episodes_begin_in_states_that_others_passed_through(track: Track, reference: Motion) -> None:
     trajectory = TargetTrajectory.of_track(track)
     worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
     start_states = np.zeros(trajectory.steps)
@@ -283,7 +283,7 @@ def test_episodes_begin_where_others_came_by(track: Track, reference: Motion) ->
     worker.trial_env.bodies.close()
 
 
-def test_rollouts_remember_where_they_came_by(track: Track, reference: Motion) -> None:
+def test_rollouts_remember_the_states_they_pass_through(track: Track, reference: Motion) -> None:
     trajectory = TargetTrajectory.of_track(track)
     worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
     width = worker.env.layout.width
@@ -299,7 +299,7 @@ def test_rollouts_remember_where_they_came_by(track: Track, reference: Motion) -
     worker.trial_env.bodies.close()
 
 
-def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
+def test_training_learns_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:
     settings = LearningSettings(bodies=2, length=6, hidden=(16,))
     plan = Plan(np.zeros((8, 28)), 4)
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=3, plan=plan, hold=0.0) as training:
@@ -322,8 +322,8 @@ def test_training_practises_saves_and_goes_on(reference: Motion, tmp_path: Path)
         np.testing.assert_array_equal(taken_up.motion.position, take.motion.position)
 
 
-def test_fewer_trials_than_worlds_before_any_practice(reference: Motion) -> None:
-    """Of an untrained policy, which does what the guide does: every trial without disturbance alike."""
+def test_fewer_trials_than_bodies_before_any_rollout(reference: Motion) -> None:
+    """Of an untrained policy, which follows the trajectory's own targets: every trial without disturbance alike."""
     settings = LearningSettings(bodies=3, hidden=(8,))
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, hold=0.0) as training:
         results = training.evaluate(2, NONE).trials

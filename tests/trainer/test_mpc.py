@@ -210,8 +210,8 @@ def squatting_hop(height: float = 0.06) -> Motion:
     push = np.sqrt(2 * 9.81 * height)
     low = 0.5
     drop = -float(performances.crouched_height(BODY, np.array(low)) - performances.hips_height(BODY))
-    down, up, average_weights = 0.35, 2 * drop / push, 0.5
-    times = np.arange(round((down + up + air + average_weights) * rate) + 1) / rate
+    down, up, absorb = 0.35, 2 * drop / push, 0.5
+    times = np.arange(round((down + up + air + absorb) * rate) + 1) / rate
     root = np.zeros_like(times)
     for i, t in enumerate(times):
         if t < down:

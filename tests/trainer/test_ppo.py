@@ -22,7 +22,7 @@ def gae_by_hand(
     discount: float,
     gae_lambda: float,
 ) -> np.ndarray:
-    """The definition: discounted sum of every later TD error of the same episode."""
+    """The definition: discounted sum of every later td_error of the same episode."""
     result = np.zeros_like(rewards)
     for n in range(rewards.shape[1]):
         for t in range(len(rewards)):
@@ -111,7 +111,7 @@ def test_learns_to_name_the_number_it_sees() -> None:
     network = ActorCritic(1, 1, 1, (32,), std=0.5)
     ppo = PPO(network, PPOSettings(desired_kl=0.05, learning_rate=1e-3))
 
-    def rollout() -> Experience:
+    def rollouts() -> Experience:
         seen = random.uniform(-1, 1, size=(64, 8, 1)).astype(np.float32)
         flat, log_probs = network.exploring_actor().sample(seen.reshape(-1, 1), random)
         actions = flat.reshape(seen.shape)
@@ -121,6 +121,6 @@ def test_learns_to_name_the_number_it_sees() -> None:
         return Experience(seen, seen, actions, log_probs, rewards, yes, no, seen, no.astype(int), actions)
 
     for _ in range(60):
-        ppo.update(rollout())
+        ppo.update(rollouts())
     tests = np.linspace(-0.9, 0.9, 7, dtype=np.float32)[:, None]
     assert np.abs(network.exploring_actor()(tests) - tests).max() < 0.2

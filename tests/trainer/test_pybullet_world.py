@@ -36,8 +36,8 @@ def world() -> Iterator[PyBulletWorld]:
 def standing_state(**changes: Any) -> States:
     turns = performances.neutral(BODY, 1)[0]
     zero = np.zeros(3)
-    place = np.array([0.0, 0.0, performances.hips_height(BODY)])
-    return dataclasses.replace(States(place, turns, zero, zero, np.zeros((len(BODY.links), 3))), **changes)
+    position = np.array([0.0, 0.0, performances.hips_height(BODY)])
+    return dataclasses.replace(States(position, turns, zero, zero, np.zeros((len(BODY.links), 3))), **changes)
 
 
 def some_state(height: float = 3.0) -> States:
@@ -100,7 +100,7 @@ def test_our_kinematics_are_pybullets(world: PyBulletWorld) -> None:
         assert np.allclose(link_centres(BODY, state), theirs, atol=1e-5)
 
 
-def test_velocities_are_the_change_of_places(world: PyBulletWorld) -> None:
+def test_velocities_are_the_change_of_positions(world: PyBulletWorld) -> None:
     """What restart() is told about joint velocities is what then happens: frames and signs are right."""
     state = some_state(10.0)
     limp = PyBulletWorld(limped(BODY), control_rate=1000.0, substeps=1)
@@ -218,8 +218,8 @@ def test_a_landing_sinks_less_than_a_centimetre(world: PyBulletWorld, speed: flo
 def squat(degrees: float) -> States:
     bend = np.radians(degrees)
     turns = performances.bent(BODY, performances.neutral(BODY, 1), np.array([bend]))[0]
-    place = np.array([0.0, 0.0, performances.crouched_height(BODY, bend)])
-    return standing_state(rotations=turns, position=place)
+    position = np.array([0.0, 0.0, performances.crouched_height(BODY, bend)])
+    return standing_state(rotations=turns, position=position)
 
 
 def lying(axis: np.ndarray, angle: float) -> States:

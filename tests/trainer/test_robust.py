@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controls bettered for many disturbed copies at once."""
+"""Joint targets refined for many disturbed copies at once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class OneWorker:
 
 
 def leaning(trajectory: TargetTrajectory, angle: float) -> TargetTrajectory:
-    """The target trajectory, its ankles told to lean forward by an angle."""
+    """The trajectory, its ankles told to lean forward by an angle."""
     targets = trajectory.targets.copy()
     lean = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
     for side in ("L", "R"):
@@ -84,7 +84,7 @@ def test_a_fall_is_told_with_its_step_and_costs_more() -> None:
     assert costs[1] > 2 * costs[0]
 
 
-def test_robustly_planned_copies_stay_up_where_the_target_trajectory_alone_falls() -> None:
+def test_planned_copies_stay_up_where_the_trajectory_alone_falls() -> None:
     """Ankles told to lean until everybody topples; what is planned undoes it."""
     trajectory = leaning(TargetTrajectory.of_track(Track(BODY, STANDING, 0.3)), 0.25)
     worker, robust = setting(trajectory, 0.3, HARDER)
@@ -106,7 +106,7 @@ def test_robustly_planned_copies_stay_up_where_the_target_trajectory_alone_falls
     assert costs[1] < 0.7 * costs[0], costs
 
 
-def test_training_rehearses_after_its_lesson_and_a_stage_knows_it(tmp_path: Path) -> None:
+def test_training_plans_robustly_after_its_feedback_fit_and_a_checkpoint_knows_it(tmp_path: Path) -> None:
     settings = LearningSettings(bodies=6, length=30, hidden=(8,), feedback_fit=0, robust=SMALL)
     plan = Plan(np.zeros((12, 28)), 4)
     with trainer.PolicyTraining(BODY, STANDING, settings, workers=1, seed=1, plan=plan, hold=0.0) as training:
@@ -158,7 +158,7 @@ class Breaking(OneWorker):
         return super().share(method, arguments)
 
 
-def test_robust_planning_taken_up_from_its_checkpoint_goes_on_to_the_bit() -> None:
+def test_a_planning_resumed_from_its_checkpoint_goes_on_to_the_bit() -> None:
     trajectory = leaning(TargetTrajectory.of_track(Track(BODY, STANDING, 0.3)), 0.25)
     worker, whole = setting(trajectory, 0.3)
     pool = OneWorker(worker)
@@ -179,7 +179,7 @@ def test_robust_planning_taken_up_from_its_checkpoint_goes_on_to_the_bit() -> No
     np.testing.assert_array_equal(second.trajectory().targets, whole.trajectory().targets)
 
 
-def test_a_damaged_checkpoint_of_robust_planning_is_told() -> None:
+def test_a_damaged_checkpoint_of_a_planning_is_told() -> None:
     trajectory = leaning(TargetTrajectory.of_track(Track(BODY, STANDING, 0.3)), 0.25)
     worker, robust = setting(trajectory, 0.3)
     robust.set_out(OneWorker(worker), Disturbances().scaled(0.1))
@@ -202,7 +202,7 @@ def test_a_damaged_checkpoint_of_robust_planning_is_told() -> None:
 def test_a_training_broken_off_in_its_robust_planning_again_and_again_gets_past_it_as_one_that_was_not(
     tmp_path: Path,
 ) -> None:
-    """Every run has time for one round, which is less than robust planning takes."""
+    """Every run has time for one round, which is less than a planning takes."""
     small = dataclasses.replace(SMALL, bodies=2, rounds=1, execute=12, before=24)
     settings = LearningSettings(bodies=4, length=8, hidden=(8,), feedback_fit=0, robust=small)
     settings = dataclasses.replace(settings, robust_shares=(1.0,))
@@ -231,8 +231,8 @@ def test_a_training_broken_off_in_its_robust_planning_again_and_again_gets_past_
     np.testing.assert_array_equal(targets[0], targets[1])
 
 
-def test_a_training_taken_up_just_before_its_lesson_explores_less_after_it(tmp_path: Path) -> None:
-    """Its practice is lost, so that no feedback is fitted; the bold practice for it ends all the same."""
+def test_a_training_resumed_just_before_its_feedback_fit_explores_less_after_it(tmp_path: Path) -> None:
+    """Its rollouts are lost, so that no feedback is fitted; the bold exploration for it ends all the same."""
     settings = LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=4, robust_shares=())
     plan = Plan(np.zeros((12, 28)), 4)
     arguments = (BODY, STANDING, settings, 1, 1, plan, 0.0)

@@ -2,7 +2,8 @@
 """Many bodies that imitate at once: the environment a policy learns and performs in.
 
 It has N bodies in a simulator: batched for rollouts, or PyBullet's where trials are played and takes
-recorded. Observation, reward, termination and joint targets are numpy over all N together.
+recorded. A step is step(), refresh(), evaluate() and observe(). Observation, reward, termination and joint
+targets are numpy over all N together.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from .rewards import Imitation
 from .target_trajectory import TargetTrajectory
 
 ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
-LARGEST_TURN = 1.2  # rad, of an action
-LARGEST_CORRECTION = 0.4  # rad, of the trajectory's own feedback
-STANDING_SHARE = 0.5  # of the reward after a landing
-FAR_OFF = 0.7  # m from where it should have landed
-REACH_OF_FEET = 0.1  # m from the feet's middle, within which a standing body can catch itself
+LARGEST_OFFSET = 1.2  # rad, of a joint's target, feedback included
+LARGEST_CORRECTION = 0.4  # rad, of the trajectory's feedback: its linear model holds no further
+STANDING_SHARE = 0.5  # of the reward after a landing is for standing, the rest for the pose
+FAR_OFF = 0.7  # m: a landing so far off earns 1/e of standing's reward
+REACH_OF_FEET = 0.1  # m: a capture point so far from the feet's middle earns 1/e
+# Of what only the critic observes: so that it is of the order of 1, as the other observations
+MASS_SCALE, FLOOR_SCALE = 10.0, 50.0
 PRIVILEGED = 6  # what only the critic sees: friction, mass, floor, delay, a push to come, height above the floor
 
 
@@ -83,7 +86,12 @@ class ImitationEnvironment(Generic[Bodies]):
             self.floors[index] = scene.floor
             self._delays[index] = own.delay > 0
             self._push_steps[index] = own.push_step
-            self._hidden[index] = scene.friction - FRICTION, 10 * (scene.mass - 1), 50 * scene.floor, own.delay
+            self._hidden[index] = (
+                scene.friction - FRICTION,
+                MASS_SCALE * (scene.mass - 1),
+                FLOOR_SCALE * scene.floor,
+                own.delay,
+            )
         self.bodies.restart(which, states)
         self.steps[which] = steps
         self._feet_down[which] = self.bodies.contacts()[which][:, self.observations.feet]
@@ -133,14 +141,14 @@ class ImitationEnvironment(Generic[Bodies]):
         """One control step of all (or the active) bodies. Returns (N,): a forbidden link touched."""
         self.applied = self._corrected(actions)
         for i in np.flatnonzero(self.steps == self._push_steps):
-            self.bodies.push(i, self.circumstances[i].push, self.circumstances[i].push_spin)
+            self.bodies.push(int(i), self.circumstances[i].push, self.circumstances[i].push_spin)
         speeds = self.trajectory.velocities[np.minimum(self.steps, self.trajectory.steps - 1)]
         self.bodies.drive(self._targets(self.applied), speeds)
         touched = self.bodies.step(active)
         self._feet_down = self.bodies.contacts()[:, self.observations.feet].astype(np.float32)
         self.steps += 1 if active is None else active
         self.last_actions = actions.astype(np.float32)
-        illegal_contacts: BoolArray = (touched & ~self.allowed).any(axis=1)
+        illegal_contacts: BoolArray = np.any(touched & ~self.allowed, axis=1)
         return illegal_contacts
 
     def _corrected(self, actions: AnyArray) -> Array:
@@ -150,7 +158,7 @@ class ImitationEnvironment(Generic[Bodies]):
             gains = self.trajectory.gains[np.minimum(self.steps, self.trajectory.steps - 1)]
             correction = np.einsum("nij,nj->ni", gains, self._delayed)
             angles = angles + np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION)
-        return np.clip(angles, -LARGEST_TURN, LARGEST_TURN)
+        return np.clip(angles, -LARGEST_OFFSET, LARGEST_OFFSET)
 
     def _targets(self, angles: Array) -> Array:
         """Joint targets (N, L, 4): the trajectory's, turned by angles (N, width), rad."""

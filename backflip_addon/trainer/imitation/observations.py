@@ -33,6 +33,7 @@ class Figures:
 
     @staticmethod
     def of(body: Body, states: States) -> Figures:
+        """Of states (N,)."""
         positions, world = body.forward(states.position, states.rotations)
         centre = body.centre_of_mass(positions, world)
         return Figures(states, positions, world, centre, *momenta(body, states, positions, world))

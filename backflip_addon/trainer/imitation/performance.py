@@ -18,7 +18,7 @@ from .standing import still_stands
 
 
 class Performance:
-    """One run of a world from a start state, recorded substep by substep."""
+    """One run of a PyBullet world from a start state (no leading axis), recorded substep by substep."""
 
     def __init__(self, track: Track, scene: Scene, start: States) -> None:
         self.track = track
@@ -42,6 +42,7 @@ class Performance:
             self.step += 1
 
     def lost(self, limit: float) -> bool:
+        """Whether the root is further than limit, m, from its goal."""
         goal = self.track.states.position[min(self.step, self.track.steps)] + [0, 0, self.scene.floor]
         return bool(np.linalg.norm(self.world.state().position - goal) > limit)
 

@@ -34,6 +34,7 @@ class TargetTrajectory:
 
     @property
     def steps(self) -> int:
+        """Control steps, T."""
         return len(self.targets)
 
     @staticmethod

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several PyBullet worlds of one body side by side, as one simulator: where trials are played
-and takes are recorded."""
+"""Several PyBullet worlds of one body side by side, as one simulator: where trials are played and takes are
+recorded."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class PyBulletBatch:
         return self.worlds[0].states(readings)
 
     def close(self) -> None:
+        """End the PyBullet servers."""
         for world in self.worlds:
             world.close()
 
@@ -86,6 +87,7 @@ class Recorder:
         self.efforts: list[float] = []
 
     def record(self, world: PyBulletWorld, reading: list[float] | None = None) -> None:
+        """Write down a world's present state, or its reading where that is at hand already."""
         self.efforts.append(world.effort() if self.readings else 0.0)
         self.readings.append(reading or world.read())
         self.contacts.append(world.contacts())

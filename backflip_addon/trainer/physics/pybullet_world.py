@@ -43,7 +43,7 @@ JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z
 
 
 class PyBulletWorld:
-    """One body on one floor in a PyBullet server of its own."""
+    """One body on one floor in a PyBullet server of its own. control_rate: Hz; substeps: of a control step."""
 
     def __init__(
         self, body: Body, scene: Scene | None = None, control_rate: float = CONTROL_RATE, substeps: int = SUBSTEPS
@@ -85,6 +85,7 @@ class PyBulletWorld:
         self.arrange(scene or Scene())
 
     def close(self) -> None:
+        """End the PyBullet server."""
         self._client.disconnect()
 
     def arrange(self, scene: Scene) -> None:
@@ -200,9 +201,11 @@ class PyBulletWorld:
         return int(self._client.saveState())
 
     def restore(self, saved: int) -> None:
+        """Go back to a state that save() has kept."""
         self._client.restoreState(stateId=saved)
 
     def forget(self, saved: int) -> None:
+        """Give back the memory of a saved state."""
         self._client.removeState(saved)
 
     def save_file(self, path: str) -> None:
@@ -210,6 +213,7 @@ class PyBulletWorld:
         self._client.saveBullet(path)
 
     def restore_file(self, path: str) -> None:
+        """Go on from a state that save_file() has written. Raises pybullet.error where there is none."""
         self._client.restoreState(fileName=path)
 
 
@@ -249,6 +253,7 @@ class _Layout:
         return vectors
 
     def states(self, numbers: Array, root_centre: Array) -> States:
+        """States of flat readings (N, n); root_centre (3,): the root's centre of mass in its own frame, m."""
         count = len(numbers)
         orientations = np.broadcast_to(rotations.IDENTITY, (count, self.count, 4)).copy()
         joint_velocities = np.zeros((count, self.count, 3))

@@ -8,10 +8,12 @@ import math
 from ...core.body import Link
 from .simulator import SERVO_RATE, SPEED_CHANGE
 
+LEAST_KD = 1e-6  # N m s/rad: a body without damping does not divide by 0
+
 
 def servo_gain(link: Link, seconds: float) -> float:
-    """Share of a joint's error that its servo takes away a substep, where torque suffices."""
-    return 1.0 - math.exp(-SERVO_RATE * link.kp / max(link.kd, 1e-6) * seconds)
+    """Share of a joint's error that its servo takes away in a substep of so many seconds, where torque suffices."""
+    return 1.0 - math.exp(-SERVO_RATE * link.kp / max(link.kd, LEAST_KD) * seconds)
 
 
 def steady_inertia(link: Link, seconds: float) -> list[float]:

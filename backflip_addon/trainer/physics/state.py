@@ -47,6 +47,7 @@ class States:
         return len(self.position)
 
     def copy(self) -> States:
+        """The same in arrays of their own."""
         return States(*(getattr(self, field.name).copy() for field in dataclasses.fields(self)))
 
 

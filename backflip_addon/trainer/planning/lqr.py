@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feedback to begin with: linear-quadratic gains around the target trajectory, fitted to disturbed rollouts.
+"""Feedback to begin with: a time-varying linear-quadratic regulator around the target trajectory, fitted to rollouts.
 
 At each control step a linear model of how differences from the goals and actions change the next
 differences is fitted to rollouts (all that happened within a step or two, ridge regression), and
@@ -17,11 +17,16 @@ import numpy as np
 from ...core.arrays import AnyArray, Array, IntArray
 from ..imitation.experience import Experience
 
+MOST_INPUT, MOST_OUTPUT = 5.0, 8.0  # standard deviations: what is further off is no small difference any more
+LAST_COST = 10.0  # factor on the cost of differences at the clip's end, where they stay
+
 
 @dataclasses.dataclass(frozen=True)
 class FeedbackSettings:
+    """How gains are fitted."""
+
     spread: float = 0.7  # control steps over which neighbours share their rollouts
-    ridge: float = 0.003
+    ridge: float = 0.003  # of the regression, a share of its weights' sum
     effort: float = 50.0  # cost of an action's rad^2; larger: meeker gains
     memory: int = 16  # batches of rollouts
 
@@ -39,7 +44,8 @@ def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int
     size, force = before.std(0) + 1e-6, actions.std(0) + 1e-6
     inputs = np.concatenate([before / size, actions / force, np.ones((len(before), 1))], axis=1)
     outputs = after / size
-    sound = (np.abs(inputs) < 5).all(axis=1) & (np.abs(outputs) < 8).all(axis=1)  # falls teach nothing here
+    # Falls teach nothing here
+    sound = (np.abs(inputs) < MOST_INPUT).all(axis=1) & (np.abs(outputs) < MOST_OUTPUT).all(axis=1)
     steps, inputs, outputs = steps[sound], inputs[sound], outputs[sound]
     n, width = before.shape[1], actions.shape[1]
     of_state, of_action = np.zeros((count, n, n)), np.zeros((count, n, width))
@@ -60,7 +66,7 @@ def gains(models: Models, weights: Array, effort: float) -> Array:
     weights (n,): cost of squared differences; effort: of squared actions.
     """
     cost = np.diag(weights)
-    ahead = 10 * cost
+    ahead = LAST_COST * cost
     count, n, width = models.of_action.shape
     result = np.zeros((count, width, n))
     for t in range(count - 1, -1, -1):
@@ -72,7 +78,8 @@ def gains(models: Models, weights: Array, effort: float) -> Array:
     return result
 
 
-# Cost of a squared difference, by observations.parts
+# Cost of a squared difference, by observations.parts, in their units: m, rad, m/s, rad/s. Balance before all: what is
+# off above the feet topples
 WEIGHTS = {
     "horizontal_error": 1.0,
     "support": 20.0,
@@ -102,6 +109,7 @@ class Feedback:
         return len(self._batches)
 
     def remember(self, batch: Experience) -> None:
+        """Add a batch of rollouts; beyond settings.memory the oldest goes."""
         self._batches = [*self._batches, batch][-self.settings.memory :]
 
     def gains(self) -> Array:

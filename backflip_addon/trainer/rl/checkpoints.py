@@ -39,7 +39,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint. Raises ValueError with one sentence on a damaged or foreign file, OSError of a failing disk."""
+    """Read a checkpoint. Raises ValueError with one sentence on a damaged or foreign file, OSError from a bad disk."""
     path = Path(path)
     damaged = f"{path.name} cannot be read; it is damaged or not a Backflip stage"
     try:

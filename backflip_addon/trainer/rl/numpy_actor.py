@@ -30,12 +30,13 @@ class Actor:
 
     def __call__(self, observations: Float32Array) -> Float32Array:
         """Mean actions (N, width) of observations (N, n)."""
-        x = np.clip((observations - self.mean) / self.deviation, -CLIP, CLIP).astype(np.float32)
+        x: Float32Array = np.clip((observations - self.mean) / self.deviation, -CLIP, CLIP).astype(np.float32)
         for weights, bias in self.layers[:-1]:
             x = x @ weights.T + bias
             x = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
         weights, bias = self.layers[-1]
-        return x @ weights.T + bias
+        mean: Float32Array = x @ weights.T + bias
+        return mean
 
     def sample(self, observations: Float32Array, random: np.random.Generator) -> tuple[Float32Array, Float32Array]:
         """Actions (N, width) with exploration, and their log probabilities (N,)."""

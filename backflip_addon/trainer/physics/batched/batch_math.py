@@ -11,6 +11,7 @@ import numpy as np
 from ....core.arrays import Float32Array
 
 Batch: TypeAlias = Float32Array  # (..., N)
+SMALL_ANGLE = 1e-4  # rad, below which sin(a/2)/a is 1/2 to float32's last digit
 
 
 def apply(matrices: Batch, vectors: Batch) -> Batch:
@@ -61,6 +62,6 @@ def quaternions(vectors: Batch) -> Batch:
     angle = np.sqrt((vectors * vectors).sum(axis=-2))
     result = np.empty((*vectors.shape[:-2], 4, vectors.shape[-1]), np.float32)
     result[..., 0, :] = np.cos(0.5 * angle)
-    share = np.where(angle > 1e-4, np.sin(0.5 * angle) / np.maximum(angle, 1e-8), 0.5)
+    share = np.where(angle > SMALL_ANGLE, np.sin(0.5 * angle) / np.maximum(angle, 1e-8), 0.5)
     result[..., 1:, :] = vectors * share[..., None, :]
     return result

@@ -181,7 +181,8 @@ class Solver:
         response, turning = self._rows.squares(), self._turning.squares()
         children, parents = self._turning.rows_of.reshape(2, -1, 3)
         response[self._balls] = turning[children] + turning[parents]
-        return 1 / response
+        masses: Batch = np.reciprocal(response)
+        return masses
 
     def _set_responses(self, masses: Batch) -> None:
         """The responses R to impulses of all rows."""
