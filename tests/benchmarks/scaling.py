@@ -28,7 +28,7 @@ def main() -> int:
     seconds, steps = {}, {}
     for count in (1, 2):
         with Pool(count, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
-            pool.call("arrange", Scene())  # wait until the processes are there
+            pool.call("set_scene", Scene())  # wait until the processes are there
             search = Search(body, reference, pool, settings)
             left = options.rounds
 

@@ -99,7 +99,7 @@ class Searched:
 
     def __init__(self, body: Body, reference: Motion) -> None:
         self.worker = RolloutWorker(body, reference, Scene(), None, 10.0)
-        self.worker.world.restart(self.worker.track.states[0])
+        self.worker.world.reset(self.worker.track.states[0])
         self.file = os.path.join(tempfile.mkdtemp(prefix="backflip-"), "state.bullet")
         self.worker.world.save_file(self.file)
         self.random = np.random.default_rng(0)
@@ -115,7 +115,7 @@ class Bare:
     def __init__(self, body: Body, reference: Motion) -> None:
         worker = RolloutWorker(body, reference, Scene(), None, 10.0)
         self.world = worker.world
-        self.world.restart(worker.track.states[0])
+        self.world.reset(worker.track.states[0])
         self.start = self.world.save()
         offsets = 0.05 * np.random.default_rng(0).standard_normal((HORIZON, worker.track.layout.width))
         self.targets = self.world.targets(worker.track.targets(offsets, 0))

@@ -70,9 +70,9 @@ def in_pybullet(
     readings, touching = [], []
     lists = zip(world.targets(targets), world.velocities(speeds), scenes, strict=True)
     for i, (target, speed, scene) in enumerate(lists):
-        world.arrange(scene)
-        world.restart(states[i])
-        world.drive(target, speed)
+        world.set_scene(scene)
+        world.reset(states[i])
+        world.set_targets(target, speed)
         for _ in range(substeps):
             world.substep()
         readings.append(world.read())
@@ -87,9 +87,9 @@ def in_batch(
 ) -> tuple[States, np.ndarray]:
     bodies = BatchedSimulator(body, len(states), feet(body))
     for i, scene in enumerate(scenes):
-        bodies.arrange(i, scene)
-    bodies.restart(np.arange(len(states)), states)
-    bodies.drive(targets, speeds)
+        bodies.set_scene(i, scene)
+    bodies.reset(np.arange(len(states)), states)
+    bodies.set_targets(targets, speeds)
     for _ in range(substeps):
         bodies._substep()
     return bodies.states(), bodies.contacts()
@@ -155,10 +155,10 @@ def test_a_sliding_body_is_braked_by_friction_alone(friction: float) -> None:
     body = FITTED
     bodies = BatchedSimulator(body, 2, feet(body))
     for i in range(2):
-        bodies.arrange(i, Scene(friction=friction))
+        bodies.set_scene(i, Scene(friction=friction))
     states = poses(body, 0.0)[:2]
-    bodies.restart(np.arange(2), states)
-    bodies.drive(states.rotations, states.joint_velocity)
+    bodies.reset(np.arange(2), states)
+    bodies.set_targets(states.rotations, states.joint_velocity)
     for _ in range(5):
         bodies.step()
     bodies.push(0, np.array([0.0, -2.0, 0.0]), np.zeros(3))
@@ -192,9 +192,9 @@ def test_each_has_a_floor_and_a_weight_of_its_own() -> None:
     states = poses(body, 0.05)[:3]
     states = dataclasses.replace(states, position=states.position + np.array([[0, 0, h] for h in heights]))
     for i, height in enumerate(heights):
-        bodies.arrange(i, Scene(floor=height, mass=1 + 0.1 * i))
-    bodies.restart(np.arange(3), states)
-    bodies.drive(states.rotations, states.joint_velocity)
+        bodies.set_scene(i, Scene(floor=height, mass=1 + 0.1 * i))
+    bodies.reset(np.arange(3), states)
+    bodies.set_targets(states.rotations, states.joint_velocity)
     for _ in range(30):
         bodies.step()
     found = bodies.states()
@@ -210,8 +210,8 @@ def test_a_body_may_lie_on_all_of_itself() -> None:
     states = poses(body, 0.0)[:2]
     turns = states.rotations.copy()
     turns[:, 0] = [np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0]
-    bodies.restart(np.arange(2), dataclasses.replace(states, position=states.position * [1, 1, 0.3], rotations=turns))
-    bodies.drive(turns, states.joint_velocity)
+    bodies.reset(np.arange(2), dataclasses.replace(states, position=states.position * [1, 1, 0.3], rotations=turns))
+    bodies.set_targets(turns, states.joint_velocity)
     for _ in range(60):
         bodies.step()
     found = bodies.states()
@@ -226,7 +226,7 @@ def test_what_may_not_touch_is_told() -> None:
     head_down = poses(body, 0.0)[:1]
     turns = head_down.rotations.copy()
     turns[:, 0] = [0.0, 1.0, 0.0, 0.0]
-    bodies.restart(np.arange(1), dataclasses.replace(head_down, position=np.array([[0, 0, 0.6]]), rotations=turns))
+    bodies.reset(np.arange(1), dataclasses.replace(head_down, position=np.array([[0, 0, 0.6]]), rotations=turns))
     assert bodies.contacts()[0, body.index("head")]
 
 

@@ -80,7 +80,7 @@ def lowest(state: States) -> float:
 def test_a_state_returns(world: PyBulletWorld) -> None:
     for _ in range(5):
         state = some_state()
-        world.restart(state)
+        world.reset(state)
         again = world.state()
         assert np.allclose(again.position, state.position, atol=1e-9)
         assert rotations.angle_between(again.rotations, state.rotations).max() < 1e-6
@@ -93,7 +93,7 @@ def test_our_kinematics_are_pybullets(world: PyBulletWorld) -> None:
     """Link centres of mass, worked out by our forward kinematics and asked of PyBullet."""
     for _ in range(3):
         state = some_state()
-        world.restart(state)
+        world.reset(state)
         p = world._client
         theirs = [p.getBasePositionAndOrientation(world._figure)[0]]
         theirs += [p.getLinkState(world._figure, j, computeForwardKinematics=1)[0] for j in range(len(BODY.links) - 1)]
@@ -101,10 +101,10 @@ def test_our_kinematics_are_pybullets(world: PyBulletWorld) -> None:
 
 
 def test_velocities_are_the_change_of_positions(world: PyBulletWorld) -> None:
-    """What restart() is told about joint velocities is what then happens: frames and signs are right."""
+    """What reset() is told about joint velocities is what then happens: frames and signs are right."""
     state = some_state(10.0)
     limp = PyBulletWorld(limped(BODY), control_rate=1000.0, substeps=1)
-    limp.restart(state)
+    limp.reset(state)
     limp.substep()
     after = limp.state()
     spin = (
@@ -153,9 +153,9 @@ def test_free_flight_falls_and_keeps_its_momentum(world: PyBulletWorld) -> None:
         angular_velocity=np.array([-5.0, 0.6, 0.3]),
     )
     tuck = performances.bent(BODY, performances.neutral(BODY, 1), np.array([0.7]))
-    world.restart(start)
+    world.reset(start)
     body, states = as_simulated(world), [world.state()]
-    world.drive(world.targets(tuck)[0], controls(world, start)[1][0])
+    world.set_targets(world.targets(tuck)[0], controls(world, start)[1][0])
     for _ in range(60):
         world.substep()
         states.append(world.state())
@@ -176,10 +176,12 @@ def test_free_flight_falls_and_keeps_its_momentum(world: PyBulletWorld) -> None:
 def test_torque_stays_within_limits(world: PyBulletWorld) -> None:
     """Driven at random to wild targets, on the floor and in the air."""
     for height in (1.0, 3.0):
-        world.restart(some_state(height))
+        world.reset(some_state(height))
         for _ in range(20):
             wild = some_state()
-            world.drive(world.targets(wild.rotations[None])[0], world.velocities(10 * wild.joint_velocity[None])[0])
+            world.set_targets(
+                world.targets(wild.rotations[None])[0], world.velocities(10 * wild.joint_velocity[None])[0]
+            )
             for _ in range(world.substeps):
                 world.substep()
                 assert world.effort() <= 1.0 + 1e-6
@@ -189,7 +191,7 @@ def test_a_limp_body_falls_in_a_heap() -> None:
     limp = PyBulletWorld(limped(BODY))
     # just off balance, knees slightly bent
     turns = performances.bent(BODY, performances.neutral(BODY, 1), np.array([0.1]))[0]
-    limp.restart(standing_state(rotations=turns))
+    limp.reset(standing_state(rotations=turns))
     hold(limp, standing_state(), 2.5)
     state = limp.state()
     assert limp.effort() == 0.0
@@ -204,9 +206,9 @@ def test_a_limp_body_falls_in_a_heap() -> None:
 @pytest.mark.parametrize("speed", [1.0, 4.0, 5.0])
 def test_a_landing_sinks_less_than_a_centimetre(world: PyBulletWorld, speed: float) -> None:
     start = standing_state(position=standing_state().position + 0.3 * Z, velocity=-speed * Z)
-    world.restart(start)
+    world.reset(start)
     (targets,), (velocities,) = controls(world, start)
-    world.drive(targets, velocities)
+    world.set_targets(targets, velocities)
     depth = 0.0
     for _ in range(120):
         world.substep()
@@ -235,7 +237,7 @@ def lying(axis: np.ndarray, angle: float) -> States:
     ids=["standing", "crouched", "squatting", "on its back", "on its face", "on its side", "on its head"],
 )
 def test_holding_a_pose_never_explodes(world: PyBulletWorld, start: States) -> None:
-    world.restart(start)
+    world.reset(start)
     (targets,), (velocities,) = controls(world, start)
     for _ in range(90):
         world.step(targets, velocities)
@@ -250,7 +252,7 @@ def test_holding_a_pose_never_explodes(world: PyBulletWorld, start: States) -> N
 
 def test_standing_stays_standing(world: PyBulletWorld) -> None:
     start = standing_state()
-    world.restart(start)
+    world.reset(start)
     hold(world, start, 3.0)
     state = world.state()
     assert np.linalg.norm(state.position - start.position) < 0.05
@@ -261,10 +263,10 @@ def test_standing_stays_standing(world: PyBulletWorld) -> None:
 def test_a_new_start_forgets_what_touched(world: PyBulletWorld) -> None:
     """A performance that begins in the air must not inherit the fall before it."""
     standing = standing_state()
-    world.restart(standing)
+    world.reset(standing)
     hold(world, standing, 0.5)
     assert world.contacts().any()
-    world.restart(dataclasses.replace(standing, position=standing.position + [0, 0, 1.0]))
+    world.reset(dataclasses.replace(standing, position=standing.position + [0, 0, 1.0]))
     assert not world.contacts().any()
 
 
@@ -280,7 +282,7 @@ def run_on(world: PyBulletWorld, steps: int = 12) -> list[list[float]]:
 
 def in_contact(world: PyBulletWorld) -> None:
     """Into the thick of it: just after touchdown."""
-    world.restart(standing_state(position=standing_state().position + 0.1 * Z, velocity=-3.0 * Z, angular_velocity=X))
+    world.reset(standing_state(position=standing_state().position + 0.1 * Z, velocity=-3.0 * Z, angular_velocity=X))
     run_on(world, 5)
     assert world.contacts().any()
 
@@ -301,7 +303,7 @@ def test_a_saved_file_is_exact_to_the_bit_in_another_world(world: PyBulletWorld,
     world.save_file(file)
     first = run_on(world)
     other = PyBulletWorld(BODY)
-    other.restart(some_state())  # whatever it did before
+    other.reset(some_state())  # whatever it did before
     run_on(other, 3)
     for _ in range(2):
         other.restore_file(file)
@@ -323,8 +325,8 @@ def floor_force(world: PyBulletWorld) -> float:
 
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.5])
 def test_the_scenes_mass_weighs_on_the_floor(world: PyBulletWorld, factor: float) -> None:
-    world.arrange(Scene(mass=factor))
-    world.restart(standing_state())
+    world.set_scene(Scene(mass=factor))
+    world.reset(standing_state())
     hold(world, standing_state(), 1.0)
     forces = []
     for _ in range(60):
@@ -334,8 +336,8 @@ def test_the_scenes_mass_weighs_on_the_floor(world: PyBulletWorld, factor: float
 
 
 def test_a_lighter_scene_after_a_heavier_one_is_not_their_product(world: PyBulletWorld) -> None:
-    world.arrange(Scene(mass=2.0))
-    world.arrange(Scene(mass=0.5))
+    world.set_scene(Scene(mass=2.0))
+    world.set_scene(Scene(mass=0.5))
     p = world._client
     masses = [p.getDynamicsInfo(world._figure, j)[0] for j in world._links]
     assert sum(masses) == pytest.approx(0.5 * BODY.mass)
@@ -343,9 +345,9 @@ def test_a_lighter_scene_after_a_heavier_one_is_not_their_product(world: PyBulle
 
 @pytest.mark.parametrize("friction", [0.0, 0.2, 0.9])
 def test_friction_stops_a_sliding_body(world: PyBulletWorld, friction: float) -> None:
-    world.arrange(Scene(friction=friction))
+    world.set_scene(Scene(friction=friction))
     start = standing_state()
-    world.restart(start)
+    world.reset(start)
     hold(world, start, 0.5)
     world.push(1.0 * X, np.zeros(3))
     before = world.state().position[0]
@@ -361,9 +363,9 @@ def test_friction_stops_a_sliding_body(world: PyBulletWorld, friction: float) ->
 def test_a_sliding_foot_drags_by_the_floors_friction(world: PyBulletWorld) -> None:
     """Coulomb's law at every contact of a foot that slides: PyBullet's own account of the forces."""
     for friction in (0.3, 0.9):
-        world.arrange(Scene(friction=friction))
+        world.set_scene(Scene(friction=friction))
         start = standing_state(velocity=4.0 * X)
-        world.restart(start)
+        world.reset(start)
         shares = []
         for _ in range(4):
             hold(world, start, 1 / 30)
@@ -374,16 +376,16 @@ def test_a_sliding_foot_drags_by_the_floors_friction(world: PyBulletWorld) -> No
 
 def test_the_floors_height(world: PyBulletWorld) -> None:
     for height in (0.3, -0.02, 0.0):
-        world.arrange(Scene(floor=height))
+        world.set_scene(Scene(floor=height))
         start = standing_state(position=standing_state().position + (height + 0.05) * Z)
-        world.restart(start)
+        world.reset(start)
         hold(world, start, 1.0)
         assert lowest(world.state()) == pytest.approx(height, abs=0.01)
 
 
 def test_a_push_adds_velocity(world: PyBulletWorld) -> None:
     start = some_state()
-    world.restart(start)
+    world.reset(start)
     world.push(np.array([0.5, 0.0, -0.2]), 0.1 * Y)
     spin = world.state().angular_velocity - start.angular_velocity
     assert np.allclose(spin, 0.1 * Y, atol=1e-9)

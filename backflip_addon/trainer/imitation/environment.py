@@ -81,7 +81,7 @@ class ImitationEnvironment(Generic[Bodies]):
         coordinates, and circumstances."""
         for index, own in zip(which, circumstances, strict=True):
             scene = own.scene
-            self.bodies.arrange(index, scene)
+            self.bodies.set_scene(index, scene)
             self.circumstances[index] = own
             self.floors[index] = scene.floor
             self._delays[index] = own.delay > 0
@@ -92,7 +92,7 @@ class ImitationEnvironment(Generic[Bodies]):
                 FLOOR_SCALE * scene.floor,
                 own.delay,
             )
-        self.bodies.restart(which, states)
+        self.bodies.reset(which, states)
         self.steps[which] = steps
         self._feet_down[which] = self.bodies.contacts()[which][:, self.observations.feet]
         self.last_actions[which] = 0
@@ -143,7 +143,7 @@ class ImitationEnvironment(Generic[Bodies]):
         for i in np.flatnonzero(self.steps == self._push_steps):
             self.bodies.push(int(i), self.circumstances[i].push, self.circumstances[i].push_spin)
         speeds = self.trajectory.velocities[np.minimum(self.steps, self.trajectory.steps - 1)]
-        self.bodies.drive(self._targets(self.applied), speeds)
+        self.bodies.set_targets(self._targets(self.applied), speeds)
         touched = self.bodies.step(active)
         self._feet_down = self.bodies.contacts()[:, self.observations.feet].astype(np.float32)
         self.steps += 1 if active is None else active

@@ -24,7 +24,7 @@ class Performance:
         self.track = track
         self.scene = scene
         self.world = PyBulletWorld(track.body, scene)
-        self.world.restart(start)
+        self.world.reset(start)
         self.step = 0
         self._still_stands: bool | None = None
         self._recorder = Recorder()
@@ -35,7 +35,7 @@ class Performance:
         targets = self.world.targets(joint_targets)
         velocities = self.world.velocities(self.track.velocities(self.step, len(joint_targets)))
         for target, velocity in zip(targets, velocities, strict=True):
-            self.world.drive(target, velocity)
+            self.world.set_targets(target, velocity)
             for _ in range(self.world.substeps):
                 self.world.substep()
                 self._recorder.record(self.world)

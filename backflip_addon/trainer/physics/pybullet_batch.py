@@ -26,24 +26,24 @@ class PyBulletBatch:
         self.recorders: list[Recorder | None] = [None] * count
         self._readings = [world.read() for world in self.worlds]
 
-    def arrange(self, index: int, scene: Scene) -> None:
+    def set_scene(self, index: int, scene: Scene) -> None:
         """Change one body's circumstances."""
         if self.worlds[index].scene != scene:
-            self.worlds[index].arrange(scene)
+            self.worlds[index].set_scene(scene)
 
-    def restart(self, which: IntArray, states: States) -> None:
+    def reset(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
         for k, index in enumerate(which):
-            self.worlds[index].restart(states[k])
+            self.worlds[index].reset(states[k])
             self._readings[index] = self.worlds[index].read()
             if self.recorders[index]:
                 self.recorders[index].record(self.worlds[index], self._readings[index])
 
-    def drive(self, targets: Array, velocities: Array) -> None:
+    def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call."""
         world = self.worlds[0]
         for own, target, speed in zip(self.worlds, world.targets(targets), world.velocities(velocities), strict=True):
-            own.drive(target, speed)
+            own.set_targets(target, speed)
 
     def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""

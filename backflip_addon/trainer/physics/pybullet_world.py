@@ -82,13 +82,13 @@ class PyBulletWorld:
             # In one call with a joint speed a link's friction would be ignored and stay at 0.5
             p.changeDynamics(self._figure, j, maxJointVelocity=JOINT_SPEED)
             p.changeDynamics(self._figure, j, lateralFriction=1.0, restitution=0)
-        self.arrange(scene or Scene())
+        self.set_scene(scene or Scene())
 
     def close(self) -> None:
         """End the PyBullet server."""
         self._client.disconnect()
 
-    def arrange(self, scene: Scene) -> None:
+    def set_scene(self, scene: Scene) -> None:
         """Change the circumstances: floor, friction, masses."""
         p = self._client
         self.scene = scene
@@ -109,7 +109,7 @@ class PyBulletWorld:
                     self._figure, j, p.POSITION_CONTROL, [0, 0, 0, 1], positionGain=0, velocityGain=1, force=[0, 0, 0]
                 )
 
-    def restart(self, state: States) -> None:
+    def reset(self, state: States) -> None:
         """Place the body in a state (no leading axis). The contact cache is lost."""
         p = self._client
         root = state.rotations[0]
@@ -122,7 +122,7 @@ class PyBulletWorld:
         p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
         p.performCollisionDetection()  # or contacts() would tell what touched where the body was before
 
-    def drive(self, targets: JointLists, velocities: JointLists) -> None:
+    def set_targets(self, targets: JointLists, velocities: JointLists) -> None:
         """Set the joints' targets, as targets() and velocities() make them, until the next call."""
         self._client.setJointMotorControlMultiDofArray(
             self._figure,
@@ -141,7 +141,7 @@ class PyBulletWorld:
 
     def step(self, targets: JointLists, velocities: JointLists) -> None:
         """One control step toward joint targets."""
-        self.drive(targets, velocities)
+        self.set_targets(targets, velocities)
         for _ in range(self.substeps):
             self._client.stepSimulation()
 

@@ -41,13 +41,13 @@ class Simulator(Protocol):
     body: Body
     count: int
 
-    def arrange(self, index: int, scene: Scene) -> None:
+    def set_scene(self, index: int, scene: Scene) -> None:
         """Change one body's circumstances."""
 
-    def restart(self, which: IntArray, states: States) -> None:
+    def reset(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
 
-    def drive(self, targets: Array, velocities: Array) -> None:
+    def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3), rad/s, until the next call."""
 
     def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:

@@ -69,9 +69,9 @@ class RolloutWorker:
         self.cost = Cost(self.track)
         self.lost = lost
 
-    def arrange(self, scene: Scene) -> None:
+    def set_scene(self, scene: Scene) -> None:
         """Change the circumstances of all rollouts to come."""
-        self.world.arrange(scene)
+        self.world.set_scene(scene)
 
     def rollouts(self, state_file: str, first: int, offsets: Array) -> tuple[Array, int]:
         """Mean costs (N,) over the horizon of offsets (N, H, width), rad, from a saved state at control step first.

@@ -58,13 +58,13 @@ class BatchedSimulator:
         self._known_pose: Pose | None = None
         self._known_touching: BoolArray | None = None
         for index in range(count):
-            self.arrange(index, Scene())
+            self.set_scene(index, Scene())
 
-    def arrange(self, index: int, scene: Scene) -> None:
+    def set_scene(self, index: int, scene: Scene) -> None:
         """Change one body's circumstances."""
         self._friction[index], self._floor[index], self._mass[index] = scene.friction, scene.floor, scene.mass
 
-    def restart(self, which: IntArray, states: States) -> None:
+    def reset(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
         tree = self.tree
         arm = rotations.rotate(states.rotations[:, 0], np.array(self.body.links[0].centre))
@@ -81,7 +81,7 @@ class BatchedSimulator:
         self._set_hinge_rotations()
         self._known_pose = self._known_touching = None
 
-    def drive(self, targets: Array, velocities: Array) -> None:
+    def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call.
 
         As in PyBullet a ball joint's servo has no use for a target velocity, and a hinge's target
