@@ -87,8 +87,8 @@ def _get_slot(settings: BackflipSettings) -> int:
     return names.index(settings.reference_slot) + 1 if settings.reference_slot in names else 0
 
 
-def _set_slot(settings: BackflipSettings, place: int) -> None:
-    settings.reference_slot = _slots(settings)[place - 1].identifier if place else ""
+def _set_slot(settings: BackflipSettings, index: int) -> None:
+    settings.reference_slot = _slots(settings)[index - 1].identifier if index else ""
 
 
 def _adjusted(settings: BackflipSettings, _context: bpy.types.Context) -> None:

@@ -41,7 +41,7 @@ def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> 
         importer.remove(imported)
         raise
     choose(scene, armature)
-    return armature, _told(armature, imported)
+    return armature, _import_report(armature, imported)
 
 
 def _check_humanoid(rig: Rig, filepath: str) -> None:
@@ -55,7 +55,7 @@ def _check_humanoid(rig: Rig, filepath: str) -> None:
         )
 
 
-def _told(armature: bpy.types.Object, imported: importer.Imported) -> str:
+def _import_report(armature: bpy.types.Object, imported: importer.Imported) -> str:
     words = f"{armature.name} is the avatar"
     if armature.get(node_skeletons.NODES_PROPERTY):
         words += "; its file has no bones, so bones were made for its parts"
@@ -117,8 +117,8 @@ class ImportAvatar(FileStep, bpy.types.Operator):
     ]
 
     def run(self, context: bpy.types.Context) -> None:
-        _armature, told = import_avatar(current_scene(context), self.filepath, self.link)
-        self.report({"INFO"}, told)
+        _armature, words = import_avatar(current_scene(context), self.filepath, self.link)
+        self.report({"INFO"}, words)
         _say_doubts(self, current_scene(context))
 
 

@@ -90,9 +90,9 @@ class MapStep(Step):
     def line(self, scene: bpy.types.Scene, role: str) -> BackflipRole:
         """The list's line of a body part, the selected one when empty. Raises RigError."""
         items = self.lines(scene)
-        place = scene_settings(scene).role_index if self.of == AVATAR else scene_settings(scene).clip_role_index
+        index = scene_settings(scene).role_index if self.of == AVATAR else scene_settings(scene).clip_role_index
         if not role and len(items):
-            return items[min(place, len(items) - 1)]
+            return items[min(index, len(items) - 1)]
         if role not in items:
             raise RigError(f"There is no body part called {role}; it is one of {', '.join(ROLES)}.")
         return items[role]

@@ -104,8 +104,8 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         role_map = bone_map_files.load(Path(bpy.path.abspath(self.map_file))) if self.map_file else None
-        told = use_file(current_scene(context), self.filepath, self.action, self.character, role_map)
-        self.report({told.level}, told.words)
+        report = use_file(current_scene(context), self.filepath, self.action, self.character, role_map)
+        self.report({report.level}, report.words)
         settings = scene_settings(current_scene(context))
         self.action = settings.source_action if settings.reference_kind == "ACTION" else ""
 
@@ -151,8 +151,8 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
         if frames and self.action:
             raise ActionError("An action has its own frames: leave out the action, or the frames.")
         source = reference_source.named_source(ob, self.action, self.slot, frames)
-        told = take_source(current_scene(context), source)
-        self.report({told.level}, told.words)
+        report = take_source(current_scene(context), source)
+        self.report({report.level}, report.words)
         settings = scene_settings(current_scene(context))
         self.armature, self.action, self.slot = ob.name, settings.source_action, settings.source_slot
 
@@ -171,8 +171,8 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
         frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
         action = settings.reference_action
         source = reference_source.named_source(ob, action, settings.reference_slot, None if action else frames)
-        told = take_source(current_scene(context), source)
-        self.report({told.level}, told.words)
+        report = take_source(current_scene(context), source)
+        self.report({report.level}, report.words)
 
 
 class ReadClipAgain(ClipStep, bpy.types.Operator):

@@ -34,7 +34,7 @@ class ClipMapError(RigError):
     """A clip that its map does not put on the body; it is kept, so that the map can be mended."""
 
 
-class Told(NamedTuple):
+class Report(NamedTuple):
     """What to tell the user: Blender's kind of report, and the words."""
 
     level: Literal["INFO", "WARNING"]
@@ -58,7 +58,7 @@ class Origin:
 
 def use_file(
     scene: bpy.types.Scene, filepath: str, action: str = "", character: str = "", role_map: RoleMap | None = None
-) -> Told:
+) -> Report:
     """Take a file's clip for the reference. Raises FileError, RigError, and ClipMapError for one that needs a map.
 
     action, character: which of a file with several. role_map: which joints of the clip play which body parts.
@@ -75,31 +75,31 @@ def use_file(
         except (FileError, ActionError, RigError):
             remove(imported)
             raise
-        return _told_of_others(path.name, source, found, bool(character))
+        return _report_of_others(path.name, source, found, bool(character))
     if not path.is_file():
         raise FileError(f"{path} does not exist: choose another file.")
     body, _binding = state.body_and_binding(scene)
     clip = clips.read_file(path, body)
     _keep(scene, clip, role_map, Origin(path.name, file=filepath))
     assumed = clip.assumed if isinstance(clip, Recording) else ""
-    return Told("WARNING" if assumed else "INFO", f"{path.name} is the reference{': ' if assumed else ''}{assumed}.")
+    return Report("WARNING" if assumed else "INFO", f"{path.name} is the reference{': ' if assumed else ''}{assumed}.")
 
 
-def _told_of_others(file: str, source: Source, found: list[Source], asked: bool) -> Told:
+def _report_of_others(file: str, source: Source, found: list[Source], asked: bool) -> Report:
     """What a file holds beside what was taken of it: its other characters, else its other actions."""
     bodies = [
         other.armature for other in found if len(armature_data(other.armature).bones) >= FEWEST_BONES
     ]  # and no props
     characters = dict.fromkeys(armature.name for armature in bodies if armature != source.armature)
     if characters and not asked:
-        return Told(
+        return Report(
             "WARNING",
             f"{file} holds several characters: {source.armature.name} is the reference. For {' or '.join(characters)} "
             "choose its armature (step 2) and press Use Action.",
         )
     others = [other.label for other in found if other.armature == source.armature and other.action != source.action]
     words = f"{source.label} is the reference."
-    return Told("INFO", words + (f" Others: {', '.join(dict.fromkeys(others))}." if others else ""))
+    return Report("INFO", words + (f" Others: {', '.join(dict.fromkeys(others))}." if others else ""))
 
 
 def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None = None) -> None:
@@ -107,16 +107,16 @@ def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None 
     _keep(scene, _recorded(scene, source), role_map, Origin(_label(source), source=source))
 
 
-def take_source(scene: bpy.types.Scene, source: Source) -> Told:
+def take_source(scene: bpy.types.Scene, source: Source) -> Report:
     """Take an armature's action, or what it is seen to do, for the reference. Raises ActionError or RigError."""
     use_source(scene, source)
     deaf = bones_in_other_rotation_mode(source)
     if deaf:
         bones = f"{deaf[0]} and {len(deaf) - 1} more bones" if len(deaf) > 1 else deaf[0]
         armature, do = source.armature.name, "do" if len(deaf) > 1 else "does"
-        return Told("WARNING", f"{bones} of {armature} {do} not rotate: {_label(source)} keys another rotation mode.")
+        return Report("WARNING", f"{bones} of {armature} {do} not rotate: {_label(source)} keys another rotation mode.")
     seen = f": its visual motion from frame {source.first} to {source.last}" if source.action is None else ""
-    return Told("INFO", f"{_label(source)} is the reference{seen}.")
+    return Report("INFO", f"{_label(source)} is the reference{seen}.")
 
 
 def _label(source: Source) -> str:

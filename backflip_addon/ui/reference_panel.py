@@ -13,7 +13,7 @@ from ..operators.base import current_scene
 from ..settings import BackflipSettings, scene_settings
 from .panel_base import MAP_BUTTONS, SidebarPanel, button, layout_of, sentence, step_button
 
-_MENDS = {
+_FIXES = {
     "upright": "Turn Upright",
     "grounded": "Put on the Floor",
     "physical_flights": "Make Flights Physical",
@@ -51,8 +51,8 @@ class BACKFLIP_PT_reference(SidebarPanel, bpy.types.Panel):
         row.prop(settings, "trim_end")
         layout.prop(settings, "time_scale")
         column = layout.column(align=True)
-        for mend in _MENDS:
-            column.prop(settings, mend)
+        for fix in _FIXES:
+            column.prop(settings, fix)
         row = layout.row()
         row.prop(settings, "loops")
         if settings.loops:
@@ -111,7 +111,7 @@ def fix_words(fix: dict[str, Any]) -> str:
         return f"Start at {fix['start']:.2f} s"
     if fix.get("certain"):
         return "The Map Is Right"
-    for name, words in _MENDS.items():
+    for name, words in _FIXES.items():
         if fix.get(name):
             return words
     return "Loop" if fix.get("loops") else ""
