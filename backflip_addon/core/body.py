@@ -85,14 +85,17 @@ class Body:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The links' names (L,)."""
         return tuple(link.name for link in self.links)
 
     @property
     def mass(self) -> float:
+        """Of all links, kg."""
         return sum(link.mass for link in self.links)
 
     @property
     def parents(self) -> tuple[int, ...]:
+        """Index of each link's parent (L,), -1 for the root."""
         return tuple(link.parent for link in self.links)
 
     def index(self, name: str) -> int:

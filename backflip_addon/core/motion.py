@@ -44,6 +44,7 @@ class Motion:
 
     @property
     def frames(self) -> int:
+        """How many there are, F."""
         return len(self.position)
 
     @property

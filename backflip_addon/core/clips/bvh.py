@@ -55,7 +55,7 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
         raise UnreadableFile(f"{path.name} has {len(values)} frames of {len(joints)} joints: cut it into clips.")
     parents = tuple(joint.parent for joint in joints)
     orientations, positions = _world(joints, values)
-    rest = _rest_places(joints)
+    rest = _rest_positions(joints)
     rig = _rig(path.stem, joints, parents, rest, np.eye(3))
     axis = up or up_axis(rig, positions)
     if axis not in _TO_Z_UP:
@@ -302,7 +302,7 @@ def _about(axis: int, angles: Array) -> Array:
     return out
 
 
-def _rest_places(joints: list[_Joint]) -> Array:
+def _rest_positions(joints: list[_Joint]) -> Array:
     """Joints at rest (J, 3), in the file's axes."""
     positions = np.zeros((len(joints), 3))
     for i, joint in enumerate(joints):

@@ -17,7 +17,7 @@ from .. import batched_linalg
 from ..arrays import Array, BoolArray
 
 _TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-_PLACE, _TURN = "Xposition Yposition Zposition", "Zrotation Yrotation Xrotation"
+_POSITION, _ROTATION = "Xposition Yposition Zposition", "Zrotation Yrotation Xrotation"
 _SLIDES = 1e-4  # of the skeleton's size: a joint that moves more against its parent has its position written, too
 Plan = list[tuple[int, bool]]  # joints in the order in which they are written, and whether their position is
 
@@ -64,7 +64,7 @@ def bvh_text(
         parent = parents[bone]
         placed = bool(parent < 0 or slides[bone])
         offset = np.zeros(3) if parent < 0 else heads[bone] - heads[parent]
-        channels = f"6 {_PLACE} {_TURN}" if placed else f"3 {_TURN}"
+        channels = f"6 {_POSITION} {_ROTATION}" if placed else f"3 {_ROTATION}"
         lines.extend([f"{indent}{word} {plain[bone]}", f"{indent}{{"])
         lines.extend([f"{indent}\tOFFSET {_numbers(offset)}", f"{indent}\tCHANNELS {channels}"])
         plan.append((bone, placed))
@@ -76,11 +76,11 @@ def bvh_text(
         lines.append(f"{indent}}}")
 
     if several:
-        lines += [f"ROOT {_plain([title])[0]}", "{", "\tOFFSET 0 0 0", f"\tCHANNELS 6 {_PLACE} {_TURN}"]
+        lines += [f"ROOT {_plain([title])[0]}", "{", "\tOFFSET 0 0 0", f"\tCHANNELS 6 {_POSITION} {_ROTATION}"]
     for root in children[0]:
         write(root, "JOINT" if several else "ROOT", "\t" if several else "")
     lines += ["}"] if several else []
-    values = _values(plan, parents, heads, positions, matrices, rest, np.degrees(eulers))
+    values = _values(plan, parents, positions, matrices, rest, np.degrees(eulers))
     if several:
         values = np.concatenate([np.zeros((len(values), 6)), values], axis=1)
     lines += ["MOTION", f"Frames: {len(values)}", f"Frame Time: {1.0 / rate:.9f}"]
@@ -101,7 +101,7 @@ def _sliding(rest: Array, matrices: Array, parents: Sequence[int]) -> BoolArray:
 
 
 def _values(
-    plan: Plan, parents: Sequence[int], heads: Array, positions: Array, matrices: Array, rest: Array, degrees: Array
+    plan: Plan, parents: Sequence[int], positions: Array, matrices: Array, rest: Array, degrees: Array
 ) -> Array:
     """The rows of numbers (F, N). A position is in the parent's axes, which are the file's where it is unturned."""
     columns = []

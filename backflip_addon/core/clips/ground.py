@@ -22,9 +22,17 @@ from .findings import Finding
 _OFF = 0.055  # a body that stands so far over or under the floor hovers or sinks
 _STEADY = 0.3  # a lowest point that rises or sinks more slowly is held by something
 _HELD = 0.5  # share of gravity: a centre of mass that falls faster is in the air
-_SHORTEST = 0.2  # s
-_LIFTED = 0.12  # the other foot, where one stands alone
-_DOWN = 0.04
+_SHORTEST = 0.2  # s that a body must hover for
+_LIFTED = 0.12  # the height of the other foot, where one stands alone
+_DOWN = 0.04  # and of the one that stands
+_FLOOR_SHARE = 0.02  # of frames that may lie under what counts as the clip's floor: the very lowest may be noise
+_OFF_FLOOR = 0.03  # m: a clip whose floor is off by less says nothing
+_HELD_SECONDS = 0.08  # to each side, over which the fall of the centre of mass is taken
+_SPOT = 0.33  # leg lengths: a walk on the spot keeps its root within so much
+_UPRIGHT_HEAD = 0.7  # cosine of the lean from hips to head of who walks
+_ALTERNATING = (0.2, 0.8)  # share of the time for which the right foot is the lower one, of feet that take turns
+_SLIDING_BACK = 0.45  # the median speed of the lower foot of a walk on the spot
+_ONE_WAY = 0.7  # share of that foot's path that goes one way
 _SLIDE = 0.35  # a standing foot that slides faster is seen
 _LONG_SLIDE = 0.1  # s
 # With the legs drawn up a person's lowest part gets a leg length high; a backflip on DeepMimic's clip flies 1.05
@@ -48,6 +56,7 @@ class Ground:
 
     @staticmethod
     def of(motion: Motion, body: Body) -> Ground:
+        """With the links' frames worked out."""
         positions, orientations = body.forward(motion.position, motion.rotations)
         lowest = body.lowest_points(positions, orientations).min(axis=1)
         return Ground(motion, body, positions, orientations, lowest, body.centre_of_mass(positions, orientations))
@@ -58,7 +67,7 @@ class Ground:
         if self.motion.frames < 5:
             return np.ones(self.motion.frames, dtype=bool)
         rate = self.motion.rate
-        half = min(max(round(0.08 * rate), 2), (self.motion.frames - 1) // 2)
+        half = min(max(round(_HELD_SECONDS * rate), 2), (self.motion.frames - 1) // 2)
         falling = inverse_dynamics.second_derivative(self.centre, rate, half)[:, 2]
         moving = np.abs(np.gradient(self.lowest)) * rate
         held: BoolArray = (falling > -_HELD * GRAVITY) & (moving < _STEADY * self.leg)
@@ -93,13 +102,14 @@ class Ground:
         return [start / self.motion.rate for start, _ in found]
 
     def long_runs(self, mask: BoolArray, seconds: float) -> list[tuple[int, int]]:
+        """Runs of True in mask (F,) of at least so many seconds: first frame, and the frame after the last."""
         return [(a, b) for a, b in foot_planting.runs(mask) if (b - a) / self.motion.rate >= seconds]
 
 
 def floor(ground: Ground) -> Finding | None:
     """A clip that is off the floor by the same all through; it is set down whatever is done."""
-    usual = float(np.quantile(ground.lowest, 0.02))
-    if abs(usual) < 0.03:
+    usual = float(np.quantile(ground.lowest, _FLOOR_SHARE))
+    if abs(usual) < _OFF_FLOOR:
         return None
     how = "floats over" if usual > 0 else "sinks into"
     return Finding("floor", f"The clip {how} the floor by {abs(usual) * 100:.0f} cm; it is set down on it.")
@@ -107,7 +117,7 @@ def floor(ground: Ground) -> Finding | None:
 
 def hovering(ground: Ground) -> Finding | None:
     """A clip that, set down as it will be, stands over the floor for part of its time."""
-    height = ground.lowest - float(np.quantile(ground.lowest, 0.02))
+    height = ground.lowest - float(np.quantile(ground.lowest, _FLOOR_SHARE))
     runs = ground.long_runs(ground.held & (height > _OFF * ground.leg), _SHORTEST)
     if not runs:
         return None
@@ -143,6 +153,7 @@ def _smoothed(values: Array, width: float) -> Array:
 
 
 def high_flight(ground: Ground) -> Finding | None:
+    """A flight higher than people jump."""
     at = int(np.argmax(ground.lowest))
     height = float(ground.lowest[at])
     if height < _HIGHEST * ground.leg or ground.held[at]:
@@ -177,18 +188,21 @@ def sliding_foot(ground: Ground) -> Finding | None:
 def in_place(ground: Ground) -> Finding | None:
     """A walk whose feet slide back at a steady pace while the hips stay where they are."""
     motion = ground.motion
-    if np.ptp(motion.position[:, :2], axis=0).max() > 0.33 * ground.leg:
+    if np.ptp(motion.position[:, :2], axis=0).max() > _SPOT * ground.leg:
         return None
     head = ground.positions[:, ground.body.index("head")] - ground.positions[:, 0]
-    if (rotations.normalise(head)[:, 2] < 0.7).any():  # who turns over walks nowhere
+    if (rotations.normalise(head)[:, 2] < _UPRIGHT_HEAD).any():  # who turns over walks nowhere
         return None
     feet = ground.positions[:, [ground.body.index(f"foot.{side}") for side in foot_planting.SIDES]]
     lower = np.argmin(feet[..., 2], axis=1)
-    if not 0.2 < lower.mean() < 0.8:  # feet take turns
+    if not _ALTERNATING[0] < lower.mean() < _ALTERNATING[1]:  # feet take turns
         return None
     velocities = np.gradient(feet[..., :2], axis=0)[np.arange(motion.frames), lower] * motion.rate
     speeds = np.linalg.norm(velocities, axis=1)
-    if np.median(speeds) < 0.45 * ground.leg or np.linalg.norm(velocities.sum(axis=0)) < 0.7 * speeds.sum():
+    if (
+        np.median(speeds) < _SLIDING_BACK * ground.leg
+        or np.linalg.norm(velocities.sum(axis=0)) < _ONE_WAY * speeds.sum()
+    ):
         return None
     return Finding(
         "in_place",

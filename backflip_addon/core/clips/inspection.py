@@ -55,7 +55,7 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
     hovering = None if pace else ground.hovering(stance)  # who flies in slow motion seems to be held
     checks = [
         _odd_first_frame(motion, orientations),
-        posture.lying(motion, body, positions),
+        posture.lying(body, positions),
         pace,
         _jumps(motion, orientations),
         hovering or ground.floor(stance),

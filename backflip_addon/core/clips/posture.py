@@ -15,11 +15,12 @@ from .findings import Finding
 
 _LYING = np.radians(60)  # a trunk that leans further lies
 _EVER_UP = np.radians(45)  # what leans less at any time has stood, if only for a moment
+_NEAR_AXIS = np.radians(30)  # a direction so near an axis is meant to lie along it
 _CROUCHING = np.radians(50)  # between trunk and legs: on hands and knees it is a right angle
 UP = np.array([0.0, 0.0, 1.0])
 
 
-def lying(motion: Motion, body: Body, positions: Array) -> Finding | None:
+def lying(body: Body, positions: Array) -> Finding | None:
     """A clip whose trunk never stands. positions (F, L, 3): the links'."""
     lean = np.arccos(np.clip(_trunk(body, positions)[:, 2], -1.0, 1.0))
     if np.median(lean) < _LYING or lean.min() < _EVER_UP:
@@ -50,12 +51,12 @@ def upright(motion: Motion, body: Body) -> Motion:
 
 
 def _nearest_axis(direction: Array) -> Array:
-    """The direction, or the level or upright axis within 30 degrees of it."""
+    """The direction, or the level or upright axis within _NEAR_AXIS of it."""
     level = direction * [1.0, 1.0, 0.0]
     candidates = [UP, -UP, rotations.normalise(level) if np.linalg.norm(level) > 1e-6 else UP]
     best = max(candidates, key=lambda axis: float(axis @ direction))
     unit = rotations.normalise(direction)
-    return best if float(best @ unit) > np.cos(np.radians(30)) else unit
+    return best if float(best @ unit) > np.cos(_NEAR_AXIS) else unit
 
 
 def _bent(body: Body, positions: Array) -> Array:

@@ -28,6 +28,7 @@ CLOSED = 1e-3  # rad: a flight that misses its landing's orientation by less has
 LARGEST_CHANGE = 1.5  # rad, of the root in one step from the clip to a flight: more is another stunt
 SMALLEST_STEP = 0.05  # of that way
 NEWTON_STEPS = 8
+MOMENTUM_SECONDS = 0.04  # after take-off, over which the clip's own angular momentum is averaged
 SMOOTHING = 0.03  # s, standard deviation of the filter over the clip's frames
 
 
@@ -46,7 +47,11 @@ class Flight:
 
 
 def feasible(body: Body, reference: Motion) -> tuple[Motion, list[Flight]]:
-    """The reference at RATE, smoothed, its flights physical; and the flights."""
+    """The reference at RATE, smoothed, its flights physical; and the flights.
+
+    In a flight the centre of mass falls under GRAVITY and the angular momentum about it is constant, as of any body
+    that nothing touches; take-off and landing poses are the clip's.
+    """
     motion = smoothed(reference, RATE)
     flights = []
     position, orientations = motion.position.copy(), motion.rotations.copy()
@@ -106,7 +111,7 @@ def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Arr
     momentum, orientations = _evened(centroidal, root, own, motion.rate)
     orientations = _closed(orientations, root[-1])
     change = float(rotations.angle_between(orientations, root).max())
-    before = own[: max(int(0.04 * motion.rate), 1)].mean(axis=0)
+    before = own[: max(int(MOMENTUM_SECONDS * motion.rate), 1)].mean(axis=0)
     flight = Flight(first / motion.rate, last / motion.rate, velocity, momentum, change, before)
     return flight, path - rotations.rotate(orientations, centroidal.centre), orientations
 
@@ -122,6 +127,7 @@ class _Centroidal:
 
     @staticmethod
     def of(body: Body, motion: Motion, first: int, last: int) -> _Centroidal:
+        """Of a motion's frames first to last, in the root's frame."""
         low, high = max(first - 1, 0), min(last + 2, motion.frames)
         local = motion.rotations[low:high].copy()
         local[:, 0] = rotations.IDENTITY

@@ -52,7 +52,7 @@ def retarget(
     roles.check(source, source_map)
     source = _with_sensible_rest(source, source_map, matrices)
     neutral = rest_pose.measure(source, source_map)
-    orientations, positions = _link_rotations(source, source_map, neutral, matrices)
+    orientations, positions = _link_rotations(source, neutral, matrices)
     if binding is not None:
         orientations = rotations.multiply(rotations.from_axis_angle([0.0, 0.0, 1.0], -binding.yaw), orientations)
         return Motion(float(rate), binding.to_sim(positions["pelvis"]), body.local_rotations(orientations), loops)
@@ -170,9 +170,7 @@ def from_origin(motion: Motion, forward: bool = False) -> Motion:
     return dataclasses.replace(motion, position=position, rotations=orientations)
 
 
-def _link_rotations(
-    source: Rig, source_map: RoleMap, neutral: Neutral, matrices: Array
-) -> tuple[Array, dict[str, Array]]:
+def _link_rotations(source: Rig, neutral: Neutral, matrices: Array) -> tuple[Array, dict[str, Array]]:
     """World orientations (F, L, 4) of the links in a source's motion, and positions of its joints (F, 3)."""
     positions = _joint_positions(source, neutral, matrices)
     orientations: dict[str, Array] = {}

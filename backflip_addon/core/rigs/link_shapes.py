@@ -25,7 +25,7 @@ def link_shapes(name: str, measures: RigMeasures) -> tuple[Shape, ...]:
     if part == "foot":
         return (_foot_shape(measures, side, points),)
     if part == "hand":
-        return (_hand_shape(measures, side, points),)
+        return (_hand_shape(measures, points),)
     if part == "head":
         return (_head_shape(measures, points),)
     return _trunk_shapes(measures, name)
@@ -65,7 +65,8 @@ def _foot_shape(measures: RigMeasures, side: str, points: Array) -> Shape:
     )
 
 
-def _hand_shape(measures: RigMeasures, side: str, points: Array) -> Shape:
+def _hand_shape(measures: RigMeasures, points: Array) -> Shape:
+    """A ball in the middle of the hand's skin, or hanging from the wrist."""
     radius = RADIUS_SHARE["hand"] * measures.height
     centre = np.array([0.0, 0.0, -1.6 * radius])
     if len(points) >= FEWEST_POINTS:
@@ -76,6 +77,7 @@ def _hand_shape(measures: RigMeasures, side: str, points: Array) -> Shape:
 
 
 def _head_shape(measures: RigMeasures, points: Array) -> Shape:
+    """A ball that ends at the crown."""
     bone = measures.neutral.bones["head"]
     base = float(measures.local("head", measures.rig.heads[bone])[2])
     tall = max(measures.crown - base, 0.02 * measures.height)

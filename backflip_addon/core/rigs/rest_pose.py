@@ -23,6 +23,13 @@ from .trunk import trunk_bones
 
 DOWN = np.array([0.0, 0.0, -1.0])
 STANDING = np.radians(35)  # a trunk this close to upright stands
+_LEANING = np.radians(25)  # a trunk so near an axis of the world is meant to lie along it
+_SIDEWAYS = np.radians(2)  # and its left so near one
+_STRAIGHT_UP = np.radians(10)  # a limb so near straight up comes down sideways
+_TOES_OUT = np.radians(60)  # a foot that points further aside was not meant to point ahead
+_TOES_PITCH = np.radians([-35.0, 70.0])  # a foot's slope down to its front at rest, at which it is taken as it is
+_USUAL_PITCH = np.radians(25)  # and what others are brought to: from ankle to toe with the sole level
+_BETTER = np.radians(3)  # by how much a foot must point straighter in the one base than in the other
 # A knee or elbow bent by the second angle at rest shows its hinge's axis, one bent by the first does not
 # yet: straddled legs have knees a little off their true plane.
 _BENDS = {"leg": np.radians([10.0, 25.0]), "arm": np.radians([6.0, 15.0])}
@@ -122,13 +129,13 @@ def trunk_axes(rig: Rig, heads: dict[str, Array]) -> tuple[Array, Array]:
     left = _unit(heads["thigh.L"] - heads["thigh.R"], size) + _unit(heads["upper_arm.L"] - heads["upper_arm.R"], size)
     up = rotations.normalise(up)
     # a standing rest pose may lean forward or back; the ground does not
-    up = np.array([0.0, 0.0, 1.0]) if up[2] > np.cos(STANDING) else _snapped(up, np.radians(25))
+    up = np.array([0.0, 0.0, 1.0]) if up[2] > np.cos(STANDING) else _snapped(up, _LEANING)
     left = left - up * (left @ up)
     if np.linalg.norm(left) < 1e-3:
         raise RigError(
             f"In the rest pose of {rig.name} left and right lie on one line: give it a T or A rest pose first."
         )
-    return up, _snapped(rotations.normalise(left), np.radians(2), up)
+    return up, _snapped(rotations.normalise(left), _SIDEWAYS, up)
 
 
 def _unit(vector: Array, size: float) -> Array:
@@ -210,7 +217,7 @@ def _straighten(
     part. spare: axis to turn about for a limb that points straight up. bends (2,): see _BENDS.
     """
     upper = rotations.normalise(trunk @ (points[1] - points[0]))
-    if upper[2] > np.cos(np.radians(10)):
+    if upper[2] > np.cos(_STRAIGHT_UP):
         half = rotations.to_matrix(rotations.from_axis_angle(spare, np.pi))
         swing = _between(half @ upper, DOWN) @ half
     else:
@@ -236,16 +243,16 @@ def _foot_turn(toe: Array, trunk: Array, shin: Array, standing: bool, skinned: b
         # a skeleton with straddled legs may have its feet drawn at right angles to the shins;
         # the base in which the foot points straight ahead is the one it was made in
         straight = [abs(_toe_out(base @ toe)) for base in bases]
-        if straight[-1] < straight[0] - np.radians(3):
+        if straight[-1] < straight[0] - _BETTER:
             bases.reverse()
     base = bases[0]
     out = _toe_out(base @ toe)
-    if abs(out) < np.radians(60):
+    if abs(out) < _TOES_OUT:
         base = rotations.matrix_about_z(-out) @ base
     front = base @ toe
     pitch = np.arctan2(-front[2], np.hypot(front[0], front[1]))
-    if not -np.radians(35) < pitch < np.radians(70):
-        base = rotations.to_matrix(rotations.from_axis_angle([1.0, 0.0, 0.0], np.radians(25) - pitch)) @ base
+    if not _TOES_PITCH[0] < pitch < _TOES_PITCH[1]:
+        base = rotations.to_matrix(rotations.from_axis_angle([1.0, 0.0, 0.0], _USUAL_PITCH - pitch)) @ base
     return base
 
 

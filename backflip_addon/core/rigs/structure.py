@@ -40,6 +40,7 @@ class _Limb:
 
     @property
     def length(self) -> float:
+        """From the limb's first joint to its last, along it, world units."""
         first, _, last = self.joints
         return float(self.pair.along[last] - self.pair.along[first])
 
@@ -352,7 +353,7 @@ def _left_first(
         total = named[0] + (named[1] if like else -named[1])
         left = total > 0
     else:
-        left = _forward_votes(rig, body, stances) >= 0.0
+        left = _forward_votes(body, stances) >= 0.0
     first, second = ((0, 1), (1, 0)) if left else ((1, 0), (0, 1))
     return first, (first if like else second)
 
@@ -364,7 +365,7 @@ def _named_side(rig: Rig, pair: Pair, sides: Mapping[str, str]) -> int:
     return sum(votes)
 
 
-def _forward_votes(rig: Rig, body: _Body, stances: Array) -> float:
+def _forward_votes(body: _Body, stances: Array) -> float:
     """Above 0 where the character looks ahead if the legs' first chain is the left one.
 
     Where nothing tells, whether it looks to -Y then.
