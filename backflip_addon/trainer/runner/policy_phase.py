@@ -68,6 +68,10 @@ class PolicyPhase:
         self.robust_step = self._robust_step()
 
     def go(self) -> str:
+        """Train until there is a reason to end, and return it.
+
+        Raises Stopped or TimeIsUp, once what was learned is recorded.
+        """
         run, training = self.run, self.training
         try:
             while True:
