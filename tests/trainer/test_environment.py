@@ -318,8 +318,8 @@ def test_training_learns_saves_and_goes_on(reference: Motion, tmp_path: Path) ->
     with trainer.PolicyTraining(BODY, reference, settings, workers=1, seed=9, hold=0.0) as other:
         other.load(tmp_path / "a.pt")
         assert other.samples == 24 and other.iterations == 2
-        taken_up = other.attempt(5)
-        np.testing.assert_array_equal(taken_up.motion.position, take.motion.position)
+        resumed = other.attempt(5)
+        np.testing.assert_array_equal(resumed.motion.position, take.motion.position)
 
 
 def test_fewer_trials_than_bodies_before_any_rollout(reference: Motion) -> None:

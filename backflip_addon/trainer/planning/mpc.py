@@ -173,7 +173,7 @@ class Search:
         search off; what is performed so far is in self.performed steps.
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0])
-        performance.run(self._targets(0, self.performed))  # a search taken up again: its past is known
+        performance.run(self._targets(0, self.performed))  # a resumed search: its past is known
         with tempfile.TemporaryDirectory(prefix="backflip-") as folder:
             while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
                 first = self.performed

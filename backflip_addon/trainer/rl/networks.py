@@ -73,10 +73,10 @@ class ActorCritic(nn.Module):
         self.log_std = nn.Parameter(torch.zeros(actions))
         self.explore(std)
 
-    @torch.no_grad()
     def explore(self, std: float) -> None:
-        """Explore so far from now on."""
-        self.log_std.fill_(float(np.log(std)))
+        """Explore with this deviation, in actions, from now on."""
+        with torch.no_grad():
+            self.log_std.fill_(float(np.log(std)))
 
     def distribution(self, observations: torch.Tensor) -> torch.distributions.Normal:
         """Of actions, given normalised observations (..., n)."""
@@ -88,11 +88,11 @@ class ActorCritic(nn.Module):
         values: torch.Tensor = self.critic(privileged)
         return values.squeeze(-1)
 
-    @torch.no_grad()
     def average_weights(self, kept: float) -> None:
         """Move the average toward the actor; kept: the share of the average that stays."""
-        for mean, weights in zip(self.average.parameters(), self.actor.parameters(), strict=True):
-            mean.lerp_(weights, 1 - kept)
+        with torch.no_grad():
+            for mean, weights in zip(self.average.parameters(), self.actor.parameters(), strict=True):
+                mean.lerp_(weights, 1 - kept)
 
     def exploring_actor(self) -> Actor:
         """A copy of the actor for the workers, to explore by."""

@@ -39,7 +39,7 @@ class RolloutSettings:
     start_states (T,): probabilities of the control step at which one begins. share: each episode is
     disturbed by a share of it all, from nothing to this much, hard ones drawn more often: the easy
     ones go on teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
-    begin where earlier episodes came by, and not on the trajectory: what has gone wrong up to there is
+    begin in states that earlier episodes passed through, and not on the trajectory: what has gone wrong up to there is
     what a landing has to cope with.
     """
 

@@ -197,7 +197,7 @@ class PolicyTraining:
         if self.counters.iterations != self.settings.feedback_fit:
             return None
         self.network.explore(self.settings.std)
-        # A training taken up again has lost its rollouts: too little of it would fit noise
+        # A resumed training has lost its rollouts: too few of them would fit noise
         if len(self.feedback) < min(LEAST_BATCHES, self.counters.iterations + 1):
             logger.info("no feedback is fitted: %d batches of rollouts are too few", len(self.feedback))
             return None

@@ -20,7 +20,7 @@ from .batch_math import Batch, apply, cross, matrices, multiply
 class Tree:
     """A body as arrays.
 
-    links L, freedoms F: the root's angular and linear ones, then three for a ball joint (about the
+    links L, freedoms F (degrees of freedom): the root's angular and linear ones, then three for a ball joint (about the
     child's own axes, as in Bullet) and one for a hinge, a branch after the other. of_link (F,): the
     link each moves. chains, ends: for each freedom those above it, and where its branch ends.
     above (L, L): whether a link (column) is another (row) or above it.
