@@ -83,9 +83,9 @@ def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: fl
     return Motion(rate, position, rotations.continuous(rotation))
 
 
-def performed(figure: Body, reference: Motion, settle: float = 1.0, rate: float = 120.0) -> Take:
+def performed(figure: Body, reference: Motion, tail: float = 1.0, rate: float = 120.0) -> Take:
     """A take that is its reference to the number, held a second longer, feet in contact where they are low."""
-    count = round((reference.duration + settle) * rate) + 1
+    count = round((reference.duration + tail) * rate) + 1
     position, turns = reference.sample(np.arange(count) / rate)
     positions, world = figure.forward(position, turns)
     feet = [figure.index("foot.L"), figure.index("foot.R")]

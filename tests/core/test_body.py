@@ -186,7 +186,7 @@ def damaged(change: str, value: Any) -> dict[str, Any]:
         ("links.3.shapes.0.size", [-0.1, 0.3]),
         ("links.3.shapes.0.rotation", [1.0, 0.0, 0.0]),
         ("links.3.shapes", 4),
-        ("links.3.surprise", 1),
+        ("links.3.unknown", 1),
     ],
 )
 def test_damaged_bodies_are_refused_in_a_sentence(change: str, value: Any) -> None:

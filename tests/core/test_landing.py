@@ -126,7 +126,7 @@ def test_a_hop_at_the_end_is_no_standing() -> None:
     contacts[hop] = False
     measures = measure(dataclasses.replace(moved(TAKE, position), contacts=contacts))
     assert measures.landed is False, "0.33 s after the last touchdown are not 0.5 s"
-    longer = performances.performed(BODY, REFERENCE, settle=2.0)
+    longer = performances.performed(BODY, REFERENCE, tail=2.0)
     position, contacts = longer.motion.position.copy(), longer.contacts.copy()
     position[hop, 2] += 0.05
     contacts[hop] = False

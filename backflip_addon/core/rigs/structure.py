@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Body roles of a skeleton whose names tell nothing: by symmetry, chains, proportions and motion.
 
-Every two pairs of like limbs (core.limbs) are tried as legs and arms and held against a body: legs
+Every two pairs of like limbs (core.rigs.limbs) are tried as legs and arms and held against a body: legs
 away from the head, knees and elbows halfway, hips near each other, feet lowest. A joint's position is
 judged at rest and, of a clip, in its frames. Feet point forward, knees bend forward and elbows
 backward, and that tells left from right.
