@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import bpy
 import numpy as np
@@ -19,6 +20,7 @@ from .armature import bind_matrix
 from .armature.rig import read_rig, without_scale
 from .baking import control_rig, pose_basis
 from .baking.drivers import DrivenChannels
+from .typed_data import pose_bones, subtype
 
 POSE_PROPERTY = "backflip_check"  # on the armature object: the pose from before, JSON
 
@@ -55,22 +57,22 @@ def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:
         inverse = batched_linalg.inverse(world)
         basis = control_rig.first_guess(armature, {name: without_scale(inverse @ m) for name, m in targets.items()})
         basis |= dict.fromkeys(controls.at_rest, np.eye(4)[None])
-    before = {name: [list(row) for row in armature.pose.bones[name].matrix_basis] for name in basis}
+    before = {name: np.array(pose_bones(armature)[name].matrix_basis).tolist() for name in basis}
     switches = []
     for switch in controls.switches if controls else ():
-        bone = armature.pose.bones[switch.bone]
+        bone = subtype(pose_bones(armature)[switch.bone])
         if switch.prop in bone:
             switches.append([switch.bone, switch.prop, bone[switch.prop]])
             bone[switch.prop] = switch.value
     armature[POSE_PROPERTY] = json.dumps({"bones": before, "switches": switches})
     for name, matrix in basis.items():
-        armature.pose.bones[name].matrix_basis = Matrix(matrix[0])
+        pose_bones(armature)[name].matrix_basis = Matrix(matrix[0])
     armature.update_tag(refresh={"OBJECT", "DATA"})
 
 
 def take_back(armature: bpy.types.Object) -> bool:
     """Put the pose from before the check pose back; False when there was none."""
-    if POSE_PROPERTY not in armature:
+    if POSE_PROPERTY not in subtype(armature):
         return False
     try:
         before = json.loads(armature[POSE_PROPERTY])
@@ -79,7 +81,7 @@ def take_back(armature: bpy.types.Object) -> bool:
     except (AttributeError, KeyError, TypeError, ValueError):
         matrices, switches = {}, []  # not ours
     del armature[POSE_PROPERTY]
-    bones = armature.pose.bones
+    bones: Any = pose_bones(armature)
     for name, matrix in matrices.items():
         if name in bones:
             bones[name].matrix_basis = matrix

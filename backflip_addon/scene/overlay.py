@@ -70,7 +70,8 @@ def shape_lines(shape: Shape) -> Array:
 def _box(half: Array) -> Array:
     corners = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * half
     edges = [(i, i | bit) for i in range(8) for bit in (1, 2, 4) if not i & bit]
-    return corners[np.array(edges)]
+    lines: Array = corners[np.array(edges)]
+    return lines
 
 
 def _circle(radius: float, axis: int) -> Array:

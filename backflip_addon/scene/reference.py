@@ -30,6 +30,7 @@ from .armature.rig import read_rig
 from .baking.own_animation import OwnAnimation
 from .importing.importer import RATE_PROPERTY, FileError
 from .reference_source import Source
+from .typed_data import rest_bones
 from .units import scene_rate
 
 READ_HERE = (".bvh", ".txt", ".json", ".npz", ".vrma")  # formats that need no armature in the scene
@@ -119,10 +120,10 @@ def read_source(scene: bpy.types.Scene, source: Source, binding: Binding | None 
 
 def _is_keyed_to_move(source: Source) -> bool:
     """Whether a bone's curve has keys of different values."""
-    for curve in compat.curves(source.action, source.slot):
+    for curve in compat.curves(source.action, source.slot) if source.action is not None else ():
         keys = np.zeros(2 * len(curve.keyframe_points), np.float32)
         curve.keyframe_points.foreach_get("co", keys)
-        if bone_of(curve.data_path) in source.armature.data.bones and len(set(keys[1::2].tolist())) > 1:
+        if bone_of(curve.data_path) in rest_bones(source.armature) and len(set(keys[1::2].tolist())) > 1:
             return True
     return False
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
 from .. import compat
 from .animation import action_slots, actions, visual_keying
@@ -27,6 +26,7 @@ from .animation.action_slots import (
 )
 from .animation.rna_paths import bone_of
 from .importing.importer import FileError, Imported, import_clip, remove
+from .typed_data import current_scene, ensure_animation_data, pose_bones, rest_bones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,25 +54,26 @@ def named_source(
 
     frames: which of the scene's frames to look at, by default those that are keyed; an action has its own.
     """
-    scene = bpy.context.scene
+    scene = current_scene()
     if action_name:
-        action = bpy.data.actions.get(action_name)
-        if action is None:
+        named = bpy.data.actions.get(action_name)
+        if named is None:
             raise ActionError(f"There is no action called {action_name}; choose one of this file.")
-        return _checked(armature, action, pick_slot(action, armature, slot_name))
+        return _checked(armature, named, pick_slot(named, armature, slot_name))
     data = armature.animation_data
-    if frames is None and visual_keying.plays_action_alone(scene, armature):
-        slot = pick_slot(data.action, armature, slot_name)
-        alone = bones_moved(data.action, slot, armature.data.bones)
-        if alone and not visual_keying.moves_beyond_action(scene, armature, data.action, slot):
-            return Source(armature, data.action, slot)
+    action = data.action if data is not None else None
+    if frames is None and action is not None and visual_keying.plays_action_alone(scene, armature):
+        slot = pick_slot(action, armature, slot_name)
+        alone = bones_moved(action, slot, rest_bones(armature))
+        if alone and not visual_keying.moves_beyond_action(scene, armature, action, slot):
+            return Source(armature, action, slot)
     first, last = frames or visual_keying.extent(scene, armature)
     return Source(armature, None, None, first, last)
 
 
 def bones_in_other_rotation_mode(source: Source) -> list[str]:
     """Bones whose rotation the action keys, but in other modes than they have, so that they stand still."""
-    bones = source.armature.pose.bones
+    bones = pose_bones(source.armature)
     keyed: dict[str, set[str]] = {}
     for curve in compat.curves(source.action, source.slot) if source.action is not None else ():
         name, channel = bone_of(curve.data_path), curve.data_path.rpartition(".")[2]
@@ -90,7 +91,7 @@ def _heard(bone: bpy.types.PoseBone) -> str:
 
 def _checked(armature: bpy.types.Object, action: bpy.types.Action, slot: Any) -> Source:
     """A source whose slot moves bones. Raises ActionError."""
-    if bones_moved(action, slot, armature.data.bones):
+    if bones_moved(action, slot, rest_bones(armature)):
         return Source(armature, action, slot)
     if moves_bones(action, armature):
         raise ActionError(
@@ -114,7 +115,7 @@ def import_source(filepath: str, action_name: str = "", character: str = "") -> 
         raise
     for source in sorted(found, key=_length):  # the longest last, so that it stays
         if source.armature.animation_data is None or source.armature.animation_data.action is None:
-            data = source.armature.animation_data_create()
+            data = ensure_animation_data(source.armature)
             data.action, data.action_slot = source.action, source.slot
     return chosen, found, imported
 
@@ -128,7 +129,7 @@ def pairs(armatures: list[bpy.types.Object], new_actions: list[bpy.types.Action]
             if action not in {bound for bound, _slot in own} and _may_be_of(action, armature, armatures):
                 own |= dict.fromkeys((action, slot) for slot in _loose_slots(action, armature))
         for action, slot in own:
-            if bones_moved(action, slot, armature.data.bones):
+            if bones_moved(action, slot, rest_bones(armature)):
                 found.append(Source(armature, action, slot))
     return found
 
@@ -164,14 +165,23 @@ def _chosen(file: str, found: list[Source], action_name: str, character: str) ->
             raise FileError(f"{file} has no character called {character} that moves; it has {names}.")
         found = of
     if action_name:
-        named = [s for s in found if f"|{s.action.name}".endswith(f"|{action_name}")]  # FBX: Armature|Take|Layer
+        named = [s for s in found if f"|{s.label}".endswith(f"|{action_name}")]  # FBX: Armature|Take|Layer
         if not named:
-            names = ", ".join(dict.fromkeys(source.action.name for source in found))
+            names = ", ".join(dict.fromkeys(source.label for source in found))
             raise FileError(f"{file} has no action called {action_name}; it has {names}.")
         found = named
-    most = max(found, key=lambda s: bones_moved(s.action, s.slot, s.armature.data.bones)).armature
+    most = max(found, key=lambda s: _count(s)).armature
     return max((source for source in found if source.armature == most), key=_length)
 
 
 def _length(source: Source) -> float:
-    return float(np.ptp(actions.action_range(source.action, source.slot)))
+    """How many frames a source's action is long, 0 without one."""
+    if source.action is None:
+        return 0.0
+    first, last = actions.action_range(source.action, source.slot)
+    return last - first
+
+
+def _count(source: Source) -> int:
+    """How many bones a source's action moves."""
+    return bones_moved(source.action, source.slot, rest_bones(source.armature)) if source.action is not None else 0

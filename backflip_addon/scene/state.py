@@ -30,6 +30,7 @@ from ..core.rigs import roles
 from ..core.rigs.binding import Binding
 from ..core.rigs.fit import Adjustment
 from ..core.rigs.roles import RoleMap
+from .typed_data import subtype
 
 MOST_JSON = 1_000_000  # letters of a body or a binding; ours have 10,000
 NO_BODY = "Build the body first (step 1)."
@@ -40,9 +41,14 @@ class StateError(Exception):
     """Something an earlier step has not made yet; the message is one sentence for the user."""
 
 
+def _settings(scene: bpy.types.Scene) -> Any:
+    """Scene.backflip (settings.BackflipSettings), which this layer and Blender's stubs know no type of."""
+    return subtype(scene).backflip
+
+
 def avatar(scene: bpy.types.Scene) -> bpy.types.Object:
     """The scene's avatar. Raises StateError when it was not chosen or has been deleted."""
-    ob = scene.backflip.avatar
+    ob: bpy.types.Object | None = _settings(scene).avatar
     if ob is None or ob.name not in scene.objects:
         raise StateError("Choose an avatar first (step 1).")
     return ob
@@ -53,20 +59,20 @@ def avatar(scene: bpy.types.Scene) -> bpy.types.Object:
 
 def set_avatar(scene: bpy.types.Scene, armature: bpy.types.Object, role_map: RoleMap) -> None:
     """Make an armature the avatar, with a fresh map and no body yet."""
-    scene.backflip.avatar = armature
-    scene.backflip.parts.clear()
+    _settings(scene).avatar = armature
+    _settings(scene).parts.clear()
     set_role_map(scene, role_map)
 
 
 def set_role_map(scene: bpy.types.Scene, role_map: RoleMap) -> None:
     """Show a map in the list; the body has to be built again."""
-    _show_map(scene.backflip.roles, role_map)
-    forget_body(scene.backflip)
+    _show_map(_settings(scene).roles, role_map)
+    forget_body(_settings(scene))
 
 
 def role_map(scene: bpy.types.Scene) -> RoleMap:
     """The map as the list shows it."""
-    return _shown_map(scene.backflip.roles)
+    return _shown_map(_settings(scene).roles)
 
 
 def _show_map(items: Any, role_map: RoleMap) -> None:
@@ -89,7 +95,7 @@ def _shown_map(items: Any) -> RoleMap:
 
 def set_clip_map(scene: bpy.types.Scene, joints: Iterable[str], role_map: RoleMap) -> None:
     """Show which of a clip's joints play which body parts; the clip has to be read with it."""
-    settings = scene.backflip
+    settings = _settings(scene)
     settings.clip_joints.clear()
     for joint in joints:
         settings.clip_joints.add().name = joint
@@ -99,11 +105,11 @@ def set_clip_map(scene: bpy.types.Scene, joints: Iterable[str], role_map: RoleMa
 
 def clip_map(scene: bpy.types.Scene) -> RoleMap | None:
     """The clip's map as the list shows it; None for a clip without a skeleton of its own."""
-    return _shown_map(scene.backflip.clip_roles) if len(scene.backflip.clip_roles) else None
+    return _shown_map(_settings(scene).clip_roles) if len(_settings(scene).clip_roles) else None
 
 
 def forget_clip_map(scene: bpy.types.Scene) -> None:
-    settings = scene.backflip
+    settings = _settings(scene)
     settings.clip_roles.clear()
     settings.clip_joints.clear()
     settings.clip_stale, settings.reference_problem = False, ""
@@ -117,12 +123,12 @@ _FACTORS = tuple(field.name for field in dataclasses.fields(Adjustment))
 
 def adjustments(scene: bpy.types.Scene) -> dict[str, Adjustment]:
     """The user's factors by part of the body."""
-    found = scene.backflip.parts
+    found = _settings(scene).parts
     return {part.name: Adjustment(**{key: getattr(part, key) for key in _FACTORS}) for part in found}
 
 
 def set_body(scene: bpy.types.Scene, body: Body, binding: Binding) -> None:
-    settings = scene.backflip
+    settings = _settings(scene)
     for name in PARTS:
         part = settings.parts.get(name)
         if part is None:
@@ -141,7 +147,7 @@ def forget_body(settings: Any) -> None:
 
 def body_and_binding(scene: bpy.types.Scene) -> tuple[Body, Binding]:
     """The avatar's body and how it hangs on the rig. Raises StateError when there is none."""
-    settings = scene.backflip
+    settings = _settings(scene)
     if not settings.body_json or not settings.binding_json:
         raise StateError(NO_BODY)
     return read_body_text(settings.body_json, settings.binding_json)
@@ -177,7 +183,7 @@ def _of_size(text: str) -> str:
 
 def set_reference(scene: bpy.types.Scene, motion: Motion, notes: list[dict[str, Any]]) -> None:
     """Keep a clip on the body, whole; trim and time scale are applied when it is asked for."""
-    settings = scene.backflip
+    settings = _settings(scene)
     settings.reference_data = encode_motion(motion)
     settings.reference_notes = json.dumps(notes)
     settings.reference_seconds = motion.duration
@@ -186,7 +192,7 @@ def set_reference(scene: bpy.types.Scene, motion: Motion, notes: list[dict[str, 
 
 def keep_unread(scene: bpy.types.Scene, problem: str) -> None:
     """Keep a clip that cannot be put on the body with its map, so that the map can be mended."""
-    settings = scene.backflip
+    settings = _settings(scene)
     settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
     settings.reference_problem = problem
     gaps = [i for i, item in enumerate(settings.clip_roles) if item.required and not item.bone]
@@ -194,7 +200,7 @@ def keep_unread(scene: bpy.types.Scene, problem: str) -> None:
 
 
 def forget_reference(scene: bpy.types.Scene) -> None:
-    settings = scene.backflip
+    settings = _settings(scene)
     settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
     settings.reference_kind, settings.reference_label = "", ""
     settings.source_object = None
@@ -209,7 +215,7 @@ def object_named(scene: bpy.types.Scene, name: str) -> bpy.types.Object | None:
 
 def whole_reference(scene: bpy.types.Scene) -> Motion:
     """The clip on the body, untrimmed. Raises StateError when there is none."""
-    text = scene.backflip.reference_data
+    text = _settings(scene).reference_data
     if not text:
         raise StateError(NO_REFERENCE)
     try:
@@ -221,7 +227,7 @@ def whole_reference(scene: bpy.types.Scene) -> Motion:
 def reference(scene: bpy.types.Scene) -> Motion:
     """The clip to imitate: trimmed, timed, on the floor, its flights made physical and its cycle repeated
     if asked. Raises StateError."""
-    settings = scene.backflip
+    settings = _settings(scene)
     motion = whole_reference(scene)
     end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
     body = body_and_binding(scene)[0]
@@ -290,7 +296,7 @@ def decode_motion(text: str) -> Motion:
 
 def source_names(scene: bpy.types.Scene) -> tuple[bpy.types.Object | None, str, str]:
     """The armature that was read, its action and slot, "" for none."""
-    settings = scene.backflip
+    settings = _settings(scene)
     if settings.reference_kind == "ACTION" and not settings.source_action:  # kept by an earlier version
         return settings.reference_object, settings.reference_action, settings.reference_slot
     return settings.source_object, settings.source_action, settings.source_slot
@@ -298,7 +304,7 @@ def source_names(scene: bpy.types.Scene) -> tuple[bpy.types.Object | None, str, 
 
 def reference_origin(scene: bpy.types.Scene) -> dict[str, Any]:
     """Where the reference came from, for job.json: enough to let unmapped bones follow it."""
-    settings = scene.backflip
+    settings = _settings(scene)
     source, action, slot = source_names(scene)
     return {
         "label": settings.reference_label,

@@ -17,6 +17,11 @@ def armature_data(ob: bpy.types.Object) -> bpy.types.Armature:
     return cast(bpy.types.Armature, ob.data)
 
 
+def rest_bones(ob: bpy.types.Object) -> bpy.types.bpy_prop_collection[bpy.types.Bone]:
+    """The bones of an armature object's data, at rest."""
+    return armature_data(ob).bones
+
+
 def mesh_data(ob: bpy.types.Object) -> bpy.types.Mesh:
     """The data of a mesh object."""
     return cast(bpy.types.Mesh, ob.data)
@@ -25,6 +30,16 @@ def mesh_data(ob: bpy.types.Object) -> bpy.types.Mesh:
 def pose_bones(ob: bpy.types.Object) -> bpy.types.bpy_prop_collection[bpy.types.PoseBone]:
     """The pose bones of an armature object."""
     return cast(bpy.types.Pose, ob.pose).bones
+
+
+def ensure_animation_data(owner: bpy.types.Object) -> bpy.types.AnimData:
+    """The animation data of an object, made where there is none yet."""
+    return cast(bpy.types.AnimData, owner.animation_data_create())
+
+
+def action_of(data: bpy.types.AnimData | bpy.types.NlaStrip) -> bpy.types.Action:
+    """The action that an ID or a strip of its NLA plays, where there is one."""
+    return cast(bpy.types.Action, data.action)
 
 
 def current_scene(context: bpy.types.Context | None = None) -> bpy.types.Scene:

@@ -14,6 +14,7 @@ from typing import Any
 import bpy
 
 from ... import compat
+from ..typed_data import rest_bones
 from .rna_paths import bone_of
 
 _RIVALS = 0.5  # a slot that covers fewer bones than this share of the best one's is not meant
@@ -69,7 +70,7 @@ def own_slot(action: bpy.types.Action, armature: bpy.types.Object) -> Any:
     for named in [s for name in names for s in slots if s.identifier == name] + [
         s for s in slots if s.name_display == armature.name
     ]:
-        if _is_free(named, armature) and bones_moved(action, named, armature.data.bones):
+        if _is_free(named, armature) and bones_moved(action, named, rest_bones(armature)):
             return named
     return None
 
@@ -106,7 +107,7 @@ def _is_free(slot: Any, armature: bpy.types.Object) -> bool:
 
 def _alone_suiting(action: bpy.types.Action, armature: bpy.types.Object, slots: list[Any]) -> Any:
     """The slot that covers most of the armature's bones. Raises SlotError where others do nearly as well."""
-    covers = [bones_moved(action, slot, armature.data.bones) for slot in slots]
+    covers = [bones_moved(action, slot, rest_bones(armature)) for slot in slots]
     most = max(covers)
     suiting = [slot for slot, cover in zip(slots, covers, strict=True) if cover and cover >= _RIVALS * most]
     if len(suiting) > 1:
@@ -126,7 +127,7 @@ def bones_moved(action: bpy.types.Action, slot: Any, bones: Any) -> int:
 
 def moves_bones(action: bpy.types.Action, armature: bpy.types.Object) -> bool:
     """Whether an action animates at least one bone of the armature."""
-    return any(bones_moved(action, slot, armature.data.bones) for slot in slots_for(action))
+    return any(bones_moved(action, slot, rest_bones(armature)) for slot in slots_for(action))
 
 
 def plain_name(name: str) -> str:

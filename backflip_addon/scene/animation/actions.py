@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from ... import compat
 from ...core.arrays import Array
+from ..typed_data import subtype
 
 LINEAR = 1  # Keyframe.interpolation's number in foreach_set
 
@@ -31,7 +32,9 @@ def action_range(action: bpy.types.Action, slot: Any = None) -> tuple[float, flo
     """First and last frame: the action's own manual range, else that of the slot's keyframes."""
     if action.use_frame_range:
         return float(action.frame_start), float(action.frame_end)
-    ranges = [tuple(curve.range()) for curve in compat.curves(action, slot) if not curve.is_empty]
+    ranges: list[tuple[float, float]] = [
+        tuple(subtype(curve.range())) for curve in compat.curves(action, slot) if not curve.is_empty
+    ]
     if not ranges:
         return float(action.frame_range[0]), float(action.frame_range[1])
     return min(r[0] for r in ranges), max(r[1] for r in ranges)
@@ -41,16 +44,16 @@ def animations(data: bpy.types.AnimData | None) -> list[tuple[bpy.types.Action, 
     """Every action and slot an ID plays or holds in its NLA, the active one first."""
     if data is None:
         return []
-    pairs = [(data.action, data.action_slot)] if data.action else []
-    strips = [strip for track in data.nla_tracks for strip in track.strips if strip.action]
-    return pairs + [(strip.action, strip.action_slot) for strip in strips]
+    pairs: list[tuple[bpy.types.Action, Any]] = [(data.action, data.action_slot)] if data.action else []
+    strips = [strip for track in data.nla_tracks for strip in track.strips]
+    return pairs + [(strip.action, strip.action_slot) for strip in strips if strip.action]
 
 
 def new_action(name: str, slot_name: str) -> tuple[bpy.types.Action, Any, Any]:
     """A new action with a slot for an object, a layer, a strip; returns action, slot, channelbag."""
     action = bpy.data.actions.new(name)
     slot = action.slots.new(id_type="OBJECT", name=slot_name)
-    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    strip = subtype(action.layers.new("Layer").strips.new(type="KEYFRAME"))
     return action, slot, strip.channelbag(slot, ensure=True)
 
 

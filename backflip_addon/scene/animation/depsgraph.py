@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import bpy
 
 from ..armature.hierarchy import attached_objects
+from ..typed_data import armature_data, current_scene, current_view_layer, subtype
 
 
 @contextlib.contextmanager
@@ -21,34 +22,34 @@ def evaluation_scene(armature: bpy.types.Object, others: Iterable[bpy.types.Obje
 
     It has the current scene's frame rate. Nothing else is in it but what these depend on.
     """
-    source = bpy.context.scene
+    source = current_scene()
     scene = bpy.data.scenes.new("Backflip Evaluation")
-    posed = armature.data.pose_position
+    posed = armature_data(armature).pose_position
     try:
         scene.collection.objects.link(armature)
         scene.render.fps, scene.render.fps_base = source.render.fps, source.render.fps_base
         if posed != "POSE":
-            armature.data.pose_position = "POSE"
+            armature_data(armature).pose_position = "POSE"
         with _probing(scene.collection, armature, others):
             yield scene
     finally:
         if posed != "POSE":
-            armature.data.pose_position = posed
+            armature_data(armature).pose_position = posed
         bpy.data.scenes.remove(scene)
 
 
 @contextlib.contextmanager
 def evaluated_in(scene: bpy.types.Scene, armature: bpy.types.Object) -> Iterator[None]:
     """Have a scene of the user's evaluate the armature, posed, though it may hide it."""
-    posed = armature.data.pose_position
+    posed = armature_data(armature).pose_position
     try:
         if posed != "POSE":
-            armature.data.pose_position = "POSE"
+            armature_data(armature).pose_position = "POSE"
         with _probing(scene.collection, armature, ()):
             yield
     finally:
         if posed != "POSE":
-            armature.data.pose_position = posed
+            armature_data(armature).pose_position = posed
 
 
 def update_world_matrices(armature: bpy.types.Object) -> None:
@@ -56,8 +57,8 @@ def update_world_matrices(armature: bpy.types.Object) -> None:
     hidden = [ob for ob in (armature, *attached_objects(armature)) if not ob.visible_get()]
     if not hidden:
         return
-    with _probing(bpy.context.scene.collection, armature, hidden, shapes=False):
-        bpy.context.view_layer.update()
+    with _probing(current_scene().collection, armature, hidden, shapes=False):
+        current_view_layer().update()
 
 
 @contextlib.contextmanager
@@ -72,11 +73,11 @@ def _probing(
     mesh.from_pydata([(0.0, 0.0, 0.0)], [], [])  # an empty mesh evaluates no modifiers
     probe = bpy.data.objects.new("Backflip Probe", mesh)
     try:
-        modifier = probe.modifiers.new("Armature", "ARMATURE")
+        modifier = subtype(probe.modifiers.new("Armature", "ARMATURE"))
         modifier.object = armature
         modifier.use_bone_envelopes = True  # vertex groups alone would depend on their bones alone
         for ob in others:
-            follow = probe.constraints.new("COPY_LOCATION")
+            follow = subtype(probe.constraints.new("COPY_LOCATION"))
             follow.target = ob
             if shapes and ob.type == "MESH":
                 follow.subtarget = "Backflip Probe"  # a vertex group, there or not, has it depend on the shape

@@ -17,6 +17,7 @@ import numpy as np
 from ... import compat
 from ...core.arrays import Array
 from ..armature.rig import bone_order, without_scale
+from ..typed_data import depsgraph_of, ensure_animation_data, pose_bones
 from .action_slots import ActionError, pick_slot
 from .actions import animations
 from .depsgraph import evaluation_scene
@@ -29,7 +30,7 @@ def playing_action(armature: bpy.types.Object, action: bpy.types.Action | None, 
         yield
         return
     had_data = armature.animation_data is not None
-    data = armature.animation_data_create()
+    data = ensure_animation_data(armature)
     if data.use_tweak_mode:
         raise ActionError(f"Leave tweak mode in the NLA editor of {armature.name} first.")
     before = (data.action, data.action_slot, data.use_nla)
@@ -111,19 +112,20 @@ def _evaluate(scene: bpy.types.Scene, armature: bpy.types.Object, frame: float) 
     """The object's world matrix and its bones' world matrices in pose order, at a frame."""
     whole = int(np.floor(frame))
     scene.frame_set(whole, subframe=frame - whole)
-    evaluated = armature.evaluated_get(scene.view_layers[0].depsgraph)
+    evaluated = armature.evaluated_get(depsgraph_of(scene))
     return np.array(evaluated.matrix_world), read_world(evaluated)
 
 
 def read_world(evaluated: bpy.types.Object) -> Array:
     """World matrices (B, 4, 4) of an evaluated armature's bones, in the pose's own order."""
-    bones = evaluated.pose.bones
+    bones = pose_bones(evaluated)
     flat = np.empty(len(bones) * 16, dtype=np.float32)
     bones.foreach_get("matrix", flat)  # columns first
-    return np.array(evaluated.matrix_world) @ flat.reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
+    worlds: Array = np.array(evaluated.matrix_world) @ flat.reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
+    return worlds
 
 
 def _pose_order(armature: bpy.types.Object) -> list[int]:
     """For each bone of bone_order(), its place among the pose's bones."""
-    positions = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
+    positions = {bone.name: i for i, bone in enumerate(pose_bones(armature))}
     return [positions[bone.name] for bone in bone_order(armature)]

@@ -72,7 +72,7 @@ def _eulers(orientations: Array, order: str) -> Array:
             stuck = _locked_triple(before[..., 0], middle[frame], phase[frame])
             best = np.where(locked[frame][..., None], _whole_turns_from(before, stuck), best)
         chosen[frame] = before = best
-    angles = np.empty_like(chosen)
+    angles: Array = np.empty_like(chosen)
     angles[..., [i, j, k]] = chosen
     return angles
 
@@ -85,4 +85,5 @@ def _locked_triple(first: Array, middle: Array, phase: Array) -> Array:
 
 def _whole_turns_from(before: Array, angles: Array) -> Array:
     """angles shifted by whole turns to lie within half a turn of before."""
-    return angles - 2 * np.pi * np.round((angles - before) / (2 * np.pi))
+    near: Array = angles - 2 * np.pi * np.round((angles - before) / (2 * np.pi))
+    return near

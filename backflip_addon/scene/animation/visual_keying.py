@@ -18,6 +18,7 @@ import numpy as np
 from ...core import batched_linalg
 from ...core.arrays import Array
 from ...core.reading import MOST_FRAMES
+from ..typed_data import action_of, depsgraph_of, pose_bones, subtype
 from . import actions, depsgraph, pose_sampling
 from .action_slots import ActionError, bindings
 
@@ -46,7 +47,7 @@ def _looked_at(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
     """The objects that an object's place, pose and shape follow."""
     if ob.parent is not None:
         yield ob.parent
-    bones = ob.pose.bones if ob.pose is not None else ()
+    bones = pose_bones(ob) if ob.pose is not None else ()
     owners = [*ob.constraints, *(c for bone in bones for c in bone.constraints)]
     owners = [owner for owner in owners if not owner.mute] + list(ob.modifiers)
     owners += [target for owner in owners for target in getattr(owner, "targets", ())]
@@ -69,7 +70,7 @@ def _animated(ob: bpy.types.Object) -> Iterator[bpy.types.AnimData]:
 def _driver_targets(ob: bpy.types.Object) -> Iterator[bpy.types.DriverTarget]:
     for data in _animated(ob):
         for curve in data.drivers:
-            for variable in curve.driver.variables:
+            for variable in subtype(curve.driver).variables:
                 yield from variable.targets
 
 
@@ -109,7 +110,7 @@ def _heard_range(data: bpy.types.AnimData) -> list[tuple[float, float]]:
     """First and last frames of what is heard of an ID's strips and action."""
     ranges = [(strip.frame_start, strip.frame_end) for strip in audible_strips(data)]
     if _hears_action(data):
-        ranges.append(actions.action_range(data.action, data.action_slot))
+        ranges.append(actions.action_range(action_of(data), data.action_slot))
     return ranges
 
 
@@ -198,7 +199,7 @@ def _played(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last
         for frame in range(min([first, *caches]), last + 1):
             scene.frame_set(frame)
             if frame >= first:
-                poses.append(pose_sampling.current_poses(armature, scene.view_layers[0].depsgraph))
+                poses.append(pose_sampling.current_poses(armature, depsgraph_of(scene)))
     return np.array(poses)
 
 
@@ -218,7 +219,7 @@ def _scene_kept(scene: bpy.types.Scene) -> Iterator[None]:
 
 
 def _posed(ob: bpy.types.Object) -> Sequence[Any]:
-    return [ob, *(ob.pose.bones if ob.pose is not None else ())]
+    return [ob, *(pose_bones(ob) if ob.pose is not None else ())]
 
 
 def _values(owner: Any) -> list[tuple[float, ...]]:

@@ -10,6 +10,7 @@ from ...core.arrays import Array
 from ...core.rigs.binding import Binding
 from ..animation.action_slots import ActionError
 from ..animation.depsgraph import update_world_matrices
+from ..typed_data import rest_bones
 
 _JOINTED = ("thigh", "shin", "foot", "upper_arm", "forearm")  # links whose joints are their bones' heads
 _SAME_PLACE = 1e-4  # of the rig's size
@@ -28,7 +29,7 @@ def find_bind_matrix(armature: bpy.types.Object, binding: Binding, drawing: bool
     """
     if not drawing:
         update_world_matrices(armature)
-    bones = armature.data.bones
+    bones = rest_bones(armature)
     lost = [bone for link in binding.links for bone in (link.bone, *link.bones) if bone and bone not in bones]
     if lost:
         raise SkeletonError(f"{armature.name} has no bone called {lost[0]} any more; name it so, or {_ANEW}.")

@@ -7,19 +7,25 @@ import bpy
 import numpy as np
 
 from ...core.arrays import Array, IntArray
+from ..typed_data import rest_bones
 
 MOST = 4  # heaviest bones of a vertex that are kept, as of painted weights
 
 
 def uses_envelopes(mesh: bpy.types.Object, armature: bpy.types.Object) -> bool:
     """Whether an armature modifier of a mesh binds what no vertex group holds."""
-    return any(m.type == "ARMATURE" and m.object == armature and m.use_bone_envelopes for m in mesh.modifiers)
+    return any(m.use_bone_envelopes for m in _modifiers(mesh, armature))
 
 
 def uses_groups(mesh: bpy.types.Object, armature: bpy.types.Object) -> bool:
     """Whether the vertex groups of a mesh bind it: an armature modifier may be told to leave them alone."""
-    modifiers = [m for m in mesh.modifiers if m.type == "ARMATURE" and m.object == armature]
+    modifiers = _modifiers(mesh, armature)
     return not modifiers or any(m.use_vertex_groups for m in modifiers)
+
+
+def _modifiers(mesh: bpy.types.Object, armature: bpy.types.Object) -> list[bpy.types.ArmatureModifier]:
+    """The modifiers by which an armature bends a mesh."""
+    return [m for m in mesh.modifiers if isinstance(m, bpy.types.ArmatureModifier) and m.object == armature]
 
 
 def envelope_weights(armature: bpy.types.Object, points: Array, index: dict[str, int]) -> tuple[IntArray, Array]:
@@ -29,7 +35,7 @@ def envelope_weights(armature: bpy.types.Object, points: Array, index: dict[str,
     """
     world = np.linalg.inv(np.array(armature.matrix_world))
     local = points @ world[:3, :3].T + world[:3, 3]
-    deforming = [bone for bone in armature.data.bones if bone.use_deform]
+    deforming = [bone for bone in rest_bones(armature) if bone.use_deform]
     factors = np.zeros((len(points), max(len(deforming), MOST)))
     for column, bone in enumerate(deforming):
         factors[:, column] = bone.envelope_weight * _factor(bone, local)
@@ -46,10 +52,11 @@ def _factor(bone: bpy.types.Bone, points: Array) -> Array:
     """1 within a bone's radius, falling to 0 at its envelope's distance; points (V, 3) in armature space."""
     head, axis = np.array(bone.head_local), np.array(bone.tail_local) - np.array(bone.head_local)
     length = float(np.linalg.norm(axis))
-    along = np.clip((points - head) @ axis / max(length, 1e-12) ** 2, 0.0, 1.0)
+    along: Array = np.clip((points - head) @ axis / max(length, 1e-12) ** 2, 0.0, 1.0)
     away = np.linalg.norm(points - head - along[:, None] * axis, axis=1)
     radius = (1.0 - along) * bone.head_radius + along * bone.tail_radius
-    beyond = away - radius
+    beyond: Array = away - radius
     if bone.envelope_distance <= 0.0:
-        return (beyond < 0.0).astype(float)
-    return np.clip(1.0 - (np.maximum(beyond, 0.0) / bone.envelope_distance) ** 2, 0.0, 1.0)
+        return np.where(beyond < 0.0, 1.0, 0.0)
+    factor: Array = np.clip(1.0 - (np.maximum(beyond, 0.0) / bone.envelope_distance) ** 2, 0.0, 1.0)
+    return factor

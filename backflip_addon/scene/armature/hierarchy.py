@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import bpy
 import numpy as np
 
 from ...core.arrays import Array
+from ..typed_data import mesh_data, pose_bones, rest_bones, subtype
 
 # Constraints that carry an object along, rather than turn or limit it; the last does with a Copy Rotation.
 _CARRYING = ("CHILD_OF", "ARMATURE", "COPY_TRANSFORMS", "COPY_LOCATION")
@@ -49,7 +51,7 @@ def _carriers(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
 
 def _tied_to(ob: bpy.types.Object) -> Iterator[bpy.types.Object]:
     """The objects that an object follows otherwise than as their child."""
-    for modifier in ob.modifiers if ob.type in _BENT else ():
+    for modifier in map(subtype, ob.modifiers) if ob.type in _BENT else ():
         if modifier.type in _DEFORMING:
             other = modifier.target if modifier.type == "SURFACE_DEFORM" else modifier.object
             if other is not None:
@@ -65,7 +67,7 @@ def _constraint_targets(ob: bpy.types.Object) -> Iterator[tuple[bpy.types.Object
     """
     if not len(ob.constraints):
         return
-    active = [c for c in ob.constraints if c.type in _FOLLOWING and not c.mute and c.influence > 0.0]
+    active = [c for c in map(subtype, ob.constraints) if c.type in _FOLLOWING and not c.mute and c.influence > 0.0]
     turned = {(c.target, c.subtarget) for c in active if c.type == "COPY_ROTATION"}
     for constraint in reversed(active):
         if constraint.type not in _CARRYING:
@@ -89,23 +91,22 @@ def is_deformed(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
     """Whether the armature bends the object, through a modifier or as a parent that deforms."""
     if ob.parent == armature and ob.parent_type == "ARMATURE":
         return True
-    return any(m.type == "ARMATURE" and m.object == armature for m in ob.modifiers)
+    return any(isinstance(m, bpy.types.ArmatureModifier) and m.object == armature for m in ob.modifiers)
 
 
 def carrying_bone(ob: bpy.types.Object, armature: bpy.types.Object) -> str:
     """The bone that an object moves rigidly with, through whatever hangs between; "" for none."""
+    carried: bpy.types.Object | None = ob
     for _ in range(_OFTEN):
-        if ob is None or ob == armature:
+        if carried is None or carried == armature:
             return ""
-        followed = next(_constraint_targets(ob), None)
-        if followed is None:
-            bone = ob.parent_bone if ob.parent_type == "BONE" else ""
-            followed = ob.parent, bone, ob.parent_type in ("OBJECT", "ARMATURE", "BONE")
-        ob, bone, rigid = followed
+        own_bone = carried.parent_bone if carried.parent_type == "BONE" else ""
+        by_parent = carried.parent, own_bone, carried.parent_type in ("OBJECT", "ARMATURE", "BONE")
+        carried, bone, rigid = next(_constraint_targets(carried), by_parent)
         if not rigid:
             return ""
-        if ob == armature:
-            return bone if bone in armature.data.bones else ""
+        if carried == armature:
+            return bone if bone in rest_bones(armature) else ""
     return ""
 
 
@@ -115,9 +116,9 @@ def meshes_left_behind(armature: bpy.types.Object) -> list[bpy.types.Object]:
     for ob in attached_objects(armature):
         if _goes_along(ob, armature, moved):
             moved.add(ob)
-        elif ob.type == "MESH" and ob.data.polygons and not ob.hide_render:
+        elif ob.type == "MESH" and mesh_data(ob).polygons and not ob.hide_render:
             still.append(ob)
-    shapes = {bone.custom_shape for bone in armature.pose.bones}
+    shapes = {bone.custom_shape for bone in pose_bones(armature)}
     return [ob for ob in still if ob not in shapes]
 
 
@@ -136,7 +137,7 @@ def copied_bones(other: bpy.types.Object, armature: bpy.types.Object) -> dict[st
     """Bone of another armature, such as an outfit's -> bone of this armature that it copies, or its parents do."""
     copied: dict[str, str] = {}
     for bone in _parents_first(other):
-        own = [c for c in _copying(other.pose.bones[bone.name]) if c.target == armature and c.subtarget]
+        own = [c for c in _copying(pose_bones(other)[bone.name]) if c.target == armature and c.subtarget]
         if own:
             copied[bone.name] = own[-1].subtarget
         elif bone.parent is not None and bone.parent.name in copied:
@@ -145,44 +146,46 @@ def copied_bones(other: bpy.types.Object, armature: bpy.types.Object) -> dict[st
 
 
 def _parents_first(armature: bpy.types.Object) -> list[bpy.types.Bone]:
-    roots = [bone for bone in armature.data.bones if bone.parent is None]
+    roots = [bone for bone in rest_bones(armature) if bone.parent is None]
     return [bone for root in roots for bone in (root, *root.children_recursive)]
 
 
 def _copied_armatures(other: bpy.types.Object) -> Iterator[bpy.types.Object]:
     """Armatures that a good part of another's bones copy, as an outfit's do; two that hold hands are none."""
     copied: dict[bpy.types.Object, int] = defaultdict(int)
-    for bone in other.pose.bones if other.pose else ():
+    for bone in pose_bones(other) if other.pose else ():
         for target in {c.target for c in _copying(bone)}:
             copied[target] += target != other
-    return (target for target, count in copied.items() if count >= max(3, _GOOD_PART * len(other.pose.bones)))
+    return (target for target, count in copied.items() if count >= max(3, _GOOD_PART * len(pose_bones(other))))
 
 
-def _copying(bone: bpy.types.PoseBone) -> list[bpy.types.Constraint]:
+def _copying(bone: bpy.types.PoseBone) -> list[Any]:
     """Constraints by which a bone copies another."""
     kinds = ("COPY_TRANSFORMS", "COPY_LOCATION", "COPY_ROTATION", "CHILD_OF")
-    return [c for c in bone.constraints if c.type in kinds and not c.mute and c.target is not None]
+    return [c for c in map(subtype, bone.constraints) if c.type in kinds and not c.mute and c.target is not None]
 
 
 def rest_matrix(ob: bpy.types.Object, armature: bpy.types.Object) -> Array:
     """World matrix (4, 4), scale and all, of an object that hangs on the armature, while that is at rest."""
     if ob == armature or ob.parent is None and not any(_carriers(ob)):
         return np.array(ob.matrix_world)
-    if not _is_plain(ob, armature):
+    if ob.parent is None or not _is_plain(ob, armature):
         return _unposed(ob, armature)
     above = np.array(armature.matrix_world) if ob.parent == armature else rest_matrix(ob.parent, armature)
     if ob.parent_type == "BONE":
-        above = above @ _hanging_point(armature.data.bones[ob.parent_bone])
-    return above @ np.array(ob.matrix_parent_inverse) @ np.array(ob.matrix_basis)
+        above = above @ _hanging_point(rest_bones(armature)[ob.parent_bone])
+    world: Array = above @ np.array(ob.matrix_parent_inverse) @ np.array(ob.matrix_basis)
+    return world
 
 
 def _is_plain(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
     """Whether an object's place follows from the armature's rest, its parent's place and its own channels alone."""
     if ob.parent is None or any(not constraint.mute for constraint in ob.constraints):
         return False
-    if ob.parent_type == "BONE" and (ob.parent != armature or ob.parent_bone not in armature.data.bones):
+    if ob.parent_type == "BONE" and (ob.parent != armature or ob.parent_bone not in rest_bones(armature)):
         return False
-    deltas = (*ob.delta_location, *ob.delta_rotation_euler, *ob.delta_rotation_quaternion, *ob.delta_scale)
+    own = subtype(ob)
+    deltas = (*own.delta_location, *own.delta_rotation_euler, *own.delta_rotation_quaternion, *own.delta_scale)
     return ob.parent_type in ("OBJECT", "ARMATURE", "BONE") and deltas == (0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1)
 
 
@@ -201,5 +204,7 @@ def _unposed(ob: bpy.types.Object, armature: bpy.types.Object) -> Array:
     if not bone:
         return np.array(ob.matrix_world)
     world = np.array(armature.matrix_world)
-    posed = world @ np.array(armature.pose.bones[bone].matrix)
-    return world @ np.array(armature.data.bones[bone].matrix_local) @ np.linalg.inv(posed) @ np.array(ob.matrix_world)
+    posed = world @ np.array(pose_bones(armature)[bone].matrix)
+    rest = world @ np.array(rest_bones(armature)[bone].matrix_local)
+    unposed: Array = rest @ np.linalg.inv(posed) @ np.array(ob.matrix_world)
+    return unposed

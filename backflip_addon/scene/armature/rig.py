@@ -12,6 +12,7 @@ from mathutils import Matrix
 from ...core.arrays import Array, IntArray
 from ...core.rigs.rig import Rig, Skin
 from ..animation.depsgraph import update_world_matrices
+from ..typed_data import mesh_data, pose_bones, rest_bones, subtype
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
 from .hierarchy import attached_objects, carrying_bone, copied_bones, is_deformed, rest_matrix
 from .surface_points import add_points
@@ -50,7 +51,7 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
 def bone_order(armature: bpy.types.Object) -> list[bpy.types.Bone]:
     """The armature's bones, parents before children."""
     order: list[bpy.types.Bone] = []
-    waiting = [bone for bone in reversed(armature.data.bones) if bone.parent is None]
+    waiting = [bone for bone in reversed(rest_bones(armature)) if bone.parent is None]
     while waiting:
         bone = waiting.pop()
         order.append(bone)
@@ -83,10 +84,10 @@ _TYING = ("COPY_ROTATION", "STRETCH_TO")
 def read_follows(armature: bpy.types.Object, index: dict[str, int]) -> dict[int, tuple[int, ...]]:
     """Rig.follows: the bones that constraints have a bone move with; copies between local spaces tie nothing."""
     follows = {}
-    for bone in armature.pose.bones if armature.pose else ():
+    for bone in pose_bones(armature) if armature.pose else ():
         targets: dict[int, None] = {}
         replaced = False
-        for constraint in bone.constraints:
+        for constraint in map(subtype, bone.constraints):
             if constraint.mute or constraint.influence <= 0.0 or constraint.type not in (*_REPLACING, *_TYING):
                 continue
             if constraint.type in ("COPY_TRANSFORMS", "COPY_LOCATION", "COPY_ROTATION") and _is_local(constraint):
@@ -115,7 +116,9 @@ def _is_local(constraint: bpy.types.Constraint) -> bool:
 def bound_meshes(armature: bpy.types.Object) -> list[bpy.types.Object]:
     """The mesh objects that the armature's bones move: bent by them, or hanging on one through whatever is between."""
     return [
-        ob for ob in attached_objects(armature) if ob.type == "MESH" and ob.data.vertices and _is_moved(ob, armature)
+        ob
+        for ob in attached_objects(armature)
+        if ob.type == "MESH" and mesh_data(ob).vertices and _is_moved(ob, armature)
     ]
 
 
@@ -142,13 +145,13 @@ def _read_mesh(mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[s
     """One mesh's vertices, at rest; None when none has a weight."""
     vertices, chosen = _places(mesh, rest_matrix(mesh, armature))
     if not is_deformed(mesh, armature):
-        return add_points(mesh.data, armature, *_rigid(vertices, index[carrying_bone(mesh, armature)]))
-    deforming = {bone.name: index[bone.name] for bone in armature.data.bones if bone.use_deform}
+        return add_points(mesh_data(mesh), armature, *_rigid(vertices, index[carrying_bone(mesh, armature)]))
+    deforming = {bone.name: index[bone.name] for bone in rest_bones(armature) if bone.use_deform}
     bones, weights = _read_weights(mesh, chosen, deforming if uses_groups(mesh, armature) else {})
     if uses_envelopes(mesh, armature):
         loose = weights.sum(axis=1) == 0
         bones[loose], weights[loose] = envelope_weights(armature, vertices[loose], index)
-    vertices, bones, weights = add_points(mesh.data, armature, vertices, bones, weights)
+    vertices, bones, weights = add_points(mesh_data(mesh), armature, vertices, bones, weights)
     bound = weights.sum(axis=1) > 0
     return (vertices[bound], bones[bound], weights[bound]) if bound.any() else None
 
@@ -157,12 +160,14 @@ def _read_instance(ob: bpy.types.Object, armature: bpy.types.Object, index: dict
     """The meshes of a collection that an empty on a bone shows a copy of."""
     collection = ob.instance_collection if ob.instance_type == "COLLECTION" else None
     bone = carrying_bone(ob, armature) if collection is not None else ""
-    if not bone:
+    if collection is None or not bone:
         return []
-    place = rest_matrix(ob, armature) @ np.array(Matrix.Translation(-collection.instance_offset))
-    meshes = [mesh for mesh in collection.all_objects if mesh.type == "MESH" and mesh.data.vertices]
+    place = rest_matrix(ob, armature) @ np.array(Matrix.Translation(tuple(-np.array(collection.instance_offset))))
+    meshes = [mesh for mesh in collection.all_objects if mesh.type == "MESH" and mesh_data(mesh).vertices]
     return [
-        add_points(mesh.data, armature, *_rigid(_places(mesh, place @ np.array(mesh.matrix_world))[0], index[bone]))
+        add_points(
+            mesh_data(mesh), armature, *_rigid(_places(mesh, place @ np.array(mesh.matrix_world))[0], index[bone])
+        )
         for mesh in meshes
     ]
 
@@ -172,9 +177,16 @@ def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dic
     copied = {name: index[bone] for name, bone in copied_bones(other, armature).items() if bone in index}
     parts = []
     for mesh in attached_objects(other) if copied else ():
-        if mesh.type == "MESH" and mesh.data.vertices and is_deformed(mesh, other) and not _is_moved(mesh, armature):
+        if (
+            mesh.type == "MESH"
+            and mesh_data(mesh).vertices
+            and is_deformed(mesh, other)
+            and not _is_moved(mesh, armature)
+        ):
             vertices, chosen = _places(mesh, rest_matrix(mesh, other))
-            vertices, bones, weights = add_points(mesh.data, armature, vertices, *_read_weights(mesh, chosen, copied))
+            vertices, bones, weights = add_points(
+                mesh_data(mesh), armature, vertices, *_read_weights(mesh, chosen, copied)
+            )
             bound = weights.sum(axis=1) > 0
             parts.append((vertices[bound], bones[bound], weights[bound]))
     return parts
@@ -182,9 +194,9 @@ def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dic
 
 def _places(mesh: bpy.types.Object, world: Array) -> tuple[Array, IntArray]:
     """World positions (V, 3) of a mesh's vertices, at most SKIN_VERTICES, and which they are."""
-    count = len(mesh.data.vertices)
+    count = len(mesh_data(mesh).vertices)
     positions = np.empty(count * 3, dtype=np.float32)
-    mesh.data.vertices.foreach_get("co", positions)
+    mesh_data(mesh).vertices.foreach_get("co", positions)
     chosen = np.arange(0, count, -(-count // SKIN_VERTICES))
     return positions.reshape(-1, 3).astype(float)[chosen] @ world[:3, :3].T + world[:3, 3], chosen
 
@@ -202,7 +214,7 @@ def _read_weights(mesh: bpy.types.Object, chosen: IntArray, index: dict[str, int
     bone_of = {group.index: index[group.name] for group in mesh.vertex_groups if group.name in index}
     bones = np.full((len(chosen), SKIN_WEIGHTS), -1)
     weights = np.zeros((len(chosen), SKIN_WEIGHTS))
-    vertices = mesh.data.vertices
+    vertices = mesh_data(mesh).vertices
     for row, vertex in enumerate(chosen.tolist()):
         pairs = [(g.weight, bone_of[g.group]) for g in vertices[vertex].groups if g.group in bone_of]
         pairs.sort(reverse=True)

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ...core.arrays import Array, IntArray
+from ..typed_data import rest_bones
 
 SPARSE = 500  # vertices; a mesh with more shows its shape by them
 _NEAR = 1 / 60  # of the skeleton's size: how near each other such points lie, so that small things weigh little
@@ -50,7 +51,7 @@ def add_points(
 
 def _size(armature: bpy.types.Object) -> float:
     """The skeleton's greatest extent, world units."""
-    ends = np.array([end for bone in armature.data.bones for end in (bone.head_local, bone.tail_local)])
+    ends = np.array([end for bone in rest_bones(armature) for end in (bone.head_local, bone.tail_local)])
     return float(np.ptp(ends @ np.array(armature.matrix_world)[:3, :3].T, axis=0).max())
 
 

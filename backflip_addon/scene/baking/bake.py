@@ -22,6 +22,7 @@ from ...core.rigs.control_rig import find as find_controls
 from ..animation import actions, pose_sampling
 from ..armature.bind_matrix import check_scale, find_bind_matrix
 from ..armature.rig import read_rig
+from ..typed_data import armature_data
 from ..units import scene_rate
 from . import bone_check, constraints, expected_poses, nla, pose_basis, skin_check
 from .bone_keys import STILL, KeyWriter, control_basis, switch_channels, world_scale, write_bone_keys
@@ -74,7 +75,7 @@ def bake_take(
         # The object stands still in the take, and does so before its place is asked for.
         actions.write_channels(bag, frames[:1], before.save_channels(object_channels(armature, other)))
         track = nla.add(armature, action, slot, frames)
-        world = pose_sampling.sample_object_matrices(armature, frames)
+        world = pose_sampling.sample_object_matrices(armature, frames.tolist())
         check_scale(armature, world, bound)
         channels = constraints.influence_channels(armature, bones.moved, other, driven, small=controls is None)
         if controls is not None:
@@ -107,8 +108,10 @@ def _warnings(
 ) -> list[str]:
     """What keeps the take from being seen as it was performed, measured on the rig and its skin."""
     said = bone_check.bone_warnings(armature, expected, bones, driven) or skin_check.skin_warnings(armature, expected)
-    if armature.data.pose_position != "POSE":
-        said.append(f"{armature.data.name} is shown in rest position: switch it to pose position to see the take.")
+    if armature_data(armature).pose_position != "POSE":
+        said.append(
+            f"{armature_data(armature).name} is shown in rest position: switch it to pose position to see the take."
+        )
     if scene.render.frame_map_old != scene.render.frame_map_new:
         said.append("The scene stretches time: set Old and New alike (Output, Frame Rate) for the take's own pace.")
     return said

@@ -10,6 +10,7 @@ from ...core import rotations
 from ...core.arrays import Array
 from ..animation import pose_sampling
 from ..armature.rig import bone_order
+from ..typed_data import rest_bones
 from .constraints import constraints_driven_on
 from .drivers import DrivenChannels
 from .expected_poses import ExpectedPoses
@@ -72,7 +73,7 @@ def _errors(armature: bpy.types.Object, expected: ExpectedPoses) -> tuple[Array,
 
 def _reason(armature: bpy.types.Object, name: str, bones: Bones, driven: DrivenChannels) -> str:
     """What may keep a bone from its place, and what to do."""
-    line = {name, *(parent.name for parent in armature.data.bones[name].parent_recursive)}
+    line = {name, *(parent.name for parent in rest_bones(armature)[name].parent_recursive)}
     held = constraints_driven_on(armature, line, driven)
     if held:
         return f"drivers keep the constraint {held[0]} at work; mute it to see the take as it was performed"

@@ -17,6 +17,7 @@ from ..animation.actions import Channel
 from ..animation.rna_paths import bone_path
 from ..animation.rotation_channels import data_property, to_channels
 from ..armature.rig import without_scale
+from ..typed_data import pose_bones, rest_bones, subtype
 from . import bone_check, control_rig, drivers, expected_poses, nla, pose_basis
 from .drivers import DrivenChannels
 from .pose_basis import Bones
@@ -109,7 +110,7 @@ def _bone_channels(
     by_mode: dict[str, list[str]] = {}
     channels: list[Channel] = []
     for name in bones.moved:
-        bone = armature.pose.bones[name]
+        bone = pose_bones(armature)[name]
         mode = drivers.rotation_mode(bone, driven)
         by_mode.setdefault(mode, []).append(name)
         if mode != bone.rotation_mode or bone_path(name, "rotation_mode") in other:
@@ -123,13 +124,13 @@ def _bone_channels(
             channels += _channels(name, data_property(mode), values[:, column])
     lifted = frozenset(bones.lifts.values())
     for name in bones.moved:
-        bone = armature.data.bones[name]
-        if not (bone.use_connect and bone.parent):
+        rest = rest_bones(armature)[name]
+        if not (rest.use_connect and rest.parent):
             place = basis[name][:, :3, 3]
             moves = name not in lifted and np.abs(place).max() > still
             channels += _channels(name, "location", place if moves else np.zeros((1, 3)))
-        pose_bone = armature.pose.bones[name]
-        if bone_path(name, "scale") in other or any(abs(s - 1.0) > 1e-6 for s in pose_bone.scale):
+        pose_bone = pose_bones(armature)[name]
+        if bone_path(name, "scale") in other or any(abs(s - 1.0) > 1e-6 for s in subtype(pose_bone.scale)):
             channels += _channels(name, "scale", np.ones((1, 3)))
     return channels
 
@@ -143,7 +144,7 @@ def switch_channels(armature: bpy.types.Object, controls: Controls) -> list[Chan
     """Custom properties that have the rig follow the controls that are keyed."""
     channels = []
     for switch in controls.switches:
-        if switch.prop in armature.pose.bones[switch.bone]:
+        if switch.prop in subtype(pose_bones(armature)[switch.bone]):
             path = f'pose.bones["{bpy.utils.escape_identifier(switch.bone)}"]["{switch.prop}"]'
             channels.append(Channel(path, 0, switch.bone, np.array([switch.value])))
     return channels

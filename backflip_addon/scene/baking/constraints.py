@@ -15,16 +15,18 @@ import numpy as np
 
 from ..animation.actions import Channel
 from ..animation.rna_paths import bone_path
+from ..typed_data import pose_bones, rest_bones, subtype
 from .drivers import DrivenChannels
 
 
 def is_location_keyable(armature: bpy.types.Object, bone: str, driven: DrivenChannels) -> bool:
     """Whether a bone's place follows from its keys."""
-    data = armature.data.bones[bone]
+    data = rest_bones(armature)[bone]
     if data.use_connect and data.parent:
         return False
     return not driven.holds(bone, "location") and not any(
-        _holds_on(armature.pose.bones[bone], constraint, driven) for constraint in armature.pose.bones[bone].constraints
+        _holds_on(pose_bones(armature)[bone], constraint, driven)
+        for constraint in pose_bones(armature)[bone].constraints
     )
 
 
@@ -61,7 +63,7 @@ def constraints_driven_on(armature: bpy.types.Object, moved: Collection[str], dr
 
 def constrained_bones(armature: bpy.types.Object) -> set[str]:
     """The bones that a constraint at work moves, by name."""
-    at_work = [(b, c) for b in armature.pose.bones for c in b.constraints if not c.mute and c.influence > 0.0]
+    at_work = [(b, c) for b in pose_bones(armature) for c in b.constraints if not c.mute and c.influence > 0.0]
     return {name for bone, constraint in at_work for name in _pulled_by(bone, constraint)}
 
 
@@ -78,7 +80,7 @@ def _path(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> str:
 def _pulling(armature: bpy.types.Object, moved: Collection[str]) -> Iterator[tuple[Any, Any]]:
     """Pose bones and their constraints that move one of the bones."""
     moved = frozenset(moved)
-    for bone in armature.pose.bones:
+    for bone in pose_bones(armature):
         for constraint in bone.constraints:
             if not moved.isdisjoint(_pulled_by(bone, constraint)):
                 yield bone, constraint
@@ -91,7 +93,7 @@ def _led_away(armature: bpy.types.Object, moved: frozenset[str]) -> Iterator[tup
     """
     leaders = {place for _bone, constraint in _pulling(armature, moved) for place in _followed(constraint)}
     own = {(armature, name) for name in moved}
-    for bone in armature.pose.bones if leaders else ():
+    for bone in pose_bones(armature) if leaders else ():
         if bone.name in moved or moved.isdisjoint(parent.name for parent in bone.parent_recursive):
             continue
         for constraint in bone.constraints:
@@ -104,18 +106,18 @@ _Place = tuple[Any, str]  # an object, and a bone of it or ""
 
 
 def _followed(constraint: bpy.types.Constraint) -> list[_Place]:
-    """What a constraint follows; nothing for one that copies how a bone orientations against its own parent."""
+    """What a constraint follows; nothing for one that copies how a bone is turned against its own parent."""
     if getattr(constraint, "owner_space", "WORLD").startswith("LOCAL") and constraint.type in _COPYING[:3]:
         return []
-    targets = constraint.targets if constraint.type == "ARMATURE" else [constraint]
+    targets = subtype(constraint).targets if constraint.type == "ARMATURE" else [constraint]
     positions = [(getattr(target, "target", None), getattr(target, "subtarget", "")) for target in targets]
     return [(ob, name) for ob, name in positions if ob is not None]
 
 
 def _is_led(ob: bpy.types.Object, name: str, leaders: set[_Place], own: set[_Place]) -> bool:
     """Whether a bone of an object, or one that it hangs on, is among the leaders, with none of the own between."""
-    bone = ob.pose.bones.get(name) if ob.pose is not None else None
-    line = [(ob, b.name) for b in (bone, *bone.parent_recursive)] if bone is not None else []
+    bone = pose_bones(ob).get(name) if ob.pose is not None else None
+    line: list[_Place] = [(ob, b.name) for b in (bone, *bone.parent_recursive)] if bone is not None else []
     first = next((place for place in line if place in leaders or place in own), None)
     return first is not None and first not in own
 
@@ -125,7 +127,7 @@ def _pulled_by(bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> li
     names = [bone.name]
     if constraint.type in ("IK", "SPLINE_IK"):
         parents = [parent.name for parent in bone.parent_recursive]
-        count = constraint.chain_count
-        own = constraint.type == "SPLINE_IK" or constraint.use_tail  # else the chain starts at the parent
+        count = subtype(constraint).chain_count
+        own = constraint.type == "SPLINE_IK" or subtype(constraint).use_tail  # else the chain starts at the parent
         names += parents[: count - own] if count else parents
     return names

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...core import batched_linalg
 from ...core.arrays import Array
+from ..typed_data import rest_bones
 
 ITERATIONS = 4  # helpers that move with several controls need a round for each
 CLOSE = 2e-6  # of the rig's size, and radians
@@ -20,13 +21,13 @@ CLOSE = 2e-6  # of the rig's size, and radians
 
 def above(armature: bpy.types.Object, wanted: dict[str, Array]) -> dict[str, str]:
     """For each control the nearest control over it, "" for none."""
-    bones = armature.data.bones
+    bones = rest_bones(armature)
     return {name: next((p.name for p in bones[name].parent_recursive if p.name in wanted), "") for name in wanted}
 
 
 def first_guess(armature: bpy.types.Object, poses: dict[str, Array]) -> dict[str, Array]:
     """Own transforms (F, 4, 4) that bring the controls to poses (F, 4, 4), armature space, helpers being rigid."""
-    bones = armature.data.bones
+    bones = rest_bones(armature)
     over = above(armature, poses)
     basis = {}
     for name, pose in poses.items():

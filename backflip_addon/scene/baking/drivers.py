@@ -12,6 +12,7 @@ import numpy as np
 from ..animation.actions import Channel
 from ..animation.rna_paths import bone_of, bone_path
 from ..animation.rotation_channels import data_property
+from ..typed_data import subtype
 
 # Each with a property of its own, so that a driver on one leaves the others free.
 _MODES = ("QUATERNION", "XYZ", "AXIS_ANGLE")
@@ -50,5 +51,5 @@ def rotation_mode(bone: bpy.types.PoseBone, driven: DrivenChannels) -> str:
 
 def mode_channel(bone: bpy.types.PoseBone, mode: str) -> Channel:
     """The key that has a bone rotate in a mode."""
-    number = bone.bl_rna.properties["rotation_mode"].enum_items[mode].value
+    number = subtype(bone.bl_rna.properties["rotation_mode"]).enum_items[mode].value
     return Channel(bone_path(bone.name, "rotation_mode"), 0, bone.name, np.array([float(number)]))

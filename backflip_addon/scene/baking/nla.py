@@ -16,6 +16,7 @@ import bpy
 from ...core.arrays import IntArray
 from ..animation.action_slots import ActionError
 from ..animation.actions import Channel
+from ..typed_data import ensure_animation_data, subtype
 
 TRACK_PREFIX = "Backflip: "
 BEFORE_PROPERTY = "backflip_before"  # on a baked action: what its channels held before the bake, JSON
@@ -38,7 +39,7 @@ def add(armature: bpy.types.Object, action: bpy.types.Action, slot: Any, frames:
     """A new track on top that plays the action alone. It is muted for when it has no star: then it rests."""
     action.use_frame_range = True
     action.frame_start, action.frame_end = float(frames[0]), float(frames[-1])
-    data = armature.animation_data_create()
+    data = ensure_animation_data(armature)
     track = data.nla_tracks.new()
     track.name = TRACK_PREFIX + action.name
     strip = track.strips.new(action.name, int(frames[0]), action)
@@ -50,7 +51,7 @@ def add(armature: bpy.types.Object, action: bpy.types.Action, slot: Any, frames:
 
 
 def _play(armature: bpy.types.Object, track: bpy.types.NlaTrack) -> None:
-    armature.animation_data.use_nla = True
+    ensure_animation_data(armature).use_nla = True
     track.mute = True
     track.is_solo = True
 
@@ -62,7 +63,7 @@ def baked_tracks(armature: bpy.types.Object) -> list[bpy.types.NlaTrack]:
 
 def baked_action(track: bpy.types.NlaTrack) -> bpy.types.Action | None:
     """The action of a take's track, None of any other."""
-    return next((s.action for s in track.strips if s.action and BEFORE_PROPERTY in s.action), None)
+    return next((s.action for s in track.strips if s.action and _has(s.action, BEFORE_PROPERTY)), None)
 
 
 def playing_track(armature: bpy.types.Object) -> bpy.types.NlaTrack | None:
@@ -73,8 +74,9 @@ def playing_track(armature: bpy.types.Object) -> bpy.types.NlaTrack | None:
 def warnings(armature: bpy.types.Object) -> list[str]:
     """What was found to be seen otherwise than it was performed, of the take that plays."""
     track = playing_track(armature)
+    action = baked_action(track) if track is not None else None
     try:
-        found = json.loads(baked_action(track).get(WARNINGS_PROPERTY, "[]")) if track else []
+        found = json.loads(action.get(WARNINGS_PROPERTY, "[]")) if action is not None else []
     except (TypeError, ValueError):
         return []
     return [str(sentence) for sentence in found] if isinstance(found, list) else []
@@ -84,10 +86,10 @@ def show_track(armature: bpy.types.Object, track_name: str) -> None:
     """Play one take alone. Raises ActionError."""
     check_writable(armature)
     track = next((track for track in baked_tracks(armature) if track.name == track_name), None)
-    if track is None:
+    action = baked_action(track) if track is not None else None
+    if track is None or action is None:
         raise ActionError(f"{armature.name} has no take on a track called {track_name}; choose another one.")
     before = SavedAnimation(armature)
-    action = baked_action(track)
     before.note(_read(action, BEFORE_PROPERTY))
     _play(armature, track)
     before.store_on(action)
@@ -105,7 +107,7 @@ def show_own_animation(armature: bpy.types.Object) -> None:
         track.is_solo = False
     for track in baked_tracks(armature):
         track.mute = True
-    if OWN_PROPERTY in action:
+    if _has(action, OWN_PROPERTY):
         _play_as(armature, _read(action, OWN_PROPERTY))
         del action[OWN_PROPERTY]
     _put_back(armature, _read(action, BEFORE_PROPERTY))
@@ -117,14 +119,14 @@ def remembering_action(armature: bpy.types.Object) -> bpy.types.Action | None:
 
     None while the avatar's own animation plays.
     """
-    takes = [baked_action(track) for track in baked_tracks(armature)]
+    takes = [action for track in _tracks(armature) if (action := baked_action(track)) is not None]
     for action in takes:
-        if OWN_PROPERTY in action:
+        if _has(action, OWN_PROPERTY):
             return action
     playing = playing_track(armature)
     if playing is not None:
         return baked_action(playing)
-    lost = [action for action in bpy.data.actions if OWN_PROPERTY in action and action not in takes]
+    lost = [action for action in bpy.data.actions if _has(action, OWN_PROPERTY) and action not in takes]
     return next((a for a in lost if _read(a, OWN_PROPERTY).get("object") == armature.name), None)
 
 
@@ -157,7 +159,7 @@ class SavedAnimation:
         turned = {path.removesuffix(_MODE) for path in paths if path.endswith(_MODE)}
         for path in {*paths, *(bone + rotation for bone in turned for rotation in _ROTATIONS)}:
             try:
-                value = self._armature.path_resolve(path)
+                value: Any = self._armature.path_resolve(path)
             except ValueError:
                 continue  # a bone or constraint that has been removed since
             is_list = hasattr(value, "__len__") and not isinstance(value, str)
@@ -165,7 +167,7 @@ class SavedAnimation:
 
     def store_on(self, action: bpy.types.Action) -> None:
         """Have the action of the take that plays now remember."""
-        if self._former is not None and OWN_PROPERTY in self._former:
+        if self._former is not None and _has(self._former, OWN_PROPERTY):
             del self._former[OWN_PROPERTY]
         action[BEFORE_PROPERTY] = json.dumps({**self._read, **self._values})
         action[OWN_PROPERTY] = json.dumps(self._own)
@@ -175,7 +177,7 @@ class SavedAnimation:
         armature = self._armature
         for track in _tracks(armature):
             if any(strip.action == action for strip in track.strips):
-                armature.animation_data.nla_tracks.remove(track)
+                ensure_animation_data(armature).nla_tracks.remove(track)
         bpy.data.actions.remove(action)
         _put_back(armature, self._read)
         if self._had_data:
@@ -215,6 +217,11 @@ def _play_as(armature: bpy.types.Object, how: dict[str, Any], tracks: list[bpy.t
     data.use_nla = bool(how.get("use_nla", True))
 
 
+def _has(action: bpy.types.Action, name: str) -> bool:
+    """Whether an action has a custom property."""
+    return name in subtype(action)
+
+
 def _read(action: bpy.types.Action, name: str) -> dict[str, Any]:
     """A memory on an action; empty where there is none, or what somebody else wrote there."""
     try:
@@ -230,7 +237,7 @@ def _put_back(armature: bpy.types.Object, values: dict[str, list[Any]]) -> None:
         custom = path.endswith('"]')
         owner, _dot, prop = path[:-2].rpartition('["') if custom else path.rpartition(".")
         try:
-            holder = armature.path_resolve(owner) if owner else armature
+            holder: Any = armature.path_resolve(owner) if owner else armature
         except ValueError:
             continue  # a bone or constraint that has been removed since
         if custom:

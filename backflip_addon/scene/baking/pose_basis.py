@@ -19,6 +19,7 @@ from ...core import batched_linalg
 from ...core.arrays import Array
 from ...core.rigs.control_rig import Controls
 from ..armature.rig import bone_order, without_scale
+from ..typed_data import rest_bones
 from .constraints import is_location_keyable
 from .drivers import DrivenChannels
 
@@ -56,7 +57,7 @@ def sort_bones(
         return Bones(order, targets, frozenset(controls.at_rest), {}, frozenset(), ())
     carriers: set[str] = set()
     for name in targets:
-        carriers.update(parent.name for parent in armature.data.bones[name].parent_recursive)
+        carriers.update(parent.name for parent in rest_bones(armature)[name].parent_recursive)
     carriers -= targets.keys()
     lifts: dict[str, str] = {}
     fixed, stuck = [], []

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 import bpy
 import numpy as np
@@ -23,6 +24,7 @@ from ..animation.pose_sampling import read_world
 from ..armature.envelopes import uses_groups
 from ..armature.hierarchy import carrying_bone, is_deformed, rest_matrix
 from ..armature.rig import bone_order, bound_meshes
+from ..typed_data import depsgraph_of, mesh_data, pose_bones, rest_bones
 from .bone_check import FAR_MM, error_text
 from .constraints import constrained_bones
 from .expected_poses import ExpectedPoses
@@ -180,7 +182,7 @@ def _moves(armature: bpy.types.Object, expected: ExpectedPoses, parts: list[_Par
 def _points_of(parts: list[_Part], bone: int) -> Array:
     """Some of the points (P, 3) that a bone has a part in."""
     found = [part.rest[(part.weights * (part.bones == bone)).sum(axis=1) > 0] for part in parts]
-    points = np.concatenate(found)
+    points: Array = np.concatenate(found)
     return points[:: max(len(points) // _POINTS, 1)]
 
 
@@ -222,15 +224,15 @@ def _strays(points: Array, seen: Array, joint: Array, above: Array) -> float:
 def _parts(armature: bpy.types.Object) -> list[_Part]:
     index = {bone.name: i for i, bone in enumerate(bone_order(armature))}
     meshes = bound_meshes(armature)
-    total = sum(len(mesh.data.vertices) for mesh in meshes)
+    total = sum(len(mesh_data(mesh).vertices) for mesh in meshes)
     step = max(-(-total // _VERTICES), 1)
-    steps = {mesh: max(min(step, len(mesh.data.vertices) // _FEWEST), 1) for mesh in meshes}
+    steps = {mesh: max(min(step, len(mesh_data(mesh).vertices) // _FEWEST), 1) for mesh in meshes}
     return [part for mesh in meshes if (part := _part(mesh, armature, index, steps[mesh])) is not None]
 
 
 def _part(mesh: bpy.types.Object, armature: bpy.types.Object, index: Mapping[str, int], step: int) -> _Part | None:
     """Every step-th vertex of a mesh that hangs on bones whose moves are plain; None where there is none."""
-    chosen = np.arange(0, len(mesh.data.vertices), step)
+    chosen = np.arange(0, len(mesh_data(mesh).vertices), step)
     deformed = is_deformed(mesh, armature)
     if not deformed:
         bones = np.full((len(chosen), 1), index[carrying_bone(mesh, armature)])
@@ -249,8 +251,8 @@ def _part(mesh: bpy.types.Object, armature: bpy.types.Object, index: Mapping[str
 
 def _basis_shape(mesh: bpy.types.Object) -> Array:
     """The vertices (V, 3) without shape keys."""
-    keys = mesh.data.shape_keys
-    points = keys.reference_key.data if keys else mesh.data.vertices
+    keys = mesh_data(mesh).shape_keys
+    points = keys.reference_key.data if keys else mesh_data(mesh).vertices
     flat = np.empty(len(points) * 3, dtype=np.float32)
     points.foreach_get("co", flat)
     return flat.reshape(-1, 3).astype(float)
@@ -260,12 +262,12 @@ def _weights(
     mesh: bpy.types.Object, armature: bpy.types.Object, chosen: IntArray, index: Mapping[str, int]
 ) -> tuple[IntArray, Array]:
     """Bones (V, W) and weights (V, W), normalised; all 0 for a vertex that a bent or envelope-scaled bone moves."""
-    deforming = {bone.name: bone for bone in armature.data.bones if bone.use_deform}
+    deforming = {bone.name: bone for bone in rest_bones(armature) if bone.use_deform}
     of_group = {group.index: deforming[group.name] for group in mesh.vertex_groups if group.name in deforming}
     odd = {number for number, bone in of_group.items() if bone.bbone_segments > 1 or bone.use_envelope_multiply}
     bones = np.zeros((len(chosen), _WEIGHTS), dtype=int)
     weights = np.zeros((len(chosen), _WEIGHTS))
-    vertices = mesh.data.vertices
+    vertices = mesh_data(mesh).vertices
     for row, vertex in enumerate(chosen.tolist()):
         groups = [(g.weight, g.group) for g in vertices[vertex].groups if g.group in of_group and g.weight > 0.0]
         if len(groups) > _WEIGHTS or any(group in odd for _weight, group in groups):
@@ -278,18 +280,19 @@ def _weights(
 
 def _seen(armature: bpy.types.Object, parts: list[_Part], frames: IntArray) -> tuple[Array, list[Array]]:
     """World pose matrices (K, B, 4, 4), scale and all, and each part's vertices (K, V, 3), at frames."""
-    bone_index: dict[str, int] = {bone.name: i for i, bone in enumerate(armature.pose.bones)}
+    bone_index: dict[str, int] = {bone.name: i for i, bone in enumerate(pose_bones(armature))}
     order = [bone_index[bone.name] for bone in bone_order(armature)]
-    poses, points = [], [[] for _ in parts]
+    poses: list[Array] = []
+    points: list[list[Array]] = [[] for _ in parts]
     with _copies(armature, parts) as copies, evaluation_scene(armature, copies) as scene:
         for frame in frames:
             scene.frame_set(int(frame))
-            depsgraph = scene.view_layers[0].depsgraph
+            depsgraph = depsgraph_of(scene)
             poses.append(read_world(armature.evaluated_get(depsgraph))[order])
             for part, copy, found in zip(parts, copies, points, strict=True):
                 evaluated = copy.evaluated_get(depsgraph)
-                flat = np.empty(len(evaluated.data.vertices) * 3, dtype=np.float32)
-                evaluated.data.vertices.foreach_get("co", flat)
+                flat = np.empty(len(mesh_data(evaluated).vertices) * 3, dtype=np.float32)
+                mesh_data(evaluated).vertices.foreach_get("co", flat)
                 world = np.array(evaluated.matrix_world)
                 found.append(flat.reshape(-1, 3)[part.chosen] @ world[:3, :3].T + world[:3, 3])
     return np.array(poses), [np.array(found) for found in points]
@@ -301,7 +304,7 @@ def _copies(armature: bpy.types.Object, parts: list[_Part]) -> Iterator[list[bpy
     copies: list[bpy.types.Object] = []
     try:
         for part in parts:
-            copy = part.mesh.copy()
+            copy = cast(bpy.types.Object, part.mesh.copy())
             copies.append(copy)
             _strip(copy, armature)
         yield copies
@@ -312,11 +315,12 @@ def _copies(armature: bpy.types.Object, parts: list[_Part]) -> Iterator[list[bpy
 
 def _strip(copy: bpy.types.Object, armature: bpy.types.Object) -> None:
     for modifier in list(copy.modifiers):
-        if modifier.type != "ARMATURE" or modifier.object != armature or modifier.use_multi_modifier:
+        plain = isinstance(modifier, bpy.types.ArmatureModifier) and modifier.object == armature
+        if not isinstance(modifier, bpy.types.ArmatureModifier) or not plain or modifier.use_multi_modifier:
             copy.modifiers.remove(modifier)
             continue
         modifier.show_viewport = modifier.show_viewport or modifier.show_render
         modifier.use_deform_preserve_volume = modifier.use_bone_envelopes = False
         modifier.vertex_group = ""
-    if copy.data.shape_keys:
+    if mesh_data(copy).shape_keys:
         copy.show_only_shape_key, copy.active_shape_key_index = True, 0

@@ -15,6 +15,7 @@ from ...core.formats.export_facts import Facts
 from ...core.reading import UnreadableFile
 from ..armature.rig import read_rig
 from ..importing import importer
+from ..typed_data import current_scene, mesh_data, rest_bones
 from .export_scene import ExportScene
 
 _SAME_SIZE = 0.01  # share
@@ -30,8 +31,8 @@ def what_is_missing(path: Path, kind: str, staged: ExportScene, metres: float) -
     found = {_plain(name) for name in facts.meshes}
     lost = [ob.name for ob in staged.objects if _has_faces(ob) and _plain(ob.name) not in found]
     says = []
-    if kind != "ALEMBIC" and facts.bones < len(staged.objects[0].data.bones):
-        says.append(f"{path.name} holds {facts.bones} of {len(staged.objects[0].data.bones)} bones.")
+    if kind != "ALEMBIC" and facts.bones < len(rest_bones(staged.objects[0])):
+        says.append(f"{path.name} holds {facts.bones} of {len(rest_bones(staged.objects[0]))} bones.")
     if lost and kind != "BVH":
         says.append(f"{path.name} lacks {', '.join(lost[:5])}{' and others' if len(lost) > 5 else ''}.")
     rate = staged.scene.render.fps / staged.scene.render.fps_base
@@ -58,7 +59,7 @@ def _imported(path: Path, kind: str) -> Facts:
         raise importer.FileError("this Blender was built without its importer.")
     before = {name: set(getattr(bpy.data, name)) for name in importer.KINDS}
     scene = bpy.data.scenes.new("Backflip Check")
-    render = bpy.context.scene.render
+    render = current_scene().render
     scene.render.fps, scene.render.fps_base = render.fps, render.fps_base
     layer = scene.view_layers[0]
     try:
@@ -68,10 +69,10 @@ def _imported(path: Path, kind: str) -> Facts:
             else:
                 bpy.ops.wm.alembic_import(filepath=str(path), set_frame_range=True, as_background_job=False)
             layer.update()
-        new = [ob for ob in scene.objects]
+        new = list(scene.objects)
         armatures = [ob for ob in new if ob.type == "ARMATURE"]
-        heads = [np.array(ob.matrix_world @ bone.head_local) for ob in armatures for bone in ob.data.bones]
-        meshes = frozenset(name for ob in new if ob.type == "MESH" for name in (ob.name, ob.data.name))
+        heads = [np.array(ob.matrix_world @ bone.head_local) for ob in armatures for bone in rest_bones(ob)]
+        meshes = frozenset(name for ob in new if ob.type == "MESH" for name in (ob.name, mesh_data(ob).name))
         seconds = (scene.frame_end - scene.frame_start) / (render.fps / render.fps_base)
         return Facts(meshes, len(heads), seconds, export_facts.diagonal(np.array(heads).reshape(-1, 3)))
     except RuntimeError as error:
@@ -81,7 +82,7 @@ def _imported(path: Path, kind: str) -> Facts:
 
 
 def _has_faces(ob: bpy.types.Object) -> bool:
-    return ob.type == "MESH" and len(ob.data.polygons) > 0
+    return ob.type == "MESH" and len(mesh_data(ob).polygons) > 0
 
 
 def _plain(name: str) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import bpy
 
 from ..armature.hierarchy import attached_objects
 from ..baking import nla
+from ..typed_data import action_of, current_scene, current_view_layer, subtype
 
 # What an exporter can write of a character. Lights and cameras that it carries belong to the shot.
 EXPORTED = ("ARMATURE", "MESH", "EMPTY", "CURVE", "SURFACE", "FONT", "META", "CURVES")
@@ -37,7 +38,7 @@ class ExportScene:
 def export_scene(armature: bpy.types.Object, first: int, last: int) -> Iterator[ExportScene]:
     """The scene, which is Blender's context inside. Frames below 0, which a scene cannot begin at, are shifted to 0."""
     objects = (armature, *(ob for ob in attached_objects(armature) if ob.type in EXPORTED))
-    source = bpy.context.scene
+    source = current_scene()
     shift = max(0, -first)
     scene = bpy.data.scenes.new(_title(armature))
     try:
@@ -52,7 +53,7 @@ def export_scene(armature: bpy.types.Object, first: int, last: int) -> Iterator[
         bpy.data.scenes.remove(scene)
         for ob in objects:
             ob.update_tag()  # the user's scene shows them as they are in its own frame
-        bpy.context.view_layer.update()
+        current_view_layer().update()
 
 
 def _title(armature: bpy.types.Object) -> str:
@@ -160,7 +161,7 @@ def _as_posed(objects: tuple[bpy.types.Object, ...]) -> Iterator[None]:
     """What is animated keeps the values it has, keyed or not, though exporters play the scene."""
     before = []
     for data in _animations(objects):
-        owner = data.id_data
+        owner: Any = data.id_data
         for path in dict.fromkeys(curve.data_path for curve in _curves(data)):
             with contextlib.suppress(ValueError, TypeError):  # a curve of something that is no more
                 value = owner.path_resolve(path)
@@ -173,7 +174,7 @@ def _as_posed(objects: tuple[bpy.types.Object, ...]) -> Iterator[None]:
                 _put_back(owner, path, value)
 
 
-def _put_back(owner: bpy.types.ID, path: str, value: Any) -> None:
+def _put_back(owner: Any, path: str, value: Any) -> None:
     """Give a property, named by its path from the owner, a value again."""
     now = owner.path_resolve(path)
     if (tuple(now) if isinstance(value, tuple) else now) != value:
@@ -194,7 +195,7 @@ def _curves(data: bpy.types.AnimData) -> Iterator[bpy.types.FCurve]:
     """Those of the action and of the strips."""
     for action in dict.fromkeys([data.action, *(strip.action for strip in _strips(data))]):
         for layer in action.layers if action is not None else ():
-            for strip in layer.strips:
+            for strip in map(subtype, layer.strips):
                 for bag in strip.channelbags:
                     yield from bag.fcurves
 
@@ -232,9 +233,9 @@ def _later(objects: tuple[bpy.types.Object, ...], shift: int) -> Iterator[None]:
 
 def _play_later(data: bpy.types.AnimData, shift: int) -> bpy.types.Action:
     slot = data.action_slot.identifier if data.action_slot else ""
-    copy = data.action.copy()
+    copy = cast(bpy.types.Action, action_of(data).copy())
     for layer in copy.layers:
-        for strip in layer.strips:
+        for strip in map(subtype, layer.strips):
             for bag in strip.channelbags:
                 for curve in bag.fcurves:
                     for key in curve.keyframe_points:
@@ -251,7 +252,7 @@ def _animations(objects: tuple[bpy.types.Object, ...]) -> list[bpy.types.AnimDat
     """Animation data of the objects, of their parents, and of their data and shapes."""
     owners: dict[Any, None] = {}
     for ob in objects:
-        above = ob
+        above: bpy.types.Object | None = ob
         while above is not None:
             owners[above] = None
             above = above.parent

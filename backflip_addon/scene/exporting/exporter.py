@@ -26,6 +26,7 @@ from ...core.formats import gltf_writer
 from ..animation import pose_sampling
 from ..animation.rotation_channels import to_channels
 from ..armature.rig import read_rig
+from ..typed_data import current_view_layer
 from ..units import metres, scene_rate
 from .export_check import what_is_missing
 from .export_scene import ExportScene, export_scene, scaled, with_parents
@@ -220,7 +221,7 @@ _WRITERS = {"FBX": _fbx, "USD": _usd, "ALEMBIC": _alembic, "GLTF": _gltf, "BVH":
 @contextlib.contextmanager
 def _object_mode() -> Iterator[None]:
     """Object mode inside, the mode that was again afterwards."""
-    active = bpy.context.view_layer.objects.active
+    active = current_view_layer().objects.active
     mode = active.mode if active else "OBJECT"
     if mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")

@@ -15,7 +15,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ...core.arrays import Array, IntArray
-from ..typed_data import armature_data, current_scene, current_view_layer, pose_bones
+from ..typed_data import current_scene, current_view_layer, pose_bones, rest_bones
 from .camera import build_camera
 from .render import SIZE
 from .shaders import build_world, floor_material
@@ -134,7 +134,7 @@ def _box(depsgraph: bpy.types.Depsgraph, armature: bpy.types.Object, skins: list
 
 def _standing_height(armature: bpy.types.Object) -> float:
     """The rest skeleton's height in world units; a skeleton without height counts as human."""
-    ends = [armature.matrix_world @ end for b in armature_data(armature).bones for end in (b.head_local, b.tail_local)]
+    ends = [armature.matrix_world @ end for b in rest_bones(armature) for end in (b.head_local, b.tail_local)]
     height = float(np.ptp([end.z for end in ends])) if ends else 0.0
     return height if height > 1e-6 else HUMAN
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import bpy
 
 from ... import compat
 from ..animation import actions
+from ..typed_data import rest_bones, subtype
 
 
 def import_gltf(filepath: str) -> None:
@@ -24,8 +27,9 @@ def _hang_on_its_bone(ob: bpy.types.Object) -> None:
     It divides the bones' lengths by the armature object's scale, but not what it takes from its children for them
     (io_scene_gltf2/blender/imp/node.py, Blender 4.5 to 5.2): with a scale of 100 these stand 99 lengths off.
     """
-    bone = ob.parent.data.bones.get(ob.parent_bone)
-    shift = bone.length * (max(ob.parent.scale) - 1.0) if bone is not None else 0.0
+    parent = cast(bpy.types.Object, ob.parent)
+    bone = rest_bones(parent).get(ob.parent_bone)
+    shift = bone.length * (max(subtype(parent.scale)) - 1.0) if bone is not None else 0.0
     if abs(shift) < 1e-9:
         return
     ob.location.y += shift

@@ -29,6 +29,7 @@ from ...core.reading import MOST_FRAMES, finite
 from ...core.rigs import roles
 from ..armature.hierarchy import attached_objects
 from ..armature.rig import VRM_PROPERTY, bound_meshes, read_rig
+from ..typed_data import current_scene, current_view_layer, rest_bones, subtype
 from . import node_skeletons, refusal_messages
 from .gltf_import import import_gltf
 from .node_skeletons import NODES_PROPERTY
@@ -94,7 +95,7 @@ def _fitness(armature: bpy.types.Object) -> tuple[bool, int, int, int]:
     """How much of a character an armature is: whether it moves meshes, body parts that are found, meshes, bones."""
     lacking = roles.missing(roles.guess(read_rig(armature, with_skin=False)))
     meshes = len(bound_meshes(armature))
-    return meshes > 0, -len(lacking), meshes, len(armature.data.bones)
+    return meshes > 0, -len(lacking), meshes, len(rest_bones(armature))
 
 
 def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
@@ -131,14 +132,14 @@ def import_file(path: Path, link: bool = False) -> Imported:
     if suffix != ".blend":  # keys in a .blend are at its own scene's rate, which is not told
         for action in new["actions"]:
             action[RATE_PROPERTY] = rate
-    bpy.context.view_layer.update()
+    current_view_layer().update()
     return Imported(new["objects"], new["actions"], before)
 
 
 def _import_fbx(path: Path, before: dict[str, set[Any]]) -> None:
     """Import an FBX, with plain nodes as bones where it has no bones. Raises RuntimeError or ValueError."""
     reader = _read_fbx(path, before)
-    render = bpy.context.scene.render
+    render = current_scene().render
     rate = render.fps, render.fps_base
 
     def again() -> list[bpy.types.Object]:
@@ -155,7 +156,7 @@ def _read_fbx(path: Path, before: dict[str, set[Any]]) -> Callable[..., None]:
     if fbx_limits.is_old_or_text(path):
         compat.import_any_fbx(str(path))
         return compat.import_any_fbx
-    render = bpy.context.scene.render
+    render = current_scene().render
     rate = render.fps, render.fps_base
     try:
         compat.import_fbx(str(path))
@@ -192,7 +193,7 @@ def remove_new(before: dict[str, set[Any]]) -> None:
             bpy.ops.object.mode_set(mode="OBJECT")
     for kind, old in before.items():
         bpy.data.batch_remove([item for item in getattr(bpy.data, kind) if item not in old])
-    bpy.context.view_layer.update()  # or it lists what is gone
+    current_view_layer().update()  # or it lists what is gone
 
 
 def check_sizes(path: Path) -> None:
@@ -273,8 +274,7 @@ def _sentence(error: Exception) -> str:
 @contextlib.contextmanager
 def _scene_kept() -> Iterator[bpy.types.Scene]:
     """Object mode inside; afterwards the scene's rate and range, the selection and the mode as they were."""
-    context = bpy.context
-    scene, layer = context.scene, context.view_layer
+    scene, layer = current_scene(), current_view_layer()
     settings = (scene.render.fps, scene.render.fps_base, scene.frame_start, scene.frame_end, scene.frame_current)
     active = layer.objects.active
     mode = active.mode if active else "OBJECT"
@@ -296,7 +296,7 @@ def _scene_kept() -> Iterator[bpy.types.Scene]:
 
 def _append(path: Path) -> None:
     """Append the armatures of a .blend with what hangs on them."""
-    with bpy.data.libraries.load(str(path), link=False) as (source, target):
+    with subtype(bpy.data.libraries).load(str(path), link=False) as (source, target):
         target.objects = source.objects
     loaded = [ob for ob in target.objects if ob is not None]
     kept: set[bpy.types.Object] = set()
@@ -306,22 +306,22 @@ def _append(path: Path) -> None:
             armature = armature.parent
             kept.add(armature)
     for ob in kept:
-        bpy.context.scene.collection.objects.link(ob)
+        current_scene().collection.objects.link(ob)
     bpy.data.batch_remove([ob for ob in loaded if ob not in kept and ob.users == 0])
 
 
 def _link(path: Path) -> None:
     """Link the collection of a .blend that holds its armatures, and override all of it in this file."""
-    with bpy.data.libraries.load(str(path), link=True) as (source, target):
+    with subtype(bpy.data.libraries).load(str(path), link=True) as (source, target):
         target.collections = source.collections
     rigged = [c for c in target.collections if any(ob.type == "ARMATURE" for ob in c.all_objects)]
     if not rigged:
         raise ValueError("its armature is in no collection, and only a collection can be linked; append it instead.")
     # The one that holds most of a character, and the least besides
     collection = max(rigged, key=lambda c: (_bound_within(c), -len(c.all_objects)))
-    scene = bpy.context.scene
+    scene = current_scene()
     scene.collection.children.link(collection)
-    collection.override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    collection.override_hierarchy_create(scene, current_view_layer(), do_fully_editable=True)
     if collection.name in scene.collection.children and scene.collection.children[collection.name] == collection:
         scene.collection.children.unlink(collection)
 
@@ -335,8 +335,8 @@ def _bound_within(collection: bpy.types.Collection) -> int:
 def _put_away(objects: list[bpy.types.Object]) -> None:
     """Move objects into the hidden collection of sources."""
     collection = bpy.data.collections.get(SOURCES) or bpy.data.collections.new(SOURCES)
-    if collection.name not in bpy.context.scene.collection.children:
-        bpy.context.scene.collection.children.link(collection)
+    if collection.name not in current_scene().collection.children:
+        current_scene().collection.children.link(collection)
     for ob in objects:
         for user in list(ob.users_collection):
             user.objects.unlink(ob)
@@ -382,4 +382,4 @@ def vrm_hints(path: Path) -> dict[str, str]:
 def _bone_names(hints: dict[str, str], armature: bpy.types.Object) -> dict[str, str]:
     """Node names as Blender's bones bear them: cut to 63 bytes."""
     names = {name: node.encode()[:63].decode(errors="ignore") for name, node in hints.items()}
-    return {name: bone for name, bone in names.items() if bone in armature.data.bones}
+    return {name: bone for name, bone in names.items() if bone in rest_bones(armature)}

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import bpy
 import numpy as np
-from mathutils import Euler, Matrix, Quaternion, Vector
+from mathutils import Euler, Matrix, Quaternion
 
 from ... import compat
 from ...core import rotations
@@ -23,6 +23,7 @@ from ...core.reading import MOST_FRAMES
 from ...core.rigs.joint_nodes import Node, skeletons
 from ..animation.action_slots import plain_name
 from ..animation.actions import Channel, new_action, write_channels
+from ..typed_data import armature_data, current_scene, current_view_layer, ensure_animation_data, rest_bones, subtype
 
 NODES_PROPERTY = "backflip_nodes"  # on an armature whose bones were plain nodes in its file
 _MOST_PLACES = 1_000_000  # frames times objects of all takes
@@ -48,7 +49,7 @@ def with_bones(
 
     again: takes the import out and brings the file's objects anew, without animation: as they rest. Raises ValueError.
     """
-    if any(ob.type == "ARMATURE" and ob.data.bones for ob in objects):
+    if any(ob.type == "ARMATURE" and rest_bones(ob) for ob in objects):
         return
     moves = _moves(objects, actions)
     moved = {ob.name for curves in moves.values() for ob in curves}
@@ -58,7 +59,7 @@ def with_bones(
     left = again()
     for joints in _skeletons(left, moved):
         left = _make_armature(joints, left, takes)
-    bpy.context.view_layer.update()
+    current_view_layer().update()
 
 
 def _skeletons(objects: list[bpy.types.Object], moved: set[str]) -> list[list[bpy.types.Object]]:
@@ -69,7 +70,7 @@ def _skeletons(objects: list[bpy.types.Object], moved: set[str]) -> list[list[bp
             tuple(index[child] for child in below[ob]),
             ob.type == "MESH",
             ob.type not in ("MESH", "EMPTY", "ARMATURE"),
-            tuple(ob.location),
+            tuple(subtype(ob.location)),
         )
         for ob in objects
     ]
@@ -122,18 +123,18 @@ def _take(name: str, moves: dict[bpy.types.Object, Curves], objects: list[bpy.ty
 def _basis(ob: bpy.types.Object, curves: Curves, frame: float) -> Matrix:
     """An object's own matrix at a frame, as its curves say, and where they say nothing as it is."""
 
-    def values(path: str, now: Iterable[float]) -> list[float]:
+    def values(path: str, now: Any) -> list[float]:
         keyed = (curves.get((path, i)) for i in range(4))
         return [value if curve is None else curve.evaluate(frame) for value, curve in zip(now, keyed, strict=False)]
 
     if ob.rotation_mode == "QUATERNION":
-        turn = Quaternion(values("rotation_quaternion", ob.rotation_quaternion)).normalized()
+        turn: Quaternion | Euler = Quaternion(values("rotation_quaternion", ob.rotation_quaternion)).normalized()
     elif ob.rotation_mode == "AXIS_ANGLE":
-        angle, *axis = ob.rotation_axis_angle
+        angle, *axis = subtype(ob.rotation_axis_angle)
         turn = Quaternion(axis, angle)
     else:
         turn = Euler(values("rotation_euler", ob.rotation_euler), ob.rotation_mode)
-    return Matrix.LocRotScale(Vector(values("location", ob.location)), turn, Vector(values("scale", ob.scale)))
+    return Matrix.LocRotScale(values("location", ob.location), turn, values("scale", ob.scale))
 
 
 def _children(objects: list[bpy.types.Object]) -> dict[bpy.types.Object | None, list[bpy.types.Object]]:
@@ -159,7 +160,7 @@ def _make_armature(
     joints: list[bpy.types.Object], objects: list[bpy.types.Object], takes: list[Take]
 ) -> list[bpy.types.Object]:
     """The armature of some objects' skeleton; returns what is left of all objects."""
-    bpy.context.view_layer.update()
+    current_view_layer().update()
     bones = _bone_names(joints)
     origin = {bone: ob.name for ob, bone in bones.items()}
     rest = {bone: _rigid(np.array(ob.matrix_world)) for ob, bone in bones.items()}
@@ -168,13 +169,13 @@ def _make_armature(
     name = plain_name(holders[0].name) if holders else f"{bones[joints[0]]} Armature"
     armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
     armature[NODES_PROPERTY] = True
-    bpy.context.scene.collection.objects.link(armature)
+    current_scene().collection.objects.link(armature)
     _add_bones(armature, rest, parents)
     gone = {ob for ob in (*joints, *holders) if ob.type == "EMPTY"}
     kept = [ob for ob in objects if ob not in gone]
     _hang_parts(armature, bones, {ob: ob.matrix_world.copy() for ob in kept}, gone)
     bpy.data.batch_remove(list(gone))
-    armature.name = armature.data.name = name
+    armature.name = armature_data(armature).name = name
     for take in takes:
         _key(armature, take, origin, rest, parents)
     return kept
@@ -189,8 +190,10 @@ def _bone_names(joints: list[bpy.types.Object]) -> dict[bpy.types.Object, str]:
 def _above(ob: bpy.types.Object) -> list[bpy.types.Object]:
     """The object's parent, its parent, and so on."""
     line = []
-    while (ob := ob.parent) is not None:
-        line.append(ob)
+    above = ob.parent
+    while above is not None:
+        line.append(above)
+        above = above.parent
     return line
 
 
@@ -212,7 +215,7 @@ def _add_bones(armature: bpy.types.Object, rest: dict[str, Array], parents: dict
     """A bone for each joint, from its place towards those below it."""
     heads = {name: matrix[:3, 3] for name, matrix in rest.items()}
     size = float(np.ptp(list(heads.values()), axis=0).max())
-    layer = bpy.context.view_layer
+    layer = current_view_layer()
     layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")
     along: dict[str, Array] = {}
@@ -222,10 +225,10 @@ def _add_bones(armature: bpy.types.Object, rest: dict[str, Array], parents: dict
         if np.linalg.norm(way) < max(_SHORTEST * size, 1e-5):
             way = np.array([0.0, 0.0, max(0.05 * size, 1e-3)])
         along[name] = way
-        bone = armature.data.edit_bones.new(name)
-        bone.head, bone.tail = head, head + way
+        bone = armature_data(armature).edit_bones.new(name)
+        bone.head, bone.tail = head.tolist(), (head + way).tolist()
         if parents[name]:
-            bone.parent = armature.data.edit_bones[parents[name]]
+            bone.parent = armature_data(armature).edit_bones[parents[name]]
     bpy.ops.object.mode_set(mode="OBJECT")
 
 
@@ -238,7 +241,7 @@ def _hang_parts(
     """Parent what stood on a joint to its bone, where it is; what else stood on an object that goes stands alone."""
     for ob, name in [(ob, bones.get(ob) or _bone_above(ob, bones)) for ob in worlds]:
         if name and (ob in bones or ob.parent in bones):
-            bone = armature.data.bones[name]
+            bone = rest_bones(armature)[name]
             tail = armature.matrix_world @ bone.matrix_local @ Matrix.Translation((0.0, bone.length, 0.0))
             ob.parent, ob.parent_type, ob.parent_bone = armature, "BONE", name
             ob.matrix_parent_inverse = tail.inverted() @ worlds[ob] @ ob.matrix_basis.inverted()
@@ -253,7 +256,7 @@ def _key(
     """A take as an action of the armature, where it moves any of its bones. origin: bone -> the object it was."""
     if not take.moved.intersection(origin.values()):
         return
-    own = {bone.name: np.array(bone.matrix_local) for bone in armature.data.bones}
+    own = {bone.name: np.array(bone.matrix_local) for bone in rest_bones(armature)}
     poses = {name: _rigid(take.worlds[origin[name]]) @ np.linalg.inv(rest[name]) @ own[name] for name in rest}
     channels = []
     for name, parent in parents.items():
@@ -266,6 +269,6 @@ def _key(
         channels += [Channel(f"{path}.rotation_quaternion", i, name, orientations[:, i]) for i in range(4)]
     action, slot, bag = new_action(take.name, armature.name)
     write_channels(bag, take.frames, channels)
-    data = armature.animation_data_create()
-    if data.action is None or np.ptp(data.action.frame_range) < np.ptp(take.frames):
+    data = ensure_animation_data(armature)
+    if data.action is None or np.ptp(subtype(data.action.frame_range)) < np.ptp(take.frames):
         data.action, data.action_slot = action, slot

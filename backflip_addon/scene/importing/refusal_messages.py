@@ -51,7 +51,7 @@ def unknown_kind(path: Path, suffixes: Iterable[str], of_a_rig: bool) -> str:
 
 def contents(objects: Iterable[bpy.types.Object]) -> str:
     """What objects there are, in words: "a camera and 3 meshes"."""
-    counted = Counter(ob.type for ob in objects)
+    counted: Counter[str] = Counter(ob.type for ob in objects)
     known = [
         one if counted[kind] == 1 else f"{counted[kind]} {several}"
         for kind, (one, several) in _WORDS.items()
