@@ -160,7 +160,7 @@ def plays_action_alone(scene: bpy.types.Scene, armature: bpy.types.Object) -> bo
 
 
 def sample_visual_poses(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last: int) -> Array:
-    """World pose matrices (F, B, 4, 4), as actions.sample_poses gives them, of all that is seen from first to last.
+    """World pose matrices (F, B, 4, 4), as sample_poses gives them, of all that is seen from first to last.
 
     Raises ActionError for a range that is no clip's, and where the armature stands still in it.
     """

@@ -22,7 +22,7 @@ _CAUSE = 0.1  # of the farthest bone's error: what a bone above is off by this m
 
 
 def worst_error(armature: bpy.types.Object, expected: ExpectedPoses) -> float:
-    """How far the bones are from their places, 1 being as far as they may be."""
+    """How far the bones are from the expected poses, 1 being as far as they may be."""
     distances, angles = _errors(armature, expected)
     return float(np.maximum(distances / FAR_MM, angles / TURNED).max())
 

@@ -44,7 +44,7 @@ class KeyWriter:
     curves: list[bpy.types.FCurve] = dataclasses.field(default_factory=list)
 
     def write(self, basis: dict[str, Array]) -> None:
-        """Each bone's own transforms (F, 4, 4) in place of those written before."""
+        """Write each bone's own transforms (F, 4, 4), in place of those written before."""
         for curve in self.curves:
             self.bag.fcurves.remove(curve)
         channels = _bone_channels(self.armature, self.bones, basis, self.still, self.other, self.driven)
@@ -60,7 +60,10 @@ class KeyWriter:
 
 
 def write_bone_keys(writer: KeyWriter, world: Array, expected: expected_poses.ExpectedPoses) -> None:
-    """Write what brings the bones to their places; where something comes between, look and correct while it helps."""
+    """Write what brings the bones to their targets; where something comes between, evaluate and correct while it helps.
+
+    world (F, 4, 4): of the armature object.
+    """
     basis = pose_basis.pose_basis(writer.bones, world)
     writer.write(basis)
     off = bone_check.worst_error(writer.armature, expected)

@@ -34,10 +34,12 @@ class OwnAnimation:
     per_second: float
 
     def frames(self, seconds: Array) -> Array:
+        """The action's frames (F,) at seconds (F,) after the take's start."""
         return np.clip(self.first + seconds * self.per_second, self.first, self.last)
 
 
 def active_animation(armature: bpy.types.Object, scene: bpy.types.Scene, start: int) -> OwnAnimation | None:
+    """The armature's active action from the take's first frame on; None without one. start: that frame."""
     data = armature.animation_data
     if data is None or data.action is None or data.action_slot is None:
         return None

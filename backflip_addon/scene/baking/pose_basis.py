@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each bone's own transform that brings it to its place, whatever its parents are and can.
+"""The pose basis: each bone's own transform (PoseBone.matrix_basis) that brings it to its target.
 
 A bone that takes no location (constraints) is brought to its place by the nearest bone above it that takes one
 and carries no part of the body itself; that one is moved without being turned, so that what else hangs on it is
@@ -30,7 +30,7 @@ class Bones:
 
     targets: mapped bone -> world matrices (F, 4, 4). carriers: unmapped bones between or above mapped ones, or a
     control rig's idle controls, kept at rest. lifts: carrier -> the mapped bone that it brings to its place.
-    fixed: mapped bones that take no location. stuck: those of them that nothing brings to their place.
+    fixed: mapped bones that take no location.
     """
 
     bones: list[bpy.types.Bone]
@@ -38,29 +38,31 @@ class Bones:
     carriers: frozenset[str]
     lifts: dict[str, str]
     fixed: frozenset[str]
-    stuck: tuple[str, ...]
 
     @property
     def moved(self) -> list[str]:
+        """The bones that get keys of the take, parents first."""
         return [b.name for b in self.bones if b.name in self.targets or b.name in self.carriers]
 
     @property
     def free(self) -> list[str]:
+        """The bones that the take leaves alone, parents first."""
         return [b.name for b in self.bones if b.name not in self.targets and b.name not in self.carriers]
 
 
 def sort_bones(
     armature: bpy.types.Object, targets: dict[str, Array], controls: Controls | None, driven: DrivenChannels
 ) -> Bones:
+    """Which of the armature's bones carry a take. targets: bone or control -> world matrices (F, 4, 4)."""
     order = bone_order(armature)
     if controls is not None:
-        return Bones(order, targets, frozenset(controls.at_rest), {}, frozenset(), ())
+        return Bones(order, targets, frozenset(controls.at_rest), {}, frozenset())
     carriers: set[str] = set()
     for name in targets:
         carriers.update(parent.name for parent in rest_bones(armature)[name].parent_recursive)
     carriers -= targets.keys()
     lifts: dict[str, str] = {}
-    fixed, stuck = [], []
+    fixed: list[str] = []
     for bone in order:
         if bone.name not in targets or is_location_keyable(armature, bone.name, driven):
             continue
@@ -69,9 +71,7 @@ def sort_bones(
         free = next((name for name in above if is_location_keyable(armature, name, driven)), "")
         if free:
             lifts.setdefault(free, bone.name)
-        elif not _goes_along(bone, driven, targets):
-            stuck.append(bone.name)
-    return Bones(order, targets, frozenset(carriers), lifts, frozenset(fixed), tuple(stuck))
+    return Bones(order, targets, frozenset(carriers), lifts, frozenset(fixed))
 
 
 def _carriers_above(bone: bpy.types.Bone, carriers: set[str]) -> list[str]:
@@ -82,11 +82,6 @@ def _carriers_above(bone: bpy.types.Bone, carriers: set[str]) -> list[str]:
             break
         names.append(parent.name)
     return names
-
-
-def _goes_along(bone: bpy.types.Bone, driven: DrivenChannels, targets: Mapping[str, Array]) -> bool:
-    """Whether a bone that takes no location is carried by a mapped one, from which it keeps its distance."""
-    return not driven.holds(bone.name, "location") and any(p.name in targets for p in bone.parent_recursive)
 
 
 def pose_basis(bones: Bones, world: Array) -> dict[str, Array]:
@@ -144,7 +139,7 @@ def _named(bones: Bones, name: str) -> bpy.types.Bone:
 
 
 def _shifted(poses: Array, wanted: Array, carried: Array) -> Array:
-    """Poses (F, 4, 4) moved by what takes carried ones to the places of wanted ones."""
+    """Poses (F, 4, 4) moved by what takes carried ones to the positions of wanted ones."""
     shifted = np.array(poses)
     shifted[:, :3, 3] += wanted[:, :3, 3] - carried[:, :3, 3]
     return shifted
