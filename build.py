@@ -268,6 +268,10 @@ def command_test(options: argparse.Namespace) -> int:
     main = make_environment(MAIN)
     style = _check_style(main)
     codes, closing = [style], [f"Style: {'faults, see above' if style else 'clean'}"]
+    if not options.arguments:
+        types, words = _types_told()
+        codes.append(types)
+        closing.append(words)
     runs: list[tuple[Environment, Future[tuple[int, str]]]] = []
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as lanes:
         for environment in (MAIN, *OTHERS):
@@ -290,6 +294,15 @@ def command_test(options: argparse.Namespace) -> int:
     for line in closing:
         say(line)
     return 1 if any(codes) else 0
+
+
+def _types_told() -> tuple[int, str]:
+    """Whether the types hold, and a line on it; an environment that cannot be made is a fault."""
+    try:
+        code = _check_types()
+    except BuildError as error:
+        return 1, f"Types: not held. {error}"
+    return code, f"Types: {'faults, see above' if code else 'clean'}"
 
 
 def _run_pytest(python: Path, trainer: Path, arguments: list[str]) -> tuple[int, str]:

@@ -396,6 +396,7 @@ def test_other_blenders_are_left_out_and_named(
     monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments: (0, "7 passed in 1 s"))
     assert build.main(["test"]) == 0
     said = capsys.readouterr().out
+    assert "Style: clean" in said and "Types: clean" in said
     assert "Blender 4.5 LTS: 7 passed" in said and "Blender 5.0: 7 passed" in said
     assert "Blender 5.2 LTS: left out. No Python 3.13 was found" in said
     monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments: (1, "1 failed in 1 s"))
