@@ -44,6 +44,7 @@ class Source:
 
     @property
     def label(self) -> str:
+        """What the source is called for the user: its action, else its armature."""
         return self.action.name if self.action is not None else self.armature.name
 
 

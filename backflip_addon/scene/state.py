@@ -109,6 +109,7 @@ def clip_map(scene: bpy.types.Scene) -> RoleMap | None:
 
 
 def forget_clip_map(scene: bpy.types.Scene) -> None:
+    """Take the map of a clip's own skeleton out of the list."""
     settings = _settings(scene)
     settings.clip_roles.clear()
     settings.clip_joints.clear()
@@ -128,6 +129,7 @@ def adjustments(scene: bpy.types.Scene) -> dict[str, Adjustment]:
 
 
 def set_body(scene: bpy.types.Scene, body: Body, binding: Binding) -> None:
+    """Keep a body and how it hangs on the avatar in the .blend, with its parts' masses, kg, for the list."""
     settings = _settings(scene)
     for name in PARTS:
         part = settings.parts.get(name)
@@ -142,6 +144,7 @@ def set_body(scene: bpy.types.Scene, body: Body, binding: Binding) -> None:
 
 
 def forget_body(settings: Any) -> None:
+    """Have no body any more; settings: Scene.backflip."""
     settings.body_json, settings.binding_json, settings.body_stale = "", "", False
 
 
@@ -200,6 +203,7 @@ def keep_unread(scene: bpy.types.Scene, problem: str) -> None:
 
 
 def forget_reference(scene: bpy.types.Scene) -> None:
+    """Have no reference any more, and no map of its skeleton."""
     settings = _settings(scene)
     settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
     settings.reference_kind, settings.reference_label = "", ""

@@ -26,10 +26,12 @@ class DrivenChannels:
 
     @classmethod
     def of(cls, armature: bpy.types.Object) -> DrivenChannels:
+        """What drivers of the armature object hold now, muted ones left out."""
         data = armature.animation_data
         return cls(frozenset(curve.data_path for curve in data.drivers if not curve.mute) if data else frozenset())
 
     def holds(self, bone: str, prop: str) -> bool:
+        """Whether a driver holds a property of a pose bone."""
         return bone_path(bone, prop) in self.paths
 
     def bones(self, names: Collection[str]) -> list[str]:

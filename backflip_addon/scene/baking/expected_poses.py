@@ -16,14 +16,14 @@ from ...core.rigs.control_rig import Controls
 from ...core.rigs.rig import Rig
 from ..armature.rig import without_scale
 
-_LOOKS = 12  # frames that are looked at, first and last among them
+_LOOKS = 12  # frames at which the rig is evaluated, first and last among them
 
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedPoses:
-    """Where the take has its bones at the frames that are looked at.
+    """Where the take has its bones at some of its frames (K,).
 
-    bones: name -> world matrices (K, 4, 4), rotation and place. unturned: bones whose rotation the rig may spread over
+    bones: name -> world matrices (K, 4, 4), without scale. unturned: bones whose rotation the rig may spread over
     others. body: the bones that carry the body's parts, and no control. scale: body metres a world unit.
     size: the rig's, world units.
     """
@@ -45,7 +45,7 @@ class ExpectedPoses:
         controls: Controls | None,
         frames: IntArray,
     ) -> ExpectedPoses:
-        """targets: bone -> world matrices (F, 4, 4) at all frames."""
+        """The poses of a clip on a rig. targets: bone or control -> world matrices (F, 4, 4) at all frames (F,)."""
         some = np.unique(np.linspace(0, len(frames) - 1, _LOOKS).astype(int))
         bones = {name: without_scale(matrices[some]) for name, matrices in targets.items()}
         if controls is not None:

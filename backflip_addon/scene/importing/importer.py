@@ -56,6 +56,7 @@ class Imported:
 
     @property
     def armatures(self) -> list[bpy.types.Object]:
+        """The armature objects among what came."""
         return [ob for ob in self.objects if ob.type == "ARMATURE"]
 
 
@@ -188,6 +189,7 @@ KINDS = [kind for kind in KINDS if kind not in _KEPT_KINDS]
 
 
 def remove_new(before: dict[str, set[Any]]) -> None:
+    """Take out of the file all that was not in it before: kind of data-block -> those that were there."""
     if bpy.context.mode != "OBJECT":  # where an importer failed while it was editing
         with contextlib.suppress(RuntimeError):
             bpy.ops.object.mode_set(mode="OBJECT")

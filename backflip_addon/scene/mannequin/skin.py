@@ -182,6 +182,7 @@ def _mirrored_material(material: int, mirror: bool) -> int:
 
 
 def build_skin() -> Skin:
+    """The whole skin, both sides, in armature space, m."""
     skin = Skin()
     for part in PARTS:
         skin.add(part, mirror=False)
