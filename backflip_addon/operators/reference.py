@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from ..core.clips import findings
+from ..core import findings
 from ..scene import reference_source, state
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES

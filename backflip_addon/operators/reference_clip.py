@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 import bpy
 
+from ..core import findings
 from ..core.body import Body
-from ..core.clips import findings, inspection
+from ..core.clips import inspection
 from ..core.motion import Motion
 from ..core.motions import strength
 from ..core.rigs import roles

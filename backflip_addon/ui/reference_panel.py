@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..core.clips import findings
+from ..core import findings
 from ..operators import reference
 from ..operators.base import current_scene
 from ..settings import BackflipSettings, scene_settings

@@ -9,10 +9,10 @@ import re
 import numpy as np
 import pytest
 
-from backflip_addon.core import metrics, proportions, rotations
+from backflip_addon.core import findings, metrics, proportions, rotations
 from backflip_addon.core.body import HINGE_AXIS
-from backflip_addon.core.clips import findings, ground, inspection, posture
-from backflip_addon.core.clips.findings import Finding
+from backflip_addon.core.clips import ground, inspection, posture
+from backflip_addon.core.findings import Finding
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import retarget
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backflip_addon.core import findings
 from backflip_addon.core import motion as motions
-from backflip_addon.core.clips import bvh, deepmimic, findings, mimickit, smpl, vrma
+from backflip_addon.core.clips import bvh, deepmimic, mimickit, smpl, vrma
 from backflip_addon.core.npz import read_npz
 from backflip_addon.core.reading import UnreadableFile
 from tests.seeds import animated, take

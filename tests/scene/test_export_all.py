@@ -194,7 +194,7 @@ def _whole_state() -> list[Any]:
 
 @pytest.mark.parametrize("kind", ["FBX", "GLTF", "USD", "ALEMBIC"])
 def test_seconds_are_right_at_a_broken_rate(tmp_path: Path, kind: str) -> None:
-    from backflip_addon.core.formats import export_facts
+    from backflip_addon.core.exports import export_facts
 
     render = bpy.context.scene.render
     render.fps, render.fps_base = 24, 1.001

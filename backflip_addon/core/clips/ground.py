@@ -12,10 +12,10 @@ from .. import rotations
 from ..arrays import Array, BoolArray
 from ..body import Body
 from ..constants import GRAVITY
+from ..findings import Finding
 from ..motion import Motion
 from ..motions import foot_planting, inverse_dynamics
 from ..proportions import hip_to_sole
-from .findings import Finding
 
 # Lengths are in leg lengths (hip to sole), speeds in leg lengths a second, so that the same clip says the same of
 # a child and of a giant. A leg of 0.9 m makes 0.05 m of the first.

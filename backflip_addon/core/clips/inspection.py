@@ -12,10 +12,10 @@ from .. import metrics, rotations
 from ..arrays import Array
 from ..body import Body
 from ..constants import GRAVITY
+from ..findings import INFO, Finding
 from ..motion import Motion
 from ..motions import foot_planting
 from . import ground, posture
-from .findings import INFO, Finding
 
 # In frames, not in seconds: a clip at the wrong pace has its flight's seconds wrong, too
 _FEWEST_FRAMES = 5  # of a flight: a parabola through fewer tells too little about gravity

@@ -10,8 +10,8 @@ import numpy as np
 from .. import rotations
 from ..arrays import Array
 from ..body import Body
+from ..findings import Finding
 from ..motion import Motion
-from .findings import Finding
 
 _LYING = np.radians(60)  # a trunk that leans further lies
 _EVER_UP = np.radians(45)  # what leans less at any time has stood, if only for a moment

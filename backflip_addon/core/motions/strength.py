@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..body import Body
-from ..clips.findings import Finding
+from ..findings import Finding
 from ..motion import Motion
 from . import feasible_flight, inverse_dynamics
 

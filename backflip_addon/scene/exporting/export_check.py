@@ -10,8 +10,8 @@ import bpy
 import numpy as np
 
 from ... import compat
-from ...core.formats import export_facts
-from ...core.formats.export_facts import Facts
+from ...core.exports import export_facts
+from ...core.exports.export_facts import Facts
 from ...core.reading import UnreadableFile
 from ..armature.rig import read_rig
 from ..importing import importer

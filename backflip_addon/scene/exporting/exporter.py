@@ -21,8 +21,7 @@ import numpy as np
 
 from ... import compat
 from ...core import rotations
-from ...core.clips import bvh_writer
-from ...core.formats import gltf_writer
+from ...core.exports import bvh_writer, gltf_writer
 from ..animation import pose_sampling
 from ..animation.rotation_channels import to_channels
 from ..armature.rig import read_rig

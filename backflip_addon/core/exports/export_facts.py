@@ -15,8 +15,8 @@ import numpy as np
 from .. import rotations
 from ..arrays import Array
 from ..clips import bvh
+from ..formats import gltf_limits
 from ..reading import told
-from . import gltf_limits
 
 _FBX_START = 27  # bytes before a binary FBX's first node
 _KTIME = 46_186_158_000  # FBX's units of time a second

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from ..reading import parse_json
+from .reading import parse_json
 
 WARNING, INFO = "warning", "info"
 _MOST_TEXT = 100_000  # letters of a clip's findings
