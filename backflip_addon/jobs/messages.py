@@ -10,14 +10,13 @@ Standard library alone.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from ..core.constants import FRICTION
-from .json_files import MOST_WHOLE, JobError
+from .json_files import JobError
+from .json_values import is_number, is_whole, json_ready, known_values
 
 MOST_FRICTION = 10.0
 MOST_WORKERS = 512
@@ -340,12 +339,13 @@ class Job:
         body, settings = data.get("body"), data.get("settings")
         if not isinstance(body, dict) or not isinstance(settings, dict):
             raise ValueError("body or settings are missing")
+        name, avatar = data.get("name"), data.get("avatar")
         binding, reference = data.get("binding"), data.get("reference")
         return Job(
             body,
             settings,
-            _text(data.get("name"), ""),
-            _text(data.get("avatar"), ""),
+            name if isinstance(name, str) else "",
+            avatar if isinstance(avatar, str) else "",
             binding if isinstance(binding, dict) else {},
             reference if isinstance(reference, dict) else {},
         )
@@ -370,64 +370,12 @@ class TrainerRecord:
         return dataclasses.asdict(self)
 
 
-# Values
-
-
-def is_number(value: Any, least: float, most: float) -> bool:
-    """Whether value is a number, no mere truth value, from least to most."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
-
-
-def is_whole(value: Any, most: int) -> bool:
-    """Whether value is a whole number from 0 to most."""
-    return isinstance(value, int) and is_number(value, 0, most)
-
-
-def json_ready(value: Any) -> Any:
-    """value without the numbers in it that are not finite, which JSON does not know: None in their place."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: json_ready(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [json_ready(item) for item in value]
-    return value
-
-
-def _text(value: Any, default: Any) -> Any:
-    return value if isinstance(value, str) else default
-
-
-def _truth(value: Any, default: Any) -> Any:
-    return value if isinstance(value, bool) else default
-
-
-def _whole(value: Any, default: Any) -> Any:
-    return value if is_whole(value, MOST_WHOLE) else default
-
-
-def _decimal(value: Any, default: Any) -> Any:
-    try:
-        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    except OverflowError:
-        return default
-    return number if math.isfinite(number) else default
-
-
-_READERS: dict[str, Callable[[Any, Any], Any]] = {"str": _text, "bool": _truth, "int": _whole, "float": _decimal}
 _T = TypeVar("_T", bound="Event | TrainerRecord")
 
 
-@functools.cache
-def _readers(cls: Hashable) -> list[tuple[str, Callable[[Any, Any], Any], Any]]:
-    """Of each field of a dataclass: its name, what reads its value, and its default."""
-    fields = dataclasses.fields(cast(type[Any], cls))
-    return [(field.name, _READERS[str(field.type).removesuffix(" | None")], field.default) for field in fields]
-
-
 def _read(cls: type[_T], data: Mapping[str, Any]) -> _T:
-    """A dataclass of plain values; a field that is missing or of another type has its default."""
-    values = {name: read(data[name], default) for name, read, default in _readers(cast(Hashable, cls)) if name in data}
+    """A message of plain values; a field that is missing or of another type has its default."""
+    values = known_values(cls, data)
     for name in _FILES:
         if values.get(name):
             values[name] = Path(values[name]).name

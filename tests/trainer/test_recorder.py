@@ -18,7 +18,8 @@ from backflip_addon.core import motion as motions
 from backflip_addon.core.body import FEET
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.jobs.messages import Job, TakeRecorded, event_from_json, json_ready
+from backflip_addon.jobs.json_values import json_ready
+from backflip_addon.jobs.messages import Job, TakeRecorded, event_from_json
 from backflip_addon.trainer.runner.recorder import TakeRecorder, steps_of
 from tests.core import performances
 from tests.job_events import told

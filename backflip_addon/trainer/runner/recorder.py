@@ -15,7 +15,8 @@ from ...core.body import Body
 from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
-from ...jobs.messages import Event, Finished, Progress, StageSaved, TakeRecorded, json_ready, take_from_meta
+from ...jobs.json_values import json_ready
+from ...jobs.messages import Event, Finished, Progress, StageSaved, TakeRecorded, take_from_meta
 from ..planning.mpc import MOST_STEPS
 
 NUMBERED = re.compile(r"([0-9]{1,9})_", re.ASCII)  # what our takes' names begin with
