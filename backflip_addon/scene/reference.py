@@ -33,6 +33,7 @@ from .reference_source import Source
 from .typed_data import rest_bones
 from .units import scene_rate
 
+MOST_SECONDS = 1e6  # into a clip, or times its speed: more is a stranger's joke
 READ_HERE = (".bvh", ".txt", ".json", ".npz", ".vrma")  # formats that need no armature in the scene
 
 
@@ -136,7 +137,8 @@ def action_rate(scene: bpy.types.Scene, action: bpy.types.Action) -> float:
 def own_animation(scene: bpy.types.Scene, armature: bpy.types.Object, facts: dict[str, Any]) -> OwnAnimation | None:
     """How the bones that a take leaves alone follow the reference, where it was an action of the avatar itself.
 
-    facts: what reference_origin() told when the job was made.
+    facts: what reference_origin() told when the job was made; a job may be a stranger's, so they may be anything.
+    None where the action is gone, or moves the avatar no more: then those bones rest.
     """
     action = bpy.data.actions.get(str(facts.get("action", "")))
     if facts.get("kind") != "ACTION" or facts.get("object") != armature.name or action is None:
@@ -147,5 +149,11 @@ def own_animation(scene: bpy.types.Scene, armature: bpy.types.Object, facts: dic
         return None
     rate = action_rate(scene, action)
     first, last = actions.action_range(action, slot)
-    start = first + float(facts.get("trim_start", 0.0)) * rate
-    return OwnAnimation(action, slot, start, last, rate / float(facts.get("time_scale", 1.0)))
+    start = first + _positive(facts.get("trim_start"), 0.0) * rate
+    return OwnAnimation(action, slot, start, last, rate / _positive(facts.get("time_scale"), 1.0))
+
+
+def _positive(value: object, default: float) -> float:
+    """value where it is a number that a reference can have, else default."""
+    sound = isinstance(value, (int, float)) and 0.0 < value <= MOST_SECONDS
+    return float(value) if sound and isinstance(value, (int, float)) else default

@@ -12,6 +12,7 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
+from backflip_addon.scene import reference  # noqa: E402
 from backflip_addon.scene.animation import action_slots  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
 from backflip_addon.scene.baking import bake, bake_error, nla, own_animation  # noqa: E402
@@ -193,6 +194,18 @@ def test_fingers_follow_the_reference_in_its_own_time() -> None:
     scene.frame_set(11 + 24)  # a second into the take
     curve = next(c for c in _curves(action, slot) if "index.L" in c.data_path and c.array_index == 3)
     assert armature.pose.bones["index.L"].rotation_quaternion[3] == pytest.approx(curve.evaluate(22.0), abs=1e-5)
+
+
+@pytest.mark.parametrize("number", [0, -1.0, "fast", None, [1], float("nan"), float("inf"), 10**400])
+def test_a_strangers_numbers_on_the_reference_are_the_usual_ones(number: object) -> None:
+    armature = rigs.build()
+    action = _users_action(armature)
+    facts = {"kind": "ACTION", "object": armature.name, "action": action.name}
+    usual = reference.own_animation(bpy.context.scene, armature, facts)
+    odd = reference.own_animation(
+        bpy.context.scene, armature, facts | {"trim_start": number, "time_scale": number, "slot": ""}
+    )
+    assert usual is not None and odd == usual
 
 
 def _curves(action: bpy.types.Action, slot: object) -> list:
