@@ -28,12 +28,12 @@ from . import register
 from .core import metrics
 from .core import motion as motions
 from .core.motion import Motion, Take
-from .jobs import process
+from .jobs import trainer_process
 from .jobs.folder import JobFolder
 from .jobs.json_files import JobError
 from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import bone_map_files, job_link
-from .scene import state
+from .scene import stored_avatar
 from .scene.baking import bake_error
 from .scene.film import contact_sheet, render, stage
 from .scene.importing.importer import FileError
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         wanted = {"action": options.action, "character": options.character, "map_file": options.clip_map}
         report = walk(clip, options.out, options.minutes, options.seed, wanted)
-    except (DemoError, JobError, state.StateError, FileError, OSError, RuntimeError) as error:
+    except (DemoError, JobError, stored_avatar.StateError, FileError, OSError, RuntimeError) as error:
         print(f"\nThe demo ended: {str(error).removeprefix('Error: ').strip()}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -85,7 +85,7 @@ def walk(clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str
     ops.add_mannequin()
     ops.map_bones()
     ops.build_body()
-    body, binding = state.body_and_binding(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
     print(f"  {body.height:.2f} m, {body.mass:.0f} kg, {len(body.links)} parts")
     say(f"2 Reference: {clip.stem}")
     _import(scene, clip, out, wanted or {})
@@ -122,7 +122,7 @@ def _import(scene: bpy.types.Scene, clip: Path, out: Path, wanted: dict[str, str
     try:
         subtype(bpy.ops).backflip.import_reference(filepath=str(clip), **wanted)
     except RuntimeError as error:
-        role_map = state.clip_map(scene)
+        role_map = stored_avatar.clip_map(scene)
         if role_map is None:
             raise
         file = out / "clip_map.json"
@@ -179,7 +179,7 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
         status = _stop(folder)
     finally:
         if read_status(folder).active:  # broken off: nobody is left to watch the trainer
-            process.kill(folder)
+            trainer_process.kill(folder)
     ticker.show(status)
     if status.state in ("failed", "died") and not status.takes:
         raise DemoError(status.message)
@@ -187,7 +187,7 @@ def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder
 
 
 def _stop(folder: JobFolder) -> JobStatus:
-    process.request_stop(folder)
+    trainer_process.request_stop(folder)
     return wait_for_end(folder, STOP_SECONDS)
 
 
@@ -258,8 +258,8 @@ def clock(seconds: float) -> str:
 def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str, Any]:
     """The measures of truth, of the baked rig as Blender evaluates it, with the forces of the take."""
     settings = scene_settings(scene)
-    armature = state.avatar(scene)
-    body, binding = state.body_and_binding(scene)
+    armature = stored_avatar.avatar(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
     first, last = settings.baked_first, settings.baked_last
     shown = bake_error.read_take_from_rig(armature, body, binding, first, last, scene)
     distance, angle = bake_error.bake_error(armature, body, binding, take.motion, first, scene)
@@ -300,8 +300,8 @@ def _shoot(scene: bpy.types.Scene, out: Path) -> None:
     scene.frame_start, scene.frame_end = settings.baked_first, settings.baked_last
     scene.frame_set(scene.frame_start)
     settings.show_body = settings.show_ghost = False
-    _body, binding = state.body_and_binding(scene)
-    armature = state.avatar(scene)
+    _body, binding = stored_avatar.body_and_binding(scene)
+    armature = stored_avatar.avatar(scene)
     stage.build_set(bpy.context, armature, yaw=binding.yaw, floor_height=float(binding.origin[2]), size=render.SIZE)
     render.apply_render_settings(scene, render.SIZE)
     _look_through_camera()

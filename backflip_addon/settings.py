@@ -255,7 +255,9 @@ class BackflipSettings(bpy.types.PropertyGroup):
     clip_joints: Annotated[Collection[BackflipJoint], CollectionProperty(type=BackflipJoint)]
     clip_stale: Annotated[bool, BoolProperty(options={"HIDDEN"})]  # the map was changed since the clip was read
     reference_problem: Annotated[str, StringProperty(options={"HIDDEN"})]  # why the clip cannot be read with this map
-    reference_data: Annotated[str, StringProperty(options={"HIDDEN"})]  # the clip on the body, see scene.state
+    reference_data: Annotated[
+        str, StringProperty(options={"HIDDEN"})
+    ]  # the clip on the body, see scene.stored_reference
     reference_notes: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: what seems wrong with the clip
     reference_seconds: Annotated[float, FloatProperty(options={"HIDDEN"})]
     trim_start: Annotated[

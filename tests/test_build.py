@@ -71,7 +71,7 @@ def test_zip_holds_the_whole_package_and_nothing_else(zip_file: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
     assert names == expected | {"blender_manifest.toml", "LICENSE"}
-    assert {"__init__.py", "jobs/process.py", "jobs/alias/backflip_addon/__init__.py"} <= names
+    assert {"__init__.py", "jobs/trainer_process.py", "jobs/alias/backflip_addon/__init__.py"} <= names
     families = {path.name for path in (PACKAGE / "core" / "rigs" / "families").glob("*.json")}
     assert families and {f"core/rigs/families/{name}" for name in families} <= names
     assert {Path(name).suffix for name in names} <= {".py", ".json", ".toml", ".txt", ".md", ".npz", ""}
@@ -229,7 +229,7 @@ import importlib, json, sys
 import bpy
 zip_file = sys.argv[1]
 done = bpy.ops.extensions.package_install_files(filepath=zip_file, repo="user_default", enable_on_install=True)
-process = importlib.import_module("bl_ext.user_default.backflip.jobs.process")
+process = importlib.import_module("bl_ext.user_default.backflip.jobs.trainer_process")
 operators = [name for name in dir(bpy.ops.backflip) if hasattr(bpy.types, "BACKFLIP_OT_" + name)]
 print("RESULT" + json.dumps({
     "done": sorted(done),

@@ -16,7 +16,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon import headless, unregister  # noqa: E402
 from backflip_addon.core.motion import Motion, Take  # noqa: E402
-from backflip_addon.jobs import process  # noqa: E402
+from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
 from backflip_addon.operators import training  # noqa: E402
 from backflip_addon.scene.film import render  # noqa: E402
@@ -122,7 +122,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A trainer without physics, and a film of the size of a stamp."""
     trainer = Path(__file__).parent / "operators" / "stand_in_trainer.py"
     monkeypatch.setattr(training, "python", lambda: sys.executable)
-    monkeypatch.setattr(process, "command", lambda folder, python: [python, str(trainer), str(folder.path.resolve())])
+    monkeypatch.setattr(
+        trainer_process, "command", lambda folder, python: [python, str(trainer), str(folder.path.resolve())]
+    )
     monkeypatch.setattr(render, "SIZE", (64, 36))
     monkeypatch.setattr(headless, "FPS", 8)
     yield
@@ -160,7 +162,7 @@ def test_failing_trainer_is_said(
     stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     crash = "import sys; print('ModuleNotFoundError: No module named 'pybullet''); sys.exit(1)"
-    monkeypatch.setattr(process, "command", lambda folder, python: [python, "-c", crash])
+    monkeypatch.setattr(trainer_process, "command", lambda folder, python: [python, "-c", crash])
     clip = standing_clip(tmp_path / "stand.txt")
     assert headless.main(["--clip", str(clip), "--out", str(tmp_path / "out"), "--minutes", "0.05"]) == 1
     assert "The demo ended: The trainer's Python lacks pybullet" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ..core.files import RefusedFile, open_regular
-from . import process
+from . import trainer_process
 from .events import Budget, EventLog
 from .folder import JobFolder
 from .json_files import JobError
@@ -120,7 +120,7 @@ class JobReader:
 
     def read(self, budget: Budget) -> JobStatus:
         """What the job is doing. A folder that is damaged or away is a status with a sentence; nothing is raised."""
-        process.collect_ended()
+        trainer_process.collect_ended()
         self.away = True
         try:
             self.status = self._read(budget)

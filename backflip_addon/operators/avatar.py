@@ -13,10 +13,10 @@ from ..core.rigs import fit, roles
 from ..core.rigs.anthropometry import USUAL_BMI
 from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import Rig, RigError, check_sound
-from ..scene import mapping_pose, state
+from ..scene import mapping_pose, stored_avatar
 from ..scene.armature.hierarchy import meshes_left_behind
 from ..scene.armature.rig import bound_meshes, read_rig
-from ..scene.importing import importer, node_skeletons
+from ..scene.importing import importer, objects_as_bones
 from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
 from ..scene.typed_data import current_view_layer
@@ -57,7 +57,7 @@ def _check_humanoid(rig: Rig, filepath: str) -> None:
 
 def _import_report(armature: bpy.types.Object, imported: importer.Imported) -> str:
     words = f"{armature.name} is the avatar"
-    if armature.get(node_skeletons.NODES_PROPERTY):
+    if armature.get(objects_as_bones.NODES_PROPERTY):
         words += "; its file has no bones, so bones were made for its parts"
     others = [ob.name for ob in imported.armatures if ob != armature and ob.library is None and bound_meshes(ob)]
     if others:
@@ -67,10 +67,10 @@ def _import_report(armature: bpy.types.Object, imported: importer.Imported) -> s
 
 def build_body(scene: bpy.types.Scene, mass: float) -> str:
     """Fit the body; returns a warning, "" for none. mass: kg, 0 for what is usual."""
-    armature = state.avatar(scene)
+    armature = stored_avatar.avatar(scene)
     rig = read_rig(armature)
-    body, binding = fit.fit_body(rig, state.role_map(scene), mass or None, state.adjustments(scene))
-    state.set_body(scene, body, binding)
+    body, binding = fit.fit_body(rig, stored_avatar.role_map(scene), mass or None, stored_avatar.adjustments(scene))
+    stored_avatar.set_body(scene, body, binding)
     return " ".join(filter(None, (_left_behind(armature), reference_clip.read_again(scene))))
 
 
@@ -146,12 +146,12 @@ class PickAvatar(Step, bpy.types.Operator):
 
 def _say_doubts(step: bpy.types.Operator, scene: bpy.types.Scene) -> None:
     """Report which body parts of the avatar's map have no bone, what else is wrong with it, and what was guessed."""
-    lacking = [roles.words(role) for role in roles.missing(state.role_map(scene))]
+    lacking = [roles.words(role) for role in roles.missing(stored_avatar.role_map(scene))]
     if lacking:
         step.report({"WARNING"}, f"No bone was found for: {', '.join(lacking)}. Choose them in the list.")
     else:
         try:
-            roles.check(read_rig(state.avatar(scene), with_skin=False), state.role_map(scene))
+            roles.check(read_rig(stored_avatar.avatar(scene), with_skin=False), stored_avatar.role_map(scene))
         except RigError as error:
             step.report({"WARNING"}, str(error))
     if sentence := guess_sentence(scene_settings(scene).roles, "avatar"):
@@ -160,7 +160,9 @@ def _say_doubts(step: bpy.types.Operator, scene: bpy.types.Scene) -> None:
 
 def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
     """An armature object of the scene by name, the active object's own when empty. Raises RigError."""
-    ob = state.object_named(current_scene(context), name) if name else current_view_layer(context).objects.active
+    ob = (
+        stored_avatar.object_named(current_scene(context), name) if name else current_view_layer(context).objects.active
+    )
     if not name and ob is not None and ob.type == "MESH":
         ob = ob.find_armature() or ob
     if ob is None:
@@ -233,9 +235,9 @@ class CheckPose(Step, bpy.types.Operator):
     needs = (need_avatar, need_body, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = state.avatar(current_scene(context))
+        armature = stored_avatar.avatar(current_scene(context))
         if not mapping_pose.take_back(armature):
-            mapping_pose.show(armature, *state.body_and_binding(current_scene(context)))
+            mapping_pose.show(armature, *stored_avatar.body_and_binding(current_scene(context)))
         current_view_layer(context).update()
         compat.redraw()
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
-from ..scene import mapping_pose, state
+from ..scene import mapping_pose, stored_avatar
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
 from ..scene.armature.bind_matrix import SkeletonError, find_bind_matrix
@@ -22,7 +22,7 @@ from .takes import Shot, find_take, read_shot
 
 def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = "") -> Baked:
     """A take's keyframes on the avatar. Raises ActionError or StateError."""
-    armature = state.avatar(scene)
+    armature = stored_avatar.avatar(scene)
     _check_performer(scene, armature, shot)
     mapping_pose.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
@@ -41,7 +41,7 @@ def _check_performer(scene: bpy.types.Scene, armature: bpy.types.Object, shot: S
     except SkeletonError as error:
         if shot.avatar in ("", armature.name):
             raise
-        here = state.object_named(scene, shot.avatar) is not None
+        here = stored_avatar.object_named(scene, shot.avatar) is not None
         instead = f"choose {shot.avatar} as the avatar (step 1)" if here else f"train {armature.name} (step 3)"
         raise ActionError(
             f"This take was performed by {shot.avatar}, and the avatar is {armature.name}; {instead}."
@@ -115,7 +115,7 @@ class ShowTake(Step, bpy.types.Operator):
     ]
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = state.avatar(current_scene(context))
+        armature = stored_avatar.avatar(current_scene(context))
         if self.own:
             nla.show_own_animation(armature)
         else:

@@ -14,11 +14,11 @@ from ..core.rigs import roles
 from ..core.rigs.names import ROLES
 from ..core.rigs.rig import RigError
 from ..jobs.json_files import JobError
-from ..scene import state
+from ..scene import stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.exporting.exporter import ExportError
 from ..scene.importing.importer import FileError
-from ..scene.state import StateError
+from ..scene.stored_avatar import StateError
 from ..scene.typed_data import current_scene as current_scene
 from ..settings import BackflipSettings, scene_settings
 
@@ -181,20 +181,24 @@ def need_map(scene: bpy.types.Scene) -> str:
 def need_body(scene: bpy.types.Scene) -> str:
     settings = scene_settings(scene)
     if not settings.body_json:
-        return state.NO_BODY
+        return stored_avatar.NO_BODY
     return "Masses, sizes or limits were changed: build the body again (step 1)." if settings.body_stale else ""
 
 
 def need_reference(scene: bpy.types.Scene) -> str:
     settings = scene_settings(scene)
     if not settings.reference_data:
-        return settings.reference_problem or state.NO_REFERENCE
+        return settings.reference_problem or stored_reference.NO_REFERENCE
     return "The clip's map was changed: read the clip again (step 2)." if settings.clip_stale else ""
 
 
 def need_clip(scene: bpy.types.Scene) -> str:
     """A clip was chosen, whether or not it could be put on the body."""
-    return "" if scene_settings(scene).reference_kind or scene_settings(scene).reference_data else state.NO_REFERENCE
+    return (
+        ""
+        if scene_settings(scene).reference_kind or scene_settings(scene).reference_data
+        else stored_reference.NO_REFERENCE
+    )
 
 
 def need_clip_map(scene: bpy.types.Scene) -> str:

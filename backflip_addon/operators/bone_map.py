@@ -14,7 +14,7 @@ from ..core.rigs.names import ROLES
 from ..core.rigs.rig import RigError, check_sound
 from ..core.rigs.roles import RoleMap
 from ..registration import Collection
-from ..scene import state
+from ..scene import stored_avatar
 from ..scene.armature.rig import read_rig
 from ..scene.typed_data import armature_data
 from ..settings import BackflipRole, scene_settings
@@ -40,7 +40,7 @@ def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
     rig = read_rig(armature, with_skin=False)
     check_sound(rig)
     role_map = roles.guess(rig)
-    state.set_avatar(scene, armature, role_map)
+    stored_avatar.set_avatar(scene, armature, role_map)
     return role_map
 
 
@@ -62,8 +62,8 @@ class MapStep(Step):
     def shown(self, scene: bpy.types.Scene) -> RoleMap:
         """The map as its list shows it. Raises RigError where the clip has none."""
         if self.of == AVATAR:
-            return state.role_map(scene)
-        role_map = state.clip_map(scene)
+            return stored_avatar.role_map(scene)
+        role_map = stored_avatar.clip_map(scene)
         if role_map is None:
             raise RigError(what_is_missing(scene, need_clip_map))
         return role_map
@@ -75,17 +75,19 @@ class MapStep(Step):
 
     def bones(self, scene: bpy.types.Scene) -> Any:
         """The bones to choose from, by name."""
-        return armature_data(state.avatar(scene)).bones if self.of == AVATAR else scene_settings(scene).clip_joints
+        return (
+            armature_data(stored_avatar.avatar(scene)).bones if self.of == AVATAR else scene_settings(scene).clip_joints
+        )
 
     def owner(self, scene: bpy.types.Scene) -> str:
-        return state.avatar(scene).name if self.of == AVATAR else scene_settings(scene).reference_label
+        return stored_avatar.avatar(scene).name if self.of == AVATAR else scene_settings(scene).reference_label
 
     def show(self, scene: bpy.types.Scene, role_map: RoleMap) -> None:
         """Put another map into the list; the body has to be built, or the clip to be read, anew."""
         if self.of == AVATAR:
-            state.set_role_map(scene, role_map)
+            stored_avatar.set_role_map(scene, role_map)
         else:
-            state.set_clip_map(scene, list(scene_settings(scene).clip_joints.keys()), role_map)
+            stored_avatar.set_clip_map(scene, list(scene_settings(scene).clip_joints.keys()), role_map)
 
     def line(self, scene: bpy.types.Scene, role: str) -> BackflipRole:
         """The list's line of a body part, the selected one when empty. Raises RigError."""
@@ -109,11 +111,11 @@ class MapBones(MapStep, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         scene = current_scene(context)
         if self.of == AVATAR:
-            choose(scene, state.avatar(scene))
+            choose(scene, stored_avatar.avatar(scene))
             return
         self.lines(scene)
         recording = reference_clip.clip_recording(scene)
-        state.set_clip_map(scene, recording.rig.bones, recording.guess())
+        stored_avatar.set_clip_map(scene, recording.rig.bones, recording.guess())
 
 
 class SetRole(MapStep, bpy.types.Operator):
@@ -139,7 +141,7 @@ class SetRole(MapStep, bpy.types.Operator):
 
     @staticmethod
     def _active(context: bpy.types.Context) -> str:
-        active = context.active_pose_bone or armature_data(state.avatar(current_scene(context))).bones.active
+        active = context.active_pose_bone or armature_data(stored_avatar.avatar(current_scene(context))).bones.active
         return active.name if active else ""
 
 
@@ -168,7 +170,9 @@ class MirrorRoles(MapStep, bpy.types.Operator):
         scene = current_scene(context)
         role_map = self.shown(scene)
         own = self.of == AVATAR
-        rig = read_rig(state.avatar(scene), with_skin=False) if own else reference_clip.clip_recording(scene).rig
+        rig = (
+            read_rig(stored_avatar.avatar(scene), with_skin=False) if own else reference_clip.clip_recording(scene).rig
+        )
         self.show(scene, roles.mirrored(rig, role_map))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..scene import state
+from ..scene import stored_avatar
 from ..scene.baking import nla
 from ..scene.exporting import exporter
 from ..settings import FORMATS, scene_settings
@@ -54,7 +54,7 @@ class ExportShot(SaveStep, bpy.types.Operator):
         return (self.filepath, self.format) != before
 
     def run(self, context: bpy.types.Context) -> None:
-        armature = state.avatar(current_scene(context))
+        armature = stored_avatar.avatar(current_scene(context))
         self.format = self.given_format(scene_settings(current_scene(context)))
         strip = _strip(armature)
         first, last = round(strip.frame_start), round(strip.frame_end)
@@ -64,7 +64,7 @@ class ExportShot(SaveStep, bpy.types.Operator):
         self.report({"INFO"}, exported.words)
 
     def title(self, context: bpy.types.Context) -> str:
-        return _strip(state.avatar(current_scene(context))).name
+        return _strip(stored_avatar.avatar(current_scene(context))).name
 
     def named(self, path: Path) -> Path:
         return exporter.named_for(path, self.format)

@@ -11,7 +11,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ..core import findings
-from ..scene import reference_source, state
+from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
 from ..settings import scene_settings
@@ -46,7 +46,7 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
     for name in _SWITCHES & fix.keys():
         setattr(settings, name, bool(fix[name]))
-    settings.reference_notes = json.dumps(open_notes(scene, state.reference(scene)))
+    settings.reference_notes = json.dumps(open_notes(scene, stored_reference.reference(scene)))
 
 
 _SWITCHES = {"loops", "physical_flights", "upright", "grounded"}
@@ -144,7 +144,7 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
     last: Annotated[int, IntProperty(name="Last", description="Last frame of the visual motion", options=INTERNAL)]
 
     def run(self, context: bpy.types.Context) -> None:
-        ob = bpy.data.objects.get(self.armature) if self.armature else state.avatar(current_scene(context))
+        ob = bpy.data.objects.get(self.armature) if self.armature else stored_avatar.avatar(current_scene(context))
         if ob is None or ob.type != "ARMATURE":
             raise ActionError(f"There is no armature called {self.armature} in this file.")
         frames = (self.first, self.last) if self.first or self.last else None
@@ -167,7 +167,7 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         settings = scene_settings(current_scene(context))
-        ob = settings.reference_object or state.avatar(current_scene(context))
+        ob = settings.reference_object or stored_avatar.avatar(current_scene(context))
         frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
         action = settings.reference_action
         source = reference_source.named_source(ob, action, settings.reference_slot, None if action else frames)
@@ -211,7 +211,7 @@ class ClearReference(Step, bpy.types.Operator):
     needs = (need_clip,)
 
     def run(self, context: bpy.types.Context) -> None:
-        state.forget_reference(current_scene(context))
+        stored_reference.forget_reference(current_scene(context))
 
 
 CLASSES = (ImportReference, ReferenceFromAction, UseReferenceSettings, ReadClipAgain, ApplyFix, ClearReference)

@@ -20,7 +20,7 @@ from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import FEWEST_BONES, RigError
 from ..core.rigs.roles import RoleMap
 from ..scene import reference as clips
-from ..scene import reference_source, state
+from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing import refusal_messages
 from ..scene.importing.importer import CLIP_SUFFIXES, FileError, remove
@@ -79,7 +79,7 @@ def use_file(
         return _report_of_others(path.name, source, found, bool(character))
     if not path.is_file():
         raise FileError(f"{path} does not exist: choose another file.")
-    body, _binding = state.body_and_binding(scene)
+    body, _binding = stored_avatar.body_and_binding(scene)
     clip = clips.read_file(path, body)
     _keep(scene, clip, role_map, Origin(path.name, file=filepath))
     assumed = clip.assumed if isinstance(clip, Recording) else ""
@@ -127,7 +127,7 @@ def _label(source: Source) -> str:
 
 
 def _recorded(scene: bpy.types.Scene, source: Source) -> Recording:
-    _body, binding = state.body_and_binding(scene)
+    _body, binding = stored_avatar.body_and_binding(scene)
     return clips.read_source(scene, source, binding if source.armature == scene_settings(scene).avatar else None)
 
 
@@ -143,7 +143,7 @@ def _keep(
     if not isinstance(clip, Recording):
         motion = clip
     elif clip.binding is not None:
-        motion = _on_body(scene, clip, state.role_map(scene))
+        motion = _on_body(scene, clip, stored_avatar.role_map(scene))
     else:
         own_map = role_map or clip.guess()
         motion = _on_body_if_mapped(scene, clip, own_map, origin.label)
@@ -153,19 +153,19 @@ def _keep(
     if new:
         _start_afresh(scene_settings(scene))
     if own_map is not None and isinstance(clip, Recording):
-        state.set_clip_map(scene, clip.rig.bones, own_map)
+        stored_avatar.set_clip_map(scene, clip.rig.bones, own_map)
     else:
-        state.forget_clip_map(scene)
+        stored_avatar.forget_clip_map(scene)
     if isinstance(motion, ClipMapError):
-        state.keep_unread(scene, str(motion))
+        stored_reference.keep_unread(scene, str(motion))
         raise motion
-    state.set_reference(scene, motion, [])
+    stored_reference.set_reference(scene, motion, [])
     scene_settings(scene).reference_notes = json.dumps(open_notes(scene, motion))
 
 
 def _on_body(scene: bpy.types.Scene, clip: Recording, role_map: RoleMap) -> Motion:
     """The clip on the body. Raises FileError or RigError."""
-    body, _binding = state.body_and_binding(scene)
+    body, _binding = stored_avatar.body_and_binding(scene)
     try:
         return clip.on(body, role_map)
     except ValueError as error:
@@ -235,7 +235,7 @@ def read_again(scene: bpy.types.Scene) -> str:
     except ClipMapError as error:
         return str(error)
     except (FileError, ActionError, RigError) as error:
-        state.forget_reference(scene)
+        stored_reference.forget_reference(scene)
         return f"The reference could not be read again; choose it again: {error}"
 
 
@@ -245,7 +245,7 @@ def read_with_map(scene: bpy.types.Scene) -> str:
     Raises FileError, ActionError, RigError, and ClipMapError where the map still does not do.
     """
     clip, origin = _clip_again(scene)
-    role_map = state.clip_map(scene)
+    role_map = stored_avatar.clip_map(scene)
     warning = ""
     if role_map is not None and isinstance(clip, Recording) and not set(role_map.bones.values()) <= set(clip.rig.bones):
         role_map, warning = None, f"{origin.label} has different joints than before: its map was guessed again."
@@ -264,10 +264,10 @@ def clip_recording(scene: bpy.types.Scene) -> Recording:
 def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
     settings = scene_settings(scene)
     if settings.reference_kind == "FILE":
-        body, _binding = state.body_and_binding(scene)
+        body, _binding = stored_avatar.body_and_binding(scene)
         clip = clips.read_file(Path(bpy.path.abspath(settings.reference_file)), body)
         return clip, Origin(settings.reference_label, file=settings.reference_file)
-    armature, action, slot = state.source_names(scene)
+    armature, action, slot = stored_reference.source_names(scene)
     if armature is None:
         raise ActionError("The clip's armature has been deleted.")
     if settings.reference_kind == "POSE":
@@ -284,7 +284,7 @@ def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
 
 def open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:
     """The notes on a clip and on its map, less the offer of a loop that has been taken."""
-    body, _binding = state.body_and_binding(scene)
+    body, _binding = stored_avatar.body_and_binding(scene)
     guessed = [dataclasses.asdict(finding) for finding in guesses(scene)]
     loops = scene_settings(scene).loops
     return guessed + [note for note in notes(motion, body) if not (loops and "loops" in note["fix"])]

@@ -9,10 +9,10 @@ import bpy
 
 from .. import compat, preferences
 from ..jobs.json_files import JobError
-from ..runtime import repair
+from ..runtime import repair, uninstall
+from ..runtime.deletion import Removal
 from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import Installation
-from ..runtime.removal import Removal
 from ..runtime.status import STATUS
 from .base import Returned, Step, window_manager
 
@@ -98,7 +98,7 @@ def _is_there() -> bool:
     """Whether there is anything to repair or remove; asked at every drawing, looked at when it may have changed."""
     if STATUS.installed is None:
         home = preferences.runtime_home()
-        STATUS.installed = home is not None and repair.is_there(home)
+        STATUS.installed = home is not None and uninstall.is_there(home)
     return STATUS.installed
 
 
@@ -179,8 +179,8 @@ class RemoveRuntime(_Work, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context) -> None:
         try:
-            removal = repair.remove(_home())
-        except repair.RuntimeFolderError as error:
+            removal = uninstall.remove(_home())
+        except uninstall.RuntimeFolderError as error:
             raise JobError(str(error)) from error
         _begin(removal, "Removing")
 

@@ -15,12 +15,12 @@ from ..core.body import Body
 from ..core.motion import Take, load_take, validate
 from ..core.rigs import binding as bindings
 from ..core.rigs.binding import Binding
-from ..jobs import process
+from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
 from ..jobs.messages import TakeRecorded
 from ..jobs.status import plain, read_status
-from ..scene import state
+from ..scene import stored_avatar
 from ..settings import scene_settings
 from . import job_link, job_monitor, training
 from .base import INTERNAL, Returned, Step, current_scene, need_job, window_manager
@@ -72,7 +72,7 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
             body, binding = bodies.from_json(dict(job.body)), bindings.from_json(dict(job.binding))
             facts, avatar = dict(job.reference), plain(job.avatar)
         else:
-            (body, binding), facts, avatar = state.body_and_binding(scene), {}, ""
+            (body, binding), facts, avatar = stored_avatar.body_and_binding(scene), {}, ""
         validate(take.motion, len(body.links))
     except ValueError as error:
         raise JobError(f"The take {file.name} cannot be used: {error}.") from error
@@ -93,7 +93,7 @@ def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any)
     except OSError as error:
         raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
     if not folder.running():
-        process.start(folder, python)
+        trainer_process.start(folder, python)
     job_monitor.watch()
 
 

@@ -16,13 +16,13 @@ from .. import preferences
 from ..core import body as bodies
 from ..core.motion import save_motion
 from ..core.rigs import binding as bindings
-from ..jobs import process
+from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
 from ..jobs.messages import Job, JobSettings
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
-from ..scene import state
+from ..scene import stored_avatar, stored_reference
 from ..scene.armature.bind_matrix import find_bind_matrix
 from ..settings import MODES, scene_settings
 from . import job_link, job_monitor
@@ -54,16 +54,16 @@ def new_folder(scene: bpy.types.Scene, name: str) -> Path:
 
 def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> JobFolder:
     """Write everything the trainer needs into a folder. Raises JobError or StateError."""
-    avatar = state.avatar(scene)
-    body, binding = state.body_and_binding(scene)
+    avatar = stored_avatar.avatar(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
     find_bind_matrix(avatar, binding)  # or the takes would not fit it
-    motion = state.reference(scene)
+    motion = stored_reference.reference(scene)
     folder = JobFolder(path)
     if folder.running():
         raise JobError(f"A trainer is running in {path}; stop it first or choose another folder.")
     if folder.job_file.exists():
         raise JobError(f"{path} already holds a job; choose another folder, or resume that job.")
-    facts = state.reference_origin(scene)
+    facts = stored_reference.reference_origin(scene)
     folder.create(
         Job(
             name=f"{avatar.name} {facts['label']}".strip(),
@@ -147,10 +147,10 @@ class StartTraining(Step, bpy.types.Operator):
         names = [field.name for field in dataclasses.fields(JobSettings)]
         chosen = JobSettings.from_json({name: self.given(settings, name) for name in names})
         executable = python()
-        label = f"{state.avatar(scene).name}_{settings.reference_label}"
+        label = f"{stored_avatar.avatar(scene).name}_{settings.reference_label}"
         path = Path(bpy.path.abspath(self.folder)) if self.folder else new_folder(scene, label)
         folder = create_job(scene, path, chosen)
-        process.start(folder, executable)
+        trainer_process.start(folder, executable)
         job_monitor.set_job(scene, path)
         job_monitor.watch()
         if self.blocking:
@@ -166,7 +166,7 @@ class PauseTraining(Step, bpy.types.Operator):
     needs = (need_job, _at_work, _not_paused)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_pause(job_link.job_of(current_scene(context)))
+        trainer_process.request_pause(job_link.job_of(current_scene(context)))
         job_monitor.ask(current_scene(context), "paused")
         job_monitor.watch()
 
@@ -184,10 +184,10 @@ class ResumeTraining(Step, bpy.types.Operator):
         folder = job_link.job_of(current_scene(context))
         job = folder.read_job()
         if folder.running():
-            process.request_resume(folder)
+            trainer_process.request_resume(folder)
             job_monitor.ask(current_scene(context), "running")
         else:
-            process.start(folder, python())
+            trainer_process.start(folder, python())
         job_monitor.refresh(current_scene(context))
         job_monitor.watch()
         if self.blocking:
@@ -206,7 +206,7 @@ class StopTraining(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> Returned | None:
         folder = job_link.job_of(current_scene(context))
-        process.request_stop(folder)
+        trainer_process.request_stop(folder)
         job_monitor.ask(current_scene(context), "stopped")
         job_monitor.watch()
         if self.blocking and wait(current_scene(context), GRACE_SECONDS).active:
@@ -223,7 +223,7 @@ class Checkpoint(Step, bpy.types.Operator):
     needs = (need_job, _at_work)
 
     def run(self, context: bpy.types.Context) -> None:
-        process.request_checkpoint(job_link.job_of(current_scene(context)))
+        trainer_process.request_checkpoint(job_link.job_of(current_scene(context)))
         paused = job_monitor.status_of(current_scene(context))
         when = " when it resumes" if paused is not None and paused.state == "paused" else " after its current step"
         self.report({"INFO"}, f"The trainer saves a stage{when}.")
@@ -284,7 +284,7 @@ class FindJob(Step, bpy.types.Operator):
         self._find_avatar(scene, job.avatar)
 
     def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:
-        ob = state.object_named(scene, name)
+        ob = stored_avatar.object_named(scene, name)
         if scene_settings(scene).avatar is None and ob is not None and ob.type == "ARMATURE":
             scene_settings(scene).avatar = ob
         if scene_settings(scene).avatar is None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.arrays import Array
 from ..registration import persistent
-from ..scene import overlay, state
+from ..scene import overlay, stored_avatar, stored_reference
 from ..settings import scene_settings
 from . import job_monitor
 from .base import USER_ERRORS
@@ -59,7 +59,7 @@ def _body(scene: bpy.types.Scene) -> Array:
     if not (settings.show_body and settings.body_json):
         return NOTHING
     try:
-        return overlay.body_lines(state.avatar(scene), *state.body_and_binding(scene))
+        return overlay.body_lines(stored_avatar.avatar(scene), *stored_avatar.body_and_binding(scene))
     except USER_ERRORS:
         return NOTHING  # the panel says what is wrong
 
@@ -69,8 +69,8 @@ def _ghost(scene: bpy.types.Scene) -> Array:
     if not (settings.show_ghost and settings.reference_data):
         return NOTHING
     try:
-        body, binding = state.body_and_binding(scene)
-        return overlay.ghost_lines(scene, body, binding, state.reference(scene), settings.start_frame)
+        body, binding = stored_avatar.body_and_binding(scene)
+        return overlay.ghost_lines(scene, body, binding, stored_reference.reference(scene), settings.start_frame)
     except USER_ERRORS:
         return NOTHING
 

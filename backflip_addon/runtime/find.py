@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import install, packages, removal
+from . import deletion, install, packages
 from .probe import Probe, ProbeResult, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
@@ -75,7 +75,7 @@ class RuntimeSearch:
             return python, lambda result: _from(result, source)
         if home is not None and (python := install.installed(Path(home))):
             return python, _installed
-        own = removal.own_python()
+        own = deletion.own_python()
         if not own:
             self._result = _none()
         return own, lambda result: _from(result, "own") if result.ready else _none()

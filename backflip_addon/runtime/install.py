@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 
 from ..core import isolation
-from . import packages, pythons, removal
+from . import deletion, packages, pythons
+from .deletion import UNFINISHED_PREFIX
 from .folder_lock import BUSY, FolderLock
 from .probe import Probe
 from .progress import DISK_FULL, Progress, State, error_words
-from .removal import UNFINISHED_PREFIX
 
 NEEDED_BYTES = 2_500_000_000
 FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
@@ -70,7 +70,7 @@ class Installation:
         A failure shows in poll(). The caller has asked the user and seen that Blender may go online.
         """
         home = Path(home)
-        base = python or pythons.find_python(packages.PYTHON_VERSION, also=(removal.own_python(),))
+        base = python or pythons.find_python(packages.PYTHON_VERSION, also=(deletion.own_python(),))
         installation = cls(home, base)
         try:
             lacking = installation._prepare(base)
@@ -166,7 +166,7 @@ class Installation:
     def _keep(self) -> None:
         """Give the finished environment its name; what had it, and what older versions left, goes. Raises OSError."""
         target = runtime_folder(self.home)
-        aside = removal.set_aside(target)  # a broken one being repaired
+        aside = deletion.set_aside(target)  # a broken one being repaired
         try:
             os.replace(self._environment, target)
         except OSError:
@@ -174,8 +174,8 @@ class Installation:
                 os.replace(aside, target)
             raise
         self._end("done", "The trainer's Python is installed.")
-        older = [folder for folder in removal.runtimes(self.home) if folder != target and not removal.in_use(folder)]
-        removal.delete([*older, *([aside] if aside else [])])
+        older = [folder for folder in deletion.runtimes(self.home) if folder != target and not deletion.in_use(folder)]
+        deletion.delete([*older, *([aside] if aside else [])])
 
     def _end(self, state: State, words: str) -> Installation:
         """Stop what runs, keep the log where the user can read it, and let go of the rest."""
@@ -186,7 +186,7 @@ class Installation:
             os.replace(self.log_file, self.home / LOG_NAME)
         self._result = Progress(state, 1.0 if state == "done" else self._fraction(), words)
         if self.folder.exists():
-            removal.delete([self.folder])
+            deletion.delete([self.folder])
         if self._lock is not None:
             self._lock.release()
         return self

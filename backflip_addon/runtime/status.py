@@ -6,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from .deletion import Removal
 from .find import RuntimeSearch
 from .install import Installation
-from .removal import Removal
 
 
 @dataclasses.dataclass

@@ -24,7 +24,7 @@ from ..core.rigs.roles import RoleMap
 from .animation import action_slots, actions, pose_sampling
 from .animation.action_slots import ActionError
 from .animation.rna_paths import bone_of
-from .animation.visual_keying import is_static, sample_visual_poses
+from .animation.visual_motion import is_static, sample_visual_poses
 from .armature.bind_matrix import find_bind_matrix
 from .armature.rig import read_rig
 from .baking.own_animation import OwnAnimation

@@ -13,7 +13,7 @@ from typing import Any
 import bpy
 
 from .. import compat
-from .animation import action_slots, actions, visual_keying
+from .animation import action_slots, actions, visual_motion
 from .animation.action_slots import (
     ActionError,
     SlotError,
@@ -63,12 +63,12 @@ def named_source(
         return _checked(armature, named, pick_slot(named, armature, slot_name))
     data = armature.animation_data
     action = data.action if data is not None else None
-    if frames is None and action is not None and visual_keying.plays_action_alone(scene, armature):
+    if frames is None and action is not None and visual_motion.plays_action_alone(scene, armature):
         slot = pick_slot(action, armature, slot_name)
         alone = bones_moved(action, slot, rest_bones(armature))
-        if alone and not visual_keying.moves_beyond_action(scene, armature, action, slot):
+        if alone and not visual_motion.moves_beyond_action(scene, armature, action, slot):
             return Source(armature, action, slot)
-    first, last = frames or visual_keying.extent(scene, armature)
+    first, last = frames or visual_motion.extent(scene, armature)
     return Source(armature, None, None, first, last)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The trainer: `python -m backflip_addon.trainer JOB_FOLDER`; Blender starts it isolated, see jobs.process.
+"""The trainer: `python -m backflip_addon.trainer JOB_FOLDER`; Blender starts it isolated, see jobs.trainer_process.
 
 Exit status 0: the job ended as it should, whether it landed or not; 1: an error, told in the
 job's events and on standard error; 2: wrong use; 3: another trainer is at work on the job, and nothing was written.

@@ -36,7 +36,7 @@ from backflip_addon.core.rotations import matrix_about_z, normalise
 from backflip_addon.operators import avatar, baking, reference, reference_clip, takes
 from backflip_addon.operators.base import USER_ERRORS
 from backflip_addon.scene import reference as clips
-from backflip_addon.scene import reference_source, state
+from backflip_addon.scene import reference_source, stored_avatar, stored_reference
 from backflip_addon.scene.animation import actions, pose_sampling
 from backflip_addon.scene.armature.rig import bone_order, read_rig
 from backflip_addon.scene.baking import bake, bake_error
@@ -109,7 +109,7 @@ def _rig(file: Path, options: argparse.Namespace) -> dict[str, Any]:
     except USER_ERRORS as error:
         return row | {"refused": str(error), "seconds": round(time.perf_counter() - start, 3)}
     row["seconds"] = round(time.perf_counter() - start, 3)
-    row["roles"] = state.role_map(scene).bones
+    row["roles"] = stored_avatar.role_map(scene).bones
     row["unmapped_roles"] = [role for role in roles.ROLES if role not in row["roles"]]
     row["height_m"], row["mass_kg"] = round(scene.backflip.body_height, 3), round(scene.backflip.body_mass, 1)
     found = [_clip(scene, clip) for clip in _files(options.clips, CLIP_SUFFIXES)]
@@ -131,9 +131,9 @@ def _clip(scene: bpy.types.Scene, file: Path) -> dict[str, Any]:
         return row | {"refused": str(error)}
     row["seconds"] = round(time.perf_counter() - start, 3)
     row["notes"] = [note["code"] for note in json.loads(scene.backflip.reference_notes or "[]")]
-    armature = state.avatar(scene)
-    body, binding = state.body_and_binding(scene)
-    motion = state.whole_reference(scene)
+    armature = stored_avatar.avatar(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
+    motion = stored_reference.whole_reference(scene)
     scene.render.fps = max(int(round(motion.rate)), 1)
     scene.render.fps_base = scene.render.fps / motion.rate
     start = time.perf_counter()
@@ -159,7 +159,7 @@ def _shown(scene: bpy.types.Scene, armature: bpy.types.Object, poses: Array, yaw
     """Joints (F, 3) by role of the avatar as Blender shows it, turned to face as the clip does."""
     index = {bone.name: i for i, bone in enumerate(bone_order(armature))}
     back = matrix_about_z(-yaw)
-    role_map = state.role_map(scene).bones
+    role_map = stored_avatar.role_map(scene).bones
     return {role: poses[:, index[bone], :3, 3] @ back.T for role, bone in role_map.items()}
 
 
@@ -251,8 +251,8 @@ def _search(scene: bpy.types.Scene, options: argparse.Namespace) -> dict[str, An
         scene.render.fps, scene.render.fps_base = 30, 1.0
         shot = takes.read_shot(scene, takes.find_take(scene))
         baking.bake_shot(scene, shot, 1)
-        error = bake_error.bake_error(state.avatar(scene), shot.body, shot.binding, shot.take.motion, 1, scene)
-        skin = bake_error.skin_error(state.avatar(scene), shot.binding, shot.take.motion, 1, scene)
+        error = bake_error.bake_error(stored_avatar.avatar(scene), shot.body, shot.binding, shot.take.motion, 1, scene)
+        skin = bake_error.skin_error(stored_avatar.avatar(scene), shot.binding, shot.take.motion, 1, scene)
     except (RuntimeError, *USER_ERRORS) as error_:
         return {"success": False, "searched": file.name, "search_error": str(error_).strip()}
     measures = take.meta.get("measures", {})

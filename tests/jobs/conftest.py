@@ -17,7 +17,7 @@ from tests.jobs.launching import copy_package, import_launch
 
 @pytest.fixture(scope="module", params=["backflip_addon", "backflip"])
 def launch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """jobs.process and jobs.status of a checkout, and of an extension whose folder has another name."""
+    """jobs.trainer_process and jobs.status of a checkout, and of an extension whose folder has another name."""
     place = copy_package(tmp_path_factory.mktemp("extensions") / "with space" / request.param)
     name = f"bl_ext_stand_in_{request.param}"
     yield import_launch(place, name)

@@ -33,11 +33,11 @@ def copy_package(place: Path) -> Path:
 
 
 def import_launch(place: Path, name: str) -> SimpleNamespace:
-    """The copy's jobs.process and jobs.status in one, in a package called name, as Blender imports an extension."""
+    """The copy's trainer_process and status in one, in a package called name, as Blender imports an extension."""
     package = ModuleType(name)
     package.__path__ = [str(place)]
     sys.modules[name] = package
-    process = importlib.import_module(f"{name}.jobs.process")
+    process = importlib.import_module(f"{name}.jobs.trainer_process")
     status = importlib.import_module(f"{name}.jobs.status")
     parts = {**vars(process), **vars(status), "folder_module": importlib.import_module(f"{name}.jobs.folder")}
     return SimpleNamespace(**parts)

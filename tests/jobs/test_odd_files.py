@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.jobs import process
+from backflip_addon.jobs import trainer_process
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import Progress, Started
@@ -37,8 +37,8 @@ def use_all(job: JobFolder) -> dict[str, str]:
         "pending": job.pending_requests,
         "takes": job.list_takes,
         "stages": job.list_stages,
-        "start": lambda: process.start(job, sys.executable),
-        "kill": lambda: process.kill(job),
+        "start": lambda: trainer_process.start(job, sys.executable),
+        "kill": lambda: trainer_process.kill(job),
     }.items():
         try:
             use()
@@ -53,7 +53,7 @@ def no_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOEXEC, "Exec format error")
 
-    monkeypatch.setattr(process, "_spawn", refuse)
+    monkeypatch.setattr(trainer_process, "_spawn", refuse)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -159,21 +159,21 @@ def test_a_disk_that_refuses_is_told_in_a_sentence(
 
     for name in ("open", "scandir", "lstat", "stat"):
         monkeypatch.setattr(os, name, refuse)
-    for use in (job.read_job, job.read_events, job.prepare, lambda: process.start(job, sys.executable)):
+    for use in (job.read_job, job.read_events, job.prepare, lambda: trainer_process.start(job, sys.executable)):
         with pytest.raises(JobError) as caught:
             use()
         sentence(caught)
     with pytest.raises(JobError):
         job.hold(0.0)
-    assert job.running() is False and job.trainer().pid == 0 and not process.kill(job)
+    assert job.running() is False and job.trainer().pid == 0 and not trainer_process.kill(job)
 
 
 @pytest.mark.parametrize("path", ["nul\0byte", "x" * 5000, "half \ud800 letter", "a/" * 3000])
 def test_a_path_that_can_be_none_is_told_in_a_sentence(tmp_path: Path, path: str) -> None:
     job = JobFolder(tmp_path / path)
-    for use in (job.read_job, lambda: job.create(JOB), lambda: process.start(job, sys.executable)):
+    for use in (job.read_job, lambda: job.create(JOB), lambda: trainer_process.start(job, sys.executable)):
         with pytest.raises(JobError) as caught:
             use()
         assert str(caught.value).endswith(".")
     assert not job.running() and job.list_takes() == job.list_stages() == job.pending_requests() == []
-    assert job.trainer().pid == 0 and not process.kill(job)
+    assert job.trainer().pid == 0 and not trainer_process.kill(job)

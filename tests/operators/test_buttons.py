@@ -19,7 +19,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import avatar, baking, bone_map, export, job_link, job_monitor, reference, takes, training  # noqa: E402
 from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
-from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene import stored_avatar  # noqa: E402
 from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
 from backflip_addon.scene.baking import nla  # noqa: E402
 from backflip_addon.scene.exporting import exporter  # noqa: E402
@@ -43,7 +43,7 @@ def rna(step: Any) -> Any:
 def job(folder: Path, *events: dict[str, Any]) -> JobFolder:
     """A job of the avatar's with a take for each event; the scene is tied to it."""
     scene = bpy.context.scene
-    body, binding = state.body_and_binding(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
     job = JobFolder(folder)
     job.create(
         Job(

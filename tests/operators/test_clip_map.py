@@ -17,7 +17,7 @@ from backflip_addon import headless  # noqa: E402
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.core.rigs import roles  # noqa: E402
-from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
 FRAMES, DEGREES = 20, 50.0
@@ -71,8 +71,8 @@ def settings() -> Any:
 
 def swung() -> dict[str, float]:
     """Degrees by which the reference's thighs turn, from its first frame to its last."""
-    motion = state.whole_reference(bpy.context.scene)
-    body, _binding = state.body_and_binding(bpy.context.scene)
+    motion = stored_reference.whole_reference(bpy.context.scene)
+    body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
     _places, turns = body.forward(motion.position, motion.rotations)
     angles = np.degrees(rotations.angle_between(turns[-1], turns[0]))
     return {side: float(angles[LINK_NAMES.index(f"thigh.{side}")]) for side in "LR"}

@@ -16,8 +16,8 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.files import RefusedFile  # noqa: E402
-from backflip_addon.jobs import process  # noqa: E402
 from backflip_addon.jobs import status as job_status  # noqa: E402
+from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_link, job_monitor, take_list, training  # noqa: E402
@@ -258,7 +258,7 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A saved file, an avatar, and a trainer that does nothing."""
     monkeypatch.setattr(training, "python", lambda: sys.executable)
     line = [sys.executable, "-c", "import time; time.sleep(60)", "backflip_addon"]
-    monkeypatch.setattr(process, "command", lambda folder, python: line)
+    monkeypatch.setattr(trainer_process, "command", lambda folder, python: line)
     armature = rigs.build(skin=True)
     ops.pick_avatar()
     ops.build_body()
@@ -267,15 +267,15 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     bpy.ops.ed.undo_push(message="Before")
     yield ops
     if scene().backflip.job_folder:
-        process.kill(job_link.job_of(scene()))
+        trainer_process.kill(job_link.job_of(scene()))
 
 
 def rigs_action(armature: Any) -> str:
-    from backflip_addon.scene import state
+    from backflip_addon.scene import stored_avatar
     from backflip_addon.scene.baking import bake
     from tests.scene.takes import tumble
 
-    body, binding = state.body_and_binding(scene())
+    body, binding = stored_avatar.body_and_binding(scene())
     result = bake.bake_take(armature, binding, tumble(body), name="Stunt", start_frame=1, scene=scene())
     nla.show_own_animation(armature)
     return result.action
@@ -302,7 +302,7 @@ def test_a_training_is_an_undo_step_that_keeps_its_job_when_undone(road: Any) ->
 
 def test_undo_does_not_bring_an_earlier_job_back(road: Any) -> None:
     first = start(road)
-    process.kill(job_link.job_of(scene()))
+    trainer_process.kill(job_link.job_of(scene()))
     job_status.wait_for_end(job_link.job_of(scene()), 10.0)
     tick_to_the_end()
     second = start(road)
@@ -363,7 +363,7 @@ def test_a_training_that_the_file_was_not_saved_with_is_offered(road: Any) -> No
 def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="No trainer is running"):
         ops.checkpoint()
-    monkeypatch.setattr(process, "start", lambda *_args: None)
+    monkeypatch.setattr(trainer_process, "start", lambda *_args: None)
     monkeypatch.setattr(training, "python", lambda: sys.executable)
     monkeypatch.setattr(JobFolder, "running", lambda _folder: True)
     folder.trainer_file.write_text(json.dumps({"pid": os.getpid(), "started": time.time() + 100.0}))

@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.operators import reference_clip  # noqa: E402
-from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.scene.baking import bake, nla  # noqa: E402
 from tests.core import performances, test_clips  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
@@ -48,8 +48,8 @@ def test_sample_clips_are_put_on_the_body(ops: Any, avatar: Any, samples: Path, 
     fps = bpy.context.scene.render.fps
     ops.import_reference(filepath=str(samples / "motions" / file))
     assert settings().reference_seconds == pytest.approx(seconds, abs=0.02)
-    motion = state.reference(bpy.context.scene)
-    body, _binding = state.body_and_binding(bpy.context.scene)
+    motion = stored_reference.reference(bpy.context.scene)
+    body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
     lows = body.lowest_points(*body.forward(motion.position, motion.rotations)).min(axis=1)
     assert abs(np.quantile(lows, 0.02)) < 0.01
     assert bpy.context.scene.render.fps == fps
@@ -69,7 +69,7 @@ def test_what_is_odd_is_offered_and_mended_on_demand(ops: Any, avatar: Any, samp
     assert settings().time_scale == 1.0
     ops.apply_fix(code="time_scale")
     assert settings().time_scale == 2.5  # of 2 and 2.5 the one that leaves it nearest to 9.8 m/s^2
-    assert state.reference(bpy.context.scene).duration == pytest.approx(2.5 * 1.65, abs=0.02)
+    assert stored_reference.reference(bpy.context.scene).duration == pytest.approx(2.5 * 1.65, abs=0.02)
     assert "time_scale" not in [note["code"] for note in json.loads(settings().reference_notes)]
 
 
@@ -80,8 +80,8 @@ def test_a_clip_that_lies_or_floats_is_mended_by_a_button_and_by_hand(
     """The note goes when the clip is mended; what was set stands in the panel and can be taken back."""
     scene = bpy.context.scene
     ops.import_reference(filepath=str(samples / "motions" / "cmu1_jumping_jacks.bvh"))
-    body, _ = state.body_and_binding(scene)
-    motion = state.whole_reference(scene)
+    body, _ = stored_avatar.body_and_binding(scene)
+    motion = stored_reference.whole_reference(scene)
     if code == "lying":
         turn = rotations.from_axis_angle([1.0, 0.0, 0.0], 1.57)
         turns = motion.rotations.copy()
@@ -90,20 +90,20 @@ def test_a_clip_that_lies_or_floats_is_mended_by_a_button_and_by_hand(
     else:
         lift = 0.2 * np.clip(2.0 - np.arange(motion.frames) / motion.rate, 0.0, 1.0)
         odd = dataclasses.replace(motion, position=motion.position + np.multiply.outer(lift, [0.0, 0.0, 1.0]))
-    state.set_reference(scene, odd, reference_clip.notes(odd, body))
+    stored_reference.set_reference(scene, odd, reference_clip.notes(odd, body))
     assert code in scene.backflip.reference_notes
     ops.apply_fix(code=code)
     assert getattr(scene.backflip, setting) and code not in scene.backflip.reference_notes
-    mended = state.reference(scene)
+    mended = stored_reference.reference(scene)
     np.testing.assert_allclose(mended.position[:, 2], motion.position[:, 2], atol=0.08)
     setattr(scene.backflip, setting, False)
-    assert np.abs(state.reference(scene).position[:, 2] - motion.position[:, 2]).max() > 0.1
+    assert np.abs(stored_reference.reference(scene).position[:, 2] - motion.position[:, 2]).max() > 0.1
 
 
 def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: Any) -> None:
     """A somersault whose root turns in a hurry at first and hardly later; nothing in the air does that."""
     scene = bpy.context.scene
-    body, _binding = state.body_and_binding(scene)
+    body, _binding = stored_avatar.body_and_binding(scene)
     clip = performances.somersault(body, 1.0, height=0.5)
     turned = clip.rotations.copy()
     start, end = round(0.5 * clip.rate), clip.frames - 1 - round(0.5 * clip.rate)
@@ -111,14 +111,14 @@ def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: An
     angle = 2 * np.pi * share**0.4
     turned[:, 0] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
     clip = dataclasses.replace(clip, rotations=rotations.continuous(turned))
-    state.set_reference(scene, clip, reference_clip.notes(clip, body))
+    stored_reference.set_reference(scene, clip, reference_clip.notes(clip, body))
     settings().reference_kind = "FILE"
     assert "impossible_flight" in [note["code"] for note in json.loads(settings().reference_notes)]
-    before = state.reference(scene)
+    before = stored_reference.reference(scene)
     ops.apply_fix(code="impossible_flight")
     assert settings().physical_flights
     assert "impossible_flight" not in [note["code"] for note in json.loads(settings().reference_notes)]
-    after = state.reference(scene)
+    after = stored_reference.reference(scene)
 
     def spin_in_flight(motion: Any) -> np.ndarray:
         times = np.linspace(0.7, motion.duration - 0.7, 40)
@@ -128,22 +128,22 @@ def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: An
 
     assert np.ptp(spin_in_flight(before)) > 2.0
     assert np.ptp(spin_in_flight(after)) < 0.5, "a stiff body turns evenly"
-    assert state.reference_origin(scene)["physical_flights"]
+    assert stored_reference.reference_origin(scene)["physical_flights"]
 
 
 def test_trim_and_time_scale(ops: Any, avatar: Any, samples: Path) -> None:
     ops.import_reference(filepath=str(samples / "motions" / "cmu1_jumping_jacks.bvh"))
     settings().trim_start, settings().trim_end, settings().time_scale = 1.0, 3.0, 0.5
-    assert state.reference(bpy.context.scene).duration == pytest.approx(1.0, abs=0.02)
+    assert stored_reference.reference(bpy.context.scene).duration == pytest.approx(1.0, abs=0.02)
     settings().trim_start = 3.0
-    with pytest.raises(state.StateError, match="Change From and To"):
-        state.reference(bpy.context.scene)
+    with pytest.raises(stored_avatar.StateError, match="Change From and To"):
+        stored_reference.reference(bpy.context.scene)
 
 
 def _baked_action(armature: Any) -> tuple[Any, Any, Any]:
     """An action that shows a known motion: body, the motion, the action."""
     scene = bpy.context.scene
-    body, binding = state.body_and_binding(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
     motion = takes.tumble(body)
     result = bake.bake_take(armature, binding, motion, name="Known", start_frame=10, scene=scene)
     nla.show_own_animation(armature)
@@ -161,10 +161,10 @@ def test_a_cycle_is_offered_and_performed_several_times(ops: Any, avatar: Any, t
     (tmp_path / "squats.txt").write_text(json.dumps({"Loop": "wrap", "Frames": frames}), encoding="utf-8")
     ops.import_reference(filepath=str(tmp_path / "squats.txt"))
     assert not settings().loops  # offered, never done silently
-    once = state.reference(bpy.context.scene)
+    once = stored_reference.reference(bpy.context.scene)
     ops.apply_fix(code="loops")
     settings().cycles = 4
-    again = state.reference(bpy.context.scene)
+    again = stored_reference.reference(bpy.context.scene)
     assert again.duration == pytest.approx(4 * once.duration)
     assert again.loops and not once.loops
     assert "loops" not in [note["code"] for note in json.loads(settings().reference_notes)]
@@ -174,7 +174,7 @@ def test_an_action_of_the_avatar_itself_comes_back_as_it_was(ops: Any, avatar: A
     scene = bpy.context.scene
     body, motion, action = _baked_action(avatar)
     ops.reference_from_action(action=action.name)
-    read = state.whole_reference(scene)
+    read = stored_reference.whole_reference(scene)
     position, turns = motion.sample(np.arange(read.frames) / 24.0)
     assert read.rate == 24.0
     np.testing.assert_allclose(read.position, position, atol=2e-3)
@@ -226,10 +226,10 @@ def test_bad_clips_are_refused_in_a_sentence(ops: Any, avatar: Any, tmp_path: Pa
 
 def test_the_reference_survives_in_the_file(ops: Any, avatar: Any, samples: Path, tmp_path: Path) -> None:
     ops.import_reference(filepath=str(samples / "motions" / "deepmimic_sideflip.txt"))
-    before = state.reference(bpy.context.scene)
+    before = stored_reference.reference(bpy.context.scene)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
-    after = state.reference(bpy.context.scene)
+    after = stored_reference.reference(bpy.context.scene)
     np.testing.assert_array_equal(after.position, before.position)
     assert math.isclose(after.rate, before.rate)
 

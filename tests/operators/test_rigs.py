@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 
-from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.scene.animation.action_slots import ActionError  # noqa: E402
 from backflip_addon.scene.baking import bake, bake_error  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
@@ -251,9 +251,9 @@ def test_what_cannot_be_linked_is_refused_and_leaves_nothing(ops: Any, tmp_path:
 def bake_reference() -> Any:
     """The reference baked onto the avatar, as a take is."""
     scene = bpy.context.scene
-    body, binding = state.body_and_binding(scene)
-    motion = state.whole_reference(scene)
-    bake.bake_take(state.avatar(scene), binding, motion, name="Stunt", start_frame=1, scene=scene)
+    body, binding = stored_avatar.body_and_binding(scene)
+    motion = stored_reference.whole_reference(scene)
+    bake.bake_take(stored_avatar.avatar(scene), binding, motion, name="Stunt", start_frame=1, scene=scene)
     return body, binding, motion
 
 

@@ -16,7 +16,7 @@ from backflip_addon.core.clips.deepmimic import FRAME_NUMBERS, JOINT_ORDER  # no
 from backflip_addon.core.motion import load_take  # noqa: E402
 from backflip_addon.jobs.json_files import JobError  # noqa: E402
 from backflip_addon.operators import job_link, job_monitor, training  # noqa: E402
-from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene import stored_avatar  # noqa: E402
 from backflip_addon.scene.baking import bake_error  # noqa: E402
 
 
@@ -71,9 +71,9 @@ def learned_take_becomes_keyframes(trained: Any) -> None:
     take = load_take(job_link.job_of(scene).takes / status.best_take)
     assert take.meta["measures"]["landed"] is True
     assert not take.assist.any() and 0.0 < take.torque.max() <= 1.0 + 1e-6
-    body, binding = state.body_and_binding(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
     distance, angle = bake_error.bake_error(
-        state.avatar(scene), body, binding, take.motion, scene.backflip.baked_first, scene
+        stored_avatar.avatar(scene), body, binding, take.motion, scene.backflip.baked_first, scene
     )
     assert distance < 1.0 and angle < 0.1
 

@@ -15,7 +15,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon import preferences  # noqa: E402
 from backflip_addon.operators import runtime  # noqa: E402
-from backflip_addon.runtime import folder_lock, install, packages, removal, repair  # noqa: E402
+from backflip_addon.runtime import deletion, folder_lock, install, packages, uninstall  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
@@ -60,7 +60,7 @@ def tick_to_the_end() -> None:
     while runtime._tick() is not None:
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
-    removal.wait()
+    deletion.wait()
 
 
 def said() -> str:
@@ -106,15 +106,15 @@ def test_one_work_at_a_time_and_it_can_be_cancelled(ops: Any, home: Path, monkey
         ops.install_runtime()
     assert ops.cancel_runtime() == {"FINISHED"}
     assert said() == "The installation was cancelled." and not ops.cancel_runtime.poll()
-    removal.wait()
-    assert not repair.is_there(home) and ops.install_runtime.poll()
+    deletion.wait()
+    assert not uninstall.is_there(home) and ops.install_runtime.poll()
 
 
 def test_leftovers_go_soon_after_blender_has_started(ops: Any, home: Path) -> None:
-    left = home / f"{removal.UNFINISHED_PREFIX}1-1"
+    left = home / f"{deletion.UNFINISHED_PREFIX}1-1"
     (left / "inner").mkdir(parents=True)
     runtime._first_look()
-    removal.wait()
+    deletion.wait()
     assert not left.exists()
 
 

@@ -15,7 +15,7 @@ from backflip_addon import compat  # noqa: E402
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.scene import reference as clips  # noqa: E402
-from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from tests.scene import moves, rigs  # noqa: E402
 
 
@@ -41,8 +41,8 @@ def settings() -> Any:
 
 def swung() -> dict[str, float]:
     """Degrees by which the reference's thighs turn, from its first frame to its last."""
-    motion = state.whole_reference(bpy.context.scene)
-    body, _binding = state.body_and_binding(bpy.context.scene)
+    motion = stored_reference.whole_reference(bpy.context.scene)
+    body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
     _places, turns = body.forward(motion.position, motion.rotations)
     angles = np.degrees(rotations.angle_between(turns[-1], turns[0]))
     return {side: float(angles[LINK_NAMES.index(f"thigh.{side}")]) for side in "LR"}
@@ -60,8 +60,10 @@ def test_the_armatures_own_slot_is_used_and_another_can_be_chosen(ops: Any, hero
     assert swung() == pytest.approx({"L": 0.0, "R": 80.0}, abs=0.5), "and again for the new body"
     settings().reference_object = bpy.data.objects["Villain"]
     assert settings().reference_slot == "", "another armature, another slot"
-    assert state.reference_origin(bpy.context.scene)["slot"] == "OBVillain", "what was read, not what is chosen now"
-    assert state.reference_origin(bpy.context.scene)["object"] == "Hero"
+    assert stored_reference.reference_origin(bpy.context.scene)["slot"] == "OBVillain", (
+        "what was read, not what is chosen now"
+    )
+    assert stored_reference.reference_origin(bpy.context.scene)["object"] == "Hero"
 
 
 def test_several_slots_that_fit_are_asked_about(ops: Any, hero: Any, capfd: pytest.CaptureFixture[str]) -> None:

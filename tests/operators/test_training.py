@@ -14,11 +14,11 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.jobs import process  # noqa: E402
+from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import baking, job_link, job_monitor, takes, training  # noqa: E402
-from backflip_addon.scene import state  # noqa: E402
+from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
@@ -34,18 +34,20 @@ def settings() -> Any:
 def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """An avatar with a reference, in a saved file, and the stand-in for a trainer."""
     monkeypatch.setattr(training, "python", lambda: sys.executable)
-    monkeypatch.setattr(process, "command", lambda folder, python: [python, str(STAND_IN), str(folder.path.resolve())])
+    monkeypatch.setattr(
+        trainer_process, "command", lambda folder, python: [python, str(STAND_IN), str(folder.path.resolve())]
+    )
     armature = rigs.build(skin=True)
     ops.pick_avatar()
     ops.build_body()
-    body, binding = state.body_and_binding(bpy.context.scene)
+    body, binding = stored_avatar.body_and_binding(bpy.context.scene)
     result = bake.bake_take(armature, binding, tumble(body), name="Stunt", start_frame=1, scene=bpy.context.scene)
     nla.show_own_animation(armature)
     ops.reference_from_action(action=result.action)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     yield ops
     if settings().job_folder:
-        process.kill(job_link.job_of(bpy.context.scene))
+        trainer_process.kill(job_link.job_of(bpy.context.scene))
 
 
 def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
     scene = bpy.context.scene
     road.start_training(minutes=1.0)
     _until(lambda: len(settings().takes) == 3 or job_monitor.refresh(scene).takes == 3)
-    process.kill(job_link.job_of(scene))
+    trainer_process.kill(job_link.job_of(scene))
     with pytest.raises(RuntimeError, match="start it again"):
         road.wait_job(timeout=600.0)
     road.resume_training()
@@ -188,8 +190,8 @@ def test_a_take_on_a_rig_of_somebody_else(ops: Any, samples: Path, tmp_path: Pat
     ops.import_avatar(filepath=str(samples / "rigs" / file))
     ops.build_body()
     ops.import_reference(filepath=str(samples / "motions" / "deepmimic_sideflip.txt"))
-    motion = state.reference(scene).resampled(120.0)
-    body, binding = state.body_and_binding(scene)
+    motion = stored_reference.reference(scene).resampled(120.0)
+    body, binding = stored_avatar.body_and_binding(scene)
     nothing = np.zeros(motion.frames)
     take = Take(motion, np.zeros((motion.frames, len(body.links)), dtype=bool), nothing, nothing, {"name": "Clip"})
     save_take(tmp_path / "clip.npz", take)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backflip_addon.runtime import folder_lock, install, removal
+from backflip_addon.runtime import deletion, folder_lock, install
 
 MAKE = """
 import pathlib, sys
@@ -28,7 +28,7 @@ def script(text: str, *arguments: str) -> tuple[str, ...]:
 
 def leftovers(home: Path) -> list[str]:
     """What is in a runtime's folder beside the log and the lock, when all that was to go has gone."""
-    removal.wait()
+    deletion.wait()
     return sorted(path.name for path in home.iterdir() if path.name not in (install.LOG_NAME, folder_lock.LOCK_NAME))
 
 

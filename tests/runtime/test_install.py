@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import find, install, packages, probe, progress, pythons, removal, repair
+from backflip_addon.runtime import deletion, find, install, packages, probe, progress, pythons, repair, uninstall
 from backflip_addon.runtime.packages import Step
 from tests.runtime import stand_ins
 from tests.runtime.stand_ins import failing, leftovers, script, until
@@ -138,7 +138,7 @@ def test_no_file_beside_a_blend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(packages, "steps", steps)
     assert find.find_runtime(sys.executable).source == "preference"
     assert pythons.find_python(sys.version_info[:2], also=(sys.executable,))
-    left = tmp_path / "home" / f"{removal.UNFINISHED_PREFIX}1-1"
+    left = tmp_path / "home" / f"{deletion.UNFINISHED_PREFIX}1-1"
     left.mkdir(parents=True)
     assert repair.clean(tmp_path / "home").wait().state == "done"
     progress = install.Installation.begin(tmp_path / "home", sys.executable).wait()
@@ -251,19 +251,19 @@ def test_folder_that_goes_away_between_steps_ends_what_runs(tmp_path: Path, stan
     shutil.rmtree(home)
     progress = installation.wait()
     assert progress.state == "failed" and "was moved or removed" in progress.message
-    assert repair.clean(home).wait().state == "done" and repair.remove(home).wait().state == "done"
+    assert repair.clean(home).wait().state == "done" and uninstall.remove(home).wait().state == "done"
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
 def test_folder_that_cannot_be_written_is_said(
     number: int, tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime, left = install.runtime_folder(tmp_path), tmp_path / f"{removal.UNFINISHED_PREFIX}1-1"
+    runtime, left = install.runtime_folder(tmp_path), tmp_path / f"{deletion.UNFINISHED_PREFIX}1-1"
     runtime.mkdir(), left.mkdir()
     monkeypatch.setattr(os, "open", failing(number))
     progress = install.Installation.begin(tmp_path, sys.executable).poll()
     assert progress.state == "failed" and f"{tmp_path} cannot be written: {os.strerror(number)}" in progress.message
     assert repair.clean(tmp_path).paths == (), "and it is not cleaned"
-    with pytest.raises(repair.RuntimeFolderError, match="cannot be written"):
-        repair.remove(tmp_path)
+    with pytest.raises(uninstall.RuntimeFolderError, match="cannot be written"):
+        uninstall.remove(tmp_path)
     assert runtime.exists() and left.exists()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import folder_lock, install, packages, probe, removal, repair
+from backflip_addon.runtime import deletion, folder_lock, install, packages, probe, repair, uninstall
 from backflip_addon.runtime.packages import Step
 from backflip_addon.runtime.progress import Progress
 from tests.runtime.stand_ins import failing, leftovers, until
@@ -28,14 +28,14 @@ def test_repair_replaces_the_damaged_one(tmp_path: Path, stand_in: list[Step]) -
     broken.mkdir(parents=True)
     (broken / "half a file").write_text("")
     older, left, foreign = (
-        tmp_path / name for name in ("python-3.11-00000000", f"{removal.UNFINISHED_PREFIX}1-1", "my own")
+        tmp_path / name for name in ("python-3.11-00000000", f"{deletion.UNFINISHED_PREFIX}1-1", "my own")
     )
     for folder in (older, left, foreign):
         folder.mkdir()
     assert repair.begin(tmp_path, sys.executable).wait().state == "done"
     assert probe.probe(install.installed(tmp_path)).ready and not (broken / "half a file").exists()
     assert leftovers(tmp_path) == sorted((broken.name, foreign.name))
-    assert repair.remove(tmp_path).wait() == Progress("done", 1.0, "The trainer's Python was removed.")
+    assert uninstall.remove(tmp_path).wait() == Progress("done", 1.0, "The trainer's Python was removed.")
     assert not install.installed(tmp_path) and leftovers(tmp_path) == [foreign.name]
 
 
@@ -85,7 +85,7 @@ def test_pip_ends_with_a_killed_blender_and_what_it_left_goes_at_once(
         return ticks.stat().st_size == before
 
     until(silent)
-    assert [path.name.startswith(removal.UNFINISHED_PREFIX) for path in home.iterdir() if path.is_dir()] == [True]
+    assert [path.name.startswith(deletion.UNFINISHED_PREFIX) for path in home.iterdir() if path.is_dir()] == [True]
     assert repair.clean(home).wait().state == "done"
     assert leftovers(home) == []
     assert install.Installation.begin(home, sys.executable).wait().state == "done"
@@ -98,8 +98,8 @@ def test_installation_of_another_blender_is_neither_joined_nor_removed(
     at_work = [path for path in home.iterdir() if path.is_dir()]
     os.utime(at_work[0], (time.time() - 1e6,) * 2)
     assert install.Installation.begin(home, sys.executable).poll().message == folder_lock.BUSY
-    with pytest.raises(repair.RuntimeFolderError, match="just now, by this or another Blender"):
-        repair.remove(home)
+    with pytest.raises(uninstall.RuntimeFolderError, match="just now, by this or another Blender"):
+        uninstall.remove(home)
     assert repair.clean(home).paths == () and at_work[0].is_dir()
     assert repair.begin(home, sys.executable).poll().message == folder_lock.BUSY
     assert other_blender.poll() is None
@@ -115,7 +115,7 @@ def test_second_installation_of_the_same_blender_is_refused(tmp_path: Path, stan
 def test_what_is_left_is_removed_by_age_where_there_are_no_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, young = tmp_path / f"{removal.UNFINISHED_PREFIX}1-1", tmp_path / f"{removal.UNFINISHED_PREFIX}2-2"
+    old, young = tmp_path / f"{deletion.UNFINISHED_PREFIX}1-1", tmp_path / f"{deletion.UNFINISHED_PREFIX}2-2"
     for folder in (old, young):
         folder.mkdir()
     os.utime(old, (time.time() - repair.LEFT_BEHIND_SECONDS - 60,) * 2)
@@ -125,21 +125,21 @@ def test_what_is_left_is_removed_by_age_where_there_are_no_locks(
 
 def test_removing_waits_for_nothing_and_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
-    left = home / f"{removal.UNFINISHED_PREFIX}1-1"
+    left = home / f"{deletion.UNFINISHED_PREFIX}1-1"
     left.mkdir(parents=True), elsewhere.mkdir()
     (elsewhere / "the user's").write_text("")
     (left / "link").symlink_to(elsewhere)
-    (home / f"{removal.GOING_PREFIX}1-1").symlink_to(elsewhere)
-    (home / f"{removal.UNFINISHED_PREFIX}2-2").symlink_to(elsewhere)  # none of ours: we make folders
+    (home / f"{deletion.GOING_PREFIX}1-1").symlink_to(elsewhere)
+    (home / f"{deletion.UNFINISHED_PREFIX}2-2").symlink_to(elsewhere)  # none of ours: we make folders
     runtime = install.runtime_folder(home)
     runtime.symlink_to(elsewhere)  # a user's, whose first disk is small
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: pytest.fail("removes in this process"))
         patch.setattr(subprocess.Popen, "wait", lambda *_: pytest.fail("waits"))
-        going = repair.remove(home)
+        going = uninstall.remove(home)
         assert not install.installed(home), "it is no runtime any more"
     assert going.wait().state == "done"
-    assert leftovers(home) == [f"{removal.UNFINISHED_PREFIX}2-2"] and (elsewhere / "the user's").exists()
+    assert leftovers(home) == [f"{deletion.UNFINISHED_PREFIX}2-2"] and (elsewhere / "the user's").exists()
 
 
 def test_runtime_that_a_training_uses_is_not_removed(tmp_path: Path) -> None:
@@ -150,25 +150,27 @@ def test_runtime_that_a_training_uses_is_not_removed(tmp_path: Path) -> None:
     older.mkdir()
     training = subprocess.Popen([str(python), "-c", "import time; time.sleep(1e6)"])
     try:
-        with pytest.raises(repair.RuntimeFolderError, match="A training runs with the trainer's Python; stop it first"):
-            repair.remove(tmp_path)
+        with pytest.raises(
+            uninstall.RuntimeFolderError, match="A training runs with the trainer's Python; stop it first"
+        ):
+            uninstall.remove(tmp_path)
         assert python.exists()
     finally:
         training.kill()
         training.wait()
-    assert repair.remove(tmp_path).wait().state == "done" and leftovers(tmp_path) == []
+    assert uninstall.remove(tmp_path).wait().state == "done" and leftovers(tmp_path) == []
 
 
 def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = tmp_path / f"{removal.UNFINISHED_PREFIX}1-1"
+    left = tmp_path / f"{deletion.UNFINISHED_PREFIX}1-1"
     left.mkdir()
-    monkeypatch.setattr(removal, "_PROGRAM", "")
-    progress = repair.remove(tmp_path).wait()
+    monkeypatch.setattr(deletion, "_PROGRAM", "")
+    progress = uninstall.remove(tmp_path).wait()
     assert progress.state == "failed" and f"{left} could not be removed whole" in progress.message
 
 
 def test_blender_without_a_python_program_removes_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = tmp_path / f"{removal.UNFINISHED_PREFIX}1-1"
+    left = tmp_path / f"{deletion.UNFINISHED_PREFIX}1-1"
     (left / "inner").mkdir(parents=True)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     assert repair.clean(tmp_path).wait().state == "done" and not left.exists()

@@ -19,7 +19,7 @@ import pytest
 from backflip_addon import compat
 from backflip_addon.core.formats import gltf_limits
 from backflip_addon.core.motion import Motion
-from backflip_addon.scene import state
+from backflip_addon.scene import stored_avatar, stored_reference
 from backflip_addon.scene.importing import importer
 from backflip_addon.scene.importing.importer import FileError
 from tests.scene import rigs
@@ -288,7 +288,7 @@ def test_a_strangers_blend_runs_nothing(tmp_path: Path) -> None:
 
 def reference(**changes: Any) -> str:
     motion = Motion(30.0, np.zeros((3, 3)), np.tile([1.0, 0.0, 0.0, 0.0], (3, 15, 1)))
-    with np.load(io.BytesIO(base64.b64decode(state.encode_motion(motion)))) as data:
+    with np.load(io.BytesIO(base64.b64decode(stored_reference.encode_motion(motion)))) as data:
         arrays = {key: data[key] for key in data.files} | changes
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -311,23 +311,23 @@ def reference(**changes: Any) -> str:
     ids=str,
 )
 def test_a_strangers_reference_is_refused(changes: dict[str, Any]) -> None:
-    assert state.decode_motion(reference()).frames == 3
+    assert stored_reference.decode_motion(reference()).frames == 3
     with pytest.raises(ValueError, match="reference in this file"):
-        state.decode_motion(reference(**changes))
+        stored_reference.decode_motion(reference(**changes))
 
 
 @pytest.mark.parametrize("text", ["5", "x", "[]", "é", "\0", "UEsDBA==", "A" * 1000])
 def test_a_text_that_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="reference in this file"):
-        state.decode_motion(text)
+        stored_reference.decode_motion(text)
 
 
 @pytest.mark.parametrize("text", ["5", "[]", "{", "null", '{"version": 1}', "[" * 100_000, "9" * 5000, "NaN"])
 def test_a_text_that_is_no_body_or_binding_is_told(text: str) -> None:
-    with pytest.raises(state.StateError):
-        state.read_body_text(text, text)
+    with pytest.raises(stored_avatar.StateError):
+        stored_avatar.read_body_text(text, text)
 
 
 def test_a_body_of_many_megabytes_is_not_parsed() -> None:
-    with pytest.raises(state.StateError, match="longer"):
-        state.read_body_text("[" + "0," * 1_000_000 + "0]", "{}")
+    with pytest.raises(stored_avatar.StateError, match="longer"):
+        stored_avatar.read_body_text("[" + "0," * 1_000_000 + "0]", "{}")

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from backflip_addon import compat
-from backflip_addon.core.formats import gltf_nodes
+from backflip_addon.core.formats import gltf_nodes_as_bones
 from backflip_addon.scene.animation import actions, pose_sampling
 from backflip_addon.scene.armature.rig import bone_order, bound_meshes
-from backflip_addon.scene.importing import importer, node_skeletons
+from backflip_addon.scene.importing import importer, objects_as_bones
 from tests.scene import fbx_files, rigs
 from tests.scene.test_fbx_text import JOINTS, swing
 from tests.seeds import glb
@@ -130,7 +130,7 @@ def test_a_robot_of_rigid_parts_is_an_avatar(tmp_path: Path, suffix: str) -> Non
     else:
         (tmp_path / "robot.glb").write_bytes(glb(content, binary))
     armature, imported = importer.import_rig(str(tmp_path / f"robot{suffix}"))
-    assert armature[node_skeletons.NODES_PROPERTY] and "Camera" not in armature.data.bones
+    assert armature[objects_as_bones.NODES_PROPERTY] and "Camera" not in armature.data.bones
     assert len(bound_meshes(armature)) == len(JOINTS)
     assert_moves(armature, imported.actions[0], parts=True)
     if suffix == ".gltf":
@@ -164,7 +164,7 @@ def test_a_humanoid_map_that_names_nothing_is_no_hindrance(tmp_path: Path, exten
     if skinned:
         content["skins"] = [{"joints": list(range(len(JOINTS)))}]
     (tmp_path / "robot.glb").write_bytes(glb(content, binary))
-    assert (gltf_nodes.with_bones(tmp_path / "robot.glb") is None) is skinned
+    assert (gltf_nodes_as_bones.with_bones(tmp_path / "robot.glb") is None) is skinned
 
 
 def test_a_skin_that_names_a_part_of_the_skeleton_is_made_whole(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_robot_in_fbx_is_an_avatar(robot_fbx: Path, newer: bool, monkeypatch: 
     if newer:
         monkeypatch.setattr(compat, "import_fbx", compat.import_any_fbx)
     armature, imported = importer.import_rig(str(robot_fbx))
-    assert armature[node_skeletons.NODES_PROPERTY] and len(bound_meshes(armature)) == len(JOINTS)
+    assert armature[objects_as_bones.NODES_PROPERTY] and len(bound_meshes(armature)) == len(JOINTS)
     (action,) = imported.actions
     assert bpy.context.scene.render.fps == 24 and not [ob for ob in imported.objects if ob.type == "EMPTY"]
     assert_moves(armature, action, parts=True)
@@ -233,4 +233,4 @@ def test_a_file_whose_skins_name_its_joints_is_left_as_it_is(tmp_path: Path) -> 
     content, binary = robot()
     content["skins"] = [{"joints": list(range(len(JOINTS)))}]
     (tmp_path / "rig.glb").write_bytes(glb(content, binary))
-    assert gltf_nodes.with_bones(tmp_path / "rig.glb") is None
+    assert gltf_nodes_as_bones.with_bones(tmp_path / "rig.glb") is None

@@ -24,15 +24,15 @@ import numpy as np
 
 from ... import compat
 from ...core.clips import bvh
-from ...core.formats import fbx_limits, gltf_limits, gltf_nodes
+from ...core.formats import fbx_limits, gltf_limits, gltf_nodes_as_bones
 from ...core.reading import MOST_FRAMES, finite
 from ...core.rigs import roles
 from ..armature.hierarchy import attached_objects
 from ..armature.rig import VRM_PROPERTY, bound_meshes, read_rig
 from ..typed_data import current_scene, current_view_layer, rest_bones, subtype
-from . import node_skeletons, refusal_messages
+from . import objects_as_bones, refusal_messages
 from .gltf_import import import_gltf
-from .node_skeletons import NODES_PROPERTY
+from .objects_as_bones import NODES_PROPERTY
 
 RATE_PROPERTY = "backflip_rate"  # on an imported action: frames per second its keys were made for
 GLTF_RATE = 60  # glTF's keys lie at seconds; they are put on this many frames a second
@@ -149,7 +149,7 @@ def _import_fbx(path: Path, before: dict[str, set[Any]]) -> None:
         render.fps, render.fps_base = rate
         return _new("objects", before)
 
-    node_skeletons.with_bones(_new("objects", before), _new("actions", before), again)
+    objects_as_bones.with_bones(_new("objects", before), _new("actions", before), again)
 
 
 def _read_fbx(path: Path, before: dict[str, set[Any]]) -> Callable[..., None]:
@@ -352,7 +352,7 @@ def _put_away(objects: list[bpy.types.Object]) -> None:
 
 def _import_gltf(path: Path, before: dict[str, set[Any]]) -> None:
     """Import glTF in any of its wrappings; a VRM file is a GLB by another name."""
-    with_bones = gltf_nodes.with_bones(path)
+    with_bones = gltf_nodes_as_bones.with_bones(path)
     if with_bones is None and path.suffix.lower() in (".glb", ".gltf"):
         import_gltf(str(path))
         return
@@ -376,7 +376,7 @@ def vrm_hints(path: Path) -> dict[str, str]:
     try:
         content = gltf_limits.read_content(path)
         nodes = [str(node.get("name", "")) for node in content.get("nodes", [])]
-        return {name: nodes[node] for name, node in gltf_nodes.humanoid(content).items() if nodes[node]}
+        return {name: nodes[node] for name, node in gltf_nodes_as_bones.humanoid(content).items() if nodes[node]}
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError):
         return {}  # the names on the bones will have to do
 

@@ -24,7 +24,7 @@ from ...core import rotations
 from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
 from ...core.constants import GRAVITY
-from .servo import servo_gain, steady_inertia
+from .servo_gains import servo_gain, steady_inertia
 from .simulator import (
     CONTACT_MARGIN,
     CONTROL_RATE,

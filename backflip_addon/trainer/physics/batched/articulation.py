@@ -13,7 +13,7 @@ import numpy as np
 from ....core.arrays import IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
-from ..servo import steady_inertia
+from ..servo_gains import steady_inertia
 from .batch_math import Batch, apply, cross, matrices, multiply
 
 

@@ -15,7 +15,7 @@ from ....core import rotations
 from ....core.arrays import BoolArray
 from ....core.body import FEET, Body, Link
 from ....core.shapes import Shape
-from ..servo import servo_gain
+from ..servo_gains import servo_gain
 from ..simulator import CONTACT_MARGIN, DAMPING, ERP
 from ..urdf import collision_shapes
 from .articulation import Tree
