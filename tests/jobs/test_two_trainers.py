@@ -36,7 +36,7 @@ from pathlib import Path
 package = types.ModuleType("other")
 package.__path__ = [{str(launch.ALIAS_PATH.parents[1])!r}]
 sys.modules["other"] = package
-from other.jobs import process
+from other.jobs import trainer_process as process
 {then}
 while not Path({str(go)!r}).exists():
     time.sleep(0.001)

@@ -12,7 +12,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from tests.scene.test_node_skeletons import robot  # noqa: E402
+from tests.scene.test_objects_as_bones import robot  # noqa: E402
 from tests.seeds import glb  # noqa: E402
 
 

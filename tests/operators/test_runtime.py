@@ -71,7 +71,7 @@ def test_asking_whether_a_button_works_lists_the_folder_once(
     ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
-    monkeypatch.setattr(runtime.repair, "is_there", lambda folder: bool(looks.append(folder)))
+    monkeypatch.setattr(runtime.uninstall, "is_there", lambda folder: bool(looks.append(folder)))
     monkeypatch.setattr(preferences, "runtime_home", lambda: home)
     for _ in range(5):
         assert not ops.repair_runtime.poll() and not ops.remove_runtime.poll()

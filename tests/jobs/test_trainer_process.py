@@ -69,7 +69,7 @@ def test_two_blenders_start_one_trainer(launch: SimpleNamespace, make_job: Calla
         package = types.ModuleType("other")
         package.__path__ = [{str(package)!r}]
         sys.modules["other"] = package
-        from other.jobs import process as launch
+        from other.jobs import trainer_process as launch
         from other.jobs.trainer_process import JobFolder
         try:
             launch.start(JobFolder({str(folder.path)!r}), sys.executable)
@@ -98,7 +98,7 @@ def test_trainer_outlives_blender(launch: SimpleNamespace, make_job: Callable[..
         package = types.ModuleType("other")
         package.__path__ = [{str(package)!r}]
         sys.modules["other"] = package
-        from other.jobs import process as launch
+        from other.jobs import trainer_process as launch
         from other.jobs.trainer_process import JobFolder
         launch.start(JobFolder({str(folder.path)!r}), sys.executable)
         print("started", flush=True)
