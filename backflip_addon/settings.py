@@ -406,5 +406,5 @@ def register() -> None:
 
 
 def unregister() -> None:
-    del bpy.types.Scene.backflip  # type: ignore[attr-defined]
+    del bpy.types.Scene.backflip  # type: ignore[attr-defined]  # made above
     unregister_classes(CLASSES)

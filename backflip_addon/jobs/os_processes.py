@@ -57,7 +57,7 @@ def _windows_program(pid: int) -> str:
     import ctypes
 
     query_limited, still_active = 0x1000, 259
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]  # Windows alone has it
     kernel.OpenProcess.restype = ctypes.c_void_p
     handle = ctypes.c_void_p(kernel.OpenProcess(query_limited, False, pid))
     if not handle:
