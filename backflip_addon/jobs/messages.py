@@ -236,7 +236,7 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shot:
+class ShotRequest:
     """A take that is asked for. stage: a stage's file name; "": the newest one, if any is needed.
 
     mass: factor on the body's masses. disturbed: the start is shaken and the circumstances vary with the seed.
@@ -252,9 +252,9 @@ class Shot:
     request: str = ""
 
     @staticmethod
-    def of(request: Request, friction: float) -> Shot:
+    def of(request: Request, friction: float) -> ShotRequest:
         """friction: the job's own. Raises JobError with a sentence on what makes no sense."""
-        given = {**dataclasses.asdict(Shot(friction=friction)), **request.fields}
+        given = {**dataclasses.asdict(ShotRequest(friction=friction)), **request.fields}
         if not is_whole(given["seed"], MOST_SEED):
             raise _not_understood("its seed is no whole number from 0 to 2^63 - 1")
         if not is_number(given["friction"], 0.0, MOST_FRICTION):
@@ -266,7 +266,7 @@ class Shot:
         stage = given["stage"]
         if not isinstance(stage, str) or len(stage) > LONGEST_FILE_NAME or any(letter in stage for letter in "/\\\0"):
             raise _not_understood("its stage is not the name of a file")
-        return Shot(
+        return ShotRequest(
             given["seed"],
             float(given["friction"]),
             float(given["mass"]),

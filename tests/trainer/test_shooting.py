@@ -14,7 +14,7 @@ from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError
-from backflip_addon.jobs.messages import Job, Request, Shot, TakeRecorded
+from backflip_addon.jobs.messages import Job, Request, ShotRequest, TakeRecorded
 from backflip_addon.trainer.runner import shooting
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances
@@ -41,7 +41,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The seeds of the shots that are taken, by a camera that takes no time; seed 13 kills its trainer."""
     seeds: list[int] = []
 
-    def shoot(run: Run, shot: Shot) -> None:
+    def shoot(run: Run, shot: ShotRequest) -> None:
         if shot.seed == 13:
             raise Killed
         seeds.append(shot.seed)
@@ -92,13 +92,13 @@ def warnings(job: JobFolder) -> list[str]:
 )
 def test_a_shot_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(JobError, match="What was to be shot cannot be understood") as caught:
-        Shot.of(Request("shoot", "1", wrong), 0.9)
+        ShotRequest.of(Request("shoot", "1", wrong), 0.9)
     assert len(str(caught.value)) < 200
 
 
 def test_a_shot_takes_the_jobs_own_friction_and_names_what_differs() -> None:
-    assert Shot.of(Request("shoot", "1"), 0.9) == Shot(0, 0.9, 1.0, True, True, "", "1")
-    assert Shot.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3, friction 0.5, mass x 2"
+    assert ShotRequest.of(Request("shoot", "1"), 0.9) == ShotRequest(0, 0.9, 1.0, True, True, "", "1")
+    assert ShotRequest.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3, friction 0.5, mass x 2"
 
 
 def test_shots_are_taken_in_order_and_one_bad_one_loses_none_after_it(job: JobFolder, taken: list[int]) -> None:
@@ -135,7 +135,7 @@ def test_a_shot_asked_for_during_a_shot_is_taken_after_it(
 ) -> None:
     shoot = shooting._shoot
 
-    def and_more(run: Run, shot: Shot) -> None:
+    def and_more(run: Run, shot: ShotRequest) -> None:
         if shot.seed == 1:
             job.request("shoot", seed=2)
         run.progress("shoot", 0.5, "Shooting a take", 0.0)

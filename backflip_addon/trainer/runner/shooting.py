@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core.motion import Take
 from ...jobs.json_files import JobError
-from ...jobs.messages import Shot, Warned
+from ...jobs.messages import ShotRequest, Warned
 from ..imitation.disturbances import shaken
 from ..physics.state import Scene
 from ..planning.mpc import RolloutWorker, Search, replan_settings
@@ -33,7 +33,7 @@ def shoot_all(run: RunContext) -> tuple[int, int]:
     while shots := run.inbox.shots():
         run.inbox.obey()
         try:
-            _shoot(run, Shot.of(shots[0], run.scene.friction))
+            _shoot(run, ShotRequest.of(shots[0], run.scene.friction))
             recorded += 1
         except (JobError, ValueError) as error:
             run.tell(Warned(message=f"A shot was not taken: {error}"))
@@ -44,12 +44,12 @@ def shoot_all(run: RunContext) -> tuple[int, int]:
     return recorded, refused
 
 
-def scene_of(shot: Shot) -> Scene:
+def scene_of(shot: ShotRequest) -> Scene:
     """Where a shot is performed."""
     return Scene(friction=shot.friction, mass=shot.mass)
 
 
-def _shoot(run: RunContext, shot: Shot) -> None:
+def _shoot(run: RunContext, shot: ShotRequest) -> None:
     """Record one take. The policy performs where a stage is named, replan is false, or nothing has landed.
 
     Raises JobError with a sentence where there is nothing to shoot with.
@@ -77,7 +77,7 @@ def _shoot(run: RunContext, shot: Shot) -> None:
     run.record(take, shot.name, source, stage=stage.name, request=shot.request)
 
 
-def _replanned(run: RunContext, plan: Plan, shot: Shot) -> Take:
+def _replanned(run: RunContext, plan: Plan, shot: ShotRequest) -> Take:
     settings = replan_settings()
     arguments = (run.body, run.reference, scene_of(shot), None, settings.lost)
     with Pool(run.workers, RolloutWorker, *arguments, meanwhile=run.check) as pool:
