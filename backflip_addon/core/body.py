@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from . import rotations
 from .arrays import Array
+from .joint_limits import JointLimit, usual_limit
 from .reading import one_line
 from .shapes import Shape, lowest_point
 
@@ -68,11 +69,20 @@ class Link:
     inertia: tuple[float, float, float]  # principal moments about the centre, link axes, kg m^2
     shapes: tuple[Shape, ...]
     axis: tuple[float, float, float] = HINGE_AXIS  # hinge axis, link frame
-    limits: tuple[float, float] = (-3.1, 3.1)  # hinge: angle; spherical: (0, greatest angle), rad
+    limits: tuple[float, float] = (-3.1, 3.1)  # hinge: least and greatest angle, rad
     torque: float = 0.0  # greatest torque about each axis, N m
     kp: float = 0.0  # PD gains, N m/rad and N m s/rad
     kd: float = 0.0
     ball: tuple[float, float, float] | None = None  # of a foot: where its toes bend, link frame, m; None: not known
+    limit: JointLimit | None = None  # spherical: how far it turns; None: as a person's joint of that name
+    top_speed: float = 0.0  # rad/s at which the joint has no torque left to speed up with; 0: it always has
+
+    @property
+    def joint_limit(self) -> JointLimit | None:
+        """How far a spherical joint turns; None of other joints, and where nothing is known."""
+        if self.joint != "spherical":
+            return None
+        return self.limit or usual_limit(self.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +197,18 @@ def _link_from_json(data: dict[str, Any]) -> Link:
         fields[key] = tuple(float(x) for x in data[key])
     for key in ("mass", "torque", "kp", "kd"):
         fields[key] = float(data[key])
+    fields["top_speed"] = float(data.get("top_speed", 0.0))
+    if data.get("limit") is not None:
+        fields["limit"] = _limit_from_json(data["limit"])
     if data.get("ball") is not None:
         fields["ball"] = tuple(float(x) for x in data["ball"])
     return Link(**fields)
+
+
+def _limit_from_json(data: dict[str, Any]) -> JointLimit:
+    # As long as it is given, until validate() has looked at it
+    frame: Any = tuple(float(x) for x in data["frame"])
+    return JointLimit(frame, *(float(data[key]) for key in ("swing_x", "swing_y", "twist")))
 
 
 def _shape_from_json(data: dict[str, Any]) -> Shape:
@@ -214,18 +233,29 @@ def validate(body: Body) -> None:
         if any(len(vector) != 3 for vector in vectors) or len(link.limits) != 2:
             raise ValueError(f"the body's part {link.name} has a vector of the wrong length")
         numbers = [*link.offset, link.mass, *link.centre, *link.inertia, *link.axis, *link.limits]
-        numbers += [link.torque, link.kp, link.kd, *(link.ball or ())]
+        numbers += [link.torque, link.kp, link.kd, link.top_speed, *(link.ball or ())]
         for shape in link.shapes:
             _validate_shape(shape, link.name)
             numbers += [*shape.size, *shape.position, *shape.rotation]
         if not np.all(np.abs(numbers) <= MOST_SIZE):  # nor is NaN
             raise ValueError(f"the body's part {link.name} has a number that is not finite, or far too large")
+        if link.limit is not None:
+            _validate_limit(link.limit, link.name)
+        if link.top_speed < 0:
+            raise ValueError(f"the body's part {link.name} has a joint whose greatest speed is below zero")
         if link.mass <= 0 or min(link.inertia) <= 0:
             raise ValueError(f"the body's part {link.name} has no mass")
         if not (link.parent < i and (link.parent >= 0) == (i > 0)):
             raise ValueError(f"the body's part {link.name} comes before its parent")
         if link.joint not in ("free", "spherical", "hinge", "fixed") or (link.joint == "free") != (i == 0):
             raise ValueError(f"the body's part {link.name} has an unknown joint {link.joint}")
+
+
+def _validate_limit(limit: JointLimit, part: str) -> None:
+    half = (limit.swing_x, limit.swing_y, limit.twist)
+    sound = len(limit.frame) == 4 and abs(np.linalg.norm(limit.frame) - 1) < 1e-3
+    if not sound or not all(0 < x <= np.pi for x in half):
+        raise ValueError(f"the body's part {part} has a joint limit that is none")
 
 
 def _validate_shape(shape: Shape, part: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of people's bodies: masses, centres of mass, strengths, reaches and sizes of their parts.
+"""What is known of people's bodies: masses, centres of mass, strengths and sizes of their parts.
 
 A part is a link's name without its side: "thigh" stands for thigh.L and thigh.R.
 """
@@ -41,8 +41,6 @@ STRENGTH = {
 }
 STRENGTH_SIZE = 45.0 * 1.62  # kg m: 45 kg and 1.62 m
 
-# Greatest angle from neutral of the spherical joints, rad: wide enough for tumbling, short of a full turn.
-REACH = {"chest": 1.3, "head": 1.4, "upper_arm": 3.1, "thigh": 2.7, "foot": 1.3}
 FARTHEST = 3.1  # rad: no joint reaches further, since half a turn either way looks the same
 
 # Radii of a rig without skin, as shares of the standing height.

@@ -11,6 +11,7 @@ import numpy as np
 from .. import body as bodies
 from .. import rotations
 from ..body import LINK_NAMES, LINK_PARENTS, Body, JointKind, Link
+from ..joint_limits import usual_limit
 from ..shapes import Shape, extent
 from . import rest_pose, roles
 from .anthropometry import (
@@ -18,7 +19,6 @@ from .anthropometry import (
     FARTHEST,
     HUMAN_HEIGHT,
     MASS_SHARE,
-    REACH,
     ROUNDNESS,
     STRENGTH,
     STRENGTH_SIZE,
@@ -102,6 +102,7 @@ def _link(name: str, measures: RigMeasures, whole: _Whole, adjustment: Adjustmen
     strength = whole.mass * whole.height / STRENGTH_SIZE * adjustment.strength
     torque, kp, kd = (x * strength for x in STRENGTH.get(part, (0.0, 0.0, 0.0)))
     ball = measures.ball(name)
+    limit = usual_limit(name)
     return Link(
         name=name,
         parent=LINK_NAMES.index(parent) if parent else -1,
@@ -111,7 +112,8 @@ def _link(name: str, measures: RigMeasures, whole: _Whole, adjustment: Adjustmen
         centre=_centre(name, measures, shapes, scale),
         inertia=_inertia(shapes, mass),
         shapes=shapes,
-        limits=_limits(part, adjustment.reach),
+        limits=_hinge_limits(part, adjustment.reach),
+        limit=None if limit is None else limit.scaled(adjustment.reach),
         torque=torque,
         kp=kp,
         kd=kd,
@@ -119,11 +121,9 @@ def _link(name: str, measures: RigMeasures, whole: _Whole, adjustment: Adjustmen
     )
 
 
-def _limits(part: str, reach: float) -> tuple[float, float]:
-    """Hinge: least and greatest angle; spherical: 0 and the greatest angle; rad."""
-    low, high = bodies.HINGE_LIMITS.get(part, (0.0, REACH.get(part, FARTHEST)))
-    if reach == 1.0:
-        return low, high
+def _hinge_limits(part: str, reach: float) -> tuple[float, float]:
+    """Least and greatest angle, rad."""
+    low, high = bodies.HINGE_LIMITS.get(part, (-FARTHEST, FARTHEST))
     # the small end of a hinge is its stop, and stays
     low, high = (low * reach if low < -0.1 else low), (high * reach if high > 0.1 else high)
     return max(low, -FARTHEST), min(high, FARTHEST)
