@@ -202,7 +202,7 @@ def _choose(name: str, demands: list[Requirement], system: str, python: tuple[in
     def fits(version: Version) -> bool:
         return all(d.specifier.contains(version, prereleases=bool(d.specifier.prereleases)) for d in demands)
 
-    if name in kept and fits(kept[name]):
+    if name in kept and fits(kept[name]) and fitting(name, kept[name], system, python):
         return kept[name]
     usable = [f for f in files(name) if not f.get("yanked") and _for_python(f, python)]
     known = {p[0] for f in usable if (p := parsed(f["filename"]))}
