@@ -29,7 +29,7 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         str,
         StringProperty(
             name="Trainer's Python",
-            description="Python 3.11 (or the folder of its environment) with PyBullet and torch; "
+            description="Python 3.11 (or the folder of its environment) with PyBullet, torch and numba; "
             "empty for the environment variable BACKFLIP_PYTHON or the installed runtime",
             subtype="FILE_PATH",
         ),

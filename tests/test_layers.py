@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "backflip_addon"
 
 BLENDER = {"bpy", "bpy_extras", "bl_ui", "bl_math", "blf", "bmesh", "gpu", "gpu_extras", "mathutils", "addon_utils"}
 NUMPY = {"numpy"}
+NUMBA = {"numba", "llvmlite"}
 
 COMMON = {"compat", "preferences", "registration", "settings"}  # single files at the top, for Blender's wing
 
@@ -22,7 +23,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "core": (set(), NUMPY),
     "jobs": ({"core"}, set()),
     "runtime": ({"core"}, set()),
-    "trainer": ({"core", "jobs"}, NUMPY | {"torch", "pybullet", "pybullet_data", "pybullet_utils"}),
+    "trainer": ({"core", "jobs"}, NUMPY | NUMBA | {"torch", "pybullet", "pybullet_data", "pybullet_utils"}),
     "scene": ({"core", "compat", "settings"}, NUMPY | BLENDER),
     "operators": ({"scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "ui": ({"operators", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),

@@ -141,7 +141,7 @@ class CheckRuntime(_Work, bpy.types.Operator):
 
 
 class InstallRuntime(_Work, bpy.types.Operator):
-    """Download the trainer's own Python packages (about 250 MB) into the add-on's folder"""
+    """Download the trainer's own Python packages (260 to 390 MB) into the add-on's folder"""
 
     bl_idname = "backflip.install_runtime"
     bl_label = "Install Trainer's Python"
@@ -151,7 +151,7 @@ class InstallRuntime(_Work, bpy.types.Operator):
 
 
 class RepairRuntime(_Work, bpy.types.Operator):
-    """Install the trainer's Python again (about 250 MB to download), and replace the old one once it is complete"""
+    """Install the trainer's Python again (260 to 390 MB to download), and replace the old one once it is complete"""
 
     bl_idname = "backflip.repair_runtime"
     bl_label = "Repair Trainer's Python"

@@ -19,7 +19,7 @@ from .progress import DISK_FULL
 PYTHON_VERSION = (3, 11)  # the newest for which every pinned package has wheels
 
 # pyproject.toml's group "trainer", which is not part of an installed extension; a test holds them equal.
-TRAINER = ("numpy==1.26.4", "torch==2.13.0", "pybullet==3.2.7")
+TRAINER = ("numpy==1.26.4", "torch==2.13.0", "pybullet==3.2.7", "numba==0.68.1")
 
 LOCKS = Path(__file__).resolve().parent / "locks"  # every package by version and hashes; python3 build.py lock
 SYSTEMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "win_amd64")
@@ -229,5 +229,5 @@ def failure_words(log: str) -> str:
 
 def _list_words(lock: Path) -> str:
     """The packages of a lock that a user may have heard of."""
-    known = ("numpy", "pybullet", "bpy", "pytest", "ruff", "mypy")
+    known = ("numpy", "pybullet", "numba", "bpy", "pytest", "ruff", "mypy")
     return ", ".join(f"{name} {version}" for name, version in _pins(lock).items() if name in known)

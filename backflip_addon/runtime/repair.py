@@ -16,7 +16,7 @@ from .folder_lock import FolderLock
 from .install import Installation
 
 # Where the file system knows no locks, an unfinished installation that old is taken for a broken-off one: it downloads
-# some 300 MB, which takes two hours at 40 kB/s.
+# some 390 MB, which takes two hours at 55 kB/s.
 LEFT_BEHIND_SECONDS = 2 * 3600.0
 
 

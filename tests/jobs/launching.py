@@ -52,7 +52,18 @@ def wait_for(launch: SimpleNamespace, folder: Any, state: str) -> Any:
     return status
 
 
-TRAPS = ("json", "numpy", "torch", "pybullet", "multiprocessing", "sitecustomize", "usercustomize", "runpy", "signal")
+TRAPS = (
+    "json",
+    "numpy",
+    "torch",
+    "pybullet",
+    "numba",
+    "multiprocessing",
+    "sitecustomize",
+    "usercustomize",
+    "runpy",
+    "signal",
+)
 
 
 def set_traps(place: Path, marker: Path) -> None:

@@ -20,7 +20,10 @@ from backflip_addon.runtime.status import STATUS  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
-WHOLE = '{"version": [3, 11, 9], "bits": 64, "broken": {}, "found": {"numpy": "1", "torch": "2", "pybullet": "3"}}'
+WHOLE = (
+    '{"version": [3, 11, 9], "bits": 64, "broken": {},'
+    ' "found": {"numpy": "1", "torch": "2", "pybullet": "3", "numba": "4"}}'
+)
 MAKE = """
 import pathlib, sys, time
 python = pathlib.Path(sys.argv[1])

@@ -18,7 +18,10 @@ python.parent.mkdir(parents=True)
 python.write_text("#!/bin/sh\\necho 'backflip-check:%s'\\n" % sys.argv[2])
 python.chmod(0o755)
 """
-WHOLE = '{"version": [3, 11, 9], "bits": 64, "broken": {}, "found": {"numpy": "1", "torch": "2", "pybullet": "3"}}'
+WHOLE = (
+    '{"version": [3, 11, 9], "bits": 64, "broken": {},'
+    ' "found": {"numpy": "1", "torch": "2", "pybullet": "3", "numba": "4"}}'
+)
 PARTIAL = WHOLE.replace('"torch": "2"', '"torch": ""')
 
 

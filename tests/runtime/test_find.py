@@ -25,7 +25,7 @@ def fake_python(path: Path, found: dict[str, str], version: tuple[int, ...] = (3
     return str(path)
 
 
-WHOLE = {"numpy": "1.26.4", "torch": "2.13.0+cpu", "pybullet": "3.2.7"}
+WHOLE = {"numpy": "1.26.4", "torch": "2.13.0+cpu", "pybullet": "3.2.7", "numba": "0.68.1"}
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +51,10 @@ def test_check_of_this_python_tells_the_truth() -> None:
 
 @posix_only
 def test_what_is_lacking_is_said(tmp_path: Path) -> None:
-    python = fake_python(tmp_path / "python", {"numpy": "1.26.4", "torch": "", "pybullet": ""})
+    python = fake_python(tmp_path / "python", {"numpy": "1.26.4", "torch": "2.13.0", "pybullet": "", "numba": ""})
     result = probe.probe(python)
-    assert result.missing == ("torch", "pybullet")
-    assert result.sentence.endswith("lacks torch and pybullet.") and not result.ready
+    assert result.missing == ("pybullet", "numba")
+    assert result.sentence.endswith("lacks pybullet and numba.") and not result.ready
 
 
 @posix_only
@@ -131,7 +131,7 @@ def test_damaged_runtime_is_not_taken_for_sound(tmp_path: Path) -> None:
 def test_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     runtime = find.find_runtime("", tmp_path)
-    assert runtime == find.Runtime("", ("numpy", "torch", "pybullet"), runtime.sentence)
+    assert runtime == find.Runtime("", ("numpy", "torch", "pybullet", "numba"), runtime.sentence)
     assert "install the runtime" in runtime.sentence
 
 
