@@ -16,6 +16,7 @@ from . import rotations
 from .arrays import Array, BoolArray
 from .body import FEET, Body
 from .constants import GRAVITY
+from .convex_hull import hull_corners
 from .motion import Motion, Take
 from .proportions import hip_to_sole
 from .shapes import extent
@@ -239,30 +240,12 @@ def standing_margin(body: Body, motion: Motion, positions: Array, orientations: 
 
 def _inside(points: Array, point: Array) -> float:
     """How far a point (2,) lies inside the convex hull of points (N, 2): distance to its nearest edge, signed."""
-    hull = _hull(points)
+    hull = hull_corners(points)
     if len(hull) < 3:
         return -float("inf") if not len(hull) else -float(np.linalg.norm(hull - point, axis=1).min())
     edges = np.roll(hull, -1, axis=0) - hull
     across = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1)[:, None]
     return float(np.sum((point - hull) * across, axis=1).min())
-
-
-def _hull(points: Array) -> Array:
-    """Corners (M, 2) of the convex hull of points (N, 2), anticlockwise (Andrew's monotone chain)."""
-    ordered = sorted(map(tuple, points.tolist()))
-
-    def chain(some: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        kept: list[tuple[float, float]] = []
-        for x, y in some:
-            while len(kept) > 1:
-                (ax, ay), (bx, by) = kept[-2:]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                kept.pop()
-            kept.append((x, y))
-        return kept[:-1]
-
-    return np.array(chain(ordered) + chain(ordered[::-1])) if len(ordered) > 2 else np.array(ordered)
 
 
 def _sole_corners(body: Body, name: str, positions: Array, orientations: Array) -> Array:

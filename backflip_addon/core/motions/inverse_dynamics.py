@@ -59,7 +59,7 @@ def needs(body: Body, reference: Motion, rate: float) -> Needs:
     com = np.einsum("l,tlk->tk", masses / masses.sum(), centres)
     total = forces.sum(axis=1)
     about = (moments + np.cross(centres - com[:, None], forces)).sum(axis=1)
-    points, links, near = _contact_points(body, positions, orientations)
+    points, links, near = contact_points(body, positions, orientations)
     carried = _share(points - com[:, None], near, total, about)
     unmet = np.linalg.norm(total - carried.sum(axis=1), axis=-1) / (body.mass * GRAVITY)
     torque = _joint_torques(body, positions, orientations, centres, forces, moments, points, links, carried)
@@ -103,8 +103,11 @@ def _momentum_rates(body: Body, orientations: Array, rate: float, half: int) -> 
     return _first_derivative(momentum, rate, half)
 
 
-def _contact_points(body: Body, positions: Array, orientations: Array) -> tuple[Array, IntArray, BoolArray]:
-    """Points that can carry weight: (T, P, 3) world, their links (P,), and whether near (T, P)."""
+def contact_points(body: Body, positions: Array, orientations: Array) -> tuple[Array, IntArray, BoolArray]:
+    """Points that can carry weight: (T, P, 3) world, m, their links (P,), and whether near the floor (T, P).
+
+    positions (T, L, 3), orientations (T, L, 4): the links', world.
+    """
     points, links = [], []
     for i, link in enumerate(body.links):
         for shape in link.shapes:
