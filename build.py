@@ -29,6 +29,7 @@ from pathlib import Path
 from types import ModuleType
 
 from backflip_addon.core import isolation
+from backflip_addon.core.progress_lines import last_told
 from backflip_addon.runtime import packages, pythons
 
 ROOT = Path(__file__).resolve().parent
@@ -134,8 +135,9 @@ def _take_step(step: packages.Step) -> None:
         code, log = _run_quietly(step)
     if code:
         print(log[-3000:], file=sys.stderr)
-        raise BuildError(packages.failure_words(log))
-    say(f"  {step.words} ({time.monotonic() - begin:.0f} s)")
+        if not step.otherwise:
+            raise BuildError(packages.failure_words(log))
+    say(f"  {step.otherwise if code else step.words} ({time.monotonic() - begin:.0f} s)")
 
 
 def _run_quietly(step: packages.Step) -> tuple[int, str]:
@@ -154,7 +156,8 @@ def _run_quietly(step: packages.Step) -> tuple[int, str]:
     ) as process:
         for line in process.stdout or ():
             lines.append(line)
-            _show_passing(f"  {packages.with_pip_line(step.words, line)}")
+            told = last_told(line)
+            _show_passing(f"  {told.in_words() if told else packages.with_pip_line(step.words, line)}")
     _show_passing("")
     return process.returncode, "".join(lines)
 
@@ -266,6 +269,7 @@ def command_test(options: argparse.Namespace) -> int:
     """
     begin = time.monotonic()
     main = make_environment(MAIN)
+    _take_step(packages.compile_step(str(main)))  # once, not in each test; a moment where nothing has changed since
     style = _check_style(main)
     codes, closing = [style], [f"Style: {'faults, see above' if style else 'clean'}"]
     if not options.arguments:

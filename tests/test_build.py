@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import importlib.util
 import json
@@ -316,6 +317,8 @@ def test_failed_step_is_said(build: ModuleType, capsys: pytest.CaptureFixture[st
     step = build.packages.Step("Installing", (sys.executable, "-c", log + "raise SystemExit(1)"), 1.0)
     with pytest.raises(build.BuildError, match="cannot be reached"):
         build._take_step(step)
+    build._take_step(dataclasses.replace(step, otherwise="Done later."))
+    assert "  Done later. (" in capsys.readouterr().out
 
 
 def test_pins_make_the_stamp(build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,11 +393,14 @@ def test_other_blenders_are_left_out_and_named(
             raise build.BuildError(build.pythons.lack_words((3, 13)))
         return Path(sys.executable)
 
+    taken: list[str] = []
     monkeypatch.setattr(build, "make_environment", make)
+    monkeypatch.setattr(build, "_take_step", lambda step: taken.append(step.words))
     monkeypatch.setattr(build.pythons, "find_python", lambda version, also=(): "")
     monkeypatch.setattr(build, "_run_through", lambda command, variables: 0)
     monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments: (0, "7 passed in 1 s"))
     assert build.main(["test"]) == 0
+    assert taken == ["Compiling the physics for this computer"], "once, before all tests"
     said = capsys.readouterr().out
     assert "Style: clean" in said and "Types: clean" in said
     assert "Blender 4.5 LTS: 7 passed" in said and "Blender 5.0: 7 passed" in said
@@ -426,21 +432,3 @@ def test_hooks_are_the_commands_of_build(build: ModuleType) -> None:
     hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     asked = re.findall(r"entry: python3 build\.py (.+)", hooks)
     assert asked and all(build._parse(line.split()).command is not build.command_zip for line in asked)
-
-
-def test_pages_name_files_that_are_there() -> None:
-    """The architecture page, and how to contribute, are of the tree as it is."""
-    names = {path.relative_to(ROOT).as_posix() for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*")}
-    of_a_job = ("job.json", "trainer.json", "stages/", "takes/", "requests/")
-    for page in (PACKAGE / "README.md", ROOT / ".github" / "CONTRIBUTING.md"):
-        text = page.read_text(encoding="utf-8")
-        for named in re.findall(r"`([\w./]+(?:\.py|\.json|/))`", text):
-            if not named.startswith(of_a_job) and not re.search("NAME|FORMAT", named):
-                end = f"/{named.rstrip('/')}"
-                assert any(f"/{name}".endswith(end) for name in names), f"{page.name} names {named}"
-
-
-def test_root_holds_what_belongs_there() -> None:
-    ours = {"LICENSE", "README.md", "backflip_addon", "blender_manifest.toml", "build.py", "pyproject.toml", "tests"}
-    made = {"dist", "demo", "__pycache__"}
-    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - made == ours

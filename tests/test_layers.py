@@ -149,12 +149,14 @@ def test_licence_is_named(path: Path) -> None:
 # Inside the trainer and the core: each wing, or room, and those that it may know
 TRAINER_WINGS: dict[str, set[str]] = {
     "__main__": {"runner"},
-    "runner": {"rl", "planning", "imitation", "physics", "workers"},
+    "runner": {"rl", "planning", "imitation", "physics", "workers", "compile", "compiled_cache"},
+    "compile": {"physics", "compiled_cache"},
     "rl": {"planning", "imitation", "physics", "workers"},
     "planning": {"imitation", "physics", "workers"},
-    "imitation": {"physics"},
-    "physics": set(),
+    "imitation": {"physics", "compiled_cache"},
+    "physics": {"compiled_cache"},
     "workers": set(),
+    "compiled_cache": set(),
 }
 CORE_ROOMS: dict[str, set[str]] = {
     "exports": {"clips", "motions", "formats", "rigs"},

@@ -35,7 +35,7 @@ def begin_look() -> None:
 
 def _note(runtime: Runtime) -> bool:
     STATUS.installed = None
-    STATUS.lines = tuple(runtime.sentence.splitlines())
+    STATUS.lines = tuple(f"{runtime.sentence}\n{STATUS.remark}".splitlines())
     STATUS.icon = "CHECKMARK" if runtime.ready else "ERROR"
     STATUS.ready = runtime.ready
     return runtime.ready
@@ -64,7 +64,7 @@ def _look_at_work(work: Installation | Removal) -> None:
     STATUS.lines, STATUS.fraction = tuple(progress.message.splitlines()), progress.fraction
     if progress.state == "running":
         return
-    STATUS.work = STATUS.installed = None
+    STATUS.work, STATUS.installed, STATUS.remark = None, None, progress.remark
     if progress.state == "done":
         begin_look()
     else:
@@ -72,7 +72,7 @@ def _look_at_work(work: Installation | Removal) -> None:
 
 
 def _begin(work: Installation | Removal, words: str) -> None:
-    STATUS.work, STATUS.lines, STATUS.fraction = work, (words,), 0.0
+    STATUS.work, STATUS.lines, STATUS.remark, STATUS.fraction = work, (words,), "", 0.0
     _watch()
 
 
@@ -131,11 +131,12 @@ class CheckRuntime(_Work, bpy.types.Operator):
         return ""
 
     def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> Returned:
-        STATUS.lines, STATUS.icon = ("Looking for a Python that can train",), "NONE"
+        STATUS.lines, STATUS.remark, STATUS.icon = ("Looking for a Python that can train",), "", "NONE"
         begin_look()
         return {"FINISHED"}
 
     def run(self, _context: bpy.types.Context) -> None:
+        STATUS.remark = ""
         ready = look()
         self.report({"INFO"} if ready else {"WARNING"}, " ".join(STATUS.lines))
 

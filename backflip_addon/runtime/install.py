@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from ..core import isolation
+from ..core.progress_lines import last_told
 from . import deletion, packages, pythons
 from .deletion import UNFINISHED_PREFIX
 from .folder_lock import BUSY, FolderLock
@@ -53,13 +54,15 @@ class Installation:
         self.log_file = self.folder / LOG_NAME
         self._environment = self.folder / "environment"
         self._temporary = self.folder / "tmp"
-        self._steps = packages.steps(self._environment, python, compile_now=False)
+        own = str(packages.environment_python(self._environment))
+        self._steps = [*packages.steps(self._environment, python, compile_now=False), packages.compile_step(own)]
         self._weights = [step.weight for step in self._steps] + [1.0]  # the check is the last
         self._done = 0
         self._lock: FolderLock | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._probe: Probe | None = None
         self._log_start = 0
+        self._remark = ""
         self._least_free = NEEDED_BYTES
         self._result: Progress | None = None
 
@@ -151,6 +154,8 @@ class Installation:
             self._done += 1
         elif step.fallback and packages.found_no_file(self._step_log()):
             self._steps[self._done] = step.fallback
+        elif step.otherwise:
+            self._remark, self._done = step.otherwise, self._done + 1
         else:
             self._end("failed", self._failure_words(packages.failure_words(self._step_log())))
 
@@ -184,7 +189,8 @@ class Installation:
         self._kill()
         with contextlib.suppress(OSError):
             os.replace(self.log_file, self.home / LOG_NAME)
-        self._result = Progress(state, 1.0 if state == "done" else self._fraction(), words)
+        remark = self._remark if state == "done" else ""
+        self._result = Progress(state, 1.0 if state == "done" else self._fraction(), words, remark)
         if self.folder.exists():
             deletion.delete([self.folder])
         if self._lock is not None:
@@ -228,7 +234,9 @@ class Installation:
         return f"{self.folder} was moved or removed while the installation was at work; press Install again."
 
     def _fraction(self) -> float:
-        return sum(self._weights[: self._done]) / sum(self._weights)
+        told = last_told(self._step_log()) if self._process is not None else None
+        inside = self._weights[self._done] * told.fraction if told is not None else 0.0
+        return (sum(self._weights[: self._done]) + inside) / sum(self._weights)
 
     def _words(self) -> str:
         if self._done == len(self._steps):
@@ -236,7 +244,9 @@ class Installation:
         words = self._steps[self._done].words
         if self._process is None:
             return words
-        return packages.with_pip_line(words, self._step_log())
+        log = self._step_log()
+        told = last_told(log)
+        return told.in_words() if told is not None else packages.with_pip_line(words, log)
 
     def _step_log(self) -> str:
         with contextlib.suppress(OSError), open(self.log_file, "rb") as log:

@@ -28,6 +28,8 @@ SYSTEMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "win_amd64")
 TORCH_LABEL = "+cpu"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
+COMPILE_SCRIPT = Path(__file__).resolve().parents[1] / "jobs" / "alias" / "backflip_compile.py"
+
 _PIP = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "2")
 # Nothing but what a lock names, and that only as the lock knows it, wherever it comes from
 _LOCKED = (*_PIP, "--no-deps", "--require-hashes")
@@ -40,6 +42,7 @@ class Step:
     words: what it does, for the user. weight: its share of the whole, any unit.
     fallback: the step to take when the command fails because pip finds no such file where it looks.
     variables: of the command's environment, beside the clean ones.
+    otherwise: what happens instead where the step fails and nothing is lost by it, in a sentence; "": all has failed.
     """
 
     words: str
@@ -47,6 +50,7 @@ class Step:
     weight: float
     fallback: Step | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    otherwise: str = ""
 
 
 def environment_python(folder: Path) -> Path:
@@ -100,6 +104,13 @@ def steps(
         made.append(torch_step(own, torch_lock, compiling))
     made.append(locked_step(own, f"Installing {_list_words(lock)}", lock, compiling, 3.0))
     return made
+
+
+def compile_step(python: str) -> Step:
+    """Compile the physics with an environment's interpreter; what is compiled stays in the environment."""
+    otherwise = "The physics could not be compiled yet; the first training does it, which takes about a minute."
+    command = isolated(python, str(COMPILE_SCRIPT))
+    return Step("Compiling the physics for this computer", command, 3.0, otherwise=otherwise)
 
 
 def isolated(python: str, *arguments: str) -> tuple[str, ...]:

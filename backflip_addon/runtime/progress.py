@@ -17,11 +17,15 @@ _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasat
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a work is. fraction: 0..1. message: one sentence or line for the user."""
+    """How far a work is. fraction: 0..1. message: one sentence or line for the user.
+
+    remark: what the user should know of a work that is done, in a sentence; "" for nothing.
+    """
 
     state: State
     fraction: float
     message: str
+    remark: str = ""
 
 
 def error_words(error: OSError, folder: Path) -> str:

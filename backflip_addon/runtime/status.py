@@ -16,10 +16,12 @@ class RuntimeStatus:
     """The state of the trainer's Python, of the search for it, and of what is being done to it.
 
     lines: what to say of it. icon: Blender's name of the icon beside them. fraction: progress of the work, 0 to 1.
+    remark: what else the user should know of the last work.
     """
 
     ready: bool = True  # until it has been looked for
     lines: tuple[str, ...] = ()
+    remark: str = ""
     icon: Literal["NONE", "CHECKMARK", "ERROR"] = "NONE"
     work: Installation | Removal | None = None
     fraction: float = 0.0

@@ -113,6 +113,19 @@ def test_one_work_at_a_time_and_it_can_be_cancelled(ops: Any, home: Path, monkey
     assert not uninstall.is_there(home) and ops.install_runtime.poll()
 
 
+def test_physics_that_was_not_compiled_is_said_beside_what_is_ready(
+    ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = packages.Step("Compiling", (PYTHON, "-c", "raise SystemExit(1)"), 1.0, otherwise="Compiled later.")
+    monkeypatch.setattr(packages, "compile_step", lambda python: failing)
+    ops.install_runtime()
+    tick_to_the_end()
+    assert STATUS.ready and "is ready" in STATUS.lines[0] and STATUS.lines[1:] == ("Compiled later.",)
+    ops.check_runtime("INVOKE_DEFAULT")
+    tick_to_the_end()
+    assert STATUS.ready and len(STATUS.lines) == 1
+
+
 def test_leftovers_go_soon_after_blender_has_started(ops: Any, home: Path) -> None:
     left = home / f"{deletion.UNFINISHED_PREFIX}1-1"
     (left / "inner").mkdir(parents=True)

@@ -54,6 +54,10 @@ class RunContext:
         """Seconds at work: pauses do not count."""
         return time.monotonic() - self.began - self.inbox.paused_seconds
 
+    def restart_clock(self) -> None:
+        """Count the run's seconds from now on."""
+        self.began, self.inbox.paused_seconds = time.monotonic(), 0.0
+
     @property
     def learns(self) -> bool:
         """Whether a policy is trained once a plan has landed."""

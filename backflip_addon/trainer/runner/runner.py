@@ -22,6 +22,7 @@ from ...jobs.json_files import JobError
 from ...jobs.messages import Failed, Finished, Started
 from ..workers import WorkerError
 from . import plan_files
+from .compilation import compile_first
 from .inbox import JobGone, Stopped
 from .policy_phase import learn
 from .run_context import RunContext, TimeIsUp
@@ -123,6 +124,7 @@ class Run(RunContext):
         reason = "time"
         try:
             self.check()
+            compile_first(self)
             reason = self._shots_first() or self._phases()
         except Stopped:
             reason = "stopped"

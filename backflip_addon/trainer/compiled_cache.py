@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the compiled physics is kept: a folder for every state of its sources, its packages and the processor.
+
+numba keeps what it has compiled (cache=True) by a function's own file, its types and the processor. That another
+module has changed, whose functions or constants were compiled into it, it does not notice (numba's documentation,
+"Notes on Caching", on what is not recognized). So the folder itself is named by all that goes in, and a mark in it
+says that everything is compiled.
+
+Standard library and llvmlite alone: numba reads where its folder is when a function is decorated.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import contextlib
+import dataclasses
+import hashlib
+import multiprocessing
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from ..core.files import is_own_folder
+from ..core.isolation import open_to_all
+from ..jobs.json_files import write_json
+
+PACKAGE = Path(os.path.abspath(__file__)).parents[1]
+WARM_UP = Path("trainer", "physics", "compiled", "warm_up.py")  # runs all kernels; what it runs is compiled
+VARIABLE = "NUMBA_CACHE_DIR"  # read by numba, and by the workers of a trainer
+MARK_NAME = "compiled.json"
+UNUSED_DAYS = 30.0  # a folder of another checkout, Blender or processor goes when nobody has used it for so long
+
+_KERNELS = re.compile(rb"^\s*(?:(?:import|from)\s+numba\b|@kernel\b)", re.MULTILINE)
+_FOLDER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """All that compiled code depends on.
+
+    package: the folder of our package, which numba's own file names depend on. processor: LLVM's name of it; features:
+    its instruction sets, in LLVM's words. sources: hash of the kernels and of what they import.
+    """
+
+    package: str
+    processor: str
+    features: str
+    sources: str
+    versions: dict[str, str]
+
+    @property
+    def origin(self) -> str:
+        """Eight digits: folders of one origin replace one another."""
+        return _hash(self.package, self.processor, self.features)[:8]
+
+    @property
+    def folder_name(self) -> str:
+        versions = [f"{name} {version}" for name, version in sorted(self.versions.items())]
+        return f"{self.origin}-{_hash(self.sources, *versions)[:12]}"
+
+
+def fingerprint(package: Path = PACKAGE) -> Fingerprint:
+    """The present state. Raises ImportError where llvmlite is lacking."""
+    processor, features = _processor()
+    versions = {"python": platform.python_version()}
+    for name in ("numba", "llvmlite", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    files = [(file.relative_to(package).as_posix().encode(), file.read_bytes()) for file in kernel_files(package)]
+    sources = hashlib.sha256()
+    for part in (part for file in files for part in file):
+        sources.update(hashlib.sha256(part).digest())
+    return Fingerprint(str(package), processor, features, sources.hexdigest(), versions)
+
+
+def kernel_files(package: Path = PACKAGE) -> list[Path]:
+    """The trainer's files that hold kernels, all of the package that they import in turn, and the warm-up."""
+    queue = [file for file in (package / "trainer").rglob("*.py") if _KERNELS.search(file.read_bytes())]
+    found: set[Path] = set()
+    while queue:
+        file = queue.pop()
+        if file not in found:
+            found.add(file)
+            queue += _imported(file)
+    return sorted(found | {file for file in (package / WARM_UP,) if file.is_file()})
+
+
+def use() -> Path:
+    """The folder of the compiled physics, told to numba as well; to be called before a kernel is defined.
+
+    It is made where it can be written. Workers have the folder of the trainer that started them.
+    """
+    global _folder
+    if _folder is None:
+        of_trainer = os.environ.get(VARIABLE) if multiprocessing.parent_process() is not None else None
+        _folder = Path(of_trainer) if of_trainer else _make(fingerprint())
+        os.environ[VARIABLE] = str(_folder)
+        if (numba := sys.modules.get("numba")) is not None:  # it has read the variable already
+            numba.config.CACHE_DIR = str(_folder)
+    return _folder
+
+
+_folder: Path | None = None
+
+
+def is_compiled() -> bool:
+    """Whether all kernels are compiled as they are now, for this processor."""
+    return not (PACKAGE / WARM_UP).is_file() or (use() / MARK_NAME).is_file()
+
+
+def note_compiled(seconds: float) -> None:
+    """Write the mark that all is compiled, and for what; seconds: how long it took. Raises OSError."""
+    facts = dataclasses.asdict(fingerprint())
+    write_json(use() / MARK_NAME, {**facts, "seconds": round(seconds, 1), "time": time.time()})
+
+
+def _make(state: Fingerprint) -> Path:
+    for place in _places():
+        folder = place / state.folder_name
+        with contextlib.suppress(OSError):
+            is_new = not folder.is_dir()
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if open_to_all(place) or open_to_all(folder):
+                continue  # what numba reads there would be run
+            with tempfile.TemporaryFile(dir=folder):
+                os.utime(folder)
+            if is_new:
+                _tidy(place, state)
+            return folder
+    folder = Path(tempfile.mkdtemp(prefix="backflip-compiled-"))  # for this run alone
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _places() -> Iterator[Path]:
+    """Where the folders may lie, the best first: inside the trainer's own environment, with which they are removed.
+
+    A Python that is no environment is the system's or the user's, and nothing of ours is put there. Nor on Windows: the
+    runtime lies deep, and numba's files below it would pass the 260 characters that a path may have.
+    """
+    if sys.prefix != sys.base_prefix and os.name != "nt":
+        yield Path(sys.prefix) / "compiled"
+    if sys.platform == "win32":
+        cache = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        cache = os.path.expanduser("~/Library/Caches")
+    else:
+        cache = os.environ.get("XDG_CACHE_HOME", "") or os.path.expanduser("~/.cache")
+    if os.path.isabs(cache):
+        yield Path(cache) / "backflip" / "compiled"
+
+
+def _tidy(place: Path, state: Fingerprint) -> None:
+    """Remove what the new folder replaces, and what nobody has used for long."""
+    longest = time.time() - UNUSED_DAYS * 24 * 3600.0
+    for other in place.iterdir():
+        if not _FOLDER.fullmatch(other.name) or other.name == state.folder_name or not is_own_folder(other):
+            continue
+        if other.name.startswith(state.origin) or other.stat().st_mtime < longest:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _processor() -> tuple[str, str]:
+    """Name and features of the processor that numba compiles for."""
+    from llvmlite import binding
+
+    name = os.environ.get("NUMBA_CPU_NAME") or str(binding.get_host_cpu_name())
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        with contextlib.suppress(RuntimeError):  # of a system that does not tell them
+            features = str(binding.get_host_cpu_features().flatten())
+    return name, features or ""
+
+
+def _imported(file: Path) -> Iterator[Path]:
+    """The files of the package that a file imports."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            named = [base, *(base / alias.name for alias in node.names)]
+            found = [path for name in named for path in (name.with_suffix(".py"), name / "__init__.py")]
+            yield from (path for path in found if path.is_file())
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

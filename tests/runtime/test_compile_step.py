@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last step of an installation, which compiles the physics: told, cancelled, and no loss where it fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from backflip_addon.core.progress_lines import Told, last_told
+from backflip_addon.runtime import install, packages, probe
+from backflip_addon.runtime.packages import Step
+from tests.runtime.stand_ins import leftovers, script
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
+
+REAL_STEP = packages.compile_step
+HALF = Told(0.5, "Compiling the physics for this computer (3 of 6)", 40.0)
+TELLING = f"print({HALF.to_line()!r}, flush=True); import time; time.sleep(SECONDS)"
+
+
+def compiles(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Have the step run other code; everything else of it stays."""
+
+    def step(python: str) -> Step:
+        return dataclasses.replace(REAL_STEP(python), command=script(code))
+
+    monkeypatch.setattr(packages, "compile_step", step)
+
+
+def test_it_is_the_last_step_and_tells_how_far_it_is(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiles(monkeypatch, TELLING.replace("SECONDS", "0.5"))
+    stand_in.append(Step("Installing", script("pass"), 5.0))
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    seen = []
+    while (progress := installation.poll()).state == "running":
+        seen.append(progress)
+        time.sleep(0.02)
+    assert progress.state == "done" and progress.remark == ""
+    (half,) = {p.fraction for p in seen if p.message == f"{HALF.message}, 40 s left"}
+    begun = max(p.fraction for p in seen if p.message == "Compiling the physics for this computer")
+    assert begun < half, "what is told counts"
+    assert [p.fraction for p in seen] == sorted(p.fraction for p in seen)
+    assert seen[-1].message == "Checking what was installed"
+
+
+def test_failure_is_said_and_the_runtime_is_kept(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiles(monkeypatch, "print('ERROR: TypingError: the moon'); raise SystemExit(1)")
+    progress = install.Installation.begin(tmp_path, sys.executable).wait()
+    assert progress.state == "done" and probe.probe(install.installed(tmp_path)).ready
+    assert progress.remark == (
+        "The physics could not be compiled yet; the first training does it, which takes about a minute."
+    )
+    assert "the moon" in (tmp_path / install.LOG_NAME).read_text()
+
+
+def test_it_can_be_cancelled(tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch) -> None:
+    compiles(monkeypatch, TELLING.replace("SECONDS", "1e6"))
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    while HALF.message not in installation.poll().message:
+        time.sleep(0.02)
+    installation.cancel()
+    assert installation.poll().state == "cancelled" and leftovers(tmp_path) == []
+
+
+def test_command_is_isolated_and_its_script_is_there() -> None:
+    step = packages.compile_step("/an/environment/bin/python")
+    python, *options, file = step.command
+    assert python == "/an/environment/bin/python" and "-I" in options
+    assert Path(file).is_file(), "it is part of the add-on"
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("", None),
+        ("Collecting numba\n", None),
+        (f"{HALF.to_line()}\nNumbaWarning: never mind\n", HALF),
+        (f"{HALF.to_line()}\n{dataclasses.replace(HALF, fraction=0.75).to_line()}", HALF),  # half a line may be wrong
+        ('{"progress": {"fraction": 7, "message": "", "seconds_left": null}}\n', None),
+        ('{"progress": {"fraction": 0.5}}\n', None),
+        ('{"progress": []}\n', None),
+        ('{"progress": {"fraction": 0.5, "message": "", "seconds_left": NaN}}\n', None),
+    ],
+)
+def test_progress_is_read_from_whole_lines_alone(output: str, told: Told | None) -> None:
+    assert last_told(output) == told
