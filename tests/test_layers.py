@@ -156,7 +156,8 @@ TRAINER_WINGS: dict[str, set[str]] = {
     "imitation": {"physics", "compiled_cache"},
     "physics": {"compiled_cache"},
     "workers": set(),
-    "compiled_cache": set(),
+    "compiled_cache": {"kernel_sources"},
+    "kernel_sources": set(),
 }
 CORE_ROOMS: dict[str, set[str]] = {
     "exports": {"clips", "motions", "formats", "rigs"},

@@ -25,7 +25,7 @@ WORDS = "Compiling the physics for this computer"
 PROGRESS_NAME = "progress.json"
 LOCK_NAME = "compile.lock"
 WAIT_SECONDS = 0.2
-SURE_FRACTION = 0.1  # of the work, after which the time left is worth telling
+SURE_FRACTION = 0.2  # of the work, after which the time left is worth telling
 
 
 def compile_physics(tell: Callable[[Told], None]) -> None:

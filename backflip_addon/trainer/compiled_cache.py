@@ -11,7 +11,6 @@ Standard library and llvmlite alone: numba reads where its folder is when a func
 
 from __future__ import annotations
 
-import ast
 import atexit
 import contextlib
 import dataclasses
@@ -31,14 +30,13 @@ from pathlib import Path
 from ..core.files import is_own_folder
 from ..core.isolation import open_to_all
 from ..jobs.json_files import write_json
+from .kernel_sources import WARM_UP, kernel_sources
 
 PACKAGE = Path(os.path.abspath(__file__)).parents[1]
-WARM_UP = Path("trainer", "physics", "compiled", "warm_up.py")  # runs all kernels; what it runs is compiled
 VARIABLE = "NUMBA_CACHE_DIR"  # read by numba, and by the workers of a trainer
 MARK_NAME = "compiled.json"
 UNUSED_DAYS = 30.0  # a folder of another checkout, Blender or processor goes when nobody has used it for so long
 
-_KERNELS = re.compile(rb"^\s*(?:(?:import|from)\s+numba\b|@kernel\b)", re.MULTILINE)
 _FOLDER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
 
 
@@ -47,7 +45,7 @@ class Fingerprint:
     """All that compiled code depends on.
 
     package: the folder of our package, which numba's own file names depend on. processor: LLVM's name of it; features:
-    its instruction sets, in LLVM's words. sources: hash of the kernels and of what they import.
+    its instruction sets, in LLVM's words. sources: hash of the kernels and of what they use.
     """
 
     package: str
@@ -74,23 +72,11 @@ def fingerprint(package: Path = PACKAGE) -> Fingerprint:
     for name in ("numba", "llvmlite", "numpy"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-    files = [(file.relative_to(package).as_posix().encode(), file.read_bytes()) for file in kernel_files(package)]
     sources = hashlib.sha256()
-    for part in (part for file in files for part in file):
-        sources.update(hashlib.sha256(part).digest())
+    for name, text in sorted(kernel_sources(package).items()):
+        for part in (name.encode(), text):
+            sources.update(hashlib.sha256(part).digest())
     return Fingerprint(str(package), processor, features, sources.hexdigest(), versions)
-
-
-def kernel_files(package: Path = PACKAGE) -> list[Path]:
-    """The trainer's files that hold kernels, all of the package that they import in turn, and the warm-up."""
-    queue = [file for file in (package / "trainer").rglob("*.py") if _KERNELS.search(file.read_bytes())]
-    found: set[Path] = set()
-    while queue:
-        file = queue.pop()
-        if file not in found:
-            found.add(file)
-            queue += _imported(file)
-    return sorted(found | {file for file in (package / WARM_UP,) if file.is_file()})
 
 
 def use() -> Path:
@@ -178,16 +164,6 @@ def _processor() -> tuple[str, str]:
         with contextlib.suppress(RuntimeError):  # of a system that does not tell them
             features = str(binding.get_host_cpu_features().flatten())
     return name, features or ""
-
-
-def _imported(file: Path) -> Iterator[Path]:
-    """The files of the package that a file imports."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            named = [base, *(base / alias.name for alias in node.names)]
-            found = [path for name in named for path in (name.with_suffix(".py"), name / "__init__.py")]
-            yield from (path for path in found if path.is_file())
 
 
 def _hash(*parts: str) -> str:

@@ -204,27 +204,53 @@ def state(copy: Copy) -> compiled_cache.Fingerprint:
     return compiled_cache.fingerprint(copy.root / "backflip_addon")
 
 
-def test_every_byte_of_what_is_compiled_in_counts_and_no_other(copy: Copy) -> None:
-    kernels, package = copy.kernels, copy.root / "backflip_addon"
-    used = {kernels / f"{name}.py" for name in ("kernels", "constants", "warm_up")}
-    assert used <= set(compiled_cache.kernel_files(package))
-    before = state(copy).folder_name
-    for file in sorted(used):
-        text = file.read_text()
-        file.write_text(f"{text}#")
-        assert state(copy).folder_name != before, file.name
-        file.write_text(text)
-    other = package / "trainer" / "rl" / "ppo.py"
-    other.write_text(other.read_text() + "#")
-    assert state(copy).folder_name == before
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
 
 
-def test_what_an_imported_module_imports_counts(copy: Copy) -> None:
-    (copy.kernels / "constants.py").write_text("from ....core import constants\nFACTOR = constants.GRAVITY\n")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "counts"),
+    [
+        ("kernels.py", "FACTOR * number", "FACTOR * number  # a byte", True),
+        ("warm_up.py", "1.0", "1", True),
+        ("constants.py", "2.0", "2", True),
+        ("constants.py", "shift: float\n    scale: float", "scale: float\n    shift: float", True),
+        ("constants.py", "# of nothing", "# of something", False),
+        ("constants.py", "UNUSED = 1.0", "UNUSED = 2.0", False),
+        ("../../../core/constants.py", "9.81", "1.62", True),
+        ("../../../core/constants.py", "FRICTION: Final = 0.9", "FRICTION: Final = 0.8", False),
+        (
+            "../../rl/ppo.py",
+            "from __future__ import annotations",
+            "from __future__ import annotations  # a byte",
+            False,
+        ),
+    ],
+)
+def test_what_is_compiled_in_counts_and_nothing_else(copy: Copy, file: str, old: str, new: str, counts: bool) -> None:
+    """Constants, whole or from far away, and the order of a named tuple's fields."""
+    constants = (
+        "from typing import NamedTuple\n\nfrom ....core.constants import GRAVITY\n\n"
+        "UNUSED = 1.0  # of nothing\nWEIGHT = 2.0\nFACTOR = -GRAVITY * WEIGHT\n\n\n"
+        "class Line(NamedTuple):\n    shift: float\n    scale: float\n"
+    )
+    (copy.kernels / "constants.py").write_text(constants)
+    change(copy.kernels / "kernels.py", "import FACTOR", "import FACTOR, Line")
+    change(copy.kernels / "kernels.py", "(number)", "(number, line: Line = Line(0.0, 1.0))")
     before = state(copy).folder_name
-    far = copy.root / "backflip_addon" / "core" / "constants.py"
-    assert far in compiled_cache.kernel_files(copy.root / "backflip_addon")
-    far.write_text(far.read_text().replace("9.81", "1.62"))
+    change(copy.kernels / file, old, new)
+    assert (state(copy).folder_name != before) is counts
+
+
+@pytest.mark.parametrize("way", ["from . import constants as c", "from ..compiled import constants as c"])
+def test_all_of_a_module_that_a_kernel_has_whole_counts(copy: Copy, way: str) -> None:
+    (copy.kernels / "kernels.py").write_text(
+        KERNELS.replace("from .constants import FACTOR", way).replace("FAC", "c.FAC")
+    )
+    before = state(copy).folder_name
+    change(copy.kernels / "constants.py", "2.0", "2.5")
     assert state(copy).folder_name != before
 
 
