@@ -25,7 +25,7 @@ import bpy
 import numpy as np
 
 from . import register
-from .core import metrics
+from .core import metrics, verdict
 from .core import motion as motions
 from .core.motion import Motion, Take
 from .jobs import trainer_process
@@ -288,6 +288,7 @@ def as_shown(take: Take, shown: Motion) -> Take:
         torque=np.array([take.torque[span].max() for span in spans]),
         assist=np.array([take.assist[span].max() for span in spans]),
         meta=take.meta,
+        load=None if take.load is None else np.array([take.load[span].mean(axis=0) for span in spans]),
     )
 
 
@@ -354,10 +355,10 @@ def say(line: str) -> None:
 
 
 def _say_result(report: dict[str, Any], out: Path, seconds: float) -> None:
-    words = "landed" if report["landed"] else "followed the clip" if report["success"] else "did not land this time"
-    say(f"The character {words}. {clock(seconds)} in all; see {out / 'backflip.mp4'}")
-    keys = ("g_mpjpe_mm", "foot_skate_cm_s", "penetration_cm", "jerk_ratio", "assist", "bake_error_mm")
-    print("  " + ", ".join(f"{key} {report[key]:.3g}" for key in keys))
+    say(f"{verdict.verdict(report)}. {clock(seconds)} in all; see {out / 'backflip.mp4'}")
+    for figure in verdict.figures(report):
+        print(f"  {figure.label:<22}{figure.text}{'  (!)' if figure.flaw else ''}")
+    print(f"  {'From the clip':<22}{report['g_mpjpe_mm'] / 10:.0f} cm, the baked rig {report['bake_error_mm']:.2g} mm")
 
 
 def _terminate(_signal: int, _frame: object) -> None:

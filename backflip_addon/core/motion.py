@@ -127,6 +127,7 @@ class Take:
     torque (F,): greatest joint torque over its limit, 1.0 at the limit.
     assist (F,): largest helper force in that frame, N; exactly 0 where none acted.
     meta: JSON-ready facts: name, stage, seed, source ("search", "policy", ...), scene, measures.
+    load (F, L): the floor's normal force on each link, N, mean over the frame's substeps; None in older takes.
     """
 
     motion: Motion
@@ -134,6 +135,7 @@ class Take:
     torque: Array
     assist: Array
     meta: dict[str, Any]
+    load: Array | None = None
 
 
 def save_motion(path: Path, motion: Motion) -> None:
@@ -150,6 +152,8 @@ def save_take(path: Path, take: Take) -> None:
     """Write a take to an npz file, whole or not at all."""
     arrays = _motion_arrays(take.motion)
     arrays |= {"contacts": take.contacts.astype(bool), "torque": take.torque, "assist": take.assist}
+    if take.load is not None:
+        arrays["load"] = take.load
     arrays["meta"] = np.array(json.dumps(take.meta))
     write_npz(path, arrays)
 
@@ -160,12 +164,13 @@ def load_take(path: Path) -> Take:
     motion = _motion_from(arrays, path)
     try:
         meta = parse_json(str(arrays["meta"]))
-        take = Take(motion, arrays["contacts"], arrays["torque"], arrays["assist"], meta)
+        take = Take(motion, arrays["contacts"], arrays["torque"], arrays["assist"], meta, arrays.get("load"))
     except (KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"the take {path.name} is damaged: {error}") from error
     fits = take.contacts.shape == motion.rotations.shape[:2] and take.contacts.dtype == bool
     fits = fits and all(a.shape == (motion.frames,) and a.dtype.kind == "f" for a in (take.torque, take.assist))
-    if fits and not finite(take.torque, take.assist):
+    fits = fits and (take.load is None or take.load.shape == take.contacts.shape and take.load.dtype.kind == "f")
+    if fits and not finite(take.torque, take.assist, *([] if take.load is None else [take.load])):
         raise ValueError(f"the take {path.name} is damaged: it holds numbers that are not finite")
     if not fits or not isinstance(meta, dict):
         raise ValueError(f"the take {path.name} is damaged: its parts do not fit together")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from ..core.constants import FRICTION
 from .json_files import JobError
@@ -27,6 +27,7 @@ LONGEST_FILE_NAME = 100
 
 Mode = Literal["auto", "search", "scratch"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+Rank: TypeAlias = tuple[bool, int, bool, int, float]  # of takes: the greater, the better
 RequestKind = Literal["stop", "pause", "resume", "checkpoint", "shoot"]
 REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 
@@ -105,7 +106,8 @@ class TakeRecorded(Event):
     """A take was recorded, and what it is worth (core.metrics.Measures).
 
     file: in takes/. source: "search", "replan", "policy" or "scratch". score: 0 to 1. seconds: of the run.
-    stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked.
+    stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked. From followed
+    on: by their names in Measures; None where not known.
     """
 
     kind: ClassVar[str] = "take"
@@ -113,6 +115,7 @@ class TakeRecorded(Event):
     name: str = ""
     source: str = ""
     landed: bool = False
+    landed_cleanly: bool | None = None
     stands_3_s: bool | None = None
     success: bool = False
     score: float = 0.0
@@ -121,15 +124,30 @@ class TakeRecorded(Event):
     seed: int | None = None
     stage: str = ""
     request: str = ""
+    followed: float | None = None
+    hops: int | None = None
+    steps: int | None = None
+    slide_cm: float | None = None
+    slip_cm_s: float | None = None
+    landing_bw: float | None = None
+    self_penetration_cm: float | None = None
+    limit_excess_deg: float | None = None
+    penetration_cm: float | None = None
+    flight_parabola_cm: float | None = None
+    flight_momentum_change: float | None = None
+    shake: float | None = None
+    robust_of_20: int | None = None
 
     @property
-    def rank(self) -> tuple[int, bool, float]:
-        """The greatest is the best take: one that landed and stands before one that falls a little later.
+    def rank(self) -> Rank:
+        """The greatest is the best take: one that landed cleanly, then one that landed and stands 3 s later.
 
-        Between them is one of which that is not known; then what it should have done counts, and last the score.
+        What is not known counts between yes and no. Then what it should have done counts, and last the score.
         """
-        firm = 0 if not self.landed else {False: 1, None: 2, True: 3}[self.stands_3_s]
-        return firm, self.success, self.score if 0.0 <= self.score <= 1.0 else 0.0
+        known = {False: 1, None: 2, True: 3}
+        firm, clean = (known[self.stands_3_s], known[self.landed_cleanly]) if self.landed else (0, 0)
+        score = self.score if 0.0 <= self.score <= 1.0 else 0.0
+        return self.landed and self.landed_cleanly is True, firm, self.success, clean, score
 
 
 @dataclasses.dataclass(frozen=True)

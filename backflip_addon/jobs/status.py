@@ -18,7 +18,7 @@ from . import trainer_process
 from .events import Budget, EventLog
 from .folder import JobFolder
 from .json_files import JobError
-from .messages import Event, Failed, Finished, Paused, Progress, Resumed, Started, TakeRecorded, TrainerRecord
+from .messages import Event, Failed, Finished, Paused, Progress, Rank, Resumed, Started, TakeRecorded, TrainerRecord
 
 LOG_TAIL_BYTES = 8_000
 # What PyBullet prints at every start, whatever happens, and what is logged for developers
@@ -78,7 +78,7 @@ class Story:
     told: dict[str, TakeRecorded] = dataclasses.field(default_factory=dict)
     landed: bool = False
     best_take: str = ""
-    best_rank: tuple[int, bool, float] = (0, False, float("-inf"))
+    best_rank: Rank = (False, 0, False, 0, float("-inf"))
 
     def add(self, event: Event) -> None:
         """Take in the next event."""

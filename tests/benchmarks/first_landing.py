@@ -23,13 +23,16 @@ def main() -> int:
             {
                 "seed": seed,
                 "landed": bool(measures.landed),
+                "landed_cleanly": measures.landed_cleanly,
                 "success": measures.success,
                 "seconds": round(seconds, 1),
                 "control_steps": steps,
                 "g_mpjpe_mm": round(measures.g_mpjpe_mm, 1),
                 "penetration_cm": round(measures.penetration_cm, 2),
-                "foot_skate_cm_s": round(measures.foot_skate_cm_s, 1),
-                "jerk_ratio": round(measures.jerk_ratio, 2),
+                "hops": measures.hops,
+                "steps": measures.steps,
+                "slide_cm": round(measures.slide_cm, 1),
+                "self_penetration_cm": round(measures.self_penetration_cm, 2),
                 "illegal": ",".join(measures.illegal_contacts) or "none",
             }
         )

@@ -21,9 +21,15 @@ def main() -> int:
         _plan, _take, measures, seconds, steps = common.search(
             body, reference, options.workers, options.seed, options.limit
         )
-        row = {"clip": name, "success": measures.success, "landed": measures.landed, "seconds": round(seconds, 1)}
+        row = {
+            "clip": name,
+            "success": measures.success,
+            "landed": measures.landed,
+            "cleanly": measures.landed_cleanly,
+            "seconds": round(seconds, 1),
+        }
         row["control_steps"] = steps
-        for key in ("g_mpjpe_mm", "worst_error_mm", "foot_skate_cm_s", "penetration_cm", "jerk_ratio"):
+        for key in ("g_mpjpe_mm", "worst_error_mm", "slide_cm", "self_penetration_cm", "penetration_cm"):
             row[key] = round(getattr(measures, key), 2)
         clips.append(row)
         common.table(clips[-1:])

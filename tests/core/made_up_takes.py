@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
 from backflip_addon.core import metrics, rotations
+from backflip_addon.core.constants import GRAVITY
 from backflip_addon.core.motion import Motion, Take
 from tests.core import performances
 
@@ -43,7 +45,21 @@ def cut(take: Take, frames: int) -> Take:
     motion = dataclasses.replace(
         take.motion, position=take.motion.position[:frames], rotations=take.motion.rotations[:frames]
     )
-    return Take(motion, take.contacts[:frames], take.torque[:frames], take.assist[:frames], take.meta)
+    load = None if take.load is None else take.load[:frames]
+    return Take(motion, take.contacts[:frames], take.torque[:frames], take.assist[:frames], take.meta, load)
+
+
+def loaded(take: Take) -> Take:
+    """The take with its weight recorded, evenly on all that touches the floor."""
+    shares = take.contacts / np.maximum(take.contacts.sum(axis=1, keepdims=True), 1)
+    return dataclasses.replace(take, load=shares * BODY.mass * GRAVITY)
+
+
+def edited(take: Take, edit: Callable[[np.ndarray, np.ndarray, np.ndarray], None], since: float = END / 120) -> Take:
+    """The take with its poses changed by edit(position, turns, seconds), seconds counted from since on, 0 before."""
+    position, turns = take.motion.position.copy(), take.motion.rotations.copy()
+    edit(position, turns, np.maximum(np.arange(take.motion.frames) / take.motion.rate - since, 0.0))
+    return moved(take, position, turns)
 
 
 def leaning(angle: float, first: int) -> Take:

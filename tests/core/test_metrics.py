@@ -113,71 +113,11 @@ def test_a_pirouette_is_no_somersault_and_a_turn_back_cancels() -> None:
     assert metrics.net_somersault(rotations.from_axis_angle(X, there_and_back)) == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("rate", [30.0, 120.0])
-@pytest.mark.parametrize("speed", [0.0, 0.25, 2.0])
-def test_sliding_feet(speed: float, rate: float) -> None:
-    motion = performances.standing(BODY, 1.0, rate)
-    slide = np.arange(motion.frames)[:, None] / rate * speed * np.array([0.6, -0.8, 0.0])
-    positions, turns = BODY.forward(motion.position + slide, motion.rotations)
-    assert metrics.foot_skate(BODY, positions, turns, rate) == pytest.approx(speed)
-
-
-def test_feet_above_3_cm_do_not_skate() -> None:
-    motion = performances.standing(BODY)
-    slide = np.arange(motion.frames)[:, None] * 0.1 * X
-    for height, expected in ((0.029, 3.0), (0.031, 0.0)):
-        positions, turns = BODY.forward(motion.position + slide + height * Z, motion.rotations)
-        assert metrics.foot_skate(BODY, positions, turns, 30.0) == pytest.approx(expected)
-
-
-def test_one_foot_sliding_of_two_down_is_half_the_speed() -> None:
-    motion = performances.standing(BODY)
-    positions, turns = BODY.forward(motion.position, motion.rotations)
-    positions[:, BODY.index("foot.L"), 0] += np.arange(motion.frames) / 30.0 * 0.4
-    assert metrics.foot_skate(BODY, positions, turns, 30.0) == pytest.approx(0.2)
-
-
-def test_a_foot_that_rolls_over_its_toes_does_not_skate() -> None:
-    motion = performances.standing(BODY)
-    positions, turns = BODY.forward(motion.position, motion.rotations)
-    foot = BODY.index("foot.L")
-    box = BODY.links[foot].shapes[0]
-    toes = np.array(box.position) + np.array(box.size) * [0, -1, -1]
-    roll = rotations.from_axis_angle(X, np.linspace(0, 1.0, motion.frames))
-    pivot = positions[:, foot] + toes
-    turns[:, foot] = roll
-    positions[:, foot] = pivot - rotations.rotate(roll, toes)
-    assert metrics.foot_skate(BODY, positions, turns, 30.0) == pytest.approx(0.0, abs=0.02)
-
-
 def test_penetration_is_the_deepest_point() -> None:
     position = TAKE.motion.position.copy()
     position[40, 2] -= 0.025
     assert measure(moved(TAKE, position)).penetration_cm == pytest.approx(2.5 + measure(TAKE).penetration_cm, abs=0.01)
     assert measure(moved(TAKE, TAKE.motion.position + 0.1 * Z)).penetration_cm == 0.0
-
-
-def test_jerk_of_sines() -> None:
-    """The jerk of a sin(w t) is a w^3 |cos(w t)|: its mean is a w^3 2/pi over whole periods."""
-    rate, seconds = 120.0, 2 * np.pi
-    times = np.arange(round(seconds * rate)) / rate
-
-    def track(a: float, w: float) -> np.ndarray:
-        return np.tile((a * np.sin(w * times))[:, None, None], (1, 4, 1)) * np.array([0.6, 0.0, 0.8])
-
-    during = np.ones(len(times), dtype=bool)
-    ratio = metrics.jerk_ratio(track(0.3, 2.0), track(0.1, 3.0), during, rate, 60.0)
-    assert ratio == pytest.approx(0.3 * 2**3 / (0.1 * 3**3), rel=0.02)
-    assert metrics.jerk_ratio(track(0.3, 2.0), track(0.3, 2.0), during, rate, 16.0) == pytest.approx(1.0)
-
-
-def test_jerk_looks_at_the_clip_alone() -> None:
-    rate = 120.0
-    times = np.arange(480) / rate
-    track = np.tile(np.sin(3 * times)[:, None, None], (1, 2, 3))
-    noisy = track.copy()
-    noisy[300:] += np.random.default_rng(0).normal(size=noisy[300:].shape)
-    assert metrics.jerk_ratio(noisy, track, times < 2.0, rate, 30.0) == pytest.approx(1.0)
 
 
 def test_leg_length_and_tilt() -> None:

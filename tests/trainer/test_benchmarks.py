@@ -77,7 +77,7 @@ def test_replan(tmp_path: Path, clip: str) -> None:
 
 def test_skills(tmp_path: Path, clip: str) -> None:
     (row,) = figures(tmp_path, "skills.py", "--clips", clip, "--limit", "1")["clips"]
-    promised = ("clip", "success", "seconds", "g_mpjpe_mm", "foot_skate_cm_s", "penetration_cm", "jerk_ratio")
+    promised = ("clip", "success", "seconds", "g_mpjpe_mm", "slide_cm", "self_penetration_cm", "penetration_cm")
     assert set(promised) <= row.keys() and isinstance(row["success"], bool)
 
 

@@ -98,7 +98,7 @@ def test_events_that_make_no_sense_are_passed_over(job: JobFolder) -> None:
     lines = [{"kind": "take", "file": "0000_search.npz", "score": 0.5, **change} for change in wrong]
     lines.append({"kind": "take", "file": "0001_search.npz", "score": 0.9})
     job.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert best_of(recorder(job)) == ((0, False, 0.9), "0001_search.npz")
+    assert best_of(recorder(job)) == ((False, 0, False, 0, 0.9), "0001_search.npz")
 
 
 @pytest.mark.parametrize("steps", ["many", 10**400, -1, 1.5, None, [1]])

@@ -47,9 +47,9 @@ def test_a_job_from_start_to_finish(job: JobFolder, start: Callable) -> None:
     for file in job.list_takes():
         take = motions.load_take(file)
         measures = take.meta["measures"]
-        assert {"landed", "success", "assist", "g_mpjpe_mm", "jerk_ratio", "torque"} <= measures.keys()
+        assert {"landed", "landed_cleanly", "success", "hops", "slide_cm", "shake"} <= measures.keys()
         assert take.meta["source"] == "search" and take.meta["seed"] == 1 and take.meta["name"]
-        assert take.motion.rate == 120.0 and measures["assist"] == 0.0 and measures["torque"] <= 1 + 1e-6
+        assert take.motion.rate == 120.0
     best = motions.load_take(job.takes / end["best_take"])
     assert best.meta["measures"]["success"] is True
     assert not job.running() and not job.trainer_file.exists()

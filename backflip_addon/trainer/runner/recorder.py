@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ...core import metrics
 from ...core import motion as motions
@@ -77,22 +78,16 @@ class TakeRecorder:
         knows its own. The take's own file says no seconds.
         """
         measures = metrics.evaluate_take(self.body, self.reference, take)
-        score = metrics.score(measures)
         about = dataclasses.replace(about, seed=take.meta.get("seed", about.seed))
         facts = {name: getattr(about, name) for name in ("name", "source", "seed", "stage", "control_steps")}
         if about.request:
             facts["request"] = about.request
-        meta = {**take.meta, **facts, "score": score, "measures": measures.to_json()}
+        meta = json_ready({**take.meta, **facts, "score": metrics.score(measures), "measures": measures.to_json()})
         file = self._free_name(about.source)
-        motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=json_ready(meta)))
-        event = dataclasses.replace(
-            about,
-            file=file,
-            landed=bool(measures.landed),
-            stands_3_s=measures.stands_3_s,
-            success=measures.success,
-            score=round(score, 4),
-        )
+        motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
+        told = take_from_meta(file, meta)
+        rounded: dict[str, Any] = {name: round(x, 4) for name, x in vars(told).items() if isinstance(x, float)}
+        event = dataclasses.replace(told, **rounded | {"time": about.time, "seconds": about.seconds})
         self._compare(event)
         self._tell(event)
         return measures

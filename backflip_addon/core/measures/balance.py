@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a body stands: on soles that touch, its capture point inside them, at rest; and whether it falls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import rotations
+from ..arrays import Array
+from ..body import FEET, Body
+from ..constants import GRAVITY
+from ..convex_hull import hull_corners
+from ..shapes import extent
+from .course import SUNK, Course, without_chatter
+
+UPRIGHT = np.radians(30)  # greatest root tilt of a standing body
+STILL_SECONDS = 0.5  # at the end of a take, for which it must stand
+TOUCH = 0.01  # m: a corner of a sole that touches is so near the floor
+MARGIN = 0.01  # m inside the soles that touch: takes that stood had 31 mm and more, those that fell up to 1 mm
+REST_SPEED, REST_TURN = 0.15, 0.5  # m/s and rad/s of the root of a body that stands
+REST_SECONDS = 0.1  # over which those speeds are taken: a tremble of a millimetre is no way to go
+VELOCITY_SECONDS = 0.05  # to each side, over which the velocity of the centre of mass is taken
+MORE_TILT = np.radians(15)  # of the root, and
+MORE_SINKING = 0.5  # m/s of the centre of mass: more than the clip itself has is falling
+LATE = 0.3  # s by which a take may come upright later than its clip
+
+
+def stands_at_end(course: Course) -> bool:
+    """Whether the last STILL_SECONDS are those of a body that stands.
+
+    Upright, its capture point MARGIN inside the soles that touch, and at rest: its root goes slower than REST_SPEED
+    and turns about the vertical slower than REST_TURN, whichever REST_SECONDS one looks at.
+    """
+    count = int(np.ceil(STILL_SECONDS * course.rate))
+    if course.frames <= count:
+        return False
+    step = max(round(REST_SECONDS * course.rate), 1)
+    root = course.positions[-1 - count :, 0]
+    ahead = rotations.rotate(course.orientations[-1 - count :, 0], np.array([0.0, -1.0, 0.0]))
+    yaw = np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))
+    speed = np.linalg.norm(root[step:] - root[:-step], axis=1) * course.rate / step
+    turning = np.abs(yaw[step:] - yaw[:-step]) * course.rate / step
+    rests = speed.max() < REST_SPEED and turning.max() < REST_TURN
+    return bool(rests and (course.tilt[-count:] < UPRIGHT).all() and standing_margin(course) >= MARGIN)
+
+
+def standing_margin(course: Course) -> float:
+    """How far inside the soles that touch the capture point stays in the last STILL_SECONDS, m; negative outside.
+
+    Capture point: centre of mass and its velocity times sqrt(height / g) (Pratt et al. 2006, "Capture point: a step
+    toward humanoid push recovery"). A foot that touches does so with the corners of its sole that are within TOUCH
+    over and SUNK under the floor.
+    """
+    body = course.body
+    centre, velocity = course.centre, centre_velocity(course)
+    capture = centre[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(centre[:, 2:], 0.0) / GRAVITY)
+    corners, touches = [], []
+    for name in FEET:
+        own = sole_corners(body, name, course.positions, course.orientations)
+        down = without_chatter(course.touching[:, body.index(name)], course.rate)
+        corners.append(own)
+        touches.append((own[..., 2] < TOUCH) & (own[..., 2] > -SUNK) & down[:, None])
+    soles, on = np.concatenate(corners, axis=1), np.concatenate(touches, axis=1)
+    count = int(np.ceil(STILL_SECONDS * course.rate))
+    tail = range(max(course.frames - count, 0), course.frames)
+    return min(inside_hull(soles[f][on[f], :2], capture[f]) for f in tail)
+
+
+def centre_velocity(course: Course) -> Array:
+    """Velocity (F, 3) of the centre of mass over VELOCITY_SECONDS to each side, m/s."""
+    centre, half = course.centre, max(int(round(VELOCITY_SECONDS * course.rate)), 1)
+    frames = np.arange(len(centre))
+    after, before = np.minimum(frames + half, len(centre) - 1), np.maximum(frames - half, 0)
+    span = np.maximum(after - before, 1)
+    velocity: Array = (centre[after] - centre[before]) * (course.rate / span)[:, None]
+    return velocity
+
+
+def falls(course: Course, clip: Course) -> bool:
+    """Whether, since the clip's last upright moment, the body tilts or sinks by much more than its clip does.
+
+    That moment: from where on the clip stays upright; of one that ends lying, the last at which it is. A clip that
+    never is upright cannot be fallen from.
+    """
+    upright = clip.tilt < UPRIGHT
+    if not upright.any():
+        return False
+    down = np.flatnonzero(~upright)
+    ends_upright = bool(upright[-1])
+    first = (int(down[-1]) + 1 if len(down) else 0) if ends_upright else int(np.flatnonzero(upright)[-1])
+    begin = first / clip.rate
+    if ends_upright and first:
+        up = course.times[(course.tilt < UPRIGHT) & (course.times >= begin)]
+        begin = min(float(up[0]) if len(up) else begin + LATE, begin + LATE)
+    since = course.times >= begin - 1e-9
+    if not since.any():
+        return False  # it ends before: cut short, which is no success either
+    tilts = course.tilt[since].max() - clip.tilt[first:].max()
+    sinks = -centre_velocity(course)[since, 2].min() + centre_velocity(clip)[first:, 2].min()
+    return bool(tilts > MORE_TILT or sinks > MORE_SINKING)
+
+
+def sole_corners(body: Body, name: str, positions: Array, orientations: Array) -> Array:
+    """Corners (..., 4, 3) of a foot's lower face, world."""
+    index = body.index(name)
+    low, high = extent(body.links[index].shapes)
+    corners = np.array([[x, y, low[2]] for x in (low[0], high[0]) for y in (low[1], high[1])])
+    return positions[..., index, None, :] + rotations.rotate(orientations[..., index, None, :], corners)
+
+
+def inside_hull(points: Array, point: Array) -> float:
+    """How far a point (2,) lies inside the convex hull of points (N, 2): distance to its nearest edge, signed."""
+    hull = hull_corners(points)
+    if len(hull) < 3:
+        return -float("inf") if not len(hull) else -float(np.linalg.norm(hull - point, axis=1).min())
+    edges = np.roll(hull, -1, axis=0) - hull
+    across = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1)[:, None]
+    return float(np.sum((point - hull) * across, axis=1).min())

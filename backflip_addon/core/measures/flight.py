@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a body flies as nothing can but fly: its centre of mass on a parabola, its angular momentum constant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import rotations
+from ..arrays import Array
+from ..constants import GRAVITY
+from .course import Course
+from .footwork import airborne
+
+SHORTEST = 0.1  # s: a shorter flight shows nothing
+START_SECONDS = 1 / 30  # at a flight's start, in which its velocity is taken
+TUCKED = 0.023  # moment of inertia of a tuck over mass times height squared (Yeadon 1990)
+SLOW_SPIN = 1.0  # rad/s of a tuck: of a flight with less angular momentum the change is a share of this
+
+
+def flight_errors(course: Course) -> tuple[float | None, float | None]:
+    """How far flights leave the laws of motion: the centre of mass from its parabola, m, and the angular momentum's
+    change as a share of its own magnitude; the worst of all flights, None without one.
+
+    The parabola is the one that the flight itself sets out on: from its first frame, with the velocity that it has
+    over its first START_SECONDS. (A parabola fitted to the whole flight would hide half of the error.) The angular
+    momentum is that about the centre of mass with the body's own inertia, held against what it is at the start.
+    """
+    errors = [
+        (_parabola_error(course, start, end), _momentum_change(course, start, end))
+        for start, end in airborne(course)
+        if end - start >= max(SHORTEST * course.rate, 6)
+    ]
+    if not errors:
+        return None, None
+    parabola, momentum = zip(*errors, strict=True)
+    return max(parabola), max(momentum)
+
+
+def _parabola_error(course: Course, start: int, end: int) -> float:
+    first = start if start == 0 else start + 1  # the step before may have begun on the floor
+    positions, orientations = course.positions[first:end], course.orientations[first:end]
+    way = course.body.centre_of_mass(positions, orientations)
+    way = way - way[0]
+    times = np.arange(len(way))[:, None] / course.rate
+    fall = np.array([0.0, 0.0, -GRAVITY]) * times**2 / 2
+    early = max(round(START_SECONDS * course.rate), 1)
+    velocity = (way[early] - fall[early]) / times[early]
+    return float(np.linalg.norm(way - velocity * times - fall, axis=1).max())
+
+
+def _momentum_change(course: Course, start: int, end: int) -> float:
+    first = start if start == 0 else start + 1
+    momentum = angular_momentum(course, first, end)
+    body = course.body
+    least = TUCKED * body.mass * body.height**2 * SLOW_SPIN
+    change = np.linalg.norm(momentum - momentum[0], axis=1).max()
+    return float(change / max(float(np.linalg.norm(momentum[0])), least))
+
+
+def angular_momentum(course: Course, first: int, end: int) -> Array:
+    """Angular momentum (end - first - 4, 3) about the centre of mass, kg m^2/s, world, without the two frames at
+    either end: velocities are differences over one and two frames to each side, extrapolated to none (Richardson)."""
+    body = course.body
+    positions, orientations = course.positions[first:end], course.orientations[first:end]
+    masses = np.array([link.mass for link in body.links])
+    centres = positions + rotations.rotate(orientations, np.array([link.centre for link in body.links]))
+    arms = centres - np.einsum("l,flk->fk", masses / masses.sum(), centres)[:, None]
+    velocity = (4 * _difference(arms, 1) - _difference(arms, 2)) * (course.rate / 3)
+    spin = (4 * _turn(orientations, 1) - _turn(orientations, 2)) * (course.rate / 3)
+    inner = orientations[2:-2]
+    inertia = np.array([link.inertia for link in body.links])
+    own = rotations.rotate(inner, inertia * rotations.rotate(rotations.conjugate(inner), spin))
+    orbital = rotations.cross(arms[2:-2], masses[:, None] * velocity)
+    total: Array = (own + orbital).sum(axis=1)
+    return total
+
+
+def _difference(track: Array, reach: int) -> Array:
+    """Central differences (F - 4, ...) over reach frames to each side, a frame."""
+    count = len(track)
+    difference: Array = (track[2 + reach : count - 2 + reach] - track[2 - reach : count - 2 - reach]) / (2 * reach)
+    return difference
+
+
+def _turn(orientations: Array, reach: int) -> Array:
+    """The same of orientations (F, L, 4): rotation vectors (F - 4, L, 3), world, a frame."""
+    count = len(orientations)
+    after, before = orientations[2 + reach : count - 2 + reach], orientations[2 - reach : count - 2 - reach]
+    return rotations.to_rotation_vector(rotations.multiply(after, rotations.conjugate(before))) / (2 * reach)
