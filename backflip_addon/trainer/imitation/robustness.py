@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How robust a performance is: in how many of twenty small disturbances what performed it lands."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from ...core import metrics
+from ...core.arrays import Array
+from ...core.motion import Take
+from ..physics.state import Scene, States
+from .disturbances import Disturbances, disturbed
+from .performance import Performance
+from .reference_track import Track
+
+# What nobody sees and everybody's floor and body vary by; friction, mass and floor are added to the scene's own
+START_NOISE = 0.01  # rad, deviation of every joint axis
+MASS, FRICTION, FLOOR = 0.02, 0.1, 0.01  # a share, a coefficient, m; either way
+SEED = 20_000  # of the trials, apart from those of all learning
+
+Perform = Callable[[Scene, States], Take]  # from a start state (no leading axis) to a take that tells whether it stands
+
+
+def robust_landings(track: Track, perform: Perform, scene: Scene | None = None, trials: int = metrics.TRIALS) -> int:
+    """How many of so many trials land; of a clip that does not end standing, succeed.
+
+    The trials are always the same: the same plan or policy in the same scene has the same number.
+    """
+    landings = 0
+    for around, start in small_disturbances(track, scene or Scene(), trials):
+        measures = metrics.evaluate_take(track.body, track.reference, perform(around, start))
+        landings += measures.success if measures.landed is None else measures.landed
+    return landings
+
+
+def small_disturbances(track: Track, scene: Scene, trials: int = metrics.TRIALS) -> list[tuple[Scene, States]]:
+    """The scenes and start states of so many trials around a scene."""
+    noise = Disturbances(pose=START_NOISE, velocity=0.0, spin=0.0)
+    result = []
+    for trial in range(trials):
+        random = np.random.default_rng([SEED, trial])
+        friction, floor, mass = random.uniform(-1.0, 1.0, 3) * (FRICTION, FLOOR, MASS)
+        around = Scene(max(scene.friction + friction, 0.0), scene.floor + floor, scene.mass * (1 + mass))
+        start = disturbed(track.body, track.states[0], noise, random, around.floor)
+        result.append((around, start))
+    return result
+
+
+def controls(track: Track, targets: Array) -> Perform:
+    """What performs joint targets (T, L, 4) of a whole track, open loop, in PyBullet."""
+
+    def perform(scene: Scene, start: States) -> Take:
+        performance = Performance(track, scene, start)
+        try:
+            performance.run(targets)
+            return performance.final_take()
+        finally:
+            performance.world.close()
+
+    return perform
+
+
+def with_robustness(take: Take, landings: int) -> Take:
+    """The take, saying of itself in how many trials what performed it landed."""
+    return dataclasses.replace(take, meta={**take.meta, metrics.ROBUST: landings})
