@@ -209,6 +209,12 @@ def take_facts(scene: bpy.types.Scene) -> dict[str, TakeRecorded]:
     return job.takes.facts if job else {}
 
 
+def facts_of(scene: bpy.types.Scene, name: str) -> TakeRecorded | None:
+    """What is known of one take in the scene's list, by its file's name. Cheap enough for drawing."""
+    job = _job(scene)
+    return job.takes.facts.get(name) if job and scene_settings(scene).job_folder else None
+
+
 def any_take(scene: bpy.types.Scene) -> bool:
     """Whether the scene's job has a take, by a short look at its folder. Raises JobError without a job."""
     try:

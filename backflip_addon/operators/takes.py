@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, IntProperty
+from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
 from ..core import body as bodies
 from ..core.body import Body
 from ..core.motion import Take, load_take, validate
 from ..core.rigs import binding as bindings
 from ..core.rigs.binding import Binding
+from ..core.verdict import meaning_of
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
@@ -186,4 +187,21 @@ class ShootMore(Step, bpy.types.Operator):
             self.report({"INFO"}, training.wait(current_scene(context), self.count * training.GRACE_SECONDS).message)
 
 
-CLASSES = (ShootMore,)
+class ExplainMeasure(Step, bpy.types.Operator):
+    """What a measure of a take says"""
+
+    bl_idname = "backflip.explain_measure"
+    bl_label = "Explain Measure"
+    bl_options = {"INTERNAL"}
+
+    measure: Annotated[str, StringProperty(name="Measure", options=INTERNAL)]
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        return meaning_of(properties.measure)
+
+    def run(self, _context: bpy.types.Context) -> None:
+        self.report({"INFO"}, f"{meaning_of(self.measure)}.")
+
+
+CLASSES = (ShootMore, ExplainMeasure)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from ..core.rigs import roles
+from ..core.verdict import verdict
+from ..jobs.messages import TakeRecorded
+from ..operators import job_monitor
 from ..operators.base import current_scene
 from ..settings import BackflipRole, scene_settings
 
@@ -78,11 +81,11 @@ class BACKFLIP_UL_parts(bpy.types.UIList):
 
 
 class BACKFLIP_UL_takes(bpy.types.UIList):
-    """Recorded takes, oldest first."""
+    """Recorded takes, oldest first, and what became of each: a star for a clean landing, a tick for another."""
 
     def draw_item(
         self,
-        _context: bpy.types.Context | None,
+        context: bpy.types.Context | None,
         layout: bpy.types.UILayout,
         _data: Any,
         item: Any,
@@ -92,9 +95,11 @@ class BACKFLIP_UL_takes(bpy.types.UIList):
         _index: int | None = 0,
         _filter_flag: int | None = 0,
     ) -> None:
-        split = layout.split(factor=0.7)
-        split.label(text=item.name.removesuffix(".npz"), icon="CHECKMARK" if item.landed else "DOT")
-        split.label(text=f"{item.score:.2f}")
+        facts = job_monitor.facts_of(current_scene(context), item.name) or TakeRecorded(landed=item.landed)
+        icon: IconItems = "SOLO_ON" if facts.landed_cleanly else "CHECKMARK" if item.landed else "DOT"
+        split = layout.split(factor=0.45)
+        split.label(text=item.name.removesuffix(".npz"), icon=icon)
+        split.label(text=verdict(vars(facts)))
 
 
 CLASSES = (BACKFLIP_UL_roles, BACKFLIP_UL_parts, BACKFLIP_UL_takes)

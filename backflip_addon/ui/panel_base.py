@@ -42,10 +42,18 @@ def layout_of(panel: bpy.types.Panel) -> bpy.types.UILayout:
 
 
 def button(
-    layout: bpy.types.UILayout, operator: str, icon: IconItems = "NONE", text: str | None = None, **properties: Any
+    layout: bpy.types.UILayout,
+    operator: str,
+    icon: IconItems = "NONE",
+    text: str | None = None,
+    emboss: bool = True,
+    **properties: Any,
 ) -> None:
     """An operator's button that sets properties of it. text: the operator's own label when None."""
-    pressed = layout.operator(operator, icon=icon) if text is None else layout.operator(operator, icon=icon, text=text)
+    if text is None:
+        pressed = layout.operator(operator, icon=icon, emboss=emboss)
+    else:
+        pressed = layout.operator(operator, icon=icon, emboss=emboss, text=text)
     for name, value in properties.items():
         setattr(pressed, name, value)
 

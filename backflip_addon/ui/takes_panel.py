@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import bpy
 
+from ..core.verdict import Figure, figures
 from ..operators import job_monitor, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
-from .panel_base import SidebarPanel, layout_of, sentence, step_button
+from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
 
 
 class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
@@ -29,4 +30,31 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
         step_button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
 
 
-CLASSES = (BACKFLIP_PT_takes,)
+class BACKFLIP_PT_measures(SidebarPanel, bpy.types.Panel):
+    bl_label = "Measures"
+    bl_parent_id = "BACKFLIP_PT_takes"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return bool(_figures(current_scene(context)))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = layout_of(self).column(align=True)
+        for figure in _figures(current_scene(context)):
+            row = column.split(factor=0.5)
+            row.alert = figure.flaw
+            button(row, takes.ExplainMeasure.bl_idname, text=figure.label, measure=figure.name, emboss=False)
+            row.label(text=figure.text)
+
+
+def _figures(scene: bpy.types.Scene) -> list[Figure]:
+    """What is known of the chosen take."""
+    settings = scene_settings(scene)
+    if settings.take_index >= len(settings.takes):
+        return []
+    facts = job_monitor.facts_of(scene, settings.takes[settings.take_index].name)
+    return figures(vars(facts)) if facts else []
+
+
+CLASSES = (BACKFLIP_PT_takes, BACKFLIP_PT_measures)

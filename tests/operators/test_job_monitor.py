@@ -20,7 +20,7 @@ from backflip_addon.jobs import status as job_status  # noqa: E402
 from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.operators import job_link, job_monitor, take_list, training  # noqa: E402
+from backflip_addon.operators import job_link, job_monitor, take_list, takes, training  # noqa: E402
 from backflip_addon.scene.baking import nla  # noqa: E402
 from backflip_addon.ui import lists, takes_panel, training_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
@@ -119,6 +119,24 @@ def test_another_job_with_takes_of_the_same_names_shows_its_own(folder: JobFolde
     assert [item.score for item in scene().backflip.takes] == [0.75, 0.75] and job_monitor.counts(scene()) == (2, 2)
 
 
+def test_the_list_says_what_became_of_each_take(folder: JobFolder, ops: Any) -> None:
+    add_take(folder, "0002_search.npz", landed=True, landed_cleanly=True, robust_of_20=17)
+    add_take(folder, "0003_search.npz", landed=True, landed_cleanly=False, hops=1, slide_cm=3.4)
+    add_take(folder, "0004_search.npz", followed=0.634)
+    tick_to_the_end()
+    said = drawn()
+    assert {"Landed cleanly", "Landed, with a hop", "Followed 63 %", "Landed"} <= set(said)
+    scene().backflip.take_index = 3
+    assert takes_panel.BACKFLIP_PT_measures.poll(SimpleNamespace(scene=scene()))
+    said = drawn()
+    assert said[said.index("Longest slide") + 1] == "3.4 cm" and said[said.index("Hops") + 1] == "1"
+    scene().backflip.take_index = 0
+    assert not takes_panel.BACKFLIP_PT_measures.poll(SimpleNamespace(scene=scene())), "nothing is known of an old take"
+    properties = SimpleNamespace(measure="slide_cm")
+    assert "planted foot" in takes.ExplainMeasure.description(None, properties)
+    assert ops.explain_measure(measure="slide_cm") == {"FINISHED"}
+
+
 def test_takes_of_another_character_are_said_to_be(folder: JobFolder) -> None:
     hero, other = (bpy.data.objects.new(name, bpy.data.armatures.new(name)) for name in ("Hero", "Other"))
     for ob in (hero, other):
@@ -158,7 +176,7 @@ def drawn() -> list[str]:
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
         region=SimpleNamespace(width=100_000),
     )
-    for panel in (training_panel.BACKFLIP_PT_train, takes_panel.BACKFLIP_PT_takes):
+    for panel in (training_panel.BACKFLIP_PT_train, takes_panel.BACKFLIP_PT_takes, takes_panel.BACKFLIP_PT_measures):
         stand_in = type(panel.__name__, (), dict(panel.__dict__) | {"layout": Recorder(texts)})
         stand_in().draw(context)
     for item in scene().backflip.takes:
