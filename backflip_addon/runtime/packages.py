@@ -108,7 +108,7 @@ def steps(
 
 def compile_step(python: str) -> Step:
     """Compile the physics with an environment's interpreter; what is compiled stays in the environment."""
-    otherwise = "The physics could not be compiled yet; the first training does it, which takes about a minute."
+    otherwise = "The physics could not be compiled yet; the first training does it, which takes a minute or two."
     command = isolated(python, str(COMPILE_SCRIPT))
     return Step("Compiling the physics for this computer", command, 3.0, otherwise=otherwise)
 

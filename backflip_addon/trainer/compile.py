@@ -13,18 +13,21 @@ import importlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..core.progress_lines import Told, from_fields
 from ..jobs.json_files import load_object, write_json
 from ..jobs.lock import FileLock
 from . import compiled_cache
+from .kernel_sources import kernel_count
 
 WORDS = "Compiling the physics for this computer"
 PROGRESS_NAME = "progress.json"
 LOCK_NAME = "compile.lock"
 WAIT_SECONDS = 0.2
+NOTE_SECONDS = 0.5  # between two notes of progress
 SURE_FRACTION = 0.2  # of the work, after which the time left is worth telling
 
 
@@ -53,19 +56,43 @@ def progress() -> Told:
 def _compile(tell: Callable[[Told], None]) -> None:
     begin = time.monotonic()
 
-    def note(what: str, fraction: float) -> None:
-        """what: is compiled next, in a word or two; fraction: of all that is compiled."""
-        seconds = time.monotonic() - begin
-        left = seconds * (1.0 - fraction) / fraction if fraction >= SURE_FRACTION else None
-        told = Told(min(max(fraction, 0.0), 1.0), f"{WORDS} ({what})" if what else WORDS, left)
+    def note(told: Told) -> None:
         write_json(_progress_file(), dataclasses.asdict(told))
         tell(told)
 
-    note("", 0.0)
+    note(Told(0.0, WORDS))
     warm_up = importlib.import_module(".physics.compiled.warm_up", __package__)  # with numba, which takes a second
-    warm_up.warm_up(note)
+    with _counted(note):
+        warm_up.warm_up(lambda _what, _fraction: None)
     compiled_cache.note_compiled(time.monotonic() - begin)
     tell(Told(1.0, WORDS))
+
+
+@contextlib.contextmanager
+def _counted(note: Callable[[Told], None]) -> Iterator[None]:
+    """Note how many kernels are compiled while they are: numba tells of each, also of those inside another."""
+    from numba.core import event
+
+    total = max(kernel_count(compiled_cache.PACKAGE), 1)
+    begin = noted = time.monotonic()
+    compiled: set[object] = set()
+
+    class Counter(event.Listener):
+        def on_start(self, event: Any) -> None:
+            pass
+
+        def on_end(self, event: Any) -> None:
+            nonlocal noted
+            function, now = event.data["dispatcher"].py_func, time.monotonic()
+            if function.__module__.startswith(f"{__package__}."):  # numba has functions of its own to compile
+                compiled.add((function.__module__, function.__qualname__))
+            if now - noted >= NOTE_SECONDS:
+                noted, fraction = now, min(len(compiled) / total, 1.0)
+                left = (now - begin) * (1.0 - fraction) / fraction if fraction >= SURE_FRACTION else None
+                note(Told(fraction, f"{WORDS} ({len(compiled)} of {total})", left))
+
+    with event.install_listener("numba:compile", Counter()):
+        yield
 
 
 def _progress_file() -> Path:

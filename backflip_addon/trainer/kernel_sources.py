@@ -16,6 +16,7 @@ from pathlib import Path
 WARM_UP = Path("trainer", "physics", "compiled", "warm_up.py")  # runs all kernels; what it runs is compiled
 
 _KERNELS = re.compile(rb"^\s*(?:(?:import|from)\s+numba\b|@(?:kernel|inlined)\b)", re.MULTILINE)
+_KERNEL = re.compile(rb"^@(?:kernel|inlined|njit)\b", re.MULTILINE)
 _ALL = "*"  # in a name's place: every name of a file
 
 
@@ -33,6 +34,11 @@ def kernel_sources(package: Path) -> dict[str, bytes]:
         key = f"{file.relative_to(package).as_posix()}: {name}"
         sources[key] = sources.get(key, b"") + ast.unparse(statement).encode("utf-8", "surrogateescape")
     return sources
+
+
+def kernel_count(package: Path) -> int:
+    """How many kernels, and parts of kernels, there are."""
+    return sum(len(_KERNEL.findall(file.read_bytes())) for file in (package / "trainer").rglob("*.py"))
 
 
 class _Followed:

@@ -57,7 +57,7 @@ def test_failure_is_said_and_the_runtime_is_kept(
     progress = install.Installation.begin(tmp_path, sys.executable).wait()
     assert progress.state == "done" and probe.probe(install.installed(tmp_path)).ready
     assert progress.remark == (
-        "The physics could not be compiled yet; the first training does it, which takes about a minute."
+        "The physics could not be compiled yet; the first training does it, which takes a minute or two."
     )
     assert "the moon" in (tmp_path / install.LOG_NAME).read_text()
 

@@ -17,7 +17,7 @@ from .. import compiled_cache
 from ..workers import Pool, WorkerError
 from .run_context import PROGRESS_SECONDS, RunContext
 
-ONCE = f"{compiler.WORDS}: about a minute, once"
+ONCE = f"{compiler.WORDS}: a minute or two, once"
 
 
 def compile_first(run: RunContext) -> None:
