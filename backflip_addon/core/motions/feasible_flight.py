@@ -24,6 +24,7 @@ from ..motion import Motion
 RATE = 120.0  # Hz, at which flights are integrated
 AIRBORNE = 0.03  # m: a body is in flight while its lowest point is higher
 SHORTEST_FLIGHT = 0.15  # s
+LEAST_FALL = 0.2  # share of gravity at which a flight falls on the mean; what falls less hangs over a floor that is off
 CLOSED = 1e-3  # rad: a flight that misses its landing's orientation by less has found it
 LARGEST_CHANGE = 1.5  # rad, of the root in one step from the clip to a flight: more is another stunt
 SMALLEST_STEP = 0.05  # of that way
@@ -52,7 +53,11 @@ def feasible(body: Body, reference: Motion) -> tuple[Motion, list[Flight]]:
     In a flight the centre of mass falls under GRAVITY and the angular momentum about it is constant, as of any body
     that nothing touches; take-off and landing poses are the clip's.
     """
-    motion = smoothed(reference, RATE)
+    return flown(body, smoothed(reference, RATE))
+
+
+def flown(body: Body, motion: Motion) -> tuple[Motion, list[Flight]]:
+    """The motion, as smoothed() returns it, with its flights made physical; and the flights."""
     flights = []
     position, orientations = motion.position.copy(), motion.rotations.copy()
     for first, last in flight_phases(body, motion):
@@ -88,13 +93,16 @@ def _filtered(track: Array, kernel: Array) -> Array:
 
 
 def flight_phases(body: Body, motion: Motion) -> list[tuple[int, int]]:
-    """First and last frame of each phase in which nothing is within AIRBORNE of the floor."""
-    lows = body.lowest_points(*body.forward(motion.position, motion.rotations)).min(axis=1)
+    """First and last frame of each phase in which nothing is within AIRBORNE of the floor, and the body falls."""
+    poses = body.forward(motion.position, motion.rotations)
+    lows = body.lowest_points(*poses).min(axis=1)
+    rising = np.gradient(body.centre_of_mass(*poses)[:, 2]) * motion.rate if motion.frames > 1 else lows
     up = np.concatenate([[False], lows > AIRBORNE, [False]]).astype(int)
     starts, ends = np.flatnonzero(np.diff(up) == 1), np.flatnonzero(np.diff(up) == -1) - 1
     least = SHORTEST_FLIGHT * motion.rate
-    inside = [(s, e) for s, e in zip(starts, ends, strict=True) if s > 0 and e < motion.frames - 1]
-    return [(int(s), int(e)) for s, e in inside if e - s >= least]
+    inside = [(int(s), int(e)) for s, e in zip(starts, ends, strict=True) if s > 0 and e < motion.frames - 1]
+    slowest = LEAST_FALL * GRAVITY / motion.rate
+    return [(s, e) for s, e in inside if e - s >= least and rising[s] - rising[e] > slowest * (e - s)]
 
 
 def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Array, Array]:

@@ -103,10 +103,12 @@ def _momentum_rates(body: Body, orientations: Array, rate: float, half: int) -> 
     return _first_derivative(momentum, rate, half)
 
 
-def contact_points(body: Body, positions: Array, orientations: Array) -> tuple[Array, IntArray, BoolArray]:
+def contact_points(
+    body: Body, positions: Array, orientations: Array, touch: float | Array = TOUCH
+) -> tuple[Array, IntArray, BoolArray]:
     """Points that can carry weight: (T, P, 3) world, m, their links (P,), and whether near the floor (T, P).
 
-    positions (T, L, 3), orientations (T, L, 4): the links', world.
+    positions (T, L, 3), orientations (T, L, 4): the links', world. touch, or (T, 1): how near that is, m.
     """
     points, links = [], []
     for i, link in enumerate(body.links):
@@ -116,7 +118,7 @@ def contact_points(body: Body, positions: Array, orientations: Array) -> tuple[A
                 links.append(i)
     stacked = np.stack(points, axis=1)
     reach = np.array([core_radius(shape) for link in body.links for shape in link.shapes for _ in core_points(shape)])
-    return stacked, np.array(links), stacked[..., 2] - reach < TOUCH
+    return stacked, np.array(links), stacked[..., 2] - reach < touch
 
 
 def _share(arms: Array, near: BoolArray, force: Array, moment: Array) -> Array:

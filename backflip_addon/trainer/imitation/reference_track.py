@@ -3,8 +3,8 @@
 
 A control step t drives the joints toward the reference at the step's end, time (t + 1) / rate,
 turned by the step's offsets (action_layout.py). Past the clip's end the last pose is held. What is
-followed is the reference made feasible (core.motions.feasible_flight): its flights obey the laws of
-motion, and take-off has the momentum that they need.
+followed is the reference made feasible (core.motions.feasible): within the joints' limits, its flights as free
+bodies fly, and on the floor what a floor can carry; take-off has the momentum that flight needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ...core.arrays import Array
 from ...core.body import FEET, Body
 from ...core.constants import GRAVITY
 from ...core.motion import Motion
-from ...core.motions import feasible_flight
+from ...core.motions.feasible import feasible
+from ...core.motions.feasible_flight import Flight
 from ..physics.simulator import CONTROL_RATE
 from ..physics.state import States
 from .action_layout import ActionLayout
@@ -46,7 +47,7 @@ class Track:
         self.hold = (metrics.TAIL_SECONDS if self.standing else 0.0) if hold is None else hold
         self.clip_steps = int(np.floor(reference.duration * rate + 1e-6))
         self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
-        goal, flights = feasible_flight.feasible(body, reference)
+        goal, flights, _ = feasible(body, reference)
         times = np.arange(self.steps + 1) / rate
         self.states = states_of(goal, times, rate)
         positions, world = body.forward(self.states.position, self.states.rotations)
@@ -67,15 +68,13 @@ class Track:
         airborne = np.flatnonzero(~self.resting.any(axis=1))
         return int(airborne[-1]) + 1 if len(airborne) else self.clip_steps
 
-    def _build_up(self, flight: feasible_flight.Flight, times: Array) -> None:
-        """Give the goals the momentum that a flight needs: kept in the air, built up before."""
+    def _build_up(self, flight: Flight, times: Array) -> None:
+        """Give the goals the momentum that a flight needs: kept in the air, and what take-off lacks built up before."""
         air = (times >= flight.start) & (times <= flight.end)
         self.momentum[air] = flight.momentum
         self.centre_velocity[air] = flight.velocity + (times[air] - flight.start)[:, None] * [0, 0, -GRAVITY]
         share = np.clip(1 - (flight.start - times) / BUILD_UP, 0, 1)[:, None] * (times < flight.start)[:, None]
-        takeoff = int(np.flatnonzero(air)[0])
         self.momentum += share * (flight.momentum - flight.momentum_before)
-        self.centre_velocity += share * (flight.velocity - self.centre_velocity[max(takeoff - 1, 0)])
 
     def targets(self, offsets: Array, first: int) -> Array:
         """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""
