@@ -50,6 +50,11 @@ def clip(name: str, body: Body) -> motion.Motion:
     return retarget.adapt(clip_motion, leg, body)
 
 
+def clip_names() -> list[str]:
+    """The names of all clips of pybullet_data."""
+    return sorted(file.stem.removeprefix("humanoid3d_") for file in CLIPS.glob("humanoid3d_*.txt"))
+
+
 def _numbers(text: str) -> np.ndarray:
     return np.array([float(x) for x in text.split()])
 

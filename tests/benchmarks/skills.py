@@ -14,7 +14,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     body = common.figure(options)
-    names = options.clips or sorted(f.stem.removeprefix("humanoid3d_") for f in humanoid.CLIPS.glob("humanoid3d_*.txt"))
+    names = options.clips or humanoid.clip_names()
     clips = []
     for name in names:
         reference = humanoid.clip(name, body)

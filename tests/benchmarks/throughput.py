@@ -10,18 +10,14 @@ take turns in one run, so that a busy machine slows them all.
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
-import sys
 import tempfile
 import time
-import types
 from contextlib import redirect_stdout
-from importlib.util import find_spec
-from pathlib import Path
 
 import common
+import deepmimic
 import humanoid
 import numpy as np
 import torch
@@ -133,15 +129,7 @@ class DeepMimicEnvironment:
     """PyBullet's own port, stepped by the reference's pose as action, as its gym wrapper does."""
 
     def __init__(self, clip: str) -> None:
-        _without_gym()
-        parser_module = importlib.import_module("pybullet_utils.arg_parser")
-        module = importlib.import_module("pybullet_envs.deep_mimic.env.pybullet_deep_mimic_env")
-        arguments = parser_module.ArgParser()
-        with redirect_stdout(io.StringIO()):
-            file = humanoid.DATA / "args" / f"run_humanoid3d_{clip}_args.txt"
-            arguments.load_file(str(file if file.exists() else humanoid.DATA / "args" / "run_humanoid3d_walk_args.txt"))
-            start = module.InitializationStrategy.START
-            self.environment = module.PyBulletDeepMimicEnv(arguments, False, None, init_strategy=start)
+        self.environment = deepmimic.environment(clip)
 
     def run(self) -> int:
         env = self.environment
@@ -172,14 +160,6 @@ class DeepMimicEnvironment:
             else:
                 action.append(float(part[0]))
         return action
-
-
-def _without_gym() -> None:
-    """pybullet_envs asks for gym in its __init__, which this environment does without."""
-    if "pybullet_envs" not in sys.modules:
-        package = types.ModuleType("pybullet_envs")
-        package.__path__ = [str(Path(find_spec("pybullet_data").origin).parents[1] / "pybullet_envs")]
-        sys.modules["pybullet_envs"] = package
 
 
 if __name__ == "__main__":

@@ -112,11 +112,12 @@ def _placements(course: Course, foot: str) -> list[Phase]:
 def slip(course: Course) -> float | None:
     """Mean speed along the floor of what touches it, weighted by the force with which it does, m/s.
 
+    From one frame to the next, of what touches in both: in the frame of an impact most of the way lies before it.
     0 where nothing is ever carried; None without recorded forces.
     """
     if course.load is None:
         return None
-    carried = course.load[1:]
+    carried = course.load[1:] * (course.touching[:-1] & course.touching[1:])
     bearing = np.flatnonzero(carried.any(axis=0))
     total = float(carried[:, bearing].sum())
     speeds = (np.linalg.norm(_contact_motion(course, int(i), POINT_ROOM), axis=-1) * course.rate for i in bearing)
