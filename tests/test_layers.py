@@ -150,7 +150,8 @@ def test_licence_is_named(path: Path) -> None:
 TRAINER_WINGS: dict[str, set[str]] = {
     "__main__": {"runner"},
     "runner": {"rl", "planning", "imitation", "physics", "workers", "compile", "compiled_cache"},
-    "compile": {"physics", "compiled_cache", "kernel_sources"},
+    "compile": {"warm_up", "compiled_cache", "kernel_sources"},
+    "warm_up": {"imitation", "physics"},
     "rl": {"planning", "imitation", "physics", "workers"},
     "planning": {"imitation", "physics", "workers"},
     "imitation": {"physics", "compiled_cache"},

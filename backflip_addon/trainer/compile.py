@@ -61,7 +61,7 @@ def _compile(tell: Callable[[Told], None]) -> None:
         tell(told)
 
     note(Told(0.0, WORDS))
-    warm_up = importlib.import_module(".physics.compiled.warm_up", __package__)  # with numba, which takes a second
+    warm_up = importlib.import_module(".warm_up", __package__)  # with numba, which takes a second
     with _counted(note):
         warm_up.warm_up(lambda _what, _fraction: None)
     compiled_cache.note_compiled(time.monotonic() - begin)

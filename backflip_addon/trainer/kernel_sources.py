@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-WARM_UP = Path("trainer", "physics", "compiled", "warm_up.py")  # runs all kernels; what it runs is compiled
+WARM_UP = Path("trainer", "warm_up.py")  # runs all kernels; what it runs is compiled
 
 _KERNELS = re.compile(rb"^\s*(?:(?:import|from)\s+numba\b|@(?:kernel|inlined)\b)", re.MULTILINE)
 _KERNEL = re.compile(rb"^@(?:kernel|inlined|njit)\b", re.MULTILINE)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The physics compiled ahead of training: where it is kept, when it is done anew, and that it never costs a run.
 
-A copy of the package with a kernel of one line in the physics' place is compiled, by trainers and by hand.
+A copy of the package is compiled, by trainers and by hand, whose warm-up runs kernels of one line each.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -25,10 +26,11 @@ from backflip_addon.core.progress_lines import Told, last_told
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.trainer import compile as compiler
 from backflip_addon.trainer import compiled_cache
+from backflip_addon.trainer.kernel_sources import WARM_UP, kernel_count
 from tests.trainer.whole_jobs import events, of_kind, wait
 
 PACKAGE = Path(compiled_cache.__file__).parents[1]
-INIT = "from ...compiled_cache import use\n\nuse()\n"
+INIT = "from ..compiled_cache import use\n\nuse()\n"
 CONSTANTS = "FACTOR = 2.0\n"
 KERNELS = """
 from numba import njit
@@ -42,10 +44,10 @@ def scaled(number):
 def halved(number):
     return number / 2
 """
-WARM_UP = """
+WARMING = """
 import os, time
 from pathlib import Path
-from .kernels import halved, scaled
+from .stand_in.kernels import halved, scaled
 
 def warm_up(tell):
     with open(Path(__file__).with_name("compilations"), "a") as file:
@@ -71,8 +73,9 @@ class Copy:
     def __init__(self, root: Path) -> None:
         self.root, self.environment, self.home = root, root / "environment", root / "home"
         shutil.copytree(PACKAGE, root / "backflip_addon", ignore=shutil.ignore_patterns("__pycache__"))
-        self.kernels = root / "backflip_addon" / "trainer" / "physics" / "compiled"
-        shutil.rmtree(self.kernels, ignore_errors=True)
+        self.package = root / "backflip_addon"
+        self.warm_up = self.package / WARM_UP
+        self.kernels = self.package / "trainer" / "stand_in"
         self.kernels.mkdir()
         for folder in (self.environment, self.home):
             folder.mkdir()
@@ -81,11 +84,11 @@ class Copy:
         self.lasts(0.0)
 
     def lasts(self, seconds: float) -> None:
-        (self.kernels / "warm_up.py").write_text(WARM_UP.replace("SECONDS", str(seconds)))
+        self.warm_up.write_text(WARMING.replace("SECONDS", str(seconds)))
 
     @property
     def compilations(self) -> int:
-        file = self.kernels / "compilations"
+        file = self.warm_up.with_name("compilations")
         return len(file.read_text()) if file.exists() else 0
 
     @property
@@ -121,10 +124,12 @@ def test_it_is_compiled_once_and_progress_is_told(copy: Copy) -> None:
     copy.lasts(compiler.NOTE_SECONDS)
     said = copy.compile()
     told = [last_told(f"{line}\n") for line in said.splitlines() if line.startswith("{")]
-    assert told[0] == Told(0.0, compiler.WORDS) and told[-1] == Told(1.0, compiler.WORDS)
-    half = told[1]
-    assert half is not None and half.message == "Compiling the physics for this computer (1 of 2)", said
-    assert half.fraction == 0.5 and half.seconds_left is not None and half.seconds_left >= 0.0
+    total = kernel_count(copy.package)
+    assert told == [
+        Told(0.0, compiler.WORDS),
+        Told(1 / total, f"Compiling the physics for this computer (1 of {total})", told[1].seconds_left),
+        Told(1.0, compiler.WORDS),
+    ]
     assert "scaled 2.0" in said and copy.is_marked
     kept = {path: path.stat().st_mtime_ns for path in copy.folders[0].rglob("*.nb?")}
     assert kept
@@ -207,7 +212,7 @@ def test_unwritable_environment_is_passed_by(copy: Copy, home: bool) -> None:
 
 
 def state(copy: Copy) -> compiled_cache.Fingerprint:
-    return compiled_cache.fingerprint(copy.root / "backflip_addon")
+    return compiled_cache.fingerprint(copy.package)
 
 
 def change(file: Path, old: str, new: str) -> None:
@@ -220,29 +225,26 @@ def change(file: Path, old: str, new: str) -> None:
     ("file", "old", "new", "counts"),
     [
         ("kernels.py", "FACTOR * number", "FACTOR * number  # a byte", True),
-        ("warm_up.py", "halved(1.0)", "halved(1)", True),
+        ("../warm_up.py", "halved(1.0)", "halved(1)", True),
         ("constants.py", "2.0", "2", True),
         ("constants.py", "shift: float\n    scale: float", "scale: float\n    shift: float", True),
         ("constants.py", "# of nothing", "# of something", False),
         ("constants.py", "UNUSED = 1.0", "UNUSED = 2.0", False),
-        ("../../../core/constants.py", "9.81", "1.62", True),
-        ("../../../core/constants.py", "FRICTION: Final = 0.9", "FRICTION: Final = 0.8", False),
-        (
-            "../../rl/ppo.py",
-            "from __future__ import annotations",
-            "from __future__ import annotations  # a byte",
-            False,
-        ),
+        ("../../core/far.py", "FAR = 2.0", "FAR = 3.0", True),
+        ("../../core/far.py", "UNUSED = 1.0", "UNUSED = 2.0", False),
+        ("../rl/unrelated.py", "1.0", "2.0", False),
     ],
 )
 def test_what_is_compiled_in_counts_and_nothing_else(copy: Copy, file: str, old: str, new: str, counts: bool) -> None:
     """Constants, whole or from far away, and the order of a named tuple's fields."""
     constants = (
-        "from typing import NamedTuple\n\nfrom ....core.constants import GRAVITY\n\n"
-        "UNUSED = 1.0  # of nothing\nWEIGHT = 2.0\nFACTOR = -GRAVITY * WEIGHT\n\n\n"
+        "from typing import NamedTuple\n\nfrom ...core.far import FAR\n\n"
+        "UNUSED = 1.0  # of nothing\nWEIGHT = 2.0\nFACTOR = -FAR * WEIGHT\n\n\n"
         "class Line(NamedTuple):\n    shift: float\n    scale: float\n"
     )
     (copy.kernels / "constants.py").write_text(constants)
+    (copy.package / "core" / "far.py").write_text("FAR = 2.0\nUNUSED = 1.0\n")
+    (copy.package / "trainer" / "rl" / "unrelated.py").write_text("NUMBER = 1.0\n")
     change(copy.kernels / "kernels.py", "import FACTOR", "import FACTOR, Line")
     change(copy.kernels / "kernels.py", "scaled(number)", "scaled(number, line: Line = Line(0.0, 1.0))")
     before = state(copy).folder_name
@@ -250,7 +252,7 @@ def test_what_is_compiled_in_counts_and_nothing_else(copy: Copy, file: str, old:
     assert (state(copy).folder_name != before) is counts
 
 
-@pytest.mark.parametrize("way", ["from . import constants as c", "from ..compiled import constants as c"])
+@pytest.mark.parametrize("way", ["from . import constants as c", "from ..stand_in import constants as c"])
 def test_all_of_a_module_that_a_kernel_has_whole_counts(copy: Copy, way: str) -> None:
     (copy.kernels / "kernels.py").write_text(
         KERNELS.replace("from .constants import FACTOR", way).replace("FAC", "c.FAC")
@@ -263,8 +265,6 @@ def test_all_of_a_module_that_a_kernel_has_whole_counts(copy: Copy, way: str) ->
 def test_processor_packages_and_place_count(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state(copy)
     newer = {**before.versions, "numpy": "9.9"}
-    import dataclasses
-
     assert dataclasses.replace(before, versions=newer).folder_name != before.folder_name
     assert dataclasses.replace(before, versions=newer).origin == before.origin, "it replaces the other"
     assert set(before.versions) == {"python", "numba", "llvmlite", "numpy"}
@@ -305,25 +305,23 @@ def run(copy: Copy, job: JobFolder) -> Iterator[Callable[[], subprocess.Popen]]:
         process.wait()
 
 
-def phases(job: JobFolder) -> list[str]:
-    told = [event["phase"] for event in of_kind(job, "progress")]
-    return [phase for phase, before in zip(told, [None, *told], strict=False) if phase != before]
-
-
-def test_training_compiles_first_and_only_once(copy: Copy, job: JobFolder, run: Callable[[], subprocess.Popen]) -> None:
-    copy.lasts(1.0)
-    for expected in (["compile", "search"], ["search"]):
-        job.events_file.unlink(missing_ok=True)
-        process = run()
-        wait(process, lambda: "search" in phases(job))
-        process.kill()
-        process.wait()
-        assert phases(job) == expected
-        if "compile" in expected:
-            first, last = (of_kind(job, "progress")[index] for index in (0, -1))
-            assert first["message"] == "Compiling the physics for this computer: a minute or two, once"
-            assert "search" in last["phase"] and last["seconds"] < last["time"] - first["time"], "its clock began later"
-    assert copy.compilations == 1
+def test_training_compiles_first_and_once_and_its_clock_begins_then(
+    copy: Copy, job: JobFolder, run: Callable[[], subprocess.Popen]
+) -> None:
+    copy.lasts(2.0)
+    process = run()
+    wait(process, lambda: copy.is_marked)
+    job.request("stop")
+    assert process.wait() == 0
+    first, last = of_kind(job, "progress")[0], of_kind(job, "finished")[0]
+    assert first["phase"] == "compile"
+    assert first["message"] == "Compiling the physics for this computer: a minute or two, once"
+    assert last["seconds"] <= last["time"] - first["time"] - 2.0 + 0.1, "the minutes are for learning"
+    job.events_file.unlink()
+    job.request("shoot", seed=-1)  # which is refused, and nothing else is done
+    assert run().wait() == 1
+    assert "None of the shots" in events(job)[-1]["message"]
+    assert of_kind(job, "progress") == [] and copy.compilations == 1
 
 
 @pytest.mark.parametrize("how", ["request", "signal"])
@@ -346,7 +344,7 @@ def test_a_run_can_be_stopped_while_it_compiles(
 def test_physics_that_cannot_be_compiled_is_a_sentence(
     copy: Copy, job: JobFolder, run: Callable[[], subprocess.Popen]
 ) -> None:
-    (copy.kernels / "warm_up.py").write_text("def warm_up(tell):\n    raise OSError(28, 'No space left on device')\n")
+    copy.warm_up.write_text("def warm_up(tell):\n    raise OSError(28, 'No space left on device')\n")
     assert run().wait() == 1
     words = events(job)[-1]["message"]
     assert words.startswith("The physics could not be compiled for this computer: OSError")
