@@ -254,17 +254,30 @@ def clock(seconds: float) -> str:
 
 # The proof
 
+# Measures that are read off the baked rig
+SEEN = frozenset(
+    ("g_mpjpe_mm", "mpjpe_mm", "worst_error_mm", "followed", "somersault_deg", "twist_deg", "illegal_contacts")
+    + ("penetration_cm", "self_penetration_cm", "self_penetration_s", "limit_excess_deg")
+)
+
 
 def _measure(scene: bpy.types.Scene, reference: Motion, take: Take) -> dict[str, Any]:
-    """The measures of truth, of the baked rig as Blender evaluates it, with the forces of the take."""
+    """The measures of truth, of the baked rig as Blender evaluates it, with the forces of the take.
+
+    What happens between two frames of a film (an impact, a slide that ends, the law of a flight) is the take's own.
+    """
     settings = scene_settings(scene)
     armature = stored_avatar.avatar(scene)
     body, binding = stored_avatar.body_and_binding(scene)
     first, last = settings.baked_first, settings.baked_last
     shown = bake_error.read_take_from_rig(armature, body, binding, first, last, scene)
     distance, angle = bake_error.bake_error(armature, body, binding, take.motion, first, scene)
-    measures = metrics.evaluate_take(body, reference, as_shown(take, shown))
-    return measures.to_json() | {"bake_error_mm": distance, "bake_error_deg": angle}
+    own, seen = (metrics.evaluate_take(body, reference, one) for one in (take, as_shown(take, shown)))
+    report = own.to_json() | {name: value for name, value in seen.to_json().items() if name in SEEN}
+    report["landed"] = None if own.landed is None else bool(own.landed and seen.landed)
+    report["success"] = own.success and seen.success
+    report["landed_cleanly"] = metrics.cleanly(report)
+    return report | {"verdict": verdict.verdict(report), "bake_error_mm": distance, "bake_error_deg": angle}
 
 
 def _plain(value: Any) -> Any:

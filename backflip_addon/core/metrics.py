@@ -159,7 +159,7 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
         complete=complete,
         seconds=float(course.times[-1]),
     )
-    return dataclasses.replace(measures, landed_cleanly=_cleanly(measures))
+    return dataclasses.replace(measures, landed_cleanly=cleanly(vars(measures)))
 
 
 def flaws(values: Mapping[str, object]) -> tuple[str, ...]:
@@ -184,13 +184,17 @@ _FLAWS: dict[str, Callable[[float], bool]] = {
 }
 
 
-def _cleanly(measures: Measures) -> bool | None:
-    """A word that flatters is a defect: as long as nobody has tried how robust it is, no landing is called clean."""
-    if measures.landed is None:
+def cleanly(values: Mapping[str, object]) -> bool | None:
+    """Whether a take landed cleanly, by its measures' names: landed, without any of flaws(); None without a landing.
+
+    A word that flatters is a defect: as long as nobody has tried how robust it is, no landing is called clean, but
+    None.
+    """
+    if values["landed"] is None:
         return None
-    if not measures.landed or measures.flaws:
+    if not values["landed"] or flaws(values):
         return False
-    return None if measures.robust_of_20 is None else True
+    return None if values["robust_of_20"] is None else True
 
 
 def _landings(take: Take) -> int | None:
