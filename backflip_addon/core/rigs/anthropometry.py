@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of people's bodies: masses, centres of mass, strengths and sizes of their parts.
+"""What is known of people's bodies: masses, centres of mass, stiffness and sizes of their parts.
 
 A part is a link's name without its side: "thigh" stands for thigh.L and thigh.R.
 """
@@ -28,18 +28,19 @@ MASS_SHARE = {
 # Centre of mass along a limb, as a share of the way from its joint to the next: the same table.
 CENTRE_SHARE = {"upper_arm": 0.576, "forearm": 0.457, "thigh": 0.385, "shin": 0.444}
 
-# Greatest torque N m, PD gains kp N m/rad and kd N m s/rad of DeepMimic's humanoid (Peng et al. 2018,
-# data/controllers/humanoid3d_ctrl.txt), which has STRENGTH_SIZE; they grow with mass times height.
-STRENGTH = {
-    "chest": (200.0, 1000.0, 100.0),
-    "head": (50.0, 100.0, 10.0),
-    "upper_arm": (100.0, 400.0, 40.0),
-    "forearm": (60.0, 300.0, 30.0),
-    "thigh": (200.0, 500.0, 50.0),
-    "shin": (150.0, 500.0, 50.0),
-    "foot": (90.0, 400.0, 40.0),
+# PD gains kp N m/rad and kd N m s/rad of DeepMimic's humanoid (Peng et al. 2018, data/controllers/humanoid3d_ctrl.txt),
+# which has GAINS_SIZE; they grow with mass times height. They say how soon a pose is reached, not with how much torque
+# at most (strength_presets): the weak and the strong have the same, and what is tuned to them holds for both.
+GAINS = {
+    "chest": (1000.0, 100.0),
+    "head": (100.0, 10.0),
+    "upper_arm": (400.0, 40.0),
+    "forearm": (300.0, 30.0),
+    "thigh": (500.0, 50.0),
+    "shin": (500.0, 50.0),
+    "foot": (400.0, 40.0),
 }
-STRENGTH_SIZE = 45.0 * 1.62  # kg m: 45 kg and 1.62 m
+GAINS_SIZE = 45.0 * 1.62  # kg m: 45 kg and 1.62 m
 
 FARTHEST = 3.1  # rad: no joint reaches further, since half a turn either way looks the same
 

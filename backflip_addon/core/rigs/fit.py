@@ -17,11 +17,11 @@ from . import rest_pose, roles
 from .anthropometry import (
     CENTRE_SHARE,
     FARTHEST,
+    GAINS,
+    GAINS_SIZE,
     HUMAN_HEIGHT,
     MASS_SHARE,
     ROUNDNESS,
-    STRENGTH,
-    STRENGTH_SIZE,
     USUAL_BMI,
     USUAL_HEIGHT,
     part_of,
@@ -31,6 +31,7 @@ from .link_shapes import link_shapes, scaled, triple
 from .rig import Rig, RigError, check_sound
 from .rig_measures import RigMeasures
 from .roles import RoleMap
+from .strength_presets import DEFAULT, with_strength
 
 _JOINTS: dict[str, JointKind] = {"pelvis": "free", "shin": "hinge", "forearm": "hinge", "hand": "fixed"}
 
@@ -55,11 +56,16 @@ class _Whole:
 
 
 def fit_body(
-    rig: Rig, role_map: RoleMap, mass_kg: float | None = None, adjustments: Mapping[str, Adjustment] | None = None
+    rig: Rig,
+    role_map: RoleMap,
+    mass_kg: float | None = None,
+    adjustments: Mapping[str, Adjustment] | None = None,
+    strength: str = DEFAULT,
 ) -> tuple[Body, Binding]:
     """A body of mass_kg (default: of its height at a body mass index of USUAL_BMI) fitted to a rig.
 
-    adjustments: link name ("thigh.L") or part ("thigh": both sides) -> factors.
+    adjustments: link name ("thigh.L") or part ("thigh": both sides) -> factors. strength: a key of
+    strength_presets.PRESETS.
     Raises RigError with one sentence when the rig cannot carry a body.
     """
     check_sound(rig)
@@ -73,7 +79,7 @@ def fit_body(
         raise RigError(f"A body of {mass:g} kg cannot be made: give a mass above zero.")
     whole = _Whole(scale, height, mass)
     links = tuple(_link(name, measures, whole, _adjustment(adjustments or {}, name)) for name in LINK_NAMES)
-    body = Body(rig.name, links, height)
+    body = with_strength(Body(rig.name, links, height), strength)
     try:
         bodies.validate(body)
     except ValueError as error:
@@ -94,13 +100,13 @@ def _scale(height: float) -> float:
 
 
 def _link(name: str, measures: RigMeasures, whole: _Whole, adjustment: Adjustment) -> Link:
-    """One link, SI. Its parts' masses, whose shares add up to a little off 1, make up the whole's."""
+    """One link without strength, SI. Its parts' masses, whose shares add up to a little off 1, make up the whole's."""
     part, parent, scale = part_of(name), LINK_PARENTS[name], whole.scale
     total = sum(MASS_SHARE[part_of(link)] for link in LINK_NAMES)
     mass = whole.mass * MASS_SHARE[part] / total * adjustment.mass
     shapes = tuple(scaled(s, scale * adjustment.size, scale) for s in link_shapes(name, measures))
-    strength = whole.mass * whole.height / STRENGTH_SIZE * adjustment.strength
-    torque, kp, kd = (x * strength for x in STRENGTH.get(part, (0.0, 0.0, 0.0)))
+    stiffness = whole.mass * whole.height / GAINS_SIZE * adjustment.strength
+    kp, kd = (x * stiffness for x in GAINS.get(part, (0.0, 0.0)))
     ball = measures.ball(name)
     limit = usual_limit(name)
     return Link(
@@ -114,7 +120,6 @@ def _link(name: str, measures: RigMeasures, whole: _Whole, adjustment: Adjustmen
         shapes=shapes,
         limits=_hinge_limits(part, adjustment.reach),
         limit=None if limit is None else limit.scaled(adjustment.reach),
-        torque=torque,
         kp=kp,
         kd=kd,
         ball=None if ball is None else triple(ball * scale),
