@@ -26,6 +26,15 @@ MODES = (
     ("search", "Search Only", "Find one performance by sampling"),
     ("scratch", "Policy From Scratch", "Learn by imitation alone, as DeepMimic does: the way with the most failures"),
 )
+STRENGTHS = (  # core.rigs.strength_presets
+    ("person", "Person", "An average adult's: enough to walk, jump and turn cartwheels"),
+    ("athlete", "Athlete", "A trained gymnast's: enough for flips and kicks"),
+    (
+        "superhero",
+        "Superhero",
+        "Twice an athlete's, and as great at any speed: for stunts that nobody can do",
+    ),
+)
 FORMATS = (
     ("FBX", "FBX", "Autodesk FBX, with the animation baked"),
     ("USD", "USD", "Universal Scene Description"),
@@ -133,7 +142,7 @@ class BackflipPart(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Strength",
-            description="Factor of the strength of a person of this size",
+            description="Factor of the strength that was chosen for the whole body",
             default=1.0,
             min=0.05,
             max=20.0,
@@ -186,6 +195,16 @@ class BackflipSettings(bpy.types.PropertyGroup):
             max=1000.0,
             precision=1,
             unit="MASS",
+            update=_adjusted,
+        ),
+    ]
+    strength: Annotated[
+        str,
+        EnumProperty(
+            name="Strength",
+            description="Whose muscles the body has, for its mass and height: how hard its joints turn, and how fast",
+            items=STRENGTHS,
+            default="athlete",
             update=_adjusted,
         ),
     ]

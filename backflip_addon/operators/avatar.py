@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from .. import compat
 from ..core.rigs import fit, roles
@@ -20,7 +20,7 @@ from ..scene.importing import importer, objects_as_bones
 from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
 from ..scene.typed_data import current_view_layer
-from ..settings import scene_settings
+from ..settings import STRENGTHS, scene_settings
 from . import reference_clip
 from .base import FileStep, Step, current_scene, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 from .bone_map import choose
@@ -65,11 +65,12 @@ def _import_report(armature: bpy.types.Object, imported: importer.Imported) -> s
     return f"{words}."
 
 
-def build_body(scene: bpy.types.Scene, mass: float) -> str:
-    """Fit the body; returns a warning, "" for none. mass: kg, 0 for what is usual."""
+def build_body(scene: bpy.types.Scene, mass: float, strength: str) -> str:
+    """Fit the body; returns a warning, "" for none. mass: kg, 0 for what is usual. strength: one of STRENGTHS."""
     armature = stored_avatar.avatar(scene)
     rig = read_rig(armature)
-    body, binding = fit.fit_body(rig, stored_avatar.role_map(scene), mass or None, stored_avatar.adjustments(scene))
+    role_map, adjustments = stored_avatar.role_map(scene), stored_avatar.adjustments(scene)
+    body, binding = fit.fit_body(rig, role_map, mass or None, adjustments, strength)
     stored_avatar.set_body(scene, body, binding)
     return " ".join(filter(None, (_left_behind(armature), reference_clip.read_again(scene))))
 
@@ -173,7 +174,7 @@ def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
 
 
 class BuildBody(Step, bpy.types.Operator):
-    """Fit a physical body to the avatar: masses, joints and shapes"""
+    """Fit a physical body to the avatar: masses, joints, shapes and strength"""
 
     bl_idname = "backflip.build_body"
     bl_label = "Build Body"
@@ -190,11 +191,16 @@ class BuildBody(Step, bpy.types.Operator):
             options={"SKIP_SAVE"},
         ),
     ]
+    strength: Annotated[
+        str,
+        EnumProperty(name="Strength", description="Whose muscles the body has", items=STRENGTHS, options={"SKIP_SAVE"}),
+    ]
 
     def run(self, context: bpy.types.Context) -> None:
         settings = scene_settings(current_scene(context))
         settings.mass = self.given(settings, "mass")
-        warning = build_body(current_scene(context), settings.mass)
+        settings.strength = self.given(settings, "strength")
+        warning = build_body(current_scene(context), settings.mass, settings.strength)
         self.mass = settings.mass or USUAL_BMI * settings.body_height**2
         if warning:
             self.report({"WARNING"}, warning)

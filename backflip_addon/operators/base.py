@@ -182,7 +182,7 @@ def need_body(scene: bpy.types.Scene) -> str:
     settings = scene_settings(scene)
     if not settings.body_json:
         return stored_avatar.NO_BODY
-    return "Masses, sizes or limits were changed: build the body again (step 1)." if settings.body_stale else ""
+    return "The body's settings were changed: build it again (step 1)." if settings.body_stale else ""
 
 
 def need_reference(scene: bpy.types.Scene) -> str:

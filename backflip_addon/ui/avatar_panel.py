@@ -38,6 +38,7 @@ class BACKFLIP_PT_avatar(SidebarPanel, bpy.types.Panel):
         if guessed := guess_sentence(settings.roles, "avatar"):
             sentence(layout, context, guessed, "ERROR")
         layout.prop(settings, "mass", text="Mass" if settings.mass else "Mass (0: Usual)")
+        layout.prop(settings, "strength")
         step_button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
         if settings.body_json:
             layout.label(text=f"{settings.body_height:.2f} m, {settings.body_mass:.1f} kg", icon="CHECKMARK")

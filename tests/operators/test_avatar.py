@@ -10,6 +10,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from backflip_addon.core.rigs import strength_presets  # noqa: E402
+from backflip_addon.settings import STRENGTHS  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
 
@@ -239,3 +241,47 @@ def test_a_mesh_that_no_bone_moves_is_said_to_stay_behind(ops: Any, capfd: pytes
     hat.parent_type, hat.parent_bone = "BONE", "head"
     ops.build_body()
     assert "stay behind" not in capfd.readouterr().out
+
+
+def torques() -> dict[str, float]:
+    return {link["name"]: link["torque"] for link in json.loads(settings().body_json)["links"]}
+
+
+def top_speeds() -> set[float]:
+    return {link["top_speed"] for link in json.loads(settings().body_json)["links"]}
+
+
+def test_the_strengths_offered_are_those_that_a_body_can_have() -> None:
+    assert [strength[0] for strength in STRENGTHS] == list(strength_presets.PRESETS)
+
+
+def test_a_body_is_an_athletes_until_another_strength_is_chosen(ops: Any) -> None:
+    rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    assert settings().strength == strength_presets.DEFAULT == "athlete"
+    athlete = torques()
+    settings().strength = "superhero"
+    assert settings().body_stale
+    ops.build_body()
+    assert not settings().body_stale and torques() == pytest.approx({k: 2 * v for k, v in athlete.items()})
+    assert top_speeds() == {0.0}
+    ops.build_body(strength="person")
+    assert settings().strength == "person" and torques()["thigh.L"] < 0.7 * athlete["thigh.L"]
+    settings().parts["thigh"].strength = 2.0
+    ops.build_body()
+    assert settings().strength == "person" and torques()["thigh.L"] > 1.2 * athlete["thigh.L"]
+
+
+def test_a_chosen_strength_can_be_undone(ops: Any) -> None:
+    rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    bpy.ops.ed.undo_push(message="Build Body")
+    athlete = torques()
+    ops.build_body(strength="superhero")
+    bpy.ops.ed.undo_push(message="Build Body")
+    bpy.ops.ed.undo()
+    assert settings().strength == "athlete" and torques() == athlete
+    bpy.ops.ed.redo()
+    assert settings().strength == "superhero" and torques()["shin.L"] == pytest.approx(2 * athlete["shin.L"])
