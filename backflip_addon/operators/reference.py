@@ -11,6 +11,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ..core import findings
+from ..core.rigs.strength_presets import preset_at, with_strength
 from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
@@ -42,6 +43,8 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
         raise ActionError("There is nothing to fix here.")
     for item in settings.clip_roles if "certain" in fix else ():
         item.certain = True
+    if preset := preset_at(fix.get("strength", -1)):
+        _strengthen(scene, preset)
     settings.time_scale *= float(fix.get("time_scale", 1.0))
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
     for name in _SWITCHES & fix.keys():
@@ -49,8 +52,15 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     settings.reference_notes = json.dumps(open_notes(scene, stored_reference.reference(scene)))
 
 
+def _strengthen(scene: bpy.types.Scene, preset: str) -> None:
+    """Give the body another strength. Nothing else of it is built anew, so that the reference stays as it is."""
+    body, binding = stored_avatar.body_and_binding(scene)
+    scene_settings(scene).strength = preset
+    stored_avatar.set_body(scene, with_strength(body, preset), binding)
+
+
 _SWITCHES = {"loops", "physical_flights", "upright", "grounded"}
-_FIXABLE = {"time_scale", "start", "certain", *_SWITCHES}
+_FIXABLE = {"time_scale", "start", "certain", "strength", *_SWITCHES}
 
 
 class ClipStep(Step):

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ..core import findings
+from ..core.rigs import strength_presets
 from ..operators import reference
 from ..operators.base import current_scene
 from ..settings import BackflipSettings, scene_settings
@@ -109,6 +110,9 @@ def fix_words(fix: dict[str, Any]) -> str:
         return f"Slow Down {scale:.3g} Times" if scale >= 1.0 else f"Speed Up {1.0 / scale:.3g} Times"
     if "start" in fix:
         return f"Start at {fix['start']:.2f} s"
+    if preset := strength_presets.preset_at(fix.get("strength", -1)):
+        article, _, whose = strength_presets.PRESETS[preset].whose.partition(" ")
+        return f"Give It {article} {whose.capitalize()} Strength"
     if fix.get("certain"):
         return "The Map Is Right"
     for name, words in _FIXES.items():

@@ -17,6 +17,7 @@ from backflip_addon.operators import reference_clip  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.scene.baking import bake, nla  # noqa: E402
 from tests.core import performances, test_clips  # noqa: E402
+from tests.core.test_strength import squats  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
 
@@ -129,6 +130,55 @@ def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: An
     assert np.ptp(spin_in_flight(before)) > 2.0
     assert np.ptp(spin_in_flight(after)) < 0.5, "a stiff body turns evenly"
     assert stored_reference.reference_origin(scene)["physical_flights"]
+
+
+def _keep_squats(hertz: float) -> None:
+    scene = bpy.context.scene
+    body, _binding = stored_avatar.body_and_binding(scene)
+    clip = squats(body, hertz)
+    stored_reference.set_reference(scene, clip, reference_clip.notes(clip, body))
+    settings().reference_kind = "FILE"
+
+
+def _strength_notes() -> list[dict[str, Any]]:
+    return [n for n in json.loads(settings().reference_notes) if n["code"] in ("too_strong", "needs_strength")]
+
+
+def test_the_strength_that_a_clip_needs_is_offered_and_given_at_a_click(ops: Any, avatar: Any) -> None:
+    """The body is the preset's afterwards, the reference and all else as it was; undone, it is the weak one again."""
+    ops.build_body(strength="person")
+    _keep_squats(2.8)
+    (note,) = _strength_notes()
+    assert "an athlete's strength" in note["sentence"] and "the body has less" in note["sentence"]
+    before = (settings().body_json, settings().reference_data)
+    bpy.ops.ed.undo_push(message="Clip")
+    ops.apply_fix(code="too_strong")
+    bpy.ops.ed.undo_push(message="Fix")
+    assert settings().strength == "athlete" and not settings().body_stale
+    assert settings().reference_data == before[1]
+    (note,) = _strength_notes()
+    assert note["code"] == "needs_strength" and note["level"] == "info" and "which the body has" in note["sentence"]
+    given = settings().body_json
+    ops.build_body()
+    assert settings().body_json == given
+    bpy.ops.ed.undo()
+    assert settings().strength == "person" and settings().body_json == before[0]
+    assert _strength_notes()[0]["code"] == "too_strong"
+
+
+def test_a_body_of_an_earlier_version_keeps_its_strength_until_another_is_given(ops: Any, avatar: Any) -> None:
+    """Its joints have no greatest speed, and may be weaker than any preset's."""
+    data = json.loads(settings().body_json)
+    for link in data["links"]:
+        del link["top_speed"]
+        link["torque"] *= 0.3
+    settings().body_json = json.dumps(data)
+    body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
+    assert not any(link.top_speed for link in body.links)
+    _keep_squats(2.8)
+    ops.apply_fix(code="too_strong")
+    body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
+    assert body.links[body.index("shin.L")].top_speed > 0 and _strength_notes()[0]["code"] == "needs_strength"
 
 
 def test_trim_and_time_scale(ops: Any, avatar: Any, samples: Path) -> None:
@@ -254,6 +304,8 @@ def test_clips_of_other_formats(ops: Any, avatar: Any, tmp_path: Path) -> None:
         ({"time_scale": 2.0}, "Slow Down 2 Times"),
         ({"time_scale": 0.5}, "Speed Up 2 Times"),
         ({"start": 0.4}, "Start at 0.40 s"),
+        ({"strength": 1}, "Give It an Athlete's Strength"),
+        ({"strength": 7}, ""),
         ({}, ""),
     ],
 )
