@@ -283,7 +283,7 @@ def run_on(world: PyBulletWorld, steps: int = 12) -> list[list[float]]:
 def in_contact(world: PyBulletWorld) -> None:
     """Into the thick of it: just after touchdown."""
     world.reset(standing_state(position=standing_state().position + 0.1 * Z, velocity=-3.0 * Z, angular_velocity=X))
-    run_on(world, 5)
+    run_on(world, 3)
     assert world.contacts().any()
 
 
