@@ -73,14 +73,14 @@ def check(motion: Motion, body: Body) -> list[Finding]:
     return _strength_findings(motion, body, _demand(body, clean), bool(flights)) + findings
 
 
-def needed_strength(demand: _Demand, body: Body) -> str:
+def _needed(demand: _Demand, body: Body) -> str:
     """The weakest of PRESETS that bears a demand, "" if none does."""
     return next((name for name in PRESETS if _load(with_strength(body, name), demand).bearable), "")
 
 
 def _strength_findings(motion: Motion, body: Body, demand: _Demand, flies: bool) -> list[Finding]:
     """flies: what flies cannot be slowed down without floating."""
-    has_it, needed = _load(body, demand).bearable, needed_strength(demand, body)
+    has_it, needed = _load(body, demand).bearable, _needed(demand, body)
     if has_it and needed in ("", *list(PRESETS)[:1]):
         return []
     if not needed:
