@@ -153,7 +153,7 @@ def save_take(path: Path, take: Take) -> None:
     arrays = _motion_arrays(take.motion)
     arrays |= {"contacts": take.contacts.astype(bool), "torque": take.torque, "assist": take.assist}
     if take.load is not None:
-        arrays["load"] = take.load
+        arrays["load"] = take.load.astype(np.float32)
     arrays["meta"] = np.array(json.dumps(take.meta))
     write_npz(path, arrays)
 

@@ -166,6 +166,20 @@ def test_a_damaged_load_is_refused(tmp_path: Path, load: np.ndarray) -> None:
         motions.load_take(tmp_path / "a.npz")
 
 
+def test_a_take_keeps_what_the_floor_carried_or_that_it_is_not_known(tmp_path: Path) -> None:
+    take = some_take()
+    load = RNG.random(take.contacts.shape).astype(np.float32)
+    for given in (None, load):
+        motions.save_take(tmp_path / "a.npz", dataclasses.replace(take, load=given))
+        again = motions.load_take(tmp_path / "a.npz").load
+        assert (again is None) if given is None else np.array_equal(again, load)
+    for wrong in (load[1:], load.astype(np.float16), np.full_like(load, np.nan)):
+        arrays = dict(np.load(tmp_path / "a.npz")) | {"load": wrong}
+        np.savez(tmp_path / "wrong.npz", **arrays)
+        with pytest.raises(ValueError, match=r"wrong\.npz is damaged"):
+            motions.load_take(tmp_path / "wrong.npz")
+
+
 def test_a_take_can_be_read_as_a_motion(tmp_path: Path) -> None:
     motions.save_take(tmp_path / "a.npz", some_take())
     assert motions.load_motion(tmp_path / "a.npz").frames == 30

@@ -51,7 +51,7 @@ def clip(name: str) -> Motion:
 
 def digest(take: Take) -> str:
     """SHA-256 of every number of a take."""
-    parts = (take.motion.position, take.motion.rotations, take.contacts, take.torque, take.assist)
+    parts = (take.motion.position, take.motion.rotations, take.contacts, take.torque, take.assist, take.load)
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 

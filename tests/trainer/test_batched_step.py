@@ -14,9 +14,12 @@ pytest.importorskip("torch")
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
 from backflip_addon.core.constants import GRAVITY
+from backflip_addon.trainer.physics import pybullet_world
+from backflip_addon.trainer.physics.batched import solver
 from backflip_addon.trainer.physics.batched.constraints import reverse_parts
 from backflip_addon.trainer.physics.batched.step import BatchedSimulator
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
+from backflip_addon.trainer.physics.simulator import SUBSTEPS
 from backflip_addon.trainer.physics.state import Scene, States, stacked
 from tests.benchmarks import humanoid
 from tests.core import performances
@@ -118,31 +121,46 @@ def test_in_the_air_it_is_pybullets_step_to_rounding(body: Body) -> None:
     assert rotations.angle_between(here.rotations, there.rotations).max() < 1e-4
 
 
-@pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
-def test_on_the_floor_it_is_pybullets_step_or_near_it(body: Body) -> None:
-    """Only the order of contacts may differ (PyBullet's depends on what touched before), which changes
-    the solver's answer where several share a foot."""
+def on_the_floor(body: Body) -> tuple[np.ndarray, np.ndarray]:
+    """Of one step of bodies that stand or slip: how far joint velocities (N,) are from PyBullet's, in shares of how
+    much they change; and whether each body (N,) touches."""
     random = np.random.default_rng(1)
     states = shaken(body, poses(body, -0.003), random, 0.02, 0.5)
     targets, speeds = targets_of(body, states, random)
     arguments = (body, states, targets, speeds, various(random))
     (here, on), (there, touching) = in_batch(*arguments, 1), in_pybullet(*arguments, 1)
     np.testing.assert_array_equal(on, touching)
-    assert on.any(axis=1).mean() > 0.5, "most of them stand"
     change = worst(there, states, "joint_velocity").mean()
-    off = worst(here, there, "joint_velocity")
-    assert np.quantile(off, 0.3) < 1e-3 * change, "these are the same step"
-    assert np.median(off) < 0.1 * change
-    assert np.quantile(off, 0.8) < 0.3 * change
+    return worst(here, there, "joint_velocity") / change, on.any(axis=1)
+
+
+@pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
+def test_on_the_floor_it_is_pybullets_step_or_near_it(body: Body) -> None:
+    """Only the order of contacts may differ (PyBullet's depends on what touched before), which changes
+    the solver's answer where several share a foot."""
+    off, on = on_the_floor(body)
+    assert on.mean() > 0.5, "most of them stand"
+    assert np.quantile(off, 0.3) < 1e-3, "these are the same step"
+    assert np.quantile(off, 0.8) < 0.5
+
+
+@pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
+def test_on_the_floor_both_have_one_solution(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With so many iterations the order of contacts no longer matters."""
+    for module in (solver, pybullet_world):
+        monkeypatch.setattr(module, "SOLVER_ITERATIONS", 200)
+    off, _ = on_the_floor(body)
+    assert np.median(off) < 0.005 and off.max() < 0.05
 
 
 def test_it_stays_with_pybullet_for_a_fifth_of_a_second() -> None:
     """Six control steps of one target, through take-off or touchdown."""
+    substeps = 6 * SUBSTEPS
     random = np.random.default_rng(2)
     states = shaken(HUMANOID, poses(HUMANOID, 0.02), random, 0.05, 0.5)
     targets, speeds = targets_of(HUMANOID, states, random)
     arguments = (HUMANOID, states, targets, speeds, various(random))
-    here, there = in_batch(*arguments, 24)[0], in_pybullet(*arguments, 24)[0]
+    here, there = in_batch(*arguments, substeps)[0], in_pybullet(*arguments, substeps)[0]
     moved = np.median(worst(there, states, "position"))
     off = worst(here, there, "position")
     assert np.median(off) < 0.03 * moved

@@ -36,7 +36,7 @@ BODIES = {"fitted": FITTED, "humanoid": HUMANOID, "level by level": level_by_lev
 
 def mass_matrices(body: Body) -> tuple[Tree, np.ndarray, np.ndarray, np.ndarray]:
     """Axes and momenta (F, 6, N) in random poses, and mass matrices (N, F, F) made of them densely."""
-    tree, random = Tree(body, 1 / 480), np.random.default_rng(0)
+    tree, random = Tree(body), np.random.default_rng(0)
     turns = random.normal(size=(tree.links, 4, COUNT)).astype(np.float32)
     turns /= np.linalg.norm(turns, axis=1, keepdims=True)
     motion = tree.motion(tree.pose(turns), np.zeros((tree.freedoms, COUNT), np.float32))

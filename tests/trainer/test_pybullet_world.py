@@ -18,6 +18,7 @@ from backflip_addon.core.body import Body
 from backflip_addon.core.constants import GRAVITY
 from backflip_addon.trainer.physics import pybullet_world as worlds
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
+from backflip_addon.trainer.physics.simulator import SERVO_RATE
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
 
@@ -156,21 +157,48 @@ def test_free_flight_falls_and_keeps_its_momentum(world: PyBulletWorld) -> None:
     world.reset(start)
     body, states = as_simulated(world), [world.state()]
     world.set_targets(world.targets(tuck)[0], controls(world, start)[1][0])
-    for _ in range(60):
+    rate = world.control_rate * world.substeps
+    for _ in range(round(0.5 * rate)):
         world.substep()
         states.append(world.state())
     masses = np.array([link.mass for link in body.links])[:, None]
     com = np.array([(masses * link_centres(body, state)).sum(0) / masses.sum() for state in states])
-    times = np.arange(len(com)) / 120.0
+    times = np.arange(len(com)) / rate
     positions, turns = body.forward(start.position, start.rotations)
     arm = body.centre_of_mass(positions, turns) - start.position
     velocity = start.velocity + np.cross(start.angular_velocity, arm)
     expected = com[0] + velocity * times[:, None] - 0.5 * GRAVITY * times[:, None] ** 2 * Z
-    assert np.abs(com - expected).max() < 0.03, "0.5 s of semi-implicit steps of 1/120 s"
-    momenta = np.array([angular_momentum(body, a, b, 1 / 120) for a, b in zip(states, states[1:], strict=False)])
+    assert np.abs(com - expected).max() < 0.01, "0.5 s of semi-implicit steps of 1/480 s"
+    momenta = np.array([angular_momentum(body, a, b, 1 / rate) for a, b in zip(states, states[1:], strict=False)])
     size = np.linalg.norm(momenta[0])
-    assert np.abs(momenta - momenta[0]).max() < 0.06 * size
+    assert np.abs(momenta - momenta[0]).max() < 0.01 * size
     assert lowest(states[-1]) > 1.0, "it never touched the floor"
+
+
+@pytest.mark.parametrize("substeps", [16, 32])
+def test_a_servo_is_as_quick_at_any_rate(substeps: int) -> None:
+    """A ball joint's error decays exponentially; a hinge's about as fast, and neither goes past its target."""
+    strong = dataclasses.replace(BODY, links=tuple(dataclasses.replace(k, torque=1e4) for k in BODY.links))
+    world, start, turn, seconds = PyBulletWorld(strong, substeps=substeps), in_the_air(), 0.5, 0.05
+    world.reset(start)
+    driven = {"upper_arm.R": turn, "thigh.R": -turn, "forearm.L": -turn, "shin.L": turn}
+    goal = start.rotations.copy()
+    for name, angle in driven.items():
+        goal[BODY.index(name)] = rotations.from_axis_angle(X, angle)
+    world.set_targets(world.targets(goal[None])[0], controls(world, start)[1][0])
+    for _ in range(round(seconds * world.control_rate * substeps)):
+        world.substep()
+    found = world.state().rotations
+    world.close()
+    for name, angle in driven.items():
+        link = BODY.links[BODY.index(name)]
+        left = angle - rotations.twist_angle(found[BODY.index(name)], X)
+        expected = angle * np.exp(-SERVO_RATE * link.kp / link.kd * seconds)
+        assert left == pytest.approx(expected, rel=0.1 if link.joint == "spherical" else 0.9), name
+
+
+def in_the_air() -> States:
+    return standing_state(position=np.array([0.0, 0.0, 5.0]))
 
 
 def test_torque_stays_within_limits(world: PyBulletWorld) -> None:
@@ -203,17 +231,17 @@ def test_a_limp_body_falls_in_a_heap() -> None:
     limp.close()
 
 
-@pytest.mark.parametrize("speed", [1.0, 4.0, 5.0])
+@pytest.mark.parametrize("speed", [1.0, 3.0, 5.0])
 def test_a_landing_sinks_less_than_a_centimetre(world: PyBulletWorld, speed: float) -> None:
     start = standing_state(position=standing_state().position + 0.3 * Z, velocity=-speed * Z)
     world.reset(start)
     (targets,), (velocities,) = controls(world, start)
     world.set_targets(targets, velocities)
     depth = 0.0
-    for _ in range(120):
+    for _ in range(world.substeps * round(world.control_rate)):
         world.substep()
         depth = max(depth, -lowest(world.state()))
-    assert depth < (0.01 if speed <= 4 else 0.012), "legs as stiff as they can be: the worst case"
+    assert depth < (0.01 if speed <= 3 else 0.012), "legs as stiff as they can be: the worst case"
     assert world.contacts()[BODY.index("foot.L")] or world.contacts()[BODY.index("foot.R")] or depth > 0
 
 
@@ -329,10 +357,23 @@ def test_the_scenes_mass_weighs_on_the_floor(world: PyBulletWorld, factor: float
     world.reset(standing_state())
     hold(world, standing_state(), 1.0)
     forces = []
-    for _ in range(60):
+    for _ in range(world.substeps * 15):
         world.substep()
         forces.append(floor_force(world))
     assert np.mean(forces) == pytest.approx(BODY.mass * factor * GRAVITY, rel=0.03)
+
+
+def test_the_floor_carries_what_stands_on_it_foot_by_foot(world: PyBulletWorld) -> None:
+    world.reset(standing_state())
+    hold(world, standing_state(), 1.0)
+    loads = []
+    for _ in range(world.substeps * 15):
+        world.substep()
+        loads.append(world.floor_contacts().load)
+    mean = np.mean(loads, axis=0)
+    feet = [BODY.index("foot.L"), BODY.index("foot.R")]
+    assert mean.sum() == pytest.approx(BODY.mass * GRAVITY, rel=0.03)
+    assert mean[feet].sum() == mean.sum() and mean[feet].min() > 0.25 * mean.sum()
 
 
 def test_a_lighter_scene_after_a_heavier_one_is_not_their_product(world: PyBulletWorld) -> None:

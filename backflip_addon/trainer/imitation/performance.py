@@ -10,7 +10,7 @@ import numpy as np
 from ...core import metrics
 from ...core.arrays import Array
 from ...core.motion import Take
-from ..physics.pybullet_batch import Recorder
+from ..physics.pybullet_batch import Recorder, substeps_of_frame
 from ..physics.pybullet_world import PyBulletWorld
 from ..physics.state import Scene, States
 from .reference_track import Track
@@ -18,7 +18,7 @@ from .standing import still_stands
 
 
 class Performance:
-    """One run of a PyBullet world from a start state (no leading axis), recorded substep by substep."""
+    """One run of a PyBullet world from a start state (no leading axis), recorded at simulator.TAKE_RATE."""
 
     def __init__(self, track: Track, scene: Scene, start: States) -> None:
         self.track = track
@@ -28,17 +28,17 @@ class Performance:
         self.step = 0
         self._still_stands: bool | None = None
         self._recorder = Recorder()
-        self._recorder.record(self.world)
+        self._recorder.start(self.world)
 
     def run(self, joint_targets: Array) -> None:
-        """Perform control steps toward PD targets (H, L, 4), recording every substep."""
+        """Perform control steps toward PD targets (H, L, 4)."""
         targets = self.world.targets(joint_targets)
         velocities = self.world.velocities(self.track.velocities(self.step, len(joint_targets)))
         for target, velocity in zip(targets, velocities, strict=True):
             self.world.set_targets(target, velocity)
             for _ in range(self.world.substeps):
                 self.world.substep()
-                self._recorder.record(self.world)
+                self._recorder.record(self.world, self.world.floor_contacts())
             self.step += 1
 
     def lost(self, limit: float) -> bool:
@@ -47,8 +47,9 @@ class Performance:
         return bool(np.linalg.norm(self.world.state().position - goal) > limit)
 
     def states(self) -> States:
-        """States at every substep so far (N,)."""
-        return self.world.states(self._recorder.readings)
+        """States at the start and after every control step so far (N,)."""
+        frames = self.world.substeps // substeps_of_frame(self.world)
+        return self.world.states(self._recorder.readings[::frames])
 
     def final_take(self, **meta: Any) -> Take:
         """The take of a performance that is over, which says whether it goes on to stand; nothing can be run after it.
@@ -61,5 +62,5 @@ class Performance:
         return self.take(**stands, **meta)
 
     def take(self, **meta: Any) -> Take:
-        """What was performed so far, at the physics' own rate."""
+        """What was performed so far."""
         return self._recorder.take(self.world, **meta)

@@ -13,7 +13,8 @@ import numpy as np
 from ...core.arrays import Array, BoolArray, IntArray
 from ...core.body import Body
 from ...core.motion import Motion, Take
-from .pybullet_world import PyBulletWorld
+from .pybullet_world import FloorContacts, PyBulletWorld
+from .simulator import TAKE_RATE
 from .state import Scene, States
 
 
@@ -36,8 +37,8 @@ class PyBulletBatch:
         for k, index in enumerate(which):
             self.worlds[index].reset(states[k])
             self._readings[index] = self.worlds[index].read()
-            if self.recorders[index]:
-                self.recorders[index].record(self.worlds[index], self._readings[index])
+            if recorder := self.recorders[index]:
+                recorder.start(self.worlds[index], self._readings[index])
 
     def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call."""
@@ -57,9 +58,10 @@ class PyBulletBatch:
                 continue
             for _ in range(world.substeps):
                 world.substep()
-                touched[i] |= world.contacts()
+                floor = world.floor_contacts()
+                touched[i] |= floor.touching
                 if recorder:
-                    recorder.record(world)
+                    recorder.record(world, floor)
             self._readings[i] = world.read()
         return touched
 
@@ -79,25 +81,52 @@ class PyBulletBatch:
 
 
 class Recorder:
-    """Everything of one performance, substep by substep."""
+    """One performance, frame by frame at TAKE_RATE: what is gone through in the substeps since the frame before is
+    told with the frame."""
 
     def __init__(self) -> None:
         self.readings: list[list[float]] = []
-        self.contacts: list[BoolArray] = []
-        self.efforts: list[float] = []
+        self.contacts: list[BoolArray] = []  # whether each link (L,) touched in any of a frame's substeps
+        self.loads: list[Array] = []  # of each link (L,): the floor's mean normal force in a frame's substeps, N
+        self.efforts: list[float] = []  # the greatest in any of a frame's substeps
+        self._since = 0  # substeps since the last frame
 
-    def record(self, world: PyBulletWorld, reading: list[float] | None = None) -> None:
-        """Write down a world's present state, or its reading where that is at hand already."""
-        self.efforts.append(world.effort() if self.readings else 0.0)
+    def start(self, world: PyBulletWorld, reading: list[float] | None = None) -> None:
+        """Write down the state that a performance begins in, or its reading where that is at hand already."""
+        floor = world.floor_contacts()
         self.readings.append(reading or world.read())
-        self.contacts.append(world.contacts())
+        self.contacts.append(floor.touching)
+        self.loads.append(np.zeros_like(floor.load))  # no substep has been taken, no force has acted
+        self.efforts.append(0.0)
+
+    def record(self, world: PyBulletWorld, floor: FloorContacts) -> None:
+        """Write down a substep that was just taken; floor: the contacts in it."""
+        effort, substeps = world.effort(), substeps_of_frame(world)
+        if self._since == 0:
+            self.contacts.append(floor.touching)
+            self.loads.append(floor.load / substeps)
+            self.efforts.append(effort)
+        else:
+            self.contacts[-1] |= floor.touching
+            self.loads[-1] += floor.load / substeps
+            self.efforts[-1] = max(self.efforts[-1], effort)
+        self._since += 1
+        if self._since == substeps:
+            self.readings.append(world.read())
+            self._since = 0
 
     def take(self, world: PyBulletWorld, **meta: Any) -> Take:
-        """What was recorded, at the physics' own rate, the floor at height 0."""
+        """What was recorded, the floor at height 0."""
         states = world.states(self.readings)
-        motion = Motion(
-            world.control_rate * world.substeps, states.position - [0, 0, world.scene.floor], states.rotations
-        )
+        rate = world.control_rate * world.substeps / substeps_of_frame(world)
+        motion = Motion(rate, states.position - [0, 0, world.scene.floor], states.rotations)
         meta = {"scene": dataclasses.asdict(world.scene), "recorded": time.time(), **meta}
         # No helper force exists in this world: assist is zero because there is none to act
-        return Take(motion, np.array(self.contacts), np.array(self.efforts), np.zeros(len(states)), meta)
+        assist = np.zeros(len(states))
+        load = np.array(self.loads, dtype=np.float32)
+        return Take(motion, np.array(self.contacts), np.array(self.efforts), assist, meta, load)
+
+
+def substeps_of_frame(world: PyBulletWorld) -> int:
+    """Substeps that a world takes from one frame of a take to the next."""
+    return round(world.control_rate * world.substeps / TAKE_RATE)

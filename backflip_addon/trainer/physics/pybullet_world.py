@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pybullet
@@ -24,22 +24,29 @@ from ...core import rotations
 from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
 from ...core.constants import GRAVITY
-from .servo_gains import servo_gain, steady_inertia
+from .servo_gains import servo_gain
 from .simulator import (
     CONTACT_MARGIN,
     CONTROL_RATE,
-    DAMPING,
-    ERP,
     JOINT_SPEED,
     SOLVER_ITERATIONS,
     SUBSTEPS,
     TOUCHING,
+    damping,
+    erp,
 )
 from .state import Scene, States
 from .urdf import urdf
 
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
 JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z] or [angle] a moving joint
+
+
+class FloorContacts(NamedTuple):
+    """touching (L,): whether each link touches the floor. load (L,): normal force of the floor on each, N."""
+
+    touching: BoolArray
+    load: Array
 
 
 class PyBulletWorld:
@@ -54,12 +61,13 @@ class PyBulletWorld:
         self._client = bullet_client.BulletClient(connection_mode=pybullet.DIRECT)
         p = self._client
         p.setGravity(0, 0, -GRAVITY)
-        p.setTimeStep(1.0 / (control_rate * substeps))
+        seconds = 1.0 / (control_rate * substeps)
+        p.setTimeStep(seconds)
         p.setPhysicsEngineParameter(
             contactBreakingThreshold=CONTACT_MARGIN,
             numSolverIterations=SOLVER_ITERATIONS,
-            erp=ERP,
-            contactERP=ERP,
+            erp=erp(seconds),
+            contactERP=erp(seconds),
             deterministicOverlappingPairs=1,
         )
         self._floor = p.createMultiBody(0, p.createCollisionShape(p.GEOM_PLANE))
@@ -70,13 +78,12 @@ class PyBulletWorld:
         self._joints = [i - 1 for i, link in enumerate(body.links) if link.joint in ("spherical", "hinge")]
         self._layout = _Layout(body)
         moving = [body.links[j + 1] for j in self._joints]
-        seconds = 1.0 / (control_rate * substeps)
-        self._gains = [servo_gain(link, seconds) for link in moving]
-        self._dampings = [DAMPING] * len(moving)
+        self._gains = [_position_gain(link, seconds) for link in moving]
+        self._dampings = [damping(seconds)] * len(moving)
         self._torques = [[link.torque] * (3 if link.joint == "spherical" else 1) for link in moving]
         self._disable_motors(moving)
         self._masses = [p.getDynamicsInfo(self._figure, j)[0] for j in self._links]
-        self._inertias = [steady_inertia(body.links[j + 1], seconds) for j in self._links]
+        self._inertias = [body.links[j + 1].inertia for j in self._links]
         for j in self._links:
             p.changeDynamics(self._figure, j, linearDamping=0, angularDamping=0, jointDamping=0)
             # In one call with a joint speed a link's friction would be ignored and stay at 0.5
@@ -174,11 +181,17 @@ class PyBulletWorld:
 
     def contacts(self) -> BoolArray:
         """Whether each link (L,) touches the floor (contact distance below 2 mm)."""
-        touching = np.zeros(len(self.body.links), dtype=bool)
+        return self.floor_contacts().touching
+
+    def floor_contacts(self) -> FloorContacts:
+        """What touches the floor, and the floor's forces in the last substep."""
+        touching, load = np.zeros(len(self.body.links), dtype=bool), np.zeros(len(self.body.links))
         for point in self._client.getContactPoints(self._figure, self._floor):
-            if point[8] < TOUCHING:
-                touching[point[3] + 1] = True
-        return touching
+            link, distance, force = point[3] + 1, point[8], point[9]
+            load[link] += force
+            if distance < TOUCHING:
+                touching[link] = True
+        return FloorContacts(touching, load)
 
     def effort(self) -> float:
         """The greatest joint torque of the last substep over its limit."""
@@ -267,6 +280,11 @@ class _Layout:
         arm = rotations.rotate(orientations[:, 0], root_centre)
         velocity = numbers[:, 7:10] - np.cross(numbers[:, 10:13], arm)
         return States(numbers[:, 0:3] - arm, orientations, velocity, numbers[:, 10:13], joint_velocities)
+
+
+def _position_gain(link: Link, seconds: float) -> float:
+    """A servo's gain for PyBullet, where a ball joint's is multiplied by the ERP (btMultiBodyConstraint.cpp:362)."""
+    return servo_gain(link, seconds) / (erp(seconds) if link.joint == "spherical" else 1.0)
 
 
 def _xyzw(q: Array) -> list[float]:

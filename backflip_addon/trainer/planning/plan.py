@@ -66,6 +66,6 @@ def trajectory_of_plan(track: Track, plan: Plan, scene: Scene | None = None) -> 
     targets = track.targets(plan.offsets(0, track.steps), 0)
     performance = Performance(track, scene or Scene(), track.states[0])
     performance.run(targets)
-    states = performance.states()[:: performance.world.substeps]
+    states = performance.states()
     performance.world.close()
     return TargetTrajectory(states, targets, track.velocities(0, track.steps), track.landed)

@@ -13,7 +13,6 @@ import numpy as np
 from ....core.arrays import IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
-from ..servo_gains import steady_inertia
 from .batch_math import Batch, apply, cross, matrices, multiply
 
 
@@ -26,13 +25,13 @@ class Tree:
     above (L, L): whether a link (column) is another (row) or above it.
     """
 
-    def __init__(self, body: Body, seconds: float) -> None:
+    def __init__(self, body: Body) -> None:
         links = body.links
         self.links = len(links)
         self.parents = np.array([max(link.parent, 0) for link in links])
         self.levels = _levels(body)
         self.masses = np.array([link.mass for link in links], np.float32)
-        self.inertias = np.array([steady_inertia(link, seconds) for link in links], np.float32)
+        self.inertias = np.array([link.inertia for link in links], np.float32)
         self.centres = np.array([link.centre for link in links], np.float32)
         self.offsets = np.array([link.offset for link in links], np.float32)
         of_link, first = [0] * 6, {}

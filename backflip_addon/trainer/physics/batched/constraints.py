@@ -16,7 +16,7 @@ from ....core.arrays import BoolArray
 from ....core.body import FEET, Body, Link
 from ....core.shapes import Shape
 from ..servo_gains import servo_gain
-from ..simulator import CONTACT_MARGIN, DAMPING, ERP
+from ..simulator import CONTACT_MARGIN, damping, erp
 from ..urdf import collision_shapes
 from .articulation import Tree
 from .batch_math import Batch, matrices, multiply
@@ -89,7 +89,8 @@ class Servo:
     def __init__(self, body: Body, tree: Tree, seconds: float) -> None:
         self._tree = tree
         gains = tree.spread([servo_gain(link, seconds) for link in body.links])
-        self._ball_gains = (ERP * gains[tree.ball_freedoms] / seconds)[:, :, None].astype(np.float32)
+        self._ball_gains = (gains[tree.ball_freedoms] / seconds)[:, :, None].astype(np.float32)
+        self._damping = np.float32(damping(seconds))
         self._hinge_gains = (gains[tree.hinge_freedoms] / seconds)[:, None].astype(np.float32)
 
     def target_speeds(self, orientations: Batch, angles: Batch, targets: Batch, speeds: Batch) -> tuple[Batch, Batch]:
@@ -110,7 +111,7 @@ class Servo:
         goal = 2 * np.arctan2(np.einsum("hkn,hk->hn", hinges[:, 1:], tree.hinge_axes), hinges[:, 0])
         goal -= 2 * np.pi * np.round(goal / (2 * np.pi))
         goal = np.clip(goal, tree.low, tree.high)
-        return self._ball_gains * error, self._hinge_gains * (goal - angles) + np.float32(DAMPING) * speeds
+        return self._ball_gains * error, self._hinge_gains * (goal - angles) + self._damping * speeds
 
 
 def contact_speeds(gaps: Batch, reach: Batch, seconds: np.float32) -> Batch:
@@ -120,7 +121,7 @@ def contact_speeds(gaps: Batch, reach: Batch, seconds: np.float32) -> Batch:
     a step, what is below it comes out again. reach: how far off the floor each contact begins, m.
     """
     depth = gaps + np.float32(LINEAR_SLOP)
-    speeds = np.where(depth > 0, -depth, np.float32(-ERP) * depth) / seconds
+    speeds = np.where(depth > 0, -depth, np.float32(-erp(float(seconds))) * depth) / seconds
     return np.where(gaps > reach, np.float32(NO_CONTACT), speeds)
 
 

@@ -38,7 +38,7 @@ import torch
 
 from ....core.arrays import IntArray
 from ....core.body import Body
-from ..simulator import DAMPING, ERP, SOLVER_ITERATIONS
+from ..simulator import SOLVER_ITERATIONS, damping, erp
 from .articulation import Motion, Pose, Tree
 from .batch_math import Batch, apply
 from .constraints import NO_CONTACT, ContactPoints, contact_speeds, row_order
@@ -145,7 +145,7 @@ class Solver:
         self._set_responses(masses)
         changes = -row_speeds  # w of the module's formula
         changes[self._balls] += target_speeds[0]  # a ball joint's speed is damped whole, as in Bullet
-        changes[self._hinges] = target_speeds[1] - np.float32(DAMPING) * row_speeds[self._hinges]
+        changes[self._hinges] = target_speeds[1] - np.float32(damping(float(seconds))) * row_speeds[self._hinges]
         changes[self._z] += contact_speeds(gaps[chosen], self._points.reach[chosen[0]], seconds)
         hinges = self._hinges
         limits = self._limits(angles, row_speeds[hinges], changes[hinges], masses[hinges], seconds)
@@ -234,7 +234,7 @@ class Solver:
             own: list[Batch | None] = []
             for way, room in ((1, angles[k] - self._tree.low[k]), (-1, self._tree.high[k] - angles[k])):
                 passed = room <= 0
-                push = np.float32(-ERP) * room / seconds - way * speeds[k]
+                push = np.float32(-erp(float(seconds))) * room / seconds - way * speeds[k]
                 push = np.where(passed, (push - way * changes[k]) * masses[k], np.float32(NO_CONTACT))
                 own.append(push if passed.any() else None)
             result.append(own)

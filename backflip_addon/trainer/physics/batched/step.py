@@ -41,7 +41,7 @@ class BatchedSimulator:
         self.body, self.count = body, count
         self.control_rate, self.substeps = control_rate, substeps
         self.seconds = 1.0 / (control_rate * substeps)
-        self.tree = tree = Tree(body, self.seconds)
+        self.tree = tree = Tree(body)
         self.points = ContactPoints(body, may_touch)
         self._servo = Servo(body, tree, self.seconds)
         self._solver = Solver(body, tree, self.points, count)
