@@ -21,10 +21,11 @@ from backflip_addon.core import body as bodies
 from backflip_addon.core import metrics
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion, Take
-from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.planning import mpc
 from backflip_addon.trainer.planning.plan import Plan
-from backflip_addon.trainer.workers import Pool, core_count
+from backflip_addon.trainer.workers import core_count
 
 
 def parser(description: str | None, clip: bool = True) -> argparse.ArgumentParser:
@@ -56,36 +57,28 @@ def search(
     workers: int,
     seed: int,
     limit: float = 600.0,
-    enough: Callable[[dict[str, Any]], bool] = metrics.is_success,
-    to_end: bool = False,
-) -> tuple[Plan | None, Take, dict[str, Any], float, int]:
-    """Search until a take's measures are enough or the limit's seconds are over, from the start of the processes.
+    enough: Callable[[metrics.Measures], bool] = metrics.is_success,
+) -> tuple[Plan | None, Take, metrics.Measures, float, int]:
+    """Search until a take's measures are enough or the limit's seconds are over.
 
-    to_end: then plan on to the end, as a trainer does before it goes on to a policy.
-
-    Returns the plan (None when it failed), the last take and its measures, seconds, control steps.
+    Returns the plan (None when it failed), the last take and its measures, seconds from the start of the search, and
+    control steps.
     """
-    settings = SearchSettings()
+    settings = mpc.SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
-    with Pool(workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
+    track = Track(body, reference)
+    with CompiledRollouts(track, settings.lost, workers) as rollouts:
         while True:
-            one = Search(body, reference, pool, settings, seed=seed + 1000 * attempt)
-            take = one.perform(good=lambda t: clean(metrics.evaluate_take(body, reference, t))).take()
+            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt)
+            take = one.perform().final_take()
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps
             seconds = time.perf_counter() - begin
             if enough(measures):
-                return (_planned_to_end(one) if to_end else one.plan), take, measures, seconds, steps
+                return one.plan, take, measures, seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps
             attempt += 1
-
-
-def _planned_to_end(one: Search) -> Plan:
-    """The plan searched on to the end, if it still succeeds."""
-    plan = one.plan
-    take = one.perform().take()
-    return one.plan if metrics.is_success(metrics.evaluate_take(one.track.body, one.track.reference, take)) else plan
 
 
 def median(values: list[float]) -> float:

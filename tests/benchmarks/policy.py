@@ -68,7 +68,7 @@ def _run(
     body: Body, reference: Motion, workers: int, seed: int, trials: int, limit: float
 ) -> tuple[dict[str, object], Take | None]:
     began = time.perf_counter()
-    plan, _take, _measures, _seconds, steps = common.search(body, reference, workers, seed, limit, to_end=True)
+    plan, _take, _measures, _seconds, steps = common.search(body, reference, workers, seed, limit)
     run: dict[str, object] = {"seed": seed, "minutes": 0.0, "landing_rate": 0.0, "trials": trials}
     take = None
     if plan is not None:

@@ -13,10 +13,10 @@ import humanoid
 import numpy as np
 
 from backflip_addon.core import metrics
+from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.disturbances import shaken
-from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, replan_settings
-from backflip_addon.trainer.workers import Pool
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.planning.mpc import Search, replan_settings
 
 
 def main() -> int:
@@ -36,14 +36,14 @@ def main() -> int:
     def good(take: object) -> bool:
         return metrics.is_success(metrics.evaluate_take(body, reference, take))
 
-    with Pool(options.workers, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
+    with CompiledRollouts(Track(body, reference), settings.lost, options.workers) as rollouts:
         for trial in range(options.trials):
-            search = Search(body, reference, pool, settings, seed=trial)
+            search = Search(rollouts.track, rollouts, settings, seed=trial)
             search.start_from(plan)
             start = shaken(search.track.states[0], np.random.default_rng(trial), 0.05, 0.1, 0.3)
-            open_loop = good(search.attempt(start=start).take())
+            open_loop = good(search.attempt(start=start).final_take())
             began = time.perf_counter()
-            measures = metrics.evaluate_take(body, reference, search.perform(start, good=good).take())
+            measures = metrics.evaluate_take(body, reference, search.perform(start, good=good).final_take())
             seconds = time.perf_counter() - began
             trials.append({"trial": trial, "open_loop": open_loop, "landed": bool(measures.landed)})
             trials[-1] |= {"seconds": round(seconds, 1), "control_steps": search.control_steps}

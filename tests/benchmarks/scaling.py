@@ -8,10 +8,12 @@ import time
 
 import common
 import humanoid
+import numpy as np
 
+from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
+from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
-from backflip_addon.trainer.workers import Pool
+from backflip_addon.trainer.planning.mpc import Search, SearchSettings
 
 
 class Enough(Exception):
@@ -27,9 +29,9 @@ def main() -> int:
     settings = SearchSettings()
     seconds, steps = {}, {}
     for count in (1, 2):
-        with Pool(count, RolloutWorker, body, reference, Scene(), None, settings.lost) as pool:
-            pool.call("set_scene", Scene())  # wait until the processes are there
-            search = Search(body, reference, pool, settings)
+        with CompiledRollouts(Track(body, reference), settings.lost, count) as rollouts:
+            rollouts(rollouts.track.states[:1], [Scene()], 0, np.zeros((1, 1, rollouts.track.layout.width)))  # compiled
+            search = Search(rollouts.track, rollouts, settings)
             left = options.rounds
 
             def tell(_fraction: float, _cost: float) -> None:
@@ -42,8 +44,8 @@ def main() -> int:
             with contextlib.suppress(Enough):
                 search.perform(tell=tell)
             seconds[count], steps[count] = time.perf_counter() - began, search.control_steps
-    common.table([{"workers": n, "seconds": seconds[n], "control_steps": steps[n]} for n in seconds])
-    print(f"two workers are {seconds[1] / seconds[2]:.2f} times as fast as one")
+    common.table([{"threads": n, "seconds": seconds[n], "control_steps": steps[n]} for n in seconds])
+    print(f"two threads are {seconds[1] / seconds[2]:.2f} times as fast as one")
     common.write(options, {"one": round(seconds[1], 2), "two": round(seconds[2], 2), "control_steps": steps})
     return 0
 

@@ -11,8 +11,6 @@ take turns in one run, so that a busy machine slows them all.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import time
 from contextlib import redirect_stdout
 
@@ -24,12 +22,13 @@ import torch
 
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion
+from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.disturbances import Disturbances
 from backflip_addon.trainer.imitation.environment import Limits
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
+from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import RolloutWorker
 from backflip_addon.trainer.rl.networks import ActorCritic
 from backflip_addon.trainer.rl.rollouts import PolicyWorker, RolloutSettings
 from backflip_addon.trainer.rl.settings import LearningSettings
@@ -91,31 +90,29 @@ class OurRollouts:
 
 
 class Searched:
-    """The search's rollouts from frame 0."""
+    """The search's rollouts from frame 0, on one core."""
 
     def __init__(self, body: Body, reference: Motion) -> None:
-        self.worker = RolloutWorker(body, reference, Scene(), None, 10.0)
-        self.worker.world.reset(self.worker.track.states[0])
-        self.file = os.path.join(tempfile.mkdtemp(prefix="backflip-"), "state.bullet")
-        self.worker.world.save_file(self.file)
+        self.rollouts = CompiledRollouts(Track(body, reference), lost=10.0)
         self.random = np.random.default_rng(0)
 
     def run(self) -> int:
-        offsets = 0.05 * self.random.standard_normal((SAMPLES, HORIZON, self.worker.track.layout.width))
-        return self.worker.rollouts(self.file, 0, offsets)[1]
+        track = self.rollouts.track
+        offsets = 0.05 * self.random.standard_normal((SAMPLES, HORIZON, track.layout.width))
+        return self.rollouts(track.states[:1], [Scene()], 0, offsets).steps
 
 
 class Bare:
-    """The physics alone: targets set, four substeps."""
+    """PyBullet's physics alone at the same rate: targets set, substeps."""
 
     def __init__(self, body: Body, reference: Motion) -> None:
-        worker = RolloutWorker(body, reference, Scene(), None, 10.0)
-        self.world = worker.world
-        self.world.reset(worker.track.states[0])
+        track = Track(body, reference)
+        self.world = PyBulletWorld(body)
+        self.world.reset(track.states[0])
         self.start = self.world.save()
-        offsets = 0.05 * np.random.default_rng(0).standard_normal((HORIZON, worker.track.layout.width))
-        self.targets = self.world.targets(worker.track.targets(offsets, 0))
-        self.velocities = self.world.velocities(worker.track.velocities(0, HORIZON))
+        offsets = 0.05 * np.random.default_rng(0).standard_normal((HORIZON, track.layout.width))
+        self.targets = self.world.targets(track.targets(offsets, 0))
+        self.velocities = self.world.velocities(track.velocities(0, HORIZON))
 
     def run(self) -> int:
         for _ in range(SAMPLES):

@@ -26,9 +26,10 @@ import numpy as np
 from backflip_addon.core.clips import deepmimic
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.core.motions import retarget
+from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
+from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
-from backflip_addon.trainer.workers import Pool
+from backflip_addon.trainer.planning.mpc import Search, SearchSettings
 from tests.core import performances
 
 RECORDS = Path(__file__).with_suffix(".json")
@@ -51,23 +52,22 @@ def clip(name: str) -> Motion:
 
 def digest(take: Take) -> str:
     """SHA-256 of every number of a take."""
-    parts = (take.motion.position, take.motion.rotations, take.contacts, take.torque, take.assist, take.load)
+    parts = (take.motion.position, take.motion.rotations, take.contacts, take.torque, take.assist)
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
-def searched(reference: Motion, pool: Pool) -> str:
-    search = Search(BODY, reference, pool, SETTINGS, Scene(), SEED, HOLD)
+def searched(rollouts: CompiledRollouts) -> str:
+    search = Search(rollouts.track, rollouts, SETTINGS, Scene(), SEED)
     return digest(search.perform().take())
 
 
 def takes(name: str) -> dict[str, str]:
-    """How a clip's take was made -> its hash: twice by the same two workers, then by one."""
-    reference = clip(name)
-    worker = (RolloutWorker, BODY, reference, Scene(), HOLD, SETTINGS.lost)
-    with Pool(2, *worker) as pool:
-        hashes = {"two workers": searched(reference, pool), "again": searched(reference, pool)}
-    with Pool(1, *worker) as pool:
-        return {**hashes, "one worker": searched(reference, pool)}
+    """How a clip's take was made -> its hash: twice by the same two threads, then by one."""
+    track = Track(BODY, clip(name), HOLD)
+    with CompiledRollouts(track, SETTINGS.lost, 2) as rollouts:
+        hashes = {"two threads": searched(rollouts), "again": searched(rollouts)}
+    with CompiledRollouts(track, SETTINGS.lost, 1) as rollouts:
+        return {**hashes, "one thread": searched(rollouts)}
 
 
 def facts() -> dict[str, Any]:
@@ -104,7 +104,7 @@ def records() -> list[dict[str, Any]]:
 def main() -> None:
     made = {"facts": facts(), "takes": {name: takes(name) for name in CLIPS}}
     if sys.argv[1:] == ["--record"]:
-        recorded = {"facts": made["facts"], "takes": {name: one["two workers"] for name, one in made["takes"].items()}}
+        recorded = {"facts": made["facts"], "takes": {name: one["two threads"] for name, one in made["takes"].items()}}
         kept = [record for record in records() if record["facts"] != made["facts"]]
         RECORDS.write_text(json.dumps([*kept, recorded], indent=1) + "\n", encoding="utf-8")
     print("TAKES", json.dumps(made))

@@ -15,14 +15,18 @@ pytest.importorskip("pybullet")
 
 from backflip_addon.core import metrics
 from backflip_addon.core.motion import Motion, Take
+from backflip_addon.trainer.imitation.action_layout import ActionLayout
+from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
+from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import RolloutWorker, Search, SearchSettings
+from backflip_addon.trainer.planning.cem import KnotDistribution
+from backflip_addon.trainer.planning.mirror import Mirror
+from backflip_addon.trainer.planning.mpc import Search, SearchSettings
 from backflip_addon.trainer.planning.plan import Plan, interpolate
-from backflip_addon.trainer.workers import Pool, WorkerError
 from tests.core import performances
 
 BODY = performances.body()
-QUICK = SearchSettings(horizon=8, samples=12, elites=4, rounds=2, first_rounds=2)
+QUICK = SearchSettings(horizon=12, samples=16, elites=4, rounds=3, first_rounds=4)
 HOLD = 0.1
 
 
@@ -37,18 +41,18 @@ def crouch() -> Motion:
 CROUCH = crouch()
 
 
-def pool_of(count: int, reference: Motion = CROUCH, hold: float | None = HOLD) -> Pool:
-    return Pool(count, RolloutWorker, BODY, reference, Scene(), hold, QUICK.lost)
+def rollouts_of(count: int, reference: Motion = CROUCH, hold: float | None = HOLD) -> CompiledRollouts:
+    return CompiledRollouts(Track(BODY, reference, hold), QUICK.lost, count)
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with pool_of(1) as made:
+def rollouts() -> Iterator[CompiledRollouts]:
+    with rollouts_of(1) as made:
         yield made
 
 
-def a_search(pool: Pool, seed: int = 0) -> Search:
-    return Search(BODY, CROUCH, pool, QUICK, seed=seed, hold=HOLD)
+def a_search(rollouts: CompiledRollouts, seed: int = 0, settings: SearchSettings = QUICK) -> Search:
+    return Search(rollouts.track, rollouts, settings, seed=seed)
 
 
 def same(one: Take, other: Take) -> bool:
@@ -66,63 +70,63 @@ def test_interpolation_goes_through_the_knots() -> None:
     assert np.allclose(Plan(knots, 4).offsets(1, 2), interpolate(knots, 4, 1, 2))
 
 
-def test_the_same_seed_finds_the_same_take_and_another_another(pool: Pool) -> None:
-    one, two, other = (a_search(pool, seed) for seed in (3, 3, 4))
+def test_the_same_seed_finds_the_same_take_and_another_another(rollouts: CompiledRollouts) -> None:
+    one, two, other = (a_search(rollouts, seed) for seed in (3, 3, 4))
     takes = [search.perform().take() for search in (one, two, other)]
     assert same(takes[0], takes[1]) and one.control_steps == two.control_steps
     assert np.array_equal(one.plan.knots, two.plan.knots)
     assert not same(takes[0], takes[2])
 
 
-def test_more_workers_find_the_same_take(pool: Pool) -> None:
-    alone = a_search(pool, 3)
-    with pool_of(2) as two:
-        together = a_search(two, 3)
+@pytest.mark.parametrize("threads", [2, 5])
+def test_more_threads_find_the_same_take(rollouts: CompiledRollouts, threads: int) -> None:
+    """Five: more than there are groups of candidates."""
+    alone = a_search(rollouts, 3)
+    with rollouts_of(threads) as more:
+        together = a_search(more, 3)
         assert same(alone.perform().take(), together.perform().take())
     assert alone.control_steps == together.control_steps
 
 
-class ManyWorkers:
-    """Stands in for a Pool of more workers than there are samples, in this process."""
-
-    def __init__(self) -> None:
-        self.worker = RolloutWorker(BODY, CROUCH, Scene(), HOLD, QUICK.lost)
-
-    def __len__(self) -> int:
-        return 70
-
-    def share(self, method: str, arguments: list[tuple]) -> list:
-        return [getattr(self.worker, method)(*own) for own in arguments]
+def test_copies_are_tried_as_well(rollouts: CompiledRollouts) -> None:
+    """Candidates are tried on the body as it is and on disturbed ones: another plan, by so many more steps."""
+    alone, many = a_search(rollouts, 3), a_search(rollouts, 3, dataclasses.replace(QUICK, copies=3))
+    assert not same(alone.perform().take(), many.perform().take())
+    assert many.control_steps > 2 * alone.control_steps
 
 
-def test_more_workers_than_samples_find_the_same_take(pool: Pool) -> None:
-    alone, many = a_search(pool, 3), Search(BODY, CROUCH, ManyWorkers(), QUICK, seed=3, hold=HOLD)
-    assert same(alone.perform().take(), many.perform().take())
+def test_noise_is_as_symmetric_as_asked_for() -> None:
+    layout = ActionLayout(BODY)
+    plan = KnotDistribution(np.zeros((2, layout.width)), np.ones((2, layout.width)))
+    for share, likeness in ((1.0, 1.0), (0.0, 0.0), (0.8, 0.8)):
+        mirror = Mirror(BODY, layout, share)
+        noise = mirror.draw(plan, slice(0, 2), 4000, np.random.default_rng(0))
+        limbs = [c for link, own in layout.columns.items() if "." in BODY.names[link] for c in own]
+        alike = np.mean(noise[..., limbs] * mirror.mirrored(noise)[..., limbs])
+        assert abs(alike - likeness) < 0.03 and abs(noise[..., limbs].std() - 1) < 0.02
+    thigh, other = (layout.columns[BODY.index(name)] for name in ("thigh.L", "thigh.R"))
+    only = np.zeros(layout.width)
+    only[thigh] = (1.0, 2.0, 3.0)
+    assert np.array_equal(Mirror(BODY, layout, 1.0).mirrored(only)[other], (1.0, -2.0, -3.0))
 
 
-def test_more_real_workers_than_samples() -> None:
-    few = dataclasses.replace(QUICK, samples=2, elites=1)
-    with pool_of(3) as three:
-        search = Search(BODY, CROUCH, three, few, seed=3, hold=HOLD)
-        assert search.perform().take().motion.frames == 4 * search.track.steps + 1
-
-
-def test_a_performance_says_whether_it_goes_on_to_stand(pool: Pool) -> None:
+def test_a_performance_says_whether_it_goes_on_to_stand(rollouts: CompiledRollouts) -> None:
     standing = performances.standing(BODY, 0.3)
-    search = Search(BODY, standing, pool, QUICK, hold=0.3)
+    track = Track(BODY, standing, 0.3)
+    search = Search(track, rollouts, QUICK)
     performance = search.attempt()
     frames = performance.take().motion.frames
     take = performance.final_take()
     assert take.meta[metrics.STANDS] is True and take.motion.frames == frames, "what comes after is not recorded"
-    falling = Search(BODY, standing, pool, QUICK, hold=0.3)
+    falling = Search(track, rollouts, QUICK)
     start = falling.track.states[0]
     pushed = falling.attempt(start=dataclasses.replace(start, velocity=start.velocity + [0.0, 1.5, 0.0]))
     assert pushed.final_take().meta[metrics.STANDS] is False
 
 
-def test_the_performance_is_its_plans_replay(pool: Pool) -> None:
+def test_the_performance_is_its_plans_replay(rollouts: CompiledRollouts) -> None:
     """Planned in pieces from saved states, performed in one go: playing the plan from frame 0 gives it to the bit."""
-    search = a_search(pool)
+    search = a_search(rollouts)
     take = search.perform().take()
     assert same(take, search.attempt().take())
     assert take.motion.rate == 120.0 and take.motion.frames == 4 * search.track.steps + 1
@@ -130,8 +134,8 @@ def test_the_performance_is_its_plans_replay(pool: Pool) -> None:
     assert search.performed == search.track.steps
 
 
-def test_a_scene_acts(pool: Pool) -> None:
-    search = a_search(pool)
+def test_a_scene_acts(rollouts: CompiledRollouts) -> None:
+    search = a_search(rollouts)
     search.perform()
     high = search.attempt(scene=Scene(floor=0.2)).take()
     icy = search.attempt(scene=Scene(friction=0.1, mass=1.2)).take()
@@ -144,8 +148,8 @@ class Enough(Exception):
     pass
 
 
-def interrupted(pool: Pool, steps: int) -> tuple[dict, Search]:
-    search = a_search(pool, 5)
+def interrupted(rollouts: CompiledRollouts, steps: int) -> tuple[dict, Search]:
+    search = a_search(rollouts, 5)
     saved = {}
 
     def tell(_share: float, cost: float) -> None:
@@ -159,12 +163,12 @@ def interrupted(pool: Pool, steps: int) -> tuple[dict, Search]:
     return saved, search
 
 
-def test_a_search_taken_up_goes_on(pool: Pool) -> None:
-    saved, broken = interrupted(pool, 8)
+def test_a_search_taken_up_goes_on(rollouts: CompiledRollouts) -> None:
+    saved, broken = interrupted(rollouts, 8)
     assert int(saved["performed"]) == 8 and saved["control_steps"] == broken.control_steps > 0
     takes = []
     for _ in range(2):
-        search = a_search(pool, 99)  # the checkpoint knows how its random numbers go on
+        search = a_search(rollouts, 99)  # the checkpoint knows how its random numbers go on
         search.load_state(saved)
         takes.append(search.perform().take())
         assert search.control_steps > saved["control_steps"] and search.performed == search.track.steps
@@ -173,23 +177,23 @@ def test_a_search_taken_up_goes_on(pool: Pool) -> None:
     assert np.array_equal(takes[0].motion.rotations[:past], broken.attempt().take().motion.rotations[:past])
 
 
-def test_a_foreign_checkpoint_is_refused(pool: Pool) -> None:
-    saved = a_search(pool).checkpoint()
+def test_a_foreign_checkpoint_is_refused(rollouts: CompiledRollouts) -> None:
+    saved = a_search(rollouts).checkpoint()
     with pytest.raises(ValueError):
-        a_search(pool).load_state({**saved, "mean": saved["mean"][:-1]})
+        a_search(rollouts).load_state({**saved, "mean": saved["mean"][:-1]})
 
 
-def test_a_warm_start_begins_with_the_plan(pool: Pool) -> None:
-    first = a_search(pool)
+def test_a_warm_start_begins_with_the_plan(rollouts: CompiledRollouts) -> None:
+    first = a_search(rollouts)
     first.perform()
-    second = a_search(pool, 1)
+    second = a_search(rollouts, 1)
     second.start_from(first.plan)
     assert same(second.attempt().take(), first.attempt().take())
     second.start_from(Plan(first.plan.knots[:2], first.plan.knot))
 
 
-def test_disturbed_starts_are_near_and_not_the_same(pool: Pool) -> None:
-    state = a_search(pool).track.states[0]
+def test_disturbed_starts_are_near_and_not_the_same(rollouts: CompiledRollouts) -> None:
+    state = a_search(rollouts).track.states[0]
     start_states = [shaken(state, np.random.default_rng(seed), 0.05, 0.1, 0.3) for seed in (1, 1, 2)]
     assert np.array_equal(start_states[0].rotations, start_states[1].rotations)
     assert not np.array_equal(start_states[0].rotations, start_states[2].rotations)
@@ -234,23 +238,10 @@ def squatting_hop(height: float = 0.06) -> Motion:
 def test_easy_clips_land(clip: str) -> None:
     reference = performances.standing(BODY, 0.5) if clip == "standing" else squatting_hop()
     settings = QUICK if clip == "standing" else dataclasses.replace(QUICK, horizon=18, samples=24, rounds=4)
-    with pool_of(2, reference, None) as pool:
-        search = Search(BODY, reference, pool, settings, seed=0)
+    with rollouts_of(2, reference, None) as rollouts:
+        search = a_search(rollouts, 0, settings)
         take = search.perform(good=good_for(reference)).take()
     measures = metrics.evaluate_take(BODY, reference, take)
     assert measures.followed == 1.0 and not measures.illegal_contacts and measures.penetration_cm < 2.0
     if clip == "standing":  # a hop takes longer to come to rest than the second that a take goes on for
         assert measures.landed is True and measures.success is True
-
-
-def test_a_failing_worker_is_told() -> None:
-    with pool_of(1) as pool, pytest.raises(WorkerError):
-        pool.call("rollouts", "/nowhere/state.bullet", 0, np.zeros((1, 2, 28)))
-
-
-def test_a_worker_that_is_gone_is_told() -> None:
-    with pool_of(1) as pool:
-        pool._processes[0].kill()
-        pool._processes[0].join()
-        with pytest.raises(WorkerError, match="worker"):
-            a_search(pool).perform()

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("pybullet")
 
 from backflip_addon.core import npz
+from backflip_addon.trainer.imitation.compiled_rollouts import Rolled
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.planning.mpc import Search, SearchSettings
 from backflip_addon.trainer.runner import plan_files
@@ -121,13 +122,12 @@ def _made(path: Path) -> Path:
     return path
 
 
-class NoPool:
-    def __len__(self) -> int:
-        return 1
+def no_rollouts(*_: object) -> Rolled:
+    raise AssertionError("nothing is rolled out")
 
 
 def a_search() -> Search:
-    return Search(BODY, CLIP, NoPool(), SearchSettings(horizon=8), hold=0.0)
+    return Search(Track(BODY, CLIP, 0.0), no_rollouts, SearchSettings(horizon=8))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same seed gives the same takes bit for bit: run after run, with any number of workers, and after a change."""
+"""The same seed gives the same takes bit for bit: run after run, with any number of threads, and after a change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def made() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("clip", same_takes.CLIPS)
-def test_the_same_seed_gives_the_same_take_again_and_with_another_number_of_workers(
+def test_the_same_seed_gives_the_same_take_again_and_with_another_number_of_threads(
     made: dict[str, Any], clip: str
 ) -> None:
     assert len(made["takes"][clip]) == 3 and len(set(made["takes"][clip].values())) == 1, made["takes"][clip]
@@ -47,4 +47,4 @@ def test_a_take_is_the_one_that_was_recorded(made: dict[str, Any], clip: str) ->
     recorded = [record["takes"] for record in same_takes.records() if record["facts"] == made["facts"]]
     if not recorded:
         pytest.skip(f"no takes are recorded for {made['facts']}; record them with: {same_takes.COMMAND}")
-    assert made["takes"][clip]["two workers"] == recorded[0][clip], f"if this is meant: {same_takes.COMMAND}"
+    assert made["takes"][clip]["two threads"] == recorded[0][clip], f"if this is meant: {same_takes.COMMAND}"

@@ -32,6 +32,8 @@ class Weights:
     contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests
     balance: float = 10.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
+    rates: float = 0.01  # (rad/s)^2, joint speeds off the goal's
+    calm: float = 0.3  # (rad/s)^2, joint speeds of a body that has come to stand
     effort: float = 0.05  # rad^2, offsets
 
 
@@ -75,6 +77,9 @@ class Cost:
         velocity, momentum = momenta(body, states, positions, world)
         cost += w.velocity * np.sum((velocity - track.centre_velocity[goal]) ** 2, axis=-1)
         cost += w.momentum * np.sum(((momentum - track.momentum[goal]) / self._inertia) ** 2, axis=-1)
+        cost += w.rates * self._joint_speeds(states.joint_velocity - goal_states.joint_velocity[goal])
+        if track.standing:
+            cost += w.calm * (goal >= track.clip_steps) * self._joint_speeds(states.joint_velocity)
         cost += w.spin * np.sum((states.angular_velocity - goal_states.angular_velocity[goal]) ** 2, axis=-1)
         lows = body.lowest_points(positions, world) - floor
         hovering = np.clip(lows[:, track.feet] / HOVER_MARGIN, 0, 1) ** 2
@@ -83,3 +88,8 @@ class Cost:
         cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, positions, world), velocity)
         bounded: Array = LARGE_COST * np.log1p(cost / LARGE_COST)
         return bounded
+
+    def _joint_speeds(self, velocities: Array) -> Array:
+        """Mean square (N,) over the joints' degrees of freedom of velocities (N, L, 3)."""
+        squares: Array = np.sum(velocities[:, self._joints] ** 2, axis=(1, 2)) / self.track.layout.width
+        return squares

@@ -24,9 +24,11 @@ TAKE_RATE = 120.0  # Hz, at which takes are recorded: every fourth substep
 SERVO_RATE = 4.0
 JOINT_SPEED = 50.0  # rad/s, a safety net far above what a human joint does; Bullet clamps to it (btMultiBody.h:486)
 TOUCHING = 0.002  # m: a contact so near touches
-# A substep. Bullet's default (btContactSolverInfo.h:85); PyBullet's is 50 (PhysicsServerCommandProcessor.cpp:2804),
-# five times the work
-SOLVER_ITERATIONS = 10
+# A substep. PyBullet's default is 50 (PhysicsServerCommandProcessor.cpp:2804), Bullet's 10 (btContactSolverInfo.h:85):
+# with 10, servos and contacts are so far from their solution that a take hung on their number
+SOLVER_ITERATIONS = 50
+# Of the compiled step, which begins each with the impulses of the one before: as near to the solution as Bullet's 50
+COMPILED_ITERATIONS = 10
 # How far ahead contacts are made, in shares of a link's size (btCollisionShape.cpp:42): a foot that lands with 5 m/s
 # moves 1 cm a substep, and the solver is to stop it on the floor and not in it. PyBullet's default is 0.02
 CONTACT_MARGIN = 0.1

@@ -3,9 +3,9 @@
 
 Controls are PD targets around the reference (imitation.reference_track). Their offsets are knots on a fixed
 grid, linear between. In each window the cross-entropy method (cem.py) refines the knots of the next horizon
-steps by rollouts from the present state; then a few steps are performed and the window moves. The performance
-happens in one world that is only ever stepped forward from frame 0, so what it records is the replay; rollouts
-start from its state, contact cache included, written to a file that each worker restores.
+steps by rollouts from the present state in the compiled step; then a few steps are performed in PyBullet and the window
+moves. The performance happens in one world that is only ever stepped forward from frame 0, so what it records is the
+replay.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...core.arrays import Array
-from ...core.body import Body
-from ...core.motion import Motion, Take
-from ..imitation.cost import Cost
+from ...core.motion import Take
+from ..imitation.compiled_rollouts import Rolled
+from ..imitation.cost import Weights
+from ..imitation.disturbances import shaken
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
-from ..physics.pybullet_world import PyBulletWorld
-from ..physics.state import Scene, States
-from ..workers import Workers, even_slices
+from ..physics.state import Scene, States, stacked
 from .cem import KnotDistribution, iterate
+from .mirror import Mirror
 from .plan import KnotGrid, Plan, interpolate
 
 logger = logging.getLogger(__name__)
 
 MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
+LAST_STEPS = 10  # of an open-loop rollout: they tell how it ends
+GOOD_END = 0.75  # mean cost of those steps: every plan that was better also landed in PyBullet
+EFFORT = Weights().effort
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
 
@@ -47,72 +48,39 @@ class SearchSettings:
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 4  # steps performed a window
     knot: int = 4  # steps between knots
-    samples: int = 64  # rollouts a round
-    elites: int = 10
+    samples: int = 32  # candidates a round
+    copies: int = 1  # of the body that each is tried on: as it is, and disturbed
+    elites: int = 6
     rounds: int = 6
     first_rounds: int = 12  # before the first step, when nothing is known
     new_deviation: float = 0.12  # rad, of knots never sampled
     deviation: float = 0.08  # rad, of knots a former window has refined
     least_deviation: float = 0.02  # rad
+    symmetric: float = 0.8  # share of the noise's variance that both sides of the body have in common
     improvement: float = 0.01  # share by which a window's best must improve in a round, or the round is stale
     patience: int = 3  # stale rounds in a row after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
+    near_best: float = 0.05  # a window's mean is taken, which has no noise, where it costs no more above its best
 
 
-class RolloutWorker:
-    """Runs rollouts of one body along one track, in a worker process."""
+@dataclasses.dataclass(frozen=True)
+class CopyNoise:
+    """How copies differ from the body as it is: deviations of its state, and half ranges of its scene."""
 
-    def __init__(self, body: Body, reference: Motion, scene: Scene, hold: float | None, lost: float) -> None:
-        self.world = PyBulletWorld(body, scene)
-        self.track = Track(body, reference, hold)
-        self.cost = Cost(self.track)
-        self.lost = lost
-
-    def set_scene(self, scene: Scene) -> None:
-        """Change the circumstances of all rollouts to come."""
-        self.world.set_scene(scene)
-
-    def rollouts(self, state_file: str, first: int, offsets: Array) -> tuple[Array, int]:
-        """Mean costs (N,) over the horizon of offsets (N, H, width), rad, from a saved state at control step first.
-
-        Also the number of control steps simulated: a rollout whose body is lost is broken off, and its last state
-        counts to the end.
-        """
-        count, horizon = offsets.shape[:2]
-        self.world.restore_file(state_file)
-        start = self.world.save()
-        try:
-            return self._rollouts(start, first, offsets, count, horizon)
-        finally:
-            self.world.forget(start)
-
-    def _rollouts(self, start: int, first: int, offsets: Array, count: int, horizon: int) -> tuple[Array, int]:
-        world, track = self.world, self.track
-        orientations = track.targets(offsets, first)
-        targets = world.targets(orientations.reshape(-1, *orientations.shape[2:]))
-        velocities = world.velocities(track.velocities(first, horizon))
-        steps = np.minimum(np.arange(first, first + horizon), track.steps - 1)
-        goals = (track.states.position[steps + 1] + [0, 0, world.scene.floor]).tolist()
-        readings, simulated = [], 0
-        for sample in range(count):
-            world.restore(start)
-            for h in range(horizon):
-                world.step(targets[sample * horizon + h], velocities[h])
-                reading = world.read()
-                readings.append(reading)
-                simulated += 1
-                if _far(reading, goals[h], self.lost):
-                    readings += [reading] * (horizon - 1 - h)
-                    break
-        costs = self.cost(world.states(readings), np.tile(steps, count), world.scene.floor).reshape(count, horizon)
-        effort = self.cost.weights.effort * np.mean(offsets**2, axis=(1, 2))
-        return costs.mean(axis=1) + effort, simulated
+    pose: float = 0.01  # rad, every joint axis
+    velocity: float = 0.02  # m/s, root
+    spin: float = 0.05  # rad/s, root
+    mass: float = 0.02  # share
+    friction: float = 0.1
+    floor: float = 0.01  # m
 
 
-def _far(reading: list[float], goal: list[float], limit: float) -> bool:
-    """Whether a root is lost: so many metres off its goal in height, or twice as many along the floor (|x| + |y|)."""
-    return abs(reading[2] - goal[2]) > limit or abs(reading[0] - goal[0]) + abs(reading[1] - goal[1]) > 2 * limit
+class Rollouts(Protocol):
+    """What tries candidates: imitation.compiled_rollouts.CompiledRollouts."""
+
+    def __call__(self, starts: States, scenes: list[Scene], first: int, offsets: Array) -> Rolled:
+        """Roll out offsets (N, H, width), rad, from control step first."""
 
 
 def replan_settings() -> SearchSettings:
@@ -121,29 +89,27 @@ def replan_settings() -> SearchSettings:
 
 
 class Search:
-    """Plans a take of one body along one reference in one scene.
+    """Plans a take along one track in one scene.
 
-    pool: workers that each hold a RolloutWorker of the same body, reference, scene and hold. control_steps: simulated
-    so far. costs: of each window's best rollout. performed: control steps whose controls are final.
+    control_steps: simulated so far. costs: of each window's best rollout. performed: control steps whose controls are
+    final.
     """
 
     def __init__(
         self,
-        body: Body,
-        reference: Motion,
-        pool: Workers,
+        track: Track,
+        rollouts: Rollouts,
         settings: SearchSettings | None = None,
         scene: Scene | None = None,
         seed: int = 0,
-        hold: float | None = None,
     ) -> None:
         self.settings = settings or SearchSettings()
         self.scene = scene or Scene()
-        self.track = Track(body, reference, hold)
-        self.pool = pool
+        self.track, self.rollouts = track, rollouts
         self.control_steps = 0
         self._random = np.random.default_rng(seed)
         self.grid = KnotGrid(self.track.steps, self.settings.knot, self.settings.horizon)
+        self._mirror = Mirror(track.body, track.layout, self.settings.symmetric)
         shape = (self.grid.count, self.track.layout.width)
         self._distribution = KnotDistribution(np.zeros(shape), np.full(shape, self.settings.new_deviation))
         self.costs: list[float] = []
@@ -168,30 +134,36 @@ class Search:
     ) -> Performance:
         """Search and perform the track from its first state, or another, to its end.
 
-        Ends early when the character is lost past hope, or when the plan so far, played open loop
-        to the end, is already good. tell is called after every round, and may raise to break the
-        search off; what is performed so far is in self.performed steps.
+        Ends early when the character is lost past hope, or, where good is given, when the plan so far, played open loop
+        to the end, is already good. tell is called after every round, and may raise to break the search off; what is
+        performed so far is in self.performed steps.
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0])
         performance.run(self._targets(0, self.performed))  # a resumed search: its past is known
-        with tempfile.TemporaryDirectory(prefix="backflip-") as folder:
-            while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
-                first = self.performed
-                # A new name each time: PyBullet keeps what it has once read from a file's name
-                file = os.path.join(folder, f"state-{first}.bullet")
-                performance.world.save_file(file)
-                self._refine(file, first, self.settings.rounds if first else self.settings.first_rounds, tell)
-                os.unlink(file)
-                count = min(self.settings.execute, self.track.steps - first)
-                performance.run(self._targets(first, count))
-                self.control_steps += count
-                self.performed += count
-                if good and self.performed > GOOD_FROM * self.track.steps:
-                    attempt = self.attempt(start=start)
-                    if good(attempt.final_take()):
-                        logger.info("good enough at step %d of %d", self.performed, self.track.steps)
-                        return attempt
+        while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
+            first = self.performed
+            here = performance.world.state()
+            self._refine(here, first, self.settings.rounds if first else self.settings.first_rounds, tell)
+            count = min(self.settings.execute, self.track.steps - first)
+            performance.run(self._targets(first, count))
+            self.control_steps += count
+            self.performed += count
+            if good and self._promising(performance.world.state()):
+                attempt = self.attempt(start=start)
+                if good(attempt.final_take()):
+                    logger.info("good enough at step %d of %d", self.performed, self.track.steps)
+                    return attempt
         return performance
+
+    def _promising(self, here: States) -> bool:
+        """Whether the plan, rolled out open loop from here to the end, ends well enough to be tried in PyBullet."""
+        first, last = self.performed, self.track.steps
+        if first < GOOD_FROM * last or first >= last:
+            return False
+        offsets = interpolate(self._distribution.mean, self.settings.knot, first, last - first)
+        rolled = self.rollouts(here[None], [self.scene], first, offsets[None])
+        self.control_steps += rolled.steps
+        return bool(rolled.costs[0, -LAST_STEPS:].mean() < GOOD_END)
 
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""
@@ -236,17 +208,20 @@ class Search:
         self._distribution, self.costs = KnotDistribution(mean, deviation), costs
         self.performed, self.control_steps, self._random = performed, control_steps, random
 
-    def _refine(self, state_file: str, first: int, rounds: int, tell: Tell | None) -> None:
-        """Refine the knots of one window in place."""
+    def _refine(self, here: States, first: int, rounds: int, tell: Tell | None) -> None:
+        """Refine the knots of one window in place, from the present state (no leading axis)."""
         s, plan = self.settings, self._distribution
         window = self.grid.window(first, first == 0)
-        best, best_cost, stale = plan.mean.copy(), np.inf, 0
+        best, best_cost, mean_cost, stale = plan.mean.copy(), np.inf, np.inf, 0
 
         def evaluate(knots: Array) -> Array:
-            return self._evaluate(state_file, first, knots)
+            nonlocal mean_cost
+            costs = self._evaluate(here, first, knots)
+            mean_cost = float(costs[0])
+            return costs
 
         for _ in range(rounds):
-            candidates = plan.draw(window, s.samples, self._random)
+            candidates = self._mirror.draw(plan, window, s.samples, self._random)
             candidates[0] = plan.mean
             if np.isfinite(best_cost):
                 candidates[1] = best
@@ -259,16 +234,39 @@ class Search:
             stale = stale + 1 if improvement < s.improvement else 0
             if stale >= s.patience:
                 break
-        plan.mean[window] = best[window]
+        self._choose(here, first, window, best)
         plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation)
         self.costs.append(best_cost)
         logger.debug("window at step %d: cost %.4f, %d stale rounds", first, best_cost, stale)
 
-    def _evaluate(self, state_file: str, first: int, knots: Array) -> Array:
+    def _choose(self, here: States, first: int, window: slice, best: Array) -> None:
+        """The mean of what was learned, or the best candidate where that is much better: it has its noise in it."""
+        plan = self._distribution
+        mean_cost, best_cost = self._evaluate(here, first, np.stack([plan.mean, best]))
+        if mean_cost > (1 + self.settings.near_best) * best_cost:
+            plan.mean[window] = best[window]
+
+    def _evaluate(self, here: States, first: int, knots: Array) -> Array:
+        """Mean costs (N,) of knots (N, K, width) over the copies."""
         offsets = interpolate(knots, self.settings.knot, first, self.grid.ahead(first))
-        parts = even_slices(len(offsets), len(self.pool))
-        answers = self.pool.share("rollouts", [(state_file, first, offsets[part]) for part in parts])
-        simulated = sum(steps for _, steps in answers)
-        self.control_steps += simulated
-        logger.debug("%d of %d rollout steps: the rest were broken off", simulated, offsets.shape[0] * offsets.shape[1])
-        return np.concatenate([costs for costs, _ in answers])
+        starts, scenes = self._copies(here)
+        copies = len(scenes)
+        if copies > 1:
+            starts = stacked([starts[k] for _ in offsets for k in range(copies)])
+        rolled = self.rollouts(
+            starts, scenes * (len(offsets) if copies > 1 else 1), first, np.repeat(offsets, copies, 0)
+        )
+        self.control_steps += rolled.steps
+        costs: Array = rolled.costs.mean(axis=1).reshape(len(offsets), copies).mean(axis=1)
+        costs += EFFORT * np.mean(offsets**2, axis=(1, 2))
+        return costs
+
+    def _copies(self, here: States) -> tuple[States, list[Scene]]:
+        """States (C,) and scenes to try candidates in: the present one first."""
+        noise, random = CopyNoise(), self._random
+        states, scenes = [here], [self.scene]
+        for _ in range(1, self.settings.copies):
+            states.append(shaken(here, random, noise.pose, noise.velocity, noise.spin))
+            friction, floor, mass = random.uniform(-1, 1, 3) * (noise.friction, noise.floor, noise.mass)
+            scenes.append(Scene(self.scene.friction + friction, self.scene.floor + floor, self.scene.mass * (1 + mass)))
+        return stacked(states), scenes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker process does for a policy: rollouts and robust planning in the batched simulator, trials
+"""What a worker process does for a policy: rollouts and robust planning in the compiled step, trials
 in PyBullet."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..imitation.environment import ACTION_SCALE, ImitationEnvironment, Limits, 
 from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
-from ..physics.batched.step import BatchedSimulator
+from ..physics.compiled.batch import CompiledBatch
 from ..physics.pybullet_batch import PyBulletBatch, Recorder
 from ..physics.state import stacked
 from .episodes import Collected, Episodes, joined_episodes
@@ -69,7 +69,7 @@ class PolicyWorker:
         self.limits = limits
         track = Track(body, reference, hold)
         self.allowed = track.allowed
-        self._envs: dict[int, ImitationEnvironment[BatchedSimulator]] = {}  # by number of bodies
+        self._envs: dict[int, ImitationEnvironment[CompiledBatch]] = {}  # by number of bodies
         self.env = self._environment_of(count)
         self.trial_env = ImitationEnvironment(PyBulletBatch(body, TRIALS), trajectory, track.allowed, limits)
         self.random = np.random.default_rng(seed)
@@ -91,12 +91,12 @@ class PolicyWorker:
             env.trajectory = self.trajectory
         self.trial_env.trajectory = self.trajectory
 
-    def _environment_of(self, count: int) -> ImitationEnvironment[BatchedSimulator]:
+    def _environment_of(self, count: int) -> ImitationEnvironment[CompiledBatch]:
         """An environment of count bodies."""
         if count not in self._envs:
             while len(self._envs) >= MOST_ENVIRONMENTS:
                 del self._envs[next(size for size in self._envs if size != self.count)]
-            bodies = BatchedSimulator(self.body, count, self.allowed)
+            bodies = CompiledBatch(self.body, count, self.allowed)
             self._envs[count] = ImitationEnvironment(bodies, self.trajectory, self.allowed, self.limits)
         return self._envs[count]
 

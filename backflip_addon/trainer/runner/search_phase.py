@@ -10,11 +10,11 @@ import numpy as np
 from ...core import metrics
 from ...core.motion import Take
 from ...jobs.messages import StageSaved, Warned
+from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
-from ..planning.mpc import RolloutWorker, Search, SearchSettings
+from ..planning.mpc import Search, SearchSettings
 from ..planning.plan import Plan
-from ..workers import Pool
 from .inbox import Stopped
 from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
 from .run_context import RunContext, TimeIsUp
@@ -32,15 +32,14 @@ def find_landing_plan(run: RunContext) -> Plan | None:
     if known is not None:
         return known
     settings = SearchSettings()
-    arguments = (run.body, run.reference, run.scene, None, settings.lost)
-    with Pool(run.workers, RolloutWorker, *arguments, meanwhile=run.check) as pool:
-        search, attempt = _resumed_search(run, pool, settings)
+    with CompiledRollouts(Track(run.body, run.reference), settings.lost, run.workers) as rollouts:
+        search, attempt = _resumed_search(run, rollouts, settings)
         while True:
             plan = _search_once(run, search, attempt)
             if plan is not None:
                 return plan
             attempt += 1
-            search = _new_search(run, pool, settings, attempt)
+            search = _new_search(run, rollouts, settings, attempt)
             (run.folder.stages / SEARCH_FILE).unlink(missing_ok=True)
 
 
@@ -70,34 +69,34 @@ def _saved_plan_that_lands(run: RunContext) -> Plan | None:
     return None
 
 
-def _new_search(run: RunContext, pool: Pool, settings: SearchSettings, attempt: int) -> Search:
+def _new_search(run: RunContext, rollouts: CompiledRollouts, settings: SearchSettings, attempt: int) -> Search:
     """A search with so many failed ones before it."""
     # The exponent is bounded: a number that large is no more a number of samples
     samples = min(int(settings.samples * HARDER ** min(attempt, 20)), MOST_SAMPLES)
     harder = dataclasses.replace(settings, samples=samples)
-    return Search(run.body, run.reference, pool, harder, run.scene, _seed(run, attempt))
+    return Search(rollouts.track, rollouts, harder, run.scene, _seed(run, attempt))
 
 
 def _seed(run: RunContext, attempt: int) -> int:
     return run.settings.seed + 1000 * attempt
 
 
-def _resumed_search(run: RunContext, pool: Pool, settings: SearchSettings) -> tuple[Search, int]:
+def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: SearchSettings) -> tuple[Search, int]:
     """The search that an earlier run has saved, or a new one, and its attempt; a damaged one is set aside."""
     file = run.folder.stages / SEARCH_FILE
     try:
         arrays = read_arrays(file)
         if arrays is None:
-            return _new_search(run, pool, settings, 0), 0
+            return _new_search(run, rollouts, settings, 0), 0
         attempt = arrays.get("attempt", np.zeros(1))
         if attempt.shape or attempt.dtype.kind not in "iu" or not 0 <= int(attempt) <= MOST_ATTEMPTS:
             raise ValueError(f"{file.name} is damaged: its attempt is no number")
-        search = _new_search(run, pool, settings, int(attempt))
+        search = _new_search(run, rollouts, settings, int(attempt))
         search.load_state(arrays)
         return search, int(attempt)
     except ValueError as error:
         run.set_aside(file, f"{SEARCH_FILE} cannot be gone on with: {error}")
-        return _new_search(run, pool, settings, 0), 0
+        return _new_search(run, rollouts, settings, 0), 0
 
 
 def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:

@@ -10,11 +10,12 @@ import numpy as np
 from ...core.motion import Take
 from ...jobs.json_files import JobError
 from ...jobs.messages import ShotRequest, Warned
+from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.disturbances import shaken
+from ..imitation.reference_track import Track
 from ..physics.state import Scene
-from ..planning.mpc import RolloutWorker, Search, replan_settings
+from ..planning.mpc import Search, replan_settings
 from ..planning.plan import Plan
-from ..workers import Pool
 from .policy_phase import load_latest_stage, new_training
 from .run_context import RunContext
 from .search_phase import saved_plan
@@ -79,9 +80,8 @@ def _shoot(run: RunContext, shot: ShotRequest) -> None:
 
 def _replanned(run: RunContext, plan: Plan, shot: ShotRequest) -> Take:
     settings = replan_settings()
-    arguments = (run.body, run.reference, scene_of(shot), None, settings.lost)
-    with Pool(run.workers, RolloutWorker, *arguments, meanwhile=run.check) as pool:
-        search = Search(run.body, run.reference, pool, settings, scene_of(shot), shot.seed)
+    with CompiledRollouts(Track(run.body, run.reference), settings.lost, run.workers) as rollouts:
+        search = Search(rollouts.track, rollouts, settings, scene_of(shot), shot.seed)
         search.start_from(plan)
         start = search.track.states[0]
         if shot.disturbed:

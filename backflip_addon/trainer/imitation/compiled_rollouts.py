@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rollouts along a track in the compiled step, with their costs: what a search tries its candidates on.
+
+Each rollout has a state of its own to begin with and a scene of its own. They are shared out over threads: the kernels
+let go of Python.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from ...core.arrays import Array, Float32Array
+from ..physics.compiled.batch import Layout, Steps, control_step, group_state, put, states_of_groups, taken
+from ..physics.compiled.constraints import Goal, State, Surroundings
+from ..physics.compiled.kinematics import pose
+from ..physics.compiled.lanes import LANES, any_lane, everywhere, kernel, load, rows, store, where
+from ..physics.compiled.tables import BodyTables, Workspace
+from ..physics.state import Scene, States
+from .compiled_cost import GoalTables, cost, goal_tables, lost, set_goal
+from .cost import LARGE_COST, Weights
+from .reference_track import Track
+
+
+class Rolled(NamedTuple):
+    """costs (N, H): of each control step, a lost body's last one going on. ends (N,): states got to. steps: run."""
+
+    costs: Array
+    ends: States
+    steps: int
+
+
+class CompiledRollouts:
+    """Rollouts of a track's body, shared out over so many threads; to be closed.
+
+    lost: m, root too far from its goal to go on.
+    """
+
+    def __init__(self, track: Track, lost: float, workers: int = 1, weights: Weights | None = None) -> None:
+        self.track, self.lost = track, lost
+        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._steps = [Steps(track.body) for _ in range(max(workers, 1))]
+        self.tables = self._steps[0].tables
+        self.layout = Layout(track.body, self.tables)
+        self.goals = goal_tables(track, self.layout, weights or Weights())
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._threads:
+            self._threads.shutdown()
+
+    def __enter__(self) -> CompiledRollouts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __call__(self, starts: States, scenes: list[Scene], first: int, offsets: Array) -> Rolled:
+        """Roll out offsets (N, H, width), rad, from control step first. starts (N,), scenes (N,): one each, or one for
+        all."""
+        count, horizon = offsets.shape[:2]
+        groups = -(-count // LANES)
+        state, around = states_of_groups(self.tables, groups), Surroundings(*(rows(groups, 1) for _ in range(3)))
+        for array, numbers in zip(state, self.layout.numbers(starts), strict=False):
+            put(array, np.broadcast_to(numbers, (count, numbers.shape[1])))
+        circumstances = np.array([[scene.friction, scene.floor, scene.mass] for scene in scenes])
+        for array, column in zip(around, np.broadcast_to(circumstances, (count, 3)).T, strict=True):
+            put(array, column[:, None])
+        controls, costs = rows(groups, horizon, offsets.shape[2]), rows(groups, horizon)
+        put(controls.reshape(groups, -1, LANES), offsets.reshape(count, -1))
+        steps = self._share(state, around, first, controls, costs)
+        summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
+        position, turns, speeds = (
+            taken(array, count).astype(float) for array in (state.position, state.rotations, state.speeds)
+        )
+        return Rolled(summed, self.layout.states(position, turns, speeds), min(steps * LANES, count * horizon))
+
+    def _share(
+        self, state: State, around: Surroundings, first: int, controls: Float32Array, costs: Float32Array
+    ) -> int:
+        """Run all groups, in as many threads as there are; returns control steps of groups."""
+        parts = np.array_split(np.arange(len(costs)), len(self._steps))
+
+        def run(index: int) -> int:
+            own, steps = parts[index], self._steps[index]
+            if not len(own):
+                return 0
+            part = slice(own[0], own[-1] + 1)
+            memory = Goal(*(rows(n) for n in (self.goals.rotations.shape[1], *[self.goals.angles.shape[1]] * 2)))
+            return int(
+                roll_out(
+                    steps.tables, steps.workspace, self.goals, State(*(array[part] for array in state)), memory,
+                    Surroundings(*(array[part] for array in around)), first, self.track.steps, controls[part],
+                    costs[part], self.lost, rows(len(self.tables.parents)),
+                    rows(len(self.tables.parents)), *steps.numbers,
+                )
+            )  # fmt: skip
+
+        everyone = range(len(parts))
+        return sum(self._threads.map(run, everyone) if self._threads else map(run, everyone))
+
+
+@kernel
+def roll_out(
+    t: BodyTables,
+    w: Workspace,
+    k: GoalTables,
+    state: State,
+    goal: Goal,
+    around: Surroundings,
+    first: int,
+    last: int,
+    controls: Float32Array,
+    costs: Float32Array,
+    limit: float,
+    touched: Float32Array,
+    touching: Float32Array,
+    substeps: int,
+    seconds: float,
+    erp: float,
+    damping: float,
+    iterations: int,
+) -> int:
+    """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; returns control steps of groups."""
+    steps = 0
+    horizon = controls.shape[1]
+    for g in range(controls.shape[0]):
+        own = group_state(state, g)
+        scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
+        floor = load(scene.floor, 0)
+        pose(t, w, own.rotations)
+        alive, before = everywhere(1.0), everywhere(0.0)
+        for h in range(horizon):
+            boundary = min(first + h + 1, last)
+            set_goal(t, k, goal, boundary, controls[g, h])
+            control_step(t, w, own, goal, scene, touched, touching, substeps, seconds, erp, damping, iterations)
+            steps += 1
+            before = where(alive > 0.5, cost(t, k, w, own, floor, boundary), before)
+            store(costs[g], h, before)
+            alive = where(lost(k, w, own, floor, boundary, limit) > 0.5, everywhere(0.0), alive)
+            if not any_lane(alive > 0.5):
+                for rest in range(h + 1, horizon):
+                    store(costs[g], rest, before)
+                break
+    return steps

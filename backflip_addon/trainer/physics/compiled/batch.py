@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many bodies on many floors, stepped at once: PyBullet's physics over again, compiled, for rollouts.
+
+The same equations as PyBulletWorld's and the same constraints, solved nearer to their solution. LANES bodies take a
+control step together, one group after another, so that all that a group needs stays in the processor's first cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....core import joint_limits, rotations
+from ....core.arrays import Array, BoolArray, Float32Array, IntArray
+from ....core.body import Body
+from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp
+from ..state import Scene, States
+from .constraints import Goal, State, Surroundings, contact_gaps
+from .kinematics import pose
+from .lanes import LANES, inlined, kernel, load, rows
+from .solver import substep
+from .tables import BALL, BodyTables, Workspace, body_tables, workspace
+
+
+class Steps:
+    """A body's tables, memory, and the numbers of a control step: what a kernel needs that steps bodies."""
+
+    def __init__(
+        self,
+        body: Body,
+        may_touch: BoolArray | None = None,
+        control_rate: float = CONTROL_RATE,
+        substeps: int = SUBSTEPS,
+        iterations: int = COMPILED_ITERATIONS,
+    ) -> None:
+        self.seconds = 1.0 / (control_rate * substeps)
+        self.tables = body_tables(body, self.seconds, may_touch)
+        self.workspace = workspace(self.tables)
+        self.numbers: tuple[Any, ...] = (
+            substeps,
+            np.float32(self.seconds),
+            np.float32(erp(self.seconds)),
+            np.float32(damping(self.seconds)),
+            iterations,
+        )
+
+
+class CompiledBatch:
+    """count bodies, each in a scene of its own. may_touch (L,): links whose contacts are solved; the others only
+    report that they touch."""
+
+    def __init__(
+        self,
+        body: Body,
+        count: int,
+        may_touch: BoolArray | None = None,
+        control_rate: float = CONTROL_RATE,
+        substeps: int = SUBSTEPS,
+    ) -> None:
+        self.body, self.count = body, count
+        self.steps = Steps(body, may_touch, control_rate, substeps)
+        t = self.steps.tables
+        self.groups = -(-count // LANES)
+        links, hinges = len(body.links), len(t.low)
+        self.state = states_of_groups(t, self.groups)
+        self.state.rotations[:, 0::4] = 1.0
+        self.goal = Goal(rows(self.groups, 4 * links), rows(self.groups, hinges), rows(self.groups, hinges))
+        self.goal.rotations[:, 0::4] = 1.0
+        self.around = Surroundings(*(rows(self.groups, 1) for _ in range(3)))
+        self._touched, self._touching = rows(self.groups, links), rows(self.groups, links)
+        self._known = False  # whether _touching is that of the present state
+        self.layout = Layout(body, t)
+        for group in range(self.groups):  # lanes without a body of their own are never looked at, but must be sound
+            self.around.mass[group], self.around.friction[group] = 1.0, Scene().friction
+        for index in range(count):
+            self.set_scene(index, Scene())
+
+    def set_scene(self, index: int, scene: Scene) -> None:
+        """Change one body's circumstances."""
+        g, lane = divmod(index, LANES)
+        numbers = (scene.friction, scene.floor, scene.mass)
+        for array, number in zip(self.around, numbers, strict=True):
+            array[g, 0, lane] = number
+        self._known = False
+
+    def reset(self, which: IntArray, states: States) -> None:
+        """Place the bodies at indices which (K,) in K states."""
+        g, lane = np.divmod(np.asarray(which), LANES)
+        for array, numbers in zip(self.state, self.layout.numbers(states), strict=False):
+            array[g, :, lane] = numbers
+        for array in self.state[4:]:
+            array[g, :, lane] = 0.0
+        self._known = False
+
+    def set_targets(self, targets: Array, velocities: Array) -> None:
+        """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call. They end at the joints' limits;
+        a ball joint's servo has no use for a target velocity."""
+        for array, numbers in zip(self.goal, self.layout.goals(targets, velocities), strict=True):
+            put(array, numbers)
+
+    def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:
+        """Kick one root: add velocities, m/s and rad/s, world frame."""
+        g, lane = divmod(int(index), LANES)
+        self.state.speeds[g, 0:3, lane] += angular_velocity
+        self.state.speeds[g, 3:6, lane] += velocity
+
+    def step(self, active: BoolArray | None = None) -> BoolArray:
+        """One control step of all bodies. Returns (N, L): links that touched the floor at any time in it.
+
+        active is there for PyBulletBatch's sake: to step them all is as quick.
+        """
+        steps = self.steps
+        self._touched[:] = 0.0
+        step_groups(
+            steps.tables,
+            steps.workspace,
+            self.state,
+            self.goal,
+            self.around,
+            self._touched,
+            self._touching,
+            *steps.numbers,
+        )
+        self._known = True
+        return taken(self._touched, self.count) > 0.5
+
+    def contacts(self) -> BoolArray:
+        """Whether each link (N, L) touched the floor when the last substep began, as PyBullet tells it."""
+        if not self._known:
+            self._touching[:] = 0.0
+            look_at_groups(self.steps.tables, self.steps.workspace, self.state, self.around, self._touching)
+            self._known = True
+        return taken(self._touching, self.count) > 0.5
+
+    def states(self, which: IntArray | None = None) -> States:
+        """The present states of all bodies, or of those at indices which."""
+        chosen: Any = slice(None) if which is None else which
+        position, turns, speeds = (
+            taken(array, self.count)[chosen].astype(float)
+            for array in (self.state.position, self.state.rotations, self.state.speeds)
+        )
+        return self.layout.states(position, turns, speeds)
+
+    def close(self) -> None:
+        """Nothing to give back; a PyBulletBatch has."""
+
+
+class Layout:
+    """Between a body's states and targets and the kernels' numbers."""
+
+    def __init__(self, body: Body, t: BodyTables) -> None:
+        self.links = len(body.links)
+        self.freedoms = len(t.torque)
+        self.centre = np.array(body.links[0].centre)
+        self.balls = np.flatnonzero(t.kinds == BALL)
+        self.ball_freedoms = t.first[self.balls][:, None] + np.arange(3)
+        self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"], dtype=int)
+        self.hinge_freedoms = t.first[self.hinges]
+        self.axes = np.array([body.links[i].axis for i in self.hinges]).reshape(-1, 3)
+        self.low, self.high = t.low, t.high
+        self.limits = {int(i): body.links[i].joint_limit for i in self.balls}
+
+    def numbers(self, states: States) -> tuple[Array, Array, Array, Array]:
+        """States (K,) as numbers of State's first arrays: (K, 3), (K, 4 L), (K, H), (K, F)."""
+        count = len(states)
+        arm = rotations.rotate(states.rotations[:, 0], self.centre)
+        speeds = np.zeros((count, self.freedoms))
+        speeds[:, 0:3] = states.angular_velocity
+        speeds[:, 3:6] = states.velocity + np.cross(states.angular_velocity, arm)
+        speeds[:, self.ball_freedoms] = states.joint_velocity[:, self.balls]
+        speeds[:, self.hinge_freedoms] = np.sum(states.joint_velocity[:, self.hinges] * self.axes, axis=-1)
+        angles = rotations.twist_angle(states.rotations[:, self.hinges], self.axes)
+        turns = states.rotations.copy()
+        turns[:, self.hinges] = rotations.from_axis_angle(self.axes, angles)
+        return states.position + arm, turns.reshape(count, -1), angles, speeds
+
+    def states(self, position: Array, turns: Array, speeds: Array) -> States:
+        """The inverse of numbers()."""
+        orientations = turns.reshape(len(turns), self.links, 4)
+        arm = rotations.rotate(orientations[:, 0], self.centre)
+        joints = np.zeros((len(turns), self.links, 3))
+        joints[:, self.balls] = speeds[:, self.ball_freedoms]
+        joints[:, self.hinges] = speeds[:, self.hinge_freedoms, None] * self.axes
+        spin = speeds[:, 0:3]
+        return States(position - arm, orientations, speeds[:, 3:6] - np.cross(spin, arm), spin, joints)
+
+    def goals(self, targets: Array, velocities: Array) -> tuple[Array, Array, Array]:
+        """Joint targets (K, L, 4) and velocities (K, L, 3) as Goal's numbers (K, 4 L), (K, H), (K, H), bounded."""
+        bounded = targets.copy()
+        for i, limit in self.limits.items():
+            if limit is not None:
+                bounded[:, i] = joint_limits.clamped(targets[:, i], limit)
+        angles = np.clip(rotations.twist_angle(targets[:, self.hinges], self.axes), self.low, self.high)
+        rates = np.sum(velocities[:, self.hinges] * self.axes, axis=-1)
+        return bounded.reshape(len(bounded), -1), angles, rates
+
+
+def states_of_groups(t: BodyTables, groups: int) -> State:
+    """Memory for the states of so many groups of bodies."""
+    links, freedoms, points = len(t.parents), len(t.torque), len(t.point_link)
+    sizes = (3, 4 * links, len(t.low), freedoms, freedoms, freedoms, 3 * points, len(t.pair))
+    return State(*(rows(groups, n) for n in sizes))
+
+
+def put(array: Float32Array, numbers: Array) -> None:
+    """Write numbers (N, n) into groups (G, n, LANES); lanes without a body get the last one's."""
+    groups = len(array)
+    padded = np.concatenate([numbers, np.repeat(numbers[-1:], groups * LANES - len(numbers), axis=0)])
+    array[:] = padded.reshape(groups, LANES, -1).transpose(0, 2, 1)
+
+
+def taken(array: Float32Array, count: int) -> Float32Array:
+    """The numbers (count, n) of groups (G, n, LANES)."""
+    numbers: Float32Array = array.transpose(0, 2, 1).reshape(-1, array.shape[1])[:count]
+    return numbers
+
+
+@inlined
+def group_state(s: State, g: int) -> State:
+    """A group's part of all."""
+    return State(
+        s.position[g], s.rotations[g], s.angles[g], s.speeds[g],
+        s.servo_impulses[g], s.limit_impulses[g], s.contact_impulses[g], s.pair_impulses[g],
+    )  # fmt: skip
+
+
+@inlined
+def control_step(
+    t: BodyTables,
+    w: Workspace,
+    s: State,
+    goal: Goal,
+    around: Surroundings,
+    touched: Float32Array,
+    touching: Float32Array,
+    substeps: int,
+    seconds: float,
+    erp: float,
+    damping: float,
+    iterations: int,
+) -> None:
+    """A control step of one group, w holding its pose. touched (L): at any time; touching (L): in the last substep."""
+    for _ in range(substeps):
+        touching[:] = 0.0
+        substep(t, w, s, goal, around, touching, seconds, erp, damping, iterations)
+        for i in range(touching.shape[0]):
+            for lane in range(touching.shape[1]):
+                touched[i, lane] = max(touched[i, lane], touching[i, lane])
+
+
+@kernel
+def step_groups(
+    t: BodyTables,
+    w: Workspace,
+    s: State,
+    goal: Goal,
+    around: Surroundings,
+    touched: Float32Array,
+    touching: Float32Array,
+    substeps: int,
+    seconds: float,
+    erp: float,
+    damping: float,
+    iterations: int,
+) -> None:
+    """A control step of all groups; arrays lead with them."""
+    for g in range(touched.shape[0]):
+        own = group_state(s, g)
+        aim = Goal(goal.rotations[g], goal.angles[g], goal.rates[g])
+        scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
+        pose(t, w, own.rotations)
+        control_step(t, w, own, aim, scene, touched[g], touching[g], substeps, seconds, erp, damping, iterations)
+
+
+@kernel
+def look_at_groups(t: BodyTables, w: Workspace, s: State, around: Surroundings, touching: Float32Array) -> None:
+    """Which links touch the floor, of all groups."""
+    for g in range(touching.shape[0]):
+        pose(t, w, s.rotations[g])
+        contact_gaps(t, w, load(s.position[g], 2) - load(around.floor[g], 0), touching[g])

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One physics step, solved by sequential impulses: projected Gauss-Seidel over the impulses of all rows (Catto 2005).
+
+With generalised speeds v, mass matrix M = L' L, bias force b and a step of h seconds, free motion leads to
+v* = v - h inv(M) b. Row i, a row J_i of the Jacobian, has an impulse p_i within bounds and wants the speed w_i along
+it. With u = L v and whitened rows y_i = inv(L') J_i' the speed along a row is y_i . u, and an impulse's change dp moves
+u by y_i dp: nothing but u is kept. An iteration lets one row after the other do
+
+    p_i <- clamp(p_i + (w_i - y_i . u) / (y_i . y_i))
+
+servos and joint limits (from the tips to the root, and every second time back), then contacts' normals, their friction
+(within the circle of radius mu p_z), and contacts between parts. It begins with the impulses of the step before
+(warm starting), so that a few iterations a step come as near to the solution as several times as many from nothing.
+A scene's mass factor would scale M and all impulses alike: it is left out of both, and the servos' bounds are divided
+by it.
+"""
+
+from __future__ import annotations
+
+from ....core.arrays import Float32Array
+from ..simulator import JOINT_SPEED
+from .constraints import Goal, State, Surroundings, contact_gaps, floor_rows, pair_rows, servo_rows
+from .dynamics import along, bias_force, factorise, free_motion, inertias, mass_matrix, push, speeds_of
+from .kinematics import integrate, pose
+from .lanes import Lanes, everywhere, greatest, inlined, kernel, least, load, square_root, store
+from .tables import ROOT_FREEDOMS, BodyTables, Workspace
+
+LEAST_IMPULSE = 1e-9  # N s: below it friction's direction is of no matter
+
+
+@inlined
+def along_all(u: Float32Array, y: Float32Array, at: int, n: int) -> Lanes:
+    """The speed along a whitened row with entries everywhere."""
+    a, b = load(y, at) * load(u, 0), load(y, at + 1) * load(u, 1)
+    for q in range(2, n - 1, 2):
+        a = a + load(y, at + q) * load(u, q)
+        b = b + load(y, at + q + 1) * load(u, q + 1)
+    if n % 2 == 1:
+        a = a + load(y, at + n - 1) * load(u, n - 1)
+    return a + b
+
+
+@inlined
+def push_all(u: Float32Array, y: Float32Array, at: int, n: int, impulse: Lanes) -> None:
+    """Change the motion by an impulse along a row with entries everywhere."""
+    for q in range(n):
+        store(u, q, load(u, q) + load(y, at + q) * impulse)
+
+
+@inlined
+def warm_start(t: BodyTables, w: Workspace, s: State, contacts: int, meetings: int) -> None:
+    """Begin with the last step's impulses."""
+    u, freedoms = w.momentum, len(t.torque)
+    for f in range(ROOT_FREEDOMS, freedoms):
+        first = t.row[f]
+        bound = load(w.servo_bound, f)
+        servo = greatest(least(load(s.servo_impulses, f), bound), -bound)
+        store(s.servo_impulses, f, servo)
+        push(t, u, w.servo, first, first, t.row[f + 1] - first, servo + load(s.limit_impulses, f))
+    stride = len(w.contact) // max(len(t.point_link), 1)
+    for c in range(contacts):
+        k = w.touching[c]
+        first = t.row[t.tip[t.point_link[k]]]
+        n = t.row[t.tip[t.point_link[k]] + 1] - first
+        for e in range(3):
+            push(t, u, w.contact, stride * c + e * n, first, n, load(s.contact_impulses, 3 * k + e))
+    for c in range(meetings):
+        push_all(u, w.pair_row, c * freedoms, freedoms, load(s.pair_impulses, w.meeting[c]))
+
+
+@inlined
+def solve_joint(t: BodyTables, w: Workspace, s: State, f: int) -> None:
+    """The turn of a servo, and of the limit along it."""
+    u, first = w.momentum, t.row[f]
+    n = t.row[f + 1] - first
+    mass, bound = load(w.servo_mass, f), load(w.servo_bound, f)
+    speed = along(t, u, w.servo, first, first, n)
+    old = load(s.servo_impulses, f)
+    new = greatest(least(old + (load(w.servo_speed, f) - speed) * mass, bound), -bound)
+    store(s.servo_impulses, f, new)
+    change = new - old
+    if w.limited[f]:
+        # Along the same row: the servo has changed the speed by change / mass
+        sign = load(w.limit_sign, f)
+        pushed = sign * load(s.limit_impulses, f)
+        wanted = load(w.limit_speed, f) - sign * (speed + change / mass)
+        pushed = sign * greatest(pushed + wanted * mass, everywhere(0.0))
+        change = change + pushed - load(s.limit_impulses, f)
+        store(s.limit_impulses, f, pushed)
+    push(t, u, w.servo, first, first, n, change)
+
+
+@inlined
+def solve_normals(t: BodyTables, w: Workspace, s: State, contacts: int) -> None:
+    """The turns of all contacts with the floor, upward."""
+    stride = len(w.contact) // max(len(t.point_link), 1)
+    for c in range(contacts):
+        k = w.touching[c]
+        tip = t.tip[t.point_link[k]]
+        first = t.row[tip]
+        n = t.row[tip + 1] - first
+        at = stride * c + 2 * n
+        old = load(s.contact_impulses, 3 * k + 2)
+        wanted = load(w.contact_speed, c) - along(t, w.momentum, w.contact, at, first, n)
+        new = greatest(old + wanted * load(w.contact_mass, 3 * c + 2), everywhere(0.0))
+        store(s.contact_impulses, 3 * k + 2, new)
+        push(t, w.momentum, w.contact, at, first, n, new - old)
+
+
+@inlined
+def solve_friction(t: BodyTables, w: Workspace, s: State, friction: Lanes, contacts: int) -> None:
+    """The turns of all contacts' friction, both directions at once (btMultiBodyConstraintSolver.cpp:318)."""
+    u, stride = w.momentum, len(w.contact) // max(len(t.point_link), 1)
+    for c in range(contacts):
+        k = w.touching[c]
+        tip = t.tip[t.point_link[k]]
+        first = t.row[tip]
+        n = t.row[tip + 1] - first
+        at = stride * c
+        x, y = load(s.contact_impulses, 3 * k), load(s.contact_impulses, 3 * k + 1)
+        a = x - along(t, u, w.contact, at, first, n) * load(w.contact_mass, 3 * c)
+        b = y - along(t, u, w.contact, at + n, first, n) * load(w.contact_mass, 3 * c + 1)
+        most = friction * load(s.contact_impulses, 3 * k + 2)
+        share = least(most / greatest(square_root(a * a + b * b), everywhere(LEAST_IMPULSE)), everywhere(1.0))
+        store(s.contact_impulses, 3 * k, a * share)
+        store(s.contact_impulses, 3 * k + 1, b * share)
+        push(t, u, w.contact, at, first, n, a * share - x)
+        push(t, u, w.contact, at + n, first, n, b * share - y)
+
+
+@inlined
+def solve_pairs(t: BodyTables, w: Workspace, s: State, meetings: int) -> None:
+    """The turns of contacts between parts."""
+    freedoms = len(t.torque)
+    for c in range(meetings):
+        k = w.meeting[c]
+        old = load(s.pair_impulses, k)
+        wanted = load(w.pair_speed, c) - along_all(w.momentum, w.pair_row, c * freedoms, freedoms)
+        new = greatest(old + wanted * load(w.pair_mass, c), everywhere(0.0))
+        store(s.pair_impulses, k, new)
+        push_all(w.momentum, w.pair_row, c * freedoms, freedoms, new - old)
+
+
+@kernel
+def substep(
+    t: BodyTables,
+    w: Workspace,
+    s: State,
+    goal: Goal,
+    around: Surroundings,
+    touched: Float32Array,
+    seconds: float,
+    erp: float,
+    damping: float,
+    iterations: int,
+) -> None:
+    """One physics step of the bodies in the lanes; w holds the pose of their rotations before and after.
+
+    touched (L): 1 where a link touched the floor at the step's start.
+    """
+    for i in range(len(t.parents)):
+        w.known[i] = 0
+    mass = load(around.mass, 0)
+    contact_gaps(t, w, load(s.position, 2) - load(around.floor, 0), touched)
+    inertias(t, w)
+    bias_force(t, w, s.speeds)
+    mass_matrix(t, w)
+    factorise(t, w)
+    free_motion(t, w, s.speeds, seconds)
+    servo_rows(t, w, s, goal, mass, seconds, erp, damping)
+    contacts = floor_rows(t, w, s, seconds, erp)
+    meetings = pair_rows(t, w, s, seconds, erp)
+    warm_start(t, w, s, contacts, meetings)
+    freedoms = len(t.torque)
+    for iteration in range(iterations):
+        for f in range(ROOT_FREEDOMS, freedoms):
+            solve_joint(t, w, s, f if iteration % 2 else freedoms - 1 - f + ROOT_FREEDOMS)
+        solve_normals(t, w, s, contacts)
+        solve_friction(t, w, s, load(around.friction, 0), contacts)
+        solve_pairs(t, w, s, meetings)
+    speeds_of(t, w, s.speeds)
+    for f in range(freedoms):
+        fastest = everywhere(JOINT_SPEED)
+        store(s.speeds, f, greatest(least(load(s.speeds, f), fastest), -fastest))
+    integrate(t, s.position, s.rotations, s.angles, s.speeds, seconds)
+    pose(t, w, s.rotations)
