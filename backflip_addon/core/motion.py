@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import rotations
-from .arrays import AnyArray, Array, BoolArray
+from .arrays import AnyArray, Array, BoolArray, Float32Array
 from .files import RefusedFile
 from .npz import read_npz, write_npz
 from .reading import finite, parse_json
@@ -135,7 +135,7 @@ class Take:
     torque: Array
     assist: Array
     meta: dict[str, Any]
-    load: Array | None = None
+    load: Float32Array | None = None
 
 
 def save_motion(path: Path, motion: Motion) -> None:

@@ -77,7 +77,7 @@ def _counted(note: Callable[[Told], None]) -> Iterator[None]:
     begin = noted = time.monotonic()
     compiled: set[object] = set()
 
-    class Counter(event.Listener):
+    class Counter(event.Listener):  # type: ignore[misc]  # what numba says of its own types is not read
         def on_start(self, event: Any) -> None:
             pass
 

@@ -49,7 +49,8 @@ class Course:
         told = take.contacts if take.load is None else take.contacts | (take.load > 0)
         touching = told & (lows < NEAR) | (lows < -THROUGH)
         weight = body.mass * _mass_factor(take) * GRAVITY
-        return Course(body, motion.rate, motion.rotations, positions, orientations, lows, touching, take.load, weight)
+        load = None if take.load is None else take.load.astype(float)
+        return Course(body, motion.rate, motion.rotations, positions, orientations, lows, touching, load, weight)
 
     @staticmethod
     def of_clip(body: Body, clip: Motion) -> Course:
