@@ -169,7 +169,7 @@ def load_take(path: Path) -> Take:
         raise ValueError(f"the take {path.name} is damaged: {error}") from error
     fits = take.contacts.shape == motion.rotations.shape[:2] and take.contacts.dtype == bool
     fits = fits and all(a.shape == (motion.frames,) and a.dtype.kind == "f" for a in (take.torque, take.assist))
-    fits = fits and (take.load is None or take.load.shape == take.contacts.shape and take.load.dtype.kind == "f")
+    fits = fits and (take.load is None or take.load.shape == take.contacts.shape and take.load.dtype == np.float32)
     if fits and not finite(take.torque, take.assist, *([] if take.load is None else [take.load])):
         raise ValueError(f"the take {path.name} is damaged: it holds numbers that are not finite")
     if not fits or not isinstance(meta, dict):

@@ -267,10 +267,10 @@ def step_groups(
     """A control step of all groups; arrays lead with them."""
     for g in range(touched.shape[0]):
         own = group_state(s, g)
-        aim = Goal(goal.rotations[g], goal.angles[g], goal.rates[g])
+        own_goal = Goal(goal.rotations[g], goal.angles[g], goal.rates[g])
         scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
         pose(t, w, own.rotations)
-        control_step(t, w, own, aim, scene, touched[g], touching[g], substeps, seconds, erp, damping, iterations)
+        control_step(t, w, own, own_goal, scene, touched[g], touching[g], substeps, seconds, erp, damping, iterations)
 
 
 @kernel
