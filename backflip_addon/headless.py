@@ -256,7 +256,7 @@ def clock(seconds: float) -> str:
 
 # Measures that are read off the baked rig
 SEEN = frozenset(
-    ("g_mpjpe_mm", "mpjpe_mm", "worst_error_mm", "followed", "somersault_deg", "twist_deg", "illegal_contacts")
+    ("g_mpjpe_mm", "mpjpe_mm", "worst_error_mm", "followed", "somersault_deg", "twist_off_deg", "illegal_contacts")
     + ("penetration_cm", "self_penetration_cm", "self_penetration_s", "limit_excess_deg")
 )
 

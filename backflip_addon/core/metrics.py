@@ -62,8 +62,9 @@ class Measures:
     flight_parabola_cm, flight_momentum_change: how far flights leave the laws of motion. shake: share of joint angles'
     power above 8 Hz over the clip's own. robust_of_20: landings of so many under small disturbances.
 
-    somersault_deg, twist_deg: net turns, see net_turn(), and the reference's. illegal_contacts: links that touched the
-    floor and may not. complete: it goes on for as long as it must. seconds: its length.
+    somersault_deg: net turn, see net_somersault(), and the reference's; twist_off_deg: see twist_off().
+    illegal_contacts: links that touched the floor and may not. complete: it goes on for as long as it must.
+    seconds: its length.
     """
 
     landed: bool | None
@@ -91,8 +92,7 @@ class Measures:
     robust_of_20: int | None
     somersault_deg: float
     reference_somersault_deg: float
-    twist_deg: float
-    reference_twist_deg: float
+    twist_off_deg: float
     illegal_contacts: tuple[str, ...]
     complete: bool
     seconds: float
@@ -119,12 +119,11 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
     needed = reference.duration + (TAIL_SECONDS if standing else 0.0) - 1.5 / course.rate
     complete = bool(course.frames == frames and course.times[-1] >= needed)
     errors = _Errors.of(course, reference)
-    somersaults, twists = (_net_turns(course, reference, axis) for axis in (0, 2))
-    turned = max(abs(own - wanted) for own, wanted in (somersaults, twists)) <= TURN_TOLERANCE
+    turns = _Turns.of(course, reference)
     illegal = (take.contacts | course.touching) & ~allowed_contacts(body, reference)
     stands_on = take.meta.get(STANDS)
     stands = stands_on is not False and balance.stands_at_end(course)
-    landed = complete and not illegal.any() and stands and turned if standing else None
+    landed = complete and not illegal.any() and stands and turns.agree if standing else None
     followed = complete and errors.worst <= FOLLOWED_ERROR and not balance.falls(course, clip)
     parabola, momentum = flight.flight_errors(course)
     slip = footwork.slip(course)
@@ -151,10 +150,9 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
         flight_momentum_change=momentum,
         shake=joints.shake(course, clip),
         robust_of_20=_landings(take),
-        somersault_deg=float(np.degrees(somersaults[0])),
-        reference_somersault_deg=float(np.degrees(somersaults[1])),
-        twist_deg=float(np.degrees(twists[0])),
-        reference_twist_deg=float(np.degrees(twists[1])),
+        somersault_deg=float(np.degrees(turns.somersault)),
+        reference_somersault_deg=float(np.degrees(turns.wanted)),
+        twist_off_deg=float(np.degrees(turns.twist_off)),
         illegal_contacts=tuple(sorted({body.names[i] for i in np.flatnonzero(illegal.any(axis=0))})),
         complete=complete,
         seconds=float(course.times[-1]),
@@ -231,11 +229,25 @@ class _Errors:
         return _Errors(float(errors.mean()), float(relative.mean()), float(frames.max()), followed)
 
 
-def _net_turns(course: Course, reference: Motion, axis: int) -> tuple[float, float]:
-    """A take's net turn about an axis during its clip, and the clip's own, rad."""
-    during = course.times <= reference.duration + 1e-6
-    _, wanted = reference.sample(course.times[during])
-    return net_turn(course.local[during, 0], axis), net_turn(wanted[:, 0], axis)
+@dataclasses.dataclass(frozen=True)
+class _Turns:
+    """What a take turns in all during its clip, rad: net_somersault() and the clip's, twist_off()."""
+
+    somersault: float
+    wanted: float
+    twist_off: float
+
+    @staticmethod
+    def of(course: Course, reference: Motion) -> _Turns:
+        """Of a take, during its clip."""
+        during = course.times <= reference.duration + 1e-6
+        root, goal = course.local[during, 0], reference.sample(course.times[during])[1][:, 0]
+        return _Turns(net_somersault(root), net_somersault(goal), twist_off(root, goal))
+
+    @property
+    def agree(self) -> bool:
+        """Whether neither is further than TURN_TOLERANCE from the clip's."""
+        return bool(max(abs(self.somersault - self.wanted), abs(self.twist_off)) <= TURN_TOLERANCE)
 
 
 def _sound_part(take: Take) -> Take:
@@ -299,15 +311,21 @@ def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     return allowed
 
 
-def net_turn(root: Array, axis: int) -> float:
-    """Net turn of the root (F, 4) about one of its own axes over the frames, rad, signed.
+def net_somersault(root: Array) -> float:
+    """Net turn of the root (F, 4) about its own left-right axis over the frames, rad, signed.
 
-    axis: 0, left-right: a somersault; 2, along the spine: a twist. The angular velocity's component there, summed.
+    The angular velocity's component along the body's lateral axis (x), summed.
     """
     steps = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(root[:-1]), root[1:]))
-    return float(steps[:, axis].sum())
+    return float(steps[:, 0].sum())
 
 
-def net_somersault(root: Array) -> float:
-    """net_turn() about the body's left-right axis."""
-    return net_turn(root, 0)
+def twist_off(root: Array, goal: Array) -> float:
+    """By how much a root (F, 4) has twisted more about its spine (z) than its goal (F, 4), rad, whole turns included.
+
+    The twist of the one seen from the other, followed from frame to frame. (Two sums of angular velocities along the
+    spine would differ by what a somersault's tilt adds to one of them: 40 degrees where bodies end 20 apart.)
+    """
+    twist = rotations.twist_angle(rotations.multiply(rotations.conjugate(goal), root), np.array([0.0, 0.0, 1.0]))
+    followed = np.unwrap(twist)
+    return float(followed[-1] - followed[0])

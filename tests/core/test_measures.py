@@ -296,7 +296,7 @@ def test_a_turn_that_the_clip_lacks_is_no_landing() -> None:
         turns = TAKE.motion.rotations.copy()
         turns[:, 0] = rotations.multiply(spin, turns[:, 0])
         measures = measure(moved(TAKE, turns=turns))
-        assert measures.twist_deg - measures.reference_twist_deg == pytest.approx(np.degrees(turn), abs=0.1)
+        assert measures.twist_off_deg == pytest.approx(np.degrees(turn), abs=0.1)
         assert measures.landed is expected
 
 
