@@ -65,6 +65,20 @@ def crouched_height(figure: Body, bend: Array) -> Array:
     return hips_height(figure) - straight * (1 - np.cos(bend))
 
 
+def squatting(figure: Body, bend: Array, rate: float = 60.0) -> Motion:
+    """Standing with legs bent by bend (F,) as by bent(), the soles on the floor."""
+    motion = standing(figure, (len(bend) - 1) / rate, rate)
+    position = motion.position.copy()
+    position[:, 2] = crouched_height(figure, bend)
+    return Motion(rate, position, bent(figure, motion.rotations.copy(), bend))
+
+
+def hanging(figure: Body) -> Motion:
+    """Gets up from a squat at 0.8 s in such a hurry that it would fly, and stops dead at 0.92 s."""
+    times = np.arange(121) / 60.0
+    return squatting(figure, 0.6 * (1 - np.clip((times - 0.8) / 0.12, 0, 1)))
+
+
 def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: float = 0.35) -> Motion:
     """Standing, a leap in one fixed pose with so many turns about the left-right axis (backward: -),
     standing again. The root, not the centre of mass, flies the parabola; 0.5 s on the ground before and after."""

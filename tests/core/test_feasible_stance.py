@@ -20,20 +20,6 @@ X, Y, Z = np.eye(3)
 FEET = [BODY.index("foot.L"), BODY.index("foot.R")]
 
 
-def squat(bend: np.ndarray, rate: float = 60.0) -> Motion:
-    """Standing with legs bent by bend (F,), the feet on the floor."""
-    motion = performances.standing(BODY, (len(bend) - 1) / rate, rate)
-    position = motion.position.copy()
-    position[:, 2] = performances.crouched_height(BODY, bend)
-    return Motion(rate, position, performances.bent(BODY, motion.rotations.copy(), bend))
-
-
-def hanging() -> Motion:
-    """Gets up from a squat in such a hurry that it would fly, and stops dead."""
-    times = np.arange(121) / 60.0
-    return squat(0.6 * (1 - np.clip((times - 0.8) / 0.12, 0, 1)))
-
-
 def leaning() -> Motion:
     """Stands and leans ahead from its ankles, the centre of mass some 15 cm before the toes, and back."""
     motion = performances.standing(BODY, 3.0, 60.0)
@@ -50,14 +36,14 @@ def leaning() -> Motion:
 
 def sliding() -> Motion:
     """Throws its hips sideways faster than feet can push them."""
-    motion = squat(np.full(121, 0.3))
+    motion = performances.squatting(BODY, np.full(121, 0.3))
     times = np.arange(121) / 60.0
     side = 0.1 * np.clip(np.sin(2 * np.pi * 2.2 * (times - 0.5)), -1, 1) * (np.abs(times - 1.0) < 0.5)
     return dataclasses.replace(motion, position=motion.position + side[:, None] * X)
 
 
 CLIPS = {
-    "hanging": hanging,
+    "hanging": lambda: performances.hanging(BODY),
     "leaning": leaning,
     "sliding": sliding,
     "somersault": lambda: performances.somersault(BODY),
@@ -120,7 +106,8 @@ def test_what_is_told_is_what_was_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "clip", [performances.standing(BODY, 1.0), squat(0.3 * (1 - np.cos(np.pi * np.arange(121) / 60)))]
+    "clip",
+    [performances.standing(BODY, 1.0), performances.squatting(BODY, 0.3 * (1 - np.cos(np.pi * np.arange(121) / 60)))],
 )
 def test_what_a_floor_can_carry_hardly_changes(clip: Motion) -> None:
     flown, _ = feasible_flight.feasible(BODY, clip)
@@ -148,8 +135,8 @@ def test_facing_elsewhere_changes_nothing_else() -> None:
 
 
 def test_a_long_clip_is_mended_all_along_and_has_no_seam() -> None:
-    one = hanging()
-    down = squat(0.6 * np.linspace(0.0, 1.0, 61))
+    one = performances.hanging(BODY)
+    down = performances.squatting(BODY, 0.6 * np.linspace(0.0, 1.0, 61))
     both = np.concatenate([one.position, down.position]), np.concatenate([one.rotations, down.rotations])
     clip = Motion(60.0, *(np.concatenate([part] * 4) for part in both))
     flown, _ = feasible_flight.feasible(BODY, clip)

@@ -57,7 +57,7 @@ class Support:
         points, _links, near = inverse_dynamics.contact_points(body, poses.positions, poses.orientations, touch)
         patch = PATCH * np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
         hulls = [hull_corners((p[n, None, :2] + patch).reshape(-1, 2)) for p, n in zip(points, near, strict=True)]
-        most = max(len(hull) for hull in hulls)
+        most = max(1, *(len(hull) for hull in hulls))
         normals, limits = np.zeros((len(hulls), most, 2)), np.full((len(hulls), most), -1.0)
         for f in np.flatnonzero(near.any(axis=1)):
             hull = hulls[f]
