@@ -332,6 +332,14 @@ class BackflipSettings(bpy.types.PropertyGroup):
             "rotating evenly. The ghost shows it",
         ),
     ]
+    physical_footing: Annotated[
+        bool,
+        BoolProperty(
+            name="Physical Footing",
+            description="Imitate the nearest motion that a floor can carry: nothing hangs from it, slips or tips, and "
+            "joints stay within their limits. Flights become physical, too. The ghost shows it",
+        ),
+    ]
     loops: Annotated[
         bool,
         BoolProperty(name="Loop", description="The clip is a cycle, such as a walk: perform it several times in a row"),

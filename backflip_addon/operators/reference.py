@@ -59,7 +59,7 @@ def _strengthen(scene: bpy.types.Scene, preset: str) -> None:
     stored_avatar.set_body(scene, with_strength(body, preset), binding)
 
 
-_SWITCHES = {"loops", "physical_flights", "upright", "grounded"}
+_SWITCHES = {"loops", "physical_flights", "physical_footing", "upright", "grounded"}
 _FIXABLE = {"time_scale", "start", "certain", "strength", *_SWITCHES}
 
 

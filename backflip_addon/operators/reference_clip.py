@@ -14,7 +14,7 @@ from ..core import findings
 from ..core.body import Body
 from ..core.clips import inspection
 from ..core.motion import Motion
-from ..core.motions import strength
+from ..core.motions import footing, strength
 from ..core.rigs import roles
 from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import FEWEST_BONES, RigError
@@ -184,7 +184,8 @@ def _on_body_if_mapped(scene: bpy.types.Scene, clip: Recording, role_map: RoleMa
 
 def _start_afresh(settings: BackflipSettings) -> None:
     settings.trim_start, settings.trim_end, settings.time_scale = 0.0, 0.0, 1.0
-    settings.loops = settings.physical_flights = settings.upright = settings.grounded = False
+    settings.loops = settings.upright = settings.grounded = False
+    settings.physical_flights = settings.physical_footing = False
 
 
 def _too_few(label: str, joints: int) -> str:
@@ -279,7 +280,8 @@ def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
 
 def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
     """What seems odd about a clip: code, sentence, and the settings that would mend it."""
-    return [dataclasses.asdict(finding) for finding in inspection.inspect(motion, body) + strength.check(motion, body)]
+    found = inspection.inspect(motion, body) + strength.check(motion, body) + footing.check(motion, body)
+    return [dataclasses.asdict(finding) for finding in found]
 
 
 def open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:

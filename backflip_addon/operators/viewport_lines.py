@@ -46,7 +46,7 @@ def lines(scene: bpy.types.Scene) -> tuple[int, Array, Array, Array]:
         settings.start_frame,
     )
     asked += (settings.take_index, len(settings.takes), settings.trim_start, settings.trim_end, settings.time_scale)
-    asked += (settings.physical_flights, settings.upright, settings.grounded)
+    asked += (settings.physical_flights, settings.physical_footing, settings.upright, settings.grounded)
     if _kept.stale or _kept.asked != asked:
         _kept.stale, _kept.asked = False, asked
         _kept.version += 1

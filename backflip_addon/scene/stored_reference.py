@@ -21,6 +21,7 @@ from ..core.body import Body
 from ..core.clips import ground, posture
 from ..core.motion import MOST_MOTION_BYTES, Motion
 from ..core.motions import feasible_flight, retarget
+from ..core.motions.feasible import feasible
 from ..core.npz import pack_npz, unpack_npz
 from .stored_avatar import StateError, body_and_binding, forget_clip_map, settings_of
 
@@ -66,15 +67,15 @@ def whole_reference(scene: bpy.types.Scene) -> Motion:
 
 
 def reference(scene: bpy.types.Scene) -> Motion:
-    """The clip to imitate: trimmed, timed, on the floor, its flights made physical and its cycle repeated
-    if asked. Raises StateError."""
+    """The clip to imitate: trimmed, timed, on the floor, its flights and its footing made physical and its cycle
+    repeated if asked. Raises StateError."""
     settings = settings_of(scene)
     motion = whole_reference(scene)
     end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
     body = body_and_binding(scene)[0]
     cycles = settings.cycles if settings.loops else 1
     changes = (settings.trim_start, end, settings.time_scale, cycles)
-    mended = (settings.upright, settings.grounded, settings.physical_flights)
+    mended = (settings.upright, settings.grounded, settings.physical_flights, settings.physical_footing)
     return _finished(settings.reference_data, *changes, *mended, body)
 
 
@@ -87,7 +88,8 @@ def _finished(
     cycles: int,
     upright: bool,
     grounded: bool,
-    physical: bool,
+    flights: bool,
+    footing: bool,
     body: Body,
 ) -> Motion:
     try:
@@ -99,7 +101,9 @@ def _finished(
     if grounded:
         motion = ground.grounded(motion, body)
     motion = retarget.put_on_floor(motion, body)
-    if physical:
+    if footing:
+        motion, _flights, _changes = feasible(body, motion)
+    elif flights:
         motion, _flights = feasible_flight.feasible(body, motion)
     return dataclasses.replace(motion.repeated(cycles) if cycles > 1 else motion, loops=cycles > 1)
 
@@ -157,4 +161,5 @@ def reference_origin(scene: bpy.types.Scene) -> dict[str, Any]:
         "trim_start": settings.trim_start,
         "time_scale": settings.time_scale,
         "physical_flights": settings.physical_flights,
+        "physical_footing": settings.physical_footing,
     }

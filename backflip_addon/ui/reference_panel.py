@@ -18,6 +18,7 @@ _FIXES = {
     "upright": "Turn Upright",
     "grounded": "Put on the Floor",
     "physical_flights": "Make Flights Physical",
+    "physical_footing": "Make Footing Physical",
 }
 
 

@@ -16,7 +16,7 @@ from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.operators import reference_clip  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.scene.baking import bake, nla  # noqa: E402
-from tests.core import performances, test_clips  # noqa: E402
+from tests.core import floor_forces, performances, test_clips  # noqa: E402
 from tests.core.test_strength import squats  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
@@ -179,6 +179,36 @@ def test_a_body_of_an_earlier_version_keeps_its_strength_until_another_is_given(
     ops.apply_fix(code="too_strong")
     body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
     assert body.links[body.index("shin.L")].top_speed > 0 and _strength_notes()[0]["code"] == "needs_strength"
+
+
+def test_a_clip_that_hangs_from_the_floor_is_offered_physical_footing(ops: Any, avatar: Any) -> None:
+    """The note goes at the press; the reference then presses on the floor. Undone it hangs again, as the note says."""
+    scene = bpy.context.scene
+    body, _binding = stored_avatar.body_and_binding(scene)
+    clip = performances.hanging(body)
+    stored_reference.set_reference(scene, clip, reference_clip.notes(clip, body))
+    settings().reference_kind = "FILE"
+    bpy.ops.ed.undo_push(message="Import Clip")
+    assert "impossible_stance" in settings().reference_notes
+    assert floor_forces.taken(body, stored_reference.reference(scene).resampled(120.0), []).pull > 0.1
+
+    ops.apply_fix(code="impossible_stance")
+    bpy.ops.ed.undo_push(message="Fix")
+    mended = stored_reference.reference(scene)
+    assert settings().physical_footing and "impossible_stance" not in settings().reference_notes
+    assert floor_forces.taken(body, mended, []).pull < 0.0
+    assert stored_reference.reference_origin(scene)["physical_footing"]
+
+    with pytest.raises(RuntimeError, match="nothing to fix"):
+        ops.apply_fix(code="impossible_stance")
+    assert np.array_equal(stored_reference.reference(scene).position, mended.position), "pressed twice is pressed once"
+
+    bpy.ops.ed.undo()
+    assert not settings().physical_footing and "impossible_stance" in settings().reference_notes
+    body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
+    assert floor_forces.taken(body, stored_reference.reference(bpy.context.scene).resampled(120.0), []).pull > 0.1
+    bpy.ops.ed.redo()
+    assert np.array_equal(stored_reference.reference(bpy.context.scene).position, mended.position)
 
 
 def test_trim_and_time_scale(ops: Any, avatar: Any, samples: Path) -> None:
