@@ -12,6 +12,7 @@ damping of 40 N m s over 1/120 s) gets 2 % of the torque asked for, and the ankl
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from typing import Any, NamedTuple, TypeAlias
@@ -20,10 +21,11 @@ import numpy as np
 import pybullet
 from pybullet_utils import bullet_client
 
-from ...core import rotations
+from ...core import joint_limits, rotations, self_contact
 from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
 from ...core.constants import GRAVITY
+from ...core.torque_curve import CURVATURE
 from .servo_gains import servo_gain
 from .simulator import (
     CONTACT_MARGIN,
@@ -38,6 +40,9 @@ from .simulator import (
 from .state import Scene, States
 from .urdf import urdf
 
+# Friction of links: a contact's is the product of both. The floor's is so many times the scene's, and between a body's
+# own parts there is all but none, as between skin and clothes
+SLIPPERY = 0.1
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
 JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z] or [angle] a moving joint
 
@@ -88,7 +93,14 @@ class PyBulletWorld:
             p.changeDynamics(self._figure, j, linearDamping=0, angularDamping=0, jointDamping=0)
             # In one call with a joint speed a link's friction would be ignored and stay at 0.5
             p.changeDynamics(self._figure, j, maxJointVelocity=JOINT_SPEED)
-            p.changeDynamics(self._figure, j, lateralFriction=1.0, restitution=0)
+            p.changeDynamics(self._figure, j, lateralFriction=SLIPPERY, restitution=0)
+        self._set_self_collision()
+        self._curved = any(link.top_speed > 0 for link in moving)
+        speeds = [[link.top_speed] * len(torques) for link, torques in zip(moving, self._torques, strict=True)]
+        self._curve = [
+            list(zip(torques, fastest, strict=True)) for torques, fastest in zip(self._torques, speeds, strict=True)
+        ]
+        self._goals: tuple[JointLists, JointLists] | None = None
         self.set_scene(scene or Scene())
 
     def close(self) -> None:
@@ -99,11 +111,17 @@ class PyBulletWorld:
         """Change the circumstances: floor, friction, masses."""
         p = self._client
         self.scene = scene
-        p.changeDynamics(self._floor, FLOOR, lateralFriction=scene.friction, restitution=0)
+        p.changeDynamics(self._floor, FLOOR, lateralFriction=scene.friction / SLIPPERY, restitution=0)
         p.resetBasePositionAndOrientation(self._floor, [0, 0, scene.floor], [0, 0, 0, 1])
         for j, mass, inertia in zip(self._links, self._masses, self._inertias, strict=True):
             moments = [moment * scene.mass for moment in inertia]
             p.changeDynamics(self._figure, j, mass=mass * scene.mass, localInertiaDiagonal=moments)
+
+    def _set_self_collision(self) -> None:
+        """Let those parts collide that can meet, and no others."""
+        together = set(self_contact.pairs(self.body))
+        for i, j in itertools.combinations(range(len(self.body.links)), 2):
+            self._client.setCollisionFilterPair(self._figure, self._figure, i - 1, j - 1, int((i, j) in together))
 
     def _disable_motors(self, moving: list[Link]) -> None:
         """PyBullet gives every joint a velocity motor; without this it would brake them all."""
@@ -131,26 +149,49 @@ class PyBulletWorld:
 
     def set_targets(self, targets: JointLists, velocities: JointLists) -> None:
         """Set the joints' targets, as targets() and velocities() make them, until the next call."""
-        self._client.setJointMotorControlMultiDofArray(
-            self._figure,
-            self._joints,
-            pybullet.POSITION_CONTROL,
-            targetPositions=targets,
-            targetVelocities=velocities,
-            forces=self._torques,
-            positionGains=self._gains,
-            velocityGains=self._dampings,
-        )
+        self._goals = targets, velocities
+        self._drive(self._torques)
+
+    def _drive(self, torques: JointLists) -> None:
+        """Set the motors: the joints' targets, with these greatest torques."""
+        if self._goals is not None:
+            self._client.setJointMotorControlMultiDofArray(
+                self._figure,
+                self._joints,
+                pybullet.POSITION_CONTROL,
+                targetPositions=self._goals[0],
+                targetVelocities=self._goals[1],
+                forces=torques,
+                positionGains=self._gains,
+                velocityGains=self._dampings,
+            )
+
+    def _bounds(self) -> JointLists:
+        """The torques that joints have at their present speeds: less where they drive along them, as they did in the
+        substep before (core.torque_curve)."""
+        bounds = []
+        for joint, curve in zip(
+            self._client.getJointStatesMultiDof(self._figure, self._joints), self._curve, strict=True
+        ):
+            own = []
+            for speed, torque, (most, fastest) in zip(joint[1], joint[3], curve, strict=False):
+                fast = abs(speed)
+                share = (fastest - fast) / (fastest + CURVATURE * fast) if fastest > 0 and speed * torque > 0 else 1.0
+                own.append(most * max(share, 0.0))
+            bounds.append(own)
+        return bounds
 
     def substep(self) -> None:
         """One physics step."""
+        if self._curved:
+            self._drive(self._bounds())
         self._client.stepSimulation()
 
     def step(self, targets: JointLists, velocities: JointLists) -> None:
         """One control step toward joint targets."""
         self.set_targets(targets, velocities)
         for _ in range(self.substeps):
-            self._client.stepSimulation()
+            self.substep()
 
     def targets(self, orientations: Array) -> list[JointLists]:
         """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow."""
@@ -246,10 +287,16 @@ class _Layout:
             self.velocity_columns[i] = np.arange(column + width[0], column + sum(width))
             column += sum(width)
         self.hinge_slots = [self.order.index(i) for i in self.hinges]
+        self.limits = {i: limit for i in self.spherical if (limit := body.links[i].joint_limit)}
 
     def targets(self, orientations: Array) -> list[JointLists]:
-        """Joint targets of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]."""
-        quaternions: list[JointLists] = orientations[:, self.order][..., [1, 2, 3, 0]].tolist()
+        """Joint targets of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]. They end at
+        the joints' limits; a ball joint's is seen from the middle of its range."""
+        seen = orientations.copy()
+        for i, limit in self.limits.items():
+            inside = joint_limits.clamped(orientations[:, i], limit)
+            seen[:, i] = rotations.multiply(rotations.conjugate(np.array(limit.frame)), inside)
+        quaternions: list[JointLists] = seen[:, self.order][..., [1, 2, 3, 0]].tolist()
         angles = rotations.twist_angle(orientations[:, self.hinges], self.axes).tolist()
         for pose, hinges in zip(quaternions, angles, strict=True):
             for slot, angle in zip(self.hinge_slots, hinges, strict=True):
@@ -273,6 +320,8 @@ class _Layout:
         orientations[:, 0] = numbers[:, [6, 3, 4, 5]]
         for i in self.spherical:
             orientations[:, i] = numbers[:, self.position_columns[i][[3, 0, 1, 2]]]
+            if i in self.limits:
+                orientations[:, i] = rotations.multiply(np.array(self.limits[i].frame), orientations[:, i])
             joint_velocities[:, i] = numbers[:, self.velocity_columns[i]]
         for i, axis in zip(self.hinges, self.axes, strict=True):
             orientations[:, i] = rotations.from_axis_angle(axis, numbers[:, self.position_columns[i][0]])
@@ -296,5 +345,7 @@ def _load_figure(client: Any, body: Body) -> int:
         path = os.path.join(folder, "body.urdf")
         with open(path, "wb") as file:
             file.write(urdf(body))
-        flags = pybullet.URDF_MAINTAIN_LINK_ORDER | pybullet.URDF_USE_INERTIA_FROM_FILE
+        flags = (
+            pybullet.URDF_MAINTAIN_LINK_ORDER | pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_USE_SELF_COLLISION
+        )
         return int(client.loadURDF(path, [0, 0, 2], useFixedBase=False, flags=flags))

@@ -9,15 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from ...core import rotations
+from ...core import rotations, self_contact
+from ...core.arrays import Array
 from ...core.body import Body, Link
 from ...core.shapes import Shape
 
 CORNER_RADIUS = 0.01  # of the spheres that stand for a box's corners, m
+STOP = "1000"  # N m s, the greatest impulse of a limit: bone and ligament do not give way
+SOLE_ROOM = 0.005  # m: a box's capsule, which other parts meet, stays so far inside its faces, off the floor
 
 
 def urdf(body: Body) -> bytes:
-    """The body as URDF. Hinge limits are widened by nothing; spherical joints have none there."""
+    """The body as URDF.
+
+    A spherical joint's frame is the middle of its range, from which its limit is symmetric: swing x and y and twist
+    (URDF's lower, upper and twist, as PyBullet reads them; all four numbers must be above 0).
+    """
     robot = ElementTree.Element("robot", name="body")
     for link in body.links:
         _link_element(robot, link)
@@ -38,9 +45,11 @@ def _link_element(robot: ElementTree.Element, link: Link) -> None:
     ElementTree.SubElement(inertial, "mass", value=f"{link.mass:.9g}")
     ixx, iyy, izz = (f"{i:.9g}" for i in link.inertia)
     ElementTree.SubElement(inertial, "inertia", ixx=ixx, iyy=iyy, izz=izz, ixy="0", ixz="0", iyz="0")
-    for shape in itertools.chain.from_iterable(map(collision_shapes, link.shapes)):
+    for shape in [*itertools.chain.from_iterable(map(collision_shapes, link.shapes)), *map(_core, _boxes(link))]:
         collision = ElementTree.SubElement(element, "collision")
-        ElementTree.SubElement(collision, "origin", xyz=_numbers(shape.position), rpy=_numbers(_roll_pitch_yaw(shape)))
+        ElementTree.SubElement(
+            collision, "origin", xyz=_numbers(shape.position), rpy=_numbers(roll_pitch_yaw(np.array(shape.rotation)))
+        )
         _shape_element(ElementTree.SubElement(collision, "geometry"), shape)
 
 
@@ -58,6 +67,19 @@ def collision_shapes(shape: Shape) -> list[Shape]:
     return [Shape("sphere", (radius,), tuple(position)) for position in positions]
 
 
+def _boxes(link: Link) -> list[Shape]:
+    return [shape for shape in link.shapes if shape.kind == "box"]
+
+
+def _core(box: Shape) -> Shape:
+    """The capsule inside a box that other parts of the body meet, as in core.self_contact."""
+    start, end, radius = self_contact.capsule(box)
+    along = rotations.between_vectors(np.array([0.0, 0.0, 1.0]), end - start)
+    w, x, y, z = map(float, along)
+    radius, length = max(radius - SOLE_ROOM, radius / 2), float(np.linalg.norm(end - start))
+    return Shape("capsule", (radius, length), box.position, (w, x, y, z))
+
+
 def _shape_element(geometry: ElementTree.Element, shape: Shape) -> None:
     if shape.kind == "sphere":
         ElementTree.SubElement(geometry, "sphere", radius=f"{shape.size[0]:.9g}")
@@ -72,15 +94,20 @@ def _joint_element(robot: ElementTree.Element, link: Link, parent: str) -> None:
     joint = ElementTree.SubElement(robot, "joint", name=link.name, type=kind)
     ElementTree.SubElement(joint, "parent", link=parent)
     ElementTree.SubElement(joint, "child", link=link.name)
-    ElementTree.SubElement(joint, "origin", xyz=_numbers(link.offset), rpy="0 0 0")
+    limit = link.joint_limit
+    frame = np.array(limit.frame if limit else rotations.IDENTITY)
+    ElementTree.SubElement(joint, "origin", xyz=_numbers(link.offset), rpy=_numbers(roll_pitch_yaw(frame)))
     ElementTree.SubElement(joint, "axis", xyz=_numbers(link.axis))
+    if limit:
+        lower, upper, twist = (f"{x:.9g}" for x in limit.half)
+        ElementTree.SubElement(joint, "limit", effort=STOP, lower=lower, upper=upper, twist=twist)
     if link.joint == "hinge":
         low, high = (f"{limit:.9g}" for limit in link.limits)
         ElementTree.SubElement(joint, "limit", lower=low, upper=high, effort="1000", velocity="100")
 
 
-def _roll_pitch_yaw(shape: Shape) -> tuple[float, float, float]:
-    """URDF's fixed-axis angles of the shape's rotation."""
-    m = rotations.to_matrix(np.array(shape.rotation))
+def roll_pitch_yaw(rotation: Array) -> tuple[float, float, float]:
+    """URDF's fixed-axis angles of a rotation (4,)."""
+    m = rotations.to_matrix(rotation)
     pitch = np.arcsin(np.clip(-m[2, 0], -1, 1))
     return float(np.arctan2(m[2, 1], m[2, 2])), float(pitch), float(np.arctan2(m[1, 0], m[0, 0]))

@@ -155,19 +155,20 @@ def servo_rows(
             if t.kinds[i] == HINGE:  # damped by a share, from where free motion leads
                 free = along(t, w.momentum, w.servo, t.row[k], t.row[k], t.row[k + 1] - t.row[k])
                 store(w.servo_speed, k, wanted + (1.0 - damping) * free)
-            servo_bound(t, w, k, load(s.speeds, k), mass, seconds)
+            servo_bound(t, w, s, k, mass, seconds)
 
 
 @inlined
-def servo_bound(t: BodyTables, w: Workspace, f: int, speed: Lanes, mass: Lanes, seconds: float) -> None:
-    """The greatest impulse of a servo: core.torque_curve.torque_share() in lanes, times the step."""
+def servo_bound(t: BodyTables, w: Workspace, s: State, f: int, mass: Lanes, seconds: float) -> None:
+    """The greatest impulse of a servo: that of its torque, less where it drives along the joint's speed, as it did in
+    the substep before (core.torque_curve)."""
     share = everywhere(1.0)
     fastest = t.top_speed[f]
     if fastest > 0.0:
+        speed = load(s.speeds, f)
         fast = absolute(speed)
         curve = greatest((fastest - fast) / (fastest + CURVATURE * fast), everywhere(0.0))
-        drives = (load(w.servo_speed, f) - speed) * speed
-        share = where(drives > 0.0, curve, share)
+        share = where(load(s.servo_impulses, f) * speed > 0.0, curve, share)
     store(w.servo_bound, f, (t.torque[f] * seconds) * share / mass)
 
 
