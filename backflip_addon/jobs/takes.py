@@ -26,8 +26,8 @@ class TakeList:
     """The takes of one folder, in the order of their names.
 
     names: of the files that are there and of which something is known; scores, landings: of each of them.
-    facts: file name -> what is known of it. landed: how many landed. version: counts up when any of it has changed.
-    listings: how often the folder has been listed.
+    facts: file name -> what is known of it. landed, clean: how many landed, and of them cleanly. version: counts up when
+    any of it has changed. listings: how often the folder has been listed.
     """
 
     def __init__(self, folder: Path, facts_of: Callable[[Path], TakeRecorded]) -> None:
@@ -36,7 +36,7 @@ class TakeList:
         self.scores: array[float] = array("f")
         self.landings: list[bool] = []
         self.facts: dict[str, TakeRecorded] = {}
-        self.version = self.landed = self.listings = 0
+        self.version = self.landed = self.clean = self.listings = 0
         self._facts_of = facts_of  # of a take that no event told of
         self._own: dict[str, TakeRecorded] = {}  # what those said of themselves
         self._present: set[str] = set()
@@ -118,7 +118,7 @@ class TakeList:
         if (names, scores, landings) != (self.names, self.scores, self.landings):
             self.version += 1
         self.names, self.facts, self.scores, self.landings, self._untold = names, facts, scores, landings, untold
-        self.landed = sum(landings)
+        self.landed, self.clean = sum(landings), sum(take.landed_cleanly is True for take in facts.values())
 
 
 def _score(take: TakeRecorded) -> float:

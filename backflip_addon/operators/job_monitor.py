@@ -192,10 +192,10 @@ def other_avatar(scene: bpy.types.Scene) -> str:
     return name if avatar is not None and name and avatar.name != name and name in scene.objects else ""
 
 
-def counts(scene: bpy.types.Scene) -> tuple[int, int]:
-    """How many takes the list holds, and how many of the job's have landed."""
+def counts(scene: bpy.types.Scene) -> tuple[int, int, int]:
+    """How many takes the list holds, how many of the job's have landed, and of them cleanly."""
     job = _job(scene)
-    return len(scene_settings(scene).takes), job.takes.landed if job else 0
+    return len(scene_settings(scene).takes), job.takes.landed if job else 0, job.takes.clean if job else 0
 
 
 def job_beside(scene: bpy.types.Scene) -> tuple[str, str]:

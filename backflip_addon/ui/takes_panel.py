@@ -24,8 +24,9 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
             words = f"These takes are of {other}: choose it as the avatar (step 1), or start a new training (step 3)."
             sentence(layout, context, words, "ERROR")
         layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
-        count, landed = job_monitor.counts(current_scene(context))
-        layout.label(text=f"{count} {'take' if count == 1 else 'takes'}, {landed} landed")
+        count, landed, clean = job_monitor.counts(current_scene(context))
+        cleanly = f", {clean} cleanly" if clean else ""
+        layout.label(text=f"{count} {'take' if count == 1 else 'takes'}, {landed} landed{cleanly}")
         layout.prop(settings, "show_take")
         step_button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
 

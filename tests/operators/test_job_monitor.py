@@ -78,7 +78,7 @@ def test_a_long_list_is_filled_in_steps_and_kept_up(folder: JobFolder, monkeypat
     before = len(names())
     assert tick_to_the_end() >= 300 // take_list.ITEMS_AT_A_TIME and before < 300
     assert names() == [f"{number:04d}_search.npz" for number in range(300)]
-    assert job_monitor.counts(scene()) == (300, 299)
+    assert job_monitor.counts(scene()) == (300, 299, 0)
     assert scene().backflip.take_index == 299, "the latest take stays chosen"
 
 
@@ -116,7 +116,7 @@ def test_another_job_with_takes_of_the_same_names_shows_its_own(folder: JobFolde
         add_take(other, f"{number:04d}_search.npz", score=0.75, landed=True)
     job_monitor.set_job(scene(), other.path)
     tick_to_the_end()
-    assert [item.score for item in scene().backflip.takes] == [0.75, 0.75] and job_monitor.counts(scene()) == (2, 2)
+    assert [item.score for item in scene().backflip.takes] == [0.75, 0.75] and job_monitor.counts(scene()) == (2, 2, 0)
 
 
 def test_the_list_says_what_became_of_each_take(folder: JobFolder, ops: Any) -> None:
@@ -125,6 +125,7 @@ def test_the_list_says_what_became_of_each_take(folder: JobFolder, ops: Any) -> 
     add_take(folder, "0004_search.npz", followed=0.634)
     tick_to_the_end()
     said = drawn()
+    assert job_monitor.counts(scene()) == (5, 3, 1) and "5 takes, 3 landed, 1 cleanly" in said
     assert {"Landed cleanly", "Landed, with a hop", "Followed 63 %", "Landed"} <= set(said)
     scene().backflip.take_index = 3
     assert takes_panel.BACKFLIP_PT_measures.poll(SimpleNamespace(scene=scene()))
@@ -362,7 +363,7 @@ def test_a_file_saved_elsewhere_finds_its_job_and_so_does_its_copy(folder: JobFo
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "deep" / "er" / "c.blend"))
     tick_to_the_end()
-    assert job_monitor.counts(scene()) == (2, 1)
+    assert job_monitor.counts(scene()) == (2, 1, 0)
 
 
 def test_a_training_that_the_file_was_not_saved_with_is_offered(road: Any) -> None:

@@ -58,7 +58,7 @@ class Track:
             self._build_up(flight, times)
         self.feet = np.array([body.index(name) for name in FEET])
         lows = body.lowest_points(positions, world)[:, self.feet]
-        self.resting = lows < metrics.SKATE_HEIGHT
+        self.resting = lows < metrics.RESTING_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
         self.allowed = metrics.allowed_contacts(body, reference)
         self.layout = ActionLayout(body)
