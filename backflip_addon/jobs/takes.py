@@ -26,8 +26,8 @@ class TakeList:
     """The takes of one folder, in the order of their names.
 
     names: of the files that are there and of which something is known; scores, landings: of each of them.
-    facts: file name -> what is known of it. landed, clean: how many landed, and of them cleanly. version: counts up when
-    any of it has changed. listings: how often the folder has been listed.
+    facts: file name -> what is known of it. landed, clean: how many landed, and of them cleanly. version: counts up
+    when any of it has changed. listings: how often the folder has been listed.
     """
 
     def __init__(self, folder: Path, facts_of: Callable[[Path], TakeRecorded]) -> None:
