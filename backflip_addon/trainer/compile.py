@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import sys
 import time
 import traceback
@@ -61,9 +60,10 @@ def _compile(tell: Callable[[Told], None]) -> None:
         tell(told)
 
     note(Told(0.0, WORDS))
-    warm_up = importlib.import_module(".warm_up", __package__)  # with numba, which takes a second
+    from .warm_up import warm_up  # with numba, which takes a second
+
     with _counted(note):
-        warm_up.warm_up(lambda _what, _fraction: None)
+        warm_up(lambda _what, _fraction: None)
     compiled_cache.note_compiled(time.monotonic() - begin)
     tell(Told(1.0, WORDS))
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from ..core.files import is_own_folder
 from ..core.isolation import open_to_all
 from ..jobs.json_files import write_json
-from .kernel_sources import WARM_UP, kernel_sources
+from .kernel_sources import kernel_sources
 
 PACKAGE = Path(os.path.abspath(__file__)).parents[1]
 VARIABLE = "NUMBA_CACHE_DIR"  # read by numba, and by the workers of a trainer
@@ -99,7 +99,7 @@ _folder: Path | None = None
 
 def is_compiled() -> bool:
     """Whether all kernels are compiled as they are now, for this processor."""
-    return not (PACKAGE / WARM_UP).is_file() or (use() / MARK_NAME).is_file()
+    return (use() / MARK_NAME).is_file()
 
 
 def note_compiled(seconds: float) -> None:
