@@ -20,7 +20,9 @@ from . import rotations
 from .arrays import Array
 
 NEUTRAL_ROOM = np.radians(5)  # a limit, however narrow, leaves the neutral pose so far inside
-LARGEST_SWING_Y = np.radians(86)  # at 90 degrees a swing about y cannot be told from one about x
+# At 90 degrees a swing about y cannot be told from one about x, and at 50 rad/s a limb goes 6 degrees past
+# its limit in a step of 1/480 s
+LARGEST_SWING_Y = np.radians(80)
 LARGEST_ANGLE = np.radians(170)  # half a turn either way is the same
 
 Degrees = tuple[float, float]
@@ -38,10 +40,10 @@ RANGES: dict[str, tuple[Degrees, Degrees, Degrees]] = {
     "foot": ((-40.0, 50.0), (-15.0, 35.0), (-30.0, 30.0)),
 }
 # A shoulder goes round half a sphere. The middle of its range is the arm held out level, SHOULDER_YAW from straight
-# ahead. From there: 135 degrees about x (hanging is 90, 50 degrees behind the back 131; over the head is -90), and 86
+# ahead. From there: 135 degrees about x (hanging is 90, 50 degrees behind the back 131; over the head is -90), and 80
 # to either side. Twist includes what the way to the middle twists the arm by: 45 and the 90 of turning out or in.
 SHOULDER_YAW = 45.0
-SHOULDER_HALF = (135.0, 86.0, 150.0)
+SHOULDER_HALF = (135.0, 80.0, 150.0)
 
 
 @dataclasses.dataclass(frozen=True)

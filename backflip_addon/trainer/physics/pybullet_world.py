@@ -101,6 +101,7 @@ class PyBulletWorld:
             list(zip(torques, fastest, strict=True)) for torques, fastest in zip(self._torques, speeds, strict=True)
         ]
         self._goals: tuple[JointLists, JointLists] | None = None
+        self._driven = False  # whether the joints' torques are those of a substep since the last reset
         self.set_scene(scene or Scene())
 
     def close(self) -> None:
@@ -142,9 +143,10 @@ class PyBulletWorld:
         p.resetBasePositionAndOrientation(self._figure, state.position + arm, _xyzw(root))
         angular = state.angular_velocity
         p.resetBaseVelocity(self._figure, state.velocity + np.cross(angular, arm), angular)
-        (targets,) = self._layout.targets(state.rotations[None])
+        (joints,) = self._layout.rotations(state.rotations[None])
         (velocities,) = self._layout.velocities(state.joint_velocity[None])
-        p.resetJointStatesMultiDof(self._figure, self._joints, targets, velocities)
+        p.resetJointStatesMultiDof(self._figure, self._joints, joints, velocities)
+        self._driven = False
         p.performCollisionDetection()  # or contacts() would tell what touched where the body was before
 
     def set_targets(self, targets: JointLists, velocities: JointLists) -> None:
@@ -167,7 +169,7 @@ class PyBulletWorld:
             )
 
     def _bounds(self) -> JointLists:
-        """The torques that joints have at their present speeds: less where they drive along them, as they did in the
+        """The greatest torques of joints at their present speeds: less where they drive along them, as they did in the
         substep before (core.torque_curve)."""
         bounds = []
         for joint, curve in zip(
@@ -184,8 +186,9 @@ class PyBulletWorld:
     def substep(self) -> None:
         """One physics step."""
         if self._curved:
-            self._drive(self._bounds())
+            self._drive(self._bounds() if self._driven else self._torques)
         self._client.stepSimulation()
+        self._driven = True
 
     def step(self, targets: JointLists, velocities: JointLists) -> None:
         """One control step toward joint targets."""
@@ -194,8 +197,11 @@ class PyBulletWorld:
             self.substep()
 
     def targets(self, orientations: Array) -> list[JointLists]:
-        """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow."""
-        return self._layout.targets(orientations)
+        """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow.
+
+        A target past a joint's limit ends at it: a servo that pushed against a limit would make it chatter.
+        """
+        return self._layout.rotations(self._layout.within_limits(orientations))
 
     def velocities(self, velocities: Array) -> list[JointLists]:
         """Target velocities for step() of N poses' joint velocities (N, L, 3)."""
@@ -252,23 +258,17 @@ class PyBulletWorld:
 
     def save(self) -> int:
         """Remember the present state in memory, contact cache included."""
+        self._driven = False  # PyBullet does not keep motors' torques: what comes next does without them, as restored
         return int(self._client.saveState())
 
     def restore(self, saved: int) -> None:
         """Go back to a state that save() has kept."""
+        self._driven = False
         self._client.restoreState(stateId=saved)
 
     def forget(self, saved: int) -> None:
         """Give back the memory of a saved state."""
         self._client.removeState(saved)
-
-    def save_file(self, path: str) -> None:
-        """Write the present state, contact cache included, for another world of the same body."""
-        self._client.saveBullet(path)
-
-    def restore_file(self, path: str) -> None:
-        """Go on from a state that save_file() has written. Raises pybullet.error where there is none."""
-        self._client.restoreState(fileName=path)
 
 
 class _Layout:
@@ -289,13 +289,19 @@ class _Layout:
         self.hinge_slots = [self.order.index(i) for i in self.hinges]
         self.limits = {i: limit for i in self.spherical if (limit := body.links[i].joint_limit)}
 
-    def targets(self, orientations: Array) -> list[JointLists]:
-        """Joint targets of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]. They end at
-        the joints' limits; a ball joint's is seen from the middle of its range."""
+    def within_limits(self, orientations: Array) -> Array:
+        """Joint rotations of N poses (N, L, 4), those of ball joints brought inside their limits."""
+        bounded = orientations.copy()
+        for i, limit in self.limits.items():
+            bounded[:, i] = joint_limits.clamped(orientations[:, i], limit)
+        return bounded
+
+    def rotations(self, orientations: Array) -> list[JointLists]:
+        """Joint rotations of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]; a ball joint's is seen
+        from the middle of its range."""
         seen = orientations.copy()
         for i, limit in self.limits.items():
-            inside = joint_limits.clamped(orientations[:, i], limit)
-            seen[:, i] = rotations.multiply(rotations.conjugate(np.array(limit.frame)), inside)
+            seen[:, i] = rotations.multiply(rotations.conjugate(np.array(limit.frame)), orientations[:, i])
         quaternions: list[JointLists] = seen[:, self.order][..., [1, 2, 3, 0]].tolist()
         angles = rotations.twist_angle(orientations[:, self.hinges], self.axes).tolist()
         for pose, hinges in zip(quaternions, angles, strict=True):

@@ -16,7 +16,7 @@ from ...core.shapes import Shape
 
 CORNER_RADIUS = 0.01  # of the spheres that stand for a box's corners, m
 STOP = "1000"  # N m s, the greatest impulse of a limit: bone and ligament do not give way
-SOLE_ROOM = 0.005  # m: a box's capsule, which other parts meet, stays so far inside its faces, off the floor
+SOLE_ROOM = 0.003  # m: a box's capsule, which other parts meet, stays so far inside its faces, off the floor
 
 
 def urdf(body: Body) -> bytes:
@@ -110,4 +110,6 @@ def roll_pitch_yaw(rotation: Array) -> tuple[float, float, float]:
     """URDF's fixed-axis angles of a rotation (4,)."""
     m = rotations.to_matrix(rotation)
     pitch = np.arcsin(np.clip(-m[2, 0], -1, 1))
+    if abs(m[2, 0]) > 1 - 1e-9:  # straight up or down, roll and yaw are the same: all of it is roll
+        return float(np.arctan2(-m[1, 2], m[1, 1])), float(pitch), 0.0
     return float(np.arctan2(m[2, 1], m[2, 2])), float(pitch), float(np.arctan2(m[1, 0], m[0, 0]))

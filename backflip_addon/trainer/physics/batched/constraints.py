@@ -140,13 +140,17 @@ def row_order(body: Body, tree: Tree) -> list[RowTurn]:
     PyBullet makes the limits first, then the servos, in the links' order, and Bullet sorts them by island
     (btMultiBodyDynamicsWorld.cpp:310); all being of one island, its quicksort reverses every part that it looks at.
     """
-    made: list[tuple[Literal["servo", "limit"], int]] = [("limit", k) for k in range(len(tree.hinges))]
-    made += [("servo", i) for i in sorted(tree.first)]
+    moving = sorted(tree.first)
+    limited = [i for i in moving if body.links[i].joint == "hinge" or body.links[i].joint_limit]
+    made: list[tuple[Literal["servo", "limit"], int]] = [("limit", i) for i in limited]
+    made += [("servo", i) for i in moving]
     reverse_parts(made, 0, len(made) - 1)
     order = []
     for kind, i in made:
         if kind == "limit":
-            order += [RowTurn(kind, i, 0), RowTurn(kind, i, 1)]
+            # A ball joint's counts in the order alone: here it does not act
+            hinge = np.flatnonzero(tree.hinges == i)
+            order += [RowTurn(kind, int(k), way) for k in hinge for way in (0, 1)]
         else:
             width = 3 if body.links[i].joint == "spherical" else 1
             order += [RowTurn(kind, tree.first[i] - 6 + k, 0) for k in range(width)]
