@@ -15,6 +15,7 @@ from ..constants import GRAVITY
 from ..findings import Finding
 from ..motion import Motion
 from ..motions import foot_planting, inverse_dynamics
+from ..motions.limb_reach import SIDES
 from ..proportions import hip_to_sole
 
 # Lengths are in leg lengths (hip to sole), speeds in leg lengths a second, so that the same clip says the same of
@@ -77,7 +78,7 @@ class Ground:
     def soles(self) -> tuple[Array, Array]:
         """Heights (F, 2: left, right) of the soles, and level speeds (F, 2), m/s, of the stiller end of each."""
         heights, speeds = [], []
-        for side in foot_planting.SIDES:
+        for side in SIDES:
             points, _ = foot_planting.sole_points(self.body, self.positions, self.orientations, side)
             heights.append(points[..., 2].min(axis=1))
             steps = np.linalg.norm(np.gradient(points[..., :2], axis=0), axis=-1) * self.motion.rate
@@ -87,7 +88,7 @@ class Ground:
     def resting(self) -> BoolArray:
         """Frames (F, 2: left, right) in which a foot rests on the floor."""
         found = []
-        for side in foot_planting.SIDES:
+        for side in SIDES:
             points, _ = foot_planting.sole_points(self.body, self.positions, self.orientations, side)
             found.append(foot_planting.planted(points[:, 0], points[:, 1], self.leg, self.motion.rate))
         return np.stack(found, axis=1)
@@ -193,7 +194,7 @@ def in_place(ground: Ground) -> Finding | None:
     head = ground.positions[:, ground.body.index("head")] - ground.positions[:, 0]
     if (rotations.normalise(head)[:, 2] < _UPRIGHT_HEAD).any():  # who turns over walks nowhere
         return None
-    feet = ground.positions[:, [ground.body.index(f"foot.{side}") for side in foot_planting.SIDES]]
+    feet = ground.positions[:, [ground.body.index(f"foot.{side}") for side in SIDES]]
     lower = np.argmin(feet[..., 2], axis=1)
     if not _ALTERNATING[0] < lower.mean() < _ALTERNATING[1]:  # feet take turns
         return None

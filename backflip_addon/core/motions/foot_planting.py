@@ -16,8 +16,8 @@ from .. import rotations
 from ..arrays import Array, BoolArray
 from ..body import Body
 from ..motion import Motion
+from .limb_reach import SIDES, Limb
 
-SIDES = ("L", "R")
 _STILL = 0.25  # leg lengths a second: a foot slower than this may be planted
 _LOW = 0.06  # leg lengths above the foot's usual lowest height
 _SHORTEST = 0.06  # s: a shorter touch is none, a shorter gap is none
@@ -296,20 +296,9 @@ def _reaching(
     body: Body, positions: Array, thigh: Array, shin: Array, correction: Array, side: str
 ) -> tuple[Array, Array]:
     """Orientations (F, 4) of thigh and shin that move the ankle by correction (F, 3), in the leg's own plane."""
-    index = {part: body.index(f"{part}.{side}") for part in ("thigh", "shin", "foot")}
-    upper = float(np.linalg.norm(body.links[index["shin"]].offset))
-    lower = float(np.linalg.norm(body.links[index["foot"]].offset))
-    away = positions[:, index["foot"]] + correction - positions[:, index["thigh"]]
-    reach = np.clip(np.linalg.norm(away, axis=1), abs(upper - lower) + 1e-6, (upper + lower) * (1 - 1e-9))
-    cosine = (reach**2 - upper**2 - lower**2) / (2 * upper * lower)
-    knee = rotations.twist_angle(rotations.multiply(rotations.conjugate(thigh), shin), np.array([1.0, 0.0, 0.0]))
-    # a straight knee bends as knees do; one that leans the other way goes on doing so
-    angle = np.where(knee < -0.05, -1.0, 1.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
-    # hip to ankle in the thigh's frame
-    line = np.stack([np.zeros_like(angle), lower * np.sin(angle), -upper - lower * np.cos(angle)], axis=1)
-    swing = rotations.between_vectors(rotations.rotate(thigh, line), away)
-    turned = rotations.multiply(swing, thigh)
-    return turned, rotations.multiply(turned, rotations.from_axis_angle([1.0, 0.0, 0.0], angle))
+    leg = Limb.leg(body, side)
+    away = positions[:, leg.end] + correction - positions[:, leg.upper]
+    return leg.reaching(body, thigh, shin, away)
 
 
 def _turn_of_down(a: Array, b: Array) -> Array:

@@ -24,6 +24,7 @@ from ..rigs.rest_pose import DOWN, Neutral
 from ..rigs.rig import Rig
 from ..rigs.roles import RoleMap
 from . import foot_planting
+from .limb_reach import SIDES
 
 _LINK = {name: i for i, name in enumerate(LINK_NAMES)}
 
@@ -58,7 +59,7 @@ def retarget(
         return Motion(float(rate), binding.to_sim(positions["pelvis"]), body.local_rotations(orientations), loops)
     resting, held = _resting(source, neutral, matrices, positions, rate)
     if source.skin is None:
-        for i, side in enumerate(foot_planting.SIDES):
+        for i, side in enumerate(SIDES):
             foot = _LINK[f"foot.{side}"]
             orientations[:, foot] = foot_planting.level(orientations[:, foot], positions[f"foot.{side}"], resting[:, i])
     path = positions["pelvis"] * (hip_to_ankle(body) / neutral.leg_length)
@@ -71,7 +72,7 @@ def _resting(
 ) -> tuple[BoolArray, Array]:
     """Frames (F, 2: left, right) in which the source's feet rest on the floor, and by what (foot_planting.holds)."""
     resting, held = [], []
-    for side in foot_planting.SIDES:
+    for side in SIDES:
         bone = neutral.bones[f"foot.{side}"]
         local = source.rest[bone, :3, :3].T @ (neutral.toes[side] - source.heads[bone])
         toe = matrices[:, bone, :3, 3] + matrices[:, bone, :3, :3] @ local
@@ -143,7 +144,7 @@ def plant_feet(motion: Motion, body: Body) -> Motion:
     """The motion with feet that rest nearly still and low brought to rest, still and on the floor."""
     positions, orientations = body.forward(motion.position, motion.rotations)
     resting = []
-    for side in foot_planting.SIDES:
+    for side in SIDES:
         points, _ = foot_planting.sole_points(body, positions, orientations, side)
         leg = hip_to_ankle(body)
         resting.append(foot_planting.planted(points[:, 0], points[:, 1], leg, motion.rate))
