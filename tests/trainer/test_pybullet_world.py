@@ -264,6 +264,17 @@ def test_two_worlds_do_the_same(world: PyBulletWorld) -> None:
     other.close()
 
 
+def test_a_new_start_is_as_good_as_a_new_world(world: PyBulletWorld) -> None:
+    """To the bit, whatever was played before: contacts with the floor and between parts are forgotten."""
+    runs = []
+    for before in (standing_state(), some_state(0.6), squat(60)):
+        world.reset(before)
+        run_on(world)
+        world.reset(standing_state())
+        runs.append(run_on(world))
+    assert runs[0] == runs[1] == runs[2]
+
+
 def floor_force(world: PyBulletWorld) -> float:
     return sum(point[9] for point in world._client.getContactPoints(world._figure, world._floor))
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -94,7 +95,8 @@ class PyBulletWorld:
             # In one call with a joint speed a link's friction would be ignored and stay at 0.5
             p.changeDynamics(self._figure, j, maxJointVelocity=JOINT_SPEED)
             p.changeDynamics(self._figure, j, lateralFriction=SLIPPERY, restitution=0)
-        self._set_self_collision()
+        self._let_collide(itertools.combinations(range(len(body.links)), 2), False)
+        self._let_collide(self_contact.pairs(body), True)
         self._curved = any(link.top_speed > 0 for link in moving)
         speeds = [[link.top_speed] * len(torques) for link, torques in zip(moving, self._torques, strict=True)]
         self._curve = [
@@ -118,11 +120,16 @@ class PyBulletWorld:
             moments = [moment * scene.mass for moment in inertia]
             p.changeDynamics(self._figure, j, mass=mass * scene.mass, localInertiaDiagonal=moments)
 
-    def _set_self_collision(self) -> None:
-        """Let those parts collide that can meet, and no others."""
-        together = set(self_contact.pairs(self.body))
-        for i, j in itertools.combinations(range(len(self.body.links)), 2):
-            self._client.setCollisionFilterPair(self._figure, self._figure, i - 1, j - 1, int((i, j) in together))
+    def _let_collide(self, pairs: Iterable[tuple[int, int]], collide: bool) -> None:
+        for i, j in pairs:
+            self._client.setCollisionFilterPair(self._figure, self._figure, i - 1, j - 1, int(collide))
+
+    def _forget_contacts(self) -> None:
+        """Clear what is kept of contacts between parts, which a pose that is set leaves where parts are as near."""
+        pairs = self_contact.pairs(self.body)
+        self._let_collide(pairs, False)
+        self._client.performCollisionDetection()
+        self._let_collide(pairs, True)
 
     def _disable_motors(self, moving: list[Link]) -> None:
         """PyBullet gives every joint a velocity motor; without this it would brake them all."""
@@ -138,6 +145,7 @@ class PyBulletWorld:
     def reset(self, state: States) -> None:
         """Place the body in a state (no leading axis). The contact cache is lost."""
         p = self._client
+        self._forget_contacts()
         root = state.rotations[0]
         arm = rotations.rotate(root, self._root_centre)
         p.resetBasePositionAndOrientation(self._figure, state.position + arm, _xyzw(root))
