@@ -196,8 +196,8 @@ def test_the_cores_rooms_know_one_another_one_way(module: str) -> None:
     assert not upwards(module, CORE_ROOMS), f"{module} may not know them"
 
 
-@pytest.mark.parametrize("module", parts_of("trainer.physics.batched"))
-def test_the_batched_simulator_knows_no_pybullet(module: str) -> None:
+@pytest.mark.parametrize("module", parts_of("trainer.physics.compiled"))
+def test_the_compiled_step_knows_no_pybullet(module: str) -> None:
     targets = imported_modules(MODULES[module], MODULES)
     assert not [target for target in targets if "pybullet" in target]
     assert not [names for _, _, names in imports(MODULES[module]) if names[0].startswith("pybullet")]

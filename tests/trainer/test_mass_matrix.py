@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("torch")
 
 from backflip_addon.core.body import Body
-from backflip_addon.trainer.physics.batched.articulation import Tree
-from backflip_addon.trainer.physics.batched.mass_matrix import EVERYWHERE, Factor, Rows, runs
 from tests.benchmarks import humanoid
 from tests.core import performances
+from tests.trainer.oracle.articulation import Tree
+from tests.trainer.oracle.mass_matrix import EVERYWHERE, Factor, Rows, runs
 
 COUNT = 5
 FITTED, HUMANOID = performances.body(), humanoid.humanoid()

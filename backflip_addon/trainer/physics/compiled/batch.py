@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ....core import joint_limits, rotations
-from ....core.arrays import Array, BoolArray, Float32Array, IntArray
+from ....core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
 from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp
 from ..state import Scene, States
@@ -57,9 +57,10 @@ class CompiledBatch:
         may_touch: BoolArray | None = None,
         control_rate: float = CONTROL_RATE,
         substeps: int = SUBSTEPS,
+        iterations: int = COMPILED_ITERATIONS,
     ) -> None:
         self.body, self.count = body, count
-        self.steps = Steps(body, may_touch, control_rate, substeps)
+        self.steps = Steps(body, may_touch, control_rate, substeps, iterations)
         t = self.steps.tables
         self.groups = -(-count // LANES)
         links, hinges = len(body.links), len(t.low)
@@ -68,8 +69,8 @@ class CompiledBatch:
         self.goal = Goal(rows(self.groups, 4 * links), rows(self.groups, hinges), rows(self.groups, hinges))
         self.goal.rotations[:, 0::4] = 1.0
         self.around = Surroundings(*(rows(self.groups, 1) for _ in range(3)))
-        self._touched, self._touching = rows(self.groups, links), rows(self.groups, links)
-        self._known = False  # whether _touching is that of the present state
+        self.touched, self.touching = rows(self.groups, links), rows(self.groups, links)
+        self.known = False  # whether touching is that of the present state
         self.layout = Layout(body, t)
         for group in range(self.groups):  # lanes without a body of their own are never looked at, but must be sound
             self.around.mass[group], self.around.friction[group] = 1.0, Scene().friction
@@ -82,7 +83,7 @@ class CompiledBatch:
         numbers = (scene.friction, scene.floor, scene.mass)
         for array, number in zip(self.around, numbers, strict=True):
             array[g, 0, lane] = number
-        self._known = False
+        self.known = False
 
     def reset(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
@@ -91,7 +92,7 @@ class CompiledBatch:
             array[g, :, lane] = numbers
         for array in self.state[4:]:
             array[g, :, lane] = 0.0
-        self._known = False
+        self.known = False
 
     def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call. They end at the joints' limits;
@@ -111,27 +112,27 @@ class CompiledBatch:
         active is there for PyBulletBatch's sake: to step them all is as quick.
         """
         steps = self.steps
-        self._touched[:] = 0.0
+        self.touched[:] = 0.0
         step_groups(
             steps.tables,
             steps.workspace,
             self.state,
             self.goal,
             self.around,
-            self._touched,
-            self._touching,
+            self.touched,
+            self.touching,
             *steps.numbers,
         )
-        self._known = True
-        return taken(self._touched, self.count) > 0.5
+        self.known = True
+        return taken(self.touched, self.count) > 0.5
 
     def contacts(self) -> BoolArray:
         """Whether each link (N, L) touched the floor when the last substep began, as PyBullet tells it."""
-        if not self._known:
-            self._touching[:] = 0.0
-            look_at_groups(self.steps.tables, self.steps.workspace, self.state, self.around, self._touching)
-            self._known = True
-        return taken(self._touching, self.count) > 0.5
+        if not self.known:
+            self.touching[:] = 0.0
+            look_at_groups(self.steps.tables, self.steps.workspace, self.state, self.around, self.touching)
+            self.known = True
+        return taken(self.touching, self.count) > 0.5
 
     def states(self, which: IntArray | None = None) -> States:
         """The present states of all bodies, or of those at indices which."""
@@ -191,9 +192,14 @@ class Layout:
         for i, limit in self.limits.items():
             if limit is not None:
                 bounded[:, i] = joint_limits.clamped(targets[:, i], limit)
-        angles = np.clip(rotations.twist_angle(targets[:, self.hinges], self.axes), self.low, self.high)
+        turns, angles, rates = self.unbounded_goals(bounded, velocities)
+        return turns, np.clip(angles, self.low, self.high), rates
+
+    def unbounded_goals(self, targets: Array, velocities: Array) -> tuple[Array, Array, Array]:
+        """As goals(), whatever the joints' limits are."""
+        angles = rotations.twist_angle(targets[:, self.hinges], self.axes)
         rates = np.sum(velocities[:, self.hinges] * self.axes, axis=-1)
-        return bounded.reshape(len(bounded), -1), angles, rates
+        return targets.reshape(len(targets), -1), angles, rates
 
 
 def states_of_groups(t: BodyTables, groups: int) -> State:
@@ -203,7 +209,7 @@ def states_of_groups(t: BodyTables, groups: int) -> State:
     return State(*(rows(groups, n) for n in sizes))
 
 
-def put(array: Float32Array, numbers: Array) -> None:
+def put(array: Float32Array, numbers: AnyArray) -> None:
     """Write numbers (N, n) into groups (G, n, LANES); lanes without a body get the last one's."""
     groups = len(array)
     padded = np.concatenate([numbers, np.repeat(numbers[-1:], groups * LANES - len(numbers), axis=0)])

@@ -11,13 +11,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ....core import rotations
-from ....core.arrays import BoolArray
-from ....core.body import FEET, Body, Link
-from ....core.shapes import Shape
-from ..servo_gains import servo_gain
-from ..simulator import CONTACT_MARGIN, damping, erp
-from ..urdf import collision_shapes
+from backflip_addon.core import rotations
+from backflip_addon.core.arrays import BoolArray
+from backflip_addon.core.body import FEET, Body, Link
+from backflip_addon.core.shapes import Shape
+from backflip_addon.trainer.physics.servo_gains import servo_gain
+from backflip_addon.trainer.physics.simulator import CONTACT_MARGIN, damping, erp
+from backflip_addon.trainer.physics.urdf import collision_shapes
+
 from .articulation import Tree
 from .batch_math import Batch, matrices, multiply
 

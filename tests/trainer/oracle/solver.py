@@ -36,9 +36,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ....core.arrays import IntArray
-from ....core.body import Body
-from ..simulator import SOLVER_ITERATIONS, damping, erp
+from backflip_addon.core.arrays import IntArray
+from backflip_addon.core.body import Body
+from backflip_addon.trainer.physics.simulator import damping, erp
+
 from .articulation import Motion, Pose, Tree
 from .batch_math import Batch, apply
 from .constraints import NO_CONTACT, ContactPoints, contact_speeds, row_order
@@ -67,8 +68,8 @@ class Solver:
     A hinge's limit has no row of its own: it acts along its servo's.
     """
 
-    def __init__(self, body: Body, tree: Tree, points: ContactPoints, count: int) -> None:
-        self._tree, self._points = tree, points
+    def __init__(self, body: Body, tree: Tree, points: ContactPoints, count: int, iterations: int) -> None:
+        self._tree, self._points, self._iterations = tree, points, iterations
         self._contacts = contacts = min(len(points.solved), MOST_CONTACTS)
         self._factor = Factor(tree, count)
         links = points.links[points.solved]
@@ -241,12 +242,12 @@ class Solver:
         return result
 
     def _iterate(self, bounds: Batch, friction: Batch, limits: Limits) -> Batch:
-        """Turns of all rows, SOLVER_ITERATIONS times. Returns impulses (R, N); bounds (F - 6, N): the servos'."""
+        """Turns of all rows, iteration after iteration. Returns impulses (R, N); bounds (F - 6, N): the servos'."""
         for impulse in self._impulses:
             impulse[:] = 0
         lower, upper, servos = list(-bounds), list(bounds), list(self._servos)
         pushes = [np.zeros((2, len(friction)), np.float32) for _ in limits]
-        for iteration in range(SOLVER_ITERATIONS):
+        for iteration in range(self._iterations):
             for kind, index, way in self._order if iteration % 2 else reversed(self._order):
                 if kind == "servo":
                     row, spare = servos[index], self._spare

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many bodies on many floors, stepped at once: PyBullet's physics over again, for rollouts.
+"""Many bodies on many floors, stepped at once in numpy and torch: an oracle for the compiled step.
 
-PyBullet steps one body at a time, and a policy learns from millions of steps. Here N bodies take each
-substep together, in numpy and torch, by the same equations and the same solver as PyBulletWorld: free motion
-of the tree (articulation.py), then sequential impulses over joint servos, hinge limits and contacts
-(solver.py), row after row in Bullet's own order, as many iterations as PyBulletWorld has. From the same
-state it takes the same step, to rounding where the order of contacts is the same. Only rollouts
-happen here: whatever is shown, measured or called landed comes from a PyBulletWorld.
+Written another way than it: all N bodies take a substep together, impulses act through the matrix of responses, and
+rows have Bullet's own order. From the same state it takes the step that PyBulletWorld takes, to rounding where the
+order of contacts is the same. It knows neither limits of ball joints nor contacts between parts, nor does a joint's
+torque fall with its speed.
 """
 
 from __future__ import annotations
@@ -15,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ....core import rotations
-from ....core.arrays import Array, BoolArray, IntArray
-from ....core.body import Body
-from ..simulator import CONTROL_RATE, JOINT_SPEED, SUBSTEPS, TOUCHING
-from ..state import Scene, States
+from backflip_addon.core import rotations
+from backflip_addon.core.arrays import Array, BoolArray, IntArray
+from backflip_addon.core.body import Body
+from backflip_addon.trainer.physics.simulator import CONTROL_RATE, JOINT_SPEED, SOLVER_ITERATIONS, SUBSTEPS, TOUCHING
+from backflip_addon.trainer.physics.state import Scene, States
+
 from .articulation import Pose, Tree
 from .batch_math import Batch, multiply, quaternions
 from .constraints import ContactPoints, Servo
@@ -37,6 +36,7 @@ class BatchedSimulator:
         may_touch: BoolArray,
         control_rate: float = CONTROL_RATE,
         substeps: int = SUBSTEPS,
+        iterations: int = SOLVER_ITERATIONS,
     ) -> None:
         self.body, self.count = body, count
         self.control_rate, self.substeps = control_rate, substeps
@@ -44,7 +44,7 @@ class BatchedSimulator:
         self.tree = tree = Tree(body)
         self.points = ContactPoints(body, may_touch)
         self._servo = Servo(body, tree, self.seconds)
-        self._solver = Solver(body, tree, self.points, count)
+        self._solver = Solver(body, tree, self.points, count, iterations)
         self._position = np.zeros((3, count), np.float32)  # of the root's centre of mass
         self._rotations = np.zeros((tree.links, 4, count), np.float32)  # local; the root's is the world's
         self._rotations[:, 0] = 1.0

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from ....core.arrays import IntArray
+from backflip_addon.core.arrays import IntArray
+
 from .articulation import Tree
 from .batch_math import Batch
 

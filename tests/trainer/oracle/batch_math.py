@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ....core.arrays import Float32Array
+from backflip_addon.core.arrays import Float32Array
 
 Batch: TypeAlias = Float32Array  # (..., N)
 SMALL_ANGLE = 1e-4  # rad, below which sin(a/2)/a is 1/2 to float32's last digit

@@ -10,9 +10,10 @@ import dataclasses
 
 import numpy as np
 
-from ....core.arrays import IntArray
-from ....core.body import Body
-from ....core.constants import GRAVITY
+from backflip_addon.core.arrays import IntArray
+from backflip_addon.core.body import Body
+from backflip_addon.core.constants import GRAVITY
+
 from .batch_math import Batch, apply, cross, matrices, multiply
 
 
