@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs every kernel once, on a small body, so that all of them are compiled and kept on the disk."""
+"""Runs every kernel of a training once, on a small body, so that all of them are compiled and kept on the disk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import numpy as np
 from ..core.body import HINGE_LIMITS, LINK_NAMES, LINK_PARENTS, Body, JointKind, Link
 from ..core.motion import Motion
 from ..core.shapes import Shape
+from .imitation.compiled_environment import CompiledEnvironment
 from .imitation.compiled_rollouts import CompiledRollouts
+from .imitation.disturbances import Circumstances
+from .imitation.feedback_rollouts import FeedbackRollouts
 from .imitation.reference_track import Track
+from .imitation.target_trajectory import TargetTrajectory
 from .physics.compiled.batch import CompiledBatch
 from .physics.state import Scene
 
@@ -19,15 +23,18 @@ from .physics.state import Scene
 def warm_up(tell: Callable[[str, float], None]) -> None:
     """Compile what is not compiled yet. tell: what comes next, and the share of all that is done."""
     body = _body()
-    tell("steps", 0.0)
-    batch = CompiledBatch(body, 1)
-    batch.step()
-    tell("contacts", 0.5)
-    batch.contacts()
-    tell("rollouts", 0.55)
+    tell("rollouts", 0.0)
     motion = Motion(30.0, np.tile([0.0, 0.0, 1.0], (3, 1)), np.tile([1.0, 0.0, 0.0, 0.0], (3, len(body.links), 1)))
     track = Track(body, motion, hold=0.0)
-    CompiledRollouts(track, lost=1.0)(track.states[:1], [Scene()], 0, np.zeros((1, 1, track.layout.width)))
+    offsets = np.zeros((1, 1, track.layout.width))
+    CompiledRollouts(track, lost=1.0)(track.states[:1], [Scene()], 0, offsets)
+    tell("rollouts with feedback", 0.65)
+    trajectory = TargetTrajectory.of_track(track)
+    FeedbackRollouts(track, trajectory)(track.states[:1], [Circumstances(Scene())], 0, offsets)
+    tell("environment", 0.9)
+    batch = CompiledBatch(body, 1)
+    batch.contacts()
+    CompiledEnvironment(batch, trajectory, track.allowed).refresh()
 
 
 def _body() -> Body:

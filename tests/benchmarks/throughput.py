@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Control steps a second on one core: ours, PyBullet's deep_mimic environment, the bare physics.
 
-A control step is 1/30 s in all of them. Ours: a policy's rollouts in the batched simulator, with its network,
-observation, reward, disturbances and restarts. Search: rollouts in PyBullet as the search makes
-them, with restored states and cost. Bare: PyBullet with the same body, substeps and servo, stepped
-alone. PyBullet's: its environment with observation, reward and its own 8 substeps of stable PD. They
-take turns in one run, so that a busy machine slows them all.
+A control step is 1/30 s and so many physics steps in all of them. Ours: a policy's rollouts in the compiled step, with
+network, observation, reward, disturbances and restarts; compiled: the same bodies and targets in the compiled step
+alone. Search: the search's rollouts with their costs. Bare: PyBullet with the same body and servo, stepped alone.
+PyBullet's: its environment with observation, reward and stable PD. They take turns in one run, so that a busy machine
+slows them all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from backflip_addon.trainer.imitation.disturbances import Disturbances
 from backflip_addon.trainer.imitation.environment import Limits
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
+from backflip_addon.trainer.physics.compiled.batch import CompiledBatch
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
+from backflip_addon.trainer.physics.simulator import CONTROL_RATE, SUBSTEPS
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.rl.networks import ActorCritic
 from backflip_addon.trainer.rl.rollouts import PolicyWorker, RolloutSettings
@@ -47,6 +49,7 @@ def main() -> int:
     reference = humanoid.clip(options.clip, body)
     contestants = {
         "ours": OurRollouts(body, reference),
+        "compiled_physics": Compiled(body, reference),
         "search": Searched(body, reference),
         "pybullet_deep_mimic": DeepMimicEnvironment(options.clip),
         "bare_physics": Bare(body, reference),
@@ -59,7 +62,8 @@ def main() -> int:
     common.table([{"environment": name, "steps/s a core": rate} for name, rate in figures.items()])
     print(f"ours is {figures['ours'] / figures['pybullet_deep_mimic']:.1f} times PyBullet's")
     for name in ("ours", "search"):
-        print(f"{name} is {figures[name] / figures['bare_physics']:.0%} of the bare physics")
+        print(f"{name} is {figures[name] / figures['bare_physics']:.1f} times the bare physics")
+    print(f"{1 - figures['ours'] / figures['compiled_physics']:.0%} of our time is outside the physics")
     common.write(options, {**figures, "turns": rates})
     return 0
 
@@ -87,6 +91,26 @@ class OurRollouts:
     def run(self) -> int:
         self.worker.collect(self.actor, self.rollout, 2)
         return 2 * BODIES
+
+
+class Compiled:
+    """The compiled step alone, of as many bodies, along the clip."""
+
+    def __init__(self, body: Body, reference: Motion) -> None:
+        self.track = track = Track(body, reference)
+        self.bodies = CompiledBatch(body, BODIES, track.allowed)
+        self.steps = np.arange(BODIES) % track.steps
+        self.bodies.reset(np.arange(BODIES), track.states[self.steps])
+
+    def run(self) -> int:
+        track = self.track
+        self.steps = (self.steps + 1) % track.steps
+        begun = np.flatnonzero(self.steps == 0)
+        if len(begun):
+            self.bodies.reset(begun, track.states[self.steps[begun]])
+        self.bodies.set_targets(track.states.rotations[self.steps], track.states.joint_velocity[self.steps])
+        self.bodies.step()
+        return BODIES
 
 
 class Searched:
@@ -137,8 +161,8 @@ class DeepMimicEnvironment:
             figure.setSimTime(step / 30.0)
             action = self._action(figure.computePose(figure._frameFraction))
             env.set_action(0, action)
-            for _ in range(8):
-                env.update(1 / 240.0)
+            for _ in range(SUBSTEPS):
+                env.update(1 / (CONTROL_RATE * SUBSTEPS))
             env.record_state(0)
             env.calc_reward(0)
         return HORIZON

@@ -16,19 +16,20 @@ from backflip_addon.core import rotations
 from backflip_addon.trainer.imitation.action_layout import ActionLayout
 from backflip_addon.trainer.imitation.disturbances import NONE, Disturbances
 from backflip_addon.trainer.imitation.environment import Limits
+from backflip_addon.trainer.imitation.feedback_rollouts import NEVER
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.planning.robust import RobustPlanning, RobustSettings
 from backflip_addon.trainer.rl import trainer
-from backflip_addon.trainer.rl.rollouts import NEVER, PolicyWorker
+from backflip_addon.trainer.rl.rollouts import PolicyWorker
 from backflip_addon.trainer.rl.settings import LearningSettings
 from tests.core import performances
 
 BODY = performances.body()
 STANDING = performances.standing(BODY)
 SMALL = RobustSettings(bodies=6, copies=2, fewest=1, horizon=8, samples=6, elites=3, rounds=2, before=30)
-HARDER = dataclasses.replace(SMALL, horizon=16, samples=24, elites=6, rounds=4, deviation=0.15)
+HARDER = dataclasses.replace(SMALL, horizon=16, samples=32, elites=6, rounds=8, deviation=0.15)
 
 
 class OneWorker:

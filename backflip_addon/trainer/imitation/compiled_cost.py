@@ -42,7 +42,7 @@ from ..physics.compiled.lanes import (
 )
 from ..physics.compiled.tables import BALL, FIXED, HINGE, ROOT_FREEDOMS, BodyTables, Workspace
 from .cost import FLOOR_MARGIN, HOVER_MARGIN, Weights
-from .kinematics import tucked_inertia
+from .kinematics import feet_middle, tucked_inertia
 from .reference_track import END_LINKS, Track
 
 SPHERE, CAPSULE, BOX = 0, 1, 2
@@ -54,9 +54,10 @@ class GoalTables(NamedTuple):
 
     rotations (T + 1, 4 L); angles, rates (T + 1, H) of hinges; speeds (T + 1, F - 6) of all joints; position (T + 1, 3)
     of the root; ends (T + 1, E, 3) of end links from the centre of mass; centre, velocity, momentum, spin (T + 1, 3);
-    resting (T + 1, 2); landed, calm (2,): steps from which on it has landed, and from which on it stands still. columns
-    (L,): a link's first number in an action. end_links (E,), feet (2,), forbidden (Q,): links. shape (L + 1,): where a
-    link's shapes begin; kind (S,), solid (S, 13): centre 3, radius, three half axes. weights: cost.Weights.
+    resting (T + 1, 2); feet_middle (T + 1, 3); landed (3,): steps from which on it has landed, from which on it stands
+    still, and from which on it may stand anywhere. columns (L,): a link's first number in an action. end_links (E,),
+    feet (2,), forbidden (Q,): links. shape (L + 1,): where a link's shapes begin; kind (S,), solid (S, 13): centre 3,
+    radius, three half axes. weights: cost.Weights.
     """
 
     rotations: Float32Array
@@ -70,6 +71,7 @@ class GoalTables(NamedTuple):
     momentum: Float32Array
     spin: Float32Array
     resting: Float32Array
+    feet_middle: Float32Array
     landed: IntArray
     columns: IntArray
     end_links: IntArray
@@ -81,8 +83,8 @@ class GoalTables(NamedTuple):
     weights: Float32Array
 
 
-def goal_tables(track: Track, layout: Layout, weights: Weights) -> GoalTables:
-    """The tables of a track."""
+def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool = False) -> GoalTables:
+    """The tables of a track. anywhere: see cost.Cost."""
     body, states = track.body, track.states
     ends = [body.index(name) for name in END_LINKS if name in body.names]
     columns = np.full(len(body.links), -1)
@@ -90,6 +92,8 @@ def goal_tables(track: Track, layout: Layout, weights: Weights) -> GoalTables:
         columns[link] = own[0]
     _, turns, angles, speeds = layout.numbers(states)
     shape, kind, solid = _solids(body)
+    never = track.steps + 1
+    calm = track.clip_steps if track.standing else never
     w = weights
     numbers = [w.pose, w.root, w.ends, w.centre, w.velocity, w.spin, w.momentum / tucked_inertia(body) ** 2]
     numbers += [w.contact, w.balance, w.floor, w.rates, w.calm]
@@ -105,7 +109,8 @@ def goal_tables(track: Track, layout: Layout, weights: Weights) -> GoalTables:
         momentum=_floats(track.momentum),
         spin=_floats(states.angular_velocity),
         resting=_floats(track.resting),
-        landed=_integers([track.landed, track.clip_steps if track.standing else track.steps + 1]),
+        feet_middle=_floats(feet_middle(body, track.positions, track.world)),
+        landed=_integers([track.landed, calm, track.landed if anywhere else never]),
         columns=_integers(columns),
         end_links=_integers(ends),
         feet=_integers(track.feet),
@@ -265,14 +270,20 @@ def floor_cost(k: GoalTables, w: Workspace, g: int, height: Lanes) -> Lanes:
 
 
 @inlined
-def balance_cost(t: BodyTables, k: GoalTables, w: Workspace, centre: Vector, velocity: Vector) -> Lanes:
-    """Squared level distance of the capture point from the feet's middle."""
+def middle_of_feet(feet: IntArray, w: Workspace) -> Vector:
+    """From the point of reference; link_centres() has been called."""
     fx, fy, fz = everywhere(0.0), everywhere(0.0), everywhere(0.0)
-    for q in range(len(k.feet)):
-        x, y, z = load3(w.acceleration, 6 * k.feet[q])
+    for q in range(len(feet)):
+        x, y, z = load3(w.acceleration, 6 * feet[q])
         fx, fy, fz = fx + 0.5 * x, fy + 0.5 * y, fz + 0.5 * z
-    seconds = square_root(greatest(centre[2] - fz, everywhere(LEAST_HEIGHT)) * (1.0 / GRAVITY))
-    x, y = centre[0] - fx + velocity[0] * seconds, centre[1] - fy + velocity[1] * seconds
+    return fx, fy, fz
+
+
+@inlined
+def off_balance(arm: Vector, velocity: Vector) -> Lanes:
+    """Squared level distance of the capture point from the feet's middle: kinematics.imbalance() in lanes."""
+    seconds = square_root(greatest(arm[2], everywhere(LEAST_HEIGHT)) * (1.0 / GRAVITY))
+    x, y = arm[0] + velocity[0] * seconds, arm[1] + velocity[1] * seconds
     return x * x + y * y
 
 
@@ -292,8 +303,12 @@ def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, floor: Lanes, g: 
     total = total + weights[2] * (apart * (1.0 / len(k.end_links)))
     rx, ry, rz = load3(s.position, 0)
     height = rz - floor
+    fx, fy, fz = middle_of_feet(k.feet, w)
     goal = k.centre[g]
-    total = total + weights[3] * squared(rx + cx - goal[0], ry + cy - goal[1], height + cz - goal[2])
+    ax, ay = rx + cx - goal[0], ry + cy - goal[1]
+    if g >= k.landed[2]:
+        ax, ay = ax - (rx + fx - k.feet_middle[g, 0]), ay - (ry + fy - k.feet_middle[g, 1])
+    total = total + weights[3] * squared(ax, ay, height + cz - goal[2])
     goal = k.velocity[g]
     total = total + weights[4] * squared(px - goal[0], py - goal[1], pz - goal[2])
     goal = k.momentum[g]
@@ -303,7 +318,7 @@ def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, floor: Lanes, g: 
     total = total + weights[5] * squared(wx - goal[0], wy - goal[1], wz - goal[2])
     total = total + floor_cost(k, w, g, height)
     if g >= k.landed[0]:
-        total = total + weights[8] * balance_cost(t, k, w, (cx, cy, cz), (px, py, pz))
+        total = total + weights[8] * off_balance((cx - fx, cy - fy, cz - fz), (px, py, pz))
     return total
 
 

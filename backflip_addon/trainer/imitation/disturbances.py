@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import rotations
 from ...core.arrays import Array
@@ -68,29 +70,44 @@ def draw_circumstances(
 
 def disturbed(body: Body, state: States, d: Disturbances, random: np.random.Generator, floor: float) -> States:
     """A state (no leading axis) in the clip's frame, shaken, and set on or above a floor."""
-    noisy = shaken(state, random, d.pose, d.velocity, d.spin)
-    position = state.position + [0, 0, max(floor, 0.0)]
-    if d.pose > 0:
-        feet = [body.index(name) for name in FEET]
-        orientations = np.stack([noisy.rotations, state.rotations])
-        positions, world = body.forward(np.stack([position, state.position]), orientations)
-        low, still = body.lowest_points(positions, world, feet).min(axis=1)
-        # No deeper in the floor than the undisturbed state is in its own
-        position[2] += max(0.0, floor + min(still, 0.0) - low)
+    return disturbed_many(body, state[None], [d], random, np.array([floor]))[0]
+
+
+def disturbed_many(
+    body: Body, states: States, strengths: Sequence[Disturbances], random: np.random.Generator, floors: Array
+) -> States:
+    """As disturbed(), of states (K,), disturbances (K,) and floors (K,)."""
+    angle, speed, spin = np.array([(d.pose, d.velocity, d.spin) for d in strengths]).T
+    noisy = shaken(states, random, angle, speed, spin)
+    position = states.position.copy()
+    position[:, 2] += np.maximum(floors, 0.0)
+    feet = [body.index(name) for name in FEET]
+    orientations = np.concatenate([noisy.rotations, states.rotations])
+    positions, world = body.forward(np.concatenate([position, states.position]), orientations)
+    low, still = body.lowest_points(positions, world, feet).min(axis=1).reshape(2, -1)
+    # No deeper in the floor than the undisturbed state is in its own
+    position[:, 2] += np.maximum(0.0, floors + np.minimum(still, 0.0) - low)
     return dataclasses.replace(noisy, position=position)
 
 
 EpisodeState = tuple[States, Circumstances]  # where an episode has got to
 
 
-def shaken(state: States, random: np.random.Generator, angle: float, speed: float, spin: float) -> States:
-    """A state with noise: joint angles (rad), root velocity (m/s), root spin (rad/s), one deviation each."""
-    orientations = state.rotations.copy()
-    noise = rotations.from_rotation_vector(angle * random.standard_normal((len(orientations), 3)))
-    orientations[1:] = rotations.multiply(orientations[1:], noise[1:])
+def shaken(states: States, random: np.random.Generator, angle: ArrayLike, speed: ArrayLike, spin: ArrayLike) -> States:
+    """States (...) with noise: joint angles (rad), root velocity (m/s), root spin (rad/s), one deviation (...) each."""
+
+    def noise(like: Array, deviation: ArrayLike) -> Array:
+        numbers = random.standard_normal((*like.shape[:-1], 3))
+        deviations = np.asarray(deviation, dtype=float)
+        drawn: Array = numbers * deviations.reshape(deviations.shape + (1,) * (numbers.ndim - deviations.ndim))
+        return drawn
+
+    orientations = states.rotations.copy()
+    turns = rotations.from_rotation_vector(noise(orientations, angle))
+    orientations[..., 1:, :] = rotations.multiply(orientations[..., 1:, :], turns[..., 1:, :])
     return dataclasses.replace(
-        state,
+        states,
         rotations=orientations,
-        velocity=state.velocity + speed * random.standard_normal(3),
-        angular_velocity=state.angular_velocity + spin * random.standard_normal(3),
+        velocity=states.velocity + noise(states.velocity, speed),
+        angular_velocity=states.angular_velocity + noise(states.angular_velocity, spin),
     )

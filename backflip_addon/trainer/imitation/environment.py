@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many bodies that imitate at once: the environment a policy learns and performs in.
 
-It has N bodies in a simulator: batched for rollouts, or PyBullet's where trials are played and takes
-recorded. A step is step(), refresh(), evaluate() and observe(). Observation, reward, termination and joint
-targets are numpy over all N together.
+It has N bodies in a simulator: PyBullet's, where trials are played and takes recorded. A step is step(), refresh(),
+evaluate() and observe(). Observation, reward, termination and joint targets are numpy over all N together. For
+rollouts the same is compiled (compiled_environment.py).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 
 from ...core import rotations
 from ...core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
+from ...core.body import Body
 from ...core.constants import FRICTION
 from ..physics.simulator import Simulator
 from ..physics.state import Scene, States
 from .action_layout import ActionLayout
-from .disturbances import Circumstances, Disturbances, disturbed, draw_circumstances
+from .disturbances import Circumstances, Disturbances, EpisodeState, disturbed, draw_circumstances
 from .observations import Figures, Observations
 from .rewards import Imitation
 from .target_trajectory import TargetTrajectory
@@ -76,6 +77,10 @@ class ImitationEnvironment(Generic[Bodies]):
         self._delays = np.zeros(count, dtype=bool)
         self._hidden = np.zeros((count, PRIVILEGED - 2), dtype=np.float32)
 
+    def follow(self, trajectory: TargetTrajectory) -> None:
+        """Steer by another trajectory's targets and feedback, of the same goals, from now on."""
+        self.trajectory = trajectory
+
     def start(self, which: IntArray, steps: IntArray, states: States, circumstances: list[Circumstances]) -> None:
         """Begin episodes of the bodies at indices which (K,): K control steps, states in world
         coordinates, and circumstances."""
@@ -119,23 +124,27 @@ class ImitationEnvironment(Generic[Bodies]):
         """The critic's observations (N, m) after a step, before anything is restarted."""
         return self._privileged_observation(self._differences())
 
-    def _differences(self) -> Array:
+    def _differences(self) -> AnyArray:
         """Differences from the goals, and which feet stand (N, width + 2)."""
         differences = self.observations(self.now, np.minimum(self.steps, self.trajectory.steps))
         return np.concatenate([differences, self._feet_down], axis=1)
 
-    def _observation(self, differences: Array) -> Float32Array:
+    def _observation(self, differences: AnyArray) -> Float32Array:
         phases = self.observations.phases[np.minimum(self.steps, self.trajectory.steps)]
-        together: Array = np.concatenate([differences, self.last_actions, phases], axis=1)
+        together: AnyArray = np.concatenate([differences, self.last_actions, phases], axis=1)
         return together.astype(np.float32)
 
-    def _privileged_observation(self, differences: Array) -> Float32Array:
+    def _privileged_observation(self, differences: AnyArray) -> Float32Array:
         """The actor's observation without delay, and what the actor cannot know."""
-        goal = self.observations.goals.centre[np.minimum(self.steps, self.trajectory.steps), 2]
-        heights = self.now.centre[:, 2] - self.floors - goal
         to_come = self.steps <= self._push_steps
-        privileged = np.concatenate([self._hidden, to_come[:, None], heights[:, None]], axis=1)
+        privileged = np.concatenate([self._hidden, to_come[:, None], self._heights()[:, None]], axis=1)
         return np.concatenate([self._observation(differences), privileged.astype(np.float32)], axis=1)
+
+    def _heights(self) -> AnyArray:
+        """Of the centres of mass (N,) over the floors, less the goals'."""
+        goal = self.observations.goals.centre[np.minimum(self.steps, self.trajectory.steps), 2]
+        heights: AnyArray = self.now.centre[:, 2] - self.floors - goal
+        return heights
 
     def step(self, actions: AnyArray, active: BoolArray | None = None) -> BoolArray:
         """One control step of all (or the active) bodies. Returns (N,): a forbidden link touched."""
@@ -194,8 +203,15 @@ def begin_trial(
     scene: Scene | None = None,
     start: States | None = None,
 ) -> None:
-    """Set up one trial from frame 0: everything random follows from its seed."""
+    """Set up one trial from frame 0."""
+    state, own = trial(env.body, env.trajectory, seed, disturbances, scene)
+    env.start(np.array([index]), np.array([0]), (start or state)[None], [own])
+
+
+def trial(
+    body: Body, trajectory: TargetTrajectory, seed: int, disturbances: Disturbances, scene: Scene | None = None
+) -> EpisodeState:
+    """How a trial from frame 0 begins: everything random follows from its seed."""
     random = np.random.default_rng([seed, 7])
-    own = draw_circumstances(disturbances, random, env.trajectory.steps, scene)
-    state = start or disturbed(env.body, env.trajectory.states[0], disturbances, random, own.scene.floor)
-    env.start(np.array([index]), np.array([0]), state[None], [own])
+    own = draw_circumstances(disturbances, random, trajectory.steps, scene)
+    return disturbed(body, trajectory.states[0], disturbances, random, own.scene.floor), own

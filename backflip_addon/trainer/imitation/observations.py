@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core import rotations
-from ...core.arrays import Array, IntArray
+from ...core.arrays import Array, Float32Array, IntArray
 from ...core.body import FEET, Body
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
@@ -129,9 +129,9 @@ class Observations:
 PHASE_STEPS = 3  # control steps between the bumps that tell a network where in the clip it is
 
 
-def _phases(steps: int) -> Array:
+def _phases(steps: int) -> Float32Array:
     """Bumps (steps + 1, n) along the clip: 1 at their own step, falling off to both sides."""
     centres = np.arange(0, steps + PHASE_STEPS, PHASE_STEPS)
     positions = np.arange(steps + 1)
-    bumps: Array = np.exp(-0.5 * ((positions[:, None] - centres) / PHASE_STEPS) ** 2)
+    bumps: Float32Array = np.exp(-0.5 * ((positions[:, None] - centres) / PHASE_STEPS) ** 2).astype(np.float32)
     return bumps

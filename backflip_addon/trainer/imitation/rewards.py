@@ -22,9 +22,14 @@ LINK_WEIGHTS = {
     "upper_arm": 0.0625,
     "forearm": 0.0416,
 }
-# Of pose, velocity, end links, root, centre of mass; these and the factors in terms(): Peng et al. 2018, section 5,
-# and its published code, from which the root's term comes
+# Of pose, velocity, end links, root, centre of mass; these and the factors: Peng et al. 2018, section 5, and its
+# published code, from which the root's term comes
 TERM_WEIGHTS = np.array([0.5, 0.05, 0.15, 0.2, 0.1])
+# What a term's squared error is multiplied by: of pose, rad^2, velocity, (rad/s)^2, end links, m^2, root, m^2, centre
+# of mass, (m/s)^2
+POSE_FACTOR, SPEED_FACTOR, ENDS_FACTOR, ROOT_FACTOR, CENTRE_FACTOR = 2.0, 0.1, 40.0, 5.0, 1.0
+# In the root's term, of rad^2, (m/s)^2 and (rad/s)^2 against its position's m^2
+ROOT_TURN, ROOT_SPEED, ROOT_SPIN = 0.1, 0.01, 0.001
 
 
 class Imitation:
@@ -45,10 +50,11 @@ class Imitation:
         ends = np.sum((now.positions[:, self.ends] - goal.positions[:, self.ends]) ** 2, axis=-1).mean(axis=1)
         position = np.sum((a.position - b.position) ** 2, axis=-1)
         velocity = np.sum((a.velocity - b.velocity) ** 2, axis=-1)
-        root = position + 0.1 * angles[:, 0] + 0.01 * velocity + 0.001 * root_angular
-        centre = 0.1 * np.sum((now.velocity - goal.velocity) ** 2, axis=-1)
-        pose, speed = 2 * angles @ self.weights, 0.1 * joint_velocity @ self.weights
-        terms: Array = np.exp(-np.stack([pose, speed, 40 * ends, 5 * root, 10 * centre], axis=1))
+        root = position + ROOT_TURN * angles[:, 0] + ROOT_SPEED * velocity + ROOT_SPIN * root_angular
+        centre = np.sum((now.velocity - goal.velocity) ** 2, axis=-1)
+        pose, speed = POSE_FACTOR * angles @ self.weights, SPEED_FACTOR * joint_velocity @ self.weights
+        errors = [pose, speed, ENDS_FACTOR * ends, ROOT_FACTOR * root, CENTRE_FACTOR * centre]
+        terms: Array = np.exp(-np.stack(errors, axis=1))
         return terms
 
     def __call__(self, now: Figures, goal: Figures) -> Array:

@@ -30,10 +30,16 @@ class Actor:
 
     def __call__(self, observations: Float32Array) -> Float32Array:
         """Mean actions (N, width) of observations (N, n)."""
-        x: Float32Array = np.clip((observations - self.mean) / self.deviation, -CLIP, CLIP).astype(np.float32)
+        x = (observations - self.mean) * np.reciprocal(self.deviation)
+        np.clip(x, -CLIP, CLIP, out=x)
         for weights, bias in self.layers[:-1]:
-            x = x @ weights.T + bias
-            x = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+            x = x @ weights.T
+            x += bias
+            below = np.minimum(x, 0)
+            np.exp(below, out=below)  # expm1 is several times as slow
+            below -= 1
+            np.maximum(x, 0, out=x)
+            x += below
         weights, bias = self.layers[-1]
         mean: Float32Array = x @ weights.T + bias
         return mean
@@ -41,6 +47,6 @@ class Actor:
     def sample(self, observations: Float32Array, random: np.random.Generator) -> tuple[Float32Array, Float32Array]:
         """Actions (N, width) with exploration, and their log probabilities (N,)."""
         mean = self(observations)
-        noise = random.standard_normal(mean.shape).astype(np.float32)
+        noise = random.standard_normal(mean.shape, dtype=np.float32)
         action = mean + noise * np.exp(self.log_std)
         return action, -0.5 * np.sum(noise**2, axis=1) - np.sum(self.log_std) - 0.5 * noise.shape[1] * np.log(2 * np.pi)

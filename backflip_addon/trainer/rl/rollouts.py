@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker process does for a policy: rollouts and robust planning in the compiled step, trials
-in PyBullet."""
+"""What a worker process does for a policy: rollouts and robust planning in the compiled physics, trials in PyBullet."""
 
 from __future__ import annotations
 
@@ -12,24 +11,29 @@ from ...core import metrics
 from ...core.arrays import Array, BoolArray, IntArray
 from ...core.body import Body
 from ...core.motion import Motion
-from ..imitation.cost import Cost
-from ..imitation.disturbances import Disturbances, EpisodeState, disturbed, draw_circumstances
-from ..imitation.environment import ACTION_SCALE, ImitationEnvironment, Limits, begin_trial
+from ..imitation.compiled_environment import CompiledEnvironment
+from ..imitation.disturbances import (
+    Circumstances,
+    Disturbances,
+    EpisodeState,
+    disturbed_many,
+    draw_circumstances,
+)
+from ..imitation.environment import ImitationEnvironment, Limits, begin_trial, trial
 from ..imitation.experience import Experience
+from ..imitation.feedback_rollouts import FeedbackRollouts
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.compiled.batch import CompiledBatch
 from ..physics.pybullet_batch import PyBulletBatch, Recorder
-from ..physics.state import stacked
+from ..physics.state import States, stacked
 from .episodes import Collected, Episodes, joined_episodes
 from .evaluation import Trial
 from .numpy_actor import Actor
 
 VISITED_SHARE = 0.1  # share of the states passed through that are kept to begin episodes from
 MOST_VISITED = 128  # of them a control step
-NEVER = 1_000_000  # the step at which an episode fails that does not
 TRIALS = 32  # that a worker plays side by side
-MOST_ENVIRONMENTS = 4  # of different sizes that a worker keeps: robust planning asks for three
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +72,11 @@ class PolicyWorker:
         self.count = count
         self.limits = limits
         track = Track(body, reference, hold)
-        self.allowed = track.allowed
-        self._envs: dict[int, ImitationEnvironment[CompiledBatch]] = {}  # by number of bodies
-        self.env = self._environment_of(count)
+        bodies = CompiledBatch(body, count, track.allowed)
+        self.env = CompiledEnvironment(bodies, trajectory, track.allowed, limits)
+        self.with_feedback = FeedbackRollouts(track, trajectory, limits)
         self.trial_env = ImitationEnvironment(PyBulletBatch(body, TRIALS), trajectory, track.allowed, limits)
         self.random = np.random.default_rng(seed)
-        self.cost = Cost(track, anywhere=True)
         self.visited: dict[int, list[EpisodeState]] = {}  # by control step
         self._fresh = np.ones(count, dtype=bool)
         self._first_steps = np.zeros(count, dtype=int)  # at which each episode began
@@ -87,18 +90,8 @@ class PolicyWorker:
     def follow(self, gains: Array, targets: Array) -> None:
         """Correct by other feedback gains, and steer by other joint targets, from now on."""
         self.trajectory = dataclasses.replace(self.trajectory, gains=gains, targets=targets)
-        for env in self._envs.values():
-            env.trajectory = self.trajectory
-        self.trial_env.trajectory = self.trajectory
-
-    def _environment_of(self, count: int) -> ImitationEnvironment[CompiledBatch]:
-        """An environment of count bodies."""
-        if count not in self._envs:
-            while len(self._envs) >= MOST_ENVIRONMENTS:
-                del self._envs[next(size for size in self._envs if size != self.count)]
-            bodies = CompiledBatch(self.body, count, self.allowed)
-            self._envs[count] = ImitationEnvironment(bodies, self.trajectory, self.allowed, self.limits)
-        return self._envs[count]
+        for follower in (self.env, self.with_feedback, self.trial_env):
+            follower.follow(self.trajectory)
 
     def collect(self, actor: Actor, rollout: RolloutSettings, length: int) -> Collected:
         """Roll out so many control steps (T) with every body (N); what is under way goes on in the next call."""
@@ -112,7 +105,6 @@ class PolicyWorker:
             action, log_prob = actor.sample(observation, self.random)
             steps = env.steps.copy()
             illegal_contacts = env.step(action)
-            env.refresh()
             reward, lost = env.evaluate()
             terminated = illegal_contacts | lost | ~np.isfinite(reward)
             truncated = (env.steps >= self.trajectory.steps) & ~terminated
@@ -139,9 +131,11 @@ class PolicyWorker:
 
     def _remember_visited(self, sound: BoolArray) -> None:
         """Remember some of the states that episodes get to, to begin others there."""
-        for i in np.flatnonzero(sound & (self.random.uniform(size=self.count) < VISITED_SHARE)):
+        chosen = np.flatnonzero(sound & (self.random.uniform(size=self.count) < VISITED_SHARE))
+        states = self.env.bodies.states(chosen)
+        for k, i in enumerate(chosen):
             known = self.visited.setdefault(int(self.env.steps[i]), [])
-            episode_state = (self.env.now.states[i].copy(), self.env.circumstances[i])
+            episode_state = (states[k].copy(), self.env.circumstances[i])
             if len(known) < MOST_VISITED:
                 known.append(episode_state)
             else:
@@ -153,19 +147,28 @@ class PolicyWorker:
         if not len(index):
             return
         steps = self.random.choice(len(rollout.start_states), size=len(index), p=rollout.start_states)
-        episode_states = [self._start_state(int(step), rollout) for step in steps]
-        states, circumstances = zip(*episode_states, strict=True)
-        self.env.start(index, steps, stacked(states), list(circumstances))
+        states, circumstances = self._start_states(steps, rollout)
+        self.env.start(index, steps, states, circumstances)
         self._first_steps[index], self._returns[index] = steps, 0.0
 
-    def _start_state(self, step: int, rollout: RolloutSettings) -> EpisodeState:
-        """Where an episode begins: in a state that an earlier one passed through, or on the trajectory, disturbed."""
-        known = self.visited.get(step)
-        if step and known and self.random.uniform() < rollout.visited:
-            return known[self.random.integers(len(known))]
-        strength = rollout.disturbances.scaled(rollout.share * np.sqrt(self.random.uniform()))
-        own = draw_circumstances(strength, self.random, self.trajectory.steps)
-        return disturbed(self.body, self.trajectory.states[step], strength, self.random, own.scene.floor), own
+    def _start_states(self, steps: IntArray, rollout: RolloutSettings) -> tuple[States, list[Circumstances]]:
+        """Where episodes begin that begin at control steps (K,): in states that earlier ones passed through, or on the
+        trajectory, disturbed."""
+        random, episodes = self.random, dict[int, EpisodeState]()
+        for k, step in enumerate(steps):
+            known = self.visited.get(int(step))
+            if step and known and random.uniform() < rollout.visited:
+                episodes[k] = known[random.integers(len(known))]
+        others = [k for k in range(len(steps)) if k not in episodes]
+        shares = rollout.share * np.sqrt(random.uniform(size=len(others)))
+        strengths = [rollout.disturbances.scaled(float(share)) for share in shares]
+        drawn = [draw_circumstances(strength, random, self.trajectory.steps) for strength in strengths]
+        if others:
+            floors = np.array([own.scene.floor for own in drawn])
+            begun = disturbed_many(self.body, self.trajectory.states[steps[others]], strengths, random, floors)
+            episodes.update((k, (begun[j], drawn[j])) for j, k in enumerate(others))
+        states, circumstances = zip(*(episodes[k] for k in range(len(steps))), strict=True)
+        return stacked(states), list(circumstances)
 
     def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
         """Play trials from frame 0 without exploration."""
@@ -199,11 +202,7 @@ class PolicyWorker:
 
     def set_out(self, seeds: list[int], disturbances: Disturbances) -> list[EpisodeState]:
         """Where trials begin."""
-        env = self._environment_of(len(seeds))
-        for i, seed in enumerate(seeds):
-            begin_trial(env, i, seed, disturbances)
-        env.refresh()
-        return [(env.now.states[i].copy(), env.circumstances[i]) for i in range(len(seeds))]
+        return [trial(self.body, self.trajectory, seed, disturbances) for seed in seeds]
 
     def play(
         self, episode_states: list[EpisodeState], step: int, offsets: Array
@@ -211,27 +210,13 @@ class PolicyWorker:
         """Go on from episode states at a control step, the trajectory's targets turned by offsets (N, H, width), rad,
         its feedback at work.
 
-        Returns mean costs (N,), the states got to, and the steps (N,) at which episodes failed (a
-        large number: they did not).
+        Returns mean costs (N,), the states got to, and the steps (N,) at which episodes failed
+        (feedback_rollouts.NEVER: they did not).
         """
-        env, count = self._environment_of(len(episode_states)), len(episode_states)
-        steps = np.full(count, step)
         starts, circumstances = zip(*episode_states, strict=True)
-        env.start(np.arange(count), steps, stacked(starts), list(circumstances))
-        env.refresh()
-        fresh, costs, terminated = np.ones(count, dtype=bool), np.zeros(count), np.full(count, NEVER)
-        down = env.floors[:, None] * [0.0, 0.0, 1.0]
-        for h in range(offsets.shape[1]):
-            env.observe(fresh)
-            fresh = np.zeros(count, dtype=bool)
-            illegal_contacts = env.step(offsets[:, h] / ACTION_SCALE)
-            env.refresh()
-            states = dataclasses.replace(env.now.states, position=env.now.states.position - down)
-            costs += self.cost(states, np.minimum(env.steps, self.trajectory.steps) - 1)
-            lost = illegal_contacts | env.evaluate()[1]
-            terminated = np.where(lost & (terminated == NEVER), step + h, terminated)
-        ends = [(env.now.states[i].copy(), own) for i, own in enumerate(circumstances)]
-        return costs / offsets.shape[1], ends, terminated
+        played = self.with_feedback(stacked(starts), circumstances, step, offsets)
+        ends = [(played.ends[i].copy(), own) for i, own in enumerate(circumstances)]
+        return played.costs.mean(axis=1), ends, played.failed
 
     def robust_costs(self, episode_states: list[EpisodeState], step: int, offsets: Array) -> Array:
         """Mean costs (K,) of offsets (K, H, width) over all of them."""

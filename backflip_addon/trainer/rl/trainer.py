@@ -210,7 +210,8 @@ class PolicyTraining:
         return norm
 
     def _follow(self, trajectory: TargetTrajectory) -> None:
-        self.trajectory = self._env.trajectory = trajectory
+        self.trajectory = trajectory
+        self._env.follow(trajectory)
         self.pool.call("follow", trajectory.gains, trajectory.targets)
 
     def _plan_robustly(self, began: float) -> IterationReport:

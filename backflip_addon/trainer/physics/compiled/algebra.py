@@ -6,11 +6,27 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ....core.arrays import Float32Array
-from .lanes import Lanes, absolute, everywhere, greatest, inlined, least, load, square_root, store, where
+from .lanes import (
+    Lanes,
+    absolute,
+    everywhere,
+    greatest,
+    inlined,
+    least,
+    load,
+    power_of_two,
+    rounded,
+    square_root,
+    store,
+    where,
+)
 
 Vector: TypeAlias = tuple[Lanes, Lanes, Lanes]
 Quaternion: TypeAlias = tuple[Lanes, Lanes, Lanes, Lanes]
 
+LOG_2 = 0.6931471805599453
+LEAST_EXPONENT = -87.0  # of e: below it float32 has no normal numbers
+SMALLEST_SINE = 1e-9  # of half an angle: below it the angle is 0
 PI = 3.141592653589793
 TAN_EIGHTH = 0.41421356  # tan(pi / 8)
 # Minimax polynomial of atan on [0, tan(pi / 8)], to float32's last digits (Cephes, atanf)
@@ -75,6 +91,27 @@ def from_rotation_vector(x: Lanes, y: Lanes, z: Lanes) -> Quaternion:
     cos = 1.0 + q * (-1 / 2 + q * (1 / 24 + q * (-1 / 720 + q * (1 / 40320 + q * (-1 / 3628800)))))
     share = 0.5 * (1.0 + q * (-1 / 6 + q * (1 / 120 + q * (-1 / 5040 + q * (1 / 362880 + q * (-1 / 39916800))))))
     return cos, x * share, y * share, z * share
+
+
+@inlined
+def exponential(x: Lanes) -> Lanes:
+    """e to the power of x, no greater than 0: of whole powers of two, and a Taylor series of what is left."""
+    x = greatest(x, everywhere(LEAST_EXPONENT))
+    n = rounded(x * (1.0 / LOG_2))
+    r = x - n * LOG_2
+    rest = 1.0 + r * (1 / 4 + r * (1 / 20 + r * (1 / 120)))
+    series = 1.0 + r * (1.0 + r * (1 / 2 + r * (1 / 6 * rest)))
+    return series * power_of_two(n)
+
+
+@inlined
+def rotation_vector(w: Lanes, x: Lanes, y: Lanes, z: Lanes) -> Vector:
+    """Axis times angle, at most pi, of a unit quaternion: core.rotations.to_rotation_vector() in lanes."""
+    sine = square_root(x * x + y * y + z * z)
+    angle = 2.0 * arctan2(sine, absolute(w))
+    share = where(sine > SMALLEST_SINE, angle / greatest(sine, everywhere(SMALLEST_SINE)), everywhere(2.0))
+    share = where(w < 0.0, -share, share)
+    return x * share, y * share, z * share
 
 
 @inlined

@@ -220,3 +220,15 @@ def any_lane(typing: Any, mask: Any) -> Any:
         return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
 
     return types.boolean(_mask), build
+
+
+@_of_lanes
+def power_of_two(typing: Any, value: Any) -> Any:
+    """2 to the power of whole numbers from -126 to 127."""
+
+    def build(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(32), LANES)
+        biased = builder.add(builder.fptosi(operands[0], kind), ir.Constant(kind, [127] * LANES))
+        return builder.bitcast(builder.shl(biased, ir.Constant(kind, [23] * LANES)), _VECTOR)
+
+    return _lanes(_lanes), build

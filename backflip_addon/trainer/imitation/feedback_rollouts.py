@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rollouts with the trajectory's feedback at work, in circumstances of their own: what robust planning tries its
+candidates on. All control steps of a group of bodies happen in one call of a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from ...core.arrays import Array, Float32Array, IntArray
+from ..physics.compiled.batch import Layout, Steps, control_step, group_state, put, states_of_groups, taken
+from ..physics.compiled.constraints import Goal, State, Surroundings
+from ..physics.compiled.kinematics import pose
+from ..physics.compiled.lanes import LANES, kernel, load, rows, store
+from ..physics.compiled.tables import BodyTables, Workspace
+from ..physics.state import States
+from .compiled_cost import GoalTables, cost, goal_tables
+from .compiled_imitation import (
+    LOST,
+    TOLD,
+    Episodes,
+    ImitationTables,
+    Observed,
+    OwnGoals,
+    episodes_in,
+    give_push,
+    imitation_tables,
+    look,
+    own_goals,
+    steer,
+    width_of,
+)
+from .cost import LARGE_COST, Weights
+from .disturbances import Circumstances
+from .environment import Limits
+from .observations import Observations
+from .reference_track import Track
+from .rewards import Imitation
+from .target_trajectory import TargetTrajectory
+
+NEVER = 1_000_000  # the step at which an episode fails that does not
+
+
+class Played(NamedTuple):
+    """costs (N, H): of each control step (cost.Cost, anywhere). ends (N,): states got to. failed (N,): the control step
+    in which a body was lost or touched the floor with what may not touch it; NEVER: it did not. steps: simulated."""
+
+    costs: Array
+    ends: States
+    failed: IntArray
+    steps: int
+
+
+class FeedbackRollouts:
+    """Rollouts of a trajectory's controls, shared out over so many threads; to be closed.
+
+    track: what costs are measured by. limits: when a body is lost.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        trajectory: TargetTrajectory,
+        limits: Limits | None = None,
+        workers: int = 1,
+        weights: Weights | None = None,
+    ) -> None:
+        self.track, self.limits = track, limits or Limits()
+        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._steps = [Steps(track.body, track.allowed) for _ in range(max(workers, 1))]
+        self.tables = self._steps[0].tables
+        self.layout = Layout(track.body, self.tables)
+        self.goals = goal_tables(track, self.layout, weights or Weights(), anywhere=True)
+        self._forbidden = np.flatnonzero(~track.allowed)
+        self._imitation = Imitation(track.body)
+        self.follow(trajectory)
+
+    def follow(self, trajectory: TargetTrajectory) -> None:
+        """Roll out this one's controls and feedback from now on."""
+        self.trajectory = trajectory
+        observations = Observations(self.track.body, trajectory)
+        self.imitated = imitation_tables(observations, self._imitation, trajectory, self.layout, self.limits)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._threads:
+            self._threads.shutdown()
+
+    def __enter__(self) -> FeedbackRollouts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __call__(self, starts: States, circumstances: Sequence[Circumstances], first: int, offsets: Array) -> Played:
+        """Roll out offsets (N, H, width), rad, by which the trajectory's targets are turned beside its feedback, from
+        states (N,), world frame, in circumstances (N,), from control step first."""
+        count, horizon = offsets.shape[:2]
+        groups = -(-count // LANES)
+        state = states_of_groups(self.tables, groups)
+        for array, numbers in zip(state, self.layout.numbers(starts), strict=False):
+            put(array, numbers)
+        around = surroundings(circumstances, groups)
+        episodes = episodes_of(circumstances, np.full(count, first), groups)
+        controls, costs = rows(groups, horizon, offsets.shape[2]), rows(groups, horizon)
+        put(controls.reshape(groups, -1, LANES), offsets.reshape(count, -1))
+        failed = np.full((groups, LANES), NEVER, np.int64)
+        self._share(state, around, episodes, controls, costs, failed)
+        summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
+        position, turns, speeds = (
+            taken(array, count).astype(float) for array in (state.position, state.rotations, state.speeds)
+        )
+        ends = self.layout.states(position, turns, speeds)
+        return Played(summed, ends, failed.reshape(-1)[:count], count * horizon)
+
+    def _share(
+        self,
+        state: State,
+        around: Surroundings,
+        episodes: Episodes,
+        controls: Float32Array,
+        costs: Float32Array,
+        failed: IntArray,
+    ) -> None:
+        """Run all groups, in as many threads as there are."""
+        parts = np.array_split(np.arange(len(costs)), len(self._steps))
+
+        def run(index: int) -> None:
+            own, steps = parts[index], self._steps[index]
+            if not len(own):
+                return
+            part = slice(own[0], own[-1] + 1)
+            e, links = self.imitated, len(self.tables.parents)
+            goal = Goal(*(rows(n) for n in (4 * links, e.angles.shape[1], e.angles.shape[1])))
+            seen = Observed(*(rows(n) for n in (width_of(e), width_of(e), TOLD, len(e.feet))))
+            roll_out_with_feedback(
+                steps.tables, steps.workspace, self.goals, e, own_goals(e),
+                State(*(array[part] for array in state)), goal, Surroundings(*(array[part] for array in around)),
+                part_of(episodes, part), seen, controls[part], costs[part], failed[part], self._forbidden,
+                rows(links), rows(links), *steps.numbers,
+            )  # fmt: skip
+
+        everyone = range(len(parts))
+        for _ in self._threads.map(run, everyone) if self._threads else map(run, everyone):
+            pass
+
+
+def surroundings(circumstances: Sequence[Circumstances], groups: int) -> Surroundings:
+    """The scenes (N,) in groups of lanes."""
+    around = Surroundings(*(rows(groups, 1) for _ in range(3)))
+    scenes = np.array([[own.scene.friction, own.scene.floor, own.scene.mass] for own in circumstances])
+    for array, column in zip(around, scenes.T, strict=True):
+        put(array, column[:, None])
+    return around
+
+
+def episodes_of(circumstances: Sequence[Circumstances], steps: IntArray, groups: int) -> Episodes:
+    """Episodes (N,) at control steps (N,), in groups of lanes."""
+    count = len(circumstances)
+    episodes = episodes_in(groups)
+    episodes.steps.reshape(-1)[:count] = steps
+    episodes.push_steps.reshape(-1)[:count] = [own.push_step for own in circumstances]
+    put(episodes.delay, np.array([[own.delay > 0] for own in circumstances], dtype=float))
+    put(episodes.push, np.array([[*own.push_spin, *own.push] for own in circumstances]))
+    return episodes
+
+
+def part_of(episodes: Episodes, groups: slice) -> Episodes:
+    """Those of some groups."""
+    return Episodes(episodes.steps[groups], episodes.delay[groups], episodes.push_steps[groups], episodes.push[groups])
+
+
+@kernel
+def roll_out_with_feedback(
+    t: BodyTables,
+    w: Workspace,
+    k: GoalTables,
+    e: ImitationTables,
+    m: OwnGoals,
+    state: State,
+    goal: Goal,
+    around: Surroundings,
+    episodes: Episodes,
+    seen: Observed,
+    controls: Float32Array,
+    costs: Float32Array,
+    failed: IntArray,
+    forbidden: IntArray,
+    touched: Float32Array,
+    touching: Float32Array,
+    substeps: int,
+    seconds: float,
+    erp: float,
+    damping: float,
+    iterations: int,
+) -> None:
+    """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; failed (G, LANES): control steps."""
+    last = len(e.targets)
+    for g in range(controls.shape[0]):
+        own = group_state(state, g)
+        scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
+        floor, steps, delay = load(scene.floor, 0), episodes.steps[g], load(episodes.delay[g], 0)
+        pose(t, w, own.rotations)
+        look(t, e, m, w, own, floor, steps, seen.now, seen.feet, seen.told)
+        for j in range(len(seen.now)):
+            store(seen.before, j, load(seen.now, j))
+        for h in range(controls.shape[1]):
+            steer(t, e, m, steps, delay, seen.now, seen.before, goal, controls[g, h])
+            give_push(own, steps, episodes.push_steps[g], episodes.push[g])
+            touched[:] = 0.0
+            control_step(t, w, own, goal, scene, touched, touching, substeps, seconds, erp, damping, iterations)
+            for lane in range(LANES):
+                steps[lane] += 1
+            look(t, e, m, w, own, floor, steps, seen.now, seen.feet, seen.told)
+            store(costs[g], h, cost(t, k, w, own, floor, min(steps[0], last)))
+            for lane in range(LANES):
+                fails = seen.told[LOST, lane] > 0.5
+                for q in range(len(forbidden)):
+                    fails = fails or touched[forbidden[q], lane] > 0.5
+                if fails and failed[g, lane] == NEVER:
+                    failed[g, lane] = steps[lane] - 1
