@@ -61,7 +61,7 @@ class SearchSettings:
     patience: int = 3  # stale rounds in a row after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
-    near_best: float = 0.05  # a window's mean is taken, which has no noise, where it costs no more above its best
+    near_best: float = 0.05  # a plainer plan of a window is taken where it costs no more above the best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,6 +223,7 @@ class Search:
         for _ in range(rounds):
             candidates = self._mirror.draw(plan, window, s.samples, self._random)
             candidates[0] = plan.mean
+            candidates[-1, window] = 0.0  # the servos alone: a body that stands needs no more
             if np.isfinite(best_cost):
                 candidates[1] = best
             cost, cheapest = iterate(plan, window, candidates, evaluate, s)
@@ -240,11 +241,15 @@ class Search:
         logger.debug("window at step %d: cost %.4f, %d stale rounds", first, best_cost, stale)
 
     def _choose(self, here: States, first: int, window: slice, best: Array) -> None:
-        """The mean of what was learned, or the best candidate where that is much better: it has its noise in it."""
+        """The plainest of three that is nearly as good as the best: no offsets, the mean of what was learned, and the
+        best candidate, which has its noise in it."""
         plan = self._distribution
-        mean_cost, best_cost = self._evaluate(here, first, np.stack([plan.mean, best]))
-        if mean_cost > (1 + self.settings.near_best) * best_cost:
-            plan.mean[window] = best[window]
+        none = plan.mean.copy()
+        none[window] = 0.0
+        options = np.stack([none, plan.mean, best])
+        costs = self._evaluate(here, first, options)
+        chosen = int(np.flatnonzero(costs <= (1 + self.settings.near_best) * costs.min())[0])
+        plan.mean[window] = options[chosen][window]
 
     def _evaluate(self, here: States, first: int, knots: Array) -> Array:
         """Mean costs (N,) of knots (N, K, width) over the copies."""
