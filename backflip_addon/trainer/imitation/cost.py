@@ -30,7 +30,7 @@ class Weights:
     spin: float = 0.03  # (rad/s)^2, root's angular velocity
     momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
     contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests
-    balance: float = 10.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
+    balance: float = 60.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
     rates: float = 0.01  # (rad/s)^2, joint speeds off the goal's
     calm: float = 0.3  # (rad/s)^2, joint speeds of a body that has come to stand

@@ -36,6 +36,7 @@ MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 LAST_STEPS = 10  # of an open-loop rollout: they tell how it ends
 GOOD_END = 0.75  # mean cost of those steps: every plan that was better also landed in PyBullet
+SETTLING = 0.7  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
@@ -48,15 +49,16 @@ class SearchSettings:
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 4  # steps performed a window
     knot: int = 4  # steps between knots
-    samples: int = 32  # candidates a round
+    samples: int = 64  # candidates a round
     copies: int = 1  # of the body that each is tried on: as it is, and disturbed
-    elites: int = 6
-    rounds: int = 6
+    elites: int = 10
+    rounds: int = 8
     first_rounds: int = 12  # before the first step, when nothing is known
     new_deviation: float = 0.12  # rad, of knots never sampled
     deviation: float = 0.08  # rad, of knots a former window has refined
     least_deviation: float = 0.02  # rad
     symmetric: float = 0.8  # share of the noise's variance that both sides of the body have in common
+    calm: float = 0.2  # share of the noise that is left once the body stands: what it is sampled by, it fidgets with
     improvement: float = 0.01  # share by which a window's best must improve in a round, or the round is stale
     patience: int = 3  # stale rounds in a row after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
@@ -112,6 +114,8 @@ class Search:
         self._mirror = Mirror(track.body, track.layout, self.settings.symmetric)
         shape = (self.grid.count, self.track.layout.width)
         self._distribution = KnotDistribution(np.zeros(shape), np.full(shape, self.settings.new_deviation))
+        landed = (np.arange(self.grid.count) * self.settings.knot - track.landed) / (SETTLING * track.rate)
+        self._boldness = 1 - (1 - self.settings.calm) * np.clip(landed, 0.0, 1.0)
         self.costs: list[float] = []
         self.performed = 0
 
@@ -222,6 +226,7 @@ class Search:
 
         for _ in range(rounds):
             candidates = self._mirror.draw(plan, window, s.samples, self._random)
+            candidates = plan.mean + (candidates - plan.mean) * self._boldness[:, None]
             candidates[0] = plan.mean
             candidates[-1, window] = 0.0  # the servos alone: a body that stands needs no more
             if np.isfinite(best_cost):

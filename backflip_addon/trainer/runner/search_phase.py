@@ -128,7 +128,7 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
         run.progress("search", fraction, f"{words} of {search.track.steps / search.track.rate:.1f} s", -cost)
 
     try:
-        performance = search.perform(tell=tell, good=run.good)
+        performance = search.perform(tell=tell)
     except (Stopped, TimeIsUp):
         save()
         run.record(search.attempt().final_take(), f"Attempt {attempt + 1}, broken off", "search", seed=seed)
@@ -138,15 +138,7 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
     run.record(take, f"Attempt {attempt + 1}", "search", seed=seed)
     if not _ends_search(run, take):
         return None
-    plan = _save_plan(run, search)
-    if run.learns and search.performed < search.track.steps:
-        # A first landing is often a lucky one: a policy wants a plan that stands firm to its end
-        performance = search.perform(tell=tell)
-        run.control_steps = before + search.control_steps
-        name = f"Attempt {attempt + 1}, to its end"
-        if metrics.is_success(run.record(performance.final_take(), name, "search", seed=seed)):
-            plan = _save_plan(run, search)
-    return plan
+    return _save_plan(run, search)
 
 
 def _ends_search(run: RunContext, take: Take) -> bool:
