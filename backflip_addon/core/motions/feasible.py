@@ -16,7 +16,8 @@ from .shifted_body import ShiftedBody
 def feasible(body: Body, reference: Motion) -> tuple[Motion, list[Flight], list[StanceChange]]:
     """The reference at feasible_flight.RATE, made possible; its flights; and what changed between them.
 
-    First its joints are brought within their limits and its resting soles onto the floor, then its flights are made physical, then what is between them.
+    First its joints are brought within their limits and its resting soles onto the floor, then its flights are made
+    physical, then what is between them.
     """
     within, _ = feasible_joints.within_joints(body, reference)
     smooth = flat_soles.put_down(body, feasible_flight.smoothed(within, feasible_flight.RATE))
