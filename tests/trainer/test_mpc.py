@@ -26,7 +26,7 @@ from backflip_addon.trainer.planning.plan import Plan, interpolate
 from tests.core import performances
 
 BODY = performances.body()
-QUICK = SearchSettings(horizon=12, samples=16, elites=4, rounds=3, first_rounds=4)
+QUICK = SearchSettings(horizon=12, samples=16, copies=1, elites=4, rounds=3, first_rounds=4)
 HOLD = 0.1
 
 

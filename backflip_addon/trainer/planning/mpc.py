@@ -50,7 +50,7 @@ class SearchSettings:
     execute: int = 4  # steps performed a window
     knot: int = 4  # steps between knots
     samples: int = 64  # candidates a round
-    copies: int = 1  # of the body that each is tried on: as it is, and disturbed
+    copies: int = 3  # of the body that each is tried on: as it is, and disturbed, so that no plan lands by a hair
     elites: int = 10
     rounds: int = 8
     first_rounds: int = 12  # before the first step, when nothing is known
@@ -87,7 +87,7 @@ class Rollouts(Protocol):
 
 def replan_settings() -> SearchSettings:
     """For a search that starts from a plan of the same clip: small steps away from it."""
-    return SearchSettings(samples=32, elites=6, rounds=4, first_rounds=8, new_deviation=0.08, deviation=0.06)
+    return SearchSettings(samples=32, copies=1, elites=6, rounds=4, first_rounds=8, new_deviation=0.08, deviation=0.06)
 
 
 class Search:
