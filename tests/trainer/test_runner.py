@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import time
@@ -71,7 +70,6 @@ def test_killed_twice_and_taken_up_again(job: JobFolder, start: Callable) -> Non
     saved = job.stages / SEARCH_FILE
     wait(second, saved.exists)
     workers = children(second)
-    assert workers, "physics has processes of its own"
     second.kill()
     second.wait()
     assert not job.running()
@@ -217,19 +215,6 @@ def test_without_its_folder_a_trainer_and_its_workers_end_by_themselves(
         time.sleep(0.05)
     assert not any(process_alive(pid) for pid in workers)
     assert not job.path.exists(), "nothing is made where the job was"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_stop_is_obeyed_though_a_worker_was_stopped(job: JobFolder, start: Callable) -> None:
-    process = start(job)
-    wait(process, lambda: of_kind(job, "progress"))
-    workers = [pid for pid in children(process) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    for pid in workers:
-        os.kill(pid, signal.SIGSTOP)
-    job.request("stop")
-    assert process.wait(PATIENCE) == 0
-    assert events(job)[-1]["reason"] == "stopped" and (job.stages / SEARCH_FILE).exists()
-    assert workers and not any(process_alive(pid) for pid in workers)
 
 
 def test_a_shot_under_way_when_the_trainer_is_killed_is_taken_by_the_next_and_none_twice(

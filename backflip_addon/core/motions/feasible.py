@@ -7,7 +7,7 @@ import dataclasses
 
 from ..body import Body
 from ..motion import Motion
-from . import feasible_flight, feasible_joints, feasible_stance, flat_soles
+from . import feasible_flight, feasible_joints, feasible_stance
 from .feasible_flight import Flight
 from .feasible_stance import StanceChange
 from .shifted_body import ShiftedBody
@@ -16,11 +16,10 @@ from .shifted_body import ShiftedBody
 def feasible(body: Body, reference: Motion) -> tuple[Motion, list[Flight], list[StanceChange]]:
     """The reference at feasible_flight.RATE, made possible; its flights; and what changed between them.
 
-    First its joints are brought within their limits and its resting soles onto the floor, then its flights are made
-    physical, then what is between them.
+    First its joints are brought within their limits, then its flights are made physical, then what is between them.
     """
     within, _ = feasible_joints.within_joints(body, reference)
-    smooth = flat_soles.put_down(body, feasible_flight.smoothed(within, feasible_flight.RATE))
+    smooth = feasible_flight.smoothed(within, feasible_flight.RATE)
     flown, flights = feasible_flight.flown(body, smooth)
     motion, changes = feasible_stance.carried(body, smooth, flown, flights)
     return motion, _built_up(body, motion, flights), changes
