@@ -105,7 +105,7 @@ def _rig(file: Path, options: argparse.Namespace) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         avatar.import_avatar(scene, str(file))
-        avatar.build_body(scene, 0.0)
+        avatar.build_body(scene, 0.0, "athlete")
     except USER_ERRORS as error:
         return row | {"refused": str(error), "seconds": round(time.perf_counter() - start, 3)}
     row["seconds"] = round(time.perf_counter() - start, 3)

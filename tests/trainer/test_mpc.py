@@ -237,7 +237,7 @@ def squatting_hop(height: float = 0.06) -> Motion:
 @pytest.mark.parametrize("clip", ["standing", "hop"])
 def test_easy_clips_land(clip: str) -> None:
     reference = performances.standing(BODY, 0.5) if clip == "standing" else squatting_hop()
-    settings = dataclasses.replace(QUICK, horizon=18, samples=24, elites=6, rounds=4)
+    settings = SearchSettings() if clip == "standing" else dataclasses.replace(QUICK, horizon=18, samples=24, rounds=4)
     with rollouts_of(2, reference, None) as rollouts:
         search = a_search(rollouts, 0, settings)
         take = search.perform(good=good_for(reference)).take()
