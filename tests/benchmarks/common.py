@@ -70,7 +70,7 @@ def search(
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         while True:
             one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt)
-            take = one.perform().final_take()
+            take = one.perform(good=lambda t: clean(metrics.evaluate_take(body, reference, t))).final_take()
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps
             seconds = time.perf_counter() - begin

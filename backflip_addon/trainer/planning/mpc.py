@@ -144,6 +144,8 @@ class Search:
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0])
         performance.run(self._targets(0, self.performed))  # a resumed search: its past is known
+        if good and not self.performed and (attempt := self._good_attempt(performance, start, good)):
+            return attempt  # the servos alone, or the plan that it began with, will do
         while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
             first = self.performed
             here = performance.world.state()
@@ -152,17 +154,26 @@ class Search:
             performance.run(self._targets(first, count))
             self.control_steps += count
             self.performed += count
-            if good and self._promising(performance.world.state()):
-                attempt = self.attempt(start=start)
-                if good(attempt.final_take()):
-                    logger.info("good enough at step %d of %d", self.performed, self.track.steps)
-                    return attempt
+            if good and (attempt := self._good_attempt(performance, start, good)):
+                return attempt
         return performance
+
+    def _good_attempt(
+        self, performance: Performance, start: States | None, good: Callable[[Take], bool]
+    ) -> Performance | None:
+        """The plan so far played open loop from the first state, where that looks promising and is good."""
+        if not self._promising(performance.world.state()):
+            return None
+        attempt = self.attempt(start=start)
+        if not good(attempt.final_take()):
+            return None
+        logger.info("good enough at step %d of %d", self.performed, self.track.steps)
+        return attempt
 
     def _promising(self, here: States) -> bool:
         """Whether the plan, rolled out open loop from here to the end, ends well enough to be tried in PyBullet."""
         first, last = self.performed, self.track.steps
-        if first < GOOD_FROM * last or first >= last:
+        if 0 < first < GOOD_FROM * last or first >= last:
             return False
         offsets = interpolate(self._distribution.mean, self.settings.knot, first, last - first)
         rolled = self.rollouts(here[None], [self.scene], first, offsets[None])
