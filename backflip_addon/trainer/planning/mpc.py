@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 LAST_STEPS = 10  # of an open-loop rollout: they tell how it ends
-GOOD_END = 0.75  # mean cost of those steps: every plan that was better also landed in PyBullet
+GOOD_END = 1.5  # mean cost of those steps: what ends worse is down, or far off
 SETTLING = 0.7  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
@@ -144,8 +144,9 @@ class Search:
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0])
         performance.run(self._targets(0, self.performed))  # a resumed search: its past is known
-        if good and not self.performed and (attempt := self._good_attempt(performance, start, good)):
-            return attempt  # the servos alone, or the plan that it began with, will do
+        nothing_planned = not self._distribution.mean.any()
+        if good and nothing_planned and (attempt := self._good_attempt(performance, start, good)):
+            return attempt  # the servos alone will do
         while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
             first = self.performed
             here = performance.world.state()
