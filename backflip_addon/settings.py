@@ -336,8 +336,9 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Physical Footing",
-            description="Imitate the nearest motion that a floor can carry: nothing hangs from it, slips or tips, and "
-            "joints stay within their limits. Flights become physical, too. The ghost shows it",
+            description="Imitate the nearest motion that a floor can carry: nothing hangs from it, slips or tips, "
+            "soles that rest lie flat on it, and joints stay within their limits. Flights become physical, too. The "
+            "ghost shows it",
         ),
     ]
     loops: Annotated[

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -77,6 +78,14 @@ def hanging(figure: Body) -> Motion:
     """Gets up from a squat at 0.8 s in such a hurry that it would fly, and stops dead at 0.92 s."""
     times = np.arange(121) / 60.0
     return squatting(figure, 0.6 * (1 - np.clip((times - 0.8) / 0.12, 0, 1)))
+
+
+def tilted(figure: Body, clip: Motion, degrees: float) -> Motion:
+    """The clip with its left sole turned about the ankle, heel up, and no longer level."""
+    turns, foot = clip.rotations.copy(), figure.index("foot.L")
+    tilt = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), np.radians(degrees))
+    turns[:, foot] = rotations.multiply(turns[:, foot], tilt)
+    return dataclasses.replace(clip, rotations=turns)
 
 
 def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: float = 0.35) -> Motion:

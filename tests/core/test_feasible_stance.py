@@ -11,11 +11,14 @@ import pytest
 
 from backflip_addon.core import rotations
 from backflip_addon.core.motion import Motion
-from backflip_addon.core.motions import feasible_flight
-from backflip_addon.core.motions.feasible import feasible
+from backflip_addon.core.motions import feasible_flight, still_feet
+from backflip_addon.core.motions.feasible import OFF_THE_FLOOR, feasible
+from backflip_addon.core.motions.feasible_flight import Flight
 from tests.core import floor_forces, performances
+from tests.core.test_feasible_flight import momentum
 
 BODY = performances.body()
+BODY_LEG = performances.crouched_height(BODY, np.array(0.0)) - performances.crouched_height(BODY, np.array(np.pi / 2))
 X, Y, Z = np.eye(3)
 FEET = [BODY.index("foot.L"), BODY.index("foot.R")]
 
@@ -50,11 +53,17 @@ CLIPS = {
 }
 
 
+def before_stances(clip: Motion) -> tuple[Motion, list[Flight]]:
+    """The clip smoothed, its feet held where they bear, its flights physical; and these."""
+    smooth = feasible_flight.smoothed(clip, feasible_flight.RATE)
+    return feasible_flight.flown(BODY, still_feet.held(BODY, smooth), OFF_THE_FLOOR)
+
+
 @functools.cache
 def result(name: str):  # noqa: ANN201
-    """The clip smoothed with its flights physical, and made feasible; its flights, and what changed."""
+    """The clip before its stances were carried, and made feasible; its flights, and what changed."""
     clip = CLIPS[name]()
-    flown, flights = feasible_flight.feasible(BODY, clip)
+    flown, flights = before_stances(clip)
     motion, _, changes = feasible(BODY, clip)
     return flown, motion, flights, changes
 
@@ -73,21 +82,57 @@ def test_feet_that_bear_stay_where_they_were(name: str) -> None:
     flown, motion, _, _ = result(name)
     (old, turned), (new, now) = (BODY.forward(m.position, m.rotations) for m in (flown, motion))
     bears = BODY.lowest_points(old, turned)[:, FEET] < 0.02
-    assert np.linalg.norm(new - old, axis=-1)[:, FEET][bears].max() < 0.006
+    # along the floor; up and down only toward it, for smoothing leaves a hasty foot up to 8 mm in the floor
+    assert np.linalg.norm((new - old)[..., :2], axis=-1)[:, FEET][bears].max() < 0.006
+    before, after = (np.abs(BODY.lowest_points(*poses)[:, FEET])[bears] for poses in ((old, turned), (new, now)))
+    assert (after - before).max() < 0.003
     assert rotations.angle_between(now[:, FEET], turned[:, FEET])[bears].max() < 0.01
 
 
-def test_flights_stay_and_begin_and_end_as_the_floor_leaves_off() -> None:
+def test_flights_stay() -> None:
     flown, motion, (flight,), changes = result("somersault")
     first, last = round(flight.start * 120), round(flight.end * 120)
     inside = slice(first + 1, last)
     assert np.array_equal(motion.position[inside], flown.position[inside])
     assert np.allclose(motion.position[[first, last]], flown.position[[first, last]], atol=1e-4)
-    com = BODY.centre_of_mass(*BODY.forward(motion.position, motion.rotations))
-    velocity = np.diff(com, axis=0) * 120.0
-    assert np.abs(velocity[first] - velocity[first - 1]).max() < 0.6
-    assert np.abs(velocity[last] - velocity[last - 1]).max() < 0.6
     assert [round(c.start * 120) for c in changes] == [0, last] and round(changes[0].end * 120) == first
+
+
+def leap() -> Motion:
+    """From a crouch up into the air within a quarter of a second, where it turns by 30 degrees, and down again."""
+    speed, seconds, rest = 2.0, 0.25, 0.2
+    push = np.arange(round(seconds * 120) + 1) / 120.0
+    rise = speed / seconds * push**2 / 2
+    air = np.arange(1, round(2 * speed / 9.81 * 120)) / 120.0
+    still = np.full(36, 0.0)
+    low = rise[-1] + BODY_LEG * (1 - np.cos(rest)) - np.concatenate([still, rise])
+    bend = np.arccos(1 - low / BODY_LEG)
+    bend = np.concatenate([bend, np.full(len(air), rest), bend[::-1]])
+    motion = performances.squatting(BODY, bend, 120.0)
+    flying = slice(len(still) + len(rise), len(still) + len(rise) + len(air))
+    motion.position[flying, 2] += speed * air - 9.81 * air**2 / 2
+    turn = np.zeros(motion.frames)
+    turn[flying], turn[flying.stop :] = np.radians(-30) * air / air[-1], np.radians(-30)
+    centre = motion.position + rotations.rotate(motion.rotations[:, 0], 0.1 * Z)
+    motion.rotations[:, 0] = rotations.from_axis_angle(X, turn)
+    position = centre - rotations.rotate(motion.rotations[:, 0], 0.1 * Z)
+    lows = BODY.lowest_points(*BODY.forward(position, motion.rotations)).min(axis=1)
+    landed = np.clip(np.arange(motion.frames) - flying.start, 0, len(air)) / len(air)
+    over = np.where(landed < 1, landed * lows[flying.stop], lows)
+    return dataclasses.replace(motion, position=position - over[:, None] * Z)
+
+
+def test_a_flight_begins_with_the_momentum_that_it_needs() -> None:
+    """Velocity of the centre of mass from the floor's side, by backward differences of third order."""
+    clip = leap()
+    before, _ = before_stances(clip)
+    motion, (flight,), _ = feasible(BODY, clip)
+    first = round(flight.start * 120)
+    (centre, now), (_, then) = (momentum(BODY, m) for m in (motion, before))
+    leaving = np.array([11, -18, 9, -2]) / 6 * 120.0 @ centre[first - np.arange(4)]
+    assert np.abs(leaving - flight.velocity).max() < 0.3
+    lacking = [np.linalg.norm(m[first - 1] - flight.momentum) / np.linalg.norm(flight.momentum) for m in (then, now)]
+    assert lacking[0] > 0.2 and lacking[1] < 0.15, "the clip turns in the air only"
 
 
 def test_no_pose_jumps() -> None:
@@ -110,7 +155,7 @@ def test_what_is_told_is_what_was_changed() -> None:
     [performances.standing(BODY, 1.0), performances.squatting(BODY, 0.3 * (1 - np.cos(np.pi * np.arange(121) / 60)))],
 )
 def test_what_a_floor_can_carry_hardly_changes(clip: Motion) -> None:
-    flown, _ = feasible_flight.feasible(BODY, clip)
+    flown, _ = before_stances(clip)
     motion, _, (change,) = feasible(BODY, clip)
     assert change.moved < 0.004 and change.turned < 0.01
     assert np.abs(motion.position - flown.position).max() < 0.004
@@ -139,7 +184,7 @@ def test_a_long_clip_is_mended_all_along_and_has_no_seam() -> None:
     down = performances.squatting(BODY, 0.6 * np.linspace(0.0, 1.0, 61))
     both = np.concatenate([one.position, down.position]), np.concatenate([one.rotations, down.rotations])
     clip = Motion(60.0, *(np.concatenate([part] * 4) for part in both))
-    flown, _ = feasible_flight.feasible(BODY, clip)
+    flown, _ = before_stances(clip)
     motion, _, _ = feasible(BODY, clip)
     assert floor_forces.taken(BODY, flown, []).pull > 0.1
     assert floor_forces.taken(BODY, motion, []).pull < 0.02
@@ -147,10 +192,12 @@ def test_a_long_clip_is_mended_all_along_and_has_no_seam() -> None:
     assert np.linalg.norm(np.diff(moved, n=2, axis=0), axis=1).max() * 120**2 < 60.0
 
 
-def test_a_clip_of_two_frames_and_one_in_the_air_are_left() -> None:
-    short = performances.standing(BODY, 1 / 30)
-    motion, flights, changes = feasible(BODY, short)
-    assert motion.frames >= 2 and flights == [] and changes == []
+def test_clips_of_one_or_two_frames_and_one_in_the_air_are_left() -> None:
+    still = performances.standing(BODY)
+    for count in (1, 2):
+        short = Motion(30.0, still.position[:count], still.rotations[:count])
+        motion, flights, changes = feasible(BODY, short)
+        assert motion.frames >= count and flights == [] and changes == []
     floating = performances.standing(BODY, 1.0)
     floating = dataclasses.replace(floating, position=floating.position + 0.5 * Z)
     motion, _, (change,) = feasible(BODY, floating)

@@ -29,6 +29,15 @@ def test_a_clip_that_slips_or_leans_is_told() -> None:
     assert "leans as nobody could without falling" in lean.sentence and "the hips up to 3 cm" in lean.sentence
 
 
+def test_soles_that_are_put_down_with_it_are_told() -> None:
+    """A sole that rests on its tip, heel up by 6 degrees, sinks into the floor: it comes up by as much, and level."""
+    tilted = performances.tilted(BODY, performances.hanging(BODY), 6.0)
+    (finding,) = footing.check(tilted, BODY)
+    assert "hangs from the floor" in finding.sentence
+    assert finding.sentence.endswith(("resting soles put down flat by up to 1 cm.", "flat by up to 2 cm."))
+    assert "soles" not in footing.check(performances.hanging(BODY), BODY)[0].sentence
+
+
 def test_what_is_mended_is_said_no_more() -> None:
     for clip in (performances.hanging(BODY), leaning()):
         assert footing.check(feasible(BODY, clip)[0], BODY) == []

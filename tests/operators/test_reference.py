@@ -211,6 +211,24 @@ def test_a_clip_that_hangs_from_the_floor_is_offered_physical_footing(ops: Any, 
     assert np.array_equal(stored_reference.reference(bpy.context.scene).position, mended.position)
 
 
+def test_physical_footing_puts_a_tilted_sole_down_flat_and_says_so(ops: Any, avatar: Any) -> None:
+    scene = bpy.context.scene
+    body, _binding = stored_avatar.body_and_binding(scene)
+    clip = performances.tilted(body, performances.hanging(body), 6.0)
+    stored_reference.set_reference(scene, clip, reference_clip.notes(clip, body))
+    assert "resting soles put down flat" in settings().reference_notes
+    assert "soles that rest lie flat" in settings().bl_rna.properties["physical_footing"].description
+
+    def tilt() -> float:
+        motion = stored_reference.reference(scene)
+        turns = body.forward(motion.position[-1:], motion.rotations[-1:])[1][0, body.index("foot.L")]
+        return float(np.degrees(np.arccos(rotations.rotate(turns, np.array([0.0, 0.0, 1.0]))[2])))
+
+    assert tilt() == pytest.approx(6.0, abs=0.5)
+    ops.apply_fix(code="impossible_stance")
+    assert tilt() < 1.5
+
+
 def test_trim_and_time_scale(ops: Any, avatar: Any, samples: Path) -> None:
     ops.import_reference(filepath=str(samples / "motions" / "cmu1_jumping_jacks.bvh"))
     settings().trim_start, settings().trim_end, settings().time_scale = 1.0, 3.0, 0.5

@@ -56,11 +56,12 @@ def feasible(body: Body, reference: Motion) -> tuple[Motion, list[Flight]]:
     return flown(body, smoothed(reference, RATE))
 
 
-def flown(body: Body, motion: Motion) -> tuple[Motion, list[Flight]]:
-    """The motion, as smoothed() returns it, with its flights made physical; and the flights."""
+def flown(body: Body, motion: Motion, airborne: float = AIRBORNE) -> tuple[Motion, list[Flight]]:
+    """The motion, as smoothed() returns it, with its flights made physical; and the flights. airborne: see
+    flight_phases()."""
     flights = []
     position, orientations = motion.position.copy(), motion.rotations.copy()
-    for first, last in flight_phases(body, motion):
+    for first, last in flight_phases(body, motion, airborne):
         flight, position[first : last + 1], orientations[first : last + 1, 0] = _fly(body, motion, first, last)
         flights.append(flight)
     return dataclasses.replace(motion, position=position, rotations=rotations.continuous(orientations)), flights
@@ -92,12 +93,12 @@ def _filtered(track: Array, kernel: Array) -> Array:
     return filtered
 
 
-def flight_phases(body: Body, motion: Motion) -> list[tuple[int, int]]:
-    """First and last frame of each phase in which nothing is within AIRBORNE of the floor, and the body falls."""
+def flight_phases(body: Body, motion: Motion, airborne: float = AIRBORNE) -> list[tuple[int, int]]:
+    """First and last frame of each phase in which nothing is within airborne, m, of the floor, and the body falls."""
     poses = body.forward(motion.position, motion.rotations)
     lows = body.lowest_points(*poses).min(axis=1)
     rising = np.gradient(body.centre_of_mass(*poses)[:, 2]) * motion.rate if motion.frames > 1 else lows
-    up = np.concatenate([[False], lows > AIRBORNE, [False]]).astype(int)
+    up = np.concatenate([[False], lows > airborne, [False]]).astype(int)
     starts, ends = np.flatnonzero(np.diff(up) == 1), np.flatnonzero(np.diff(up) == -1) - 1
     least = SHORTEST_FLIGHT * motion.rate
     inside = [(int(s), int(e)) for s, e in zip(starts, ends, strict=True) if s > 0 and e < motion.frames - 1]

@@ -16,10 +16,10 @@ import numpy as np
 
 from .. import rotations
 from ..arrays import Array, IntArray
-from ..body import Body
+from ..body import FEET, Body
 from ..constants import GRAVITY
 from ..motion import Motion
-from . import floor_limits
+from . import flat_soles, floor_limits
 from .feasible_flight import Flight
 from .floor_limits import Reaction, Support
 from .shifted_body import CHANGES, Poses, ShiftedBody, Slopes, State
@@ -33,20 +33,23 @@ GAIN = 0.01  # share of the cost that a round must take off to be followed by an
 GHOSTS = 2  # samples past a stance's ends from which its derivatives there are taken
 LONGEST = 4.0  # s that are fitted at once
 KEPT = 3.5  # s of them that are kept where more follow
+RESTS_WITHIN = 0.5  # s, in which a body that comes to rest comes over the middle of what bears it
 SHORTEST = 0.1  # s: a shorter stance is left as it is
 # What costs one: m and rad a frame; m/s^2 and rad/s^2 a frame
 NEAR = np.array([0.03] * 3 + [np.radians(5.0)] * 3)
 EVEN = np.array([5.0] * 3 + [50.0] * 3)
 TIGHT = 0.1  # of NEAR, where more than feet and hands bears: nothing holds knees or a back in place
 END_PLACE, END_RATE = np.array([0.01] * 3 + [np.radians(2.0)] * 3), np.array([0.1] * 3 + [np.radians(15.0)] * 3)
-EDGE_TURN = 0.5  # rad/s that take-off and touchdown may lack of their flight's turning
+# rad/s of their flight's turning that take-off and touchdown may lack: an impact takes what it takes
+TAKE_OFF_TURN, TOUCHDOWN_TURN = 0.1, 0.5
 _EXACT = 1e10  # weight of what must be met
 
 
 @dataclasses.dataclass(frozen=True)
 class StanceChange:
     """What was changed between flights: start and end, s. moved: greatest way of the hips, m, and at what time, s.
-    turned: greatest turn of the hips, rad; bent: of any joint, rad."""
+    turned: greatest turn of the hips, rad; bent: of any joint, rad. soled: greatest way up or down of a foot that was
+    put down flat, m."""
 
     start: float
     end: float
@@ -54,14 +57,15 @@ class StanceChange:
     moved_at: float
     turned: float
     bent: float
+    soled: float
 
 
 @dataclasses.dataclass(frozen=True)
 class _Edge:
     """How a fitted piece of a stance begins or ends, at a frame of the motion.
 
-    kind "free": with the clip. "flight": velocity (3,), m/s, and angular momentum (3,) are to be met. "seam": the
-    change and its rate (6,), (6,) are the piece's before.
+    kind "free": with the clip. "rest": at rest, wherever that is. "flight": velocity (3,), m/s, and angular momentum
+    (3,) are to be met. "seam": the change and its rate (6,), (6,) are the piece's before.
     """
 
     frame: int
@@ -70,12 +74,18 @@ class _Edge:
     second: Array = dataclasses.field(default_factory=lambda: np.zeros(CHANGES))
 
 
-def carried(body: Body, smooth: Motion, flown: Motion, flights: list[Flight]) -> tuple[Motion, list[StanceChange]]:
+def carried(
+    body: Body, smooth: Motion, flown: Motion, flights: list[Flight], rests_from: float = np.inf
+) -> tuple[Motion, list[StanceChange]]:
     """The motion with what is not flight made possible on the floor, and what that changed.
 
-    smooth: the clip as it was before its flights were made physical, at flown's rate; flown: after that.
+    First soles that rest are put down flat, then the body is moved over them. smooth: the clip as it was before its
+    flights were made physical, at flown's rate; flown: after that.
+    rests_from: s from which on the body comes to rest, over the middle of what bears it.
     """
     rate = flown.rate
+    if flown.duration < SHORTEST:
+        return flown, []
     spans = [(round(flight.start * rate), round(flight.end * rate)) for flight in flights]
     whole = ShiftedBody(body, flown)
     momentum = whole.momentum(whole.base)[1]
@@ -84,20 +94,24 @@ def carried(body: Body, smooth: Motion, flown: Motion, flights: list[Flight]) ->
         fallen = np.array([0.0, 0.0, GRAVITY]) * (flight.end - flight.start)
         ends.append(_Edge(first, "flight", flight.velocity, momentum[first + 1]))
         starts.append(_Edge(last, "flight", flight.velocity - fallen, momentum[last - 1]))
-    ends.append(_Edge(flown.frames - 1, "free"))
+    ends.append(_Edge(flown.frames - 1, "rest" if np.isfinite(rests_from) else "free"))
     position, turns = flown.position.copy(), flown.rotations.copy()
+    soled = flat_soles.put_down(body, smooth, spans, rests_from)
     changes = []
     for start, end in zip(starts, ends, strict=True):
         if end.frame - start.frame < SHORTEST * rate:
             continue
         frames = slice(start.frame, end.frame + 1)
-        poses = _carry(body, smooth, start, end)
+        poses = _carry(body, soled, start, end, rests_from)
         position[frames], turns[frames] = poses.positions[:, 0], body.local_rotations(poses.orientations)
-        changes.append(_told(smooth, frames, position, turns))
+        changes.append(_told(body, smooth, soled, frames, position, turns))
     return dataclasses.replace(flown, position=position, rotations=rotations.continuous(turns)), changes
 
 
-def _told(smooth: Motion, frames: slice, position: Array, turns: Array) -> StanceChange:
+def _told(body: Body, smooth: Motion, soled: Motion, frames: slice, position: Array, turns: Array) -> StanceChange:
+    """What led from the smooth motion by way of the soled one to position (F, 3) and turns (F, L, 4)."""
+    feet = [body.index(name) for name in FEET]
+    lows = [body.lowest_points(*body.forward(m.position[frames], m.rotations[frames]), feet) for m in (smooth, soled)]
     moved = np.linalg.norm(position[frames] - smooth.position[frames], axis=1)
     turned = rotations.angle_between(turns[frames], smooth.rotations[frames])
     return StanceChange(
@@ -107,19 +121,20 @@ def _told(smooth: Motion, frames: slice, position: Array, turns: Array) -> Stanc
         moved_at=(frames.start + int(np.argmax(moved))) / smooth.rate,
         turned=float(turned[:, 0].max()),
         bent=float(turned[:, 1:].max()),
+        soled=float(np.abs(lows[1] - lows[0]).max()),
     )
 
 
-def _carry(body: Body, smooth: Motion, start: _Edge, end: _Edge) -> Poses:
+def _carry(body: Body, smooth: Motion, start: _Edge, end: _Edge, rests_from: float) -> Poses:
     """Poses of a stance's frames, both ends included; a long one is fitted a piece at a time."""
     longest, kept = round(LONGEST * smooth.rate), round(KEPT * smooth.rate)
     parts: list[Poses] = []
     while end.frame - start.frame > longest:
-        piece = _Piece(body, smooth, start, _Edge(start.frame + longest, "open"))
+        piece = _Piece(body, smooth, start, _Edge(start.frame + longest, "open"), rests_from)
         piece.fit()
         parts.append(piece.poses(kept))
         start = piece.seam(kept)
-    piece = _Piece(body, smooth, start, end)
+    piece = _Piece(body, smooth, start, end, rests_from)
     piece.fit()
     parts.append(piece.poses(end.frame - start.frame + 1))
     return Poses(np.concatenate([p.positions for p in parts]), np.concatenate([p.orientations for p in parts]))
@@ -128,7 +143,7 @@ def _carry(body: Body, smooth: Motion, start: _Edge, end: _Edge) -> Poses:
 class _Piece:
     """A piece of a stance, and the spline of changes that is fitted to it."""
 
-    def __init__(self, body: Body, smooth: Motion, start: _Edge, end: _Edge) -> None:
+    def __init__(self, body: Body, smooth: Motion, start: _Edge, end: _Edge, rests_from: float) -> None:
         self.smooth, self.start = smooth, start
         begin, seconds = start.frame / smooth.rate, (end.frame - start.frame) / smooth.rate
         count = round(seconds * FITTED)
@@ -144,7 +159,9 @@ class _Piece:
         self.edges = [(start, first), (end, first + count)]
         self.asked: IntArray = np.arange(max(first, GHOSTS), min(first + count, sampled.frames - 1 - GHOSTS) + 1)
         base = self.shifted.base
-        self.support = Support.of(body, Poses(base.positions[self.asked], base.orientations[self.asked]))
+        rest = np.clip((times[there][self.asked] - rests_from) / RESTS_WITHIN, 0.0, 1.0)
+        support = Support.of(body, Poses(base.positions[self.asked], base.orientations[self.asked]))
+        self.support = support.at_rest(rest)
         ends = [limb.end for limb in self.shifted.limbs]
         others = np.delete(self.shifted.lowest[self.asked], ends, axis=1).min(axis=1)
         near = NEAR * np.where(others < floor_limits.DOWN, TIGHT, 1.0)[:, None]
@@ -192,10 +209,12 @@ class _Piece:
         ties: list[Tie] = []
         every, none = np.eye(CHANGES), np.zeros(CHANGES)
         exact: Array = np.full(CHANGES, _EXACT)
-        for edge, at in self.edges:
+        for (edge, at), lacks in zip(self.edges, (TOUCHDOWN_TURN, TAKE_OFF_TURN), strict=True):
             basis = self.basis.at(np.array([at]))
             if edge.kind == "free":
                 ties += [Tie(basis, 0, every, none, 1 / END_PLACE**2), Tie(basis, 1, every, none, 1 / END_RATE**2)]
+            elif edge.kind == "rest":
+                ties += [Tie(basis, 1, every, none, exact), Tie(basis, 2, every, none, 1 / EVEN**2)]
             elif edge.kind == "seam":
                 ties += [Tie(basis, 0, every, edge.first, exact), Tie(basis, 1, every, edge.second, exact)]
             elif edge.kind == "flight":
@@ -206,7 +225,7 @@ class _Piece:
                 turn, moved = every[3:], slopes.centre[at]
                 ties += [
                     Tie(basis, 0, every, none, exact),
-                    Tie(basis, 1, turn, turn @ goal, np.full(3, 1 / EDGE_TURN**2)),
+                    Tie(basis, 1, turn, turn @ goal, np.full(3, 1 / lacks**2)),
                 ]
                 ties += [Tie(basis, 1, moved, moved @ now + lacking[:3], exact[:3])]
         return ties

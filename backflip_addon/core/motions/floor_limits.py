@@ -23,9 +23,10 @@ from .spline_fit import Bounds
 TRUNK = ("pelvis", "chest", "head", "thigh.L", "thigh.R", "upper_arm.L", "upper_arm.R")
 LYING_TOUCH = 0.1  # m: as inverse_dynamics.TOUCH, where one of these is so low: which parts bear is seen less well
 DOWN = 0.03  # m: a body whose lowest point is lower bears weight
-LEAST = 0.1  # body weights that the floor gives a body that is down
+LEAST = 0.3  # body weights that the floor gives a body that is down: with less, the least error is a hop
 GRIP = 0.9  # share of the floor's friction that is drawn on
 CONE_SIDES = 8  # of the pyramid inside the cone of friction
+MIDDLE = 0.5  # of a hull's length and width, about its middle
 PATCH = 0.01  # m around a point within which what it bears may act
 STRETCHED = 0.995  # of a limb's length: farther it reaches only where the clip does
 HOLDS = 0.9  # a limb's end that is held by so much must stay within its reach
@@ -41,12 +42,15 @@ class Support:
 
     bears (F,): something is near the floor. down (F,): so near that it must bear. normals (F, E, 2) inward and
     limits (F, E): the edges of the hull of what is near; points p inside have normals . p > limits. 0 where none.
+    middles (F, 2): of the hulls. rests (F,): its own centre of mass is to be inside as well.
     """
 
     bears: BoolArray
     down: BoolArray
     normals: Array
     limits: Array
+    middles: Array
+    rests: BoolArray
 
     @staticmethod
     def of(body: Body, poses: Poses) -> Support:
@@ -59,12 +63,23 @@ class Support:
         hulls = [hull_corners((p[n, None, :2] + patch).reshape(-1, 2)) for p, n in zip(points, near, strict=True)]
         most = max(1, *(len(hull) for hull in hulls))
         normals, limits = np.zeros((len(hulls), most, 2)), np.full((len(hulls), most), -1.0)
+        middles = np.zeros((len(hulls), 2))
         for f in np.flatnonzero(near.any(axis=1)):
             hull = hulls[f]
             edges = np.roll(hull, -1, axis=0) - hull
             inward = rotations.normalise(np.stack([-edges[:, 1], edges[:, 0]], axis=1))
             normals[f, : len(hull)], limits[f, : len(hull)] = inward, np.sum(inward * hull, axis=1)
-        return Support(near.any(axis=1), lows.min(axis=1) < DOWN, normals, limits)
+            middles[f] = (hull.min(axis=0) + hull.max(axis=0)) / 2
+        return Support(
+            near.any(axis=1), lows.min(axis=1) < DOWN, normals, limits, middles, np.zeros(len(hulls), dtype=bool)
+        )
+
+    def at_rest(self, share: Array) -> Support:
+        """For a body that comes to rest, by a share (F,), over the MIDDLE of the hulls."""
+        middle = np.einsum("fex,fx->fe", self.normals, self.middles)
+        inward = middle + (self.limits - middle) * (1 - (1 - MIDDLE) * share[:, None])
+        limits = np.where(self.normals.any(axis=2), inward, self.limits)
+        return dataclasses.replace(self, limits=limits, rests=share >= 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +136,8 @@ def _times(factors: Array, slopes: Array) -> Array:
 
 def bounds(support: Support, reaction: Reaction) -> Bounds:
     """What the floor can give, as bounds of what is taken from it; free where nothing is near the floor."""
-    return Bounds.joined([_pressing(support, reaction), _gripping(support, reaction), _balancing(support, reaction)])
+    parts = [_pressing(support, reaction), _gripping(support, reaction), _balancing(support, reaction)]
+    return Bounds.joined([*parts, _resting(support, reaction)] if support.rests.any() else parts)
 
 
 def _pressing(support: Support, reaction: Reaction) -> Bounds:
@@ -144,6 +160,14 @@ def _balancing(support: Support, reaction: Reaction) -> Bounds:
     slopes = np.einsum("fex,fxok->feok", support.normals, by) - _times(support.limits, reaction.force_slopes[:, 2:])
     edges = support.normals.any(axis=2)
     return _bounds(value, slopes, np.where(edges, 0.0, -np.inf), PLACE, TOLERANT)
+
+
+def _resting(support: Support, reaction: Reaction) -> Bounds:
+    """The centre of mass of what rests is over what bears it."""
+    value = np.einsum("fex,fx->fe", support.normals, reaction.centre[:, :2])
+    slopes = np.einsum("fex,fxok->feok", support.normals, reaction.centre_slopes[:, :2])
+    low = np.where(support.normals.any(axis=2) & support.rests[:, None], support.limits, -np.inf)
+    return _bounds(value, slopes, low, PLACE, TOLERANT)
 
 
 def _bounds(value: Array, slopes: Array, low: Array, unit: float, tolerant: float) -> Bounds:

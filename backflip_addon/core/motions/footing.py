@@ -25,6 +25,7 @@ PULL, SLIP, LEAN = 0.1, 0.15, 0.1
 PULL_SECONDS, SLIP_SECONDS, LEAN_SECONDS = 0.04, 0.08, 0.15
 EDGE = 0.06  # s around a flight in which forces come and go, and say little
 WORTH_MOVED, WORTH_TURNED = 0.03, np.radians(6.0)  # a change of the hips by less is not worth a word
+WORTH_SOLED = 0.01  # m: nor is a foot that is put down by less
 LONGEST = 30.0  # s of a clip whose change is worked out beforehand: a longer one would keep its reader waiting
 WORTH_BENT = np.radians(15.0)  # past a joint's limit
 
@@ -121,7 +122,7 @@ def _gravest(asked: Array, most: float, frames: float) -> slice | None:
 
 def _stance_words(worst: _Worst, changes: list[StanceChange]) -> Finding | None:
     own = [change for change in changes if change.start <= worst.end and change.end >= worst.start]
-    moved, turned = (max((getattr(c, name) for c in own), default=0.0) for name in ("moved", "turned"))
+    moved, turned, soled = (max((getattr(c, name) for c in own), default=0.0) for name in ("moved", "turned", "soled"))
     worth = [f"{moved * 100:.0f} cm"] if moved >= WORTH_MOVED else []
     worth += [f"{np.degrees(turned):.0f}°"] if turned >= WORTH_TURNED else []
     if worst.lean and not worth:  # what a shift of less than that mends is within what a clip is measured to
@@ -129,9 +130,10 @@ def _stance_words(worst: _Worst, changes: list[StanceChange]) -> Finding | None:
     start, end = f"{worst.start:.1f}", f"{worst.end:.1f}"
     when = f"From {start} to {end} s" if start != end else f"At {start} s"
     away = f", the hips up to {' and '.join(worth)} away" if worth else ""
+    flat = f", resting soles put down flat by up to {soled * 100:.0f} cm" if soled >= WORTH_SOLED else ""
     return Finding(
         "impossible_stance",
-        f"{when} the clip {worst.words}{away}.",
+        f"{when} the clip {worst.words}{away}{flat}.",
         {"physical_footing": True},
     )
 

@@ -54,9 +54,10 @@ class Limb:
         cosine = ((np.sum(away**2, axis=-1) - level) / 2 - a) / max(float(np.hypot(b, c)), 1e-9)
         straight = np.arctan2(c, b)
         angle = rotations.twist_angle(rotations.multiply(rotations.conjugate(upper), lower), _X)
-        backward = self.bend * (angle - straight) < -STRAIGHT
-        # a straight limb bends as such limbs do; one that leans the other way goes on doing so
-        angle = straight + np.where(backward, -self.bend, self.bend) * np.arccos(np.clip(cosine, -1.0, 1.0))
+        # A straight limb bends as such limbs do; one that mostly leans the other way goes on doing so. Frame by frame,
+        # one that is all but straight would snap to and fro
+        backward = np.mean(self.bend * (angle - straight) < -STRAIGHT) > 0.5
+        angle = straight + (-self.bend if backward else self.bend) * np.arccos(np.clip(cosine, -1.0, 1.0))
         bent = rotations.from_axis_angle(_X, angle)
         line = first + rotations.rotate(bent, second)
         turned = rotations.multiply(rotations.between_vectors(rotations.rotate(upper, line), away), upper)
