@@ -159,7 +159,7 @@ def test_the_compiled_environment_observes_and_earns_what_pybullets_does(
         observed.append(one.observe(np.ones(2, dtype=bool))[1])
         rewards.append(one.evaluate()[0])
     off = np.abs(observed[1] - observed[0])
-    assert np.median(off) < 0.005 and np.quantile(off, 0.9) < 0.1
+    assert np.median(off) < 0.005 and np.quantile(off, 0.9) < 0.15
     np.testing.assert_allclose(rewards[1], rewards[0], atol=0.02)
 
 

@@ -57,16 +57,15 @@ def test_in_the_air_it_is_pybullets_step_to_rounding(body: Body) -> None:
 
 
 def on_the_floor(body: Body, iterations: int = SOLVER_ITERATIONS) -> tuple[np.ndarray, np.ndarray]:
-    """Of one step of bodies that stand or slip: how far joint velocities (N,) are from PyBullet's, in shares of how
-    much they change; and whether each body (N,) touches."""
+    """Of one step of bodies that stand or slip: how far joint velocities (N,), rad/s, are from PyBullet's; and whether
+    each body (N,) touches. They change by some 10 rad/s, as fast as the servos are; the difference is the contacts'."""
     random = np.random.default_rng(1)
     states = shaken(body, poses(body, -0.003), random, 0.02, 0.5)
     targets, speeds = targets_of(body, states, random)
     arguments = (body, states, targets, speeds, various(random))
     (here, on), (there, touching) = in_batch(*arguments, 1, iterations), in_pybullet(*arguments, 1)
     np.testing.assert_array_equal(on, touching)
-    change = worst(there, states, "joint_velocity").mean()
-    return worst(here, there, "joint_velocity") / change, on.any(axis=1)
+    return worst(here, there, "joint_velocity"), on.any(axis=1)
 
 
 @pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
@@ -75,8 +74,8 @@ def test_on_the_floor_it_is_pybullets_step_or_near_it(body: Body) -> None:
     the solver's answer where several share a foot."""
     off, on = on_the_floor(body)
     assert on.mean() > 0.5, "most of them stand"
-    assert np.quantile(off, 0.3) < 1e-3, "these are the same step"
-    assert np.quantile(off, 0.8) < 0.5
+    assert np.quantile(off, 0.3) < 0.01, "these are the same step"
+    assert np.quantile(off, 0.8) < 7.0
 
 
 @pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
@@ -84,7 +83,7 @@ def test_on_the_floor_both_have_one_solution(body: Body, monkeypatch: pytest.Mon
     """With so many iterations the order of contacts no longer matters."""
     monkeypatch.setattr(pybullet_world, "SOLVER_ITERATIONS", 200)
     off, _ = on_the_floor(body, 200)
-    assert np.median(off) < 0.005 and off.max() < 0.05
+    assert np.median(off) < 0.07 and off.max() < 0.7
 
 
 def test_it_stays_with_pybullet_for_a_fifth_of_a_second() -> None:

@@ -19,6 +19,7 @@ from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation.action_layout import ActionLayout
 from backflip_addon.trainer.imitation.cost import Cost
 from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.physics.servo_gains import servo_lag
 from backflip_addon.trainer.physics.state import States
 from tests.core import performances
 
@@ -64,14 +65,15 @@ def test_controls_are_three_a_ball_joint_and_one_a_hinge() -> None:
     )
 
 
-def test_targets_without_offsets_are_the_reference_at_the_steps_end() -> None:
+def test_targets_without_offsets_are_the_reference_ahead_by_the_servos_lag() -> None:
     clip = squats()
     track = Track(BODY, clip)
     targets = track.targets(np.zeros((4, track.layout.width)), 10)
-    _, expected = clip.sample((np.arange(10, 14) + 1) / 30.0)
-    assert rotations.angle_between(targets, expected)[:, 1:].max() < 0.03, "but for smoothing"
+    for i, link in enumerate(BODY.links[1:], 1):
+        _, expected = clip.sample((np.arange(10, 14) + 0.5) / 30.0 + servo_lag(link))
+        assert rotations.angle_between(targets, expected)[:, i].max() < 0.03, "but for smoothing"
     delayed = track.targets(np.zeros((3, track.layout.width)), track.steps + 5)
-    assert rotations.angle_between(delayed, clip.rotations[-1]).max() < 1e-6, "past the end the last pose"
+    assert rotations.angle_between(delayed, track.controls[-1]).max() < 1e-6, "past the end the last"
 
 
 def test_offsets_turn_the_joint_in_its_own_frame() -> None:
@@ -89,17 +91,19 @@ def test_offsets_turn_the_joint_in_its_own_frame() -> None:
         assert np.allclose(rotations.to_matrix(turned[1, 2, link]), expected)
 
 
-def test_velocities_are_the_references_and_zero_past_its_end() -> None:
+def test_velocities_are_the_references_and_fall_to_nothing_past_its_end() -> None:
     track = Track(BODY, squats())
     times = np.arange(track.steps + 1) / 30.0
     knee = -2 * 0.3 * np.pi * np.sin(np.pi * times)  # of the angle -2 bend
     spins = track.states.joint_velocity[:, BODY.index("shin.L")] @ HINGE_AXIS
-    inside = (times > 0.2) & (times < 1.8)
+    inside = (times > 0.2) & (times < 1.6)
     assert np.allclose(spins[inside], knee[inside], atol=0.05)
     assert np.allclose(track.states.velocity[inside, 1], -0.2, atol=0.01)
-    past = times > 2.0 + 1e-6
-    assert np.allclose(track.states.joint_velocity[past], 0) and np.allclose(track.states.velocity[past], 0)
-    assert np.array_equal(track.velocities(5, 3), track.states.joint_velocity[6:9])
+    past = times > 2.8
+    assert np.allclose(track.states.joint_velocity[past], 0, atol=0.1)
+    assert np.allclose(track.states.velocity[past], 0, atol=0.05)
+    between = (track.states.joint_velocity[5:8] + track.states.joint_velocity[6:9]) / 2
+    assert np.allclose(track.velocities(5, 3), between, atol=0.02)
 
 
 def test_momenta_of_a_body_that_turns_as_one() -> None:
@@ -112,7 +116,8 @@ def test_momenta_of_a_body_that_turns_as_one() -> None:
     masses = np.array([link.mass for link in BODY.links])
     com = masses @ centres / masses.sum()
     root = velocity + np.cross(spin, positions[0, 0] - com)
-    moving = changed(one, velocity=root[None], angular_velocity=spin[None])
+    still = np.zeros_like(one.joint_velocity)
+    moving = changed(one, velocity=root[None], angular_velocity=spin[None], joint_velocity=still)
     got_velocity, got = kinematics.momenta(BODY, moving, positions, world)
     expected = sum(
         np.array(link.inertia) * spin + link.mass * np.cross(c - com, np.cross(spin, c - com))
@@ -127,7 +132,9 @@ def test_momenta_of_one_waving_forearm() -> None:
     positions, world = BODY.forward(one.position, one.rotations)
     spins = np.zeros((1, 15, 3))
     spins[0, BODY.index("forearm.L")] = 3.0 * np.array(HINGE_AXIS)
-    velocity, _ = kinematics.momenta(BODY, changed(one, joint_velocity=spins), positions, world)
+    none = np.zeros((1, 3))
+    waving = changed(one, velocity=none, angular_velocity=none, joint_velocity=spins)
+    velocity, _ = kinematics.momenta(BODY, waving, positions, world)
     elbow = positions[0, BODY.index("forearm.L")]
     moved = np.zeros(3)
     for name in ("forearm.L", "hand.L"):
@@ -220,10 +227,10 @@ def test_balance_counts_from_the_last_touchdown_where_the_body_would_come_to_res
     cost = Cost(track, dataclasses.replace(NOTHING, balance=1.0))
     state = changed(states_of(track, np.array([45])), velocity=np.array([[0.0, 0.5, 0.0]]))
     # All of a body that moves as one: its centre of mass goes on by v sqrt(h / g)
-    centre = BODY.centre_of_mass(track.positions[:1], track.world[:1])[0]
+    centre = BODY.centre_of_mass(track.positions[45:46], track.world[45:46])[0]
     soles = np.mean(
         [
-            track.positions[0, i] + rotations.rotate(track.world[0, i], np.array(BODY.links[i].centre))
+            track.positions[45, i] + rotations.rotate(track.world[45, i], np.array(BODY.links[i].centre))
             for i in track.feet
         ],
         axis=0,

@@ -104,7 +104,7 @@ def test_planned_copies_stay_up_where_the_trajectory_alone_falls() -> None:
         worker.follow(one.gains, one.targets)
         cost, _, _ = worker.play(worker.set_out(seeds, little), 0, np.zeros((4, trajectory.steps, 28)))
         costs.append(cost.mean())
-    assert costs[1] < 0.7 * costs[0], costs
+    assert costs[1] < 0.8 * costs[0], costs
 
 
 def test_training_plans_robustly_after_its_feedback_fit_and_a_checkpoint_knows_it(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ STANDS = performances.performed(BODY, STANDING)
 def test_controls_that_stand_land_and_controls_that_fall_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("START_NOISE", "FLOOR"):  # feet side by side, legs straight: not a stance to catch oneself in
         monkeypatch.setattr(robustness, name, 0.001)
-    upright = np.repeat(TRACK.states.rotations[:1], TRACK.steps, axis=0)
+    upright = TRACK.targets(np.zeros((TRACK.steps, TRACK.layout.width)), 0)
     assert robustness.robust_landings(TRACK, robustness.controls(TRACK, upright), trials=3) == 3
     bowed = upright.copy()
     bowed[:, BODY.index("chest")] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), 1.2)

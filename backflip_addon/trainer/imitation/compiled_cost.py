@@ -26,7 +26,7 @@ from ..physics.compiled.algebra import (
     store4,
 )
 from ..physics.compiled.batch import Layout
-from ..physics.compiled.constraints import Goal, State, bounded_to_limit
+from ..physics.compiled.constraints import Contacts, Goal, State, bounded_to_limit
 from ..physics.compiled.kinematics import velocities
 from ..physics.compiled.lanes import (
     Lanes,
@@ -41,7 +41,7 @@ from ..physics.compiled.lanes import (
     where,
 )
 from ..physics.compiled.tables import BALL, FIXED, HINGE, ROOT_FREEDOMS, BodyTables, Workspace
-from .cost import FLOOR_MARGIN, HOVER_MARGIN, Weights
+from .cost import FLOOR_MARGIN, HARD, HOVER_MARGIN, Weights
 from .kinematics import feet_middle, tucked_inertia
 from .reference_track import END_LINKS, Track
 
@@ -52,15 +52,17 @@ LEAST_HEIGHT = 0.1  # m, of a centre of mass over the feet, in the capture point
 class GoalTables(NamedTuple):
     """A track, boundaries 0 to T, and what its cost needs to know of the body.
 
-    rotations (T + 1, 4 L); angles, rates (T + 1, H) of hinges; speeds (T + 1, F - 6) of all joints; position (T + 1, 3)
+    rotations (T + 1, 4 L); speeds (T + 1, F - 6) of all joints; position (T + 1, 3)
     of the root; ends (T + 1, E, 3) of end links from the centre of mass; centre, velocity, momentum, spin (T + 1, 3);
     resting (T + 1, 2); feet_middle (T + 1, 3); landed (3,): steps from which on it has landed, from which on it stands
-    still, and from which on it may stand anywhere. columns (L,): a link's first number in an action. end_links (E,),
+    still, and from which on it may stand anywhere. targets (T, 4 L), angles, rates (T, H) of hinges: the controls of
+    the control steps. columns (L,): a link's first number in an action. end_links (E,),
     feet (2,), forbidden (Q,): links. shape (L + 1,): where a link's shapes begin; kind (S,), solid (S, 13): centre 3,
     radius, three half axes. weights: cost.Weights.
     """
 
     rotations: Float32Array
+    targets: Float32Array
     angles: Float32Array
     rates: Float32Array
     speeds: Float32Array
@@ -90,17 +92,19 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
     columns = np.full(len(body.links), -1)
     for link, own in track.layout.columns.items():
         columns[link] = own[0]
-    _, turns, angles, speeds = layout.numbers(states)
+    _, turns, _, speeds = layout.numbers(states)
+    targets, angles, rates = layout.unbounded_goals(track.controls, track.control_speeds)
     shape, kind, solid = _solids(body)
     never = track.steps + 1
     calm = track.clip_steps if track.standing else never
     w = weights
     numbers = [w.pose, w.root, w.ends, w.centre, w.velocity, w.spin, w.momentum / tucked_inertia(body) ** 2]
-    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm]
+    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, w.planted, w.slide, w.impact]
     return GoalTables(
         rotations=_floats(turns),
+        targets=_floats(targets),
         angles=_floats(angles),
-        rates=_floats(speeds[:, layout.hinge_freedoms]),
+        rates=_floats(rates),
         speeds=_floats(speeds[:, ROOT_FREEDOMS:]),
         position=_floats(states.position),
         ends=_floats(track.positions[:, ends] - track.centre[:, None]),
@@ -142,13 +146,12 @@ def _solids(body: Body) -> tuple[IntArray, IntArray, Float32Array]:
 
 @inlined
 def set_goal(t: BodyTables, k: GoalTables, goal: Goal, step: int, offsets: Float32Array) -> None:
-    """Joint targets of a control step that ends at boundary step: the track's pose, turned by offsets (width), rad, and
-    bounded to the joints' limits."""
+    """Joint targets of a control step: the track's, turned by offsets (width), rad, bounded to the joints' limits."""
     for i in range(1, len(t.parents)):
         c = k.columns[i]
         if t.kinds[i] == BALL:
             x, y, z = load3(offsets, c)
-            r = k.rotations[step]
+            r = k.targets[step]
             q = 4 * i
             own = everywhere(r[q]), everywhere(r[q + 1]), everywhere(r[q + 2]), everywhere(r[q + 3])
             store4(goal.rotations, q, *multiply(*own, *from_rotation_vector(x, y, z)))
@@ -270,6 +273,20 @@ def floor_cost(k: GoalTables, w: Workspace, g: int, height: Lanes) -> Lanes:
 
 
 @inlined
+def footwork_cost(k: GoalTables, contacts: Contacts, g: int) -> Lanes:
+    """Of feet that leave the floor in the control step before boundary g and should rest, of slides and of impacts."""
+    total, load_of_all = everywhere(0.0), everywhere(0.0)
+    for q in range(len(k.feet)):
+        i = k.feet[q]
+        rests = k.resting[g, q] * k.resting[max(g - 1, 0), q]
+        total = total + (k.weights[12] * rests) * (1.0 - load(contacts.touched, i))
+        total = total + k.weights[13] * load(contacts.slid, i)
+        load_of_all = load_of_all + load(contacts.load, i)
+    hard = greatest(load_of_all - HARD, everywhere(0.0))
+    return total + k.weights[14] * (hard * hard)
+
+
+@inlined
 def middle_of_feet(feet: IntArray, w: Workspace) -> Vector:
     """From the point of reference; link_centres() has been called."""
     fx, fy, fz = everywhere(0.0), everywhere(0.0), everywhere(0.0)
@@ -288,8 +305,9 @@ def off_balance(arm: Vector, velocity: Vector) -> Lanes:
 
 
 @inlined
-def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, floor: Lanes, g: int) -> Lanes:
-    """Cost of states at boundary g, before its logarithm; w holds their pose."""
+def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, contacts: Contacts, floor: Lanes, g: int) -> Lanes:
+    """Cost of a control step that ends at boundary g, and of the states there, before its logarithm; w holds their
+    pose."""
     velocities(t, w, s.speeds)
     cx, cy, cz, px, py, pz = link_centres(t, w)
     hx, hy, hz = angular_momentum(t, w, (cx, cy, cz), (px, py, pz))
@@ -316,7 +334,7 @@ def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, floor: Lanes, g: 
     wx, wy, wz = load3(s.speeds, 0)
     goal = k.spin[g]
     total = total + weights[5] * squared(wx - goal[0], wy - goal[1], wz - goal[2])
-    total = total + floor_cost(k, w, g, height)
+    total = total + floor_cost(k, w, g, height) + footwork_cost(k, contacts, g)
     if g >= k.landed[0]:
         total = total + weights[8] * off_balance((cx - fx, cy - fy, cz - fz), (px, py, pz))
     return total

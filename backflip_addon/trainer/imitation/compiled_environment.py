@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
-from ..physics.compiled.batch import CompiledBatch, control_step, group_state, put, taken
-from ..physics.compiled.constraints import Goal, State, Surroundings
+from ..physics.compiled.batch import CompiledBatch, StepNumbers, control_step, group_contacts, group_state, put, taken
+from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import LANES, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
@@ -123,7 +123,7 @@ class CompiledEnvironment(ImitationEnvironment[CompiledBatch]):
         take_steps(
             bodies.steps.tables, bodies.steps.workspace, self._tables, self._own_goals, bodies.state, bodies.goal,
             bodies.around, self._episodes, self._seen, groups, steps, self._controls, self._failing, self._forbidden,
-            bodies.touched, bodies.touching, *bodies.steps.numbers,
+            bodies.floor, bodies.steps.numbers,
         )  # fmt: skip
         bodies.known = bodies.known or steps
 
@@ -144,13 +144,8 @@ def take_steps(
     controls: Float32Array,
     failing: BoolArray,
     forbidden: IntArray,
-    touched: Float32Array,
-    touching: Float32Array,
-    substeps: int,
-    seconds: float,
-    erp: float,
-    damping: float,
-    iterations: int,
+    contacts: Contacts,
+    n: StepNumbers,
 ) -> None:
     """Look at the groups which (G,), after a control step if they are moving; arrays lead with groups. controls become
     what targets are turned by; failing (G, LANES): a forbidden link touched."""
@@ -165,13 +160,13 @@ def take_steps(
             goal = Goal(goals.rotations[g], goals.angles[g], goals.rates[g])
             steer(t, e, m, steps, load(episodes.delay[g], 0), now, seen.before[g], goal, controls[g])
             give_push(own, steps, episodes.push_steps[g], episodes.push[g])
-            touched[g] = 0.0
-            control_step(t, w, own, goal, scene, touched[g], touching[g], substeps, seconds, erp, damping, iterations)
+            floor_contacts = group_contacts(contacts, g)
+            control_step(t, w, own, goal, scene, floor_contacts, n)
             for lane in range(LANES):
                 steps[lane] += 1
                 failing[g, lane] = False
                 for q in range(len(forbidden)):
-                    failing[g, lane] = failing[g, lane] or touched[g, forbidden[q], lane] > 0.5
+                    failing[g, lane] = failing[g, lane] or floor_contacts.touched[forbidden[q], lane] > 0.0
             for q in range(len(e.feet)):
-                store(seen.feet[g], q, load(touching[g], e.feet[q]))
+                store(seen.feet[g], q, load(floor_contacts.touching, e.feet[q]))
         look(t, e, m, w, own, floor, steps, now, seen.feet[g], seen.told[g])

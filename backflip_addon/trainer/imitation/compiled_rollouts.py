@@ -13,8 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import Array, Float32Array
-from ..physics.compiled.batch import Layout, Steps, control_step, group_state, put, states_of_groups, taken
-from ..physics.compiled.constraints import Goal, State, Surroundings
+from ..physics.compiled.batch import (
+    Layout,
+    StepNumbers,
+    Steps,
+    control_step,
+    group_state,
+    put,
+    states_of_groups,
+    taken,
+)
+from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import LANES, any_lane, everywhere, kernel, load, rows, store, where
 from ..physics.compiled.tables import BodyTables, Workspace
@@ -44,7 +53,7 @@ class CompiledRollouts:
         self._steps = [Steps(track.body) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
-        self.goals = goal_tables(track, self.layout, weights or Weights())
+        self.goals = goal_tables(track, self.layout, weights or Weights(), anywhere=True)
 
     def close(self) -> None:
         """End the threads."""
@@ -93,8 +102,8 @@ class CompiledRollouts:
                 roll_out(
                     steps.tables, steps.workspace, self.goals, State(*(array[part] for array in state)), memory,
                     Surroundings(*(array[part] for array in around)), first, self.track.steps, controls[part],
-                    costs[part], self.lost, rows(len(self.tables.parents)),
-                    rows(len(self.tables.parents)), *steps.numbers,
+                    costs[part], self.lost, Contacts(*(rows(len(self.tables.parents)) for _ in range(4))),
+                    steps.numbers,
                 )
             )  # fmt: skip
 
@@ -115,13 +124,8 @@ def roll_out(
     controls: Float32Array,
     costs: Float32Array,
     limit: float,
-    touched: Float32Array,
-    touching: Float32Array,
-    substeps: int,
-    seconds: float,
-    erp: float,
-    damping: float,
-    iterations: int,
+    contacts: Contacts,
+    n: StepNumbers,
 ) -> int:
     """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; returns control steps of groups."""
     steps = 0
@@ -134,10 +138,10 @@ def roll_out(
         alive, before = everywhere(1.0), everywhere(0.0)
         for h in range(horizon):
             boundary = min(first + h + 1, last)
-            set_goal(t, k, goal, boundary, controls[g, h])
-            control_step(t, w, own, goal, scene, touched, touching, substeps, seconds, erp, damping, iterations)
+            set_goal(t, k, goal, boundary - 1, controls[g, h])
+            control_step(t, w, own, goal, scene, contacts, n)
             steps += 1
-            before = where(alive > 0.5, cost(t, k, w, own, floor, boundary), before)
+            before = where(alive > 0.5, cost(t, k, w, own, contacts, floor, boundary), before)
             store(costs[g], h, before)
             alive = where(lost(k, w, own, floor, boundary, limit) > 0.5, everywhere(0.0), alive)
             if not any_lane(alive > 0.5):

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 from ...core import rotations
-from ...core.arrays import Array, IntArray
+from ...core.arrays import AnyArray, Array, IntArray
 from ..physics.state import States
 from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
 from .reference_track import END_LINKS, Track
 
 HOVER_MARGIN = 0.04  # m
 FLOOR_MARGIN = 0.04  # m: forbidden links are kept so far off the floor
+HARD = 2.5  # body weights: a landing that is harder is a hard one
 LARGE_COST = 4.0  # beyond it a step's cost grows by its logarithm: a fall is a fall
 
 
@@ -30,11 +32,22 @@ class Weights:
     spin: float = 0.03  # (rad/s)^2, root's angular velocity
     momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
     contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests
+    planted: float = 0.5  # share of a control step for which a foot is off the floor where the goal's stays on it
+    slide: float = 30.0  # m, that a foot slides along the floor while it bears
+    impact: float = 0.1  # (body weights)^2, the feet's mean load over a control step, of what is above HARD
     balance: float = 60.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
     rates: float = 0.01  # (rad/s)^2, joint speeds off the goal's
-    calm: float = 0.3  # (rad/s)^2, joint speeds of a body that has come to stand
-    effort: float = 0.05  # rad^2, offsets
+    calm: float = 1.0  # (rad/s)^2, joint speeds of a body that has come to stand
+    effort: float = 2.0  # rad^2, offsets
+
+
+class Footwork(NamedTuple):
+    """What the feet (N, 2) did on the floor in a control step: touched, share of it; load, body weights; slid, m."""
+
+    touched: AnyArray
+    load: AnyArray
+    slid: AnyArray
 
 
 class Cost:
@@ -53,8 +66,8 @@ class Cost:
         self._inertia = tucked_inertia(body)
         self._forbidden = np.flatnonzero(~track.allowed)
 
-    def __call__(self, states: States, steps: IntArray, floor: float = 0.0) -> Array:
-        """Cost (N,) of states that end control steps (N,) (state index steps + 1)."""
+    def __call__(self, states: States, steps: IntArray, floor: float = 0.0, footwork: Footwork | None = None) -> Array:
+        """Cost (N,) of states that end control steps (N,) (state index steps + 1), and of the footwork in them."""
         track, w, body = self.track, self.weights, self.track.body
         goal = np.minimum(steps + 1, track.steps)
         positions, world = body.forward(states.position, states.rotations)
@@ -86,8 +99,19 @@ class Cost:
         cost += w.contact * np.sum(hovering * track.resting[goal], axis=1)
         cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
         cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, positions, world), velocity)
+        if footwork is not None:
+            cost += self._of_footwork(footwork, goal)
         bounded: Array = LARGE_COST * np.log1p(cost / LARGE_COST)
         return bounded
+
+    def _of_footwork(self, feet: Footwork, goal: IntArray) -> Array:
+        """Cost (N,) of footwork in the control steps that end at boundaries (N,)."""
+        w, resting = self.weights, self.track.resting
+        rests = resting[goal] & resting[np.maximum(goal - 1, 0)]
+        hard = np.maximum(feet.load.sum(axis=1) - HARD, 0.0)
+        cost: Array = w.planted * np.sum((1 - feet.touched) * rests, axis=1)
+        cost += w.slide * feet.slid.sum(axis=1) + w.impact * hard**2
+        return cost
 
     def _joint_speeds(self, velocities: Array) -> Array:
         """Mean square (N,) over the joints' degrees of freedom of velocities (N, L, 3)."""

@@ -11,8 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import Array, Float32Array, IntArray
-from ..physics.compiled.batch import Layout, Steps, control_step, group_state, put, states_of_groups, taken
-from ..physics.compiled.constraints import Goal, State, Surroundings
+from ..physics.compiled.batch import (
+    Layout,
+    StepNumbers,
+    Steps,
+    control_step,
+    group_state,
+    put,
+    states_of_groups,
+    taken,
+)
+from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import LANES, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
@@ -140,7 +149,7 @@ class FeedbackRollouts:
                 steps.tables, steps.workspace, self.goals, e, own_goals(e),
                 State(*(array[part] for array in state)), goal, Surroundings(*(array[part] for array in around)),
                 part_of(episodes, part), seen, controls[part], costs[part], failed[part], self._forbidden,
-                rows(links), rows(links), *steps.numbers,
+                Contacts(*(rows(links) for _ in range(4))), steps.numbers,
             )  # fmt: skip
 
         everyone = range(len(parts))
@@ -189,13 +198,8 @@ def roll_out_with_feedback(
     costs: Float32Array,
     failed: IntArray,
     forbidden: IntArray,
-    touched: Float32Array,
-    touching: Float32Array,
-    substeps: int,
-    seconds: float,
-    erp: float,
-    damping: float,
-    iterations: int,
+    contacts: Contacts,
+    n: StepNumbers,
 ) -> None:
     """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; failed (G, LANES): control steps."""
     last = len(e.targets)
@@ -210,15 +214,14 @@ def roll_out_with_feedback(
         for h in range(controls.shape[1]):
             steer(t, e, m, steps, delay, seen.now, seen.before, goal, controls[g, h])
             give_push(own, steps, episodes.push_steps[g], episodes.push[g])
-            touched[:] = 0.0
-            control_step(t, w, own, goal, scene, touched, touching, substeps, seconds, erp, damping, iterations)
+            control_step(t, w, own, goal, scene, contacts, n)
             for lane in range(LANES):
                 steps[lane] += 1
             look(t, e, m, w, own, floor, steps, seen.now, seen.feet, seen.told)
-            store(costs[g], h, cost(t, k, w, own, floor, min(steps[0], last)))
+            store(costs[g], h, cost(t, k, w, own, contacts, floor, min(steps[0], last)))
             for lane in range(LANES):
                 fails = seen.told[LOST, lane] > 0.5
                 for q in range(len(forbidden)):
-                    fails = fails or touched[forbidden[q], lane] > 0.5
+                    fails = fails or contacts.touched[forbidden[q], lane] > 0.0
                 if fails and failed[g, lane] == NEVER:
                     failed[g, lane] = steps[lane] - 1

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What there is to follow: the reference per control step, and the controls around it.
 
-A control step t drives the joints toward the reference at the step's end, time (t + 1) / rate,
-turned by the step's offsets (action_layout.py). Past the clip's end the last pose is held. What is
-followed is the reference made feasible (core.motions.feasible): within the joints' limits, its flights as free
-bodies fly, and on the floor what a floor can carry; take-off has the momentum that flight needs.
+A control step t drives the joints toward the reference at the step's middle, time (t + 1/2) / rate, and ahead of it
+by as much as their servos lag behind, turned by the step's offsets (action_layout.py). Past its end a clip that ends
+standing comes to rest. What is followed is the reference made feasible (core.motions.feasible): within the joints'
+limits, its flights as free bodies fly, and on the floor what a floor can carry; take-off has the momentum that flight
+needs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ...core.constants import GRAVITY
 from ...core.motion import Motion
 from ...core.motions.feasible import feasible
 from ...core.motions.feasible_flight import Flight
+from ..physics.servo_gains import servo_lag
 from ..physics.simulator import CONTROL_RATE
 from ..physics.state import States
 from .action_layout import ActionLayout
@@ -36,7 +38,9 @@ class Track:
     positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
     momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
     (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end; past T
-    for a clip that ends in mid-stride. allowed (L,): links that may touch the floor. layout: of its offsets.
+    for a clip that ends in mid-stride. controls, control_speeds (T, L, 4), (T, L, 3): joint targets of the control
+    steps without offsets, and their speeds, rad/s. allowed (L,): links that may touch the floor. layout: of its
+    offsets.
     """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
@@ -47,9 +51,13 @@ class Track:
         self.hold = (metrics.TAIL_SECONDS if self.standing else 0.0) if hold is None else hold
         self.clip_steps = int(np.floor(reference.duration * rate + 1e-6))
         self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
-        goal, flights, _ = feasible(body, reference)
+        goal, flights, _ = feasible(body, reference, self.hold)
         times = np.arange(self.steps + 1) / rate
         self.states = states_of(goal, times, rate)
+        middle = states_of(goal, times[:-1] + 0.5 / rate, rate)
+        lead = np.array([servo_lag(link) for link in body.links])[:, None] * middle.joint_velocity
+        self.controls = rotations.multiply(middle.rotations, rotations.from_rotation_vector(lead))
+        self.control_speeds = middle.joint_velocity
         positions, world = body.forward(self.states.position, self.states.rotations)
         self.positions, self.world = positions, world
         self.centre = body.centre_of_mass(positions, world)
@@ -78,13 +86,13 @@ class Track:
 
     def targets(self, offsets: Array, first: int) -> Array:
         """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""
-        steps = np.minimum(np.arange(first, first + offsets.shape[-2]) + 1, self.steps)
-        return self.layout.offset_targets(self.states.rotations[steps], offsets)
+        steps = np.minimum(np.arange(first, first + offsets.shape[-2]), self.steps - 1)
+        return self.layout.offset_targets(self.controls[steps], offsets)
 
     def velocities(self, first: int, count: int) -> Array:
         """Target joint velocities (count, L, 3) for steps from first on."""
-        steps = np.minimum(np.arange(first, first + count) + 1, self.steps)
-        velocities: Array = self.states.joint_velocity[steps]
+        steps = np.minimum(np.arange(first, first + count), self.steps - 1)
+        velocities: Array = self.control_speeds[steps]
         return velocities
 
 

@@ -25,3 +25,9 @@ def servo_gain(link: Link, seconds: float) -> float:
     """The gain of the module's formulas for a substep of so many seconds."""
     share = 1.0 - math.exp(-SERVO_RATE * link.kp / max(link.kd, LEAST_KD) * seconds)
     return share * damping(seconds) if link.joint == "hinge" else share
+
+
+def servo_lag(link: Link) -> float:
+    """Seconds by which a joint trails a target that moves evenly: none where its speed is a target too (a hinge)."""
+    rate = SERVO_RATE * link.kp / max(link.kd, LEAST_KD)
+    return 1.0 / rate if link.joint == "spherical" and rate > 0 else 0.0

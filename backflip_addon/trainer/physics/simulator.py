@@ -19,9 +19,9 @@ CONTROL_RATE = 30.0  # control steps a second
 # centre of mass left its parabola by 3 to 6 cm in 0.4 s, and landings hung on the step's length
 SUBSTEPS = 16
 TAKE_RATE = 120.0  # Hz, at which takes are recorded: every fourth substep
-# A joint's error decays at SERVO_RATE kp/kd a second, where torque suffices: four times as fast as under an overdamped
-# PD controller of these gains
-SERVO_RATE = 4.0
+# A joint's error decays at SERVO_RATE kp/kd a second, where torque suffices: twice as fast as under an overdamped PD
+# controller of these gains. At four times as fast the joints shook half as much again, and stood no better
+SERVO_RATE = 2.0
 JOINT_SPEED = 50.0  # rad/s, a safety net far above what a human joint does; Bullet clamps to it (btMultiBody.h:486)
 TOUCHING = 0.002  # m: a contact so near touches
 # A substep. PyBullet's default is 50 (PhysicsServerCommandProcessor.cpp:2804), Bullet's 10 (btContactSolverInfo.h:85):

@@ -7,7 +7,7 @@ control step together, one group after another, so that all that a group needs s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -16,11 +16,21 @@ from ....core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
 from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp
 from ..state import Scene, States
-from .constraints import Goal, State, Surroundings, contact_gaps
+from .constraints import Contacts, Goal, State, Surroundings, contact_gaps
 from .kinematics import pose
 from .lanes import LANES, inlined, kernel, load, rows
 from .solver import substep
 from .tables import BALL, BodyTables, Workspace, body_tables, workspace
+
+
+class StepNumbers(NamedTuple):
+    """Of a control step: its substeps; their seconds, shares of error reduction and of damping; solver iterations."""
+
+    substeps: int
+    seconds: float
+    erp: float
+    damping: float
+    iterations: int
 
 
 class Steps:
@@ -37,13 +47,13 @@ class Steps:
         self.seconds = 1.0 / (control_rate * substeps)
         self.tables = body_tables(body, self.seconds, may_touch)
         self.workspace = workspace(self.tables)
-        self.numbers: tuple[Any, ...] = (
-            substeps,
-            np.float32(self.seconds),
-            np.float32(erp(self.seconds)),
-            np.float32(damping(self.seconds)),
-            iterations,
-        )
+        shares = _single(self.seconds), _single(erp(self.seconds)), _single(damping(self.seconds))
+        self.numbers = StepNumbers(substeps, *shares, iterations)
+
+
+def _single(number: float) -> float:
+    """As kernels take it, who reckon with single precision."""
+    return cast(float, np.float32(number))
 
 
 class CompiledBatch:
@@ -69,8 +79,8 @@ class CompiledBatch:
         self.goal = Goal(rows(self.groups, 4 * links), rows(self.groups, hinges), rows(self.groups, hinges))
         self.goal.rotations[:, 0::4] = 1.0
         self.around = Surroundings(*(rows(self.groups, 1) for _ in range(3)))
-        self.touched, self.touching = rows(self.groups, links), rows(self.groups, links)
-        self.known = False  # whether touching is that of the present state
+        self.floor = contacts_of_groups(t, self.groups)
+        self.known = False  # whether floor.touching is that of the present state
         self.layout = Layout(body, t)
         for group in range(self.groups):  # lanes without a body of their own are never looked at, but must be sound
             self.around.mass[group], self.around.friction[group] = 1.0, Scene().friction
@@ -112,27 +122,25 @@ class CompiledBatch:
         active is there for PyBulletBatch's sake: to step them all is as quick.
         """
         steps = self.steps
-        self.touched[:] = 0.0
         step_groups(
             steps.tables,
             steps.workspace,
             self.state,
             self.goal,
             self.around,
-            self.touched,
-            self.touching,
-            *steps.numbers,
+            self.floor,
+            steps.numbers,
         )
         self.known = True
-        return taken(self.touched, self.count) > 0.5
+        return taken(self.floor.touched, self.count) > 0.0
 
     def contacts(self) -> BoolArray:
         """Whether each link (N, L) touched the floor when the last substep began, as PyBullet tells it."""
         if not self.known:
-            self.touching[:] = 0.0
-            look_at_groups(self.steps.tables, self.steps.workspace, self.state, self.around, self.touching)
+            self.floor.touching[:] = 0.0
+            look_at_groups(self.steps.tables, self.steps.workspace, self.state, self.around, self.floor.touching)
             self.known = True
-        return taken(self.touching, self.count) > 0.5
+        return taken(self.floor.touching, self.count) > 0.5
 
     def states(self, which: IntArray | None = None) -> States:
         """The present states of all bodies, or of those at indices which."""
@@ -209,6 +217,11 @@ def states_of_groups(t: BodyTables, groups: int) -> State:
     return State(*(rows(groups, n) for n in sizes))
 
 
+def contacts_of_groups(t: BodyTables, groups: int) -> Contacts:
+    """Memory for what the floor does with so many groups of bodies."""
+    return Contacts(*(rows(groups, len(t.parents)) for _ in range(4)))
+
+
 def put(array: Float32Array, numbers: AnyArray) -> None:
     """Write numbers (N, n) into groups (G, n, LANES); lanes without a body get the last one's."""
     groups = len(array)
@@ -232,27 +245,27 @@ def group_state(s: State, g: int) -> State:
 
 
 @inlined
+def group_contacts(c: Contacts, g: int) -> Contacts:
+    """A group's part of all."""
+    return Contacts(c.touching[g], c.touched[g], c.load[g], c.slid[g])
+
+
+@inlined
 def control_step(
     t: BodyTables,
     w: Workspace,
     s: State,
     goal: Goal,
     around: Surroundings,
-    touched: Float32Array,
-    touching: Float32Array,
-    substeps: int,
-    seconds: float,
-    erp: float,
-    damping: float,
-    iterations: int,
+    floor: Contacts,
+    n: StepNumbers,
 ) -> None:
-    """A control step of one group, w holding its pose. touched (L): at any time; touching (L): in the last substep."""
-    for _ in range(substeps):
-        touching[:] = 0.0
-        substep(t, w, s, goal, around, touching, seconds, erp, damping, iterations)
-        for i in range(touching.shape[0]):
-            for lane in range(touching.shape[1]):
-                touched[i, lane] = max(touched[i, lane], touching[i, lane])
+    """A control step of one group, w holding its pose; floor becomes what the floor does in it."""
+    floor.touched[:] = 0.0
+    floor.load[:] = 0.0
+    floor.slid[:] = 0.0
+    for _ in range(n.substeps):
+        substep(t, w, s, goal, around, floor, n.substeps, n.seconds, n.erp, n.damping, n.iterations)
 
 
 @kernel
@@ -262,21 +275,16 @@ def step_groups(
     s: State,
     goal: Goal,
     around: Surroundings,
-    touched: Float32Array,
-    touching: Float32Array,
-    substeps: int,
-    seconds: float,
-    erp: float,
-    damping: float,
-    iterations: int,
+    floor: Contacts,
+    n: StepNumbers,
 ) -> None:
     """A control step of all groups; arrays lead with them."""
-    for g in range(touched.shape[0]):
+    for g in range(floor.touched.shape[0]):
         own = group_state(s, g)
         own_goal = Goal(goal.rotations[g], goal.angles[g], goal.rates[g])
         scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
         pose(t, w, own.rotations)
-        control_step(t, w, own, own_goal, scene, touched[g], touching[g], substeps, seconds, erp, damping, iterations)
+        control_step(t, w, own, own_goal, scene, group_contacts(floor, g), n)
 
 
 @kernel

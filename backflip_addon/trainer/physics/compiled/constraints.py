@@ -70,6 +70,17 @@ class Surroundings(NamedTuple):
     mass: Float32Array
 
 
+class Contacts(NamedTuple):
+    """What the floor does with each link (L) in a control step: touching, 1 where it touched when the last substep
+    began; touched, the share of substeps that began so; load, the floor's mean force upward, body weights; slid, the
+    way that it slid along the floor while it bore, m."""
+
+    touching: Float32Array
+    touched: Float32Array
+    load: Float32Array
+    slid: Float32Array
+
+
 @inlined
 def servo_error(q: Float32Array, goal: Float32Array, i: int) -> Vector:
     """Euler angles of the rotation to ball joint i's goal, the child's axes, rad: as Bullet measures the error
@@ -188,8 +199,8 @@ def limit_row(w: Workspace, s: State, f: int, over: Lanes, under: Lanes, share: 
 
 
 @inlined
-def contact_gaps(t: BodyTables, w: Workspace, height: Lanes, touched: Float32Array) -> None:
-    """Gaps of all points above the floor; touched (L) becomes 1 where a link is within TOUCHING of it.
+def contact_gaps(t: BodyTables, w: Workspace, height: Lanes, touching: Float32Array) -> None:
+    """Gaps of all points above the floor; touching (L) becomes 1 where a link is within TOUCHING of it.
 
     height: of the point of reference above the floor, m.
     """
@@ -199,7 +210,7 @@ def contact_gaps(t: BodyTables, w: Workspace, height: Lanes, touched: Float32Arr
         gap = load(w.origin, 3 * i + 2) + height - t.point_radius[k]
         gap = gap + up_x * t.point[k, 0] + up_y * t.point[k, 1] + up_z * t.point[k, 2]
         store(w.gap, k, gap)
-        store(touched, i, where(gap < TOUCHING, everywhere(1.0), load(touched, i)))
+        store(touching, i, where(gap < TOUCHING, everywhere(1.0), load(touching, i)))
 
 
 @inlined

@@ -18,11 +18,13 @@ by it.
 from __future__ import annotations
 
 from ....core.arrays import Float32Array
+from ....core.constants import GRAVITY
+from ....core.measures.footwork import BEARS
 from ..simulator import JOINT_SPEED
-from .constraints import Goal, State, Surroundings, contact_gaps, floor_rows, pair_rows, servo_rows
+from .constraints import Contacts, Goal, State, Surroundings, contact_gaps, floor_rows, pair_rows, servo_rows
 from .dynamics import along, bias_force, factorise, free_motion, inertias, mass_matrix, push, speeds_of
 from .kinematics import integrate, pose
-from .lanes import Lanes, everywhere, greatest, inlined, kernel, least, load, square_root, store
+from .lanes import Lanes, everywhere, greatest, inlined, kernel, least, load, square_root, store, where
 from .tables import ROOT_FREEDOMS, BodyTables, Workspace
 
 LEAST_IMPULSE = 1e-9  # N s: below it friction's direction is of no matter
@@ -141,6 +143,34 @@ def solve_pairs(t: BodyTables, w: Workspace, s: State, meetings: int) -> None:
         push_all(w.momentum, w.pair_row, c * freedoms, freedoms, new - old)
 
 
+@inlined
+def tell_contacts(
+    t: BodyTables, w: Workspace, s: State, floor: Contacts, contacts: int, seconds: float, share: float
+) -> None:
+    """Add a solved step, a share of a control step, to what the floor does with each link."""
+    weight = t.carried[0] * GRAVITY * seconds
+    stride = len(w.contact) // max(len(t.point_link), 1)
+    for i in range(len(floor.touched)):
+        store(floor.touched, i, load(floor.touched, i) + share * load(floor.touching, i))
+    c = 0
+    while c < contacts:  # a link's points come one after the other
+        i = t.point_link[w.touching[c]]
+        first = t.row[t.tip[i]]
+        n = t.row[t.tip[i] + 1] - first
+        pressed, rubbed = everywhere(0.0), everywhere(0.0)
+        while c < contacts and t.point_link[w.touching[c]] == i:
+            normal = load(s.contact_impulses, 3 * w.touching[c] + 2)
+            x = along(t, w.momentum, w.contact, stride * c, first, n)
+            y = along(t, w.momentum, w.contact, stride * c + n, first, n)
+            pressed = pressed + normal
+            rubbed = rubbed + normal * square_root(x * x + y * y)
+            c += 1
+        bears = pressed > BEARS * weight
+        speed = rubbed / greatest(pressed, everywhere(LEAST_IMPULSE))
+        store(floor.load, i, load(floor.load, i) + (share / weight) * pressed)
+        store(floor.slid, i, load(floor.slid, i) + where(bears, seconds * speed, everywhere(0.0)))
+
+
 @kernel
 def substep(
     t: BodyTables,
@@ -148,7 +178,8 @@ def substep(
     s: State,
     goal: Goal,
     around: Surroundings,
-    touched: Float32Array,
+    floor: Contacts,
+    substeps: int,
     seconds: float,
     erp: float,
     damping: float,
@@ -156,12 +187,13 @@ def substep(
 ) -> None:
     """One physics step of the bodies in the lanes; w holds the pose of their rotations before and after.
 
-    touched (L): 1 where a link touched the floor at the step's start.
+    floor: its touching becomes this step's; this step's share, of so many substeps, is added to the others.
     """
     for i in range(len(t.parents)):
         w.known[i] = 0
     mass = load(around.mass, 0)
-    contact_gaps(t, w, load(s.position, 2) - load(around.floor, 0), touched)
+    floor.touching[:] = 0.0
+    contact_gaps(t, w, load(s.position, 2) - load(around.floor, 0), floor.touching)
     inertias(t, w)
     bias_force(t, w, s.speeds)
     mass_matrix(t, w)
@@ -178,6 +210,7 @@ def substep(
         solve_normals(t, w, s, contacts)
         solve_friction(t, w, s, load(around.friction, 0), contacts)
         solve_pairs(t, w, s, meetings)
+    tell_contacts(t, w, s, floor, contacts, seconds, 1.0 / substeps)
     speeds_of(t, w, s.speeds)
     for f in range(freedoms):
         fastest = everywhere(JOINT_SPEED)
