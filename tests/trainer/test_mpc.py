@@ -165,7 +165,7 @@ def interrupted(rollouts: CompiledRollouts, steps: int) -> tuple[dict, Search]:
 
 def test_a_search_taken_up_goes_on(rollouts: CompiledRollouts) -> None:
     saved, broken = interrupted(rollouts, 8)
-    assert int(saved["performed"]) == 8 and saved["control_steps"] == broken.control_steps > 0
+    assert int(saved["performed"]) == 9 and saved["control_steps"] == broken.control_steps > 0
     takes = []
     for _ in range(2):
         search = a_search(rollouts, 99)  # the checkpoint knows how its random numbers go on

@@ -40,3 +40,12 @@ class ActionLayout:
     def offset_targets(self, targets: Array, offsets: Array) -> Array:
         """Joint targets (..., L, 4), each turned by its offsets (..., width), rad, in the joint's own frame."""
         return rotations.multiply(targets, rotations.from_rotation_vector(self.rotation_vectors(offsets)))
+
+    def offsets_to(self, targets: Array, joints: Array) -> Array:
+        """The offsets (..., width), rad, that turn targets (..., L, 4) into joint rotations (..., L, 4)."""
+        turns = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(targets), joints))
+        offsets = np.zeros((*turns.shape[:-2], self.width))
+        for link, columns in self.columns.items():
+            own = turns[..., link, :]
+            offsets[..., columns] = own @ self.axes[link][:, None] if link in self.axes else own
+        return offsets

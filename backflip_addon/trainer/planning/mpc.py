@@ -36,8 +36,9 @@ MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 LAST_STEPS = 10  # of an open-loop rollout: they tell how it ends
 GOOD_END = 1.5  # mean cost of those steps: what ends worse is down, or far off
-SETTLING = 0.7  # s after the last touchdown by which a body stands
+SETTLING = 1.0  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
+LEGS = ("thigh", "shin", "foot")
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
 
@@ -47,18 +48,18 @@ class SearchSettings:
     numbers are worth."""
 
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
-    execute: int = 4  # steps performed a window
-    knot: int = 4  # steps between knots
+    execute: int = 3  # steps performed a window
+    knot: int = 3  # steps between knots
     samples: int = 64  # candidates a round
-    copies: int = 3  # of the body that each is tried on: as it is, and disturbed, so that no plan lands by a hair
+    copies: int = 2  # of the body that each is tried on: as it is, and disturbed, so that no plan lands by a hair
     elites: int = 10
     rounds: int = 8
     first_rounds: int = 12  # before the first step, when nothing is known
     new_deviation: float = 0.12  # rad, of knots never sampled
     deviation: float = 0.08  # rad, of knots a former window has refined
     least_deviation: float = 0.02  # rad
-    symmetric: float = 0.8  # share of the noise's variance that both sides of the body have in common
-    calm: float = 0.2  # share of the noise that is left once the body stands: what it is sampled by, it fidgets with
+    symmetric: float = 0.95  # share of the noise's variance that both sides of the body have in common
+    calm: float = 0.15  # share of the noise that is left once the body stands: what it is sampled by, it fidgets with
     improvement: float = 0.01  # share by which a window's best must improve in a round, or the round is stale
     patience: int = 3  # stale rounds in a row after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
@@ -113,9 +114,12 @@ class Search:
         self.grid = KnotGrid(self.track.steps, self.settings.knot, self.settings.horizon)
         self._mirror = Mirror(track.body, track.layout, self.settings.symmetric)
         shape = (self.grid.count, self.track.layout.width)
-        self._distribution = KnotDistribution(np.zeros(shape), np.full(shape, self.settings.new_deviation))
         landed = (np.arange(self.grid.count) * self.settings.knot - track.landed) / (SETTLING * track.rate)
-        self._boldness = 1 - (1 - self.settings.calm) * np.clip(landed, 0.0, 1.0)
+        self._boldness = (1 - (1 - self.settings.calm) * np.clip(landed, 0.0, 1.0))[:, None]
+        deviation = self.settings.new_deviation * self._boldness
+        self._distribution = KnotDistribution(np.zeros(shape), np.broadcast_to(deviation, shape).copy())
+        legs = [track.layout.columns[i] for i, name in enumerate(track.body.names) if name.startswith(LEGS)]
+        self._legs = np.concatenate(legs)
         self.costs: list[float] = []
         self.performed = 0
 
@@ -123,7 +127,7 @@ class Search:
         """Warm start: refine an older plan instead of the bare reference."""
         count = min(len(plan.knots), self.grid.count)
         self._distribution.mean[:count] = plan.knots[:count]
-        self._distribution.deviation[:] = self.settings.deviation
+        self._distribution.deviation[:] = self.settings.deviation * self._boldness
 
     @property
     def plan(self) -> Plan:
@@ -228,22 +232,20 @@ class Search:
         """Refine the knots of one window in place, from the present state (no leading axis)."""
         s, plan = self.settings, self._distribution
         window = self.grid.window(first, first == 0)
-        best, best_cost, mean_cost, stale = plan.mean.copy(), np.inf, np.inf, 0
+        plan.mean[window] = self._first_guess(here, first, window)[window]
+        best, best_cost, stale = plan.mean.copy(), np.inf, 0
+        bold = dataclasses.replace(s, least_deviation=s.least_deviation * s.calm)
 
         def evaluate(knots: Array) -> Array:
-            nonlocal mean_cost
-            costs = self._evaluate(here, first, knots)
-            mean_cost = float(costs[0])
-            return costs
+            return self._evaluate(here, first, knots)
 
         for _ in range(rounds):
             candidates = self._mirror.draw(plan, window, s.samples, self._random)
-            candidates = plan.mean + (candidates - plan.mean) * self._boldness[:, None]
             candidates[0] = plan.mean
-            candidates[-1, window] = 0.0  # the servos alone: a body that stands needs no more
             if np.isfinite(best_cost):
                 candidates[1] = best
-            cost, cheapest = iterate(plan, window, candidates, evaluate, s)
+            cost, cheapest = iterate(plan, window, candidates, evaluate, bold)
+            plan.deviation[window] = np.maximum(plan.deviation[window], s.least_deviation * self._boldness[window])
             improvement = (best_cost - cost) / max(best_cost, 1e-9) if np.isfinite(best_cost) else 1.0
             if cost < best_cost:
                 best_cost, best = cost, cheapest
@@ -253,20 +255,33 @@ class Search:
             if stale >= s.patience:
                 break
         self._choose(here, first, window, best)
-        plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation)
+        plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation * self._boldness[window])
         self.costs.append(best_cost)
         logger.debug("window at step %d: cost %.4f, %d stale rounds", first, best_cost, stale)
 
+    def _first_guess(self, here: States, first: int, window: slice) -> Array:
+        """Knots (K, width) to begin a window with: those so far, none, or, where they do better, those that keep the
+        legs, or all joints, as far off the clip's as they are now: feet that stand elsewhere than the clip's would be
+        dragged to its places."""
+        mean = self._distribution.mean
+        off = self.track.layout.offsets_to(self.track.controls[first], here.rotations)
+        legs = np.zeros_like(off)
+        legs[self._legs] = off[self._legs]
+        options = np.repeat(mean[None], 4, axis=0)
+        options[1:, window] = np.stack([np.zeros_like(off), legs, off])[:, None]
+        chosen: Array = options[self._plainest(here, first, options)]
+        return chosen
+
     def _choose(self, here: States, first: int, window: slice, best: Array) -> None:
-        """The plainest of three that is nearly as good as the best: no offsets, the mean of what was learned, and the
-        best candidate, which has its noise in it."""
-        plan = self._distribution
-        none = plan.mean.copy()
-        none[window] = 0.0
-        options = np.stack([none, plan.mean, best])
+        """The plainer of two that is nearly as good as the better: the mean of what was learned, and the best
+        candidate, which has its noise in it."""
+        options = np.stack([self._distribution.mean, best])
+        self._distribution.mean[window] = options[self._plainest(here, first, options)][window]
+
+    def _plainest(self, here: States, first: int, options: Array) -> int:
+        """The first of options (N, K, width) that costs no more than near_best above the cheapest."""
         costs = self._evaluate(here, first, options)
-        chosen = int(np.flatnonzero(costs <= (1 + self.settings.near_best) * costs.min())[0])
-        plan.mean[window] = options[chosen][window]
+        return int(np.flatnonzero(costs <= (1 + self.settings.near_best) * costs.min())[0])
 
     def _evaluate(self, here: States, first: int, knots: Array) -> Array:
         """Mean costs (N,) of knots (N, K, width) over the copies."""
