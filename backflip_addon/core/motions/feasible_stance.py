@@ -33,7 +33,9 @@ GAIN = 0.01  # share of the cost that a round must take off to be followed by an
 GHOSTS = 2  # samples past a stance's ends from which its derivatives there are taken
 LONGEST = 4.0  # s that are fitted at once
 KEPT = 3.5  # s of them that are kept where more follow
+MOVES = 0.1  # m/s: a body that moves so fast before it comes to rest is stopped; one that stands stays as it stands
 RESTS_WITHIN = 0.5  # s, in which a body that comes to rest comes over the middle of what bears it
+SPEED_SECONDS = 0.1  # over which its speed is taken
 SHORTEST = 0.1  # s: a shorter stance is left as it is
 # What costs one: m and rad a frame; m/s^2 and rad/s^2 a frame
 NEAR = np.array([0.03] * 3 + [np.radians(5.0)] * 3)
@@ -140,6 +142,14 @@ def _carry(body: Body, smooth: Motion, start: _Edge, end: _Edge, rests_from: flo
     return Poses(np.concatenate([p.positions for p in parts]), np.concatenate([p.orientations for p in parts]))
 
 
+def _speed(motion: Motion, time: float) -> float:
+    """How fast the root goes along the floor in the last SPEED_SECONDS before a time, s; m/s."""
+    if not np.isfinite(time):
+        return 0.0
+    before, after = motion.sample(np.array([time - SPEED_SECONDS, time]))[0]
+    return float(np.linalg.norm((after - before)[:2])) / SPEED_SECONDS
+
+
 class _Piece:
     """A piece of a stance, and the spline of changes that is fitted to it."""
 
@@ -161,7 +171,7 @@ class _Piece:
         base = self.shifted.base
         rest = np.clip((times[there][self.asked] - rests_from) / RESTS_WITHIN, 0.0, 1.0)
         support = Support.of(body, Poses(base.positions[self.asked], base.orientations[self.asked]))
-        self.support = support.at_rest(rest)
+        self.support = support.at_rest(rest, min(_speed(smooth, rests_from) / MOVES, 1.0))
         ends = [limb.end for limb in self.shifted.limbs]
         others = np.delete(self.shifted.lowest[self.asked], ends, axis=1).min(axis=1)
         near = NEAR * np.where(others < floor_limits.DOWN, TIGHT, 1.0)[:, None]

@@ -26,7 +26,7 @@ DOWN = 0.03  # m: a body whose lowest point is lower bears weight
 LEAST = 0.3  # body weights that the floor gives a body that is down: with less, the least error is a hop
 GRIP = 0.9  # share of the floor's friction that is drawn on
 CONE_SIDES = 8  # of the pyramid inside the cone of friction
-MIDDLE = 0.5  # of a hull's length and width, about its middle
+MIDDLE = 0.3  # of a hull's length and width, about its middle
 PATCH = 0.01  # m around a point within which what it bears may act
 STRETCHED = 0.995  # of a limb's length: farther it reaches only where the clip does
 HOLDS = 0.9  # a limb's end that is held by so much must stay within its reach
@@ -74,10 +74,11 @@ class Support:
             near.any(axis=1), lows.min(axis=1) < DOWN, normals, limits, middles, np.zeros(len(hulls), dtype=bool)
         )
 
-    def at_rest(self, share: Array) -> Support:
-        """For a body that comes to rest, by a share (F,), over the MIDDLE of the hulls."""
+    def at_rest(self, share: Array, moved: float) -> Support:
+        """For a body that comes to rest, by a share (F,): over the hulls, and as far as it moved before (0 to 1) over
+        their MIDDLE."""
         middle = np.einsum("fex,fx->fe", self.normals, self.middles)
-        inward = middle + (self.limits - middle) * (1 - (1 - MIDDLE) * share[:, None])
+        inward = middle + (self.limits - middle) * (1 - (1 - MIDDLE) * moved * share[:, None])
         limits = np.where(self.normals.any(axis=2), inward, self.limits)
         return dataclasses.replace(self, limits=limits, rests=share >= 1)
 
