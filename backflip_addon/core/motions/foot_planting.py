@@ -244,8 +244,8 @@ def _foot_correction(
         t = np.arange(1, gap + 1)
         before = correction[left - 1] if left > 0 else np.zeros(3)
         after = correction[right] if right < motion.frames else np.zeros(3)
-        fade = _ease(1 - t / length)[:, None]
-        rise = _ease(1 - (gap + 1 - t) / length)[:, None]
+        fade = ease(1 - t / length)[:, None]
+        rise = ease(1 - (gap + 1 - t) / length)[:, None]
         correction[left:right] = before * fade + after * rise
     # a foot on its way must not pass through the floor; deeper ones are the clip's own business
     sunk = np.clip(-low, 0.0, _DEEPEST)
@@ -253,7 +253,8 @@ def _foot_correction(
     return correction
 
 
-def _ease(t: Array) -> Array:
+def ease(t: Array) -> Array:
+    """From 0 to 1 as t does, with no speed at either end."""
     t = np.clip(t, 0.0, 1.0)
     return t * t * (3 - 2 * t)
 

@@ -18,7 +18,7 @@ from .. import rotations
 from ..arrays import Array, BoolArray
 from ..body import Body
 from ..motion import Motion
-from .foot_planting import runs, sole_points
+from .foot_planting import ease, runs, sole_points
 from .limb_reach import SIDES, Limb
 
 LOW = 0.04  # m over the floor: a foot that is lower may bear
@@ -153,10 +153,5 @@ def _corrections(way: Array, low: Array, phases: list[tuple[int, int]], rate: fl
         before = correction[start - 1] if start else np.zeros(3)
         after = correction[end] if end < len(way) else np.zeros(3)
         lengths = np.minimum(blends, end - start + 1)
-        correction[start:end] = before * _ease(1 - t / lengths) + after * _ease(1 - (end - start + 1 - t) / lengths)
+        correction[start:end] = before * ease(1 - t / lengths) + after * ease(1 - (end - start + 1 - t) / lengths)
     return correction
-
-
-def _ease(t: Array) -> Array:
-    t = np.clip(t, 0.0, 1.0)
-    return t * t * (3 - 2 * t)

@@ -118,8 +118,8 @@ class Search:
         self._boldness = (1 - (1 - self.settings.calm) * np.clip(landed, 0.0, 1.0))[:, None]
         deviation = self.settings.new_deviation * self._boldness
         self._distribution = KnotDistribution(np.zeros(shape), np.broadcast_to(deviation, shape).copy())
-        legs = [track.layout.columns[i] for i, name in enumerate(track.body.names) if name.startswith(LEGS)]
-        self._legs = np.concatenate(legs)
+        columns = track.layout.columns.items()  # of the joints that move: a foot may be fixed
+        self._legs = np.array([c for i, own in columns if track.body.names[i].startswith(LEGS) for c in own], dtype=int)
         self.costs: list[float] = []
         self.performed = 0
 
