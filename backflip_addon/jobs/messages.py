@@ -27,6 +27,8 @@ LONGEST_FILE_NAME = 100
 
 Mode = Literal["auto", "search", "scratch"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+Engine = Literal["auto", "pybullet", "compiled"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 Rank: TypeAlias = tuple[bool, int, bool, int, float]  # of takes: the greater, the better
 RequestKind = Literal["stop", "pause", "resume", "checkpoint", "shoot"]
 REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
@@ -45,13 +47,15 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Started(Event):
-    """A run has begun. pid: of the trainer; workers: its processes; mode: of the job's settings."""
+    """A run has begun. pid: of the trainer; workers: its processes; mode: of the job's settings; engine: what
+    performs."""
 
     kind: ClassVar[str] = "started"
     pid: int = 0
     workers: int = 0
     mode: str = ""
     seed: int = 0
+    engine: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +110,9 @@ class TakeRecorded(Event):
     """A take was recorded, and what it is worth (core.metrics.Measures).
 
     file: in takes/. source: "search", "replan", "policy" or "scratch". score: 0 to 1. seconds: of the run.
-    stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked. From followed
-    on: by their names in Measures; None where not known.
+    stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked. engine: what
+    simulated it, "pybullet" or "compiled", "" where that was not said. From followed on: by their names in Measures;
+    None where not known.
     """
 
     kind: ClassVar[str] = "take"
@@ -124,6 +129,7 @@ class TakeRecorded(Event):
     seed: int | None = None
     stage: str = ""
     request: str = ""
+    engine: str = ""
     followed: float | None = None
     hops: int | None = None
     steps: int | None = None
@@ -311,7 +317,10 @@ def _not_understood(why: str) -> JobError:
 
 @dataclasses.dataclass(frozen=True)
 class JobSettings:
-    """How a job is to be learned. workers 0: one a core. mode: auto: search, then a policy from what landed."""
+    """How a job is to be learned. workers 0: one a core. mode: auto: search, then a policy from what landed.
+
+    engine: what performs; auto: PyBullet where the trainer's Python has it, else the compiled step.
+    """
 
     minutes: float = 10.0
     seed: int = 0
@@ -319,6 +328,7 @@ class JobSettings:
     mode: Mode = "auto"
     stop_when_landed: bool = False
     friction: float = FRICTION
+    engine: Engine = "auto"
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> JobSettings:
@@ -330,6 +340,8 @@ class JobSettings:
         sound = sound and is_whole(settings.seed, MOST_SEED) and is_whole(settings.workers, MOST_WORKERS)
         if not sound or settings.mode not in MODES or not isinstance(settings.stop_when_landed, bool):
             raise JobError("The job's settings are damaged: minutes, seed, workers, friction or mode make no sense.")
+        if settings.engine not in ENGINES:
+            raise JobError(f"The job asks for an engine that is not known here; known are {', '.join(ENGINES)}.")
         return settings
 
     def to_json(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _train(path: str) -> int:
         return 1
     try:
         folder.prepare()
-        from .runner.runner import run_job  # takes seconds: pybullet, torch
+        from .runner.runner import run_job  # takes seconds: numba, PyBullet, torch
 
         return run_job(folder.path)
     except JobError as error:

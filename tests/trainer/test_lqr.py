@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("pybullet")
+pytest.importorskip("numba")
 pytest.importorskip("torch")
 
 from backflip_addon.trainer.planning.lqr import FeedbackSettings, Models, fit, gains

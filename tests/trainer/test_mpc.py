@@ -11,7 +11,7 @@ import pytest
 
 from backflip_addon.trainer.imitation.disturbances import shaken
 
-pytest.importorskip("pybullet")
+pytest.importorskip("numba")
 
 from backflip_addon.core import metrics
 from backflip_addon.core.motion import Motion, Take

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("pybullet")
+pytest.importorskip("numba")
 
 from backflip_addon.core import npz
 from backflip_addon.trainer.imitation.compiled_rollouts import Rolled

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("pybullet")
+pytest.importorskip("numba")
 
 from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions

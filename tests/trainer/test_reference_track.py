@@ -11,7 +11,7 @@ import pytest
 from backflip_addon.trainer.imitation import kinematics
 from backflip_addon.trainer.imitation.cost import HOVER_MARGIN, LARGE_COST, Weights
 
-pytest.importorskip("pybullet")
+pytest.importorskip("numba")
 
 from backflip_addon.core import rotations
 from backflip_addon.core.body import HINGE_AXIS

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-pytest.importorskip("pybullet")
+pytest.importorskip("numba")
 
 from backflip_addon.core import metrics, rotations
 from backflip_addon.core.motion import Take

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("pybullet")
+pytest.importorskip("numba")
 
 from backflip_addon.core import motion as motions
 from backflip_addon.jobs.folder import JobFolder

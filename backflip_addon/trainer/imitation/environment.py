@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many bodies that imitate at once: the environment a policy learns and performs in.
 
-It has N bodies in a simulator: PyBullet's, where trials are played and takes recorded. A step is step(), refresh(),
+It has N bodies in a simulator: the engine in which trials are played and takes recorded. A step is step(), refresh(),
 evaluate() and observe(). Observation, reward, termination and joint targets are numpy over all N together. For
 rollouts the same is compiled (compiled_environment.py).
 """

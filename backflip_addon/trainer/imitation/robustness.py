@@ -11,6 +11,7 @@ import numpy as np
 from ...core import metrics
 from ...core.arrays import Array
 from ...core.motion import Take
+from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States
 from .disturbances import Disturbances, disturbed
 from .performance import Performance
@@ -49,16 +50,16 @@ def small_disturbances(track: Track, scene: Scene, trials: int = metrics.TRIALS)
     return result
 
 
-def controls(track: Track, targets: Array) -> Perform:
-    """What performs joint targets (T, L, 4) of a whole track, open loop, in PyBullet."""
+def controls(track: Track, targets: Array, engine: EngineName = AUTO) -> Perform:
+    """What performs joint targets (T, L, 4) of a whole track, open loop, in an engine."""
 
     def perform(scene: Scene, start: States) -> Take:
-        performance = Performance(track, scene, start)
+        performance = Performance(track, scene, start, engine)
         try:
             performance.run(targets)
             return performance.final_take()
         finally:
-            performance.world.close()
+            performance.close()
 
     return perform
 

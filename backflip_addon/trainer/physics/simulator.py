@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every simulator of bodies keeps to, and the numbers that all of them share.
 
-PyBullet (pybullet_world.py, pybullet_batch.py) performs and measures; the compiled step (compiled/) takes the same
-steps of many bodies at once, for rollouts. Rates, gains and the solver's settings stand here once. Of Bullet, file
-and line are those of the sources that PyBullet 3.2.7 was built from (bullet3 at 6c888f4).
+PyBullet (pybullet_world.py, pybullet_batch.py) performs where it is there; the compiled step (compiled/) takes the same
+steps of many bodies at once, for rollouts, and performs where PyBullet is not (engines.py). Rates, gains and the
+solver's settings stand here once. Of Bullet, file and line are those of the sources that PyBullet 3.2.7 was built from
+(bullet3 at 6c888f4).
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 
 Controls are PD targets around the reference (imitation.reference_track). Their offsets are knots on a fixed
 grid, linear between. In each window the cross-entropy method (cem.py) refines the knots of the next horizon
-steps by rollouts from the present state in the compiled step; then a few steps are performed in PyBullet and the window
-moves. The performance happens in one world that is only ever stepped forward from frame 0, so what it records is the
-replay.
+steps by rollouts from the present state in the compiled step; then a few steps are performed and the window moves. The
+performance happens in one world that is only ever stepped forward from frame 0, so what it records is the replay.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from ..imitation.cost import Weights
 from ..imitation.disturbances import shaken
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
+from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States, stacked
 from .cem import KnotDistribution, iterate
 from .mirror import Mirror
@@ -92,7 +92,7 @@ def replan_settings() -> SearchSettings:
 
 
 class Search:
-    """Plans a take along one track in one scene.
+    """Plans a take along one track in one scene, performed in an engine (physics.engines).
 
     control_steps: simulated so far. costs: of each window's best rollout. performed: control steps whose controls are
     final.
@@ -105,9 +105,10 @@ class Search:
         settings: SearchSettings | None = None,
         scene: Scene | None = None,
         seed: int = 0,
+        engine: EngineName = AUTO,
     ) -> None:
         self.settings = settings or SearchSettings()
-        self.scene = scene or Scene()
+        self.scene, self.engine = scene or Scene(), engine
         self.track, self.rollouts = track, rollouts
         self.control_steps = 0
         self._random = np.random.default_rng(seed)
@@ -146,14 +147,14 @@ class Search:
         to the end, is already good. tell is called after every round, and may raise to break the search off; what is
         performed so far is in self.performed steps.
         """
-        performance = Performance(self.track, self.scene, start or self.track.states[0])
+        performance = Performance(self.track, self.scene, start or self.track.states[0], self.engine)
         performance.run(self._targets(0, self.performed))  # a resumed search: its past is known
         nothing_planned = not self._distribution.mean.any()
         if good and nothing_planned and (attempt := self._good_attempt(performance, start, good)):
             return attempt  # the servos alone will do
         while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
             first = self.performed
-            here = performance.world.state()
+            here = performance.state()
             self._refine(here, first, self.settings.rounds if first else self.settings.first_rounds, tell)
             count = min(self.settings.execute, self.track.steps - first)
             performance.run(self._targets(first, count))
@@ -167,7 +168,7 @@ class Search:
         self, performance: Performance, start: States | None, good: Callable[[Take], bool]
     ) -> Performance | None:
         """The plan so far played open loop from the first state, where that looks promising and is good."""
-        if not self._promising(performance.world.state()):
+        if not self._promising(performance.state()):
             return None
         attempt = self.attempt(start=start)
         if not good(attempt.final_take()):
@@ -176,7 +177,7 @@ class Search:
         return attempt
 
     def _promising(self, here: States) -> bool:
-        """Whether the plan, rolled out open loop from here to the end, ends well enough to be tried in PyBullet."""
+        """Whether the plan, rolled out open loop from here to the end, ends well enough to be performed."""
         first, last = self.performed, self.track.steps
         if 0 < first < GOOD_FROM * last or first >= last:
             return False
@@ -187,7 +188,7 @@ class Search:
 
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""
-        performance = Performance(self.track, scene or self.scene, start or self.track.states[0])
+        performance = Performance(self.track, scene or self.scene, start or self.track.states[0], self.engine)
         performance.run(self._targets(0, self.track.steps))
         self.control_steps += self.track.steps
         return performance

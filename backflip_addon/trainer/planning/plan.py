@@ -11,6 +11,7 @@ from ...core.arrays import Array
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
+from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene
 
 
@@ -61,11 +62,13 @@ def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:
     return offsets
 
 
-def trajectory_of_plan(track: Track, plan: Plan, scene: Scene | None = None) -> TargetTrajectory:
+def trajectory_of_plan(
+    track: Track, plan: Plan, scene: Scene | None = None, engine: EngineName = AUTO
+) -> TargetTrajectory:
     """A plan, performed once from frame 0."""
     targets = track.targets(plan.offsets(0, track.steps), 0)
-    performance = Performance(track, scene or Scene(), track.states[0])
+    performance = Performance(track, scene or Scene(), track.states[0], engine)
     performance.run(targets)
     states = performance.states()
-    performance.world.close()
+    performance.close()
     return TargetTrajectory(states, targets, track.velocities(0, track.steps), track.landed)

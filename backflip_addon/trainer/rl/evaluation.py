@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a policy is worth: takes it performs, and trials of which the landings are counted. All of it in PyBullet."""
+"""What a policy is worth: takes it performs, and trials of which the landings are counted, in the engine that
+performs (physics.engines)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from ..imitation.disturbances import Disturbances
 from ..imitation.environment import ImitationEnvironment, begin_trial
 from ..imitation.reference_track import Track
 from ..imitation.standing import still_stands
-from ..physics.pybullet_batch import PyBulletBatch, Recorder
+from ..physics.recording import RecordingSimulator
 from ..physics.state import Scene, States
 from .numpy_actor import Actor
 
@@ -65,7 +66,7 @@ class Evaluation:
 
 
 def perform_take(
-    env: ImitationEnvironment[PyBulletBatch],
+    env: ImitationEnvironment[RecordingSimulator],
     actor: Actor,
     track: Track,
     seed: int,
@@ -74,13 +75,13 @@ def perform_take(
     start: States | None,
     **facts: Any,
 ) -> Take:
-    """One performance from frame 0 to the end of the hold, in an environment of one world.
+    """One performance from frame 0 to the end of the hold, in an environment of one body.
 
     A failed one is played on until the character lies still. scene, start (no leading axis): drawn from the
     disturbances where None. facts: more that the take is to say.
     """
-    bodies, recorder = env.bodies, Recorder()
-    bodies.recorders = [recorder]
+    bodies = env.bodies
+    bodies.record([0])
     begin_trial(env, 0, seed, disturbances, scene, start)
     fresh, terminated = np.ones(1, dtype=bool), False
     for step in range(env.trajectory.steps + int(LONGEST_REST * track.rate)):
@@ -91,10 +92,10 @@ def perform_take(
         observation, _ = env.observe(fresh)
         fresh = np.zeros(1, dtype=bool)
         terminated |= bool(env.step(actor(observation))[0])
-    take = recorder.take(bodies.worlds[0], seed=seed, **facts)
+    take = bodies.recording(0).take(seed=seed, **facts)
+    bodies.record(())
     if track.standing:
-        take.meta[metrics.STANDS] = still_stands(bodies.worlds[0])
-    bodies.recorders = [None]
+        take.meta[metrics.STANDS] = still_stands(bodies)
     return take
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker process does for a policy: rollouts and robust planning in the compiled physics, trials in PyBullet."""
+"""What a worker process does for a policy: rollouts and robust planning in the compiled physics, trials in the engine
+that performs (physics.engines)."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from ..imitation.feedback_rollouts import FeedbackRollouts
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.compiled.batch import CompiledBatch
-from ..physics.pybullet_batch import PyBulletBatch, Recorder
+from ..physics.engines import AUTO, EngineName, new_simulator
 from ..physics.state import States, stacked
 from .episodes import Collected, Episodes, joined_episodes
 from .evaluation import Trial
@@ -65,6 +66,7 @@ class PolicyWorker:
         count: int,
         seed: int,
         limits: Limits,
+        engine: EngineName = AUTO,
     ) -> None:
         self.body = body
         self.reference = reference
@@ -75,7 +77,8 @@ class PolicyWorker:
         bodies = CompiledBatch(body, count, track.allowed)
         self.env = CompiledEnvironment(bodies, trajectory, track.allowed, limits)
         self.with_feedback = FeedbackRollouts(track, trajectory, limits)
-        self.trial_env = ImitationEnvironment(PyBulletBatch(body, TRIALS), trajectory, track.allowed, limits)
+        performers = new_simulator(body, TRIALS, engine)
+        self.trial_env = ImitationEnvironment(performers, trajectory, track.allowed, limits)
         self.random = np.random.default_rng(seed)
         self.visited: dict[int, list[EpisodeState]] = {}  # by control step
         self._fresh = np.ones(count, dtype=bool)
@@ -180,10 +183,9 @@ class PolicyWorker:
     def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
         env, bodies = self.trial_env, self.trial_env.bodies
         active = np.arange(TRIALS) < len(seeds)
-        recorders = [Recorder() for _ in seeds]
-        bodies.recorders = [*recorders, *[None] * (TRIALS - len(seeds))]
-        for i, seed in enumerate(seeds):
-            begin_trial(env, i, seed, disturbances)
+        bodies.record(range(len(seeds)))
+        for i in range(TRIALS):  # those that aren't needed begin as the last one does
+            begin_trial(env, i, seeds[min(i, len(seeds) - 1)], disturbances)
         rewards = np.zeros(TRIALS)
         env.refresh()
         fresh = np.ones(TRIALS, dtype=bool)
@@ -195,9 +197,9 @@ class PolicyWorker:
             rewards += env.evaluate()[0]
         results = []
         for i, seed in enumerate(seeds):
-            measures = metrics.evaluate_take(self.body, self.reference, recorders[i].take(bodies.worlds[i]))
+            measures = metrics.evaluate_take(self.body, self.reference, bodies.recording(i).take())
             results.append(Trial(seed, float(rewards[i] / self.trajectory.steps), measures))
-        bodies.recorders = [None] * TRIALS
+        bodies.record(())
         return results
 
     def set_out(self, seeds: list[int], disturbances: Disturbances) -> list[EpisodeState]:

@@ -30,7 +30,8 @@ from ..imitation.environment import ImitationEnvironment, begin_trial
 from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
-from ..physics.pybullet_batch import PyBulletBatch
+from ..physics.engines import AUTO, EngineName, chosen, new_simulator
+from ..physics.recording import RecordingSimulator
 from ..physics.state import Scene, States
 from ..planning.lqr import Feedback
 from ..planning.plan import Plan, trajectory_of_plan
@@ -58,7 +59,8 @@ SEEDS_AN_ITERATION = 10_000  # set aside for those of one iteration, half of the
 
 
 class PolicyTraining:
-    """One policy in training. plan None: from scratch. workers 0: one a core.
+    """One policy in training. plan None: from scratch. workers 0: one a core. engine: takes and trials are performed
+    in it; raises ValueError where it is not there (physics.engines).
 
     meanwhile is called while workers are waited for and may raise (workers.Pool); what was begun is then as if
     it had not been.
@@ -75,13 +77,17 @@ class PolicyTraining:
         hold: float | None = None,
         scene: Scene | None = None,
         meanwhile: Callable[[], None] | None = None,
+        engine: EngineName = AUTO,
     ) -> None:
         self.meanwhile = meanwhile
+        self.engine = chosen(engine)
         self.body, self.reference, self.hold = body, reference, hold
         self.settings = settings or LearningSettings()
         self.workers = workers or core_count()
         self.track = Track(body, reference, hold)
-        self.trajectory = trajectory_of_plan(self.track, plan, scene) if plan else TargetTrajectory.of_track(self.track)
+        self.trajectory = (
+            trajectory_of_plan(self.track, plan, scene, engine) if plan else TargetTrajectory.of_track(self.track)
+        )
         s = self.settings
         self.counters = Counters(
             seed=seed,
@@ -100,11 +106,10 @@ class PolicyTraining:
         self.robust: RobustPlanning | None = None
         self.feedback = Feedback(self._env.observations.parts, self.trajectory.steps, s.feedback)
 
-    def _new_env(self) -> ImitationEnvironment[PyBulletBatch]:
-        """An environment for takes: one PyBullet world."""
-        return ImitationEnvironment(
-            PyBulletBatch(self.body, 1), self.trajectory, self.track.allowed, self.settings.limits
-        )
+    def _new_env(self) -> ImitationEnvironment[RecordingSimulator]:
+        """An environment for takes: one body."""
+        bodies = new_simulator(self.body, 1, self.engine)
+        return ImitationEnvironment(bodies, self.trajectory, self.track.allowed, self.settings.limits)
 
     def _sample_observation(self) -> tuple[Float32Array, Float32Array]:
         begin_trial(self._env, 0, 0, NONE, Scene())
@@ -118,7 +123,7 @@ class PolicyTraining:
             torch.set_num_threads(min(self.workers, core_count()))  # the workers wait meanwhile
             s = self.settings
             seed = self.counters.seed
-            arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, seed, s.limits)
+            arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, seed, s.limits, self.engine)
             self._pool = Pool(self.workers, PolicyWorker, *arguments, meanwhile=self.meanwhile)
             seeds = np.random.default_rng([seed, self.counters.iterations]).integers(0, 2**31, self.workers)
             self._pool.share("seed", [(int(own),) for own in seeds])

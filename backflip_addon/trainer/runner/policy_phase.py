@@ -33,6 +33,7 @@ def new_training(run: RunContext, plan: Plan | None) -> PolicyTraining:
         plan=plan,
         scene=run.scene,
         meanwhile=run.check,
+        engine=run.engine,
     )
 
 

@@ -13,6 +13,7 @@ from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
 from ...jobs.messages import Event, Job, JobSettings, Progress, TakeRecorded, Warned
+from ..physics import engines
 from ..physics.state import Scene
 from ..workers import core_count
 from . import plan_files
@@ -39,6 +40,7 @@ class RunContext:
         self.body = body_of(job.body)
         self.reference: Motion = motions.load_motion(folder.reference_file)
         motions.validate(self.reference, len(self.body.links))
+        self.engine = engines.chosen(self.settings.engine)  # performs and judges all that the run records
         self.scene = Scene(friction=float(self.settings.friction))
         self.workers = int(self.settings.workers) or core_count()
         self.began = time.monotonic()

@@ -120,7 +120,8 @@ class Run(RunContext):
         """Take the shots that are asked for, or go through the phases that the mode asks for; tell how it ended."""
         self.remember()
         settings = self.settings
-        self.tell(Started(pid=os.getpid(), workers=self.workers, mode=settings.mode, seed=settings.seed))
+        mode, seed = settings.mode, settings.seed
+        self.tell(Started(pid=os.getpid(), workers=self.workers, mode=mode, seed=seed, engine=self.engine))
         reason = "time"
         try:
             self.check()

@@ -59,10 +59,10 @@ def _saved_plan_that_lands(run: RunContext) -> Plan | None:
     if plan is None:
         return None
     track = Track(run.body, run.reference)
-    performance = Performance(track, run.scene, track.states[0])
+    performance = Performance(track, run.scene, track.states[0], run.engine)
     performance.run(track.targets(plan.offsets(0, track.steps), 0))
     take = performance.final_take()
-    performance.world.close()
+    performance.close()
     if _ends_search(run, take):
         return plan
     run.tell(Warned(message=NO_LONGER_LANDS))
@@ -74,7 +74,7 @@ def _new_search(run: RunContext, rollouts: CompiledRollouts, settings: SearchSet
     # The exponent is bounded: a number that large is no more a number of samples
     samples = min(int(settings.samples * HARDER ** min(attempt, 20)), MOST_SAMPLES)
     harder = dataclasses.replace(settings, samples=samples)
-    return Search(rollouts.track, rollouts, harder, run.scene, _seed(run, attempt))
+    return Search(rollouts.track, rollouts, harder, run.scene, _seed(run, attempt), run.engine)
 
 
 def _seed(run: RunContext, attempt: int) -> int:

@@ -81,7 +81,7 @@ def _shoot(run: RunContext, shot: ShotRequest) -> None:
 def _replanned(run: RunContext, plan: Plan, shot: ShotRequest) -> Take:
     settings = replan_settings()
     with CompiledRollouts(Track(run.body, run.reference), settings.lost, run.workers) as rollouts:
-        search = Search(rollouts.track, rollouts, settings, scene_of(shot), shot.seed)
+        search = Search(rollouts.track, rollouts, settings, scene_of(shot), shot.seed, run.engine)
         search.start_from(plan)
         start = search.track.states[0]
         if shot.disturbed:
