@@ -31,6 +31,7 @@ from .core.motion import Motion, Take
 from .jobs import trainer_process
 from .jobs.folder import JobFolder
 from .jobs.json_files import JobError
+from .jobs.messages import ENGINES
 from .jobs.status import JobStatus, read_status, wait_for_end
 from .operators import bone_map_files, job_link
 from .scene import stored_avatar
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
         clip = find_clip(options.clip)
         options.out.mkdir(parents=True, exist_ok=True)
         wanted = {"action": options.action, "character": options.character, "map_file": options.clip_map}
-        report = walk(clip, options.out, options.minutes, options.seed, wanted)
+        report = walk(clip, options.out, options.minutes, options.seed, wanted, options.engine)
     except (DemoError, JobError, stored_avatar.StateError, FileError, OSError, RuntimeError) as error:
         print(f"\nThe demo ended: {str(error).removeprefix('Error: ').strip()}", file=sys.stderr)
         return 1
@@ -72,10 +73,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def walk(clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str] | None = None) -> dict[str, Any]:
+def walk(
+    clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str] | None = None, engine: str = "auto"
+) -> dict[str, Any]:
     """The road: avatar, reference, training, take, bake, film. Returns the report.
 
-    wanted: what of the clip to take and how to read it, properties of the operator that imports it.
+    wanted: what of the clip to take and how to read it, properties of the operator that imports it. engine: of
+    JobSettings.
     """
     begin = time.monotonic()
     _clean_scene(out / "backflip.blend")
@@ -91,7 +95,7 @@ def walk(clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str
     _import(scene, clip, out, wanted or {})
     bpy.ops.wm.save_mainfile()  # the job folder lies beside the file
     say(f"3 Train: up to {minutes:g} min, seed {seed}; Ctrl-C goes on with the best take so far")
-    folder, status = _train(scene, minutes, seed)
+    folder, status = _train(scene, minutes, seed, engine)
     say(f"4 Takes: {status.takes} recorded, the best is {status.best_take or 'none'}")
     take_file = _best_take(folder, status)
     say(f"5 Bake and export: {take_file.name}")
@@ -107,6 +111,7 @@ def walk(clip: Path, out: Path, minutes: float, seed: int, wanted: dict[str, str
         "minutes": minutes,
         "take": take_file.name,
         "source": take.meta.get("source", ""),
+        "engine": take.meta.get("engine", ""),
         "blender": bpy.app.version_string,
     }
     ops.export_shot(filepath=str(out / "backflip.fbx"), format="FBX")
@@ -162,10 +167,10 @@ def _clean_scene(blend: Path) -> None:
 # Training
 
 
-def _train(scene: bpy.types.Scene, minutes: float, seed: int) -> tuple[JobFolder, JobStatus]:
+def _train(scene: bpy.types.Scene, minutes: float, seed: int, engine: str) -> tuple[JobFolder, JobStatus]:
     """Train in the background until it has landed or the time is up. Raises DemoError."""
     settings = scene_settings(scene)
-    settings.minutes, settings.seed, settings.stop_when_landed = minutes, seed, True
+    settings.minutes, settings.seed, settings.stop_when_landed, settings.engine = minutes, seed, True, engine
     subtype(bpy.ops).backflip.start_training()
     folder = job_link.job_of(scene)
     ticker = Ticker()
@@ -393,6 +398,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="what simulates the takes")
     return parser.parse_args(arguments)
 
 

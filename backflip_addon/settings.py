@@ -26,6 +26,11 @@ MODES = (
     ("search", "Search Only", "Find one performance by sampling"),
     ("scratch", "Policy From Scratch", "Learn by imitation alone, as DeepMimic does: the way with the most failures"),
 )
+ENGINES = (  # jobs.messages.Engine
+    ("auto", "Automatic", "PyBullet where the trainer's Python has it, else Backflip's own physics"),
+    ("pybullet", "PyBullet", "PyBullet, which the trainer's Python must have"),
+    ("compiled", "Backflip's Own", "Backflip's own physics, which every computer has"),
+)
 STRENGTHS = (  # core.rigs.strength_presets
     ("person", "Person", "An average adult's: enough to walk, jump and turn cartwheels"),
     ("athlete", "Athlete", "A trained gymnast's: enough for flips and kicks"),
@@ -389,6 +394,9 @@ class BackflipSettings(bpy.types.PropertyGroup):
     ]
     friction: Annotated[
         float, FloatProperty(name="Friction", description="Friction of the floor", default=0.9, min=0.0, max=3.0)
+    ]
+    engine: Annotated[
+        str, EnumProperty(name="Physics", description="What simulates the takes", items=ENGINES, default="auto")
     ]
     job_folder: Annotated[
         str,

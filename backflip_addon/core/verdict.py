@@ -73,6 +73,11 @@ def meaning_of(name: str) -> str:
     return next((meaning for known, _, _, _, meaning in _FIGURES if known == name), "")
 
 
+def engine_words(values: Mapping[str, object]) -> str:
+    """What simulated a take, for its details; "" where that isn't known."""
+    return {"pybullet": "PyBullet", "compiled": "Backflip's own"}.get(str(values.get("engine", "")), "")
+
+
 # Name, label, text of the value times a factor, what it says
 _FIGURES: tuple[tuple[str, str, str, float, str], ...] = (
     ("hops", "Hops", "{:.0f}", 1, "How often the body leaves the floor where the clip does not"),

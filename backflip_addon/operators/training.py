@@ -24,7 +24,7 @@ from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
 from ..scene import stored_avatar, stored_reference
 from ..scene.armature.bind_matrix import find_bind_matrix
-from ..settings import MODES, scene_settings
+from ..settings import ENGINES, MODES, scene_settings
 from . import job_link, job_monitor
 from .base import PATH, Returned, Step, current_scene, need_avatar, need_body, need_job, need_reference, window_manager
 
@@ -132,6 +132,7 @@ class StartTraining(Step, bpy.types.Operator):
     mode: Annotated[str, EnumProperty(name="Learning", items=MODES, default="auto", options={"SKIP_SAVE"})]
     stop_when_landed: Annotated[bool, BoolProperty(name="Stop When Landed", options={"SKIP_SAVE"})]
     friction: Annotated[float, FloatProperty(name="Friction", default=0.9, min=0.0, options={"SKIP_SAVE"})]
+    engine: Annotated[str, EnumProperty(name="Physics", items=ENGINES, default="auto", options={"SKIP_SAVE"})]
     folder: Annotated[
         str,
         StringProperty(

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..core.verdict import Figure, figures
+from ..core.verdict import engine_words, figures
+from ..jobs.messages import TakeRecorded
 from ..operators import job_monitor, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
@@ -38,24 +39,29 @@ class BACKFLIP_PT_measures(SidebarPanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(_figures(current_scene(context)))
+        facts = _facts(current_scene(context))
+        return facts is not None and bool(figures(vars(facts)))
 
     def draw(self, context: bpy.types.Context) -> None:
-        column = layout_of(self).column(align=True)
-        for figure in _figures(current_scene(context)):
+        column, facts = layout_of(self).column(align=True), _facts(current_scene(context))
+        values = vars(facts) if facts else {}
+        for figure in figures(values):
             row = column.split(factor=0.5)
             row.alert = figure.flaw
             button(row, takes.ExplainMeasure.bl_idname, text=figure.label, measure=figure.name, emboss=False)
             row.label(text=figure.text)
+        if words := engine_words(values):
+            row = column.split(factor=0.5)
+            row.label(text="Physics")
+            row.label(text=words)
 
 
-def _figures(scene: bpy.types.Scene) -> list[Figure]:
+def _facts(scene: bpy.types.Scene) -> TakeRecorded | None:
     """What is known of the chosen take."""
     settings = scene_settings(scene)
     if settings.take_index >= len(settings.takes):
-        return []
-    facts = job_monitor.facts_of(scene, settings.takes[settings.take_index].name)
-    return figures(vars(facts)) if facts else []
+        return None
+    return job_monitor.facts_of(scene, settings.takes[settings.take_index].name)
 
 
 CLASSES = (BACKFLIP_PT_takes, BACKFLIP_PT_measures)

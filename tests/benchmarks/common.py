@@ -21,18 +21,22 @@ from backflip_addon.core import body as bodies
 from backflip_addon.core import metrics
 from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion, Take
+from backflip_addon.jobs.messages import ENGINES
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.physics import engines
 from backflip_addon.trainer.planning import mpc
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.workers import core_count
 
 
-def parser(description: str | None, clip: bool = True) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
+def parser(description: str | None, clip: bool = True, engine: bool = False) -> argparse.ArgumentParser:
+    """The options that all benchmarks have; engine: and which engine performs."""
     result = argparse.ArgumentParser(description=description)
     result.add_argument("--json", type=Path, help="write the figures to this file")
     result.add_argument("--workers", type=int, default=core_count(), help="physics processes (all cores)")
+    if engine:
+        result.add_argument("--engine", choices=ENGINES, default=engines.AUTO, help="what performs")
     result.add_argument("--body", type=Path, help="a job.json whose body is used instead of DeepMimic's humanoid")
     if clip:
         result.add_argument("--clip", default="backflip", help="humanoid3d_<name> of pybullet_data, or a file")
@@ -58,6 +62,7 @@ def search(
     seed: int,
     limit: float = 600.0,
     enough: Callable[[metrics.Measures], bool] = metrics.is_success,
+    engine: engines.EngineName = engines.AUTO,
 ) -> tuple[Plan | None, Take, metrics.Measures, float, int]:
     """Search until a take's measures are enough or the limit's seconds are over.
 
@@ -69,7 +74,7 @@ def search(
     track = Track(body, reference)
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         while True:
-            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt)
+            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt, engine=engine)
             take = one.perform(good=lambda t: clean(metrics.evaluate_take(body, reference, t))).final_take()
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps

@@ -6,9 +6,11 @@ from __future__ import annotations
 import common
 import humanoid
 
+from backflip_addon.trainer.physics import engines
+
 
 def main() -> int:
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, engine=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--limit", type=float, default=600.0, help="seconds after which a seed is given up")
     options = parser.parse_args()
@@ -17,7 +19,7 @@ def main() -> int:
     runs = []
     for seed in range(options.seeds):
         _plan, _take, measures, seconds, steps = common.search(
-            body, reference, options.workers, seed, options.limit, common.clean
+            body, reference, options.workers, seed, options.limit, common.clean, options.engine
         )
         runs.append(
             {
@@ -40,8 +42,9 @@ def main() -> int:
     common.table(runs)
     median = common.median([run["seconds"] for run in runs])
     landed = sum(run["landed"] for run in runs)
-    print(f"{options.clip}: landed {landed} of {len(runs)}, median {median:.1f} s on {options.workers} cores")
-    common.write(options, {"cores": options.workers, "runs": runs, "median_seconds": median})
+    engine = engines.chosen(options.engine)
+    print(f"{options.clip}, {engine}: landed {landed} of {len(runs)}, median {median:.1f} s on {options.workers} cores")
+    common.write(options, {"cores": options.workers, "engine": engine, "runs": runs, "median_seconds": median})
     return 0
 
 

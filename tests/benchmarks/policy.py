@@ -20,6 +20,7 @@ from backflip_addon.core.motion import Motion, Take
 from backflip_addon.trainer.imitation.observations import Figures
 from backflip_addon.trainer.imitation.reference_track import states_of
 from backflip_addon.trainer.imitation.rewards import Imitation
+from backflip_addon.trainer.physics.engines import EngineName
 from backflip_addon.trainer.physics.simulator import CONTROL_RATE
 from backflip_addon.trainer.rl.settings import LearningSettings
 from backflip_addon.trainer.rl.trainer import PolicyTraining
@@ -29,7 +30,7 @@ EVERY = 60  # iterations between evaluations
 
 
 def main() -> int:
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, engine=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=50)
@@ -39,7 +40,7 @@ def main() -> int:
     reference = humanoid.clip(options.clip, body)
     runs, best = [], None
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        run, take = _run(body, reference, options.workers, seed, options.trials, options.minutes * 60)
+        run, take = _run(body, reference, options.workers, seed, options.trials, options.minutes * 60, options.engine)
         runs.append(run)
         common.table(runs[-1:])
         if take is not None and (best is None or run["landing_rate"] > best[0]):
@@ -65,14 +66,14 @@ def main() -> int:
 
 
 def _run(
-    body: Body, reference: Motion, workers: int, seed: int, trials: int, limit: float
+    body: Body, reference: Motion, workers: int, seed: int, trials: int, limit: float, engine: EngineName
 ) -> tuple[dict[str, object], Take | None]:
     began = time.perf_counter()
-    plan, _take, _measures, _seconds, steps = common.search(body, reference, workers, seed, limit)
+    plan, _take, _measures, _seconds, steps = common.search(body, reference, workers, seed, limit, engine=engine)
     run: dict[str, object] = {"seed": seed, "minutes": 0.0, "landing_rate": 0.0, "trials": trials}
     take = None
     if plan is not None:
-        with PolicyTraining(body, reference, LearningSettings(), workers, seed, plan) as training:
+        with PolicyTraining(body, reference, LearningSettings(), workers, seed, plan, engine=engine) as training:
             looked = 0
             while run["landing_rate"] < GOAL and time.perf_counter() - began < limit:
                 told = training.iterate()

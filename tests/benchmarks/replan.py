@@ -20,12 +20,12 @@ from backflip_addon.trainer.planning.mpc import Search, replan_settings
 
 
 def main() -> int:
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, engine=True)
     parser.add_argument("--trials", type=int, default=20)
     options = parser.parse_args()
     body = common.figure(options)
     reference = humanoid.clip(options.clip, body)
-    plan, _take, _measures, seconds, _steps = common.search(body, reference, options.workers, 0)
+    plan, _take, _measures, seconds, _steps = common.search(body, reference, options.workers, 0, engine=options.engine)
     if plan is None:
         print("no nominal plan was found")
         return 1
@@ -38,7 +38,7 @@ def main() -> int:
 
     with CompiledRollouts(Track(body, reference), settings.lost, options.workers) as rollouts:
         for trial in range(options.trials):
-            search = Search(rollouts.track, rollouts, settings, seed=trial)
+            search = Search(rollouts.track, rollouts, settings, seed=trial, engine=options.engine)
             search.start_from(plan)
             start = shaken(search.track.states[0], np.random.default_rng(trial), 0.05, 0.1, 0.3)
             open_loop = good(search.attempt(start=start).final_take())

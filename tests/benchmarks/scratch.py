@@ -15,7 +15,7 @@ EVERY = 5  # iterations between attempts
 
 
 def main() -> int:
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, engine=True)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0, help="give a seed up after so long")
     options = parser.parse_args()
@@ -24,7 +24,7 @@ def main() -> int:
     runs = []
     for seed in range(options.seeds):
         began, landed, curve = time.perf_counter(), False, []
-        with PolicyTraining(body, reference, workers=options.workers, seed=seed) as training:
+        with PolicyTraining(body, reference, workers=options.workers, seed=seed, engine=options.engine) as training:
             while not landed and time.perf_counter() - began < options.minutes * 60:
                 told = training.iterate()
                 if told.iteration % EVERY:

@@ -8,7 +8,7 @@ import humanoid
 
 
 def main() -> int:
-    parser = common.parser(__doc__, clip=False)
+    parser = common.parser(__doc__, clip=False, engine=True)
     parser.add_argument("--clips", nargs="*", help="names or files; all of pybullet_data's by default")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds a clip; searches start anew until then")
     parser.add_argument("--seed", type=int, default=0)
@@ -19,7 +19,7 @@ def main() -> int:
     for name in names:
         reference = humanoid.clip(name, body)
         _plan, _take, measures, seconds, steps = common.search(
-            body, reference, options.workers, options.seed, options.limit
+            body, reference, options.workers, options.seed, options.limit, engine=options.engine
         )
         row = {
             "clip": name,

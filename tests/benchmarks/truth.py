@@ -21,6 +21,7 @@ from backflip_addon.core.measures.course import Course
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.trainer.imitation import robustness
 from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.physics.engines import EngineName
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.plan import Plan
 
@@ -40,7 +41,7 @@ MEASURES = {
 
 
 def main() -> int:
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, engine=True)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--clips", nargs="*", help="further clips, names or files; all of pybullet_data's by default")
@@ -76,17 +77,17 @@ def main() -> int:
 def _searched(options: Any, body: Body, reference: Motion, seed: int) -> dict[str, Any]:
     """The measures of one search's plan, or of its last try where it found none."""
     plan, take, _measures, seconds, _steps = common.search(
-        body, reference, options.workers, seed, options.limit, metrics.is_good
+        body, reference, options.workers, seed, options.limit, metrics.is_good, options.engine
     )
     if plan is not None:
-        take = performed(body, reference, plan, options.trials)
+        take = performed(body, reference, plan, options.trials, options.engine)
     return {"seconds": round(seconds, 1), **row(metrics.evaluate_take(body, reference, take))}
 
 
-def performed(body: Body, reference: Motion, plan: Plan, trials: int) -> Take:
+def performed(body: Body, reference: Motion, plan: Plan, trials: int, engine: EngineName) -> Take:
     """A plan performed from frame 0, which tells whether it goes on to stand, and how many disturbances it bears."""
     track = Track(body, reference)
-    perform = robustness.controls(track, track.targets(plan.offsets(0, track.steps), 0))
+    perform = robustness.controls(track, track.targets(plan.offsets(0, track.steps), 0), engine)
     take = perform(Scene(), track.states[0])
     landings = robustness.robust_landings(track, perform, trials=trials)
     return robustness.with_robustness(take, landings)

@@ -61,6 +61,7 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
         "mode": "auto",
         "stop_when_landed": False,
         "friction": pytest.approx(0.9),
+        "engine": "auto",
     }
     assert job.avatar == "Rig" and job.reference["kind"] == "ACTION"
     assert settings().job_folder.startswith("//")
