@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,10 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # or opening a pipe waits for whoever writes into it
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NAME_SURROGATE = 0x20000000  # of Windows' reparse tags, those that stand for another name; others mean "in a cloud"
+_WINDOWS = os.name == "nt"
+_EXTENDED = "\\\\?\\"
+REPLACE_SECONDS = 0.5  # of trying again; a scanner or reader is done in some hundredths
+REPLACE_PAUSE_SECONDS = 0.02
 TEMPORARY = ".tmp"  # how the names of files that are being written end
 
 
@@ -79,11 +84,39 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def replace(source: Path, target: Path) -> None:
+    """os.replace(), tried for a moment where Windows refuses: another program may have either open just now.
+
+    A virus scanner looks into every new file, and a reader in Blender has a file open for as long as it reads; what
+    stays open longer (a trainer's libraries) is an error. Raises OSError.
+    """
+    end = time.monotonic() + REPLACE_SECONDS
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if not _WINDOWS or time.monotonic() >= end:
+                raise
+            time.sleep(REPLACE_PAUSE_SECONDS)
+
+
+def extended(path: Path) -> str:
+    """A path in the words in which Windows takes it however long it is; elsewhere the path itself.
+
+    Source: Microsoft, "Maximum Path Length Limitation".
+    """
+    text = str(path)
+    if not _WINDOWS or text.startswith(_EXTENDED):
+        return text
+    return f"{_EXTENDED}UNC{text[1:]}" if text.startswith("\\\\") else f"{_EXTENDED}{text}"
 
 
 def is_link(path: Path) -> bool:

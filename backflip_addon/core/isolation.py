@@ -7,9 +7,13 @@ A plain `python -m …` puts its working directory first on sys.path, so that a 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+START_SCRIPT = Path(__file__).resolve().with_name("start_with_packages.py")
+RUNTIME_NOTE = "python.json"  # beside the packages of an installed runtime; names its interpreter
 
 # What a child is given of our own environment; the rest (PYTHON*, PIP_*, LD_PRELOAD, DYLD_* …) can redirect
 # what it loads.
@@ -24,6 +28,14 @@ _KEPT = {
     # How numbers are worked out on a processor that the libraries would take for another
     *("OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Interpreter:
+    """A Python, and the folder (or zip) with the packages that it is given; "" for one that has its own."""
+
+    path: str
+    packages: str = ""
 
 
 def clean_environment(source: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -48,13 +60,23 @@ def open_to_all(folder: str | os.PathLike[str]) -> bool:
         return False
 
 
-def python_command(python: str, *arguments: str) -> list[str]:
-    """A command line for another Python that imports nothing but its own packages.
+def python_command(python: str | Interpreter, *arguments: str) -> list[str]:
+    """A command line for another Python that imports nothing but its own packages, or none but those it is given.
+
+    arguments: -c and code, -m and a module, or a script's path; then the program's own.
 
     -I leaves out the working directory, PYTHON* variables and the user's own packages; what those variables
-    said of text and buffers is said by options.
+    said of text and buffers is said by options. -S leaves out the interpreter's packages too (in Blender's own Python,
+    what Blender and other add-ons have put there), and with -B nothing is written beside them, see START_SCRIPT.
     """
-    return [python, "-I", "-X", "utf8", "-u", *arguments]
+    options = ("-X", "utf8", "-u")
+    if isinstance(python, str) or not python.packages:
+        return [python if isinstance(python, str) else python.path, "-I", *options, *arguments]
+    command = [python.path, "-I", "-S", "-B", *options]
+    if arguments[0] == "-c":
+        first = f"import runpy; runpy.run_path({str(START_SCRIPT)!r})['use_packages']({python.packages!r})"
+        return [*command, "-c", f"{first}\n{arguments[1]}", *arguments[2:]]
+    return [*command, str(START_SCRIPT), python.packages, *arguments]
 
 
 def safe_folder(python: str = "") -> str:
