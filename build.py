@@ -30,7 +30,7 @@ from types import ModuleType
 
 from backflip_addon.core import isolation
 from backflip_addon.core.progress_lines import last_told
-from backflip_addon.runtime import packages, pythons
+from backflip_addon.runtime import packages, pins, pythons
 
 ROOT = Path(__file__).resolve().parent
 STAMP_NAME = "backflip-stamp.json"
@@ -72,8 +72,8 @@ class Environment:
     @property
     def locks(self) -> tuple[Path, Path | None]:
         """Hashes of all that is installed; torch's apart, where it is."""
-        torch = packages.lock_file("torch") if "trainer" in self.groups else None
-        return packages.lock_file(self.name, folder=LOCKS), torch
+        torch = pins.torch_lock(self.python) if "trainer" in self.groups else None
+        return pins.lock_file(self.name, folder=LOCKS), torch
 
 
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5)
@@ -91,18 +91,18 @@ TYPES = Environment("3.11-types", "", (3, 11), ("types",), 0.2, sees=MAIN)
 def make_environment(environment: Environment) -> Path:
     """The environment's interpreter; made first when it is not there or has other pins."""
     lock, torch_lock = environment.locks
-    stamp = packages.fingerprint(*filter(None, environment.locks))
+    stamp = pins.fingerprint(*filter(None, environment.locks))
     if _stamp(environment) == stamp and pythons.answers_as(str(environment.interpreter), environment.python):
         return environment.interpreter
-    if lacking := packages.lacks_lock(*filter(None, environment.locks)):
+    if lacking := pins.lacks_lock(*filter(None, environment.locks)):
         raise BuildError(lacking)
-    base = pythons.find_python(environment.python, also=(sys.executable,))
+    base = pythons.find_python(environment.python, (sys.executable,), with_venv=True)
     if not base:
         raise BuildError(pythons.lack_words(environment.python))
     _need_disk(environment.gigabytes)
     purpose = f"Blender {environment.blender}" if environment.blender else "the types"
     say(f"Making {environment.folder.name} for {purpose} with {base}")
-    for step in packages.steps(environment.folder, base, lock, torch_lock):
+    for step in packages.environment_steps(environment.folder, base, lock, torch_lock):
         _take_step(step)
     if environment.blender:
         _check_blender(environment)
@@ -282,7 +282,7 @@ def command_test(options: argparse.Namespace) -> int:
             try:
                 python = make_environment(environment)
             except BuildError as error:
-                if pythons.find_python(environment.python, also=(sys.executable,)):
+                if pythons.find_python(environment.python, (sys.executable,), with_venv=True):
                     codes.append(1)
                 closing.append(f"Blender {environment.blender}: left out. {error}")
                 continue
@@ -429,7 +429,7 @@ def _minutes(text: str) -> float:
 def main(arguments: list[str]) -> int:
     """Run a command; returns the exit status."""
     try:
-        if sys.version_info[:2] < packages.PYTHON_VERSION:
+        if sys.version_info[:2] < pins.PYTHONS[0]:
             return _newer_python(arguments)
         options = _parse(arguments)
         return int(options.command(options))

@@ -13,6 +13,7 @@ Written: backflip_addon/runtime/locks/ (what trains, part of the add-on) and .ci
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import io
 import json
@@ -43,7 +44,8 @@ from pip._internal.models.index import PyPI
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from backflip_addon.runtime import packages  # noqa: E402
+from backflip_addon.runtime import packages, pins  # noqa: E402
+from backflip_addon.runtime.pins import Size  # noqa: E402
 
 TESTS_LOCKS = ROOT / ".ci" / "locks"
 GLIBC = (28, 17, 12, 5)  # minor versions of the C library whose wheels are taken, the newest first
@@ -53,8 +55,11 @@ CHUNK = 1 << 18
 # The files of torch's builds without CUDA are not on the index but on PyTorch's own, whose hashes could not be
 # read when this was written. What is here was read off files that are served under that name elsewhere.
 KNOWN_FILES = {
-    ("2.13.0+cpu", "linux_x86_64"): ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",),
+    ("2.13.0+cpu", "linux_x86_64", (3, 11)): ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",),
 }
+
+# Of that file; of those that could not be read it is the best guess
+CPU_TORCH_SIZE = Size(191_794_682, 699_298_109, 171)
 
 Pins = dict[str, Version]
 
@@ -105,7 +110,7 @@ def tags(system: str, python: tuple[int, int]) -> frozenset[Tag]:
 
 def fitting(name: str, version: Version, system: str, python: tuple[int, int]) -> list[dict[str, Any]]:
     """The wheels of a version that a system takes; its source archive where it has none."""
-    of_version = [(f, parsed(f["filename"])) for f in files(name)]
+    of_version = [(f, parsed(f["filename"])) for f in files(name) if _for_python(f, python)]
     of_version = [(f, p) for f, p in of_version if p and p[0] == version]
     wheels = [f for f, p in of_version if p[1] and p[1] & tags(system, python)]
     return wheels or [f for f, p in of_version if p[1] is None]
@@ -172,8 +177,10 @@ class RemoteFile(io.RawIOBase):
 # Resolving
 
 
-def resolve(requirements: list[str], system: str, python: tuple[int, int], kept: Pins) -> Pins:
+def resolve(requirements: list[str], system: str, python: tuple[int, int], kept: Pins, with_cuda: bool = False) -> Pins:
     """Versions of all that the requirements need there: the pinned ones, else the kept one that fits, else the newest.
+
+    with_cuda: also what the index's torch for Linux needs, which is built for CUDA and is not what is taken first.
 
     No backtracking: every demand on a package is gathered, and versions are chosen anew until nothing changes.
     """
@@ -191,7 +198,8 @@ def resolve(requirements: list[str], system: str, python: tuple[int, int], kept:
             for each in ("", *requirement.extras):
                 if name in chosen and (name, each) not in seen:
                     seen.add((name, each))
-                    queue += [(need, each) for need in needs(name, chosen[name]) if not _for_cuda(name, need, system)]
+                    needed = needs(name, chosen[name])
+                    queue += [(n, each) for n in needed if with_cuda or not _for_cuda(name, n, system)]
         before, chosen = chosen, {n: _choose(n, d, system, python, kept) for n, d in sorted(demands.items())}
         if chosen == before:
             return chosen
@@ -217,7 +225,7 @@ def _for_python(file: dict[str, Any], python: tuple[int, int]) -> bool:
 
 
 def _for_cuda(name: str, need: Requirement, system: str) -> bool:
-    """Whether a need is of the index's torch for Linux alone, which is built for CUDA and is not what is taken."""
+    """Whether a need is of the index's torch for Linux alone, which is built for CUDA."""
     return name == "torch" and system.startswith("linux") and need.name.startswith(("nvidia", "cuda", "triton"))
 
 
@@ -250,10 +258,10 @@ def _marked(system: str, python: tuple[int, int], extra: str) -> dict[str, str]:
 def torch_lines(version: Version, system: str, python: tuple[int, int]) -> list[str]:
     """The lock of torch: on Linux the build for the processor alone."""
     if not system.startswith("linux"):
-        return [_line("torch", version, [f["hashes"]["sha256"] for f in fitting("torch", version, system, python)])]
+        return lines({"torch": version}, system, python)
     label = f"{version}{packages.TORCH_LABEL}"
-    known = KNOWN_FILES.get((label, system), ())
-    none = [] if known else ["# None is known for this system."]
+    known = KNOWN_FILES.get((label, system, python), ())
+    none = [] if known else ["# None is known for this system and Python."]
     words = [
         f"# PyTorch's own index alone has torch {label}, and its hashes could not be read when this was locked:",
         "# what comes from there is held by exact version and that index alone. The hashes here are of files",
@@ -266,16 +274,37 @@ def _line(name: str, version: Version, hashes: list[str] | tuple[str, ...]) -> s
     return " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{h}" for h in sorted(set(hashes)))])
 
 
-def lines(pins: Pins, system: str, python: tuple[int, int]) -> list[str]:
-    """The lock of everything but torch."""
+def lines(chosen: Pins, system: str, python: tuple[int, int]) -> list[str]:
+    """The lock of packages."""
     written = []
-    for name, version in sorted(pins.items()):
+    for name, version in sorted(chosen.items()):
         found = fitting(name, version, system, python)
-        if name != "torch":
-            if all(parsed(f["filename"])[1] is None for f in found):
-                written.append(f"# {name} has no wheel here: its source is built, which takes a C++ compiler.")
-            written.append(_line(name, version, [f["hashes"]["sha256"] for f in found]))
+        if all(parsed(f["filename"])[1] is None for f in found):
+            written.append(f"# {name} has no wheel here: its source is built, which takes a C++ compiler.")
+        written.append(_line(name, version, [f["hashes"]["sha256"] for f in found]))
     return written
+
+
+def total_size(chosen: Pins, system: str, python: tuple[int, int]) -> Size:
+    """How large packages are; of several files that fit the largest."""
+    total = Size()
+    for name, version in chosen.items():
+        if name == "torch" and version.local:
+            total += CPU_TORCH_SIZE
+        else:
+            total += max((size(f["url"]) for f in fitting(name, version, system, python)), key=lambda each: each.disk)
+    return total
+
+
+@functools.cache
+def size(url: str) -> Size:
+    """How large a file is, packed and unpacked, as its table of contents says; a source archive's contents unread."""
+    file = RemoteFile(url)
+    if not url.endswith(".whl"):
+        return Size(file.size, file.size, 0)
+    with zipfile.ZipFile(file) as wheel:
+        entries = wheel.infolist()
+    return Size(file.size, sum(e.file_size for e in entries), max(len(e.filename) for e in entries))
 
 
 def write(file: Path, title: str, body: list[str]) -> None:
@@ -283,6 +312,34 @@ def write(file: Path, title: str, body: list[str]) -> None:
     text = "\n".join([f"# {title}", "# Written by `python3 build.py lock`; not to be changed by hand.", *body, ""])
     file.write_text(text, encoding="utf-8", newline="\n")
     print(f"Wrote {file.relative_to(ROOT)}", flush=True)
+
+
+def write_trainer(group: list[str], system: str, python: tuple[int, int], kept: Pins) -> tuple[Pins, dict[str, Size]]:
+    """The locks of what trains; returns the versions that they hold and the locks' sizes. Raises LockError."""
+    chosen = resolve(group, system, python, kept)
+    torch = chosen["torch"]
+    rest = {name: version for name, version in chosen.items() if name != "torch"}
+    title = f"What trains, on {system} with Python {pins.name(python)}"
+    torch_lock, trainer_lock = pins.torch_lock(python, system), pins.trainer_lock(python, system)
+    write(torch_lock, title, torch_lines(torch, system, python))
+    write(trainer_lock, f"{title}, less torch", lines(rest, system, python))
+    label = Version(f"{torch}{packages.TORCH_LABEL}") if system.startswith("linux") else torch
+    sizes = {torch_lock.stem: total_size({"torch": label}, system, python)}
+    sizes[trainer_lock.stem] = total_size(rest, system, python)
+    if system.startswith("linux"):
+        with_cuda = resolve(group, system, python, kept | chosen, with_cuda=True)
+        cuda = {name: version for name, version in with_cuda.items() if name not in rest}
+        cuda_lock = pins.cuda_lock(python, system)
+        write(cuda_lock, f"{title}, where PyTorch's own index cannot be reached", lines(cuda, system, python))
+        sizes[cuda_lock.stem] = total_size(cuda, system, python)
+    return chosen, sizes
+
+
+def write_sizes(sizes: dict[str, Size]) -> None:
+    table = {stem: dataclasses.astuple(each) for stem, each in sorted(sizes.items())}
+    text = ",\n".join(f" {json.dumps(stem)}: {json.dumps(each)}" for stem, each in table.items())
+    pins.SIZES.write_text(f"{{\n{text}\n}}\n", encoding="utf-8", newline="\n")
+    print(f"Wrote {pins.SIZES.relative_to(ROOT)}", flush=True)
 
 
 def kept_pins(folders: tuple[Path, ...]) -> Pins:
@@ -301,15 +358,14 @@ def main() -> int:
     parser.add_argument("--environments", type=json.loads, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    kept = {} if options.upgrade else kept_pins((packages.LOCKS, TESTS_LOCKS))
+    kept = {} if options.upgrade else kept_pins((pins.LOCKS, TESTS_LOCKS))
+    sizes: dict[str, Size] = {}
     try:
-        for system in packages.SYSTEMS:
-            python = packages.PYTHON_VERSION
-            pins = resolve(groups["trainer"], system, python, kept)
-            title = f"What trains, on {system} with Python {python[0]}.{python[1]}"
-            write(packages.lock_file("torch", system), title, torch_lines(pins["torch"], system, python))
-            write(packages.lock_file("trainer", system), title + ", less torch", lines(pins, system, python))
-            kept |= pins
+        for system in pins.SYSTEMS:
+            for python in pins.PYTHONS:
+                chosen, its_sizes = write_trainer(groups["trainer"], system, python, kept)
+                kept |= chosen
+                sizes |= its_sizes
             for name, (version, its_groups) in options.environments.items():
                 requirements = [r for group in its_groups for r in groups[group]]
                 try:
@@ -318,7 +374,9 @@ def main() -> int:
                     print(f"{name} on {system}: left out, {error}", flush=True)
                     continue
                 title = f"The environment {name}, on {system}" + (", less torch" if "torch" in its else "")
-                write(packages.lock_file(name, system, TESTS_LOCKS), title, lines(its, system, tuple(version)))
+                rest = {package: chosen for package, chosen in its.items() if package != "torch"}
+                write(pins.lock_file(name, system, TESTS_LOCKS), title, lines(rest, system, tuple(version)))
+        write_sizes(sizes)
     except (LockError, urllib.error.URLError) as error:
         print(f"lock: {error}", file=sys.stderr)
         return 1

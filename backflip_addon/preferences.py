@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -29,8 +30,8 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         str,
         StringProperty(
             name="Trainer's Python",
-            description="Python 3.11 (or the folder of its environment) with PyBullet, torch and numba; "
-            "empty for the environment variable BACKFLIP_PYTHON or the installed runtime",
+            description="A Python (or the folder of its environment) with torch and numba, and PyBullet where there is "
+            "one for it; empty for the environment variable BACKFLIP_PYTHON or the installed runtime",
             subtype="FILE_PATH",
         ),
     ]
@@ -77,9 +78,19 @@ def jobs_folder() -> Path:
 def runtime_home() -> Path | None:
     """Where the trainer's Python is installed; None where Blender has no folder for its user's data."""
     try:
-        return data_folder("runtime")
+        return runtime_folder()
     except JobError:
         return None
+
+
+def runtime_folder() -> Path:
+    """The same; raises JobError where there is none.
+
+    On Windows it is not Blender's: that one lies so deep that the packages' paths would pass the 260 letters that
+    Windows allows, and it roams, gigabytes and all, with a user who logs in on another computer.
+    """
+    local = os.environ.get("LOCALAPPDATA", "") if os.name == "nt" else ""
+    return Path(local) / "backflip" / "runtime" if os.path.isabs(local) else data_folder("runtime")
 
 
 def data_folder(name: str) -> Path:

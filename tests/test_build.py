@@ -307,7 +307,7 @@ def test_missing_python_is_said(
 ) -> None:
     monkeypatch.setattr(build, "ROOT", tmp_path)
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
-    monkeypatch.setattr(build.pythons, "find_python", lambda version, also=(): "")
+    monkeypatch.setattr(build.pythons, "find_python", lambda *_, **__: "")
     assert build.main(["demo"]) == 1
     assert "No Python 3.11 was found" in capsys.readouterr().err
 
@@ -325,7 +325,7 @@ def test_pins_make_the_stamp(build: ModuleType, tmp_path: Path, monkeypatch: pyt
     """An environment is made once, and again when its lock changes."""
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "LOCKS", tmp_path / "locks")
-    lock = build.packages.lock_file(build.MAIN.name, folder=tmp_path / "locks")
+    lock = build.pins.lock_file(build.MAIN.name, folder=tmp_path / "locks")
     lock.parent.mkdir()
     lock.write_text("numpy==1.26.4 --hash=sha256:00\n")
     made = []
@@ -335,14 +335,14 @@ def test_pins_make_the_stamp(build: ModuleType, tmp_path: Path, monkeypatch: pyt
         folder.mkdir(exist_ok=True)
         return []
 
-    monkeypatch.setattr(build.packages, "steps", steps)
-    monkeypatch.setattr(build.packages, "lacks_lock", lambda *locks: "")
-    monkeypatch.setattr(build.pythons, "find_python", lambda version, also=(): "python")
+    monkeypatch.setattr(build.packages, "environment_steps", steps)
+    monkeypatch.setattr(build.pins, "lacks_lock", lambda *locks: "")
+    monkeypatch.setattr(build.pythons, "find_python", lambda *_, **__: "python")
     monkeypatch.setattr(build.pythons, "answers_as", lambda python, version: True)
     monkeypatch.setattr(build, "_check_blender", lambda environment: None)
     for _ in range(2):
         build.make_environment(build.MAIN)
-    assert made == [(lock, build.packages.lock_file("torch"))]
+    assert made == [(lock, build.pins.torch_lock((3, 11)))]
     lock.write_text("numpy==1.26.4 --hash=sha256:01\n")
     build.make_environment(build.MAIN)
     assert len(made) == 2
@@ -352,8 +352,10 @@ def test_types_are_read_off_the_environment_that_trains(
     build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build.packages, "steps", lambda *_: build.TYPES.site_packages.mkdir(parents=True) or [])
-    monkeypatch.setattr(build.pythons, "find_python", lambda version, also=(): "python")
+    monkeypatch.setattr(
+        build.packages, "environment_steps", lambda *_: build.TYPES.site_packages.mkdir(parents=True) or []
+    )
+    monkeypatch.setattr(build.pythons, "find_python", lambda *_, **__: "python")
     monkeypatch.setattr(build, "_check_blender", lambda environment: pytest.fail("there is no Blender in it"))
     build.make_environment(build.TYPES)
     (named,) = build.TYPES.site_packages.glob("*.pth")
@@ -396,7 +398,7 @@ def test_other_blenders_are_left_out_and_named(
     taken: list[str] = []
     monkeypatch.setattr(build, "make_environment", make)
     monkeypatch.setattr(build, "_take_step", lambda step: taken.append(step.words))
-    monkeypatch.setattr(build.pythons, "find_python", lambda version, also=(): "")
+    monkeypatch.setattr(build.pythons, "find_python", lambda *_, **__: "")
     monkeypatch.setattr(build, "_run_through", lambda command, variables: 0)
     monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments: (0, "7 passed in 1 s"))
     assert build.main(["test"]) == 0

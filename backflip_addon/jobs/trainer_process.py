@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..core.files import RefusedFile, open_regular
-from ..core.isolation import clean_environment, python_command, safe_folder, trusted_path
+from ..core.files import RefusedFile, open_regular, replace
+from ..core.isolation import Interpreter, clean_environment, python_command, safe_folder, trusted_path
 from .folder import JobFolder
 from .json_files import JobError
 from .messages import RequestKind
@@ -39,8 +39,8 @@ class AlreadyRunning(JobError):
 # Starting
 
 
-def start(folder: JobFolder, python: str) -> None:
-    """Start the trainer on a job with the interpreter python, detached, and return at once.
+def start(folder: JobFolder, python: str | Interpreter) -> None:
+    """Start the trainer on a job with an interpreter, detached, and return at once.
 
     Raises AlreadyRunning when one is at work, from this Blender or another, and JobError when the
     folder or the interpreter cannot be used.
@@ -61,7 +61,7 @@ def start(folder: JobFolder, python: str) -> None:
             _name(folder, process)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise JobError(f"The trainer could not be started with {python}: {reason}.") from error
+            raise JobError(f"The trainer could not be started with {interpreter.path}: {reason}.") from error
 
 
 # Trainers this process has started, kept so that their ends are collected.
@@ -74,23 +74,24 @@ def collect_ended() -> None:
         del _children[pid]
 
 
-def command(folder: JobFolder, python: str) -> list[str]:
+def command(folder: JobFolder, python: str | Interpreter) -> list[str]:
     """The trainer's command line."""
     return python_command(python, str(START_SCRIPT), str(folder.path.resolve()))
 
 
-def _interpreter(python: str) -> str:
-    """The whole path of an interpreter: a name is looked up where only the user's own programs are.
+def _interpreter(named: str | Interpreter) -> Interpreter:
+    """An interpreter with the whole path of an interpreter: a name is looked up where only the user's own programs are.
 
     Left to the system, a relative path would be tried from the folder Blender happens to be in. Raises JobError.
     """
+    python, packages = (named, "") if isinstance(named, str) else (named.path, named.packages)
     if os.path.isabs(python):
-        return python
+        return Interpreter(python, packages)
     if python and os.path.basename(python) == python:
         for place in trusted_path(os.environ.get("PATH", os.defpath)):
             found = shutil.which(os.path.join(place, python))
             if found:
-                return found
+                return Interpreter(found, packages)
     raise JobError(f"The trainer could not be started with {python or 'no Python'}: choose a Python by its whole path.")
 
 
@@ -98,18 +99,18 @@ def _open_log(folder: JobFolder) -> BinaryIO:
     """trainer.log, to be appended to; a long one is put aside first. Raises OSError and RefusedFile."""
     with contextlib.suppress(OSError):
         if os.lstat(folder.log_file).st_size > LOG_BYTES:
-            os.replace(folder.log_file, folder.log_file.with_name("trainer.old.log"))
+            replace(folder.log_file, folder.log_file.with_name("trainer.old.log"))
     return open_regular(folder.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
-def _spawn(folder: JobFolder, python: str, log: BinaryIO) -> subprocess.Popen[bytes]:
+def _spawn(folder: JobFolder, python: Interpreter, log: BinaryIO) -> subprocess.Popen[bytes]:
     """Start the trainer in a session of its own. Raises OSError."""
     line = command(folder, python)
     words = f"\n--- {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(line)}\n"
     log.write(words.encode("utf-8", "backslashreplace"))
     log.flush()
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
-    options |= {"close_fds": True, "cwd": safe_folder(python), "env": clean_environment()}
+    options |= {"close_fds": True, "cwd": safe_folder(python.path), "env": clean_environment()}
     if os.name == "nt":
         return _spawn_windows(line, options)
     process = subprocess.Popen(line, start_new_session=True, **options)

@@ -9,7 +9,7 @@ import bpy
 
 from .. import compat, preferences
 from ..jobs.json_files import JobError
-from ..runtime import repair, uninstall
+from ..runtime import pins, repair, uninstall
 from ..runtime.deletion import Removal
 from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import Installation
@@ -91,7 +91,7 @@ def _redraw() -> None:
 
 
 def _home() -> Path:
-    return preferences.data_folder("runtime")
+    return preferences.runtime_folder()
 
 
 def _is_there() -> bool:
@@ -141,8 +141,17 @@ class CheckRuntime(_Work, bpy.types.Operator):
         self.report({"INFO"} if ready else {"WARNING"}, " ".join(STATUS.lines))
 
 
-class InstallRuntime(_Work, bpy.types.Operator):
-    """Download the trainer's own Python packages (260 to 390 MB) into the add-on's folder"""
+class _Download(_Work):
+    """A _Work whose tooltip says how large it is."""
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, _properties: bpy.types.OperatorProperties) -> str:
+        size = pins.expected_size()
+        return f"{cls.__doc__}: about {size.in_words()}" if size.disk else str(cls.__doc__)
+
+
+class InstallRuntime(_Download, bpy.types.Operator):
+    """Download the packages that the trainer needs and keep them in a folder of the add-on's own"""
 
     bl_idname = "backflip.install_runtime"
     bl_label = "Install Trainer's Python"
@@ -151,8 +160,8 @@ class InstallRuntime(_Work, bpy.types.Operator):
         _begin(Installation.begin(_home()), "Installing")
 
 
-class RepairRuntime(_Work, bpy.types.Operator):
-    """Install the trainer's Python again (260 to 390 MB to download), and replace the old one once it is complete"""
+class RepairRuntime(_Download, bpy.types.Operator):
+    """Install the trainer's packages again, and replace the old ones once the new are complete"""
 
     bl_idname = "backflip.repair_runtime"
     bl_label = "Repair Trainer's Python"

@@ -12,6 +12,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
 from ..core import body as bodies
 from ..core.body import Body
+from ..core.isolation import Interpreter
 from ..core.motion import Take, load_take, validate
 from ..core.rigs import binding as bindings
 from ..core.rigs.binding import Binding
@@ -80,7 +81,7 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
     return Shot(take, body, binding, facts, file, avatar)
 
 
-def shoot(scene: bpy.types.Scene, python: str, count: int, **circumstances: Any) -> None:
+def shoot(scene: bpy.types.Scene, python: Interpreter, count: int, **circumstances: Any) -> None:
     """Ask for takes in these circumstances; a trainer is started for it where none is at work.
 
     Each take has a seed of its own, counted up from the one given. Raises JobError.

@@ -14,6 +14,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, St
 
 from .. import preferences
 from ..core import body as bodies
+from ..core.isolation import Interpreter
 from ..core.motion import save_motion
 from ..core.rigs import binding as bindings
 from ..jobs import trainer_process
@@ -32,12 +33,12 @@ WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
 
 
-def python() -> str:
+def python() -> Interpreter:
     """The trainer's Python. Raises JobError with what it lacks."""
     runtime = find_runtime(preferences.trainer_python(), preferences.runtime_home())
     if not runtime.ready:
         raise JobError(runtime.sentence)
-    return runtime.python
+    return runtime.interpreter
 
 
 def new_folder(scene: bpy.types.Scene, name: str) -> Path:

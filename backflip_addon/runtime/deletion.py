@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..core import isolation
-from ..core.files import is_own_folder
+from ..core.files import extended, is_own_folder, replace
 from .progress import Progress
 
 UNFINISHED_PREFIX = "unfinished-"  # how the folder of an installation at work begins
@@ -92,8 +92,18 @@ def set_aside(path: Path) -> Path | None:
     if not os.path.lexists(path):
         return None
     aside = path.with_name(f"{GOING_PREFIX}{os.getpid()}-{time.time_ns()}")
-    os.rename(path, aside)
+    replace(path, aside)
     return aside
+
+
+def set_aside_unused(runtimes: Iterable[Path]) -> list[Path]:
+    """Set aside what no program uses, as far as the system tells; returns where it is now."""
+    found = []
+    for folder in runtimes:
+        if not in_use(folder):
+            with contextlib.suppress(OSError):  # Windows renames no folder of which a file is open
+                found.append(set_aside(folder))
+    return [folder for folder in found if folder is not None]
 
 
 def leftovers(home: Path) -> list[Path]:
@@ -109,7 +119,8 @@ def runtimes(home: Path) -> list[Path]:
 def in_use(folder: Path) -> bool:
     """Whether a program runs from a folder, as far as one can see: a training outlives the Blender that began it.
 
-    On Windows it is not looked for; the system itself renames no folder whose programs run.
+    On Windows it is not looked for; the system itself renames no folder of which a file is open, as a running
+    trainer's libraries are.
     """
     begin = str(folder) + os.sep
     return any(begin in line for line in _command_lines())
@@ -123,7 +134,7 @@ def own_python() -> str:
 
 def _start(python: str, paths: tuple[Path, ...]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        isolation.python_command(python, "-c", _PROGRAM, *map(str, paths)),
+        isolation.python_command(python, "-B", "-c", _PROGRAM, *map(extended, paths)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -139,7 +150,7 @@ def _remove(paths: tuple[Path, ...]) -> None:
 
     for path in paths:
         if is_own_folder(path):
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(extended(path), ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import deletion, install, packages
+from ..core.isolation import Interpreter
+from . import deletion, folders, pins
+from .folders import Installed
 from .probe import Probe, ProbeResult, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
@@ -20,13 +22,20 @@ class Runtime:
     """A Python for the trainer.
 
     python: the interpreter, "" when there is none to speak of. missing: what it lacks, () when it can
-    train. sentence: for the user. source: "preference", "variable", "installed", "own" or "".
+    train. sentence: for the user. source: "preference", "variable", "installed", "own" or "". packages: the
+    folder that holds its packages, "" where it has its own.
     """
 
     python: str
     missing: tuple[str, ...]
     sentence: str
     source: str = ""
+    packages: str = ""
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """What a trainer is started with."""
+        return Interpreter(self.python, self.packages)
 
     @property
     def ready(self) -> bool:
@@ -43,13 +52,13 @@ class RuntimeSearch:
     def __init__(self, preference: str = "", home: str | Path | None = None) -> None:
         self._result: Runtime | None = None
         self._probe: Probe | None = None
-        self._python, self._interpret = self._choose(preference.strip(), home)
+        asked, self._interpret = self._choose(preference.strip(), home)
         if self._result is None:
-            self._key = (self._python, _changed(self._python))
+            self._key = (asked, _changed(asked))
             if self._key in _known:
                 self._result = self._interpret(_known[self._key])
             else:
-                self._probe = Probe.begin(self._python)
+                self._probe = Probe.begin(asked)
 
     def poll(self) -> Runtime | None:
         """What was found, None while it is not known yet."""
@@ -64,7 +73,7 @@ class RuntimeSearch:
         if self._probe is not None:
             self._probe.cancel()
 
-    def _choose(self, preference: str, home: str | Path | None) -> tuple[str, Callable[[ProbeResult], Runtime]]:
+    def _choose(self, preference: str, home: str | Path | None) -> tuple[Interpreter, Callable[[ProbeResult], Runtime]]:
         """The Python to ask, and what its answer means; none where the result is known without asking."""
         variable = os.environ.get(VARIABLE, "").strip()
         if preference or variable:
@@ -72,13 +81,15 @@ class RuntimeSearch:
             python, lacking = _named(preference or variable, "" if preference else f" ({VARIABLE})")
             if lacking:
                 self._result = Runtime(python, ("Python",), lacking, source)
-            return python, lambda result: _from(result, source)
-        if home is not None and (python := install.installed(Path(home))):
-            return python, _installed
+            return Interpreter(python), lambda result: _from(result, source)
+        if home is not None and (installed := folders.installed(Path(home))) is not None:
+            if not installed.interpreter.path:
+                self._result = _gone(installed)
+            return installed.interpreter, lambda result: _installed(result, installed)
         own = deletion.own_python()
         if not own:
             self._result = _none()
-        return own, lambda result: _from(result, "own") if result.ready else _none()
+        return Interpreter(own), lambda result: _from(result, "own") if result.ready else _none()
 
 
 def find_runtime(preference: str = "", home: str | Path | None = None) -> Runtime:
@@ -90,14 +101,15 @@ def find_runtime(preference: str = "", home: str | Path | None = None) -> Runtim
 
 
 # What was learned of an interpreter and when its packages last changed
-_known: dict[tuple[str, float], ProbeResult] = {}
+_known: dict[tuple[Interpreter, float], ProbeResult] = {}
 
 
-def _changed(python: str) -> float:
+def _changed(asked: Interpreter) -> float:
     """When the packages of an interpreter last changed, as far as one can see from outside."""
-    root = Path(python).parent.parent
+    root = Path(asked.path).parent.parent
+    own = (*root.glob("lib/python3.*/site-packages"), root / "Lib" / "site-packages")
     times = [0.0]
-    for path in (Path(python), *root.glob("lib/python3.*/site-packages"), root / "Lib" / "site-packages"):
+    for path in (Path(asked.path), *((Path(asked.packages),) if asked.packages else own)):
         try:
             times.append(path.stat().st_mtime)
         except OSError:
@@ -119,11 +131,23 @@ def _named(path: str, hint: str) -> tuple[str, str]:
     return python, ""
 
 
-def _installed(result: ProbeResult) -> Runtime:
-    if result.ready:
-        return _from(result, "installed")
-    words = f"The installed runtime is damaged; repair it in the preferences. {result.sentence}"
-    return Runtime(result.python, result.missing, words, "installed")
+def _installed(result: ProbeResult, installed: Installed) -> Runtime:
+    if result.version and result.version[:2] != installed.version:
+        return _gone(installed)
+    runtime = _from(result, "installed")
+    if not result.ready:
+        words = f"The installed runtime is damaged; repair it in the preferences. {result.sentence}"
+        runtime = dataclasses.replace(runtime, sentence=words)
+    return dataclasses.replace(runtime, packages=installed.interpreter.packages)
+
+
+def _gone(installed: Installed) -> Runtime:
+    """Blender was moved, removed or replaced by one with another Python."""
+    words = (
+        f"The Python {pins.name(installed.version)} that the trainer's packages were installed for is gone "
+        f"({installed.named or 'its name cannot be read'}); press Install again."
+    )
+    return Runtime("", ("Python",), words, "installed")
 
 
 def _from(result: ProbeResult, source: str) -> Runtime:
@@ -131,6 +155,8 @@ def _from(result: ProbeResult, source: str) -> Runtime:
 
 
 def _none() -> Runtime:
-    missing = tuple(packages.package_name(requirement) for requirement in packages.TRAINER)
-    words = "The trainer has no Python yet: install the runtime in the preferences, or choose one there."
+    missing = pins.package_names(pins.PYTHONS[0])
+    size = pins.expected_size()
+    much = f" ({size.in_words()})" if size.disk else ""
+    words = f"The trainer has no Python yet: install the runtime in the preferences{much}, or choose one there."
     return Runtime("", missing, words)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Installing the trainer's Python into a folder of the add-on's own.
 
-Nothing blocks: Installation.begin(), then poll() from a timer. The environment is built in a folder of the
+Nothing blocks: Installation.begin(), then poll() from a timer. The runtime is built in a folder of the
 installation's own and moved to its name when it has been checked, so that an installed runtime is a whole one. All
 that an installation writes lies in that folder, pip's own temporary files too, so that what a crash leaves can be
-found and removed.
+found and removed. The interpreter stays where it is, in Blender mostly, and nothing is written there.
 """
 
 from __future__ import annotations
@@ -18,44 +18,36 @@ import time
 from pathlib import Path
 
 from ..core import isolation
+from ..core.files import extended, replace
 from ..core.progress_lines import last_told
-from . import deletion, packages, pythons
+from . import deletion, folders, packages, pins, pythons
 from .deletion import UNFINISHED_PREFIX
 from .folder_lock import BUSY, FolderLock
+from .packages import Step
 from .probe import Probe
 from .progress import DISK_FULL, Progress, State, error_words
+from .pythons import Base
 
-NEEDED_BYTES = 2_500_000_000
+SPARE_BYTES = 300_000_000  # beside the packages: bytecode, the compiled physics, pip's own files
 FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
 LOG_NAME = "install.log"
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 KILL_SECONDS = 5.0
-
-
-def runtime_folder(home: Path) -> Path:
-    """Where the runtime of this version of the add-on lives; other pins, another folder."""
-    pins = packages.fingerprint(packages.lock_file("torch"), packages.lock_file("trainer"))[:8]
-    version = ".".join(map(str, packages.PYTHON_VERSION))
-    return home / f"python-{version}-{pins}"
-
-
-def installed(home: Path) -> str:
-    """The interpreter of the installed runtime, sound or not; "" when none was installed."""
-    folder = runtime_folder(home)
-    return str(packages.environment_python(folder)) if folder.is_dir() else ""
+_WINDOWS = os.name == "nt"
 
 
 class Installation:
     """An installation at work."""
 
-    def __init__(self, home: Path, python: str) -> None:
+    def __init__(self, home: Path, base: Base | None) -> None:
         self.home = home
         self.folder = home / f"{UNFINISHED_PREFIX}{os.getpid()}-{time.time_ns()}"
         self.log_file = self.folder / LOG_NAME
-        self._environment = self.folder / "environment"
+        self._base = base
+        self._runtime = self.folder / "runtime"
+        self._interpreter = folders.interpreter(self._runtime, base.python if base is not None else "")
         self._temporary = self.folder / "tmp"
-        own = str(packages.environment_python(self._environment))
-        self._steps = [*packages.steps(self._environment, python, compile_now=False), packages.compile_step(own)]
+        self._steps = self._planned(base) if base is not None else []
         self._weights = [step.weight for step in self._steps] + [1.0]  # the check is the last
         self._done = 0
         self._lock: FolderLock | None = None
@@ -63,41 +55,66 @@ class Installation:
         self._probe: Probe | None = None
         self._log_start = 0
         self._remark = ""
-        self._least_free = NEEDED_BYTES
+        self._least_free = SPARE_BYTES
         self._result: Progress | None = None
 
     @classmethod
     def begin(cls, home: str | Path, python: str = "") -> Installation:
-        """Start an installation below home from a Python 3.11, which is looked for when none is given.
+        """Start an installation below home with an interpreter, which is looked for when none is given.
 
         A failure shows in poll(). The caller has asked the user and seen that Blender may go online.
         """
         home = Path(home)
-        base = python or pythons.find_python(packages.PYTHON_VERSION, also=(deletion.own_python(),))
-        installation = cls(home, base)
+        installation = cls(home, pythons.find_base(python, deletion.own_python()))
         try:
-            lacking = installation._prepare(base)
+            lacking = installation._prepare()
         except OSError as error:
             lacking = error_words(error, home)
         return installation._end("failed", lacking) if lacking else installation
 
-    def _prepare(self, python: str) -> str:
+    def _planned(self, base: Base) -> list[Step]:
+        into, pip = folders.packages_folder(self._runtime), self.folder / "pip.zip"
+        steps = packages.runtime_steps(into, base.python, base.version, pip)
+        return [*steps, packages.compile_step(self._interpreter)]
+
+    def _prepare(self) -> str:
         """Take the folder to work in; returns what is lacking, in a sentence. Raises OSError."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock.acquire(self.home)
         if self._lock is None:
             return BUSY
-        if lacking := packages.lacks_lock(packages.lock_file("torch"), packages.lock_file("trainer")):
+        base = self._base
+        locks = [lock(base.version if base else pins.PYTHONS[0]) for lock in (pins.torch_lock, pins.trainer_lock)]
+        if lacking := pins.lacks_lock(*locks):
             return lacking
-        if not python:
-            return pythons.lack_words(packages.PYTHON_VERSION)
-        free = shutil.disk_usage(self.home).free
-        if free < NEEDED_BYTES:
-            needed = f"The trainer's Python needs {NEEDED_BYTES / 1e9:.1f} GB"
-            return f"{needed} and {self.home} has {free / 1e9:.1f} GB left; free some and try again."
+        if base is None:
+            return pythons.lack_base_words()
+        size = pins.size(*locks)
+        if lacking := self._lacks_room(size.download + size.disk + SPARE_BYTES) or self._lacks_letters(size.path):
+            return lacking
         self._temporary.mkdir(parents=True)
+        self._runtime.mkdir()
+        folders.note_interpreter(self._runtime, base)
         self.log_file.write_bytes(b"")
         return ""
+
+    def _lacks_room(self, needed: int) -> str:
+        """The sentence for a disk on which there is no room for so many bytes, "" where there is. Raises OSError."""
+        free = shutil.disk_usage(self.home).free
+        if free >= needed:
+            return ""
+        words = f"The trainer's Python needs {needed / 1e9:.1f} GB"
+        return f"{words} and {self.home} has {free / 1e9:.1f} GB left; free some and try again."
+
+    def _lacks_letters(self, longest: int) -> str:
+        """The sentence for a folder so deep that Windows would refuse the longest path in it, "" for any other."""
+        letters = len(str(folders.packages_folder(folders.runtime_folder(self.home, pins.PYTHONS[0])))) + 1 + longest
+        if not _WINDOWS or letters <= pins.MOST_PATH or _long_paths_allowed():
+            return ""
+        return (
+            f"The folder {self.home} is too deep for Windows: paths of {letters} letters would be needed, and it takes "
+            f"{pins.MOST_PATH}; have long paths enabled (LongPathsEnabled in the registry) and try again."
+        )
 
     def poll(self) -> Progress:
         """Go on as far as possible without waiting, and say how far it is."""
@@ -134,10 +151,10 @@ class Installation:
         self._log_start = self.log_file.stat().st_size
         step = self._steps[self._done]
         command = step.command
-        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._temporary))
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), extended(self._temporary))
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
-                isolation.python_command(command[0], str(WATCHDOG), *command),
+                isolation.python_command(command[0], "-B", str(WATCHDOG), *command),
                 stdin=subprocess.PIPE,  # whose end tells that Blender's has come
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -154,6 +171,8 @@ class Installation:
             self._done += 1
         elif step.fallback and packages.found_no_file(self._step_log()):
             self._steps[self._done] = step.fallback
+            if lacking := self._lacks_room(step.fallback.disk):
+                self._end("failed", lacking)
         elif step.otherwise:
             self._remark, self._done = step.otherwise, self._done + 1
         else:
@@ -161,7 +180,7 @@ class Installation:
 
     def _advance_probe(self) -> None:
         if self._probe is None:
-            self._probe = Probe.begin(str(packages.environment_python(self._environment)), imports=True)
+            self._probe = Probe.begin(self._interpreter, imports=True)
         result = self._probe.poll()
         if result and not result.ready:
             self._end("failed", self._failure_words(f"What was installed does not work: {result.sentence}"))
@@ -169,18 +188,20 @@ class Installation:
             self._keep()
 
     def _keep(self) -> None:
-        """Give the finished environment its name; what had it, and what older versions left, goes. Raises OSError."""
-        target = runtime_folder(self.home)
+        """Give the finished runtime its name; what had it, and what older versions left, goes. Raises OSError."""
+        assert self._base is not None
+        target = folders.runtime_folder(self.home, self._base.version)
         aside = deletion.set_aside(target)  # a broken one being repaired
         try:
-            os.replace(self._environment, target)
+            replace(self._runtime, target)
         except OSError:
             if aside:
-                os.replace(aside, target)
+                replace(aside, target)
             raise
         self._end("done", "The trainer's Python is installed.")
-        older = [folder for folder in deletion.runtimes(self.home) if folder != target and not deletion.in_use(folder)]
-        deletion.delete([*older, *([aside] if aside else [])])
+        kept = {folders.runtime_folder(self.home, version) for version in pins.PYTHONS}  # another Blender's
+        older = [folder for folder in deletion.runtimes(self.home) if folder not in kept]
+        deletion.delete([*deletion.set_aside_unused(older), *([aside] if aside else [])])
 
     def _end(self, state: State, words: str) -> Installation:
         """Stop what runs, keep the log where the user can read it, and let go of the rest."""
@@ -188,7 +209,7 @@ class Installation:
             self._probe.cancel()
         self._kill()
         with contextlib.suppress(OSError):
-            os.replace(self.log_file, self.home / LOG_NAME)
+            replace(self.log_file, self.home / LOG_NAME)
         remark = self._remark if state == "done" else ""
         self._result = Progress(state, 1.0 if state == "done" else self._fraction(), words, remark)
         if self.folder.exists():
@@ -258,3 +279,14 @@ class Installation:
 def _close_input(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
+
+
+def _long_paths_allowed() -> bool:
+    """Whether this Windows takes paths of more than 260 letters from programs that can name them, as Python can."""
+    try:
+        import winreg
+
+        key = winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem")  # type: ignore[attr-defined]  # Windows alone has it
+        return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])  # type: ignore[attr-defined]
+    except (ImportError, OSError):
+        return False

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import IO
 
 from ..core import isolation
-from . import packages
+from ..core.isolation import Interpreter
+from . import packages, pins
 
 PROBE_SECONDS = 20.0
 IMPORT_SECONDS = 120.0  # torch's first import on a cold disk is slow
 
 _MARK = "backflip-check:"
+
+_ASKED = ("numpy", "torch", "numba", pins.package_name(pins.PYBULLET))
 
 # Runs in the other Python, which may be of any version: plain syntax, no imports that may be missing.
 _PROBE = """
@@ -76,13 +79,14 @@ class Probe:
         self._result: ProbeResult | None = None
 
     @classmethod
-    def begin(cls, python: str, imports: bool = False) -> Probe:
-        """Ask an interpreter (or the folder of an environment) what it has.
+    def begin(cls, python: str | Interpreter, imports: bool = False) -> Probe:
+        """Ask an interpreter (or the folder of an environment) what it has, or what is in the packages it is given.
 
         imports: import the packages too, which takes seconds and finds broken ones.
         """
-        python = interpreter(python)
-        question = json.dumps([[packages.package_name(r) for r in packages.TRAINER], imports])
+        asked = python if isinstance(python, Interpreter) else Interpreter(interpreter(python))
+        python = asked.path
+        question = json.dumps([_ASKED, imports])
         process = None
         try:
             out = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended, in poll()
@@ -93,7 +97,7 @@ class Probe:
             return running
         with contextlib.suppress(OSError, ValueError):  # told by poll()
             process = subprocess.Popen(
-                isolation.python_command(python, "-c", _PROBE, question),
+                isolation.python_command(asked, "-c", _PROBE, question),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -128,7 +132,7 @@ class Probe:
         self._out.close()
 
 
-def probe(python: str, imports: bool = False) -> ProbeResult:
+def probe(python: str | Interpreter, imports: bool = False) -> ProbeResult:
     """What an interpreter lacks; blocks for a tenth of a second, with imports for some seconds."""
     running = Probe.begin(python, imports)
     while (result := running.poll()) is None:
@@ -162,32 +166,31 @@ def _read_answer(python: str, output: str) -> ProbeResult:
     lines = [line for line in output.splitlines() if line.startswith(_MARK)]
     try:
         facts = json.loads(lines[-1].removeprefix(_MARK))
-        version = tuple(int(number) for number in facts["version"])
+        major, minor, *rest = (int(number) for number in facts["version"])
         found, broken, bits = dict(facts["found"]), dict(facts["broken"]), int(facts["bits"])
     except (IndexError, KeyError, TypeError, ValueError):
         return not_running(python)
+    version = (major, minor, *rest)
     name = ".".join(map(str, version))
-    if version < packages.PYTHON_VERSION or bits != 64:
-        lowest = ".".join(map(str, packages.PYTHON_VERSION))
+    lowest = pins.name(pins.PYTHONS[0])
+    if version < pins.PYTHONS[0] or bits != 64:
         words = f"{python} is a {bits}-bit Python {name}; the trainer needs a 64-bit Python {lowest} or newer."
         return ProbeResult(python, version, (f"Python {lowest}",), words)
-    missing = [_lack(requirement, found, broken) for requirement in packages.TRAINER]
-    lacks = tuple(words for words in missing if words)
+    lacks = tuple(filter(None, (_lack(package, found, broken) for package in pins.package_names((major, minor)))))
     if lacks:
         return ProbeResult(python, version, lacks, f"Python {name} at {python} lacks {_join(lacks)}.")
     return ProbeResult(python, version, (), f"Python {name} with {_versions(found)} is ready.")
 
 
-def _lack(requirement: str, found: dict[str, str], broken: dict[str, str]) -> str:
+def _lack(package: str, found: dict[str, str], broken: dict[str, str]) -> str:
     """What is wrong with one package, "" if nothing is. Another version than the pinned one will do."""
-    name = packages.package_name(requirement)
-    if not found.get(name):
-        return name
-    return f"a working {name} ({broken[name].splitlines()[0]})" if name in broken else ""
+    if not found.get(package):
+        return package
+    return f"a working {package} ({broken[package].splitlines()[0]})" if package in broken else ""
 
 
 def _versions(found: dict[str, str]) -> str:
-    return _join([f"{name} {version}" for name, version in found.items()])
+    return _join([f"{name} {version}" for name, version in found.items() if version])
 
 
 def _join(words: tuple[str, ...] | list[str]) -> str:

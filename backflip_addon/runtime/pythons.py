@@ -3,32 +3,65 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..core import isolation
+from . import pins
 
 PROBE_SECONDS = 15.0
-_PROBE = "import sys, venv, ensurepip; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)"
+_PROBE = "import sys; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)"
+_ABLE = f"import venv, ensurepip; {_PROBE}"
 
 
-def find_python(version: tuple[int, int], also: tuple[str, ...] = ()) -> str:
-    """A 64-bit Python of that version that can make environments, or "" when there is none.
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """An interpreter to make a runtime with."""
 
-    also: interpreters to try after all others (Blender's own).
+    python: str
+    version: pins.Version
+
+
+def find_base(python: str = "", own: str = "") -> Base | None:
+    """A Python with which the trainer's packages can be run; None when there is none.
+
+    python: the one to take and no other. own: the one that runs Blender. A Python 3.11 for which there is PyBullet goes
+    first; then Blender's own, which everybody has and which is there for as long as Blender is; then any that is found.
+    """
+    if python:
+        return next((Base(python, version) for version in pins.PYTHONS if answers_as(python, version)), None)
+    running = sys.version_info[:2]
+    fitting = [version for version in pins.PYTHONS if pins.has_pybullet(version)]
+    for version in (*fitting, running, *sorted(pins.PYTHONS, reverse=True)):
+        if version not in pins.PYTHONS:
+            continue
+        also = (own,) if own and version == running else ()
+        if version == running and version not in fitting and also and answers_as(own, version):
+            return Base(own, version)
+        if found := find_python(version, also):
+            return Base(found, version)
+    return None
+
+
+def find_python(version: pins.Version, also: tuple[str, ...] = (), with_venv: bool = False) -> str:
+    """A 64-bit Python of that version, or "" when there is none.
+
+    also: interpreters to try after all others. with_venv: only one that can make environments.
     """
     for candidate in _candidates(version, also):
-        if answers_as(candidate, version):
+        if answers_as(candidate, version, with_venv):
             return candidate
     return ""
 
 
-def answers_as(python: str, version: tuple[int, int]) -> bool:
-    """Whether an interpreter runs, is 64-bit and of that version, and can make environments."""
-    answer = _answer(python, isolation.python_command(python, "-c", _PROBE))
+def answers_as(python: str, version: pins.Version, with_venv: bool = False) -> bool:
+    """Whether an interpreter runs, is 64-bit and of that version, and can make environments where that is asked."""
+    answer = _answer(python, isolation.python_command(python, "-B", "-c", _ABLE if with_venv else _PROBE))
     return answer.split() == [str(version[0]), str(version[1]), "True"]
 
 
@@ -50,16 +83,26 @@ def _answer(program: str, command: list[str]) -> str:
     return "" if run.returncode else run.stdout
 
 
-def lack_words(version: tuple[int, int]) -> str:
-    """The sentence for a computer without that Python."""
-    name = f"{version[0]}.{version[1]}"
+def lack_words(version: pins.Version) -> str:
+    """The sentence for a computer without a Python of that version that can make environments."""
+    name = pins.name(version)
     return (
         f"No Python {name} was found that can make environments; install it from python.org or with your "
         f"system's packages (on Debian and Ubuntu python{name} and python{name}-venv) and try again."
     )
 
 
-def _candidates(version: tuple[int, int], also: tuple[str, ...]) -> Iterator[str]:
+def lack_base_words() -> str:
+    """The sentence for a Blender whose own Python is none that the trainer's packages are made for, or cannot run."""
+    names = [pins.name(version) for version in pins.PYTHONS]
+    known = f"{', '.join(names[:-1])} or {names[-1]}"
+    return (
+        f"Blender's own Python {pins.name(sys.version_info[:2])} cannot be used for the trainer, and no Python {known} "
+        "was found; install one from python.org or with your system's packages and try again."
+    )
+
+
+def _candidates(version: pins.Version, also: tuple[str, ...]) -> Iterator[str]:
     """Interpreters worth asking, each once, the likeliest first."""
     seen: set[str] = set()
     for candidate in (*_on_path(version), *_in_known_folders(version), *also):
@@ -74,7 +117,7 @@ def _may_be_changed_by_all(program: str) -> bool:
     return isolation.open_to_all(program) or isolation.open_to_all(os.path.dirname(program))
 
 
-def _on_path(version: tuple[int, int]) -> Iterator[str]:
+def _on_path(version: pins.Version) -> Iterator[str]:
     name = f"{version[0]}.{version[1]}"
     yield from _programs(f"python{name}")  # all of them: the first may be broken and the next sound
     if os.name == "nt":
@@ -100,7 +143,7 @@ def _ask_launcher(launcher: str, name: str) -> Iterator[str]:
         yield answer.strip()
 
 
-def _in_known_folders(version: tuple[int, int]) -> Iterator[str]:
+def _in_known_folders(version: pins.Version) -> Iterator[str]:
     """Interpreters that need not be on the path; a Blender started from a dock has hardly any."""
     name = f"{version[0]}.{version[1]}"
     home = _home()

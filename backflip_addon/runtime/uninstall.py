@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import deletion
+from . import deletion, pins
 from .deletion import Removal
 from .folder_lock import BUSY, FolderLock
-from .install import LOG_NAME, runtime_folder
+from .folders import runtime_folder
+from .install import LOG_NAME
 from .progress import error_words
 
 
@@ -50,7 +51,7 @@ def _set_aside(home: Path) -> list[Path]:
     """Rename the runtimes that no training uses; returns all that is to go. Raises RuntimeFolderError and OSError."""
     runtimes = deletion.runtimes(home)
     busy = [folder for folder in runtimes if deletion.in_use(folder)]
-    if runtime_folder(home) in busy:
+    if any(runtime_folder(home, version) in busy for version in pins.PYTHONS):
         raise RuntimeFolderError("A training runs with the trainer's Python; stop it first.")
     for folder in runtimes:
         if folder not in busy:

@@ -15,6 +15,7 @@ import atexit
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import multiprocessing
 import os
 import platform
@@ -28,7 +29,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..core.files import is_own_folder
-from ..core.isolation import open_to_all
+from ..core.isolation import RUNTIME_NOTE, open_to_all
 from ..jobs.json_files import write_json
 from .kernel_sources import kernel_sources
 
@@ -127,13 +128,13 @@ def _make(state: Fingerprint) -> Path:
 
 
 def _places() -> Iterator[Path]:
-    """Where the folders may lie, the best first: inside the trainer's own environment, with which they are removed.
+    """Where the folders may lie, the best first: in the trainer's own runtime or environment, with which they go.
 
-    A Python that is no environment is the system's or the user's, and nothing of ours is put there. Nor on Windows: the
+    A Python that is neither is the system's or the user's, and nothing of ours is put there. Nor on Windows: the
     runtime lies deep, and numba's files below it would pass the 260 characters that a path may have.
     """
-    if sys.prefix != sys.base_prefix and os.name != "nt":
-        yield Path(sys.prefix) / "compiled"
+    if os.name != "nt" and (own := _own_folder()) is not None:
+        yield own / "compiled"
     if sys.platform == "win32":
         cache = os.environ.get("LOCALAPPDATA", "")
     elif sys.platform == "darwin":
@@ -142,6 +143,15 @@ def _places() -> Iterator[Path]:
         cache = os.environ.get("XDG_CACHE_HOME", "") or os.path.expanduser("~/.cache")
     if os.path.isabs(cache):
         yield Path(cache) / "backflip" / "compiled"
+
+
+def _own_folder() -> Path | None:
+    """The folder of the runtime that our packages lie in, or of the environment that we run in."""
+    spec = importlib.util.find_spec("llvmlite")
+    packages = Path(spec.origin).parents[1] if spec is not None and spec.origin else None
+    if packages is not None and (packages.parent / RUNTIME_NOTE).is_file():
+        return packages.parent
+    return Path(sys.prefix) if sys.prefix != sys.base_prefix else None
 
 
 def _tidy(place: Path, state: Fingerprint) -> None:

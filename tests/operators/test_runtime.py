@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -15,23 +17,13 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon import preferences  # noqa: E402
 from backflip_addon.operators import runtime  # noqa: E402
-from backflip_addon.runtime import deletion, folder_lock, install, packages, uninstall  # noqa: E402
+from backflip_addon.runtime import deletion, folder_lock, install, packages, pythons, uninstall  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
+from tests.runtime import stand_ins  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
-WHOLE = (
-    '{"version": [3, 11, 9], "bits": 64, "broken": {},'
-    ' "found": {"numpy": "1", "torch": "2", "pybullet": "3", "numba": "4"}}'
-)
-MAKE = """
-import pathlib, sys, time
-python = pathlib.Path(sys.argv[1])
-python.parent.mkdir(parents=True)
-python.write_text("#!/bin/sh\\necho 'backflip-check:%s'\\n" % sys.argv[2])
-python.chmod(0o755)
-time.sleep(float(sys.argv[3]))
-"""
+MAKE = f"import sys, time\n{stand_ins.MAKE}\ntime.sleep(float(sys.argv[3]))"
 
 
 @pytest.fixture
@@ -39,9 +31,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "runtime"
     monkeypatch.delenv("BACKFLIP_PYTHON", raising=False)
     monkeypatch.setattr(preferences, "data_folder", lambda name: folder)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
     monkeypatch.setattr(STATUS, "installed", None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
-    monkeypatch.setattr(install.pythons, "find_python", lambda version, also=(): PYTHON)
+    monkeypatch.setattr(install.pythons, "find_base", lambda *_: pythons.Base(PYTHON, stand_ins.VERSION))
     lasts(monkeypatch, 0.0)
     bpy.context.preferences.system.use_online_access = True
     return folder
@@ -51,11 +44,11 @@ PYTHON = sys.executable
 
 
 def lasts(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    def steps(folder: Path, python: str, compile_now: bool) -> list[packages.Step]:
-        made = str(packages.environment_python(folder))
-        return [packages.Step("Making", (python, "-c", MAKE, made, WHOLE, str(seconds)), 1.0)]
+    def steps(folder: Path, python: str, *_: object) -> list[packages.Step]:
+        made = (str(folder), json.dumps(stand_ins.NAMES), str(seconds))
+        return [packages.Step("Making", (python, "-c", MAKE, *made), 1.0)]
 
-    monkeypatch.setattr(packages, "steps", steps)
+    monkeypatch.setattr(packages, "runtime_steps", steps)
 
 
 def tick_to_the_end() -> None:
@@ -87,8 +80,7 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
     assert ops.install_runtime() == {"FINISHED"}
     tick_to_the_end()
     assert "is ready" in said() and STATUS.ready
-    python = packages.environment_python(install.runtime_folder(home))
-    python.write_text("#!/bin/sh\nexit 1\n")
+    shutil.rmtree(stand_ins.runtime_folder(home) / "packages" / f"{stand_ins.NAMES[0]}-1.0.dist-info")
     assert not runtime.look() and "repair it in the preferences" in said()
     assert ops.repair_runtime() == {"FINISHED"}
     tick_to_the_end()
@@ -145,17 +137,17 @@ def test_the_first_look_outlives_the_file_that_blender_is_started_with(ops: Any,
 
 
 def test_failed_removal_is_said(ops: Any, home: Path) -> None:
-    install.runtime_folder(home).mkdir(parents=True)
+    stand_ins.runtime_folder(home).mkdir(parents=True)
     held = folder_lock.FolderLock.acquire(home)
     with pytest.raises(RuntimeError, match="by this or another Blender; wait for its end"):
         ops.remove_runtime()
-    assert install.runtime_folder(home).exists() and STATUS.work is None
+    assert stand_ins.runtime_folder(home).exists() and STATUS.work is None
     held.release()
 
 
 def test_offline_nothing_is_installed(ops: Any, home: Path) -> None:
     bpy.context.preferences.system.use_online_access = False
-    install.runtime_folder(home).mkdir(parents=True)
+    stand_ins.runtime_folder(home).mkdir(parents=True)
     assert not ops.install_runtime.poll() and not ops.repair_runtime.poll()
     assert ops.remove_runtime.poll(), "which asks nobody"
 
@@ -169,10 +161,10 @@ def test_blender_without_a_folder_for_data_looks_nowhere_else(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     bpy.context.preferences.system.use_online_access = True
     marker = tmp_path / "it ran"
-    python = packages.environment_python(install.runtime_folder(tmp_path))
-    python.parent.mkdir(parents=True)
+    python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\ntouch '{marker}'\n")
     python.chmod(0o755)
+    stand_ins.note_runtime(tmp_path, str(python))
     monkeypatch.chdir(tmp_path)
     runtime._first_look()
     tick_to_the_end()

@@ -12,13 +12,11 @@ from tests.runtime import stand_ins
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
-    """The steps after the making of the environment; a test fills them in."""
+    """The steps after the one that makes the packages; a test fills them in."""
     after: list[Step] = []
 
-    def steps(folder: Path, python: str, compile_now: bool) -> list[Step]:
-        assert not compile_now
-        make = stand_ins.script(stand_ins.MAKE, str(packages.environment_python(folder)), stand_ins.WHOLE)
-        return [Step("Making the environment", make, 1.0), *after]
+    def steps(folder: Path, *_: object) -> list[Step]:
+        return [Step("Making the packages", stand_ins.make_packages(folder, stand_ins.NAMES), 1.0), *after]
 
-    monkeypatch.setattr(packages, "steps", steps)
+    monkeypatch.setattr(packages, "runtime_steps", steps)
     return after

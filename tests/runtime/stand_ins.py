@@ -3,30 +3,50 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backflip_addon.runtime import deletion, folder_lock, install
+from backflip_addon.runtime import deletion, folder_lock, folders, install, pins, pythons
 
+VERSION = sys.version_info[:2]
+NAMES = pins.package_names(VERSION)
+# A folder with packages of those names, as pip leaves them: all that a probe looks at
 MAKE = """
-import pathlib, sys
-python = pathlib.Path(sys.argv[1])
-python.parent.mkdir(parents=True)
-python.write_text("#!/bin/sh\\necho 'backflip-check:%s'\\n" % sys.argv[2])
-python.chmod(0o755)
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+for name in json.loads(sys.argv[2]):
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text("")
+    facts = folder / f"{name}-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n")
 """
-WHOLE = (
-    '{"version": [3, 11, 9], "bits": 64, "broken": {},'
-    ' "found": {"numpy": "1", "torch": "2", "pybullet": "3", "numba": "4"}}'
-)
-PARTIAL = WHOLE.replace('"torch": "2"', '"torch": ""')
 
 
 def script(text: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-c", text, *arguments)
+
+
+def make_packages(folder: Path, names: tuple[str, ...] = NAMES) -> tuple[str, ...]:
+    """A command that makes them."""
+    return script(MAKE, str(folder), json.dumps(names))
+
+
+def runtime_folder(home: Path) -> Path:
+    """Where a runtime of this Python is installed."""
+    return folders.runtime_folder(home, VERSION)
+
+
+def note_runtime(home: Path, python: str = sys.executable) -> Path:
+    """An installed runtime without packages; returns its folder."""
+    runtime = runtime_folder(home)
+    folders.packages_folder(runtime).mkdir(parents=True)
+    folders.note_interpreter(runtime, pythons.Base(python, VERSION))
+    return runtime
 
 
 def leftovers(home: Path) -> list[str]:

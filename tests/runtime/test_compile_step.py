@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from backflip_addon.core.isolation import Interpreter
 from backflip_addon.core.progress_lines import Told, last_told
-from backflip_addon.runtime import install, packages, probe
+from backflip_addon.runtime import find, install, packages
 from backflip_addon.runtime.packages import Step
 from tests.runtime.stand_ins import leftovers, script
 
@@ -26,7 +27,7 @@ TELLING = f"print({HALF.to_line()!r}, flush=True); import time; time.sleep(SECON
 def compiles(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Have the step run other code; everything else of it stays."""
 
-    def step(python: str) -> Step:
+    def step(python: Interpreter) -> Step:
         return dataclasses.replace(REAL_STEP(python), command=script(code))
 
     monkeypatch.setattr(packages, "compile_step", step)
@@ -55,7 +56,7 @@ def test_failure_is_said_and_the_runtime_is_kept(
 ) -> None:
     compiles(monkeypatch, "print('ERROR: TypingError: the moon'); raise SystemExit(1)")
     progress = install.Installation.begin(tmp_path, sys.executable).wait()
-    assert progress.state == "done" and probe.probe(install.installed(tmp_path)).ready
+    assert progress.state == "done" and find.find_runtime("", tmp_path).ready
     assert progress.remark == (
         "The physics could not be compiled yet; the first training does it, which takes a minute or two."
     )
@@ -72,10 +73,11 @@ def test_it_can_be_cancelled(tmp_path: Path, stand_in: list[Step], monkeypatch: 
 
 
 def test_command_is_isolated_and_its_script_is_there() -> None:
-    step = packages.compile_step("/an/environment/bin/python")
-    python, *options, file = step.command
-    assert python == "/an/environment/bin/python" and "-I" in options
-    assert Path(file).is_file(), "it is part of the add-on"
+    for named in ("/an/environment/bin/python", Interpreter("/an/environment/bin/python", "/a/folder")):
+        python, *options, file = packages.compile_step(named).command
+        assert python == "/an/environment/bin/python" and "-I" in options
+        assert Path(file).is_file(), "it is part of the add-on"
+    assert "/a/folder" in options
 
 
 @pytest.mark.parametrize(

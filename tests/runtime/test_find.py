@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import find, install, packages, probe, pythons
+from backflip_addon.core.isolation import Interpreter
+from backflip_addon.runtime import deletion, find, install, packages, pins, probe, pythons
+from tests.runtime.stand_ins import NAMES, VERSION, make_packages, note_runtime, runtime_folder
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
@@ -44,17 +47,35 @@ def test_check_of_this_python_tells_the_truth() -> None:
         except metadata.PackageNotFoundError:
             return False
 
-    lacking = {name for name in WHOLE if not here(name)}
+    lacking = {name for name in NAMES if not here(name)}
     assert set(result.missing) == lacking
     assert all(name in result.sentence for name in lacking)
 
 
 @posix_only
 def test_what_is_lacking_is_said(tmp_path: Path) -> None:
-    python = fake_python(tmp_path / "python", {"numpy": "1.26.4", "torch": "2.13.0", "pybullet": "", "numba": ""})
+    python = fake_python(tmp_path / "python", {"numpy": "1.26.4", "torch": "", "pybullet": "3.2.7", "numba": ""})
     result = probe.probe(python)
-    assert result.missing == ("pybullet", "numba")
-    assert result.sentence.endswith("lacks pybullet and numba.") and not result.ready
+    assert result.missing == ("torch", "numba")
+    assert result.sentence.endswith("lacks torch and numba.") and not result.ready
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("system", "version", "needed"),
+    [
+        ("linux_x86_64", (3, 11, 9), True),
+        ("linux_x86_64", (3, 13, 1), False),
+        ("win_amd64", (3, 11, 9), False),
+        ("macosx_arm64", (3, 13, 1), False),
+    ],
+)
+def test_pybullet_is_missing_only_where_there_is_a_wheel_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, version: tuple[int, ...], needed: bool
+) -> None:
+    monkeypatch.setattr(pins, "system_name", lambda: system)
+    python = fake_python(tmp_path / "python", WHOLE | {"pybullet": ""}, version)
+    assert probe.probe(python).missing == (("pybullet",) if needed else ())
 
 
 @posix_only
@@ -112,27 +133,72 @@ def test_preference_may_be_a_folder() -> None:
 @posix_only
 def test_variable_comes_before_the_installed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
-    fake_python(packages.environment_python(install.runtime_folder(home)), WHOLE)
+    note_runtime(home, fake_python(tmp_path / "base", WHOLE, (*VERSION, 9)))
     assert find.find_runtime("", home).source == "installed"
     monkeypatch.setenv(find.VARIABLE, fake_python(tmp_path / "python", WHOLE))
     runtime = find.find_runtime("", home)
     assert runtime.source == "variable" and runtime.ready and "torch 2.13.0+cpu" in runtime.sentence
 
 
-@posix_only
-def test_damaged_runtime_is_not_taken_for_sound(tmp_path: Path) -> None:
-    python = packages.environment_python(install.runtime_folder(tmp_path))
-    python.parent.mkdir(parents=True)
-    python.symlink_to(tmp_path / "a Python that was removed")
+@pytest.mark.parametrize("names", [(), NAMES[:-1]])
+def test_damaged_runtime_is_not_taken_for_sound(tmp_path: Path, names: tuple[str, ...]) -> None:
+    packages_folder = note_runtime(tmp_path) / "packages"
+    subprocess.run(make_packages(packages_folder, names), check=True)
     runtime = find.find_runtime("", tmp_path)
-    assert not runtime.ready and "repair it" in runtime.sentence
+    assert not runtime.ready and "repair it" in runtime.sentence and NAMES[-1] in runtime.missing
+
+
+def test_installed_packages_go_with_their_interpreter(tmp_path: Path) -> None:
+    subprocess.run(make_packages(note_runtime(tmp_path) / "packages"), check=True)
+    runtime = find.find_runtime("", tmp_path)
+    assert runtime.ready and runtime.source == "installed"
+    assert runtime.interpreter == Interpreter(sys.executable, str(runtime_folder(tmp_path) / "packages"))
+
+
+# Blender was moved, removed or replaced
+
+
+def test_runtime_is_run_by_the_blender_that_came_in_the_place_of_a_moved_one(tmp_path: Path) -> None:
+    subprocess.run(make_packages(note_runtime(tmp_path, str(tmp_path / "moved" / "python"))), check=True)
+    subprocess.run(make_packages(runtime_folder(tmp_path) / "packages"), check=True)
+    runtime = find.find_runtime("", tmp_path)
+    assert runtime.ready and runtime.python == deletion.own_python()
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"python": 3}', '{"python": "python3"}'])
+def test_runtime_whose_note_is_damaged_is_run_by_this_blender(tmp_path: Path, text: str | None) -> None:
+    runtime = note_runtime(tmp_path)
+    subprocess.run(make_packages(runtime / "packages"), check=True)
+    note = runtime / "python.json"
+    note.unlink() if text is None else note.write_text(text)
+    assert find.find_runtime("", tmp_path).python == deletion.own_python()
+
+
+def test_runtime_of_a_python_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = str(tmp_path / "moved" / "python")
+    note_runtime(tmp_path, gone)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
+    runtime = find.find_runtime("", tmp_path)
+    assert not runtime.ready and not runtime.python
+    assert runtime.sentence == (
+        f"The Python {pins.name(VERSION)} that the trainer's packages were installed for is gone ({gone}); "
+        "press Install again."
+    )
+
+
+@posix_only
+def test_interpreter_that_was_replaced_by_a_newer_one_is_said(tmp_path: Path) -> None:
+    note_runtime(tmp_path, fake_python(tmp_path / "python3", WHOLE, (VERSION[0], VERSION[1] + 1, 0)))
+    runtime = find.find_runtime("", tmp_path)
+    assert not runtime.ready and "is gone" in runtime.sentence and "press Install again" in runtime.sentence
 
 
 def test_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     runtime = find.find_runtime("", tmp_path)
-    assert runtime == find.Runtime("", ("numpy", "torch", "pybullet", "numba"), runtime.sentence)
+    assert runtime == find.Runtime("", pins.package_names(pins.PYTHONS[0]), runtime.sentence)
     assert "install the runtime" in runtime.sentence
+    assert pins.expected_size().in_words() in runtime.sentence, "its size is known before it is asked for"
 
 
 @posix_only
@@ -184,7 +250,31 @@ def test_search_looks_into_version_managers(told: bool, tmp_path: Path, monkeypa
     assert f"{name}.10" in pythons.find_python(sys.version_info[:2]), "the newest first"
 
 
-def test_none_found_says_what_to_do() -> None:
+@pytest.mark.parametrize("pybullet", [True, False])
+@pytest.mark.parametrize("other", [True, False])
+def test_blenders_own_python_is_the_base_where_none_with_pybullet_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pybullet: bool, other: bool
+) -> None:
+    """Of a Blender with another Python than the one that PyBullet has wheels for."""
+    answering = {"own": (3, 13), "other": (3, 11)} if other else {"own": (3, 13)}
+    monkeypatch.setattr(sys, "version_info", (3, 13, 1))
+    monkeypatch.setattr(pins, "has_pybullet", lambda version, system="": pybullet and version == (3, 11))
+    monkeypatch.setattr(pythons, "_candidates", lambda version, also: iter((*answering, *also)))
+    monkeypatch.setattr(pythons, "answers_as", lambda python, version, venv=False: answering.get(python) == version)
+    expected = pythons.Base("other", (3, 11)) if pybullet and other else pythons.Base("own", (3, 13))
+    assert pythons.find_base(own="own") == expected
+
+
+def test_blender_without_a_python_of_its_own_takes_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pythons, "_candidates", lambda version, also: iter(("other", *also)))
+    monkeypatch.setattr(pythons, "answers_as", lambda python, version, venv=False: version == (3, 13))
+    assert pythons.find_base() == pythons.Base("other", (3, 13))
+
+
+def test_none_found_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    assert "own Python 3.12 cannot be used" in pythons.lack_base_words()
+    assert "no Python 3.11, 3.13 or 3.14 was found" in pythons.lack_base_words()
     assert "python3.11-venv" in pythons.lack_words((3, 11))
     assert not pythons.find_python((3, 99))
 

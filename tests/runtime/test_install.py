@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,22 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import deletion, find, install, packages, probe, progress, pythons, repair, uninstall
+from backflip_addon.core.isolation import Interpreter
+from backflip_addon.runtime import (
+    deletion,
+    find,
+    folders,
+    install,
+    packages,
+    pins,
+    progress,
+    pythons,
+    repair,
+    uninstall,
+)
 from backflip_addon.runtime.packages import Step
 from tests.runtime import stand_ins
-from tests.runtime.stand_ins import failing, leftovers, script, until
+from tests.runtime.stand_ins import NAMES, failing, leftovers, runtime_folder, script, until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
@@ -29,14 +42,14 @@ def test_runtime_appears_whole(tmp_path: Path, stand_in: list[Step]) -> None:
     installation = install.Installation.begin(tmp_path, sys.executable)
     seen = []
     while (progress := installation.poll()).state == "running":
-        assert not install.installed(tmp_path), "nothing has the final name before it is checked"
+        assert folders.installed(tmp_path) is None, "nothing has the final name before it is checked"
         seen.append(progress)
         time.sleep(0.02)
     assert progress.state == "done" and progress.fraction == 1.0
     assert [p.fraction for p in seen] == sorted(p.fraction for p in seen)
     assert any(p.message == "Installing all: collecting torch" for p in seen)
-    assert probe.probe(install.installed(tmp_path)).ready
-    assert leftovers(tmp_path) == [install.runtime_folder(tmp_path).name]
+    assert find.find_runtime("", tmp_path).ready
+    assert leftovers(tmp_path) == [runtime_folder(tmp_path).name]
     assert "Collecting torch" in (tmp_path / install.LOG_NAME).read_text()
 
 
@@ -71,16 +84,45 @@ def test_other_index_is_asked_when_there_is_no_build(
 
 
 def test_what_does_not_work_is_not_kept(tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stand_ins, "WHOLE", stand_ins.PARTIAL)
+    monkeypatch.setattr(stand_ins, "NAMES", NAMES[1:])
     progress = install.Installation.begin(tmp_path, sys.executable).wait()
-    assert progress.state == "failed" and "lacks torch" in progress.message and not install.installed(tmp_path)
+    assert progress.state == "failed" and f"lacks {NAMES[0]}" in progress.message
+    assert folders.installed(tmp_path) is None
 
 
 def test_no_disk_is_said_beforehand(tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 9 * 10**8, 10**8))
     progress = install.Installation.begin(tmp_path, sys.executable).poll()
-    assert progress.state == "failed" and "needs 2.5 GB" in progress.message and "0.1 GB left" in progress.message
+    assert progress.state == "failed" and re.search(r"needs \d\.\d GB", progress.message)
+    assert "0.1 GB left" in progress.message
+
+
+def test_disk_that_is_too_small_for_the_last_resort_is_said(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch with CUDA has gigabytes, and is taken only where PyTorch's own index cannot be reached."""
+    large = Step("Installing torch with CUDA", script("raise SystemExit(9)"), 1.0, disk=10**18)
+    stand_in.append(
+        Step("Installing", script("print('No matching distribution found'); raise SystemExit(1)"), 1.0, large)
+    )
+    progress = install.Installation.begin(tmp_path, sys.executable).wait()
+    assert progress.state == "failed" and "needs 1000000000.0 GB" in progress.message
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_folder_too_deep_for_windows_is_said(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    monkeypatch.setattr(install, "_WINDOWS", True)
+    monkeypatch.setattr(install, "_long_paths_allowed", lambda: allowed)
+    home = tmp_path / "a folder of many letters, deep inside others".replace(" ", "_" * 12)
+    progress = install.Installation.begin(home, sys.executable).wait()
+    if allowed:
+        assert progress.state == "done"
+    else:
+        assert progress.state == "failed" and "too deep for Windows" in progress.message
+        assert "LongPathsEnabled" in progress.message
 
 
 def test_unwritable_home_is_said(tmp_path: Path, stand_in: list[Step]) -> None:
@@ -90,21 +132,21 @@ def test_unwritable_home_is_said(tmp_path: Path, stand_in: list[Step]) -> None:
 
 
 def test_no_python_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install.pythons, "find_python", lambda version, also=(): "")
+    monkeypatch.setattr(install.pythons, "find_base", lambda python, own: None)
     progress = install.Installation.begin(tmp_path).poll()
-    assert progress.state == "failed" and "No Python 3.11 was found" in progress.message
+    assert progress.state == "failed" and progress.message == pythons.lack_base_words()
 
 
 def test_a_new_runtime_that_cannot_be_moved_leaves_the_old_one(
     tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = install.runtime_folder(tmp_path)
+    old = runtime_folder(tmp_path)
     old.mkdir()
     (old / "half a file").write_text("")
     replace = os.replace
 
     def refuse(source: Path, target: Path) -> None:
-        if Path(source).name == "environment":
+        if Path(source).name == "runtime":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source), None, str(target))
         replace(source, target)
 
@@ -129,13 +171,13 @@ def test_no_file_beside_a_blend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", os.pathsep.join(("", ".", str(Path(sys.executable).parent), "/usr/bin", "/bin")))
     for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE"):
         monkeypatch.setenv(name, str(shot))
-    real = packages.steps
+    real = packages.runtime_steps
 
-    def steps(folder: Path, python: str, compile_now: bool) -> list[Step]:
-        pip = packages.isolated(str(packages.environment_python(folder)), "-m", "pip", "--version")
-        return [real(folder, python)[0], Step("pip", pip, 1.0)]
+    def steps(folder: Path, python: str, version: pins.Version, pip: Path) -> list[Step]:
+        asked = packages.isolated(Interpreter(python, str(pip)), "-m", "pip", "--version")
+        return [real(folder, python, version, pip)[0], Step("pip", asked, 1.0)]
 
-    monkeypatch.setattr(packages, "steps", steps)
+    monkeypatch.setattr(packages, "runtime_steps", steps)
     assert find.find_runtime(sys.executable).source == "preference"
     assert pythons.find_python(sys.version_info[:2], also=(sys.executable,))
     left = tmp_path / "home" / f"{deletion.UNFINISHED_PREFIX}1-1"
@@ -149,8 +191,6 @@ def test_no_file_beside_a_blend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real steps, with a package index that nobody answers for."""
-    if sys.version_info[:2] != packages.PYTHON_VERSION:
-        pytest.skip("takes the trainer's own Python version")
     for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")
     for home in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA"):  # no pip of the user's that knows better
@@ -171,9 +211,10 @@ def test_full_disk_is_said_when_the_log_cannot_be_written(
 ) -> None:
     if when == "begin":
         monkeypatch.setattr(Path, "write_bytes", failing(number))
-    else:
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    if when == "step":
         monkeypatch.setattr(install.subprocess, "Popen", failing(number))
-    assert install.Installation.begin(tmp_path, sys.executable).wait().message == progress.DISK_FULL
+    assert installation.wait().message == progress.DISK_FULL
 
 
 def test_full_disk_is_said_when_pip_says_something_else_and_tidies_up(
@@ -205,7 +246,7 @@ import resource, sys
 from pathlib import Path
 from backflip_addon.runtime import install, packages
 code = "import sys; print('ERROR: no word of it is written', flush=True)"
-packages.steps = lambda *_, **__: [packages.Step("Installing", (sys.executable, "-c", code), 1.0)]
+packages.runtime_steps = lambda *_: [packages.Step("Installing", (sys.executable, "-c", code), 1.0)]
 installation = install.Installation.begin(Path(sys.argv[1]), sys.executable)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 message = installation.wait().message
@@ -258,7 +299,7 @@ def test_folder_that_goes_away_between_steps_ends_what_runs(tmp_path: Path, stan
 def test_folder_that_cannot_be_written_is_said(
     number: int, tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime, left = install.runtime_folder(tmp_path), tmp_path / f"{deletion.UNFINISHED_PREFIX}1-1"
+    runtime, left = runtime_folder(tmp_path), tmp_path / f"{deletion.UNFINISHED_PREFIX}1-1"
     runtime.mkdir(), left.mkdir()
     monkeypatch.setattr(os, "open", failing(number))
     progress = install.Installation.begin(tmp_path, sys.executable).poll()

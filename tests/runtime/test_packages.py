@@ -11,22 +11,38 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from backflip_addon.core import isolation
-from backflip_addon.runtime import packages
+from backflip_addon.runtime import packages, pins
+from backflip_addon.runtime.packages import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_pins_are_those_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert tuple(project["dependency-groups"]["trainer"]) == packages.TRAINER
+EVERYWHERE = [(system, version) for system in pins.SYSTEMS for version in pins.PYTHONS]
+GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+MARKERS = {
+    "linux_x86_64": ("linux", "x86_64"),
+    "linux_aarch64": ("linux", "aarch64"),
+    "macosx_arm64": ("darwin", "arm64"),
+    "win_amd64": ("win32", "AMD64"),
+}
 
 
-LOCKS = sorted([*packages.LOCKS.glob("*.txt"), *(ROOT / ".ci" / "locks").glob("*.txt")])
+@pytest.mark.parametrize(("system", "version"), EVERYWHERE)
+def test_pins_are_those_of_the_project(system: str, version: pins.Version) -> None:
+    platform, machine = MARKERS[system]
+    there = {"sys_platform": platform, "platform_machine": machine, "python_version": pins.name(version)}
+    group = [Requirement(text) for text in GROUPS["trainer"]]
+    asked = [f"{r.name}{r.specifier}" for r in group if r.marker is None or r.marker.evaluate(there)]
+    assert sorted(asked) == sorted(pins.requirements(version, system))
 
 
-def pins(lock: Path) -> dict[str, str]:
+LOCKS = sorted([*pins.LOCKS.glob("*.txt"), *(ROOT / ".ci" / "locks").glob("*.txt")])
+
+
+def held_by(lock: Path) -> dict[str, str]:
     """Requirement -> the rest of its line, of a lock read as pip reads it."""
     text = re.sub(r"\\\n\s*", "", lock.read_text(encoding="utf-8"))
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -35,41 +51,75 @@ def pins(lock: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
 def test_every_package_of_a_lock_has_a_version_and_a_hash(lock: Path) -> None:
-    assert pins(lock)
-    for requirement, rest in pins(lock).items():
+    assert held_by(lock)
+    for requirement, rest in held_by(lock).items():
         assert re.fullmatch(r"[a-z0-9-]+==[0-9][\w.+]*", requirement)
         assert re.fullmatch(r"(\s*--hash=sha256:[0-9a-f]{64})+", rest), requirement
 
 
-@pytest.mark.parametrize("system", packages.SYSTEMS)
-def test_locks_hold_the_projects_pins(system: str) -> None:
-    held = {**pins(packages.lock_file("torch", system)), **pins(packages.lock_file("trainer", system))}
-    assert {requirement.removesuffix("+cpu") for requirement in held} >= set(packages.TRAINER)
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+@pytest.mark.parametrize(("system", "version"), EVERYWHERE)
+def test_locks_hold_the_projects_pins(system: str, version: pins.Version) -> None:
+    locks = (pins.torch_lock(version, system), pins.trainer_lock(version, system))
+    held = held_by(locks[0]) | held_by(locks[1])
+    assert {requirement.removesuffix("+cpu") for requirement in held} >= set(pins.requirements(version, system))
+    assert any("pybullet" in requirement for requirement in held) is pins.has_pybullet(version, system)
+
+
+@pytest.mark.parametrize("system", pins.SYSTEMS)
+def test_locks_of_the_tests_hold_the_projects_pins(system: str) -> None:
     asked_of = {"3.11-bpy45": ("bpy45", "test"), "3.11-bpy50": ("bpy50", "test"), "3.11-types": ("types",)}
     for name, asked in asked_of.items():
-        lock = packages.lock_file(name, system, ROOT / ".ci" / "locks")
+        lock = pins.lock_file(name, system, ROOT / ".ci" / "locks")
         if lock.is_file():  # Blender's module is not there for every system
-            assert set(pins(lock)) >= {requirement for group in asked for requirement in groups[group]}
+            assert set(held_by(lock)) >= {requirement for group in asked for requirement in GROUPS[group]}
 
 
-def test_every_command_is_isolated_and_held_to_hashes(tmp_path: Path) -> None:
-    lock, torch = packages.lock_file("trainer", "linux_x86_64"), packages.lock_file("torch", "linux_x86_64")
-    unhashed = []
-    for step in packages.steps(tmp_path / "env", "python3.11", lock, torch):
-        while step is not None:
-            assert "-I" in step.command[:3]
-            if "pip" in step.command and "--require-hashes" not in step.command:
-                unhashed.append(step.command)
-            step = step.fallback
-    assert len(unhashed) == 1, "PyTorch's own index alone, whose hashes are not known"
-    assert unhashed[0][-3:] == ("--index-url", packages.TORCH_CPU_INDEX, "torch==2.13.0+cpu")
-    assert {"--isolated", "--no-deps"} <= set(unhashed[0])
+@pytest.mark.parametrize(("system", "version"), EVERYWHERE)
+def test_size_is_known_before_anything_is_asked_for(system: str, version: pins.Version) -> None:
+    """torch alone has more than 100 MB, and 450 unpacked; and Windows takes all of it below a folder of 92 letters."""
+    size = pins.size(pins.torch_lock(version, system), pins.trainer_lock(version, system))
+    assert 150e6 < size.download < 450e6 and 650e6 < size.disk < 1.5e9
+    assert size.path <= pins.MOST_PATH - 92 or not system.startswith("win")
+    cuda = pins.cuda_lock(version, system)
+    assert cuda.is_file() is system.startswith("linux")
+    assert not cuda.is_file() or pins.size(cuda).download > 2e9
+
+
+def all_steps(step: Step | None) -> list[Step]:
+    """A step and those that follow where it fails."""
+    return [step, *all_steps(step.fallback)] if step is not None else []
+
+
+def test_every_command_is_isolated_and_held_to_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pins, "system_name", lambda: "linux_x86_64")
+    folder, pip = tmp_path / "packages", tmp_path / "pip.zip"
+    lock, torch = pins.trainer_lock((3, 11)), pins.torch_lock((3, 11))
+    runtime = packages.runtime_steps(folder, "python3.11", (3, 11), pip)
+    for steps in (runtime, packages.environment_steps(tmp_path / "env", "python3.11", lock, torch)):
+        every = [each for step in steps for each in all_steps(step)]
+        assert all("-I" in step.command[:3] for step in every)
+        unhashed = [step.command for step in every if "pip" in step.command and "--require-hashes" not in step.command]
+        assert len(unhashed) == 1, "PyTorch's own index alone, whose hashes are not known"
+        assert unhashed[0][-1] == "torch==2.13.0+cpu"
+        assert unhashed[0][unhashed[0].index("--index-url") + 1] == packages.TORCH_CPU_INDEX
+        assert {"--isolated", "--no-deps"} <= set(unhashed[0])
+        assert all("--only-binary" in step.command for step in every if "pip" in step.command), "nothing is built"
+    assert all({"-S", "-B", str(pip), str(folder)} <= set(step.command) for step in runtime[1:])
+
+
+def test_torch_with_cuda_is_the_last_and_says_how_large_it_is() -> None:
+    lock, cuda = pins.torch_lock((3, 13), "linux_x86_64"), pins.cuda_lock((3, 13), "linux_x86_64")
+    *before, index, configured = all_steps(packages.torch_step("python", lock, (), cuda))
+    size = pins.size(cuda)
+    assert before[-1].command[-1] == "torch==2.13.0+cpu" and not any(step.disk for step in before)
+    for step in (index, configured):
+        assert str(cuda) in step.command and "--require-hashes" in step.command
+        assert step.disk == size.download + size.disk and size.in_words() in step.words
 
 
 @pytest.mark.parametrize("system", ["macosx_arm64", "win_amd64"])
 def test_torch_elsewhere_has_no_cuda_by_itself(system: str) -> None:
-    step = packages.torch_step("python", packages.lock_file("torch", system))
+    step = packages.torch_step("python", pins.torch_lock((3, 13), system))
     while step is not None:
         assert "--require-hashes" in step.command
         step = step.fallback
@@ -140,7 +190,7 @@ def test_what_has_no_hash_comes_from_its_own_index_alone(
     monkeypatch.setattr(packages, "TORCH_CPU_INDEX", "http://127.0.0.1:9/cpu")
     out = tmp_path / "out"
     options = ("--retries", "0", "--target", str(out))
-    step = packages.torch_step(sys.executable, packages.lock_file("torch", "linux_x86_64"), options)
+    step = packages.torch_step(sys.executable, pins.torch_lock((3, 11), "linux_x86_64"), options)
     while step.fallback is not None:
         step = step.fallback
     variables = isolation.clean_environment() | {"XDG_CONFIG_DIRS": str(tmp_path / "machine")}
@@ -159,8 +209,9 @@ def test_what_has_no_hash_comes_from_its_own_index_alone(
             "cannot be reached",
         ),
         ("Retrying after 'NewConnectionError': /whl/cpu/torch/", "PyTorch's package index (https://"),
-        ("ERROR: No matching distribution found for torch==2.13.0+cpu", "use a 64-bit Python 3.11"),
+        ("ERROR: No matching distribution found for torch==2.13.0+cpu", "see that https://"),
         ("The virtual environment was not created because ensurepip is not available.", "python3.11-venv"),
+        ("ERROR: This Python has no pip\n", "python3-pip"),
         ("error: command '/usr/bin/gcc' failed: No such file", "C++ compiler"),
         ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", "certificate"),
         ("[Errno 13] Permission denied: '/opt/x'", "cannot be written"),
@@ -183,3 +234,33 @@ def test_pip_line_is_short() -> None:
 
 def test_local_label_is_no_other_version() -> None:
     assert packages.same_version("2.13.0+cpu", "2.13.0") and not packages.same_version("2.12.0+cpu", "2.13.0")
+
+
+@pytest.mark.parametrize(
+    ("machine", "most", "words"),
+    [
+        (("Darwin", "x86_64"), 2**63 - 1, "no torch for Macs with Intel processors any more"),
+        (("Windows", "AMD64"), 2**31 - 1, "a 32-bit Python"),
+        (("Windows", "ARM64"), 2**63 - 1, "no list of packages for this system (win_arm64); use one of linux_x86_64"),
+    ],
+)
+def test_computer_without_packages_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, machine: tuple[str, str], most: int, words: str
+) -> None:
+    monkeypatch.setattr(pins.platform, "system", lambda: machine[0])
+    monkeypatch.setattr(pins.platform, "machine", lambda: machine[1])
+    monkeypatch.setattr(pins.sys, "maxsize", most)
+    sentence = pins.lacks_lock(pins.lock_file("torch-3.13", pins.system_name() if most > 2**32 else "win32"))
+    assert words in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+@pytest.mark.parametrize(("system", "machine"), [("Linux", "arm64"), ("Linux", "AMD64"), ("Darwin", "arm64")])
+def test_computers_with_packages_are_known_by_any_name(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str
+) -> None:
+    monkeypatch.setattr(pins.platform, "system", lambda: system)
+    monkeypatch.setattr(pins.platform, "machine", lambda: machine)
+    assert pins.system_name() in pins.SYSTEMS
+    assert not pins.lacks_lock(
+        *(lock(version) for lock in (pins.torch_lock, pins.trainer_lock) for version in pins.PYTHONS)
+    )

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from backflip_addon.runtime import deletion, folder_lock, install, packages, probe, repair, uninstall
+from backflip_addon.core import isolation
+from backflip_addon.runtime import deletion, find, folder_lock, folders, install, pins, repair, uninstall
 from backflip_addon.runtime.packages import Step
 from backflip_addon.runtime.progress import Progress
-from tests.runtime.stand_ins import failing, leftovers, until
+from tests.runtime.stand_ins import failing, leftovers, note_runtime, runtime_folder, until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
 
 def test_repair_replaces_the_damaged_one(tmp_path: Path, stand_in: list[Step]) -> None:
-    broken = install.runtime_folder(tmp_path)
+    broken = runtime_folder(tmp_path)
     broken.mkdir(parents=True)
     (broken / "half a file").write_text("")
     older, left, foreign = (
@@ -33,10 +34,10 @@ def test_repair_replaces_the_damaged_one(tmp_path: Path, stand_in: list[Step]) -
     for folder in (older, left, foreign):
         folder.mkdir()
     assert repair.begin(tmp_path, sys.executable).wait().state == "done"
-    assert probe.probe(install.installed(tmp_path)).ready and not (broken / "half a file").exists()
+    assert find.find_runtime("", tmp_path).ready and not (broken / "half a file").exists()
     assert leftovers(tmp_path) == sorted((broken.name, foreign.name))
     assert uninstall.remove(tmp_path).wait() == Progress("done", 1.0, "The trainer's Python was removed.")
-    assert not install.installed(tmp_path) and leftovers(tmp_path) == [foreign.name]
+    assert folders.installed(tmp_path) is None and leftovers(tmp_path) == [foreign.name]
 
 
 # Other Blenders
@@ -48,7 +49,7 @@ from backflip_addon.runtime import install, packages
 ticking = "import sys, time\\nwhile True: open(sys.argv[1], 'a').write('x'); time.sleep(0.05)"
 pip = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
 step = packages.Step("Ticking", (sys.executable, "-c", pip, ticking, sys.argv[2]), 1.0)
-packages.steps = lambda *_, **__: [step]
+packages.runtime_steps = lambda *_: [step]
 installation = install.Installation.begin(Path(sys.argv[1]), sys.executable)
 while True:
     print(installation.poll().state, flush=True)
@@ -131,34 +132,60 @@ def test_removing_waits_for_nothing_and_follows_no_link(tmp_path: Path, monkeypa
     (left / "link").symlink_to(elsewhere)
     (home / f"{deletion.GOING_PREFIX}1-1").symlink_to(elsewhere)
     (home / f"{deletion.UNFINISHED_PREFIX}2-2").symlink_to(elsewhere)  # none of ours: we make folders
-    runtime = install.runtime_folder(home)
+    runtime = runtime_folder(home)
     runtime.symlink_to(elsewhere)  # a user's, whose first disk is small
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: pytest.fail("removes in this process"))
         patch.setattr(subprocess.Popen, "wait", lambda *_: pytest.fail("waits"))
         going = uninstall.remove(home)
-        assert not install.installed(home), "it is no runtime any more"
+        assert folders.installed(home) is None, "it is no runtime any more"
     assert going.wait().state == "done"
     assert leftovers(home) == [f"{deletion.UNFINISHED_PREFIX}2-2"] and (elsewhere / "the user's").exists()
 
 
 def test_runtime_that_a_training_uses_is_not_removed(tmp_path: Path) -> None:
-    python = packages.environment_python(install.runtime_folder(tmp_path))
-    python.parent.mkdir(parents=True)
-    python.symlink_to(sys.executable)
+    interpreter = folders.interpreter(note_runtime(tmp_path), sys.executable)
     older = tmp_path / "python-3.11-00000000"
     older.mkdir()
-    training = subprocess.Popen([str(python), "-c", "import time; time.sleep(1e6)"])
+    training = subprocess.Popen(isolation.python_command(interpreter, "-c", "import time; time.sleep(1e6)"))
     try:
         with pytest.raises(
             uninstall.RuntimeFolderError, match="A training runs with the trainer's Python; stop it first"
         ):
             uninstall.remove(tmp_path)
-        assert python.exists()
+        assert folders.installed(tmp_path) is not None
     finally:
         training.kill()
         training.wait()
     assert uninstall.remove(tmp_path).wait().state == "done" and leftovers(tmp_path) == []
+
+
+def test_older_runtime_of_which_a_file_is_open_stays(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows nobody looks who uses it: the system refuses to rename what is open, and nothing of it is removed."""
+    older, used = tmp_path / "python-3.11-00000000", tmp_path / "python-3.11-11111111"
+    for folder in (older, used):
+        (folder / "packages").mkdir(parents=True)
+    rename = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(source) == used:
+            raise PermissionError(errno.EACCES, "Access is denied", str(source), 5, str(target))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert install.Installation.begin(tmp_path, sys.executable).wait().state == "done"
+    assert leftovers(tmp_path) == sorted((runtime_folder(tmp_path).name, used.name))
+    assert (used / "packages").is_dir()
+
+
+def test_runtime_of_another_blenders_python_stays(tmp_path: Path, stand_in: list[Step]) -> None:
+    others = [folders.runtime_folder(tmp_path, version) for version in pins.PYTHONS]
+    for folder in others:
+        folder.mkdir()
+    assert install.Installation.begin(tmp_path, sys.executable).wait().state == "done"
+    assert leftovers(tmp_path) == sorted(folder.name for folder in others)
 
 
 def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
