@@ -149,6 +149,7 @@ def test_runtime_that_a_training_uses_is_not_removed(tmp_path: Path) -> None:
     older.mkdir()
     training = subprocess.Popen(isolation.python_command(interpreter, "-c", "import time; time.sleep(1e6)"))
     try:
+        until(lambda: deletion.in_use(runtime_folder(tmp_path)))  # a moment after it was started
         with pytest.raises(
             uninstall.RuntimeFolderError, match="A training runs with the trainer's Python; stop it first"
         ):
