@@ -117,6 +117,14 @@ def test_the_published_policy_performs_as_it_is_known_to(tmp_path: Path) -> None
     assert 340 < abs(measures["somersault_deg"]) < 380 and measures["flight_momentum_change"] < 0.1
 
 
+def test_engines(tmp_path: Path, clip: str) -> None:
+    written = figures(tmp_path, "engines.py", "--clip", clip, "--seeds", "1")
+    own, *others = written["rows"]
+    assert own["plan"] == "the reference's own" and written["plans"] == len(others) == 2
+    assert 0 < own["path_cm"] < 2.0 and own["energy_percent"] >= 0, "nearly the same, and not the same performance"
+    assert written["same_outcome"] is not None and written["landing_rate"] == {"pybullet": None, "compiled": None}
+
+
 def test_scaling(tmp_path: Path, clip: str) -> None:
     written = figures(tmp_path, "scaling.py", "--clip", clip, "--rounds", "2")
     assert written["one"] > 0 and written["two"] > 0

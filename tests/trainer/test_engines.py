@@ -219,6 +219,18 @@ def without_pybullet(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "hidden"), str(REPOSITORY)])}
 
 
+def test_without_pybullet_all_but_its_own_files_can_be_imported(without_pybullet: dict[str, str]) -> None:
+    pytest.importorskip("torch")
+    package = REPOSITORY / "backflip_addon"
+    files = [file.relative_to(package).with_suffix("") for file in (package / "trainer").rglob("*.py")]
+    modules = sorted(".".join(("backflip_addon", *file.parts)) for file in files if file.name != "__main__")
+    ours = [module for module in modules if not module.rpartition(".")[2].startswith("pybullet")]
+    assert len(modules) - len(ours) == 2
+    script = f"import importlib\nfor module in {ours!r}: importlib.import_module(module)"
+    done = subprocess.run([sys.executable, "-c", script], env=without_pybullet, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def train(without_pybullet: dict[str, str]) -> Callable[[JobFolder], int]:
     def run(job: JobFolder) -> int:
