@@ -17,6 +17,7 @@ from .imitation.feedback_rollouts import FeedbackRollouts
 from .imitation.reference_track import Track
 from .imitation.target_trajectory import TargetTrajectory
 from .physics.compiled.batch import CompiledBatch
+from .physics.compiled.recorded_batch import RecordedBatch
 from .physics.state import Scene
 
 
@@ -31,10 +32,12 @@ def warm_up(tell: Callable[[str, float], None]) -> None:
     tell("rollouts with feedback", 0.65)
     trajectory = TargetTrajectory.of_track(track)
     FeedbackRollouts(track, trajectory)(track.states[:1], [Circumstances(Scene())], 0, offsets)
-    tell("environment", 0.9)
+    tell("environment", 0.85)
     batch = CompiledBatch(body, 1)
     batch.contacts()
     CompiledEnvironment(batch, trajectory, track.allowed).refresh()
+    tell("performances", 0.95)
+    RecordedBatch(body, 1).step()
 
 
 def _body() -> Body:

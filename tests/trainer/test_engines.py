@@ -197,6 +197,23 @@ def test_a_new_recording_begins_with_every_reset(engine: str) -> None:
     bodies.close()
 
 
+def test_all_that_a_performance_needs_is_compiled_ahead() -> None:
+    from numba.core.registry import CPUDispatcher
+
+    from backflip_addon.trainer.warm_up import warm_up
+
+    def compiled() -> dict[str, int]:
+        ours = [module for name, module in sys.modules.items() if name.startswith("backflip_addon.trainer")]
+        kernels = [value for module in ours for value in vars(module).values() if isinstance(value, CPUDispatcher)]
+        return {kernel.__qualname__: len(kernel.signatures) for kernel in kernels}
+
+    warm_up(lambda _what, _fraction: None)
+    before = compiled()
+    assert before["step_groups"] == before["look_at_groups"] == 1
+    performed("compiled", performances.standing(BODY, 0.1))
+    assert compiled() == before
+
+
 def test_an_engine_that_nobody_knows_is_refused() -> None:
     with pytest.raises(ValueError, match="no engine called mujoco; there are auto, pybullet, compiled"):
         engines.chosen("mujoco")
