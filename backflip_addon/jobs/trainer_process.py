@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..core import background
 from ..core.files import RefusedFile, open_regular, replace
 from ..core.isolation import Interpreter, clean_environment, python_command, safe_folder, trusted_path
 from .folder import JobFolder
@@ -29,7 +30,6 @@ ALIAS_PATH = Path(__file__).resolve().parent / "alias"  # where `backflip_addon`
 START_SCRIPT = ALIAS_PATH / "backflip_trainer.py"
 LOCK_PATIENCE = 0.25  # seconds: others may be looking whether the lock is held
 LOG_BYTES = 2_000_000  # a longer trainer.log is put aside when the trainer starts again
-NICENESS = 5  # Blender's window comes first
 
 
 class AlreadyRunning(JobError):
@@ -104,19 +104,14 @@ def _open_log(folder: JobFolder) -> BinaryIO:
 
 
 def _spawn(folder: JobFolder, python: Interpreter, log: BinaryIO) -> subprocess.Popen[bytes]:
-    """Start the trainer in a session of its own. Raises OSError."""
+    """Start the trainer so that it outlives Blender. Raises OSError."""
     line = command(folder, python)
     words = f"\n--- {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(line)}\n"
     log.write(words.encode("utf-8", "backslashreplace"))
     log.flush()
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
     options |= {"close_fds": True, "cwd": safe_folder(python.path), "env": clean_environment()}
-    if os.name == "nt":
-        return _spawn_windows(line, options)
-    process = subprocess.Popen(line, start_new_session=True, **options)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
-    return process
+    return background.start(line, outlives=True, **options)
 
 
 def _name(folder: JobFolder, process: subprocess.Popen[bytes]) -> None:
@@ -130,16 +125,6 @@ def _name(folder: JobFolder, process: subprocess.Popen[bytes]) -> None:
     except OSError:
         process.kill()
         raise
-
-
-def _spawn_windows(line: list[str], options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    new_group, no_window, low_priority, breakaway = 0x200, 0x08000000, 0x4000, 0x01000000
-    flags = new_group | no_window | low_priority
-    try:
-        # Out of the job object of a launcher that ends its children with itself (Steam, some shells).
-        return subprocess.Popen(line, creationflags=flags | breakaway, **options)
-    except PermissionError:
-        return subprocess.Popen(line, creationflags=flags, **options)
 
 
 @contextlib.contextmanager
@@ -225,7 +210,8 @@ def kill(folder: JobFolder) -> bool:
     try:
         if os.name == "nt":
             killer = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
-            done = subprocess.run([killer, "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
+            command = [killer, "/F", "/T", "/PID", str(pid)]
+            done = subprocess.run(command, capture_output=True, check=False, creationflags=background.HIDDEN)
             return done.returncode == 0
         if os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGKILL)  # the trainer leads its own group, see _spawn

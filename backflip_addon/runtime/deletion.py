@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..core import isolation
+from ..core import background, isolation
 from ..core.files import extended, is_own_folder, replace
 from .progress import Progress
 
@@ -133,15 +133,14 @@ def own_python() -> str:
 
 
 def _start(python: str, paths: tuple[Path, ...]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    return background.start(
         isolation.python_command(python, "-B", "-c", _PROGRAM, *map(extended, paths)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=isolation.clean_environment(),
         cwd=isolation.safe_folder(python),
-        start_new_session=os.name != "nt",
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        outlives=True,
     )
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from ..core import isolation
+from ..core import background, isolation
 from ..core.isolation import Interpreter
 from . import packages, pins
 
@@ -103,7 +103,7 @@ class Probe:
                 stderr=subprocess.STDOUT,
                 env=isolation.clean_environment(),
                 cwd=isolation.safe_folder(python),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                creationflags=background.HIDDEN,
             )
         return cls(python, process, out, IMPORT_SECONDS if imports else PROBE_SECONDS)
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..core import isolation
+from ..core import background, isolation
 from . import pins
 
 PROBE_SECONDS = 15.0
@@ -76,6 +76,7 @@ def _answer(program: str, command: list[str]) -> str:
             env=isolation.clean_environment(),
             cwd=isolation.safe_folder(program),
             stdin=subprocess.DEVNULL,
+            creationflags=background.HIDDEN,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

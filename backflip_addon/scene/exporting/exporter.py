@@ -22,6 +22,7 @@ import numpy as np
 from ... import compat
 from ...core import rotations
 from ...core.exports import bvh_writer, gltf_writer
+from ...core.files import replace
 from ..animation import pose_sampling
 from ..animation.rotation_channels import to_channels
 from ..armature.rig import read_rig
@@ -108,8 +109,8 @@ def _replace(path: Path, write: Callable[[str], object]) -> None:
             raise RuntimeError("the exporter left no file.")
         for beside in part.parent.iterdir() if part.name == path.name else ():
             if beside != part:
-                os.replace(beside, path.with_name(beside.name))
-        os.replace(part, path)
+                replace(beside, path.with_name(beside.name))
+        replace(part, path)
 
 
 @contextlib.contextmanager

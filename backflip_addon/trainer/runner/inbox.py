@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
+from ...core.clock import awake_seconds
 from ...jobs.folder import JobFolder
 from ...jobs.json_files import JobError
 from ...jobs.messages import Event, Paused, Request, RequestKind, Resumed, Warned
@@ -117,7 +118,7 @@ class Inbox:
 
     def _pause(self, pause: Request) -> None:
         """Pause until the first resume that was asked for afterwards."""
-        began, told = time.monotonic(), False
+        began, told = awake_seconds(), False
         self._tell(Paused())
         self.finish(pause)
         try:
@@ -133,4 +134,4 @@ class Inbox:
                     told = True
                 time.sleep(PAUSE_SECONDS)
         finally:
-            self.paused_seconds += time.monotonic() - began
+            self.paused_seconds += awake_seconds() - began

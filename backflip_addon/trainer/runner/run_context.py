@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...core import metrics
 from ...core import motion as motions
+from ...core.clock import awake_seconds
 from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
@@ -43,7 +44,7 @@ class RunContext:
         self.engine = engines.chosen(self.settings.engine)  # performs and judges all that the run records
         self.scene = Scene(friction=float(self.settings.friction))
         self.workers = int(self.settings.workers) or core_count()
-        self.began = time.monotonic()
+        self.began = awake_seconds()
         self.phase = "search"
         self.control_steps = 0  # of all the job's runs
         self._told = 0.0
@@ -54,11 +55,11 @@ class RunContext:
     @property
     def seconds(self) -> float:
         """Seconds at work: pauses do not count."""
-        return time.monotonic() - self.began - self.inbox.paused_seconds
+        return awake_seconds() - self.began - self.inbox.paused_seconds
 
     def restart_clock(self) -> None:
         """Count the run's seconds from now on."""
-        self.began, self.inbox.paused_seconds = time.monotonic(), 0.0
+        self.began, self.inbox.paused_seconds = awake_seconds(), 0.0
 
     @property
     def learns(self) -> bool:
