@@ -15,6 +15,7 @@ from .registration import register_classes, unregister_classes
 from .runtime.status import STATUS
 
 PACKAGE = __package__
+_WINDOWS = os.name == "nt"
 NO_FOLDER = (
     "Blender has no folder for its user's data on this computer; set the variable HOME (or BLENDER_USER_RESOURCES) "
     "before it starts."
@@ -89,7 +90,7 @@ def runtime_folder() -> Path:
     On Windows it is not Blender's: that one lies so deep that the packages' paths would pass the 260 letters that
     Windows allows, and it roams, gigabytes and all, with a user who logs in on another computer.
     """
-    local = os.environ.get("LOCALAPPDATA", "") if os.name == "nt" else ""
+    local = os.environ.get("LOCALAPPDATA", "") if _WINDOWS else ""
     return Path(local) / "backflip" / "runtime" if os.path.isabs(local) else data_folder("runtime")
 
 

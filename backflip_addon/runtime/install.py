@@ -17,7 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from ..core import isolation
+from ..core import background, isolation
 from ..core.files import extended, replace
 from ..core.progress_lines import last_told
 from . import deletion, folders, packages, pins, pythons
@@ -30,6 +30,7 @@ from .pythons import Base
 
 SPARE_BYTES = 300_000_000  # beside the packages: bytecode, the compiled physics, pip's own files
 FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
+SURE_OF_A_STEP = 0.95  # other programs write too: until a step has ended it is not said to be done
 LOG_NAME = "install.log"
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 KILL_SECONDS = 5.0
@@ -56,6 +57,8 @@ class Installation:
         self._log_start = 0
         self._remark = ""
         self._least_free = SPARE_BYTES
+        self._free = self._step_free = 0
+        self._inside = 0.0  # of the present step
         self._result: Progress | None = None
 
     @classmethod
@@ -148,21 +151,18 @@ class Installation:
             self._end_step(code)
 
     def _start_step(self) -> None:
-        self._log_start = self.log_file.stat().st_size
+        self._log_start, self._step_free, self._inside = self.log_file.stat().st_size, self._free, 0.0
         step = self._steps[self._done]
         command = step.command
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), extended(self._temporary))
         with open(self.log_file, "ab") as log:
-            self._process = subprocess.Popen(
+            self._process = background.start(  # a group of its own, so that cancelling ends pip's children too
                 isolation.python_command(command[0], "-B", str(WATCHDOG), *command),
                 stdin=subprocess.PIPE,  # whose end tells that Blender's has come
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=isolation.clean_environment() | dict(step.variables) | temporary,
                 cwd=isolation.safe_folder(command[0]),
-                # A session of its own, so that cancelling ends pip's children too.
-                start_new_session=os.name != "nt",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
 
     def _end_step(self, code: int) -> None:
@@ -230,7 +230,8 @@ class Installation:
 
     def _note_free(self) -> None:
         with contextlib.suppress(OSError):
-            self._least_free = min(self._least_free, shutil.disk_usage(self.home).free)
+            self._free = shutil.disk_usage(self.home).free
+            self._least_free = min(self._least_free, self._free)
 
     def _failure_words(self, words: str) -> str:
         """words, or what is behind them: pip on a full disk may fail to say so, and may have tidied up since."""
@@ -255,9 +256,17 @@ class Installation:
         return f"{self.folder} was moved or removed while the installation was at work; press Install again."
 
     def _fraction(self) -> float:
-        told = last_told(self._step_log()) if self._process is not None else None
-        inside = self._weights[self._done] * told.fraction if told is not None else 0.0
+        inside = self._weights[self._done] * self._step_fraction() if self._process is not None else 0.0
         return (sum(self._weights[: self._done]) + inside) / sum(self._weights)
+
+    def _step_fraction(self) -> float:
+        """How far the present step is: as it tells, else by what has come onto the disk; pip tells of whole files."""
+        step = self._steps[self._done]
+        if (told := last_told(self._step_log())) is not None:
+            return told.fraction
+        if step.disk:
+            self._inside = max(self._inside, min((self._step_free - self._free) / step.disk, SURE_OF_A_STEP))
+        return self._inside
 
     def _words(self) -> str:
         if self._done == len(self._steps):

@@ -40,7 +40,7 @@ class Step:
     fallback: the step to take when the command fails because pip finds no such file where it looks.
     variables: of the command's environment, beside the clean ones.
     otherwise: what happens instead where the step fails and nothing is lost by it, in a sentence; "": all has failed.
-    disk: bytes that a fallback needs more than was reckoned with.
+    disk: bytes that it takes there while it is at work, downloads included; 0: few.
     """
 
     words: str
@@ -64,7 +64,7 @@ def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path) -
     imports, in a fifth of the time.
     """
     runner = Interpreter(python, str(pip))
-    into = ("--target", extended(folder), "--no-compile")
+    into = ("--target", extended(folder), "--no-compile", "--no-cache-dir")
     trainer = pins.trainer_lock(version)
     bring = (str(PIP_SCRIPT), str(pip), PIP_WHEEL, PIP_HASH, *_index_named()[1:])
     return [
@@ -98,12 +98,11 @@ def isolated(python: str | Interpreter, *arguments: str) -> tuple[str, ...]:
     return tuple(isolation.python_command(python, *arguments))
 
 
-def locked_step(
-    python: str | Interpreter, words: str, lock: Path, options: tuple[str, ...], weight: float, disk: int = 0
-) -> Step:
+def locked_step(python: str | Interpreter, words: str, lock: Path, options: tuple[str, ...], weight: float) -> Step:
     """Install what a lock names: from the package index, and where that has it not (a studio without a way out), from
     where this computer's pip is set up to look. The hashes hold for either."""
-    named = (*_index_named(), *options, "-r", str(lock))
+    size, named = pins.size(lock), (*_index_named(), *options, "-r", str(lock))
+    disk = size.download + size.disk
     fallback = Step(words, isolated(python, *_LOCKED, *named), weight, disk=disk)
     return Step(words, isolated(python, *_LOCKED, "--isolated", *options, "-r", str(lock)), weight, fallback, disk=disk)
 
@@ -124,11 +123,10 @@ def torch_step(
     command = isolated(python, *_PIP, *index, f"torch=={version}")
     cuda = None
     if with_cuda is not None and with_cuda.is_file():
-        size = pins.size(with_cuda)
-        words = f"PyTorch's index cannot be reached; installing torch with CUDA ({size.in_words()})"
-        cuda = locked_step(python, words, with_cuda, options, 6.0, size.download + size.disk)
+        words = f"PyTorch's index cannot be reached; installing torch with CUDA ({pins.size(with_cuda).in_words()})"
+        cuda = locked_step(python, words, with_cuda, options, 6.0)
     # Without hashes not even the computer's own configuration may name other sources: on Windows any user can write it.
-    last = Step(step.words, command, 6.0, cuda, variables=(("PIP_CONFIG_FILE", os.devnull),))
+    last = dataclasses.replace(step, command=command, fallback=cuda, variables=(("PIP_CONFIG_FILE", os.devnull),))
     return dataclasses.replace(step, fallback=dataclasses.replace(step.fallback, fallback=last))
 
 

@@ -172,3 +172,19 @@ def test_blender_without_a_folder_for_data_looks_nowhere_else(
     with pytest.raises(RuntimeError, match="Blender has no folder for its user's data"):
         ops.install_runtime()
     assert not ops.remove_runtime.poll()
+
+
+@pytest.mark.parametrize("local", ["/somewhere/Zoë B/Local", "", "Local"])
+def test_on_windows_it_lies_where_paths_are_short_and_nothing_roams(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, local: str
+) -> None:
+    monkeypatch.setattr(preferences, "_WINDOWS", True)
+    monkeypatch.setattr(preferences, "data_folder", lambda name: tmp_path / name)
+    monkeypatch.setenv("LOCALAPPDATA", local)
+    is_whole = local.startswith("/")
+    assert preferences.runtime_folder() == (Path(local, "backflip", "runtime") if is_whole else tmp_path / "runtime")
+
+
+def test_how_much_is_downloaded_is_said_before(ops: Any) -> None:
+    said = runtime.InstallRuntime.description(bpy.context, None)
+    assert "MB to download" in said and "GB on the disk" in said

@@ -125,6 +125,25 @@ def test_folder_too_deep_for_windows_is_said(
         assert "LongPathsEnabled" in progress.message
 
 
+def test_download_moves_the_bar_by_what_has_come_onto_the_disk(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip tells of a file when it begins, and no more; another program may delete something meanwhile."""
+    usage, free = namedtuple("usage", "total used free"), [9 * 10**9]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**10, 0, free[0]))
+    stand_in.append(Step("Installing", script("import time; time.sleep(1e6)"), 6.0, disk=10**9))
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    until(lambda: installation.poll() and installation._done == 1 and installation._process)
+    seen = []
+    for taken in (0, 10**8, 5 * 10**8, 4 * 10**8, 3 * 10**9):
+        free[0] = 9 * 10**9 - taken
+        seen.append(installation.poll().fraction)
+    installation.cancel()
+    total = sum(installation._weights)
+    expected = [(1.0 + 6.0 * inside) / total for inside in (0.0, 0.1, 0.5, 0.5, install.SURE_OF_A_STEP)]
+    assert seen == pytest.approx(expected)
+
+
 def test_unwritable_home_is_said(tmp_path: Path, stand_in: list[Step]) -> None:
     (tmp_path / "file").write_text("")
     progress = install.Installation.begin(tmp_path / "file" / "home", sys.executable).poll()
