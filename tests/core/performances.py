@@ -48,6 +48,32 @@ def standing(figure: Body, seconds: float = 1.0, rate: float = 30.0) -> Motion:
     return Motion(rate, position, neutral(figure, frames))
 
 
+def astride(figure: Body, seconds: float = 1.0, rate: float = 30.0) -> Motion:
+    """Standing with the feet apart, the soles level, the centre of mass over their middle: with feet side by side and
+    legs straight a body rocks from one to the other. The arms are off the thighs, which they would press on."""
+    motion = standing(figure, seconds, rate)
+    x, y = np.eye(3)[:2]
+    soles = [figure.index(f"foot.{side}") for side in ("L", "R")]
+
+    def leaning(angle: float) -> Motion:
+        """All above the ankles turned forward by an angle, rad."""
+        turns, lean = motion.rotations.copy(), rotations.from_axis_angle(x, angle)
+        turns[:, 0] = lean
+        for side, out in (("L", -0.2), ("R", 0.2)):
+            thigh = rotations.from_axis_angle(y, out)
+            turns[:, figure.index(f"thigh.{side}")] = thigh
+            turns[:, figure.index(f"foot.{side}")] = rotations.conjugate(rotations.multiply(lean, thigh))
+            turns[:, figure.index(f"upper_arm.{side}")] = rotations.from_axis_angle(y, 3 * out)
+        low = figure.lowest_points(*figure.forward(motion.position, turns))[:, soles].min()
+        return Motion(rate, motion.position - [0.0, 0.0, low], turns)
+
+    upright = leaning(0.0)
+    positions, world = figure.forward(upright.position[0], upright.rotations[0])
+    centre = figure.centre_of_mass(positions[None], world[None])[0]
+    middle = positions[soles] + np.array([figure.links[i].centre for i in soles])
+    return leaning(float(np.arctan2(centre[1] - middle[:, 1].mean(), centre[2])))
+
+
 def bent(figure: Body, turns: Array, bend: Array) -> Array:
     """The local rotations turns (F, L, 4), with hips, knees and ankles bent by bend (F,) rad so that the feet
     stay level and the shanks lean back as much as the thighs lean forward."""

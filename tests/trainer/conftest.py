@@ -14,6 +14,16 @@ import pytest
 from backflip_addon.jobs.folder import JobFolder
 from tests.trainer.whole_jobs import REPOSITORY, make_job
 
+ENGINES = ("pybullet", "compiled")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that performs, where it is there."""
+    if request.param == "pybullet":
+        pytest.importorskip("pybullet")
+    return request.param
+
 
 @pytest.fixture
 def job(tmp_path: Path) -> JobFolder:

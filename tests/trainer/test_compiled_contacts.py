@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("numba")
+pytest.importorskip("pybullet_data")
 
 from backflip_addon.trainer.physics.compiled.batch import CompiledBatch, taken
 from backflip_addon.trainer.physics.state import Scene, States

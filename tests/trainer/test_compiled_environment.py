@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("numba")
+pytest.importorskip("pybullet_data")
 
 from backflip_addon.core import rotations
 from backflip_addon.trainer.imitation.compiled_environment import CompiledEnvironment

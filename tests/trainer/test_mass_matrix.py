@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+pytest.importorskip("pybullet_data")
 
 from backflip_addon.core.body import Body
 from tests.benchmarks import humanoid

@@ -30,6 +30,9 @@ TOUCHING = 0.002  # m: a contact so near touches
 SOLVER_ITERATIONS = 50
 # Of the compiled step, which begins each with the impulses of the one before: as near to the solution as Bullet's 50
 COMPILED_ITERATIONS = 10
+# Of what is performed in the compiled step: so near to the solution that a body which stands is quiet. The floor's
+# force on it varies by 0.04 % of its weight (standard deviation), by 11 % with 50 iterations and by 74 % with 10
+PERFORMED_ITERATIONS = 200
 # How far ahead contacts are made, in shares of a link's size (btCollisionShape.cpp:42): a foot that lands with 5 m/s
 # moves 1 cm a substep, and the solver is to stop it on the floor and not in it. PyBullet's default is 0.02
 CONTACT_MARGIN = 0.1

@@ -15,22 +15,20 @@ from ....core.arrays import Array, BoolArray, IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
 from ..recording import Recorder, Recording
-from ..simulator import SOLVER_ITERATIONS
+from ..simulator import PERFORMED_ITERATIONS
 from ..state import Scene, States
 from .batch import CompiledBatch, StepNumbers, step_groups, taken
 from .lanes import LANES
 
 
 class RecordedBatch(CompiledBatch):
-    """count bodies, each in a scene of its own, all of whose contacts are solved, as near to their solution as
-    PyBullet's: with the ten iterations of rollouts a body that stands stiffly rocks from foot to foot, ever further,
-    until it falls."""
+    """count bodies, each in a scene of its own, all of whose contacts are solved."""
 
     engine = "compiled"
 
     def __init__(self, body: Body, count: int) -> None:
         self._scenes = [Scene()] * count
-        super().__init__(body, count, iterations=SOLVER_ITERATIONS)
+        super().__init__(body, count, iterations=PERFORMED_ITERATIONS)
         tables, numbers = self.steps.tables, self.steps.numbers
         self._substeps, self._substep = numbers.substeps, numbers._replace(substeps=1)
         self._weight = float(tables.carried[0]) * GRAVITY  # N
