@@ -49,7 +49,6 @@ from backflip_addon.runtime.pins import Size  # noqa: E402
 
 TESTS_LOCKS = ROOT / ".ci" / "locks"
 GLIBC = (28, 17, 12, 5)  # minor versions of the C library whose wheels are taken, the newest first
-OLDEST_MAC = (14, 0)
 CHUNK = 1 << 18
 
 # The files of torch's builds without CUDA are not on the index but on PyTorch's own, whose hashes could not be
@@ -101,7 +100,7 @@ def tags(system: str, python: tuple[int, int]) -> frozenset[Tag]:
         platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(GLIBC[0], 4, -1)]
         platforms += [f"manylinux{year}_{machine}" for year in ("2014", "2010", "1")] + [system]
     elif system.startswith("macosx"):
-        platforms = list(mac_platforms(OLDEST_MAC, system.removeprefix("macosx_")))
+        platforms = list(mac_platforms(pins.OLDEST_MAC, system.removeprefix("macosx_")))
     else:
         platforms = [system]
     interpreter = f"cp{python[0]}{python[1]}"

@@ -24,6 +24,7 @@ SIZES = LOCKS / "sizes.json"  # lock -> the fields of its Size
 PYBULLET = "pybullet==3.2.7"
 PYBULLET_SYSTEM = "linux_x86_64"  # the one with wheels of it, for Pythons up to this
 PYBULLET_NEWEST_PYTHON = (3, 11)
+OLDEST_MAC = (14, 0)  # whose wheels are taken: torch has none for older ones
 MOST_PATH = 259  # letters of a path on Windows where long ones are not allowed (MAX_PATH less its closing zero)
 
 
@@ -81,6 +82,12 @@ def system_name() -> str:
     }.get(platform.system(), f"{platform.system()}_{machine}".lower())
 
 
+def _mac_version() -> Version | None:
+    """The version of macOS, None where it is not known."""
+    found = re.match(r"(\d+)\.(\d+)", platform.mac_ver()[0])
+    return (int(found[1]), int(found[2])) if found else None
+
+
 # Locks
 
 
@@ -106,9 +113,11 @@ def trainer_lock(version: Version, system: str = "") -> Path:
 
 def lacks_lock(*locks: Path) -> str:
     """The sentence for a computer that no lock was made for, "" where there is one."""
+    system = system_name()
+    if system == "macosx_arm64" and (mac := _mac_version()) and mac < OLDEST_MAC:
+        return f"torch needs macOS {OLDEST_MAC[0]} or newer, and this is macOS {name(mac)}; update it and try again."
     if all(lock.is_file() for lock in locks):
         return ""
-    system = system_name()
     if sys.maxsize <= 2**32:
         return "This is a 32-bit Python, for which there is no torch any more; use a 64-bit Blender."
     if system == "macosx_x86_64":

@@ -254,6 +254,14 @@ def test_computer_without_packages_is_told_so(
     assert words in sentence and sentence.endswith(".") and "\n" not in sentence
 
 
+@pytest.mark.parametrize(("version", "words"), [("13.6.1", "this is macOS 13.6"), ("14.0", ""), ("26.1", ""), ("", "")])
+def test_mac_that_is_too_old_for_torch_is_told_so(monkeypatch: pytest.MonkeyPatch, version: str, words: str) -> None:
+    monkeypatch.setattr(pins, "system_name", lambda: "macosx_arm64")
+    monkeypatch.setattr(pins.platform, "mac_ver", lambda: (version, ("", "", ""), ""))
+    sentence = pins.lacks_lock(pins.torch_lock((3, 13)))
+    assert words in sentence and bool(sentence) is bool(words)
+
+
 @pytest.mark.parametrize(("system", "machine"), [("Linux", "arm64"), ("Linux", "AMD64"), ("Darwin", "arm64")])
 def test_computers_with_packages_are_known_by_any_name(
     monkeypatch: pytest.MonkeyPatch, system: str, machine: str
