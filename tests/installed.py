@@ -2,7 +2,7 @@
 """Installs the trainer's packages as the button does, and trains with them: `python tests/installed.py`.
 
 For a computer that nobody has tried yet; the tests themselves download nothing. Takes the Python that it is run with in
-the place of Blender's (numpy is needed), 0.7 to 1 GB of disk (5 where PyTorch's own index cannot be reached) and some
+the place of Blender's (numpy is needed), 0.7 to 1.3 GB of disk (5 where PyTorch's own index cannot be reached) and some
 minutes. Exit status 0: a take was recorded, a policy was trained, and nothing was written beside the interpreter.
 """
 

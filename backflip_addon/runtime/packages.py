@@ -91,7 +91,7 @@ def compile_step(python: str | Interpreter) -> Step:
     """Compile the physics with the trainer's Python; what is compiled stays beside its packages."""
     otherwise = "The physics could not be compiled yet; the first training does it, which takes a minute or two."
     command = isolated(python, str(COMPILE_SCRIPT))
-    return Step("Compiling the physics for this computer", command, 3.0, otherwise=otherwise)
+    return Step("Compiling the physics for this computer", command, 8.0, otherwise=otherwise)
 
 
 def isolated(python: str | Interpreter, *arguments: str) -> tuple[str, ...]:
