@@ -73,7 +73,7 @@ class Surroundings(NamedTuple):
 class Contacts(NamedTuple):
     """What the floor does with each link (L) in a control step: touching, 1 where it touched when the last substep
     began; touched, the share of substeps that began so; load, the floor's mean force upward, body weights; slid, the
-    way that it slid along the floor while it bore, m."""
+    way that it slid along the floor while it touched, m."""
 
     touching: Float32Array
     touched: Float32Array
