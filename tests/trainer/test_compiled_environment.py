@@ -136,7 +136,7 @@ def played_in_numpy(
         down = env.floors[:, None] * [0.0, 0.0, 1.0]
         on_level = dataclasses.replace(env.now.states, position=env.now.states.position - down)
         floor = env.bodies.floor
-        feet = Footwork(*(taken(part, COUNT)[:, track.feet] for part in (floor.touched, floor.load, floor.slid)))
+        feet = Footwork(*(taken(part, COUNT)[:, track.feet] for part in (floor.load, floor.slid)))
         costs[:, h] = cost(on_level, np.minimum(env.steps, trajectory.steps) - 1, footwork=feet)
         failed = np.where((illegal | env.evaluate()[1]) & (failed == NEVER), first + h, failed)
     return Played(costs, env.bodies.states(), failed, offsets.shape[0] * offsets.shape[1])

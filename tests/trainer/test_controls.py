@@ -13,7 +13,7 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation.action_layout import ActionLayout
-from backflip_addon.trainer.imitation.cost import HARD, LARGE_COST, Cost, Footwork, Weights
+from backflip_addon.trainer.imitation.cost import FIRM, HARD, LARGE_COST, PRESSES, Cost, Footwork, Weights
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
 from backflip_addon.trainer.physics.servo_gains import servo_lag
@@ -59,20 +59,35 @@ def test_offsets_are_found_again_from_the_targets_they_make() -> None:
 
 
 def test_footwork_costs_what_its_weights_say() -> None:
-    """A foot off the floor for a share of a step in which it is to rest, a slide, and a hard landing; no more for a
-    landing that isn't hard, nor for a foot that is to be in the air."""
+    """A foot without load where it is to rest, a body without, a slide, and a hard landing; no more for a landing that
+    isn't hard, nor for a foot that is to be in the air."""
     track, step = Track(BODY, performances.standing(BODY)), np.array([9])
     weights, cost = Weights(), Cost(track)
 
-    def of(touched: float, load: float, slid: float) -> float:
-        feet = Footwork(*(np.array([[number, own]]) for number, own in ((touched, 1.0), (load, 0.5), (slid, 0.0))))
+    def of(load: float, slid: float = 0.0, others: float = 0.5) -> float:
+        feet = Footwork(np.array([[load, others]]), np.array([[slid, 0.0]]))
         bounded = cost(track.states[step + 1], step, footwork=feet) / LARGE_COST
         return float(LARGE_COST * np.expm1(bounded)[0])
 
-    plain = of(1.0, 0.5, 0.0)
-    assert plain == pytest.approx(of(1.0, HARD - 0.5, 0.0))
-    assert of(0.25, 0.5, 0.0) - plain == pytest.approx(0.75 * weights.planted)
-    assert of(1.0, 0.5, 0.01) - plain == pytest.approx(0.01 * weights.slide)
-    assert of(1.0, HARD + 1.5, 0.0) - plain == pytest.approx(4.0 * weights.impact)
+    plain = of(0.5)
+    assert plain == pytest.approx(of(HARD - 0.5)) == pytest.approx(of(PRESSES))
+    assert of(0.25 * PRESSES) - plain == pytest.approx(0.75 * weights.planted)
+    assert of(0.0, others=0.0) - plain == pytest.approx(2 * weights.planted + weights.aloft)
+    assert of(PRESSES, others=FIRM - PRESSES) == pytest.approx(plain)
+    assert of(0.5, 0.01) - plain == pytest.approx(0.01 * weights.slide)
+    assert of(HARD + 1.5) - plain == pytest.approx(4.0 * weights.impact)
     track.resting[:, 0] = False
-    assert of(0.25, 0.5, 0.0) == pytest.approx(of(1.0, 0.5, 0.0))
+    assert of(0.25 * PRESSES) == pytest.approx(of(PRESSES))
+
+
+def test_a_foot_that_tilts_where_it_should_be_flat_costs_its_tilt() -> None:
+    track, step = Track(BODY, performances.standing(BODY)), np.array([9])
+    tilted = track.states[step + 1].copy()
+    tilted.position[:, 2] += 0.5  # in the air: that no sole's edge is lower than it was
+    track.positions[step + 1] += [0.0, 0.0, 0.5]
+    foot, angle = BODY.index("foot.L"), 0.1
+    flat = Cost(track, Weights(sole=0.0))(tilted, step), Cost(track)(tilted, step)
+    assert flat[0] == pytest.approx(flat[1])
+    tilted.rotations[:, foot] = rotations.multiply(tilted.rotations[:, foot], rotations.from_axis_angle(X, angle))
+    costs = [LARGE_COST * np.expm1(Cost(track, w)(tilted, step) / LARGE_COST) for w in (Weights(), Weights(sole=0.0))]
+    assert (costs[0] - costs[1])[0] == pytest.approx(Weights().sole * (2 * np.sin(angle / 2)) ** 2)

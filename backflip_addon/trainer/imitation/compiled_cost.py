@@ -41,8 +41,8 @@ from ..physics.compiled.lanes import (
     where,
 )
 from ..physics.compiled.tables import BALL, FIXED, HINGE, ROOT_FREEDOMS, BodyTables, Workspace
-from .cost import FLOOR_MARGIN, HARD, HOVER_MARGIN, Weights
-from .kinematics import feet_middle, tucked_inertia
+from .cost import FIRM, FLOOR_MARGIN, HARD, HOVER_MARGIN, PRESSES, Weights
+from .kinematics import feet_middle, tucked_inertia, verticals
 from .reference_track import END_LINKS, Track
 
 SPHERE, CAPSULE, BOX = 0, 1, 2
@@ -54,8 +54,9 @@ class GoalTables(NamedTuple):
 
     rotations (T + 1, 4 L); speeds (T + 1, F - 6) of all joints; position (T + 1, 3)
     of the root; ends (T + 1, E, 3) of end links from the centre of mass; centre, velocity, momentum, spin (T + 1, 3);
-    resting (T + 1, 2); feet_middle (T + 1, 3); landed (3,): steps from which on it has landed, from which on it stands
-    still, and from which on it may stand anywhere. targets (T, 4 L), angles, rates (T, H) of hinges: the controls of
+    resting (T + 1, 2); soles (T + 1, 2, 3), the vertical as the feet see it; feet_middle (T + 1, 3); landed (3,): steps
+    from which on it has landed, from which on it stands still, and from which on it may stand anywhere. targets
+    (T, 4 L), angles, rates (T, H) of hinges: the controls of
     the control steps. columns (L,): a link's first number in an action. end_links (E,),
     feet (2,), forbidden (Q,): links. shape (L + 1,): where a link's shapes begin; kind (S,), solid (S, 13): centre 3,
     radius, three half axes. weights: cost.Weights.
@@ -73,6 +74,7 @@ class GoalTables(NamedTuple):
     momentum: Float32Array
     spin: Float32Array
     resting: Float32Array
+    soles: Float32Array
     feet_middle: Float32Array
     landed: IntArray
     columns: IntArray
@@ -99,7 +101,7 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
     calm = track.clip_steps if track.standing else never
     w = weights
     numbers = [w.pose, w.root, w.ends, w.centre, w.velocity, w.spin, w.momentum / tucked_inertia(body) ** 2]
-    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, w.planted, w.slide, w.impact]
+    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, w.planted, w.slide, w.impact, w.aloft, w.sole]
     return GoalTables(
         rotations=_floats(turns),
         targets=_floats(targets),
@@ -113,6 +115,7 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
         momentum=_floats(track.momentum),
         spin=_floats(states.angular_velocity),
         resting=_floats(track.resting),
+        soles=_floats(verticals(track.world[:, track.feet])),
         feet_middle=_floats(feet_middle(body, track.positions, track.world)),
         landed=_integers([track.landed, calm, track.landed if anywhere else never]),
         columns=_integers(columns),
@@ -258,7 +261,7 @@ def pose_cost(t: BodyTables, k: GoalTables, s: State, g: int) -> Lanes:
 
 @inlined
 def floor_cost(k: GoalTables, w: Workspace, g: int, height: Lanes) -> Lanes:
-    """Of feet that hover where the goal's rest, and of links that may not touch."""
+    """Of feet that hover or tilt where the goal's rest, and of links that may not touch."""
     total = everywhere(0.0)
     for q in range(len(k.feet)):
         rests = k.resting[g, q]
@@ -266,6 +269,9 @@ def floor_cost(k: GoalTables, w: Workspace, g: int, height: Lanes) -> Lanes:
             low = lowest(k, w, k.feet[q], height) * (1.0 / HOVER_MARGIN)
             low = least(greatest(low, everywhere(0.0)), everywhere(1.0))
             total = total + (k.weights[7] * rests) * (low * low)
+            ux, uy, uz = load3(w.matrix, 9 * k.feet[q] + 6)
+            up = k.soles[g, q]
+            total = total + (k.weights[16] * rests) * squared(ux - up[0], uy - up[1], uz - up[2])
     for q in range(len(k.forbidden)):
         low = 1.0 - lowest(k, w, k.forbidden[q], height) * (1.0 / FLOOR_MARGIN)
         total = total + k.weights[9] * least(greatest(low, everywhere(0.0)), everywhere(1.0))
@@ -275,13 +281,17 @@ def floor_cost(k: GoalTables, w: Workspace, g: int, height: Lanes) -> Lanes:
 @inlined
 def footwork_cost(k: GoalTables, contacts: Contacts, g: int) -> Lanes:
     """Of feet that leave the floor in the control step before boundary g and should rest, of slides and of impacts."""
-    total, load_of_all = everywhere(0.0), everywhere(0.0)
+    total, load_of_all, any_rests = everywhere(0.0), everywhere(0.0), 0.0
     for q in range(len(k.feet)):
         i = k.feet[q]
         rests = k.resting[g, q] * k.resting[max(g - 1, 0), q]
-        total = total + (k.weights[12] * rests) * (1.0 - load(contacts.touched, i))
+        any_rests = max(any_rests, rests)
+        total = total + (k.weights[12] * rests) * (
+            1.0 - least(load(contacts.load, i) * (1.0 / PRESSES), everywhere(1.0))
+        )
         total = total + k.weights[13] * load(contacts.slid, i)
         load_of_all = load_of_all + load(contacts.load, i)
+    total = total + (k.weights[15] * any_rests) * (1.0 - least(load_of_all * (1.0 / FIRM), everywhere(1.0)))
     hard = greatest(load_of_all - HARD, everywhere(0.0))
     return total + k.weights[14] * (hard * hard)
 

@@ -11,11 +11,13 @@ import numpy as np
 from ...core import rotations
 from ...core.arrays import AnyArray, Array, IntArray
 from ..physics.state import States
-from .kinematics import feet_middle, imbalance, momenta, tucked_inertia
+from .kinematics import feet_middle, imbalance, momenta, tucked_inertia, verticals
 from .reference_track import END_LINKS, Track
 
 HOVER_MARGIN = 0.04  # m
 FLOOR_MARGIN = 0.04  # m: forbidden links are kept so far off the floor
+PRESSES = 0.15  # body weights: a foot with less on it does not stand firm
+FIRM = 0.3  # body weights: a body with less on all its feet is about to hop
 HARD = 2.5  # body weights: a landing that is harder is a hard one
 LARGE_COST = 4.0  # beyond it a step's cost grows by its logarithm: a fall is a fall
 
@@ -32,8 +34,10 @@ class Weights:
     spin: float = 0.03  # (rad/s)^2, root's angular velocity
     momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
     contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests
-    planted: float = 0.5  # share of a control step for which a foot is off the floor where the goal's stays on it
-    slide: float = 30.0  # m, that a foot slides along the floor while it bears
+    sole: float = 10.0  # rad^2, tilt of a foot where the goal's rests
+    planted: float = 1.0  # lack of load on a foot, as a share of PRESSES, where the goal's stays on the floor
+    aloft: float = 2.0  # lack of load on all feet, as a share of FIRM, where the goal's rest on the floor
+    slide: float = 30.0  # m, that a foot slides along the floor while it touches
     impact: float = 0.1  # (body weights)^2, the feet's mean load over a control step, of what is above HARD
     balance: float = 60.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
@@ -43,9 +47,8 @@ class Weights:
 
 
 class Footwork(NamedTuple):
-    """What the feet (N, 2) did on the floor in a control step: touched, share of it; load, body weights; slid, m."""
+    """What the feet (N, 2) did on the floor in a control step: load, body weights; slid, m, while they touched."""
 
-    touched: AnyArray
     load: AnyArray
     slid: AnyArray
 
@@ -96,7 +99,9 @@ class Cost:
         cost += w.spin * np.sum((states.angular_velocity - goal_states.angular_velocity[goal]) ** 2, axis=-1)
         lows = body.lowest_points(positions, world) - floor
         hovering = np.clip(lows[:, track.feet] / HOVER_MARGIN, 0, 1) ** 2
-        cost += w.contact * np.sum(hovering * track.resting[goal], axis=1)
+        tilted = verticals(world[:, track.feet]) - verticals(track.world[goal][:, track.feet])
+        tilts = np.sum(tilted**2, axis=-1)
+        cost += np.sum((w.contact * hovering + w.sole * tilts) * track.resting[goal], axis=1)
         cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
         cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, positions, world), velocity)
         if footwork is not None:
@@ -109,7 +114,8 @@ class Cost:
         w, resting = self.weights, self.track.resting
         rests = resting[goal] & resting[np.maximum(goal - 1, 0)]
         hard = np.maximum(feet.load.sum(axis=1) - HARD, 0.0)
-        cost: Array = w.planted * np.sum((1 - feet.touched) * rests, axis=1)
+        cost: Array = w.planted * np.sum((1 - np.minimum(feet.load / PRESSES, 1.0)) * rests, axis=1)
+        cost += w.aloft * (1 - np.minimum(feet.load.sum(axis=1) / FIRM, 1.0)) * rests.any(axis=1)
         cost += w.slide * feet.slid.sum(axis=1) + w.impact * hard**2
         return cost
 

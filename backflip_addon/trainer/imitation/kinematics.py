@@ -20,6 +20,12 @@ def feet_middle(body: Body, positions: Array, world: Array) -> Array:
     return middle
 
 
+def verticals(world: Array) -> Array:
+    """The vertical (..., 3) as links of these orientations (..., 4) see it."""
+    seen: Array = rotations.rotate(rotations.conjugate(world), np.array([0.0, 0.0, 1.0]))
+    return seen
+
+
 def imbalance(arm: Array, velocity: Array) -> Array:
     """Squared level distance (N,), m^2, of the capture point (Pratt et al. 2006) from the feet's middle.
 

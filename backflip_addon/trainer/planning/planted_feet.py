@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Noise that does not pull planted feet apart.
+
+The servos are stiff, and two feet that bear are a closed chain: noise of a tenth of a radian in each leg's joints moves
+the feet against each other by centimetres, so that they slide. While the clip rests on both, noise x of covariance S is
+conditioned on their relative motion J x being 0 within SLACK (Matheron's rule; Journel and Huijbregts 1978):
+
+    x <- x - S J' (J S J' + SLACK^2 I)^-1 (J x + SLACK n),  n standard normal
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core import rotations
+from ...core.arrays import Array
+from ..imitation.reference_track import Track
+from .cem import KnotDistribution
+
+SLACK = 0.003  # m, deviation that is left: less than what counts as a slide
+ARM = 0.1  # m: half a foot's length, by which a turn of a foot counts as a way
+NUDGE = 1e-4  # rad, of the finite differences
+WAYS = 6  # of one foot as the other sees it: three along, three about
+
+
+class PlantedFeet:
+    """What a track's knots, so many steps apart, owe to the feet's places.
+
+    jacobians (K, 6, width), m/rad: how offsets move the right foot as the left one sees it, its turn times ARM; 0 where
+    the clip does not rest on both.
+    """
+
+    def __init__(self, track: Track, count: int, knot: int) -> None:
+        steps = np.minimum(np.arange(count) * knot, track.steps - 1)
+        self.jacobians = np.zeros((count, WAYS, track.layout.width))
+        if (track.feet > 0).all() and len(track.feet) == 2:
+            both = track.resting[steps].all(axis=1) & track.resting[np.minimum(steps + 1, track.steps)].all(axis=1)
+            for k in np.flatnonzero(both):
+                self.jacobians[k] = _jacobian(track, int(steps[k]))
+
+    def condition(self, candidates: Array, plan: KnotDistribution, window: slice, random: np.random.Generator) -> None:
+        """Condition the noise that candidates (N, K, width) of a plan have in a window of knots, in place."""
+        jacobian = self.jacobians[window]
+        noise = candidates[:, window] - plan.mean[window]
+        covariance = (
+            plan.deviation[window][:, None] ** 2 * jacobian
+        )  # of the offsets with the feet's way, (K, 6, width)
+        own = np.einsum("kiw,kjw->kij", covariance, jacobian) + SLACK**2 * np.eye(WAYS)
+        moved = np.einsum("kiw,nkw->nki", jacobian, noise) + SLACK * random.standard_normal((*noise.shape[:2], WAYS))
+        pulls = np.linalg.solve(own[None], moved[..., None])[..., 0]
+        candidates[:, window] -= np.einsum("kiw,nki->nkw", covariance, pulls)
+
+
+def _jacobian(track: Track, step: int) -> Array:
+    """(6, width), m/rad: of the feet's relative place at a step's joint targets."""
+    nudges = NUDGE * np.concatenate([np.zeros((1, track.layout.width)), np.eye(track.layout.width)])
+    joints = track.layout.offset_targets(np.repeat(track.controls[step][None], len(nudges), axis=0), nudges)
+    joints[:, 0] = [1.0, 0.0, 0.0, 0.0]
+    positions, world = track.body.forward(np.zeros((len(nudges), 3)), joints)
+    right, left = track.feet
+    back = rotations.conjugate(world[:, left])
+    place = rotations.rotate(back, positions[:, right] - positions[:, left])
+    turn = rotations.multiply(back, world[:, right])
+    turned = rotations.to_rotation_vector(rotations.multiply(turn, rotations.conjugate(turn[:1])))
+    ways = np.concatenate([place - place[0], ARM * turned], axis=1)
+    jacobian: Array = (ways[1:] / NUDGE).T
+    return jacobian
