@@ -73,17 +73,22 @@ def search(
     begin, steps, attempt = time.perf_counter(), 0, 0
     track = Track(body, reference)
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
+        one = mpc.Search(track, rollouts, settings, seed=seed, engine=engine)
         while True:
-            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt, engine=engine)
+            before = one.control_steps
             take = one.perform(good=lambda t: clean(metrics.evaluate_take(body, reference, t))).final_take()
             measures = metrics.evaluate_take(body, reference, take)
-            steps += one.control_steps
+            steps += one.control_steps - before
             seconds = time.perf_counter() - begin
             if enough(measures):
                 return one.plan, take, measures, seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps
+            if one.has_another_end:
+                one.try_another_end()
+                continue
             attempt += 1
+            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt, engine=engine)
 
 
 def median(values: list[float]) -> float:

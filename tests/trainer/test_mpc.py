@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator
 
@@ -245,3 +246,42 @@ def test_easy_clips_land(clip: str) -> None:
     assert measures.followed == 1.0 and not measures.illegal_contacts and measures.penetration_cm < 2.0
     if clip == "standing":  # a hop takes longer to come to rest than the second that a take goes on for
         assert measures.landed is True and measures.success is True
+
+
+def test_a_body_that_has_landed_is_given_another_end_and_is_taken_up_in_it() -> None:
+    """All up to the touchdown stays as it was; from there on a search that was broken off goes on as one that was
+    not."""
+    with rollouts_of(2, squatting_hop(), 0.0) as rollouts:
+        search = a_search(rollouts)
+        assert not search.has_another_end
+        takes = [search.perform().take()]
+        assert search.has_another_end
+        search.try_another_end()
+        again = search.performed
+        assert 0 < again <= search.track.landed
+        saved = copy.deepcopy(search.checkpoint())
+        takes.append(search.perform().take())
+        past = 4 * again + 1
+        assert np.array_equal(takes[0].motion.rotations[:past], takes[1].motion.rotations[:past])
+        assert not same(*takes)
+        resumed = a_search(rollouts, 7)
+        resumed.load_state(saved)
+        assert same(resumed.perform().take(), takes[1])
+        search.try_another_end()
+        search.perform()
+        assert not search.has_another_end, "two are enough"
+
+
+def test_what_is_followed_after_a_landing_is_forgotten_by_the_next_search() -> None:
+    with rollouts_of(1, squatting_hop(), 0.0) as rollouts:
+        first = a_search(rollouts, 2)
+        takes = [first.perform().take()]
+        assert first.has_another_end
+        takes.append(a_search(rollouts, 2).perform().take())
+    assert same(*takes)
+
+
+def test_a_clip_that_never_flies_is_not_begun_anew(rollouts: CompiledRollouts) -> None:
+    search = a_search(rollouts)
+    search.perform()
+    assert not search.has_another_end

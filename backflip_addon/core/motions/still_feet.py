@@ -35,11 +35,14 @@ CLOSE = 0.003  # m over the floor that a foot may stay where its leg is too shor
 _UP = np.array([0.0, 0.0, 1.0])
 
 
-def held(body: Body, motion: Motion) -> Motion:
-    """The motion with the feet that bear held in place, and the hips no higher than the legs are long for it."""
+def held(body: Body, motion: Motion, where_put_down: bool = False) -> Motion:
+    """The motion with the feet that bear held in place, and the hips no higher than the legs are long for it.
+
+    where_put_down: hold them where they come down, not in the middle of their glide.
+    """
     positions, turns = body.forward(motion.position, motion.rotations)
     legs = [Limb.leg(body, side) for side in SIDES]
-    corrections = [_correction(body, positions, turns, side, motion.rate) for side in SIDES]
+    corrections = [_correction(body, positions, turns, side, motion.rate, where_put_down) for side in SIDES]
     for leg, side, correction in zip(legs, SIDES, corrections, strict=True):
         _rise_on_toes(body, positions, turns, leg, side, correction, motion.rate)
     lacks = [_lack(body, positions, leg, way) for leg, way in zip(legs, corrections, strict=True)]
@@ -70,11 +73,11 @@ def _rise_on_toes(
     correction += toe - (sole_points(body, positions, turns, side)[0][:, 1] - positions[:, leg.end])
 
 
-def _correction(body: Body, positions: Array, turns: Array, side: str, rate: float) -> Array:
+def _correction(body: Body, positions: Array, turns: Array, side: str, rate: float, where_put_down: bool) -> Array:
     """How far (F, 3) a foot is to move."""
     way = _sole_way(body, positions, turns, side)
     low = body.lowest_points(positions, turns, [body.index(f"foot.{side}")])[:, 0]
-    return _corrections(way, low, bearing(low, way, rate), rate)
+    return _corrections(way, low, bearing(low, way, rate), rate, where_put_down)
 
 
 def _lack(body: Body, positions: Array, leg: Limb, correction: Array) -> Array:
@@ -140,12 +143,13 @@ def _sole_way(body: Body, positions: Array, turns: Array, side: str) -> Array:
     return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
-def _corrections(way: Array, low: Array, phases: list[tuple[int, int]], rate: float) -> Array:
+def _corrections(way: Array, low: Array, phases: list[tuple[int, int]], rate: float, where_put_down: bool) -> Array:
     """How far (F, 3) a foot is to move so that it stays where it bears; eased in and out between."""
     correction, known = np.zeros((len(way), 3)), np.zeros(len(way), dtype=bool)
     for start, end in phases:
         middle = (way[start:end].min(axis=0) + way[start:end].max(axis=0)) / 2
-        correction[start:end, :2], correction[start:end, 2] = middle - way[start:end], -low[start:end]
+        place = way[start] if where_put_down else middle
+        correction[start:end, :2], correction[start:end, 2] = place - way[start:end], -low[start:end]
         known[start:end] = True
     blends = np.maximum(np.array([BLEND, BLEND, LIFT]) * rate, 1.0)
     for start, end in runs(~known):

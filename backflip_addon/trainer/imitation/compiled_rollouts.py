@@ -53,7 +53,12 @@ class CompiledRollouts:
         self._steps = [Steps(track.body) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
-        self.goals = goal_tables(track, self.layout, weights or Weights(), anywhere=True)
+        self.weights = weights or Weights()
+        self.follow(track)
+
+    def follow(self, track: Track) -> None:
+        """Go on with other goals for the same controls."""
+        self.goals = goal_tables(track, self.layout, self.weights, anywhere=True)
 
     def close(self) -> None:
         """End the threads."""

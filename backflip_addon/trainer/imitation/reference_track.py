@@ -54,10 +54,8 @@ class Track:
         goal, flights, _ = feasible(body, reference, self.hold)
         times = np.arange(self.steps + 1) / rate
         self.states = states_of(goal, times, rate)
-        middle = states_of(goal, times[:-1] + 0.5 / rate, rate)
-        lead = np.array([servo_lag(link) for link in body.links])[:, None] * middle.joint_velocity
-        self.controls = rotations.multiply(middle.rotations, rotations.from_rotation_vector(lead))
-        self.control_speeds = middle.joint_velocity
+        self.motion = goal
+        self.controls, self.control_speeds = self.controls_of(goal, times[:-1])
         positions, world = body.forward(self.states.position, self.states.rotations)
         self.positions, self.world = positions, world
         self.centre = body.centre_of_mass(positions, world)
@@ -83,6 +81,14 @@ class Track:
         self.centre_velocity[air] = flight.velocity + (times[air] - flight.start)[:, None] * [0, 0, -GRAVITY]
         share = np.clip(1 - (flight.start - times) / BUILD_UP, 0, 1)[:, None] * (times < flight.start)[:, None]
         self.momentum += share * (flight.momentum - flight.momentum_before)
+
+    def controls_of(self, motion: Motion, times: Array) -> tuple[Array, Array]:
+        """The joint targets (H, L, 4) of control steps that begin at times (H,) of a motion, s, and their speeds
+        (H, L, 3), rad/s."""
+        middle = states_of(motion, times + 0.5 / self.rate, self.rate)
+        lead = np.array([servo_lag(link) for link in self.body.links])[:, None] * middle.joint_velocity
+        controls = rotations.multiply(middle.rotations, rotations.from_rotation_vector(lead))
+        return controls, middle.joint_velocity
 
     def targets(self, offsets: Array, first: int) -> Array:
         """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""

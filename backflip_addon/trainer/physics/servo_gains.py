@@ -23,11 +23,16 @@ LEAST_KD = 1e-6  # N m s/rad: a body without damping does not divide by 0
 
 def servo_gain(link: Link, seconds: float) -> float:
     """The gain of the module's formulas for a substep of so many seconds."""
-    share = 1.0 - math.exp(-SERVO_RATE * link.kp / max(link.kd, LEAST_KD) * seconds)
+    share = 1.0 - math.exp(-servo_rate(link) * seconds)
     return share * damping(seconds) if link.joint == "hinge" else share
 
 
 def servo_lag(link: Link) -> float:
     """Seconds by which a joint trails a target that moves evenly: none where its speed is a target too (a hinge)."""
-    rate = SERVO_RATE * link.kp / max(link.kd, LEAST_KD)
+    rate = servo_rate(link)
     return 1.0 / rate if link.joint == "spherical" and rate > 0 else 0.0
+
+
+def servo_rate(link: Link) -> float:
+    """The share of a joint's error that its servo takes away a second, 1/s, where torque suffices."""
+    return SERVO_RATE * link.kp / max(link.kd, LEAST_KD)

@@ -22,6 +22,7 @@ from ...core.motion import Take
 from ..imitation.compiled_rollouts import Rolled
 from ..imitation.cost import Weights
 from ..imitation.disturbances import shaken
+from ..imitation.onward import both_feet_down, onward
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..physics.engines import AUTO, EngineName
@@ -29,6 +30,7 @@ from ..physics.state import Scene, States, stacked
 from .cem import KnotDistribution, iterate
 from .mirror import Mirror
 from .plan import KnotGrid, Plan, interpolate
+from .planted_feet import PlantedFeet
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class SearchSettings:
     patience: int = 3  # stale rounds in a row after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
+    other_ends: int = 2  # tried after a touchdown whose end is not good
     near_best: float = 0.05  # a plainer plan of a window is taken where it costs no more above the best
 
 
@@ -85,6 +88,9 @@ class Rollouts(Protocol):
     def __call__(self, starts: States, scenes: list[Scene], first: int, offsets: Array) -> Rolled:
         """Roll out offsets (N, H, width), rad, from control step first."""
 
+    def follow(self, track: Track) -> None:
+        """Go on with other goals for the same controls."""
+
 
 def replan_settings() -> SearchSettings:
     """For a search that starts from a plan of the same clip: small steps away from it."""
@@ -95,7 +101,7 @@ class Search:
     """Plans a take along one track in one scene, performed in an engine (physics.engines).
 
     control_steps: simulated so far. costs: of each window's best rollout. performed: control steps whose controls are
-    final.
+    final. end: how many ends were tried before the present one.
     """
 
     def __init__(
@@ -112,8 +118,9 @@ class Search:
         self.track, self.rollouts = track, rollouts
         self.control_steps = 0
         self._random = np.random.default_rng(seed)
-        self.grid = KnotGrid(self.track.steps, self.settings.knot, self.settings.horizon)
+        self.grid = KnotGrid(self.track.steps, self.settings.knot, self.settings.horizon, track.standing)
         self._mirror = Mirror(track.body, track.layout, self.settings.symmetric)
+        self._feet = PlantedFeet(track, self.grid.count, self.settings.knot)
         shape = (self.grid.count, self.track.layout.width)
         landed = (np.arange(self.grid.count) * self.settings.knot - track.landed) / (SETTLING * track.rate)
         self._boldness = (1 - (1 - self.settings.calm) * np.clip(landed, 0.0, 1.0))[:, None]
@@ -123,6 +130,9 @@ class Search:
         self._legs = np.array([c for i, own in columns if track.body.names[i].startswith(LEGS) for c in own], dtype=int)
         self.costs: list[float] = []
         self.performed = 0
+        self.end = 0
+        self._flies = track.standing and not track.resting[: track.landed].any(axis=1).all()
+        self._onward: Array | None = None  # knots that lead along the reference from where the body has landed
 
     def start_from(self, plan: Plan) -> None:
         """Warm start: refine an older plan instead of the bare reference."""
@@ -148,13 +158,14 @@ class Search:
         performed so far is in self.performed steps.
         """
         performance = Performance(self.track, self.scene, start or self.track.states[0], self.engine)
-        performance.run(self._targets(0, self.performed))  # a resumed search: its past is known
+        self._repeat(performance)
         nothing_planned = not self._distribution.mean.any()
         if good and nothing_planned and (attempt := self._good_attempt(performance, start, good)):
             return attempt  # the servos alone will do
         while self.performed < self.track.steps and not performance.lost(2 * self.settings.lost):
             first = self.performed
             here = performance.state()
+            self._follow_onward(here, first)
             self._refine(here, first, self.settings.rounds if first else self.settings.first_rounds, tell)
             count = min(self.settings.execute, self.track.steps - first)
             performance.run(self._targets(first, count))
@@ -163,6 +174,37 @@ class Search:
             if good and (attempt := self._good_attempt(performance, start, good)):
                 return attempt
         return performance
+
+    def _repeat(self, performance: Performance) -> None:
+        """Perform what is known already: the past of a search that is resumed, or tries another end."""
+        self._onward = None
+        self.rollouts.follow(self.track)
+        for first in range(0, self.performed, self.settings.execute):
+            self._follow_onward(performance.state(), first)
+            performance.run(self._targets(first, min(self.settings.execute, self.performed - first)))
+
+    def _follow_onward(self, here: States, first: int) -> None:
+        """Once the body has landed, follow what is left of the reference from there."""
+        due = self._flies and self._onward is None and first >= self.track.landed
+        if due and both_feet_down(self.track, here, self.scene.floor):
+            track, offsets = onward(self.track, here, first, self.scene.floor)
+            self.rollouts.follow(track)
+            knots = np.arange(self.grid.count) * self.settings.knot
+            self._onward = offsets[np.clip(knots - first, 0, len(offsets) - 1)]
+
+    @property
+    def has_another_end(self) -> bool:
+        """Whether the body has come down on its feet, and not too many ends were tried: its start is half of the
+        work."""
+        return self._onward is not None and self.end < self.settings.other_ends
+
+    def try_another_end(self) -> None:
+        """Forget what was planned from the last touchdown on; perform() then plans it anew, with other noise."""
+        self.end += 1
+        self.performed = self.track.landed // self.settings.execute * self.settings.execute
+        ahead = slice(self.performed // self.settings.knot + 1, None)
+        self._distribution.mean[ahead] = 0.0
+        self._distribution.deviation[ahead] = self.settings.new_deviation * self._boldness[ahead]
 
     def _good_attempt(
         self, performance: Performance, start: States | None, good: Callable[[Take], bool]
@@ -242,6 +284,7 @@ class Search:
 
         for _ in range(rounds):
             candidates = self._mirror.draw(plan, window, s.samples, self._random)
+            self._feet.condition(candidates, plan, window, self._random)
             candidates[0] = plan.mean
             if np.isfinite(best_cost):
                 candidates[1] = best
@@ -261,15 +304,21 @@ class Search:
         logger.debug("window at step %d: cost %.4f, %d stale rounds", first, best_cost, stale)
 
     def _first_guess(self, here: States, first: int, window: slice) -> Array:
-        """Knots (K, width) to begin a window with: those so far, none, or, where they do better, those that keep the
-        legs, or all joints, as far off the clip's as they are now: feet that stand elsewhere than the clip's would be
-        dragged to its places."""
+        """Knots (K, width) to begin a window with: those that lead onward from a landing, those so far, none, or, where
+        they do better, those that keep the legs, or all joints, as far off the clip's as they are now: feet that stand
+        elsewhere than the clip's would be dragged to its places."""
         mean = self._distribution.mean
         off = self.track.layout.offsets_to(self.track.controls[first], here.rotations)
         legs = np.zeros_like(off)
         legs[self._legs] = off[self._legs]
-        options = np.repeat(mean[None], 4, axis=0)
-        options[1:, window] = np.stack([np.zeros_like(off), legs, off])[:, None]
+        guesses = [
+            mean[window],
+            *(np.broadcast_to(each, mean[window].shape) for each in (np.zeros_like(off), legs, off)),
+        ]
+        if self._onward is not None:
+            guesses.insert(0, self._onward[window])
+        options = np.repeat(mean[None], len(guesses), axis=0)
+        options[:, window] = np.stack(guesses)
         chosen: Array = options[self._plainest(here, first, options)]
         return chosen
 

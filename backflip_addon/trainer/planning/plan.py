@@ -32,11 +32,15 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class KnotGrid:
-    """Knots of a plan of so many control steps, one every spacing steps, refined a horizon of steps at a time."""
+    """Knots of a plan of so many control steps, one every spacing steps, refined a horizon of steps at a time.
+
+    goes_on: whether the last goal is still asked for after the last step: a body that stands must not be toppling.
+    """
 
     steps: int
     spacing: int
     horizon: int
+    goes_on: bool = False
 
     @property
     def count(self) -> int:
@@ -44,8 +48,8 @@ class KnotGrid:
         return (self.steps + self.horizon) // self.spacing + 2
 
     def ahead(self, step: int) -> int:
-        """Control steps looked ahead from a step: a clip that ends in mid-stride asks for nothing after its end."""
-        return min(self.horizon, self.steps - step)
+        """Control steps looked ahead from a step."""
+        return self.horizon if self.goes_on else min(self.horizon, self.steps - step)
 
     def window(self, step: int, first: bool) -> slice:
         """The knots that may still move at a step; but for the first window the one under it is acted upon already."""

@@ -38,6 +38,9 @@ def find_landing_plan(run: RunContext) -> Plan | None:
             plan = _search_once(run, search, attempt)
             if plan is not None:
                 return plan
+            if search.has_another_end:
+                search.try_another_end()
+                continue
             attempt += 1
             search = _new_search(run, rollouts, settings, attempt)
             (run.folder.stages / SEARCH_FILE).unlink(missing_ok=True)
@@ -100,7 +103,9 @@ def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: Searc
 
 
 def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
-    """One search from frame 0 to the end; its plan when that succeeded."""
+    """One search from where it is, frame 0 or a touchdown, to the end; its plan when that succeeded."""
+    # A search is saved more often than its steps are told of
+    run.control_steps = max(run.control_steps, search.control_steps)
     before = run.control_steps - search.control_steps
     told = [share for share in STORY if search.performed > share * search.track.steps]
     saved_at = search.performed
@@ -135,7 +140,9 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
         raise
     run.control_steps = before + search.control_steps
     take = performance.final_take()
-    run.record(take, f"Attempt {attempt + 1}", "search", seed=seed)
+    run.record(
+        take, f"Attempt {attempt + 1}" + (f", landing {search.end + 1}" if search.end else ""), "search", seed=seed
+    )
     if not _ends_search(run, take):
         return None
     return _save_plan(run, search)
