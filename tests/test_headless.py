@@ -129,7 +129,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     trainer = Path(__file__).parent / "operators" / "stand_in_trainer.py"
     monkeypatch.setattr(training, "python", lambda: sys.executable)
     monkeypatch.setattr(
-        trainer_process, "command", lambda folder, python: [python, str(trainer), str(folder.path.resolve())]
+        trainer_process, "command", lambda folder, python: [python.path, str(trainer), str(folder.path.resolve())]
     )
     monkeypatch.setattr(render, "SIZE", (64, 36))
     monkeypatch.setattr(headless, "FPS", 8)
@@ -170,7 +170,7 @@ def test_failing_trainer_is_said(
     stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     crash = "import sys; print('ModuleNotFoundError: No module named 'pybullet''); sys.exit(1)"
-    monkeypatch.setattr(trainer_process, "command", lambda folder, python: [python, "-c", crash])
+    monkeypatch.setattr(trainer_process, "command", lambda folder, python: [python.path, "-c", crash])
     clip = standing_clip(tmp_path / "stand.txt")
     assert headless.main(["--clip", str(clip), "--out", str(tmp_path / "out"), "--minutes", "0.05"]) == 1
     assert "The demo ended: The trainer's Python lacks pybullet" in capsys.readouterr().err

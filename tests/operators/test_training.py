@@ -35,7 +35,7 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """An avatar with a reference, in a saved file, and the stand-in for a trainer."""
     monkeypatch.setattr(training, "python", lambda: sys.executable)
     monkeypatch.setattr(
-        trainer_process, "command", lambda folder, python: [python, str(STAND_IN), str(folder.path.resolve())]
+        trainer_process, "command", lambda folder, python: [python.path, str(STAND_IN), str(folder.path.resolve())]
     )
     armature = rigs.build(skin=True)
     ops.pick_avatar()

@@ -93,8 +93,9 @@ def listed(python: str) -> dict[Path, float]:
 
 
 def test_runtime_is_installed_and_used_with_nothing_written_beside_the_interpreter(
-    bare_python: str, index: Path, tmp_path: Path
+    bare_python: str, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("BACKFLIP_PYTHON", raising=False)  # or the one that the tests are run with would be found
     before, home = listed(bare_python), tmp_path / "Zoë's folder"
     progress = install.Installation.begin(home, bare_python).wait()
     log = (home / install.LOG_NAME).read_text()
