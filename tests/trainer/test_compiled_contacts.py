@@ -41,7 +41,8 @@ def test_feet_that_stand_carry_one_body_weight_and_do_not_slide() -> None:
 
 
 def test_what_stands_is_quiet() -> None:
-    """The floor's force on it hardly varies: with all of the last step's impulses kept it rattled by three quarters."""
+    """The floor's force on it, the mean of a control step, hardly varies: it rattled with all of the last step's
+    impulses kept."""
     _, load, _, _ = played(CompiledBatch(BODY, COUNT), poses(BODY, 0.0), 60)
     assert np.median(load[30:].sum(axis=2).std(axis=0)) < 0.05
 

@@ -26,25 +26,22 @@ WAYS = 6  # of one foot as the other sees it: three along, three about
 class PlantedFeet:
     """What a track's knots, so many steps apart, owe to the feet's places.
 
-    jacobians (K, 6, width), m/rad: how offsets move the right foot as the left one sees it, its turn times ARM; 0 where
-    the clip does not rest on both.
+    jacobians (K, WAYS, width), m/rad: how offsets move the right foot as the left one sees it, its turn times ARM; 0
+    where the clip does not rest on both.
     """
 
     def __init__(self, track: Track, count: int, knot: int) -> None:
         steps = np.minimum(np.arange(count) * knot, track.steps - 1)
         self.jacobians = np.zeros((count, WAYS, track.layout.width))
-        if (track.feet > 0).all() and len(track.feet) == 2:
-            both = track.resting[steps].all(axis=1) & track.resting[np.minimum(steps + 1, track.steps)].all(axis=1)
-            for k in np.flatnonzero(both):
-                self.jacobians[k] = _jacobian(track, int(steps[k]))
+        for k in np.flatnonzero(track.resting[steps].all(axis=1) & track.resting[steps + 1].all(axis=1)):
+            self.jacobians[k] = _jacobian(track, int(steps[k]))
 
     def condition(self, candidates: Array, plan: KnotDistribution, window: slice, random: np.random.Generator) -> None:
         """Condition the noise that candidates (N, K, width) of a plan have in a window of knots, in place."""
         jacobian = self.jacobians[window]
         noise = candidates[:, window] - plan.mean[window]
-        covariance = (
-            plan.deviation[window][:, None] ** 2 * jacobian
-        )  # of the offsets with the feet's way, (K, 6, width)
+        # Of the offsets with the feet's way (K, WAYS, width)
+        covariance = plan.deviation[window][:, None] ** 2 * jacobian
         own = np.einsum("kiw,kjw->kij", covariance, jacobian) + SLACK**2 * np.eye(WAYS)
         moved = np.einsum("kiw,nkw->nki", jacobian, noise) + SLACK * random.standard_normal((*noise.shape[:2], WAYS))
         pulls = np.linalg.solve(own[None], moved[..., None])[..., 0]
@@ -52,7 +49,7 @@ class PlantedFeet:
 
 
 def _jacobian(track: Track, step: int) -> Array:
-    """(6, width), m/rad: of the feet's relative place at a step's joint targets."""
+    """(WAYS, width), m/rad: of the feet's relative place at a step's joint targets."""
     nudges = NUDGE * np.concatenate([np.zeros((1, track.layout.width)), np.eye(track.layout.width)])
     joints = track.layout.offset_targets(np.repeat(track.controls[step][None], len(nudges), axis=0), nudges)
     joints[:, 0] = [1.0, 0.0, 0.0, 0.0]
