@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from ..core.constants import FRICTION
+from ..core.direction import Direction
 from .json_files import JobError
 from .json_values import is_number, is_whole, json_ready, known_values
 
@@ -111,8 +112,9 @@ class TakeRecorded(Event):
 
     file: in takes/. source: "search", "replan", "policy" or "scratch". score: 0 to 1. seconds: of the run.
     stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked. engine: what
-    simulated it, "pybullet" or "compiled", "" where that was not said. From followed on: by their names in Measures;
-    None where not known.
+    simulated it, "pybullet" or "compiled", "" where that was not said. phase: where it came from, in words. From
+    followed on: by their names in Measures; None where not known. outcome, outcome_at, ... impact_part: what happened,
+    by core.outcome.Outcome: its kind ("" in older takes), at, degrees, part, highest, turned, impact, impact_part.
     """
 
     kind: ClassVar[str] = "take"
@@ -143,6 +145,16 @@ class TakeRecorded(Event):
     flight_momentum_change: float | None = None
     shake: float | None = None
     robust_of_20: int | None = None
+    phase: str = ""
+    outcome: str = ""
+    outcome_at: float | None = None
+    outcome_frame: int | None = None
+    outcome_degrees: float | None = None
+    outcome_part: str = ""
+    highest_m: float | None = None
+    turned_deg: float | None = None
+    impact_m_s: float | None = None
+    impact_part: str = ""
 
     @property
     def rank(self) -> Rank:
@@ -263,8 +275,9 @@ class Request:
 class ShotRequest:
     """A take that is asked for. stage: a stage's file name; "": the newest one, if any is needed.
 
-    mass: factor on the body's masses. disturbed: the start is shaken and the circumstances vary with the seed.
-    replan: the landed plan performs where there is one, and the plan is adapted on the way.
+    friction, mass: of direction, which has them too; a request of older versions named them alone. disturbed: the start
+    is shaken and the circumstances vary with the seed; what is directed leaves that to its direction, unless it asks.
+    replan: the landed plan performs where there is one, and is adapted on the way. direction: what the shot is to be.
     """
 
     seed: int = 0
@@ -274,11 +287,12 @@ class ShotRequest:
     replan: bool = True
     stage: str = ""
     request: str = ""
+    direction: Direction = Direction()
 
     @staticmethod
     def of(request: Request, friction: float) -> ShotRequest:
         """friction: the job's own. Raises JobError with a sentence on what makes no sense."""
-        given = {**dataclasses.asdict(ShotRequest(friction=friction)), **request.fields}
+        given = {**vars(ShotRequest(friction=friction, disturbed="direction" not in request.fields)), **request.fields}
         if not is_whole(given["seed"], MOST_SEED):
             raise _not_understood("its seed is no whole number from 0 to 2^63 - 1")
         if not is_number(given["friction"], 0.0, MOST_FRICTION):
@@ -290,22 +304,22 @@ class ShotRequest:
         stage = given["stage"]
         if not isinstance(stage, str) or len(stage) > LONGEST_FILE_NAME or any(letter in stage for letter in "/\\\0"):
             raise _not_understood("its stage is not the name of a file")
+        try:
+            direction = Direction.from_json(request.fields.get("direction", {}))
+        except ValueError as error:
+            raise _not_understood(str(error).rstrip(".")) from error
+        floor = float(given["friction"]) if direction.friction is None else direction.friction
+        mass = float(given["mass"]) if direction.mass == 1.0 else direction.mass
+        direction = dataclasses.replace(direction, friction=floor, mass=mass)
         return ShotRequest(
-            given["seed"],
-            float(given["friction"]),
-            float(given["mass"]),
-            given["disturbed"],
-            given["replan"],
-            stage,
-            request.id,
+            given["seed"], floor, mass, given["disturbed"], given["replan"], stage, request.id, direction
         )
 
     @property
     def name(self) -> str:
         """As the list of takes shows it."""
-        friction = f", friction {self.friction:g}" if self.friction != FRICTION else ""
-        mass = f", mass x {self.mass:g}" if self.mass != 1.0 else ""
-        return f"Shot {self.seed}{friction}{mass}"
+        words = self.direction.words()
+        return f"Shot {self.seed}" + (f": {words}" if words else "")
 
 
 def _not_understood(why: str) -> JobError:

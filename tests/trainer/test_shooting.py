@@ -12,6 +12,7 @@ pytest.importorskip("numba")
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
+from backflip_addon.core.direction import Direction
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import Job, Request, ShotRequest, TakeRecorded
@@ -87,6 +88,9 @@ def warnings(job: JobFolder) -> list[str]:
         {"stage": "a\\b"},
         {"stage": "x" * 5000},
         {"stage": "a\0b"},
+        {"direction": "moon"},
+        {"direction": {"gravity": 0}},
+        {"direction": {"push_impulse": [1, 2]}},
     ],
     ids=lambda wrong: str(wrong)[:30],
 )
@@ -97,8 +101,16 @@ def test_a_shot_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_a_shot_takes_the_jobs_own_friction_and_names_what_differs() -> None:
-    assert ShotRequest.of(Request("shoot", "1"), 0.9) == ShotRequest(0, 0.9, 1.0, True, True, "", "1")
-    assert ShotRequest.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3, friction 0.5, mass x 2"
+    own = ShotRequest.of(Request("shoot", "1"), 0.9)
+    assert own == ShotRequest(0, 0.9, 1.0, True, True, "", "1", Direction(friction=0.9)) and own.name == "Shot 0"
+    assert ShotRequest.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3: slippery, heavy"
+
+
+def test_what_is_directed_varies_by_its_direction_alone() -> None:
+    asked = {"seed": 4, "direction": {"gravity": 1.62, "friction": 0.2}}
+    shot = ShotRequest.of(Request("shoot", "1", asked), 0.9)
+    assert not shot.disturbed and shot.direction == Direction(friction=0.2, gravity=1.62) and shot.friction == 0.2
+    assert ShotRequest.of(Request("shoot", "1", asked | {"disturbed": True}), 0.9).disturbed
 
 
 def test_shots_are_taken_in_order_and_one_bad_one_loses_none_after_it(job: JobFolder, taken: list[int]) -> None:
