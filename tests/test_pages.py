@@ -13,7 +13,7 @@ PACKAGE = ROOT / "backflip_addon"
 def test_pages_name_files_that_are_there() -> None:
     """The architecture page, and how to contribute, are of the tree as it is."""
     names = {path.relative_to(ROOT).as_posix() for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*")}
-    of_a_job = ("job.json", "trainer.json", "stages/", "takes/", "requests/")
+    of_a_job = ("job.json", "trainer.json", "take_notes.json", "stages/", "takes/", "bin/", "requests/")
     for page in (PACKAGE / "README.md", ROOT / ".github" / "CONTRIBUTING.md"):
         text = page.read_text(encoding="utf-8")
         for named in re.findall(r"`([\w./]+(?:\.py|\.json|/))`", text):

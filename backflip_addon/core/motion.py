@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,17 @@ def load_take(path: Path) -> Take:
     return take
 
 
+def load_take_meta(path: Path) -> dict[str, Any]:
+    """What a take says of itself, its poses left unread. Raises ValueError with one sentence."""
+    try:
+        meta = parse_json(str(_read_npz(path, only=("meta",))["meta"]))
+    except (KeyError, RecursionError) as error:
+        raise ValueError(f"the take {path.name} is damaged: {error}") from error
+    if not isinstance(meta, dict):
+        raise ValueError(f"the take {path.name} is damaged: its parts do not fit together")
+    return meta
+
+
 def _motion_arrays(motion: Motion) -> dict[str, AnyArray]:
     return {
         "version": np.array(MOTION_VERSION),
@@ -206,9 +218,9 @@ def _motion_from(arrays: dict[str, AnyArray], path: Path) -> Motion:
     return Motion(rate, position, orientations, loops)
 
 
-def _read_npz(path: Path) -> dict[str, AnyArray]:
+def _read_npz(path: Path, only: Collection[str] = ()) -> dict[str, AnyArray]:
     try:
-        return read_npz(path, MOST_MOTION_BYTES, follow=False)
+        return read_npz(path, MOST_MOTION_BYTES, only, follow=False)
     except FileNotFoundError:
         raise ValueError(f"{path.name} is missing") from None
     except RefusedFile as error:

@@ -8,6 +8,7 @@ trainer.json    the running trainer (messages.TrainerRecord); its heartbeat is t
 trainer.lock    empty; held by the trainer for its whole life, and by whoever starts one
 requests/       one JSON file a request (messages.Request) to the trainer; it stays until it has been obeyed
 stages/ takes/  what was learned and performed
+bin/            takes that the user deleted; take_notes.json: what the user says of takes (jobs.take_notes)
 
 Files are written whole to a temporary name and renamed; readers tolerate a half-written last line. The folder
 may come from a stranger: only regular files in the folder itself are opened, and what we did not write is not
@@ -42,7 +43,9 @@ LONGEST_NAME = 100  # of a take or stage
 LEFT_SECONDS = 60.0  # a temporary file that Blender may have been writing is left for so long
 
 # What is being written has these names and an ending of its own; what a killed process left of it is removed.
-_OUR_FILES = r"(job\.json|trainer\.json|reference\.npz|[a-z0-9_]{1,60}\.(npz|pt)|[0-9]{20}-[0-9a-f]{8}\.json)"
+_OUR_FILES = (
+    r"(job\.json|trainer\.json|take_notes\.json|reference\.npz|[a-z0-9_]{1,60}\.(npz|pt)|[0-9]{20}-[0-9a-f]{8}\.json)"
+)
 _LEFT = re.compile(_OUR_FILES + r"(\.[0-9]+|\.[0-9a-f]{12})?" + re.escape(TEMPORARY), re.ASCII)
 
 
@@ -91,6 +94,10 @@ class JobFolder:
     @property
     def takes(self) -> Path:
         return self.path / "takes"
+
+    @property
+    def bin(self) -> Path:
+        return self.path / "bin"
 
     def create(self, job: Job) -> None:
         """Make the folder and write job.json. Raises JobError when the disk refuses."""

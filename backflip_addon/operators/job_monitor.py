@@ -11,18 +11,20 @@ import dataclasses
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from .. import compat
-from ..core.motion import load_take
+from ..core.motion import load_take_meta
 from ..jobs.events import Budget
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
 from ..jobs.messages import Finished, TakeRecorded, take_from_meta
 from ..jobs.status import JobReader, JobStatus, plain, reader_of
+from ..jobs.take_notes import TakeNotes
 from ..jobs.takes import TakeList
 from ..registration import persistent
 from ..settings import scene_settings
@@ -47,6 +49,7 @@ class _Job:
         self.folder = reader.folder
         self.status = JobStatus("idle")
         self.takes = TakeList(self.folder.takes, _facts_of)
+        self.notes = TakeNotes(self.folder)
         self.more = False
         self.avatar = ""
         self.learned = False  # whether there is anything that could be performed again
@@ -61,6 +64,7 @@ class _Job:
         self.more = self.reader.log.more and not self.reader.away
         if self.reader.away:
             return  # what is known of its takes is as good as before
+        self.notes.look()
         if self.reader.log.beginnings != self._beginnings:
             self._beginnings = self.reader.log.beginnings
             self.takes = TakeList(self.folder.takes, _facts_of)
@@ -215,6 +219,20 @@ def facts_of(scene: bpy.types.Scene, name: str) -> TakeRecorded | None:
     return job.takes.facts.get(name) if job and scene_settings(scene).job_folder else None
 
 
+def listed(scene: bpy.types.Scene) -> tuple[Sequence[str], int]:
+    """The takes in the scene's list, by their files' names, and a number that changes with what is known of them."""
+    shown, settings = _shown.get(scene.session_uid), scene_settings(scene)
+    if shown is None or len(shown.names) != len(settings.takes):  # a file was just loaded, or a step undone
+        return [item.name for item in settings.takes], -1
+    return shown.names, shown.takes.version if shown.takes else -1
+
+
+def notes_of(scene: bpy.types.Scene) -> TakeNotes | None:
+    """What the user says of the takes of the scene's job; None without one. Cheap enough for drawing."""
+    job = _job(scene)
+    return job.notes if job and scene_settings(scene).job_folder else None
+
+
 def any_take(scene: bpy.types.Scene) -> bool:
     """Whether the scene's job has a take, by a short look at its folder. Raises JobError without a job."""
     try:
@@ -259,7 +277,7 @@ def refresh(scene: bpy.types.Scene, whole: bool = False) -> JobStatus:
 def _facts_of(file: Path) -> TakeRecorded:
     """What a take that no event told of tells of itself."""
     try:
-        return take_from_meta(file.name, load_take(file).meta)
+        return take_from_meta(file.name, load_take_meta(file))
     except (OSError, ValueError):
         return TakeRecorded(file=file.name)
 
@@ -286,7 +304,7 @@ def _tick() -> float:
 def _look_at(scene: bpy.types.Scene) -> float:
     """Refresh what is shown of one scene's job; returns when to look again, s. Errors become a sentence."""
     uid = scene.session_uid
-    before = (status_of(scene), expected_state(scene), counts(scene))
+    before = _said(scene)
     try:
         status = refresh(scene)
         more = _jobs[job_link.known_place(scene)].more
@@ -295,13 +313,20 @@ def _look_at(scene: bpy.types.Scene) -> float:
         _troubles[uid] = f"Backflip could not read the job: {plain(error, 200) or type(error).__name__}."
         _complain(error)
         status, more = None, False
-    if (status_of(scene), expected_state(scene), counts(scene)) != before:
+    if _said(scene) != before:
         compat.redraw(sidebar_alone=True)
     if more:
         return READING_SECONDS
     if status is None or status.state == "unreadable":
         return AWAY_SECONDS
     return BUSY_SECONDS if status.active else IDLE_SECONDS
+
+
+def _said(scene: bpy.types.Scene) -> tuple[object, ...]:
+    """What the panels say of a scene's job."""
+    notes = notes_of(scene)
+    about = (notes.version, notes.trouble) if notes else ()
+    return status_of(scene), expected_state(scene), counts(scene), about
 
 
 def _complain(error: Exception) -> None:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from ..core.rigs import roles
-from ..core.verdict import verdict
 from ..jobs.messages import TakeRecorded
-from ..operators import job_monitor
+from ..operators import job_monitor, take_browser
 from ..operators.base import current_scene
 from ..settings import BackflipRole, scene_settings
+from .panel_base import button
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
+
+
+LONGEST_RUN = 1e7  # s, of a time that is shown
 
 
 class BACKFLIP_UL_roles(bpy.types.UIList):
@@ -81,7 +84,7 @@ class BACKFLIP_UL_parts(bpy.types.UIList):
 
 
 class BACKFLIP_UL_takes(bpy.types.UIList):
-    """Recorded takes, oldest first, and what became of each: a star for a clean landing, a tick for another."""
+    """Recorded takes: what became of each, its name, minutes since the start, score, and whether it is a favourite."""
 
     def draw_item(
         self,
@@ -95,11 +98,60 @@ class BACKFLIP_UL_takes(bpy.types.UIList):
         _index: int | None = 0,
         _filter_flag: int | None = 0,
     ) -> None:
-        facts = job_monitor.facts_of(current_scene(context), item.name) or TakeRecorded(landed=item.landed)
-        icon: IconItems = "SOLO_ON" if facts.landed_cleanly else "CHECKMARK" if item.landed else "DOT"
-        split = layout.split(factor=0.45)
-        split.label(text=item.name.removesuffix(".npz"), icon=icon)
-        split.label(text=verdict(vars(facts)))
+        scene = current_scene(context)
+        facts = job_monitor.facts_of(scene, item.name) or TakeRecorded(landed=item.landed)
+        row = layout.row(align=True)
+        split = row.split(factor=0.62, align=True)
+        split.prop(item, "title", text="", emboss=False, icon=take_icon(facts))
+        figures = split.row(align=True)
+        figures.label(text=_minutes(facts.seconds))
+        figures.label(text=f"{item.score:.2f}")
+        marked = take_browser.note_of(scene, item.name).favourite
+        star: IconItems = "SOLO_ON" if marked else "SOLO_OFF"
+        button(row, "backflip.favourite_take", star, "", emboss=False, take=item.name)
+
+    def draw_filter(self, _context: bpy.types.Context | None, layout: bpy.types.UILayout) -> None:
+        layout.prop(self, "filter_name", text="", icon="VIEWZOOM")
+
+    def filter_items(self, context: bpy.types.Context | None, _data: Any, _property: str | None) -> Any:
+        """Flags and places of the items, as the browser has them."""
+        view = take_browser.view(current_scene(context), self.filter_name)
+        return view.flags, view.order
+
+
+# Kind of core.outcome -> what it looks like in the list
+OUTCOME_ICONS: dict[str, IconItems] = {
+    "landed": "CHECKMARK",
+    "stumbled": "CHECKBOX_DEHLT",
+    "followed": "TRACKING_FORWARDS_SINGLE",
+    "under_rotated": "LOOP_BACK",
+    "over_rotated": "LOOP_FORWARDS",
+    "never_left": "TRIA_DOWN_BAR",
+    "fell_forward": "FORWARD",
+    "fell_backward": "BACK",
+    "fell_sideways": "ARROW_LEFTRIGHT",
+    "on_head": "USER",
+    "on_back": "SORT_ASC",
+    "on_knees": "HANDLE_VECTOR",
+    "on_hands": "VIEW_PAN",
+    "slumped": "IPO_EASE_IN",
+    "strayed": "CURVE_PATH",
+    "exploded": "LIGHT_SUN",
+}
+
+
+def take_icon(facts: TakeRecorded) -> IconItems:
+    """What became of a take, as an icon; a clean landing has one of its own."""
+    if facts.landed and facts.landed_cleanly:
+        return "FAKE_USER_ON"
+    return OUTCOME_ICONS.get(take_browser.outcome_of(facts), "DOT")
+
+
+def _minutes(seconds: float | None) -> str:
+    """Time since a run's start: "3:07"."""
+    if seconds is None or not 0.0 <= seconds < LONGEST_RUN:
+        return ""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 CLASSES = (BACKFLIP_UL_roles, BACKFLIP_UL_parts, BACKFLIP_UL_takes)

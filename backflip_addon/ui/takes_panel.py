@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import bpy
 
-from ..core.verdict import engine_words, figures
+from ..core.verdict import engine_words, figures, verdict
 from ..jobs.messages import TakeRecorded
-from ..operators import job_monitor, takes
+from ..operators import job_monitor, take_browser, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
+from .lists import take_icon
 from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
 
 
@@ -24,12 +25,46 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
         if other := job_monitor.other_avatar(current_scene(context)):
             words = f"These takes are of {other}: choose it as the avatar (step 1), or start a new training (step 3)."
             sentence(layout, context, words, "ERROR")
-        layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
-        count, landed, clean = job_monitor.counts(current_scene(context))
-        cleanly = f", {clean} cleanly" if clean else ""
-        layout.label(text=f"{count} {'take' if count == 1 else 'takes'}, {landed} landed{cleanly}")
+        self._draw_list(context)
+        self._draw_chosen(context)
         layout.prop(settings, "show_take")
         step_button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
+
+    def _draw_list(self, context: bpy.types.Context) -> None:
+        """The list, how it is shown, and what can be done with what it shows."""
+        layout, scene = layout_of(self), current_scene(context)
+        settings = scene_settings(scene)
+        row = layout.row(align=True)
+        row.prop(settings.browser, "show", text="")
+        row.prop(settings.browser, "sort", text="")
+        down = settings.browser.descending
+        row.prop(settings.browser, "descending", text="", icon="SORT_DESC" if down else "SORT_ASC")
+        row = layout.row()
+        row.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=7)
+        column = row.column(align=True)
+        button(column, "backflip.choose_take", "TRIA_UP", "", which="PREVIOUS")
+        button(column, "backflip.choose_take", "TRIA_DOWN", "", which="NEXT")
+        column.separator()
+        button(column, "backflip.delete_take", "TRASH", "")
+        button(column, "backflip.restore_take", "LOOP_BACK", "")
+        count, landed, clean = job_monitor.counts(scene)
+        cleanly = f", {clean} cleanly" if clean else ""
+        shown = len(take_browser.view(scene).shown)
+        some = f"{shown} of " if shown < count else ""
+        layout.label(text=f"{some}{count} {'take' if count == 1 else 'takes'}, {landed} landed{cleanly}")
+        notes = job_monitor.notes_of(scene)
+        if notes is not None and notes.trouble:
+            sentence(layout, context, notes.trouble, "ERROR")
+
+    def _draw_chosen(self, context: bpy.types.Context) -> None:
+        """What became of the chosen take, and the user's words on it."""
+        layout, scene = layout_of(self), current_scene(context)
+        settings, facts = scene_settings(scene), _facts(scene)
+        if facts is None or settings.take_index >= len(settings.takes):
+            return
+        if words := verdict(vars(facts)):
+            sentence(layout, context, words, take_icon(facts))
+        layout.prop(settings.takes[settings.take_index], "note", text="", placeholder="Note", icon="TEXT")
 
 
 class BACKFLIP_PT_measures(SidebarPanel, bpy.types.Panel):

@@ -19,7 +19,10 @@ from bpy.props import (
     StringProperty,
 )
 
-from .registration import Collection, register_classes, unregister_classes
+from ..registration import Collection, register_classes, unregister_classes
+from . import takes
+from .takes import BackflipBrowser as BackflipBrowser
+from .takes import BackflipTake as BackflipTake
 
 MODES = (
     ("auto", "Search, then Policy", "Find a landing by search first, then learn a policy from it"),
@@ -166,15 +169,6 @@ class BackflipPart(bpy.types.PropertyGroup):
         ),
     ]
     kilograms: Annotated[float, FloatProperty(options={"HIDDEN"})]  # of the body as it was built, for the panel
-
-
-class BackflipTake(bpy.types.PropertyGroup):
-    """One recorded take; name is its file's name."""
-
-    landed: Annotated[bool, BoolProperty(name="Landed")]
-    score: Annotated[float, FloatProperty(name="Score")]
-    source: Annotated[str, StringProperty(name="Source")]
-    seconds: Annotated[float, FloatProperty(name="Seconds")]
 
 
 class BackflipSettings(bpy.types.PropertyGroup):
@@ -420,6 +414,8 @@ class BackflipSettings(bpy.types.PropertyGroup):
         ),
     ]
 
+    browser: Annotated[BackflipBrowser, PointerProperty(type=BackflipBrowser)]
+
     # 5 Bake and export
     baked_first: Annotated[int, IntProperty(options={"HIDDEN"})]
     baked_last: Annotated[int, IntProperty(options={"HIDDEN"})]
@@ -433,7 +429,7 @@ def scene_settings(scene: bpy.types.Scene) -> BackflipSettings:
     return cast(BackflipSettings, cast(Any, scene).backflip)
 
 
-CLASSES = (BackflipRole, BackflipJoint, BackflipPart, BackflipTake, BackflipSettings)
+CLASSES = (BackflipRole, BackflipJoint, BackflipPart, *takes.CLASSES, BackflipSettings)
 
 
 def register() -> None:

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the list of takes is made of, and how it is looked at.
+
+What the user says of a take (its name, a note) is kept in the job's folder and not here: whoever reads that folder
+puts itself into `notes`, so that a take's fields can be edited where it is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Protocol
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
+
+# core.outcome's kinds, in the order in which they are offered
+OUTCOMES = (
+    ("landed", "Landed", "Takes that landed and stand"),
+    ("stumbled", "Stumbled", "Landed, with steps or hops after touchdown"),
+    ("followed", "Followed", "Takes that followed a clip which does not end standing"),
+    ("under_rotated", "Under-Rotated", "Came down before the turn was complete"),
+    ("over_rotated", "Over-Rotated", "Turned too far"),
+    ("never_left", "Never Left the Floor", "Did not get into the air"),
+    ("fell_forward", "Fell Forward", "Fell onto its face"),
+    ("fell_backward", "Fell Backward", "Fell onto its back"),
+    ("fell_sideways", "Fell Sideways", "Fell to one side"),
+    ("on_head", "On Its Head", "Came down on its head"),
+    ("on_back", "On Its Back", "Came down on its back"),
+    ("on_knees", "On Its Knees", "Came down on its knees"),
+    ("on_hands", "On Its Hands", "Came down on its hands"),
+    ("slumped", "Slumped", "Sank down without a fall"),
+    ("strayed", "Strayed", "Left the clip far behind"),
+    ("exploded", "Exploded", "The simulation broke down: no physical performance"),
+)
+FILTERS = (
+    ("all", "All Takes", "Show every take"),
+    ("favourite", "Favourites", "Show your favourites alone"),
+    ("success", "Landed or Followed", "Show the takes that did what was asked"),
+    ("failure", "Failed", "Show the takes that did not"),
+    *((f"outcome_{kind}", label, f"{meaning}") for kind, label, meaning in OUTCOMES),
+)
+SORTS = (
+    ("time", "Time", "In the order in which they were recorded"),
+    ("score", "Score", "By how closely they follow the clip"),
+    ("followed", "How Far It Got", "By how much of the clip they followed"),
+    ("impact", "Hardest Impact", "By the speed at which they hit the floor"),
+    ("unlike", "Most Unlike the Others", "By how much they differ from the other takes: the odd ones"),
+)
+LAYOUTS = (
+    ("over", "Over Each Other", "Show all takes at the start point"),
+    ("beside", "Side by Side", "Show the takes in a row"),
+)
+
+
+class Notes(Protocol):
+    """Where the user's words on takes are kept."""
+
+    def get(self, take: BackflipTake, field: str) -> str: ...
+    def set(self, take: BackflipTake, field: str, text: str) -> None: ...
+
+
+class Playback(Protocol):
+    """What plays takes in the viewport."""
+
+    def get_seconds(self, browser: BackflipBrowser) -> float: ...
+    def set_seconds(self, browser: BackflipBrowser, seconds: float) -> None: ...
+
+
+class _Nothing:
+    """Stands in for both until they are there."""
+
+    def get(self, take: BackflipTake, _field: str) -> str:
+        return take.name
+
+    def set(self, take: BackflipTake, field: str, text: str) -> None:
+        pass
+
+    def get_seconds(self, _browser: BackflipBrowser) -> float:
+        return 0.0
+
+    def set_seconds(self, browser: BackflipBrowser, seconds: float) -> None:
+        pass
+
+
+notes: Notes = _Nothing()
+playback: Playback = _Nothing()
+
+
+def _get(field: str) -> Any:
+    return lambda take: notes.get(take, field)
+
+
+def _set(field: str) -> Any:
+    return lambda take, text: notes.set(take, field, text)
+
+
+class BackflipTake(bpy.types.PropertyGroup):
+    """One recorded take; name is its file's name."""
+
+    landed: Annotated[bool, BoolProperty(name="Landed")]
+    score: Annotated[float, FloatProperty(name="Score")]
+    source: Annotated[str, StringProperty(name="Source")]
+    title: Annotated[
+        str,
+        StringProperty(
+            name="Name",
+            description="Your name for this take, kept in the job's folder. Clear it to have what became of the take",
+            get=_get("name"),
+            set=_set("name"),
+        ),
+    ]
+    note: Annotated[
+        str,
+        StringProperty(
+            name="Note",
+            description="Your note on this take, kept in the job's folder",
+            get=_get("note"),
+            set=_set("note"),
+        ),
+    ]
+
+
+class BackflipBrowser(bpy.types.PropertyGroup):
+    """How the takes are listed and played."""
+
+    show: Annotated[str, EnumProperty(name="Show", description="Which takes the list shows", items=FILTERS)]
+    sort: Annotated[str, EnumProperty(name="Sort By", description="In which order the list shows takes", items=SORTS)]
+    descending: Annotated[
+        bool, BoolProperty(name="Greatest First", description="Turn the order around: the latest or greatest first")
+    ]
+
+
+CLASSES = (BackflipTake, BackflipBrowser)
