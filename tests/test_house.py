@@ -55,7 +55,6 @@ NAMES = {
 # The same in the trainer alone
 TRAINER_NAMES = {
     "secret": "privileged observation",
-    "outcome": "bootstrap observation",
     "trace": "gae_lambda",
     "surprise": "td_error",
     "stray": "landing offset",

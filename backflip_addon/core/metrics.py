@@ -32,6 +32,7 @@ RESTING_HEIGHT = 0.03  # m: a foot of the reference that is lower rests
 HIPS_HIGH = 0.6  # leg lengths over the lower foot: a body that stands holds its hips higher
 KNEE_LOW = 0.25  # leg lengths: a knee that the reference brings so near the floor may touch it
 SCORE_SCALE = 500.0  # mm of mean error by which a score falls to 1/e
+PERFORMED = "performed_frames"  # in a take's meta: how many were performed; in those after them the body falls
 STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so much further with its pose held
 STANDS_SECONDS = 3.0
 ROBUST = "robust_of_20"  # in a take's meta: in how many of TRIALS small disturbances what performed it lands
@@ -110,10 +111,12 @@ class Measures:
 def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
     """All measures of a take that follows a reference from its frame 0.
 
-    A take that is known to fall after its last frame has not landed. A simulation that breaks down into numbers that
-    are not finite is measured up to there. Raises ValueError when that is its first frame.
+    A take that is known to fall after its last frame has not landed. Of a fall that was played out, what was performed
+    is measured. A simulation that breaks down into numbers that are not finite is measured up to there. Raises
+    ValueError when that is its first frame.
     """
-    frames, take = take.motion.frames, _sound_part(take)
+    take = performed_part(take)
+    frames, take = take.motion.frames, sound_part(take)
     course, clip = Course.of_take(body, take), Course.of_clip(body, reference)
     standing = ends_standing(body, reference)
     needed = reference.duration + (TAIL_SECONDS if standing else 0.0) - 1.5 / course.rate
@@ -250,8 +253,15 @@ class _Turns:
         return bool(max(abs(self.somersault - self.wanted), abs(self.twist_off)) <= TURN_TOLERANCE)
 
 
-def _sound_part(take: Take) -> Take:
-    """The take up to its first frame with a number that is not finite."""
+def performed_part(take: Take) -> Take:
+    """The take without the fall that was played out after it."""
+    count = take.meta.get(PERFORMED)
+    known = isinstance(count, int) and not isinstance(count, bool) and 0 < count < take.motion.frames
+    return take.first(count) if known and isinstance(count, int) else take
+
+
+def sound_part(take: Take) -> Take:
+    """The take up to its first frame with a number that is not finite. Raises ValueError when that is its first."""
     motion = take.motion
     sound = np.isfinite(motion.position).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
     if take.load is not None:
@@ -261,9 +271,7 @@ def _sound_part(take: Take) -> Take:
     end = int(np.argmin(sound))
     if not end:
         raise ValueError("the take holds numbers that are not finite")
-    motion = dataclasses.replace(motion, position=motion.position[:end], rotations=motion.rotations[:end])
-    load = None if take.load is None else take.load[:end]
-    return Take(motion, take.contacts[:end], take.torque[:end], take.assist[:end], take.meta, load)
+    return take.first(end)
 
 
 def score(measures: Measures) -> float:

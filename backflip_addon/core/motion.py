@@ -138,6 +138,13 @@ class Take:
     meta: dict[str, Any]
     load: Float32Array | None = None
 
+    def first(self, count: int) -> Take:
+        """Its first frames."""
+        motion = self.motion
+        motion = dataclasses.replace(motion, position=motion.position[:count], rotations=motion.rotations[:count])
+        load = None if self.load is None else self.load[:count]
+        return Take(motion, self.contacts[:count], self.torque[:count], self.assist[:count], self.meta, load)
+
 
 def save_motion(path: Path, motion: Motion) -> None:
     """Write a motion to an npz file, whole or not at all."""

@@ -11,17 +11,22 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
-from . import metrics
+from . import metrics, outcome
 
 
 def verdict(values: Mapping[str, object]) -> str:
-    """What became of a take, in a few words: "Landed cleanly", "Landed, with a hop", "Followed 63 %"."""
+    """What became of a take, in a few words: "Landed cleanly", "Landed, with a hop", "Under-rotated by 40°, on its
+    knees at 1.42 s"; of a take that does not tell what happened in it: "Followed 63 %"."""
     if values.get("landed") is True and values.get("stands_3_s") is not False:
         if values.get("landed_cleanly") is True:
             return "Landed cleanly"
+        if values.get("outcome") == outcome.STUMBLED:
+            return f"Landed but stumbled, {_footwork(values)}"
         return ", ".join(["Landed", *[_FLAWS[name](_number(values, name)) for name in metrics.flaws(values)][:1]])
     if values.get("success") is True:
         return "Followed to the end"
+    if told := outcome_words(values):
+        return told
     followed = _number(values, "followed") if "followed" in values else math.nan
     if followed < 1.0:
         return f"Followed {math.floor(100 * followed)} %"
@@ -30,6 +35,51 @@ def verdict(values: Mapping[str, object]) -> str:
     if not math.isfinite(followed):
         return ""
     return "Did not land" if values.get("landed") is False else "Fell"
+
+
+def outcome_words(values: Mapping[str, object]) -> str:
+    """What happened in a take that neither landed nor was followed to its end: how, on what, and when; "" where that
+    isn't known. values: by the names of core.outcome.Outcome.facts()."""
+    kind, part = values.get("outcome"), values.get("outcome_part")
+    at, degrees = (_number(values, name) for name in ("outcome_at", "outcome_degrees"))
+    when = f" at {at:.2f} s" if math.isfinite(at) else ""
+    on = f"on its {part}" if isinstance(part, str) and part in _PARTS and part != "feet" else ""
+    turned = ""
+    if abs(degrees) > math.degrees(metrics.TURN_TOLERANCE):
+        turned = f"{'under' if degrees < 0 else 'over'}-rotated by {abs(degrees):.0f}°"
+    if kind in (outcome.UNDER_ROTATED, outcome.OVER_ROTATED) and turned:
+        return f"{turned.capitalize()}, {on or 'on its feet'}{when}"
+    if kind == outcome.NEVER_LEFT:
+        return "Never left the floor" + (f", {on}{when}" if on else "")
+    if kind in _FELL:
+        return _FELL[str(kind)] + (f", {on}{when}" if on else when)
+    if kind in _ON:
+        return f"On its {part if on else _ON[str(kind)]}{when}" + (f", {turned}" if turned else "")
+    if kind == outcome.STUMBLED:
+        return "On its feet, but not at rest"
+    return f"{_OTHER[str(kind)]}{when}" if kind in _OTHER else ""
+
+
+_PARTS = {*outcome.PARTS.values(), "back", "chest", "seat", "side"}
+_FELL = {
+    outcome.FELL_FORWARD: "Fell forward",
+    outcome.FELL_BACKWARD: "Fell backward",
+    outcome.FELL_SIDEWAYS: "Fell sideways",
+    outcome.SLUMPED: "Slumped",
+}
+_ON = {outcome.ON_HEAD: "head", outcome.ON_BACK: "back", outcome.ON_KNEES: "knees", outcome.ON_HANDS: "hands"}
+_OTHER = {
+    outcome.STRAYED: "Strayed from the clip",
+    outcome.EXPLODED: "Exploded, as no body can,",
+    outcome.BROKEN_OFF: "Broken off",
+}
+
+
+def _footwork(values: Mapping[str, object]) -> str:
+    """The steps and hops after a landing, at least one of them."""
+    counts = {"step": _number(values, "steps"), "hop": _number(values, "hops")}
+    told = [f"a {what}" if count == 1 else f"{count:.0f} {what}s" for what, count in counts.items() if count >= 1]
+    return " and ".join(told) or "not at once at rest"
 
 
 def _hops(count: float) -> str:

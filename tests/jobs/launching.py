@@ -26,7 +26,7 @@ def copy_package(place: Path) -> Path:
     for file in ("__main__.py", "runner/__init__.py", "runner/signals.py"):
         shutil.copy(PACKAGE / "trainer" / file, place / "trainer" / file)
     (place / "core").mkdir()
-    for file in ("__init__.py", "background.py", "constants.py", "files.py", "isolation.py"):
+    for file in ("__init__.py", "background.py", "constants.py", "direction.py", "files.py", "isolation.py"):
         shutil.copy(PACKAGE / "core" / file, place / "core" / file)
     shutil.copytree(PACKAGE / "jobs", place / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
     return place

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...core import metrics
+from ...core import metrics, outcome
 from ...core import motion as motions
 from ...core.body import Body
 from ...core.metrics import Measures
@@ -78,11 +78,13 @@ class TakeRecorder:
         knows its own. The take's own file says no seconds.
         """
         measures = metrics.evaluate_take(self.body, self.reference, take)
+        happened = outcome.what_happened(self.body, self.reference, take, measures).facts()
         about = dataclasses.replace(about, seed=take.meta.get("seed", about.seed))
-        facts = {name: getattr(about, name) for name in ("name", "source", "seed", "stage", "control_steps")}
+        facts = {name: getattr(about, name) for name in ("name", "source", "seed", "stage", "control_steps", "phase")}
         if about.request:
             facts["request"] = about.request
-        meta = json_ready({**take.meta, **facts, "score": metrics.score(measures), "measures": measures.to_json()})
+        known = {"score": metrics.score(measures), "measures": measures.to_json(), "seconds_since_start": about.seconds}
+        meta = json_ready({**take.meta, **facts, **happened, **known})
         file = self._free_name(about.source)
         motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
         told = take_from_meta(file, meta)

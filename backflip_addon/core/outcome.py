@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happened in a take, measured from its own frames: how it ended, when, on which part, and how hard.
+
+Whether it landed is metrics' business and is asked there; this tells what became of those that did not, and what a
+landing cost. A take may go on after its performance, to where its body lies still (metrics.PERFORMED): the fall is
+part of what happened, and no part of what is measured as the performance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from . import metrics, rotations
+from .arrays import BoolArray
+from .body import FEET, Body
+from .measures import balance, footwork
+from .measures.course import Course, Phase, phases, without_chatter
+from .metrics import Measures
+from .motion import Motion, Take
+from .proportions import hip_to_sole
+
+# Kinds, as files keep them
+LANDED, STUMBLED = "landed", "stumbled"
+UNDER_ROTATED, OVER_ROTATED, NEVER_LEFT = "under_rotated", "over_rotated", "never_left"
+FELL_FORWARD, FELL_BACKWARD, FELL_SIDEWAYS, SLUMPED = "fell_forward", "fell_backward", "fell_sideways", "slumped"
+ON_HEAD, ON_BACK, ON_KNEES, ON_HANDS = "on_head", "on_back", "on_knees", "on_hands"
+STRAYED, EXPLODED, FOLLOWED, BROKEN_OFF = "strayed", "exploded", "followed", "broken_off"
+KINDS = (
+    *(LANDED, STUMBLED, FOLLOWED, UNDER_ROTATED, OVER_ROTATED, NEVER_LEFT),
+    *(FELL_FORWARD, FELL_BACKWARD, FELL_SIDEWAYS, SLUMPED, ON_HEAD, ON_BACK, ON_KNEES, ON_HANDS),
+    *(STRAYED, EXPLODED, BROKEN_OFF),
+)
+
+# What a link is called when the body comes down on it, by its name without its side. Of the trunk see _trunk_part()
+PARTS = {
+    "head": "head",
+    "shin": "knees",
+    "thigh": "knees",
+    "hand": "hands",
+    "forearm": "hands",
+    "upper_arm": "shoulder",
+    "foot": "feet",
+}
+_ON = {"head": ON_HEAD, "back": ON_BACK, "shoulder": ON_BACK, "knees": ON_KNEES, "hands": ON_HANDS}
+
+FLIGHT = 0.1  # s off the floor at least: a shorter one is a twitch, no leap (of measures.flight)
+LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips over lifts its feet while it sinks
+SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
+HIT_TOGETHER = 0.1  # s in which parts come down together: the worst of them is what a fall is told by
+HEAD_AFTER = 0.05  # s after the first part in which a head that comes down is what one sees
+CAUGHT = 0.3  # s of standing on its feet after a flight, from which on a fall is no part of the landing
+STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
+WENT = 0.25  # leg lengths that the hips come away from the feet in a fall with a direction
+HIT_FRAMES = 2  # before a touch, over which a part's speed is taken
+LEAST_IMPACT = 0.3  # m/s: slower parts are put down
+# What no body does: a baseball pitcher's hand, the fastest there is, comes to 25 m/s (Fleisig et al. 1999,
+# "Kinematic and kinetic comparison of baseball pitching among various levels of development", J. Biomech. 32)
+FASTEST = 45.0  # m/s of a link
+DEEPEST = 0.5  # m under the floor
+FARTHEST = 100.0  # m from where it began
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What happened in a take.
+
+    kind: of KINDS. at: the moment, s since the start, and frame, the take's. degrees: how far it was off the clip's
+    rotation when it came down, negative: too little. part: what it came down on, "" where it landed.
+    highest: of the centre of mass, m over the floor. turned: net somersault until then, degrees, signed as in metrics.
+    impact: the hardest in the whole take, m/s down onto the floor, and impact_part, the link's name.
+    """
+
+    kind: str
+    at: float
+    frame: int
+    degrees: float
+    part: str
+    highest: float
+    turned: float
+    impact: float
+    impact_part: str
+
+    def facts(self) -> dict[str, Any]:
+        """As a take's file and its event name them (jobs.messages.TakeRecorded)."""
+        return {
+            "outcome": self.kind,
+            "outcome_at": self.at,
+            "outcome_frame": self.frame,
+            "outcome_degrees": self.degrees,
+            "outcome_part": self.part,
+            "highest_m": self.highest,
+            "turned_deg": self.turned,
+            "impact_m_s": self.impact,
+            "impact_part": self.impact_part,
+        }
+
+
+def what_happened(body: Body, reference: Motion, take: Take, measures: Measures | None = None) -> Outcome:
+    """What happened in a take that follows a reference from its frame 0.
+
+    measures: of metrics.evaluate_take, where they are known. Raises ValueError, as that does, on a take whose first
+    frame holds numbers that are not finite.
+    """
+    sound = metrics.sound_part(take)
+    measures = measures or metrics.evaluate_take(body, reference, take)
+    course = Course.of_take(body, sound)
+    clip = Course.of_clip(body, reference)
+    story = _Story(course, clip, measures, metrics.allowed_contacts(body, reference))
+    broken = _explosion(course) if sound.motion.frames == take.motion.frames else sound.motion.frames - 1
+    kind, frame, part = (EXPLODED, broken, "") if broken is not None else story.end()
+    degrees = story.rotation_off(frame) if kind not in (FOLLOWED, EXPLODED) else 0.0
+    impact, link = _hardest_impact(course)
+    return Outcome(
+        kind=kind,
+        at=frame / course.rate,
+        frame=frame,
+        degrees=float(np.degrees(degrees)),
+        part=part,
+        highest=float(course.centre[: frame + 1 if kind == EXPLODED else None, 2].max()),
+        turned=float(np.degrees(metrics.net_somersault(course.local[: frame + 1, 0]))) if frame else 0.0,
+        impact=impact,
+        impact_part=link,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Story:
+    """A take held against its clip. allowed (L,): links that may touch the floor."""
+
+    course: Course
+    clip: Course
+    measures: Measures
+    allowed: BoolArray
+
+    def end(self) -> tuple[str, int, str]:
+        """Kind, frame and part of a take whose numbers are a body's."""
+        m, last = self.measures, self.course.frames - 1
+        if m.landed and m.stands_3_s is not False:
+            kind = STUMBLED if m.hops_after or m.steps_after > metrics.CLEAN_STEPS else LANDED
+            return kind, self._touchdown(last) or min(self._clip_end(), last), ""
+        if m.landed is None and m.success:
+            return FOLLOWED, min(self._clip_end(), last), ""
+        hit = self._first_hit()
+        if hit is not None:
+            return self._fall(hit)
+        if not self._left_the_floor(last) and self._clip_flies and m.complete:
+            return NEVER_LEFT, min(self._clip_end(), last), "feet"
+        if self._must_rotate and abs(self.rotation_off(last)) > metrics.TURN_TOLERANCE and m.complete:
+            touchdown = self._touchdown(last) or min(self._clip_end(), last)
+            return self._turned_wrongly(touchdown), touchdown, "feet"
+        if m.landed is not None and m.complete:
+            return STUMBLED, last, "feet"  # on its feet, and not at rest
+        lost = self._lost()
+        return (STRAYED, lost, "") if lost is not None else (BROKEN_OFF, last, "")
+
+    def _fall(self, hit: int) -> tuple[str, int, str]:
+        """Of a take in which a part that may not comes down at a frame."""
+        part, link = self._part(hit)
+        flight = self._flight(hit)
+        if flight is None:
+            clips = self._clip_flight()
+            late = clips is not None and hit / self.course.rate > clips[1] / self.clip.rate
+            return NEVER_LEFT if late else self._direction(hit), hit, part
+        if part == "head":
+            return ON_HEAD, hit, part
+        if self._must_rotate and abs(self.rotation_off(hit)) > metrics.TURN_TOLERANCE:
+            return self._turned_wrongly(hit), hit, part
+        stood = self.course.touching[flight[1] : hit, self._feet].any(axis=1).sum() / self.course.rate
+        if stood > CAUGHT or part not in _ON:
+            return self._direction(hit), hit, part
+        return _ON[part], hit, part
+
+    def _turned_wrongly(self, frame: int) -> str:
+        return UNDER_ROTATED if self.rotation_off(frame) < 0 else OVER_ROTATED
+
+    def rotation_off(self, frame: int) -> float:
+        """By how much the body has turned more than its clip, rad, when each of them comes down; negative: less.
+
+        0 of a clip that does not rotate. A body that did not leave the floor is held against the whole clip.
+        """
+        if not self._must_rotate:
+            return 0.0
+        touchdown = self._touchdown(frame)
+        own = metrics.net_somersault(self.course.local[: (frame if touchdown is None else touchdown) + 1, 0])
+        flight = self._clip_flight()
+        wanted = metrics.net_somersault(self.clip.local[: flight[1] + 1 if flight else None, 0])
+        return float(np.sign(wanted) * (own - wanted))
+
+    def _first_hit(self) -> int | None:
+        """The first frame in which a link touches the floor that may not."""
+        frames = np.flatnonzero((self.course.touching & ~self.allowed).any(axis=1))
+        return int(frames[0]) if len(frames) else None
+
+    def _part(self, hit: int) -> tuple[str, int]:
+        """What comes down at a frame and just after it, and its link: a head before all, else what bears the most."""
+        course = self.course
+        head = [i for i, name in enumerate(course.body.names) if name.split(".")[0] == "head" and not self.allowed[i]]
+        if course.touching[hit : hit + round(HEAD_AFTER * course.rate) + 1, head].any():
+            return "head", head[0]
+        together = slice(hit, hit + round(HIT_TOGETHER * course.rate) + 1)
+        touching = course.touching[together] & ~self.allowed
+        borne = touching.sum(axis=0) if course.load is None else (course.load[together] * touching).sum(axis=0)
+        link = int(np.argmax(np.where(touching.any(axis=0), borne + 1e-9, -1.0)))
+        name = course.body.names[link].split(".")[0]
+        return PARTS.get(name) or self._trunk_part(link, hit), link
+
+    def _trunk_part(self, link: int, frame: int) -> str:
+        """Which side of the trunk is down."""
+        ahead = rotations.rotate(self.course.orientations[frame, link], np.array([0.0, -1.0, 0.0]))
+        if self.course.body.links[link].parent < 0 and abs(ahead[2]) < np.sin(STILL_LEANS):
+            return "seat"
+        side = rotations.rotate(self.course.orientations[frame, link], np.array([1.0, 0.0, 0.0]))
+        if abs(side[2]) > abs(ahead[2]):
+            return "side"
+        return "back" if ahead[2] > 0 else "chest"
+
+    def _direction(self, hit: int) -> str:
+        """Which way the body went down: where its hips are from its feet, as it faced when it last stood."""
+        course = self.course
+        upright = np.flatnonzero(course.tilt[: hit + 1] < metrics.UPRIGHT)
+        stood = int(upright[-1]) if len(upright) else 0
+        left = rotations.rotate(course.orientations[stood, 0], np.array([1.0, 0.0, 0.0]))[:2]
+        ahead = np.array([left[1], -left[0]])  # faces -Y with +X to its left
+        feet = course.positions[hit, self._feet, :2].mean(axis=0)
+        way = course.centre[hit, :2] - feet
+        leans = course.tilt[hit]
+        if np.linalg.norm(way) < WENT * self._leg and leans < STILL_LEANS:
+            return SLUMPED
+        forward, sideways = float(way @ ahead), float(way @ left)
+        if abs(sideways) > abs(forward):
+            return FELL_SIDEWAYS
+        return FELL_FORWARD if forward > 0 else FELL_BACKWARD
+
+    def _lost(self) -> int | None:
+        """The first frame in which the mean link error is greater than one that still follows the clip."""
+        course, clip = self.course, self.clip
+        during = course.times <= (clip.frames - 1) / clip.rate + 1e-6
+        goals = Motion(clip.rate, clip.positions[:, 0], clip.local).sample(course.times[during])
+        positions, _ = course.body.forward(*goals)
+        errors = np.linalg.norm(course.positions[during] - positions, axis=-1).mean(axis=1)
+        lost = np.flatnonzero(errors > metrics.FOLLOWED_ERROR)
+        return int(lost[0]) if len(lost) else None
+
+    @property
+    def _feet(self) -> list[int]:
+        return [self.course.body.index(name) for name in FEET]
+
+    @property
+    def _leg(self) -> float:
+        return hip_to_sole(self.course.body)
+
+    def _clip_end(self) -> int:
+        """The take's frame at its clip's end."""
+        return round((self.clip.frames - 1) / self.clip.rate * self.course.rate)
+
+    def _clip_flight(self) -> Phase | None:
+        return _longest(footwork.airborne(self.clip), self.clip.rate)
+
+    @property
+    def _clip_flies(self) -> bool:
+        return self._clip_flight() is not None
+
+    @property
+    def _must_rotate(self) -> bool:
+        return bool(abs(np.radians(self.measures.reference_somersault_deg)) > SOMERSAULT)
+
+    def _flight(self, before: int) -> Phase | None:
+        """The take's longest flight that ends by a frame, of those that it leaped into."""
+        rising = balance.centre_velocity(self.course)[:, 2] > LEAP
+        leaps = [(start, end) for start, end in footwork.airborne(self.course) if start < before and rising[start]]
+        return _longest([(start, min(end, before)) for start, end in leaps], self.course.rate)
+
+    def _left_the_floor(self, before: int) -> bool:
+        return self._flight(before) is not None
+
+    def _touchdown(self, before: int) -> int | None:
+        """The frame in which the take's longest flight by a frame ends; None without one."""
+        flight = self._flight(before)
+        return None if flight is None else flight[1]
+
+
+def _longest(flights: list[Phase], rate: float) -> Phase | None:
+    """The longest of flights that are some."""
+    some = [flight for flight in flights if flight[1] - flight[0] >= FLIGHT * rate]
+    return max(some, key=lambda flight: flight[1] - flight[0], default=None)
+
+
+def _explosion(course: Course) -> int | None:
+    """The first frame whose numbers no body can have; None where there is none."""
+    speeds = np.linalg.norm(np.diff(course.positions, axis=0, prepend=course.positions[:1]), axis=-1) * course.rate
+    off = np.linalg.norm(course.positions[:, 0] - course.positions[0, 0], axis=-1)
+    wild = (speeds > FASTEST).any(axis=1) | (course.lows.min(axis=1) < -DEEPEST) | (off > FARTHEST)
+    return int(np.argmax(wild)) if wild.any() else None
+
+
+def _hardest_impact(course: Course) -> tuple[float, str]:
+    """The greatest speed at which a part comes down onto the floor, m/s, and the link's name; 0 and "" without one."""
+    hardest, part = 0.0, ""
+    for link, name in enumerate(course.body.names):
+        for start, _ in phases(without_chatter(course.touching[:, link], course.rate)):
+            if start < HIT_FRAMES + 1:
+                continue
+            fallen = course.lows[start - 1 - HIT_FRAMES, link] - course.lows[start - 1, link]
+            speed = float(fallen * course.rate / HIT_FRAMES)
+            if speed > max(hardest, LEAST_IMPACT):
+                hardest, part = speed, name
+    return hardest, part

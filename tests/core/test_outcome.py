@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happened in a take: takes built by hand, each of which ends in one known way."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from backflip_addon.core import metrics, outcome, rotations
+from backflip_addon.core.body import FEET, HINGE_AXIS
+from backflip_addon.core.motion import Motion, Take
+from backflip_addon.core.outcome import Outcome, what_happened
+from backflip_addon.core.verdict import verdict
+from tests.core import performances
+from tests.core.made_up_takes import BODY, END, REFERENCE, TAKE, X, Y, Z, cut, edited, moved
+
+RATE = 120
+TOUCHDOWN = END - round(0.5 * RATE)  # the somersault stands half a second after it
+TAKE_OFF = round(0.5 * RATE)
+
+
+def happened(take: Take, reference: Motion = REFERENCE) -> Outcome:
+    return what_happened(BODY, reference, take)
+
+
+def words(take: Take, reference: Motion = REFERENCE) -> str:
+    return verdict({**metrics.evaluate_take(BODY, reference, take).to_json(), **happened(take, reference).facts()})
+
+
+def standing_and_then(axis: np.ndarray, angle: float, seconds: float = 0.8) -> tuple[Motion, Take]:
+    """A clip that stands, and a take that tips over about its ankles, as a board does, from 0.5 s on."""
+    clip = performances.standing(BODY, 1.0, 60.0)
+    take = performances.performed(BODY, clip, seconds)
+    frames = take.motion.frames
+    share = np.clip((np.arange(frames) - 60) / 60, 0, 1)
+    position, turns = take.motion.position.copy(), take.motion.rotations.copy()
+    lean = rotations.from_rotation_vector(axis * angle * share[:, None] ** 2)
+    turns[:, 0] = rotations.multiply(lean, turns[:, 0])
+    position = rotations.rotate(lean, position)
+    lowest = BODY.lowest_points(*BODY.forward(position, turns))
+    position[:, 2] -= lowest.min(axis=1)
+    lowest = BODY.lowest_points(*BODY.forward(position, turns))
+    return clip, dataclasses.replace(moved(take, position, turns), contacts=lowest < 0.01)
+
+
+def test_a_landing_is_one_and_tells_when_it_came_down() -> None:
+    landed = happened(TAKE)
+    assert landed.kind == outcome.LANDED and landed.part == "" and landed.degrees == pytest.approx(0, abs=1)
+    assert landed.frame == pytest.approx(TOUCHDOWN, abs=2) and landed.at == landed.frame / RATE
+    assert landed.turned == pytest.approx(-360, abs=2)
+    centre = BODY.centre_of_mass(*BODY.forward(TAKE.motion.position, TAKE.motion.rotations))
+    assert landed.highest == pytest.approx(centre[:, 2].max())
+    assert landed.impact_part in FEET
+
+
+@pytest.mark.parametrize("turned", [-320.0, -300.0, -400.0])
+def test_rotation_that_is_off_is_told_in_degrees(turned: float) -> None:
+    """Down on bent knees with a rotation that is off by so much."""
+    told = happened(comes_down(REFERENCE, np.radians(turned), 1.5))
+    off = -(turned + 360)
+    assert told.kind == (outcome.UNDER_ROTATED if off < 0 else outcome.OVER_ROTATED) and told.part
+    assert told.degrees == pytest.approx(off, abs=7), "a frame is 6 degrees"
+
+
+def test_the_verdict_says_by_how_much_on_what_and_when() -> None:
+    values = {"landed": False, "followed": 0.7, "outcome_at": 1.42, "outcome_part": "knees"}
+    under = {"outcome": "under_rotated", "outcome_degrees": -40.2}
+    assert verdict(values | under) == "Under-rotated by 40°, on its knees at 1.42 s"
+    on_head = {"outcome": "on_head", "outcome_degrees": -151.0, "outcome_part": "head"}
+    assert verdict(values | on_head) == "On its head at 1.42 s, under-rotated by 151°"
+    assert (
+        verdict(values | {"outcome": "fell_backward", "outcome_part": "seat"}) == "Fell backward, on its seat at 1.42 s"
+    )
+    assert verdict(values | {"outcome": "never_left", "outcome_part": "feet"}) == "Never left the floor"
+    assert verdict(values | {"outcome": "a later version's"}) == "Followed 70 %"
+
+
+@pytest.mark.parametrize("kind", outcome.KINDS)
+def test_every_kind_of_failure_has_words_that_do_not_say_landed(kind: str) -> None:
+    facts = {"landed": False, "success": False, "followed": 0.5, "outcome": kind, "outcome_at": 1.0}
+    told = verdict(facts | {"outcome_degrees": 60.0, "outcome_part": "back"})
+    assert told and "landed" not in told.lower()
+
+
+@pytest.mark.parametrize(
+    ("axis", "kind", "part"),
+    [
+        (1.1 * X, outcome.FELL_FORWARD, {"hands", "chest", "head", "knees"}),
+        (-X, outcome.FELL_BACKWARD, {"back", "head", "seat", "hands", "shoulder"}),
+        (Y, outcome.FELL_SIDEWAYS, {"shoulder", "hands", "head", "side"}),
+        (-Y, outcome.FELL_SIDEWAYS, {"shoulder", "hands", "head", "side"}),
+    ],
+)
+def test_a_board_that_tips_over_falls_the_way_it_tips(axis: np.ndarray, kind: str, part: set[str]) -> None:
+    clip, take = standing_and_then(axis, np.pi / 2)
+    told = happened(take, clip)
+    assert told.kind == kind and told.part in part, told
+    assert 0.9 < told.at <= 1.02 and told.degrees == 0.0
+
+
+def test_forward_is_where_the_character_faces_and_not_an_axis_of_the_world() -> None:
+    clip, take = standing_and_then(X, 1.1 * np.pi / 2)
+    turn = rotations.from_axis_angle(Z, 2.0)
+    position, turns = rotations.rotate(turn, take.motion.position), take.motion.rotations.copy()
+    turns[:, 0] = rotations.multiply(turn, turns[:, 0])
+    assert happened(moved(take, position, turns), clip).kind == outcome.FELL_FORWARD
+
+
+def comes_down(reference: Motion, tilt: float, knees: float = 0.0, arms: float = 0.0) -> Take:
+    """A leap at whose touchdown the body is turned by tilt about its left-right axis, its knees bent and its arms
+    lifted, rad; there it stays, whatever is lowest on the floor."""
+    take = performances.performed(BODY, reference)
+    position, turns = take.motion.position.copy(), take.motion.rotations.copy()
+    share = np.clip((np.arange(len(position)) - TAKE_OFF) / (TOUCHDOWN - TAKE_OFF), 0, 1)
+    turns[:, 0] = rotations.from_axis_angle(X, tilt * share)
+    for side in "LR":
+        turns[:, BODY.index(f"shin.{side}")] = rotations.from_axis_angle(np.array(HINGE_AXIS), -knees * share)
+        turns[:, BODY.index(f"upper_arm.{side}")] = rotations.from_axis_angle(-X, arms * share)
+    low = BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+    position[:, 2] -= low[TOUCHDOWN] * share
+    position[TAKE_OFF + 1 : TOUCHDOWN, 2] += np.maximum(0.03 - low + low[TOUCHDOWN] * share, 0)[
+        TAKE_OFF + 1 : TOUCHDOWN
+    ]
+    lows = BODY.lowest_points(*BODY.forward(position, turns))
+    return dataclasses.replace(moved(take, position, turns), contacts=lows < 0.01)
+
+
+@pytest.mark.parametrize(
+    ("tilt", "knees", "arms", "kind"),
+    [
+        (-np.pi / 2, 0.0, 0.0, outcome.ON_BACK),
+        (np.pi, 0.0, 0.0, outcome.ON_HEAD),
+        (0.0, 2.4, 0.0, outcome.ON_KNEES),
+        (np.radians(170), 0.0, np.pi, outcome.ON_HANDS),
+    ],
+)
+def test_a_leap_is_told_by_what_comes_down_first(tilt: float, knees: float, arms: float, kind: str) -> None:
+    leap = performances.somersault(BODY, turns=0.0)
+    told = what_happened(BODY, leap, comes_down(leap, tilt, knees, arms))
+    assert told.kind == kind and abs(told.frame - TOUCHDOWN) <= 1, told
+
+
+def test_an_impact_is_as_fast_as_what_falls() -> None:
+    """Dropped from 30 cm, the feet arrive with sqrt(2 g h)."""
+    seconds = np.arange(round(0.5 * RATE)) / RATE
+    height = np.maximum(0.3 - 9.81 * seconds**2 / 2, 0.0)
+    clip = performances.standing(BODY, 0.4)
+    take = performances.performed(BODY, clip, 0.2).first(len(seconds))
+    dropped = moved(take, take.motion.position[: len(seconds)] + height[:, None] * Z)
+    lows = BODY.lowest_points(*BODY.forward(dropped.motion.position, dropped.motion.rotations))
+    told = happened(dataclasses.replace(dropped, contacts=lows < 0.001), clip)
+    assert told.impact == pytest.approx(np.sqrt(2 * 9.81 * 0.3), rel=0.06) and told.impact_part in FEET
+
+
+def test_a_body_that_stays_on_the_floor_has_never_left_it() -> None:
+    clip, _ = standing_and_then(X, 0.0)
+    still = performances.performed(BODY, clip, 3.0)
+    frames = round((REFERENCE.duration + 1.0) * RATE) + 1
+    told = happened(still.first(frames))
+    assert told.kind == outcome.NEVER_LEFT and told.highest < 1.2 and told.turned == pytest.approx(0)
+    assert words(still.first(frames)) == "Never left the floor"
+
+
+def test_steps_and_hops_after_a_landing_are_a_stumble() -> None:
+    def hop(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+        position[:, 2] += 0.1 * np.sin(np.pi * np.clip(seconds / 0.2, 0, 1)) ** 2
+
+    take = edited(TAKE, hop, since=(TOUCHDOWN + 24) / RATE)
+    lows = BODY.lowest_points(*BODY.forward(take.motion.position, take.motion.rotations))
+    take = dataclasses.replace(take, contacts=take.contacts & (lows < 0.01))
+    told = happened(take)
+    assert told.kind == outcome.STUMBLED and words(take) == "Landed but stumbled, a hop"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e12])
+def test_numbers_that_are_no_bodys_are_an_explosion(wrong: float) -> None:
+    position = TAKE.motion.position.copy()
+    position[70:, 1] = wrong
+    told = happened(moved(TAKE, position))
+    assert told.kind == outcome.EXPLODED and told.frame in (69, 70) and np.isfinite(told.highest)
+
+
+def test_a_fall_that_was_played_out_is_told_and_flatters_no_measure() -> None:
+    """Performed for half a second, then the body tips over: the same measures as without its fall."""
+    clip, take = standing_and_then(X, 1.1 * np.pi / 2, 1.5)
+    meta = {metrics.PERFORMED: 90}
+    played_out = dataclasses.replace(take, meta=meta)
+    assert metrics.evaluate_take(BODY, clip, played_out) == metrics.evaluate_take(BODY, clip, cut(take, 90))
+    assert metrics.evaluate_take(BODY, clip, played_out).landed is False
+    assert happened(played_out, clip).kind == outcome.FELL_FORWARD
+    assert happened(dataclasses.replace(cut(take, 61), meta={}), clip).kind == outcome.BROKEN_OFF
+
+
+def test_a_take_that_goes_elsewhere_on_its_feet_has_strayed() -> None:
+    walk = performances.standing(BODY, 1.0, 60.0)
+    going = dataclasses.replace(walk, position=walk.position + np.linspace(0, 2, walk.frames)[:, None] * [0.0, -1, 0])
+    assert not metrics.ends_standing(BODY, going)
+    take = performances.performed(BODY, walk, 0.0)
+    told = happened(take, going)
+    assert told.kind == outcome.STRAYED and told.at == pytest.approx(0.175, abs=0.02), "0.35 m at 2 m/s"
