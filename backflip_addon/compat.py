@@ -88,6 +88,17 @@ def redraw(sidebar_alone: bool = False) -> None:
                             region.tag_redraw()
 
 
+def redraw_viewports() -> None:
+    """Have the picture of every 3D viewport drawn anew, and nothing beside it."""
+    for manager in bpy.data.window_managers:
+        for window in manager.windows:
+            for area in window.screen.areas if window.screen else ():
+                if area.type == "VIEW_3D":
+                    for region in area.regions:
+                        if region.type == "WINDOW":
+                            region.tag_redraw()
+
+
 def use_nodes(owner: bpy.types.Material | bpy.types.World) -> None:
     """Give a new material or world its shader nodes. From 5.0 it always has them, and saying so is deprecated."""
     if bpy.app.version < (5, 0, 0):

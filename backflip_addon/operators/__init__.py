@@ -6,24 +6,24 @@ from __future__ import annotations
 
 def register() -> None:
     from ..registration import register_classes
-    from . import job_monitor, runtime, take_browser, viewport_lines
+    from . import job_monitor, runtime, take_browser, take_player, viewport_lines
 
     register_classes(_classes())
-    for part in (job_monitor, runtime, take_browser, viewport_lines):
+    for part in (job_monitor, runtime, take_browser, take_player, viewport_lines):
         part.register()
 
 
 def unregister() -> None:
     from ..registration import unregister_classes
-    from . import job_monitor, runtime, take_browser, viewport_lines
+    from . import job_monitor, runtime, take_browser, take_player, viewport_lines
 
-    for part in (viewport_lines, take_browser, job_monitor, runtime):
+    for part in (viewport_lines, take_player, take_browser, job_monitor, runtime):
         part.unregister()
     unregister_classes(_classes())
 
 
 def _classes() -> list[type]:
-    from . import avatar, baking, bone_map, export, reference, runtime, take_browser, takes, training
+    from . import avatar, baking, bone_map, export, reference, runtime, take_browser, take_player, takes, training
 
-    modules = (avatar, bone_map, reference, training, takes, take_browser, baking, export, runtime)
+    modules = (avatar, bone_map, reference, training, takes, take_browser, take_player, baking, export, runtime)
     return [cls for module in modules for cls in module.CLASSES]

@@ -20,7 +20,7 @@ from ..jobs.messages import TakeRecorded
 from ..jobs.take_notes import NOTHING, TakeNote, TakeNotes
 from ..settings import BackflipTake, scene_settings
 from ..settings import takes as take_settings
-from . import job_monitor
+from . import job_monitor, take_player
 from .base import INTERNAL, Step, current_scene, need_job
 
 SHOWN = 1 << 30  # UIList.bitflag_filter_item (UILST_FLT_ITEM)
@@ -219,6 +219,7 @@ class DeleteTake(Step, bpy.types.Operator):
         after = _neighbour(scene, name) if name == chosen else chosen
         if not notes.delete([name]):
             raise JobError(f"{name} is not in the job's folder any more.")
+        take_player.forget(scene, name)
         job_monitor.refresh(scene, whole=True)
         choose(scene, after)
         self.report({"INFO"}, f"Moved {name} to the bin; Restore Take brings it back.")

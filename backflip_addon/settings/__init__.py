@@ -406,11 +406,14 @@ class BackflipSettings(bpy.types.PropertyGroup):
 
     # 4 Takes
     takes: Annotated[Collection[BackflipTake], CollectionProperty(type=BackflipTake)]
-    take_index: Annotated[int, IntProperty(name="Take")]
+    take_index: Annotated[int, IntProperty(name="Take", update=takes.changed)]
     show_take: Annotated[
         bool,
         BoolProperty(
-            name="Show Attempt", description="Draw the chosen take in the viewport before it is baked", default=True
+            name="Play in Viewport",
+            description="Play the chosen take in the viewport: seen alone, neither saved nor rendered",
+            default=True,
+            update=takes.changed,
         ),
     ]
 

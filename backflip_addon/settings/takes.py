@@ -61,8 +61,9 @@ class Notes(Protocol):
 class Playback(Protocol):
     """What plays takes in the viewport."""
 
-    def get_seconds(self, browser: BackflipBrowser) -> float: ...
-    def set_seconds(self, browser: BackflipBrowser, seconds: float) -> None: ...
+    def get_position(self, browser: BackflipBrowser) -> float: ...
+    def set_position(self, browser: BackflipBrowser, position: float) -> None: ...
+    def changed(self, owner: Any) -> None: ...
 
 
 class _Nothing:
@@ -74,10 +75,13 @@ class _Nothing:
     def set(self, take: BackflipTake, field: str, text: str) -> None:
         pass
 
-    def get_seconds(self, _browser: BackflipBrowser) -> float:
+    def get_position(self, _browser: BackflipBrowser) -> float:
         return 0.0
 
-    def set_seconds(self, browser: BackflipBrowser, seconds: float) -> None:
+    def set_position(self, browser: BackflipBrowser, position: float) -> None:
+        pass
+
+    def changed(self, owner: Any) -> None:
         pass
 
 
@@ -91,6 +95,19 @@ def _get(field: str) -> Any:
 
 def _set(field: str) -> Any:
     return lambda take, text: notes.set(take, field, text)
+
+
+def _get_position(browser: BackflipBrowser) -> float:
+    return playback.get_position(browser)
+
+
+def _set_position(browser: BackflipBrowser, position: float) -> None:
+    playback.set_position(browser, position)
+
+
+def changed(owner: Any, _context: bpy.types.Context) -> None:
+    """Another take was chosen, or how it is shown."""
+    playback.changed(owner)
 
 
 class BackflipTake(bpy.types.PropertyGroup):
@@ -126,6 +143,45 @@ class BackflipBrowser(bpy.types.PropertyGroup):
     sort: Annotated[str, EnumProperty(name="Sort By", description="In which order the list shows takes", items=SORTS)]
     descending: Annotated[
         bool, BoolProperty(name="Greatest First", description="Turn the order around: the latest or greatest first")
+    ]
+    position: Annotated[
+        float,
+        FloatProperty(
+            name="Time",
+            description="Where in the take the viewport is; drag to look through it",
+            min=0.0,
+            max=1.0,
+            subtype="FACTOR",
+            precision=2,
+            options={"SKIP_SAVE"},
+            get=_get_position,
+            set=_set_position,
+        ),
+    ]
+    timeline: Annotated[
+        bool,
+        BoolProperty(
+            name="With the Timeline",
+            description="Show the take at the scene's current frame, from the start frame on, instead of in a loop",
+            update=changed,
+        ),
+    ]
+    solid: Annotated[
+        bool,
+        BoolProperty(
+            name="Body Shapes",
+            description="Show the shapes of the physical body instead of the character's mesh",
+            update=changed,
+        ),
+    ]
+    compare_reference: Annotated[
+        bool, BoolProperty(name="Reference", description="Show the clip that is imitated as well", update=changed)
+    ]
+    layout: Annotated[
+        str,
+        EnumProperty(
+            name="Layout", description="Where takes that are compared are shown", items=LAYOUTS, update=changed
+        ),
     ]
 
 

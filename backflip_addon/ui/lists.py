@@ -101,7 +101,7 @@ class BACKFLIP_UL_takes(bpy.types.UIList):
         scene = current_scene(context)
         facts = job_monitor.facts_of(scene, item.name) or TakeRecorded(landed=item.landed)
         row = layout.row(align=True)
-        split = row.split(factor=0.62, align=True)
+        split = row.split(factor=0.68, align=True)
         split.prop(item, "title", text="", emboss=False, icon=take_icon(facts))
         figures = split.row(align=True)
         figures.label(text=_minutes(facts.seconds))

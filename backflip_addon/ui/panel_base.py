@@ -47,13 +47,14 @@ def button(
     icon: IconItems = "NONE",
     text: str | None = None,
     emboss: bool = True,
+    depress: bool = False,
     **properties: Any,
 ) -> None:
     """An operator's button that sets properties of it. text: the operator's own label when None."""
     if text is None:
-        pressed = layout.operator(operator, icon=icon, emboss=emboss)
+        pressed = layout.operator(operator, icon=icon, emboss=emboss, depress=depress)
     else:
-        pressed = layout.operator(operator, icon=icon, emboss=emboss, text=text)
+        pressed = layout.operator(operator, icon=icon, emboss=emboss, depress=depress, text=text)
     for name, value in properties.items():
         setattr(pressed, name, value)
 

@@ -7,7 +7,7 @@ import bpy
 
 from ..core.verdict import engine_words, figures, verdict
 from ..jobs.messages import TakeRecorded
-from ..operators import job_monitor, take_browser, takes
+from ..operators import job_monitor, take_browser, take_player, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
 from .lists import take_icon
@@ -27,7 +27,7 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
             sentence(layout, context, words, "ERROR")
         self._draw_list(context)
         self._draw_chosen(context)
-        layout.prop(settings, "show_take")
+        self._draw_player(context)
         step_button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
 
     def _draw_list(self, context: bpy.types.Context) -> None:
@@ -39,14 +39,12 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
         row.prop(settings.browser, "sort", text="")
         down = settings.browser.descending
         row.prop(settings.browser, "descending", text="", icon="SORT_DESC" if down else "SORT_ASC")
-        row = layout.row()
-        row.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=7)
-        column = row.column(align=True)
-        button(column, "backflip.choose_take", "TRIA_UP", "", which="PREVIOUS")
-        button(column, "backflip.choose_take", "TRIA_DOWN", "", which="NEXT")
-        column.separator()
-        button(column, "backflip.delete_take", "TRASH", "")
-        button(column, "backflip.restore_take", "LOOP_BACK", "")
+        layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=8)
+        row = layout.row(align=True)
+        button(row, "backflip.choose_take", "TRIA_UP", "", which="PREVIOUS")
+        button(row, "backflip.choose_take", "TRIA_DOWN", "", which="NEXT")
+        button(row, "backflip.delete_take", "TRASH", "Delete")
+        button(row, "backflip.restore_take", "LOOP_BACK", "Restore")
         count, landed, clean = job_monitor.counts(scene)
         cleanly = f", {clean} cleanly" if clean else ""
         shown = len(take_browser.view(scene).shown)
@@ -65,6 +63,34 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
         if words := verdict(vars(facts)):
             sentence(layout, context, words, take_icon(facts))
         layout.prop(settings.takes[settings.take_index], "note", text="", placeholder="Note", icon="TEXT")
+
+    def _draw_player(self, context: bpy.types.Context) -> None:
+        """What plays in the viewport: on or off, where it is, and what it is compared with."""
+        layout, scene = layout_of(self), current_scene(context)
+        settings = scene_settings(scene)
+        row = layout.row(align=True)
+        row.prop(settings, "show_take", text="", icon="HIDE_OFF" if settings.show_take else "HIDE_ON")
+        stands = take_player.paused(scene) or settings.browser.timeline or not settings.show_take
+        button(row, "backflip.play_take", "PLAY" if stands else "PAUSE", "")
+        row.prop(settings.browser, "position", text=f"{take_player.times(scene)[0]:.2f} s", slider=True)
+        row.prop(settings.browser, "timeline", text="", icon="TIME")
+        row.prop(settings.browser, "solid", text="", icon="MESH_CAPSULE")
+        if problem := take_player.trouble(scene):
+            sentence(layout, context, problem, "ERROR")
+        pins = take_player.pins(scene)
+        row = layout.row(align=True)
+        pinned = chosen_name(scene) in pins
+        button(row, "backflip.compare_take", "PINNED" if pinned else "UNPINNED", take="", depress=pinned)
+        row.prop(settings.browser, "compare_reference", toggle=True)
+        for name in pins:
+            row = layout.row(align=True)
+            facts = job_monitor.facts_of(scene, name)
+            row.label(
+                text=take_browser.title(facts, take_browser.note_of(scene, name)) if facts else name, icon="PINNED"
+            )
+            button(row, "backflip.compare_take", "X", "", emboss=False, take=name)
+        if pins or settings.browser.compare_reference:
+            layout.row().prop(settings.browser, "layout", expand=True)
 
 
 class BACKFLIP_PT_measures(SidebarPanel, bpy.types.Panel):
@@ -89,6 +115,12 @@ class BACKFLIP_PT_measures(SidebarPanel, bpy.types.Panel):
             row = column.split(factor=0.5)
             row.label(text="Physics")
             row.label(text=words)
+
+
+def chosen_name(scene: bpy.types.Scene) -> str:
+    """The chosen take's file, "" for none."""
+    settings = scene_settings(scene)
+    return settings.takes[settings.take_index].name if settings.take_index < len(settings.takes) else ""
 
 
 def _facts(scene: bpy.types.Scene) -> TakeRecorded | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The body over the character and the reference as a ghost, drawn in the 3D viewport."""
+"""What is drawn in the 3D viewport: the body over the character, the reference as a ghost, and takes that play."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from ..core.arrays import Array
 from ..operators import viewport_lines
 from ..operators.base import current_scene
+from . import take_drawing
 
 BODY_COLOUR = (0.75, 1.0, 0.25, 0.85)
 GHOST_COLOUR = (0.35, 0.75, 1.0, 0.7)
-TAKE_COLOUR = (1.0, 0.55, 0.85, 0.8)
 
-_handle: Any = None
+_handles: list[Any] = []
 _batches: tuple[int, tuple[Any, ...]] = (-1, ())
 
 
@@ -35,7 +35,7 @@ def _draw() -> None:
     shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
     shader.uniform_float("viewportSize", gpu.state.viewport_get()[2:])
     shader.uniform_float("lineWidth", 1.4)
-    for batch, colour in zip(_batches[1], (BODY_COLOUR, GHOST_COLOUR, TAKE_COLOUR), strict=True):
+    for batch, colour in zip(_batches[1], (BODY_COLOUR, GHOST_COLOUR), strict=True):
         if batch is not None:
             shader.uniform_float("color", colour)
             batch.draw(shader)
@@ -54,14 +54,19 @@ def _batch(segments: Array) -> Any:
 
 
 def register() -> None:
-    global _handle
-    if not bpy.app.background:
-        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+    if bpy.app.background:
+        return
+    for draw, when in (
+        (_draw, "POST_VIEW"),
+        (take_drawing.draw_takes, "POST_VIEW"),
+        (take_drawing.draw_corner, "POST_PIXEL"),
+    ):
+        _handles.append(bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when))
 
 
 def unregister() -> None:
-    global _handle, _batches
-    if _handle is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
-        _handle = None
+    global _batches
+    while _handles:
+        bpy.types.SpaceView3D.draw_handler_remove(_handles.pop(), "WINDOW")
     _batches = (-1, ())
+    take_drawing.forget()

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes that play in the viewport, in a loop of their own: no keys, no frame of the timeline moves, nothing is kept.
+
+The chosen take plays, and with it those that are compared with it, and the reference. Loading is a thread's work
+(take_tracks), reading the character's meshes is done a little at a time, and until that is done the body's solid shapes
+stand in for them. What is drawn is worked out when a viewport is drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import bpy
+import numpy as np
+from bpy.props import BoolProperty, StringProperty
+
+from .. import compat
+from ..core.arrays import Array, Float32Array, IntArray
+from ..core.motions.skinning import Skin
+from ..core.rotations import matrix_about_z
+from ..jobs.events import Budget
+from ..jobs.folder import JobFolder
+from ..jobs.json_files import JobError
+from ..registration import persistent
+from ..scene import puppet, stored_avatar, units
+from ..settings import BackflipBrowser, scene_settings
+from ..settings import takes as take_settings
+from . import job_link, job_monitor
+from .base import INTERNAL, USER_ERRORS, Step, current_scene, need_job
+from .take_tracks import REFERENCE, Track, Tracks
+
+FRAME_SECONDS = 1 / 30  # between two pictures
+WORK_SECONDS = 0.004  # for reading the meshes, in a tick of the timer
+WAIT_SECONDS = 0.005  # until the next look at what is being loaded or read
+REST_SECONDS = 0.7  # the last pose is held so long before the take begins again
+SIDEBAR_SECONDS = 0.2  # between two drawings of the sidebar, whose slider goes along
+MOST_COMPARED = 4  # takes, the chosen one among them
+SPACING = 0.9  # body heights between takes that are shown side by side
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One take as it is drawn. colour: 0 for the chosen one, 1 to 3 for those beside it, -1 for the reference.
+
+    points (V, 3): in the world; triangles (T, 3) of them, the same array as long as the skin is the same.
+    """
+
+    name: str
+    colour: int
+    points: Float32Array
+    triangles: IntArray
+
+
+class _Player:
+    """What plays in one scene. position: seconds into the loop, where it stands still."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.tracks = Tracks(folder.path)
+        self.pins: list[str] = []
+        self.trouble = ""
+        self.paused = False
+        self.position = 0.0
+        self.began = time.perf_counter()
+        self.chosen = ""
+        self.shown: list[Track] = []
+        self.skin: Skin | None = None
+        self.skin_of: tuple[str, int] = ("", 0)  # the avatar's name, and its meshes' vertices
+        self.reader: Iterator[Skin | None] | None = None
+
+    def names(self, scene: bpy.types.Scene) -> list[str]:
+        """The takes that are to be shown, the chosen one first; the reference last, where it is wanted."""
+        names = [name for name in (self.chosen, *self.pins) if name]
+        names = list(dict.fromkeys(names))[:MOST_COMPARED]
+        return [*names, REFERENCE] if names and scene_settings(scene).browser.compare_reference else names
+
+    def load(self, scene: bpy.types.Scene, wait: bool = False) -> bool:
+        """Take in what has been loaded; whether more is to come."""
+        self.trouble = ""
+        self.shown, waiting = [], False
+        for name in self.names(scene):
+            try:
+                track = self.tracks.get(name, wait)
+            except JobError as error:
+                self.trouble = str(error)
+                continue
+            waiting = waiting or track is None
+            self.shown += [track] if track is not None else []
+        return waiting
+
+    def read(self, scene: bpy.types.Scene, budget: Budget) -> bool:
+        """Read the character's meshes, as far as budget goes; whether more is to come."""
+        if not self.shown or scene_settings(scene).browser.solid:
+            return False
+        try:
+            armature = stored_avatar.avatar(scene)
+            if self.reader is None and self.skin_of != (of := _described(armature)):
+                self.skin, self.skin_of = None, of
+                self.reader = puppet.read_puppet(armature, self.shown[0].performer.binding)
+            while self.reader is not None:
+                self.skin = next(self.reader)
+                if self.skin is not None:
+                    self.reader = None
+                elif budget.spent():
+                    return True
+        except (*USER_ERRORS, puppet.PuppetError, ReferenceError):
+            self.reader = None  # the body's shapes are shown
+        return False
+
+    def seconds(self) -> float:
+        """How long the longest of what is shown takes."""
+        return max((track.seconds for track in self.shown), default=0.0)
+
+    def now(self, scene: bpy.types.Scene, clock: float) -> float:
+        """Seconds into the takes at a moment of the clock."""
+        if scene_settings(scene).browser.timeline:
+            return (scene.frame_current_final - scene_settings(scene).start_frame) / units.scene_rate(scene)
+        if self.paused:
+            return self.position
+        return min((clock - self.began) % (self.seconds() + REST_SECONDS), self.seconds())
+
+    def hold(self, scene: bpy.types.Scene, paused: bool) -> None:
+        """Stand still, or go on from there; at its end, from the beginning."""
+        self.position = self.now(scene, time.perf_counter())
+        if not paused and self.position >= self.seconds() - 1e-6:
+            self.position = 0.0
+        self.paused, self.began = paused, time.perf_counter() - self.position
+
+
+_players: dict[tuple[int, str], _Player] = {}  # by the scene's session_uid and its job's folder
+_drawn_sidebar = 0.0
+
+
+def _player(scene: bpy.types.Scene) -> _Player | None:
+    """The player of the scene's job, with the chosen take in it; None where there is none."""
+    place = job_link.known_place(scene)
+    if not place or not scene_settings(scene).job_folder:
+        return None
+    key = (scene.session_uid, place)
+    if key not in _players:
+        _players[key] = _Player(JobFolder(place))
+    player = _players[key]
+    file = job_monitor.chosen_take(scene)
+    chosen = file.name if file is not None else ""
+    if chosen != player.chosen:
+        player.chosen, player.began = chosen, time.perf_counter()
+        player.position = 0.0
+    return player
+
+
+def _described(armature: bpy.types.Object) -> tuple[str, int]:
+    meshes = (ob for ob in armature.children_recursive if ob.type == "MESH")
+    return armature.name, sum(len(getattr(ob.data, "vertices", ())) for ob in meshes)
+
+
+def figures(scene: bpy.types.Scene, wait: bool = False) -> list[Figure]:
+    """What is to be drawn of the scene's takes at this moment. wait: load and read it all first."""
+    player = _player(scene) if scene_settings(scene).show_take else None
+    if player is None:
+        return []
+    if wait:
+        player.load(scene, wait=True)
+        player.read(scene, Budget())
+    seconds = player.now(scene, time.perf_counter())
+    whole = None if scene_settings(scene).browser.solid else player.skin
+    found = []
+    for place, track in enumerate(player.shown):
+        skin, moves = (whole, track.skin) if whole is not None else (track.performer.solids, track.solid)
+        points = skin.posed(moves[track.frame(seconds)])
+        colour = place if track.name != REFERENCE else -1
+        if scene_settings(scene).browser.layout == "beside":
+            points += (colour * _step_aside(track)).astype(np.float32)
+        found.append(Figure(track.name, colour, points, skin.triangles))
+    return found
+
+
+def _step_aside(track: Track) -> Array:
+    """The way (3,) from one take to the next one's place: to the character's left, world."""
+    binding, body = track.performer.binding, track.performer.body
+    left: Array = matrix_about_z(binding.yaw)[:, 0] * (SPACING * body.height / binding.scale)
+    return left
+
+
+# What the panels ask
+
+
+def trouble(scene: bpy.types.Scene) -> str:
+    """Why a take is not shown, "" where all are."""
+    player = _player(scene)
+    return player.trouble if player else ""
+
+
+def pins(scene: bpy.types.Scene) -> list[str]:
+    """The takes that stay shown when others are chosen, by their files' names."""
+    player = _player(scene)
+    return list(player.pins) if player else []
+
+
+def compared(scene: bpy.types.Scene) -> list[tuple[str, int]]:
+    """Name and colour of each take that is shown, the reference's name being empty."""
+    player = _player(scene) if scene_settings(scene).show_take else None
+    tracks = player.shown if player else []
+    return [(track.name, place if track.name != REFERENCE else -1) for place, track in enumerate(tracks)]
+
+
+def paused(scene: bpy.types.Scene) -> bool:
+    """Whether the takes stand still."""
+    player = _player(scene)
+    return player is not None and player.paused
+
+
+def times(scene: bpy.types.Scene) -> tuple[float, float]:
+    """Where the takes are and how long the longest is, s."""
+    player = _player(scene)
+    return (player.now(scene, time.perf_counter()), player.seconds()) if player else (0.0, 0.0)
+
+
+class _Playback:
+    """The slider, and what is to be done when something was chosen (settings.takes.Playback)."""
+
+    def get_position(self, browser: BackflipBrowser) -> float:
+        now, seconds = times(_scene_of(browser))
+        return min(max(now / seconds, 0.0), 1.0) if seconds else 0.0
+
+    def set_position(self, browser: BackflipBrowser, position: float) -> None:
+        player = _player(_scene_of(browser))
+        if player is not None:
+            browser.timeline = False
+            player.paused, player.position = True, position * player.seconds()
+            compat.redraw_viewports()
+
+    def changed(self, _owner: Any) -> None:
+        wake()
+        compat.redraw()
+
+
+def _scene_of(browser: BackflipBrowser) -> Any:
+    return browser.id_data
+
+
+# The timer
+
+
+def _tick() -> float | None:
+    """One step of all that plays; when to come back, None when nothing moves."""
+    scenes = {window.scene.session_uid: window.scene for window in _windows()}
+    waits = [wait for scene in scenes.values() if (wait := _advance(scene)) is not None]
+    if waits:
+        compat.redraw_viewports()
+        _draw_sidebar()
+    return min(waits, default=None)
+
+
+def _windows() -> Iterator[bpy.types.Window]:
+    for manager in bpy.data.window_managers:
+        yield from manager.windows
+
+
+def _advance(scene: bpy.types.Scene) -> float | None:
+    """Load and read what is to be shown in a scene; when to come back, None when nothing moves there."""
+    player = _player(scene) if scene_settings(scene).show_take else None
+    if player is None:
+        return None
+    before = [track.name for track in player.shown]
+    budget = Budget(WORK_SECONDS)
+    waiting = player.load(scene)
+    if [track.name for track in player.shown] != before and not player.paused:
+        player.began = time.perf_counter()
+    more = player.read(scene, budget)
+    if waiting or more:
+        return WAIT_SECONDS
+    moves = player.shown and not player.paused and not scene_settings(scene).browser.timeline
+    return FRAME_SECONDS if moves else None
+
+
+def _draw_sidebar() -> None:
+    global _drawn_sidebar
+    if time.perf_counter() - _drawn_sidebar > SIDEBAR_SECONDS:
+        _drawn_sidebar = time.perf_counter()
+        compat.redraw(sidebar_alone=True)
+
+
+def wake() -> None:
+    """Look at once at what is to be shown. Without a window nothing is."""
+    if bpy.app.background:
+        return
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
+
+
+# Buttons
+
+
+def _need_chosen(scene: bpy.types.Scene) -> str:
+    return "" if job_monitor.chosen_take(scene) is not None else "Choose a take first."
+
+
+class PlayTake(Step, bpy.types.Operator):
+    """Play the chosen take in the viewport, or hold it. The timeline stays where it is"""
+
+    bl_idname = "backflip.play_take"
+    bl_label = "Play Take"
+    needs = (need_job, _need_chosen)
+
+    blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when it is loaded", options=INTERNAL)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = current_scene(context)
+        settings, player = scene_settings(scene), _player(scene)
+        if player is None:
+            return
+        if settings.browser.timeline or not settings.show_take:
+            settings.browser.timeline, settings.show_take, player.paused = False, True, True
+        player.hold(scene, not player.paused)
+        if self.blocking:
+            player.load(scene, wait=True)
+            player.read(scene, Budget())
+            if player.trouble:
+                raise JobError(player.trouble)
+        wake()
+        compat.redraw()
+
+
+class CompareTake(Step, bpy.types.Operator):
+    """Keep this take in the viewport while others are chosen, to compare them; or no longer"""
+
+    bl_idname = "backflip.compare_take"
+    bl_label = "Compare"
+    needs = (need_job, _need_chosen)
+
+    take: Annotated[str, StringProperty(name="Take", description="The chosen one when empty", options=INTERNAL)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = current_scene(context)
+        player = _player(scene)
+        if player is None:
+            return
+        take = self.take or player.chosen
+        if take in player.pins:
+            player.pins.remove(take)
+        elif take not in scene_settings(scene).takes:
+            raise JobError(f"There is no take called {take}; choose one of the list.")
+        elif len(player.pins) >= MOST_COMPARED:
+            raise JobError(f"{MOST_COMPARED} takes are compared already; take one of them out first.")
+        else:
+            player.pins.append(take)
+        wake()
+        compat.redraw()
+
+
+def forget(scene: bpy.types.Scene, name: str) -> None:
+    """A take is gone, or there is another of its name."""
+    player = _player(scene)
+    if player is not None:
+        player.tracks.forget(name)
+        if name in player.pins:
+            player.pins.remove(name)
+
+
+# Blender's own comings and goings
+
+
+@persistent
+def _on_load(*_args: Any) -> None:
+    _clear()
+    wake()
+
+
+@persistent
+def _on_undo(*_args: Any) -> None:
+    wake()
+
+
+def _clear() -> None:
+    for player in _players.values():
+        player.tracks.close()
+    _players.clear()
+
+
+_HANDLERS = {"load_post": _on_load, "undo_post": _on_undo, "redo_post": _on_undo}
+
+
+def register() -> None:
+    take_settings.playback = _Playback()
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
+    wake()
+
+
+def unregister() -> None:
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    _clear()
+
+
+CLASSES = (PlayTake, CompareTake)
