@@ -89,6 +89,14 @@ class Direction:
         """Whether the performer gives up at a moment that was asked for."""
         return not math.isnan(self.falls_at)
 
+    @property
+    def gravity_vector(self) -> Vector:
+        """Gravity (3,), m/s², in the floor's frame, in which a shot is simulated: on a slope it leans to where that
+        goes down."""
+        slope, heading = math.radians(self.slope_deg), math.radians(self.slope_heading_deg)
+        along = self.gravity * math.sin(slope)
+        return along * math.sin(heading), -along * math.cos(heading), -self.gravity * math.cos(slope)
+
     def to_json(self) -> dict[str, Any]:
         """What differs from the defaults, ready for JSON."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -16,6 +16,7 @@ import numpy as np
 from . import rotations
 from .arrays import Array, BoolArray
 from .body import FEET, Body
+from .burden import body_of_take
 from .measures import balance, flight, footwork, joints
 from .measures.course import Course
 from .measures.course import root_tilt as root_tilt
@@ -115,7 +116,7 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
     is measured. A simulation that breaks down into numbers that are not finite is measured up to there. Raises
     ValueError when that is its first frame.
     """
-    take = performed_part(take)
+    body, take = body_of_take(body, take), performed_part(take)
     frames, take = take.motion.frames, sound_part(take)
     course, clip = Course.of_take(body, take), Course.of_clip(body, reference)
     standing = ends_standing(body, reference)

@@ -16,6 +16,7 @@ import numpy as np
 from . import metrics, rotations
 from .arrays import BoolArray
 from .body import FEET, Body
+from .burden import body_of_take
 from .measures import balance, footwork
 from .measures.course import Course, Phase, phases, without_chatter
 from .metrics import Measures
@@ -104,7 +105,7 @@ def what_happened(body: Body, reference: Motion, take: Take, measures: Measures 
     measures: of metrics.evaluate_take, where they are known. Raises ValueError, as that does, on a take whose first
     frame holds numbers that are not finite.
     """
-    sound = metrics.sound_part(take)
+    body, sound = body_of_take(body, take), metrics.sound_part(take)
     measures = measures or metrics.evaluate_take(body, reference, take)
     course = Course.of_take(body, sound)
     clip = Course.of_clip(body, reference)

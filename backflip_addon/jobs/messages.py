@@ -110,7 +110,7 @@ class StageSaved(Event):
 class TakeRecorded(Event):
     """A take was recorded, and what it is worth (core.metrics.Measures).
 
-    file: in takes/. source: "search", "replan", "policy" or "scratch". score: 0 to 1. seconds: of the run.
+    file: in takes/. source: "search", "replan", "plan", "policy" or "scratch". score: 0 to 1. seconds: of the run.
     stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked. engine: what
     simulated it, "pybullet" or "compiled", "" where that was not said. phase: where it came from, in words. From
     followed on: by their names in Measures; None where not known. outcome, outcome_at, ... impact_part: what happened,

@@ -8,7 +8,6 @@ import numpy as np
 from .. import rotations
 from ..arrays import Array
 from ..body import FEET, Body
-from ..constants import GRAVITY
 from ..convex_hull import hull_corners
 from ..shapes import extent
 from .course import SUNK, Course, without_chatter
@@ -53,7 +52,10 @@ def standing_margin(course: Course) -> float:
     """
     body = course.body
     centre, velocity = course.centre, centre_velocity(course)
-    capture = centre[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(centre[:, 2:], 0.0) / GRAVITY)
+    height, gravity = np.maximum(centre[:, 2:], 0.0), course.gravity
+    # On a slope the point is that under the centre of mass along gravity
+    under = centre[:, :2] - height * gravity[:2] / gravity[2]
+    capture = under + velocity[:, :2] * np.sqrt(height / -gravity[2])
     corners, touches = [], []
     for name in FEET:
         own = sole_corners(body, name, course.positions, course.orientations)

@@ -12,6 +12,7 @@ from ..arrays import Array, BoolArray
 from ..body import Body
 from ..constants import GRAVITY
 from ..motion import Motion, Take
+from ..slope import gravity_of_take
 
 NEAR = 0.02  # m: a link that is higher touches nothing, whatever its take says; of a clip, a lower one touches
 SUNK = 0.03  # m: a sole deeper under the floor stands on nothing
@@ -28,6 +29,7 @@ class Course:
     local (F, L, 4): as Body.forward takes them; positions (F, L, 3), orientations (F, L, 4): link frames, world. lows
     (F, L): each link's lowest point, m. touching (F, L): whether it touches the floor. load (F, L): the floor's normal
     force on it, N, mean over the time since the frame before; None where that was not recorded. weight: N.
+    gravity (3,): m/s^2, in the floor's frame.
     """
 
     body: Body
@@ -39,6 +41,7 @@ class Course:
     touching: BoolArray
     load: Array | None
     weight: float
+    gravity: Array = dataclasses.field(default_factory=lambda: np.array([0.0, 0.0, -GRAVITY]))
 
     @staticmethod
     def of_take(body: Body, take: Take) -> Course:
@@ -48,9 +51,13 @@ class Course:
         lows = body.lowest_points(positions, orientations)
         told = take.contacts if take.load is None else take.contacts | (take.load > 0)
         touching = told & (lows < NEAR) | (lows < -THROUGH)
-        weight = body.mass * _mass_factor(take) * GRAVITY
+        gravity = gravity_of_take(take)
+        gravity = np.array([0.0, 0.0, -GRAVITY]) if gravity is None else gravity
+        weight = body.mass * _mass_factor(take) * float(np.linalg.norm(gravity))
         load = None if take.load is None else take.load.astype(float)
-        return Course(body, motion.rate, motion.rotations, positions, orientations, lows, touching, load, weight)
+        return Course(
+            body, motion.rate, motion.rotations, positions, orientations, lows, touching, load, weight, gravity
+        )
 
     @staticmethod
     def of_clip(body: Body, clip: Motion) -> Course:
@@ -79,8 +86,11 @@ class Course:
 
     @property
     def tilt(self) -> Array:
-        """root_tilt() of each frame (F,)."""
-        return root_tilt(self.orientations)
+        """Angle of the root's up axis to what is up by gravity, of each frame (F,), rad: root_tilt() on a level
+        floor."""
+        up = rotations.rotate(self.orientations[:, 0], np.array([0.0, 0.0, 1.0]))
+        tilt: Array = np.arccos(np.clip(-up @ self.gravity / np.linalg.norm(self.gravity), -1, 1))
+        return tilt
 
 
 def root_tilt(orientations: Array) -> Array:

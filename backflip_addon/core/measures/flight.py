@@ -7,7 +7,6 @@ import numpy as np
 
 from .. import rotations
 from ..arrays import Array
-from ..constants import GRAVITY
 from .course import Course
 from .footwork import airborne
 
@@ -42,7 +41,7 @@ def _parabola_error(course: Course, start: int, end: int) -> float:
     way = course.body.centre_of_mass(positions, orientations)
     way = way - way[0]
     times = np.arange(len(way))[:, None] / course.rate
-    fall = np.array([0.0, 0.0, -GRAVITY]) * times**2 / 2
+    fall = course.gravity * times**2 / 2
     early = max(round(START_SECONDS * course.rate), 1)
     velocity = (way[early] - fall[early]) / times[early]
     return float(np.linalg.norm(way - velocity * times - fall, axis=1).max())

@@ -6,7 +6,16 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
-from ..physics.compiled.batch import CompiledBatch, StepNumbers, control_step, group_contacts, group_state, put, taken
+from ..physics.compiled.batch import (
+    CompiledBatch,
+    StepNumbers,
+    control_step,
+    group_contacts,
+    group_state,
+    group_surroundings,
+    put,
+    taken,
+)
 from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import LANES, kernel, load, rows, store
@@ -153,7 +162,7 @@ def take_steps(
         if not which[g]:
             continue
         own = group_state(state, g)
-        scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
+        scene = group_surroundings(around, g)
         floor, steps, now = load(scene.floor, 0), episodes.steps[g], seen.now[g]
         pose(t, w, own.rotations)
         if moving:

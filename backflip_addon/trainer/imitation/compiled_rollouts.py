@@ -19,8 +19,11 @@ from ..physics.compiled.batch import (
     Steps,
     control_step,
     group_state,
+    group_surroundings,
     put,
+    put_scenes,
     states_of_groups,
+    surroundings_of_groups,
     taken,
 )
 from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
@@ -76,12 +79,10 @@ class CompiledRollouts:
         all."""
         count, horizon = offsets.shape[:2]
         groups = -(-count // LANES)
-        state, around = states_of_groups(self.tables, groups), Surroundings(*(rows(groups, 1) for _ in range(3)))
+        state, around = states_of_groups(self.tables, groups), surroundings_of_groups(groups)
         for array, numbers in zip(state, self.layout.numbers(starts), strict=False):
             put(array, np.broadcast_to(numbers, (count, numbers.shape[1])))
-        circumstances = np.array([[scene.friction, scene.floor, scene.mass] for scene in scenes])
-        for array, column in zip(around, np.broadcast_to(circumstances, (count, 3)).T, strict=True):
-            put(array, column[:, None])
+        put_scenes(around, scenes if len(scenes) == count else scenes * count)
         controls, costs = rows(groups, horizon, offsets.shape[2]), rows(groups, horizon)
         put(controls.reshape(groups, -1, LANES), offsets.reshape(count, -1))
         steps = self._share(state, around, first, controls, costs)
@@ -137,7 +138,7 @@ def roll_out(
     horizon = controls.shape[1]
     for g in range(controls.shape[0]):
         own = group_state(state, g)
-        scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
+        scene = group_surroundings(around, g)
         floor = load(scene.floor, 0)
         pose(t, w, own.rotations)
         alive, before = everywhere(1.0), everywhere(0.0)

@@ -17,8 +17,11 @@ from ..physics.compiled.batch import (
     Steps,
     control_step,
     group_state,
+    group_surroundings,
     put,
+    put_scenes,
     states_of_groups,
+    surroundings_of_groups,
     taken,
 )
 from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
@@ -159,10 +162,8 @@ class FeedbackRollouts:
 
 def surroundings(circumstances: Sequence[Circumstances], groups: int) -> Surroundings:
     """The scenes (N,) in groups of lanes."""
-    around = Surroundings(*(rows(groups, 1) for _ in range(3)))
-    scenes = np.array([[own.scene.friction, own.scene.floor, own.scene.mass] for own in circumstances])
-    for array, column in zip(around, scenes.T, strict=True):
-        put(array, column[:, None])
+    around = surroundings_of_groups(groups)
+    put_scenes(around, [own.scene for own in circumstances])
     return around
 
 
@@ -205,7 +206,7 @@ def roll_out_with_feedback(
     last = len(e.targets)
     for g in range(controls.shape[0]):
         own = group_state(state, g)
-        scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
+        scene = group_surroundings(around, g)
         floor, steps, delay = load(scene.floor, 0), episodes.steps[g], load(episodes.delay[g], 0)
         pose(t, w, own.rotations)
         look(t, e, m, w, own, floor, steps, seen.now, seen.feet, seen.told)

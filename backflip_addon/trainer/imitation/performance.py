@@ -9,10 +9,13 @@ import numpy as np
 
 from ...core import metrics
 from ...core.arrays import Array
+from ...core.direction import Direction
 from ...core.motion import Take
 from ..physics.engines import AUTO, EngineName, new_simulator
 from ..physics.recording import FRAMES_A_STEP, Recording
 from ..physics.state import Scene, States
+from .directed_bodies import DirectedBodies
+from .falling import with_fall
 from .reference_track import Track
 from .standing import still_stands
 
@@ -20,14 +23,24 @@ from .standing import still_stands
 class Performance:
     """One run from a start state (no leading axis) in an engine, recorded at simulator.TAKE_RATE; to be closed.
 
-    Raises ValueError where the engine is not there (physics.engines).
+    direction: what it is asked to bear; seed: of what is random in it. Raises ValueError where the engine is not there
+    (physics.engines).
     """
 
-    def __init__(self, track: Track, scene: Scene, start: States, engine: EngineName = AUTO) -> None:
+    def __init__(
+        self,
+        track: Track,
+        scene: Scene,
+        start: States,
+        engine: EngineName = AUTO,
+        direction: Direction | None = None,
+        seed: int = 0,
+    ) -> None:
         self.track = track
         self.scene = scene
         self.step = 0
-        self._bodies = new_simulator(track.body, 1, engine)
+        self._bodies = DirectedBodies(new_simulator(track.body, 1, engine))
+        self._bodies.direct(direction or Direction(), seed)
         self._bodies.set_scene(0, scene)
         self._bodies.record([0])
         self._bodies.reset(np.array([0]), start[None])
@@ -69,6 +82,10 @@ class Performance:
             self._still_stands = still_stands(self._bodies)
         stands = {} if self._still_stands is None else {metrics.STANDS: self._still_stands}
         return self.take(**stands, **meta)
+
+    def played_out(self, **meta: Any) -> Take:
+        """The take of a performance that is over, its fall played out where it fell; nothing can be run after it."""
+        return with_fall(self._bodies, self.track, self.final_take(**meta))
 
     def take(self, **meta: Any) -> Take:
         """What was performed so far."""

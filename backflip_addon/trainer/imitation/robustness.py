@@ -44,7 +44,8 @@ def small_disturbances(track: Track, scene: Scene, trials: int = metrics.TRIALS)
     for trial in range(trials):
         random = np.random.default_rng([SEED, trial])
         friction, floor, mass = random.uniform(-1.0, 1.0, 3) * (FRICTION, FLOOR, MASS)
-        around = Scene(max(scene.friction + friction, 0.0), scene.floor + floor, scene.mass * (1 + mass))
+        around = dataclasses.replace(scene, friction=max(scene.friction + friction, 0.0), floor=scene.floor + floor)
+        around = dataclasses.replace(around, mass=scene.mass * (1 + mass))
         start = disturbed(track.body, track.states[0], noise, random, around.floor)
         result.append((around, start))
     return result

@@ -49,6 +49,15 @@ class PyBulletBatch:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
         self.worlds[index].push(velocity, angular_velocity)
 
+    def shove(self, index: int, link: int, impulse: Array) -> None:
+        """Push a link at its centre of mass, evenly over the next control step: an impulse (3,), N s, world frame."""
+        self.worlds[index].shove(link, impulse)
+
+    def set_strength(self, factors: Array) -> None:
+        """Factors (L,) on the greatest torques of all bodies' joints, from now on, beside their scenes' own."""
+        for world in self.worlds:
+            world.set_strength(factors)
+
     def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all (or the active) bodies. Returns (N, L): links that touched the floor in it."""
         touched = np.zeros((self.count, len(self.body.links)), dtype=bool)
@@ -62,6 +71,7 @@ class PyBulletBatch:
                 touched[i] |= floor.touching
                 if recorder and recorder.record(floor.touching, floor.load, world.effort()):
                     recorder.readings.append(world.read())
+            world.end_shove()
             self._readings[i] = world.read()
         return touched
 

@@ -25,7 +25,6 @@ from pybullet_utils import bullet_client
 from ...core import joint_limits, rotations, self_contact
 from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
-from ...core.constants import GRAVITY
 from ...core.torque_curve import CURVATURE
 from .servo_gains import servo_gain
 from .simulator import (
@@ -66,7 +65,6 @@ class PyBulletWorld:
         self.substeps = substeps
         self._client = bullet_client.BulletClient(connection_mode=pybullet.DIRECT)
         p = self._client
-        p.setGravity(0, 0, -GRAVITY)
         seconds = 1.0 / (control_rate * substeps)
         p.setTimeStep(seconds)
         p.setPhysicsEngineParameter(
@@ -98,12 +96,11 @@ class PyBulletWorld:
         self._let_collide(itertools.combinations(range(len(body.links)), 2), False)
         self._let_collide(self_contact.pairs(body), True)
         self._curved = any(link.top_speed > 0 for link in moving)
-        speeds = [[link.top_speed] * len(torques) for link, torques in zip(moving, self._torques, strict=True)]
-        self._curve = [
-            list(zip(torques, fastest, strict=True)) for torques, fastest in zip(self._torques, speeds, strict=True)
-        ]
+        self._speeds = [[link.top_speed] * len(torques) for link, torques in zip(moving, self._torques, strict=True)]
         self._goals: tuple[JointLists, JointLists] | None = None
         self._driven = False  # whether the joints' torques are those of a substep since the last reset
+        self._strength = np.ones(len(moving))  # factors on the joints' greatest torques, beside the scene's
+        self._shove = (0, np.zeros(3))  # a link and the force on it, N, in the control step to come
         self.set_scene(scene or Scene())
 
     def close(self) -> None:
@@ -111,14 +108,47 @@ class PyBulletWorld:
         self._client.disconnect()
 
     def set_scene(self, scene: Scene) -> None:
-        """Change the circumstances: floor, friction, masses."""
+        """Change the circumstances: floor, friction, masses, gravity, strength."""
         p = self._client
         self.scene = scene
+        p.setGravity(*scene.gravity)
+        self._take_strength()
         p.changeDynamics(self._floor, FLOOR, lateralFriction=scene.friction / SLIPPERY, restitution=0)
         p.resetBasePositionAndOrientation(self._floor, [0, 0, scene.floor], [0, 0, 0, 1])
         for j, mass, inertia in zip(self._links, self._masses, self._inertias, strict=True):
             moments = [moment * scene.mass for moment in inertia]
             p.changeDynamics(self._figure, j, mass=mass * scene.mass, localInertiaDiagonal=moments)
+
+    def set_strength(self, factors: Array) -> None:
+        """Factors (L,) on the joints' greatest torques, beside the scene's."""
+        self._strength = np.array([factors[j + 1] for j in self._joints])
+        self._take_strength()
+        self._drive(self._now)
+
+    def _take_strength(self) -> None:
+        """The joints' greatest torques as they are now."""
+        factors = (self._strength * self.scene.strength).tolist()
+        self._now = [[x * torque for torque in own] for x, own in zip(factors, self._torques, strict=True)]
+        self._curve = [
+            [(torque, fastest) for torque, fastest in zip(torques, speeds, strict=True)]
+            for torques, speeds in zip(self._now, self._speeds, strict=True)
+        ]
+
+    def shove(self, link: int, impulse: Array) -> None:
+        """Push a link at its centre of mass, evenly over the next control step: an impulse (3,), N s, world frame."""
+        self._shove = link, np.asarray(impulse, dtype=float) * self.control_rate
+
+    def end_shove(self) -> None:
+        """The control step of a shove is over."""
+        self._shove = 0, np.zeros(3)
+
+    def _apply_shove(self) -> None:
+        """Bullet forgets outer forces after every substep."""
+        link, force = self._shove
+        if force.any():
+            p, number = self._client, link - 1
+            here = p.getLinkState(self._figure, number)[0] if link else p.getBasePositionAndOrientation(self._figure)[0]
+            p.applyExternalForce(self._figure, number, force.tolist(), here, p.WORLD_FRAME)
 
     def _let_collide(self, pairs: Iterable[tuple[int, int]], collide: bool) -> None:
         for i, j in pairs:
@@ -160,7 +190,7 @@ class PyBulletWorld:
     def set_targets(self, targets: JointLists, velocities: JointLists) -> None:
         """Set the joints' targets, as targets() and velocities() make them, until the next call."""
         self._goals = targets, velocities
-        self._drive(self._torques)
+        self._drive(self._now)
 
     def _drive(self, torques: JointLists) -> None:
         """Set the motors: the joints' targets, with these greatest torques."""
@@ -194,7 +224,8 @@ class PyBulletWorld:
     def substep(self) -> None:
         """One physics step."""
         if self._curved:
-            self._drive(self._bounds() if self._driven else self._torques)
+            self._drive(self._bounds() if self._driven else self._now)
+        self._apply_shove()
         self._client.stepSimulation()
         self._driven = True
 
@@ -203,6 +234,7 @@ class PyBulletWorld:
         self.set_targets(targets, velocities)
         for _ in range(self.substeps):
             self.substep()
+        self.end_shove()
 
     def targets(self, orientations: Array) -> list[JointLists]:
         """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow.

@@ -74,6 +74,13 @@ class Simulator(Protocol):
     def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
 
+    def shove(self, index: int, link: int, impulse: Array) -> None:
+        """Push a link of one body at its centre of mass, evenly over the next control step: an impulse (3,), N s,
+        world frame."""
+
+    def set_strength(self, factors: Array) -> None:
+        """Factors (L,) on the greatest torques of all bodies' joints, from now on, beside their scenes' own."""
+
     def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all (or the active) bodies. Returns (N, L): links that touched the floor in it."""
 

@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 
 from ...core.arrays import Array
-from ...core.constants import FRICTION
+from ...core.constants import FRICTION, GRAVITY
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
     """What a performance takes place in.
 
-    friction: floor's coefficient. floor: floor height, m. mass: factor on all masses and inertias.
+    friction: floor's coefficient. floor: floor height, m. mass: factor on all masses and inertias. gravity (3,): m/s^2,
+    in the floor's frame: on a slope it is not along -z (core.slope). strength: factor on the joints' greatest torques.
     """
 
     friction: float = FRICTION
     floor: float = 0.0
     mass: float = 1.0
+    gravity: tuple[float, float, float] = (0.0, 0.0, -GRAVITY)
+    strength: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...core.arrays import Array
+from ...core.direction import Direction
 from ...core.motion import Take
 from ..imitation.compiled_rollouts import Rolled
 from ..imitation.cost import Weights
@@ -112,9 +113,11 @@ class Search:
         scene: Scene | None = None,
         seed: int = 0,
         engine: EngineName = AUTO,
+        direction: Direction | None = None,
     ) -> None:
         self.settings = settings or SearchSettings()
         self.scene, self.engine = scene or Scene(), engine
+        self._directed = direction, seed  # what performances are to bear, besides their scene
         self.track, self.rollouts = track, rollouts
         self.control_steps = 0
         self._random = np.random.default_rng(seed)
@@ -157,7 +160,7 @@ class Search:
         to the end, is already good. tell is called after every round, and may raise to break the search off; what is
         performed so far is in self.performed steps.
         """
-        performance = Performance(self.track, self.scene, start or self.track.states[0], self.engine)
+        performance = self._new_performance(self.scene, start)
         self._repeat(performance)
         nothing_planned = not self._distribution.mean.any()
         if good and nothing_planned and (attempt := self._good_attempt(performance, start, good)):
@@ -230,10 +233,13 @@ class Search:
 
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""
-        performance = Performance(self.track, scene or self.scene, start or self.track.states[0], self.engine)
+        performance = self._new_performance(scene or self.scene, start)
         performance.run(self._targets(0, self.track.steps))
         self.control_steps += self.track.steps
         return performance
+
+    def _new_performance(self, scene: Scene, start: States | None) -> Performance:
+        return Performance(self.track, scene, start or self.track.states[0], self.engine, *self._directed)
 
     def _targets(self, first: int, count: int) -> Array:
         return self.track.targets(interpolate(self._distribution.mean, self.settings.knot, first, count), first)
@@ -355,5 +361,7 @@ class Search:
         for _ in range(1, self.settings.copies):
             states.append(shaken(here, random, noise.pose, noise.velocity, noise.spin))
             friction, floor, mass = random.uniform(-1, 1, 3) * (noise.friction, noise.floor, noise.mass)
-            scenes.append(Scene(self.scene.friction + friction, self.scene.floor + floor, self.scene.mass * (1 + mass)))
+            own = self.scene
+            own = dataclasses.replace(own, friction=own.friction + friction, floor=own.floor + floor)
+            scenes.append(dataclasses.replace(own, mass=own.mass * (1 + mass)))
         return stacked(states), scenes

@@ -12,16 +12,14 @@ import numpy as np
 from ...core import metrics
 from ...core.metrics import Measures
 from ...core.motion import Take
+from ..imitation.directed_bodies import DirectedBodies
 from ..imitation.disturbances import Disturbances
 from ..imitation.environment import ImitationEnvironment, begin_trial
+from ..imitation.falling import with_fall
 from ..imitation.reference_track import Track
 from ..imitation.standing import still_stands
-from ..physics.recording import RecordingSimulator
 from ..physics.state import Scene, States
 from .numpy_actor import Actor
-
-REST_SPEED = 0.05  # m/s, and a tenth of rad/s: a fallen character that is slower lies still
-LONGEST_REST = 4.0  # s that a fallen character is waited for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Evaluation:
 
 
 def perform_take(
-    env: ImitationEnvironment[RecordingSimulator],
+    env: ImitationEnvironment[DirectedBodies],
     actor: Actor,
     track: Track,
     seed: int,
@@ -77,28 +75,21 @@ def perform_take(
 ) -> Take:
     """One performance from frame 0 to the end of the hold, in an environment of one body.
 
-    A failed one is played on until the character lies still. scene, start (no leading axis): drawn from the
-    disturbances where None. facts: more that the take is to say.
+    As the bodies of the environment are directed. scene, start (no leading axis): drawn from the disturbances where
+    None. facts: more that the take is to say. A failed one's fall is played out (imitation.falling).
     """
     bodies = env.bodies
     bodies.record([0])
     begin_trial(env, 0, seed, disturbances, scene, start)
-    fresh, terminated = np.ones(1, dtype=bool), False
-    for step in range(env.trajectory.steps + int(LONGEST_REST * track.rate)):
+    fresh = np.ones(1, dtype=bool)
+    for _ in range(env.trajectory.steps):
         env.refresh()
-        terminated |= bool(env.evaluate()[1][0])
-        if step >= env.trajectory.steps and (not terminated or _at_rest(env.now.states)):
-            break
         observation, _ = env.observe(fresh)
         fresh = np.zeros(1, dtype=bool)
-        terminated |= bool(env.step(actor(observation))[0])
+        env.step(actor(observation))
     take = bodies.recording(0).take(seed=seed, **facts)
-    bodies.record(())
     if track.standing:
-        take.meta[metrics.STANDS] = still_stands(bodies)
+        take.meta[metrics.STANDS] = still_stands(bodies.inner)
+    take = with_fall(bodies, track, take)
+    bodies.record(())
     return take
-
-
-def _at_rest(states: States) -> bool:
-    speeds = (np.abs(states.velocity).max(), np.abs(states.angular_velocity).max() / 10)
-    return bool(max(*speeds, np.abs(states.joint_velocity).max() / 10) < REST_SPEED)

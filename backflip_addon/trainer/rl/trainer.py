@@ -24,14 +24,15 @@ import torch
 
 from ...core.arrays import Float32Array
 from ...core.body import Body
+from ...core.direction import Direction
 from ...core.motion import Motion, Take
+from ..imitation.directed_bodies import DirectedBodies
 from ..imitation.disturbances import NONE, Disturbances
 from ..imitation.environment import ImitationEnvironment, begin_trial
 from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.engines import AUTO, EngineName, chosen, new_simulator
-from ..physics.recording import RecordingSimulator
 from ..physics.state import Scene, States
 from ..planning.lqr import Feedback
 from ..planning.plan import Plan, trajectory_of_plan
@@ -106,9 +107,9 @@ class PolicyTraining:
         self.robust: RobustPlanning | None = None
         self.feedback = Feedback(self._env.observations.parts, self.trajectory.steps, s.feedback)
 
-    def _new_env(self) -> ImitationEnvironment[RecordingSimulator]:
+    def _new_env(self) -> ImitationEnvironment[DirectedBodies]:
         """An environment for takes: one body."""
-        bodies = new_simulator(self.body, 1, self.engine)
+        bodies = DirectedBodies(new_simulator(self.body, 1, self.engine), feels=True)
         return ImitationEnvironment(bodies, self.trajectory, self.track.allowed, self.settings.limits)
 
     def _sample_observation(self) -> tuple[Float32Array, Float32Array]:
@@ -290,12 +291,18 @@ class PolicyTraining:
         return self.evaluate(trials, seed=seed + SEEDS_AN_ITERATION // 2).landing_rate if rate >= enough else rate
 
     def attempt(
-        self, seed: int = 0, scene: Scene | None = None, disturbed: bool = False, start: States | None = None
+        self,
+        seed: int = 0,
+        scene: Scene | None = None,
+        disturbed: bool = False,
+        start: States | None = None,
+        direction: Direction | None = None,
     ) -> Take:
-        """One performance of the present policy, from frame 0 to the end of the hold.
+        """One performance of the present policy, from frame 0 to the end of the hold, as directed.
 
-        A failed one is played on until the character lies still.
+        A failed one's fall is played out. Raises ValueError with a sentence on a direction that does not fit the body.
         """
+        self._env.bodies.direct(direction or Direction(), seed)
         disturbances = self.settings.disturbances if disturbed else NONE
         scene = scene if scene or disturbed else Scene()
         facts = {"disturbed": disturbed, "samples": self.counters.samples}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core import metrics
+from ...core.body import Body
 from ...jobs.messages import Evaluated, StageSaved
 from ..planning.plan import Plan
 from .inbox import Stopped
@@ -20,13 +21,13 @@ ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many distur
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
 
 
-def new_training(run: RunContext, plan: Plan | None) -> PolicyTraining:
-    """A new training, from a plan or from scratch."""
+def new_training(run: RunContext, plan: Plan | None, body: Body | None = None) -> PolicyTraining:
+    """A new training, from a plan or from scratch. body: that learns, or performs; None: the job's."""
     # torch takes a second to import and the search does without it
     from ..rl.trainer import PolicyTraining
 
     return PolicyTraining(
-        run.body,
+        body or run.body,
         run.reference,
         workers=run.workers,
         seed=run.settings.seed,
@@ -132,7 +133,9 @@ class PolicyPhase:
         training, run = self.training, self.run
         stage = self._save_stage()
         name = f"{training.samples / 1e6:.2f} M steps"
-        return run.record(training.attempt(run.settings.seed, run.scene), name, self.phase, stage=stage)
+        learning = "policy" if self.phase == "policy" else "from scratch"
+        phase = f"{learning}, after {name}" if training.samples else f"{learning}, before learning anything"
+        return run.record(training.attempt(run.settings.seed, run.scene), name, self.phase, stage=stage, phase=phase)
 
     def _save_stage(self) -> str:
         file = self._write_stage()

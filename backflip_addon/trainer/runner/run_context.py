@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ class RunContext:
         self.phase = "search"
         self.control_steps = 0  # of all the job's runs
         self._told = 0.0
+        self._recorded: set[bytes] = set()  # digests of this run's takes
         folder.make_rooms()
         self.inbox = Inbox(folder, self.tell)
         self.takes = TakeRecorder(folder, self.body, self.reference, self.tell)
@@ -90,9 +92,20 @@ class RunContext:
         return path
 
     def record(
-        self, take: Take, name: str, source: str, *, seed: int | None = None, stage: str = "", request: str = ""
+        self,
+        take: Take,
+        name: str,
+        source: str,
+        *,
+        seed: int | None = None,
+        stage: str = "",
+        request: str = "",
+        phase: str = "",
     ) -> Measures:
-        """Measure, save and tell of a take. Returns the measures."""
+        """Measure, save and tell of a take. Returns the measures. phase: where it came from, in words.
+
+        What is the same attempt once more, to the number, is measured and not recorded, unless it was asked for.
+        """
         about = TakeRecorded(
             name=name,
             source=source,
@@ -101,7 +114,12 @@ class RunContext:
             seed=seed,
             stage=stage,
             request=request,
+            phase=phase,
         )
+        digest = hashlib.sha256(take.motion.position.tobytes() + take.motion.rotations.tobytes()).digest()
+        if digest in self._recorded and not request:
+            return metrics.evaluate_take(self.body, self.reference, take)
+        self._recorded.add(digest)
         return self.takes.record(take, about)
 
     def good(self, take: Take) -> bool:

@@ -19,7 +19,9 @@ from .inbox import Stopped
 from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
 from .run_context import RunContext, TimeIsUp
 
-STORY = (0.0, 0.25, 0.5, 0.75)  # shares of a search after which the plan so far is played as a take
+# Shares of a search after which the plan so far is played as a take: dense early, sparse late; of later searches fewer
+STORY = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
+LATER_STORY = (0.1, 0.3, 0.6)
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
 MOST_ATTEMPTS = 1000  # before a saved search
@@ -107,7 +109,9 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
     # A search is saved more often than its steps are told of
     run.control_steps = max(run.control_steps, search.control_steps)
     before = run.control_steps - search.control_steps
-    told = [share for share in STORY if search.performed > share * search.track.steps]
+    story = LATER_STORY if attempt or search.end else STORY
+    told = [share for share in story if search.performed > share * search.track.steps]
+    phase = f"search, {ordinal(attempt + 1)} try" + (f", landing {search.end + 1}" if search.end else "")
     saved_at = search.performed
     seed = _seed(run, attempt)
 
@@ -124,11 +128,12 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
         for request in wanted:
             run.tell(StageSaved(file=SEARCH_FILE, phase="search", control_steps=run.control_steps))
             run.inbox.finish(request)
-        due = [share for share in STORY if share not in told and fraction >= share]
+        due = [share for share in story if share not in told and fraction >= share]
         if due:
             told.extend(due)
-            name = f"Try {attempt + 1}, {round(fraction * 100)} % planned"
-            run.record(search.attempt().final_take(), name, "search", seed=seed)
+            planned = f"{round(fraction * 100)} %"
+            name = f"Try {attempt + 1}, {planned} planned"
+            run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, {planned} planned")
         words = f"Attempt {attempt + 1}: planning {fraction * search.track.steps / search.track.rate:.1f}"
         run.progress("search", fraction, f"{words} of {search.track.steps / search.track.rate:.1f} s", -cost)
 
@@ -136,16 +141,29 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
         performance = search.perform(tell=tell)
     except (Stopped, TimeIsUp):
         save()
-        run.record(search.attempt().final_take(), f"Attempt {attempt + 1}, broken off", "search", seed=seed)
+        name = f"Attempt {attempt + 1}, broken off"
+        run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, broken off")
         raise
     run.control_steps = before + search.control_steps
-    take = performance.final_take()
-    run.record(
-        take, f"Attempt {attempt + 1}" + (f", landing {search.end + 1}" if search.end else ""), "search", seed=seed
-    )
+    take = _played(performance)
+    name = f"Attempt {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
+    run.record(take, name, "search", seed=seed, phase=phase)
     if not _ends_search(run, take):
         return None
     return _save_plan(run, search)
+
+
+def _played(performance: Performance) -> Take:
+    """The take of a performance that is over, its fall played out where it fell."""
+    try:
+        return performance.played_out()
+    finally:
+        performance.close()
+
+
+def ordinal(number: int) -> str:
+    """first, second, third, 4th."""
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
 
 
 def _ends_search(run: RunContext, take: Take) -> bool:

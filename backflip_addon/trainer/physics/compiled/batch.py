@@ -7,6 +7,7 @@ control step together, one group after another, so that all that a group needs s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from ....core import joint_limits, rotations
 from ....core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
+from ..impulse import after_impulse
 from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp
 from ..state import Scene, States
 from .constraints import Contacts, Goal, State, Surroundings, contact_gaps
@@ -21,6 +23,8 @@ from .kinematics import pose
 from .lanes import LANES, inlined, kernel, load, rows
 from .solver import substep
 from .tables import BALL, BodyTables, Workspace, body_tables, workspace
+
+LEAST_STRENGTH = 1e-6  # a factor: with less a servo does nothing; the kernels know no infinite weakness
 
 
 class StepNumbers(NamedTuple):
@@ -78,21 +82,21 @@ class CompiledBatch:
         self.state.rotations[:, 0::4] = 1.0
         self.goal = Goal(rows(self.groups, 4 * links), rows(self.groups, hinges), rows(self.groups, hinges))
         self.goal.rotations[:, 0::4] = 1.0
-        self.around = Surroundings(*(rows(self.groups, 1) for _ in range(3)))
+        self.around = surroundings_of_groups(self.groups)
         self.floor = contacts_of_groups(t, self.groups)
+        self.scenes = [Scene()] * count
+        self._torque = t.torque.copy()
         self.known = False  # whether floor.touching is that of the present state
         self.layout = Layout(body, t)
-        for group in range(self.groups):  # lanes without a body of their own are never looked at, but must be sound
-            self.around.mass[group], self.around.friction[group] = 1.0, Scene().friction
         for index in range(count):
             self.set_scene(index, Scene())
 
     def set_scene(self, index: int, scene: Scene) -> None:
         """Change one body's circumstances."""
         g, lane = divmod(index, LANES)
-        numbers = (scene.friction, scene.floor, scene.mass)
-        for array, number in zip(self.around, numbers, strict=True):
-            array[g, 0, lane] = number
+        for array, numbers in zip(self.around, scene_numbers(scene), strict=True):
+            array[g, :, lane] = numbers
+        self.scenes[index] = scene
         self.known = False
 
     def reset(self, which: IntArray, states: States) -> None:
@@ -115,6 +119,18 @@ class CompiledBatch:
         g, lane = divmod(int(index), LANES)
         self.state.speeds[g, 0:3, lane] += angular_velocity
         self.state.speeds[g, 3:6, lane] += velocity
+
+    def shove(self, index: int, link: int, impulse: Array) -> None:
+        """Push a link at its centre of mass: an impulse (3,), N s, world frame, all at once."""
+        g, lane = divmod(int(index), LANES)
+        state = self.states(np.array([index]))
+        mass = self.scenes[index].mass
+        pushed = after_impulse(self.body, state[0], link, np.asarray(impulse, dtype=float) / mass)
+        self.state.speeds[g, :, lane] = self.layout.numbers(pushed[None])[3][0]
+
+    def set_strength(self, factors: Array) -> None:
+        """Factors (L,) on the greatest torques of all bodies' joints, from now on, beside their scenes' own."""
+        self.steps.tables.torque[:] = self._torque * np.asarray(factors, dtype=np.float32)[self.layout.owner]
 
     def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all bodies. Returns (N, L): links that touched the floor at any time in it.
@@ -166,6 +182,9 @@ class Layout:
         self.ball_freedoms = t.first[self.balls][:, None] + np.arange(3)
         self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"], dtype=int)
         self.hinge_freedoms = t.first[self.hinges]
+        self.owner = np.zeros(self.freedoms, dtype=int)  # the link that each freedom moves against its parent
+        self.owner[self.ball_freedoms] = self.balls[:, None]
+        self.owner[self.hinge_freedoms] = self.hinges
         self.axes = np.array([body.links[i].axis for i in self.hinges]).reshape(-1, 3)
         self.low, self.high = t.low, t.high
         self.limits = {int(i): body.links[i].joint_limit for i in self.balls}
@@ -250,6 +269,32 @@ def group_contacts(c: Contacts, g: int) -> Contacts:
     return Contacts(c.touching[g], c.touched[g], c.load[g], c.slid[g])
 
 
+def surroundings_of_groups(groups: int) -> Surroundings:
+    """Of scenes in groups of lanes. Lanes without a body of their own are never looked at, but must be sound."""
+    around = Surroundings(rows(groups, 1), rows(groups, 1), rows(groups, 1), rows(groups, 3))
+    for array, numbers in zip(around, scene_numbers(Scene()), strict=True):
+        array[:] = np.asarray(numbers, dtype=np.float32)[:, None]
+    return around
+
+
+def scene_numbers(scene: Scene) -> tuple[list[float], ...]:
+    """A scene as Surroundings has it."""
+    weakness = scene.mass / max(scene.strength, LEAST_STRENGTH)
+    return [scene.friction], [scene.floor], [weakness], list(scene.gravity)
+
+
+def put_scenes(around: Surroundings, scenes: Sequence[Scene]) -> None:
+    """Write scenes (N,) into the first lanes of groups."""
+    for array, numbers in zip(around, zip(*map(scene_numbers, scenes), strict=True), strict=True):
+        put(array, np.array(numbers))
+
+
+@inlined
+def group_surroundings(around: Surroundings, g: int) -> Surroundings:
+    """Of one group."""
+    return Surroundings(around.friction[g], around.floor[g], around.weakness[g], around.gravity[g])
+
+
 @inlined
 def control_step(
     t: BodyTables,
@@ -282,9 +327,8 @@ def step_groups(
     for g in range(floor.touched.shape[0]):
         own = group_state(s, g)
         own_goal = Goal(goal.rotations[g], goal.angles[g], goal.rates[g])
-        scene = Surroundings(around.friction[g], around.floor[g], around.mass[g])
         pose(t, w, own.rotations)
-        control_step(t, w, own, own_goal, scene, group_contacts(floor, g), n)
+        control_step(t, w, own, own_goal, group_surroundings(around, g), group_contacts(floor, g), n)
 
 
 @kernel

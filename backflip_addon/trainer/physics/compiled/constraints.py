@@ -63,11 +63,12 @@ class Goal(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """friction, floor (m), mass (a factor), each (1)."""
+    """friction, floor (m), weakness (the mass's factor over the strength's), each (1); gravity (3), m/s^2."""
 
     friction: Float32Array
     floor: Float32Array
-    mass: Float32Array
+    weakness: Float32Array
+    gravity: Float32Array
 
 
 class Contacts(NamedTuple):
@@ -140,7 +141,7 @@ def bounded_to_limit(t: BodyTables, rotations: Float32Array, i: int) -> None:
 
 @inlined
 def servo_rows(
-    t: BodyTables, w: Workspace, s: State, goal: Goal, mass: Lanes, seconds: float, erp: float, damping: float
+    t: BodyTables, w: Workspace, s: State, goal: Goal, weakness: Lanes, seconds: float, erp: float, damping: float
 ) -> None:
     """Rows of all joints' servos, and of the limits along them that are passed."""
     wanted = everywhere(0.0)
@@ -166,11 +167,11 @@ def servo_rows(
             if t.kinds[i] == HINGE:  # damped by a share, from where free motion leads
                 free = along(t, w.momentum, w.servo, t.row[k], t.row[k], t.row[k + 1] - t.row[k])
                 store(w.servo_speed, k, wanted + (1.0 - damping) * free)
-            servo_bound(t, w, s, k, mass, seconds)
+            servo_bound(t, w, s, k, weakness, seconds)
 
 
 @inlined
-def servo_bound(t: BodyTables, w: Workspace, s: State, f: int, mass: Lanes, seconds: float) -> None:
+def servo_bound(t: BodyTables, w: Workspace, s: State, f: int, weakness: Lanes, seconds: float) -> None:
     """The greatest impulse of a servo: that of its torque, less where it drives along the joint's speed, as it did in
     the substep before (core.torque_curve)."""
     share = everywhere(1.0)
@@ -180,7 +181,7 @@ def servo_bound(t: BodyTables, w: Workspace, s: State, f: int, mass: Lanes, seco
         fast = absolute(speed)
         curve = greatest((fastest - fast) / (fastest + CURVATURE * fast), everywhere(0.0))
         share = where(load(s.servo_impulses, f) * speed > 0.0, curve, share)
-    store(w.servo_bound, f, (t.torque[f] * seconds) * share / mass)
+    store(w.servo_bound, f, (t.torque[f] * seconds) * share / weakness)
 
 
 @inlined

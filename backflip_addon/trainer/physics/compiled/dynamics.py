@@ -10,7 +10,6 @@ the other.
 from __future__ import annotations
 
 from ....core.arrays import Float32Array
-from ....core.constants import GRAVITY
 from .algebra import apply, cross, load3, store3
 from .kinematics import velocities
 from .lanes import Lanes, everywhere, inlined, load, square_root, store
@@ -67,7 +66,7 @@ def inertias(t: BodyTables, w: Workspace) -> None:
 
 
 @inlined
-def bias_force(t: BodyTables, w: Workspace, speeds: Float32Array) -> None:
+def bias_force(t: BodyTables, w: Workspace, speeds: Float32Array, gravity: Float32Array) -> None:
     """Forces with which no link would accelerate against gravity's and its own inertia, summed up the tree: the
     recursive Newton-Euler algorithm (section 5.3) with no joint accelerating."""
     velocities(t, w, speeds)
@@ -80,7 +79,8 @@ def bias_force(t: BodyTables, w: Workspace, speeds: Float32Array) -> None:
             # The root's linear speed is its centre's, which moves along with it
             ax, ay, az = everywhere(0.0), everywhere(0.0), everywhere(0.0)
             bx, by, bz = cross(vx, vy, vz, wx, wy, wz)
-            bz = bz + GRAVITY
+            gx, gy, gz = load3(gravity, 0)
+            bx, by, bz = bx - gx, by - gy, bz - gz
         else:
             ax, ay, az = load3(w.acceleration, 6 * p)
             bx, by, bz = load3(w.acceleration, 6 * p + 3)

@@ -16,7 +16,7 @@ from ....core.body import Body
 from ....core.constants import GRAVITY
 from ..recording import Recorder, Recording
 from ..simulator import PERFORMED_ITERATIONS
-from ..state import Scene, States
+from ..state import States
 from .batch import CompiledBatch, StepNumbers, step_groups, taken
 from .lanes import LANES
 
@@ -27,7 +27,6 @@ class RecordedBatch(CompiledBatch):
     engine = "compiled"
 
     def __init__(self, body: Body, count: int) -> None:
-        self._scenes = [Scene()] * count
         super().__init__(body, count, iterations=PERFORMED_ITERATIONS)
         tables, numbers = self.steps.tables, self.steps.numbers
         self._substeps, self._substep = numbers.substeps, numbers._replace(substeps=1)
@@ -36,11 +35,11 @@ class RecordedBatch(CompiledBatch):
         self._most = np.where(driven, tables.torque * self.steps.seconds, np.inf)  # a servo's impulse (F,), N m s
         self._recorded: frozenset[int] = frozenset()
         self._recorders: dict[int, Recorder] = {}
+        self._shoves: dict[int, tuple[int, Array]] = {}  # of bodies in the control step to come: link, impulse
 
-    def set_scene(self, index: int, scene: Scene) -> None:
-        """Change one body's circumstances."""
-        self._scenes[index] = scene
-        super().set_scene(index, scene)
+    def shove(self, index: int, link: int, impulse: Array) -> None:
+        """Push a link at its centre of mass, evenly over the next control step: an impulse (3,), N s, world frame."""
+        self._shoves[index] = link, np.asarray(impulse, dtype=float)
 
     def reset(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
@@ -53,12 +52,15 @@ class RecordedBatch(CompiledBatch):
     def step(self, active: BoolArray | None = None) -> BoolArray:
         """One control step of all bodies. Returns (N, L): links that touched the floor at any time in it."""
         recorders = {i: own for i, own in self._recorders.items() if active is None or active[i]}
-        if not recorders:
+        shoves, self._shoves = self._shoves, {}
+        if not recorders and not shoves:
             self._advance(self.steps.numbers)
             return taken(self.floor.touched, self.count) > 0.0
         touched = np.zeros((self.count, len(self.body.links)), dtype=bool)
-        masses = np.array([scene.mass for scene in self._scenes])[:, None]
+        masses = np.array([scene.mass for scene in self.scenes])[:, None]
         for _ in range(self._substeps):
+            for index, (link, impulse) in shoves.items():
+                super().shove(index, link, impulse / self._substeps)
             self._advance(self._substep)
             touching = taken(self.floor.touching, self.count) > 0.5
             touched |= touching
@@ -96,4 +98,4 @@ class RecordedBatch(CompiledBatch):
         readings = np.array(recorder.readings)
         position, turns, speeds = np.split(readings, [3, 3 + 4 * len(self.body.links)], axis=1)
         states = self.layout.states(position, turns, speeds)
-        return recorder.recording(self.engine, self._scenes[index], states)
+        return recorder.recording(self.engine, self.scenes[index], states)

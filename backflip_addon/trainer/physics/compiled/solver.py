@@ -12,7 +12,7 @@ servos and joint limits (from the tips to the root, and every second time back),
 (within the circle of radius mu p_z), and contacts between parts. It begins with the impulses of the step before
 (warm starting), so that a few iterations a step come as near to the solution as several times as many from nothing.
 A scene's mass factor would scale M and all impulses alike: it is left out of both, and the servos' bounds are divided
-by it.
+by it. So a factor on strength divides it.
 """
 
 from __future__ import annotations
@@ -201,15 +201,14 @@ def substep(
     """
     for i in range(len(t.parents)):
         w.known[i] = 0
-    mass = load(around.mass, 0)
     floor.touching[:] = 0.0
     contact_gaps(t, w, load(s.position, 2) - load(around.floor, 0), floor.touching)
     inertias(t, w)
-    bias_force(t, w, s.speeds)
+    bias_force(t, w, s.speeds, around.gravity)
     mass_matrix(t, w)
     factorise(t, w)
     free_motion(t, w, s.speeds, seconds)
-    servo_rows(t, w, s, goal, mass, seconds, erp, damping)
+    servo_rows(t, w, s, goal, load(around.weakness, 0), seconds, erp, damping)
     contacts = floor_rows(t, w, s, seconds, erp)
     meetings = pair_rows(t, w, s, seconds, erp)
     warm_start(t, w, s, contacts, meetings)
