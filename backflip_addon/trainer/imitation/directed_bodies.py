@@ -116,7 +116,7 @@ class DirectedBodies:
         self._call("push", 0, velocity, angular_velocity)
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
-        """Push a link, evenly over the next control step: an impulse (3,), N s, world frame."""
+        """Push a link for a moment: an impulse (3,), N s, world frame."""
         self._call("shove", 0, link, impulse)
 
     def set_strength(self, factors: Array) -> None:

@@ -50,7 +50,7 @@ class PyBulletBatch:
         self.worlds[index].push(velocity, angular_velocity)
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
-        """Push a link at its centre of mass, evenly over the next control step: an impulse (3,), N s, world frame."""
+        """Push a link at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s, world frame."""
         self.worlds[index].shove(link, impulse)
 
     def set_strength(self, factors: Array) -> None:
@@ -71,7 +71,6 @@ class PyBulletBatch:
                 touched[i] |= floor.touching
                 if recorder and recorder.record(floor.touching, floor.load, world.effort()):
                     recorder.readings.append(world.read())
-            world.end_shove()
             self._readings[i] = world.read()
         return touched
 

@@ -31,6 +31,7 @@ from .simulator import (
     CONTACT_MARGIN,
     CONTROL_RATE,
     JOINT_SPEED,
+    SHOVE_SUBSTEPS,
     SOLVER_ITERATIONS,
     SUBSTEPS,
     TOUCHING,
@@ -100,7 +101,7 @@ class PyBulletWorld:
         self._goals: tuple[JointLists, JointLists] | None = None
         self._driven = False  # whether the joints' torques are those of a substep since the last reset
         self._strength = np.ones(len(moving))  # factors on the joints' greatest torques, beside the scene's
-        self._shove = (0, np.zeros(3))  # a link and the force on it, N, in the control step to come
+        self._shove = (0, np.zeros(3), 0)  # a link, the force on it, N, and for how many substeps more
         self.set_scene(scene or Scene())
 
     def close(self) -> None:
@@ -135,17 +136,15 @@ class PyBulletWorld:
         ]
 
     def shove(self, link: int, impulse: Array) -> None:
-        """Push a link at its centre of mass, evenly over the next control step: an impulse (3,), N s, world frame."""
-        self._shove = link, np.asarray(impulse, dtype=float) * self.control_rate
-
-    def end_shove(self) -> None:
-        """The control step of a shove is over."""
-        self._shove = 0, np.zeros(3)
+        """Push a link at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s, world frame."""
+        force = np.asarray(impulse, dtype=float) * (self.control_rate * self.substeps / SHOVE_SUBSTEPS)
+        self._shove = link, force, SHOVE_SUBSTEPS
 
     def _apply_shove(self) -> None:
         """Bullet forgets outer forces after every substep."""
-        link, force = self._shove
-        if force.any():
+        link, force, left = self._shove
+        if left:
+            self._shove = link, force, left - 1
             p, number = self._client, link - 1
             here = p.getLinkState(self._figure, number)[0] if link else p.getBasePositionAndOrientation(self._figure)[0]
             p.applyExternalForce(self._figure, number, force.tolist(), here, p.WORLD_FRAME)
@@ -234,7 +233,6 @@ class PyBulletWorld:
         self.set_targets(targets, velocities)
         for _ in range(self.substeps):
             self.substep()
-        self.end_shove()
 
     def targets(self, orientations: Array) -> list[JointLists]:
         """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow.

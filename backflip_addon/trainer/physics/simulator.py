@@ -20,6 +20,8 @@ CONTROL_RATE = 30.0  # control steps a second
 # centre of mass left its parabola by 3 to 6 cm in 0.4 s, and landings hung on the step's length
 SUBSTEPS = 16
 TAKE_RATE = 120.0  # Hz, at which takes are recorded: every fourth substep
+# Substeps that a push lasts: a frame of a take. In a longer one the floor takes part of it back before it is over
+SHOVE_SUBSTEPS = 4
 # A joint's error decays at SERVO_RATE kp/kd a second, where torque suffices: twice as fast as under an overdamped PD
 # controller of these gains. At four times as fast the joints shook half as much again, and stood no better
 SERVO_RATE = 2.0
@@ -75,7 +77,7 @@ class Simulator(Protocol):
         """Kick one root: add velocities, m/s and rad/s, world frame."""
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
-        """Push a link of one body at its centre of mass, evenly over the next control step: an impulse (3,), N s,
+        """Push a link of one body at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s,
         world frame."""
 
     def set_strength(self, factors: Array) -> None:

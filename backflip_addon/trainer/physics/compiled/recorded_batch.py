@@ -15,7 +15,7 @@ from ....core.arrays import Array, BoolArray, IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
 from ..recording import Recorder, Recording
-from ..simulator import PERFORMED_ITERATIONS
+from ..simulator import PERFORMED_ITERATIONS, SHOVE_SUBSTEPS
 from ..state import States
 from .batch import CompiledBatch, StepNumbers, step_groups, taken
 from .lanes import LANES
@@ -35,10 +35,10 @@ class RecordedBatch(CompiledBatch):
         self._most = np.where(driven, tables.torque * self.steps.seconds, np.inf)  # a servo's impulse (F,), N m s
         self._recorded: frozenset[int] = frozenset()
         self._recorders: dict[int, Recorder] = {}
-        self._shoves: dict[int, tuple[int, Array]] = {}  # of bodies in the control step to come: link, impulse
+        self._shoves: dict[int, tuple[int, Array]] = {}  # of bodies, from the next substep on: link, impulse
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
-        """Push a link at its centre of mass, evenly over the next control step: an impulse (3,), N s, world frame."""
+        """Push a link at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s, world frame."""
         self._shoves[index] = link, np.asarray(impulse, dtype=float)
 
     def reset(self, which: IntArray, states: States) -> None:
@@ -58,9 +58,9 @@ class RecordedBatch(CompiledBatch):
             return taken(self.floor.touched, self.count) > 0.0
         touched = np.zeros((self.count, len(self.body.links)), dtype=bool)
         masses = np.array([scene.mass for scene in self.scenes])[:, None]
-        for _ in range(self._substeps):
-            for index, (link, impulse) in shoves.items():
-                super().shove(index, link, impulse / self._substeps)
+        for substep in range(self._substeps):
+            for index, (link, impulse) in shoves.items() if substep < SHOVE_SUBSTEPS else ():
+                super().shove(index, link, impulse / SHOVE_SUBSTEPS)
             self._advance(self._substep)
             touching = taken(self.floor.touching, self.count) > 0.5
             touched |= touching

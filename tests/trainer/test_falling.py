@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fall is played out to rest, by physics alone, and changes nothing of what was performed before it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from backflip_addon.core import metrics, outcome, rotations, self_contact
+from backflip_addon.core.constants import GRAVITY
+from backflip_addon.core.direction import Direction
+from backflip_addon.core.motion import Take
+from backflip_addon.trainer.imitation import falling
+from backflip_addon.trainer.imitation.kinematics import momenta
+from backflip_addon.trainer.imitation.performance import Performance
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.physics.state import Scene, States
+from tests.core import performances
+from tests.trainer.conftest import ENGINES
+
+BODY = performances.body()
+REFERENCE = performances.astride(BODY, 0.6)
+TRACK = Track(BODY, REFERENCE)
+X, Y, Z = np.eye(3)
+WAYS = {"forward": -Y, "backward": Y, "left": X}  # the character faces -Y, its left is +X
+
+
+def fallen(engine: str, way: np.ndarray, asked: Direction | None = None, speed: float = 1.6) -> tuple[Take, Take]:
+    """A body that stands and is on its way over: what it performs, and that with its fall played out."""
+    track = TRACK
+    start = dataclasses.replace(track.states[0], velocity=speed * way)
+    performance = Performance(track, Scene(), start, engine, asked or Direction())
+    performance.run(track.targets(np.zeros((track.steps, track.layout.width)), 0))
+    before = performance.take()
+    after = performance.played_out()
+    performance.close()
+    return before, after
+
+
+def mechanical_energy(take: Take) -> np.ndarray:
+    """Of all links, J, each frame but the first and the last."""
+    motion = take.motion
+    positions, turns = BODY.forward(motion.position, motion.rotations)
+    centres = positions + rotations.rotate(turns, np.array([link.centre for link in BODY.links]))
+    masses = np.array([link.mass for link in BODY.links])
+    velocity = (centres[2:] - centres[:-2]) * motion.rate / 2
+    spin = (
+        rotations.to_rotation_vector(rotations.multiply(turns[2:], rotations.conjugate(turns[:-2]))) * motion.rate / 2
+    )
+    own = rotations.rotate(rotations.conjugate(turns[1:-1]), spin)
+    inertia = np.array([link.inertia for link in BODY.links])
+    return (
+        0.5 * (masses * (velocity**2).sum(axis=-1)).sum(axis=-1)
+        + 0.5 * (inertia * own**2).sum(axis=(-1, -2))
+        + GRAVITY * (masses * centres[1:-1, :, 2]).sum(axis=-1)
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fall_ends_at_rest_on_the_floor_and_leaves_what_was_performed(engine: str, way: str) -> None:
+    before, after = fallen(engine, WAYS[way])
+    performed = after.meta[metrics.PERFORMED]
+    assert performed < after.motion.frames <= performed + falling.LONGEST_FALL * 120
+    assert np.array_equal(after.motion.position[:performed], before.motion.position[:performed])
+    assert np.array_equal(after.motion.rotations[:performed], before.motion.rotations[:performed])
+    measured = metrics.evaluate_take(BODY, REFERENCE, after)
+    assert measured == metrics.evaluate_take(BODY, REFERENCE, after.first(performed)) and measured.landed is False
+    kinds = {"forward": outcome.FELL_FORWARD, "backward": outcome.FELL_BACKWARD, "left": outcome.FELL_SIDEWAYS}
+    assert outcome.what_happened(BODY, REFERENCE, after).kind == kinds[way]
+    positions, turns = BODY.forward(after.motion.position[-12:], after.motion.rotations[-12:])
+    assert np.abs(np.diff(positions, axis=0)).max() < 0.003, "it lies still"
+    assert positions[-1, BODY.index("chest"), 2] < 0.5
+    assert BODY.lowest_points(positions, turns).min() > -0.01
+    assert self_contact.depths(BODY, positions, turns).max() < 0.02
+
+
+def test_what_lands_has_no_fall_unless_it_is_to_give_up() -> None:
+    before, after = fallen("compiled", X, speed=0.0)
+    assert metrics.evaluate_take(BODY, REFERENCE, before).success
+    assert metrics.PERFORMED not in after.meta and np.array_equal(before.motion.position, after.motion.position)
+    _, given_up = fallen("compiled", X, Direction(falls_at=0.5, tone=0.0, reflex=False), speed=0.0)
+    assert given_up.meta[metrics.PERFORMED] == 61
+    assert given_up.motion.position[-1, 2] < 0.5, "its legs hold it no longer"
+
+
+def test_a_fall_is_the_same_twice() -> None:
+    one, again = (fallen("compiled", Y)[1].motion for _ in range(2))
+    assert one.position.tobytes() == again.position.tobytes() and one.rotations.tobytes() == again.rotations.tobytes()
+
+
+def test_a_limp_body_never_gains_energy() -> None:
+    """What its passive tissue holds against takes energy, and so does the floor."""
+    _, after = fallen("compiled", Y, Direction(tone=0.0, reflex=False))
+    energy = mechanical_energy(after)[after.meta[metrics.PERFORMED] :]
+    assert energy[0] - energy[-1] > 200.0
+    # A velocity over two frames lags behind in an impact by some joules; nothing is gained over a twentieth of a second
+    assert np.max(energy[6:] - energy[:-6]) < 5.0
+
+
+def test_tone_decides_how_much_of_the_clip_is_left_in_a_fall() -> None:
+    def bent(tone: float) -> float:
+        """How far the joints are from the clip's half a second into the fall, rad, on average."""
+        _, after = fallen("compiled", -Y, Direction(tone=tone, reflex=False))
+        frame = after.meta[metrics.PERFORMED] + 40
+        track = TRACK
+        return float(rotations.angle_between(after.motion.rotations[frame, 1:], track.controls[-1, 1:]).mean())
+
+    limp, half, stiff = (bent(tone) for tone in (0.0, 0.5, 1.0))
+    assert stiff < half < limp
+
+
+@pytest.mark.parametrize(("way", "sign"), [("forward", -1.0), ("backward", 1.0)])
+def test_hands_reach_for_where_the_body_falls(way: str, sign: float) -> None:
+    """With the reflex the hands come down before the trunk and to that side of it, and the neck bends."""
+    reached = {}
+    for reflex in (True, False):
+        _, after = fallen("compiled", WAYS[way], Direction(tone=0.0, reflex=reflex))
+        positions, turns = BODY.forward(after.motion.position, after.motion.rotations)
+        hit = outcome.what_happened(BODY, REFERENCE, after).frame
+        chest, hand = BODY.index("chest"), BODY.index("hand.L")
+        local = rotations.rotate(rotations.conjugate(turns[hit, chest]), positions[hit, hand] - positions[hit, chest])
+        reached[reflex] = sign * local[1]
+    assert reached[True] > reached[False] + 0.05
+
+
+def test_the_head_is_kept_from_the_floor() -> None:
+    track = TRACK
+    lying = rotations.from_axis_angle(X, -1.2)  # tipping over backward
+    local = track.states[0].rotations.copy()
+    local[0] = lying
+    links = len(BODY.links)
+    state = States(track.states[0].position, local, Y, np.zeros(3), np.zeros((links, 3)))
+    neck = falling.reflexes(BODY, state, hit=False)["head"]
+    assert rotations.to_rotation_vector(neck)[0] > 0.3, "the chin comes to the chest"
+    knees = [falling.reflexes(BODY, state, hit=hit)["shin.L"] for hit in (False, True)]
+    axis = np.array(BODY.links[BODY.index("shin.L")].axis)
+    assert rotations.twist_angle(knees[1], axis) < rotations.twist_angle(knees[0], axis) < -0.5, "they give on impact"
+    assert momenta(BODY, state[None], *BODY.forward(state.position[None], local[None]))[0][0, 1] == pytest.approx(1.0)
