@@ -23,7 +23,20 @@ def unregister() -> None:
 
 
 def _classes() -> list[type]:
-    from . import avatar, baking, bone_map, export, reference, runtime, take_browser, take_player, takes, training
+    from . import (
+        avatar,
+        baking,
+        bone_map,
+        directions,
+        export,
+        reference,
+        runtime,
+        shooting,
+        take_browser,
+        take_player,
+        takes,
+        training,
+    )
 
-    modules = (avatar, bone_map, reference, training, takes, take_browser, take_player, baking, export, runtime)
-    return [cls for module in modules for cls in module.CLASSES]
+    modules = (avatar, bone_map, reference, training, takes, take_browser, take_player, directions, shooting, baking)
+    return [cls for module in (*modules, export, runtime) for cls in module.CLASSES]

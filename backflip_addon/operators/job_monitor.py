@@ -7,10 +7,8 @@ Nothing here is saved but the list of takes, and the link to the job's folder (o
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,103 +16,26 @@ from typing import Any
 import bpy
 
 from .. import compat
-from ..core.motion import load_take_meta
 from ..jobs.events import Budget
 from ..jobs.folder import JobFolder
-from ..jobs.json_files import JobError
-from ..jobs.messages import Finished, TakeRecorded, take_from_meta
-from ..jobs.status import JobReader, JobStatus, plain, reader_of
+from ..jobs.messages import Finished, ShotRequest, TakeRecorded
+from ..jobs.status import JobStatus, plain, reader_of
 from ..jobs.take_notes import TakeNotes
-from ..jobs.takes import TakeList
 from ..registration import persistent
 from ..settings import scene_settings
 from . import job_link
 from .job_link import job_of
+from .known_job import KnownJob, avatar_of
 from .take_list import Shown, show
 
 READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 0.5, 2.0, 5.0
 STEP_SECONDS = 0.005  # for reading, and again for the list
-ASKED_SECONDS = 60.0  # a trainer that has not obeyed for so long is not expected to
-JOB_BYTES = 4_000_000  # a larger job.json is not looked into for the avatar's name
 MOST_JOBS_BESIDE = 200
 
 _log = logging.getLogger(__name__)
 
 
-class _Job:
-    """One job as far as it has been read. more: there is more to read at once. trouble: what is wrong with it."""
-
-    def __init__(self, reader: JobReader) -> None:
-        self.reader = reader
-        self.folder = reader.folder
-        self.status = JobStatus("idle")
-        self.takes = TakeList(self.folder.takes, _facts_of)
-        self.notes = TakeNotes(self.folder)
-        self.more = False
-        self.avatar = ""
-        self.learned = False  # whether there is anything that could be performed again
-        self._stages: object = None  # what the folder of stages was when it was looked into
-        self._about: object = None  # what job.json was when it was looked into
-        self._asked, self._asked_at = "", 0.0
-        self._beginnings = reader.log.beginnings
-
-    def look(self, budget: Budget) -> None:
-        """Take in what is new, as far as budget goes."""
-        self.status = self.reader.read(budget)
-        self.more = self.reader.log.more and not self.reader.away
-        if self.reader.away:
-            return  # what is known of its takes is as good as before
-        self.notes.look()
-        if self.reader.log.beginnings != self._beginnings:
-            self._beginnings = self.reader.log.beginnings
-            self.takes = TakeList(self.folder.takes, _facts_of)
-        try:
-            self._read_about()
-            if not self.learned:
-                self._look_for_stages()
-            if not self.more:
-                story = self.reader.story
-                self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
-        except OSError as error:
-            words = f"The takes of this job cannot be listed: {plain(error.strerror or error)}."
-            self.status = dataclasses.replace(self.status, message=words)
-        except JobError as error:
-            self.status = dataclasses.replace(self.status, message=plain(error))
-        self._obeyed()
-
-    def ask(self, state: str) -> None:
-        """Note that the trainer was asked to be "paused", "running" or "stopped"."""
-        self._asked, self._asked_at = state, time.monotonic()
-
-    @property
-    def expected(self) -> str:
-        """The job's state, or that which it was asked for and has not come to yet."""
-        return self._asked or self.status.state
-
-    def _obeyed(self) -> None:
-        late = time.monotonic() - self._asked_at > ASKED_SECONDS
-        if late or not self.status.active or self.status.state == self._asked:
-            self._asked = ""
-
-    def _look_for_stages(self) -> None:
-        try:
-            changed = os.stat(self.folder.stages).st_mtime_ns
-        except FileNotFoundError:
-            changed = 0
-        # A folder's time may be coarse: the event that tells of a stage is another sign.
-        if (changed, self.status.event) != self._stages:
-            self._stages, self.learned = (changed, self.status.event), has_learned(self.folder)
-
-    def _read_about(self) -> None:
-        facts = os.stat(self.folder.job_file)
-        about = (facts.st_mtime_ns, facts.st_size)
-        if about != self._about:
-            self._about, self.avatar = about, ""
-            if facts.st_size <= JOB_BYTES:
-                self.avatar = _avatar_of(self.folder)
-
-
-_jobs: dict[str, _Job] = {}  # by folder
+_jobs: dict[str, KnownJob] = {}  # by folder
 _shown: dict[int, Shown] = {}  # by the scene's session_uid, as all of these
 _troubles: dict[int, str] = {}  # what a scene's tick met
 _beside: dict[int, tuple[str, str]] = {}  # folder and avatar of a running job beside the .blend, see job_beside
@@ -128,7 +49,7 @@ def set_job(scene: bpy.types.Scene, folder: Path) -> None:
     refresh(scene)
 
 
-def _job(scene: bpy.types.Scene) -> _Job | None:
+def _job(scene: bpy.types.Scene) -> KnownJob | None:
     """What is known of the scene's job, without a look at the disk."""
     return _jobs.get(job_link.known_place(scene))
 
@@ -182,11 +103,6 @@ def complete(scene: bpy.types.Scene) -> bool:
     return (mode == "search" and story.landed) or (mode == "auto" and reason == "landed")
 
 
-def has_learned(folder: JobFolder) -> bool:
-    """Whether a job has a stage or a plan, by a look at its folder."""
-    return bool((folder.stages / "plan.npz").is_file() or folder.list_stages())
-
-
 def other_avatar(scene: bpy.types.Scene) -> str:
     """The name of the job's character where that is another one than the scene's avatar; else "".
 
@@ -233,6 +149,18 @@ def notes_of(scene: bpy.types.Scene) -> TakeNotes | None:
     return job.notes if job and scene_settings(scene).job_folder else None
 
 
+def queue(scene: bpy.types.Scene) -> list[ShotRequest | None]:
+    """The takes that wait to be shot, None for one that makes no sense. Cheap enough for drawing."""
+    job = _job(scene)
+    return job.queue.shots if job and scene_settings(scene).job_folder else []
+
+
+def stages(scene: bpy.types.Scene) -> list[str]:
+    """The stages of the scene's job, oldest first. Cheap enough for drawing."""
+    job = _job(scene)
+    return job.stages if job and scene_settings(scene).job_folder else []
+
+
 def any_take(scene: bpy.types.Scene) -> bool:
     """Whether the scene's job has a take, by a short look at its folder. Raises JobError without a job."""
     try:
@@ -263,7 +191,7 @@ def refresh(scene: bpy.types.Scene, whole: bool = False) -> JobStatus:
     folder = job_of(scene)
     key = str(folder.path)
     if key not in _jobs:
-        _jobs[key] = _Job(reader_of(folder))
+        _jobs[key] = KnownJob(reader_of(folder))
     job = _jobs[key]
     while True:
         job.look(Budget(STEP_SECONDS))
@@ -272,21 +200,6 @@ def refresh(scene: bpy.types.Scene, whole: bool = False) -> JobStatus:
             job.more = show(scene, shown, job.takes, Budget(STEP_SECONDS))
         if not (whole and job.more):
             return job.status
-
-
-def _facts_of(file: Path) -> TakeRecorded:
-    """What a take that no event told of tells of itself."""
-    try:
-        return take_from_meta(file.name, load_take_meta(file))
-    except (OSError, ValueError):
-        return TakeRecorded(file=file.name)
-
-
-def _avatar_of(folder: JobFolder) -> str:
-    try:
-        return plain(folder.read_job().avatar)
-    except JobError:
-        return ""
 
 
 # The timer
@@ -326,7 +239,7 @@ def _said(scene: bpy.types.Scene) -> tuple[object, ...]:
     """What the panels say of a scene's job."""
     notes = notes_of(scene)
     about = (notes.version, notes.trouble) if notes else ()
-    return status_of(scene), expected_state(scene), counts(scene), about
+    return status_of(scene), expected_state(scene), counts(scene), about, len(queue(scene)), stages(scene)
 
 
 def _complain(error: Exception) -> None:
@@ -368,7 +281,7 @@ def _look_beside(scene: bpy.types.Scene) -> None:
         with os.scandir(folder) as entries:
             names = sorted((entry.name for entry in entries if entry.name != known), reverse=True)
         for job in (JobFolder(folder / name) for name in names[:MOST_JOBS_BESIDE]):
-            if os.path.lexists(job.trainer_file) and job.running() and _avatar_of(job) == avatar.name:
+            if os.path.lexists(job.trainer_file) and job.running() and avatar_of(job) == avatar.name:
                 _beside[scene.session_uid] = (str(job.path), avatar.name)
                 return
     except (OSError, ValueError):

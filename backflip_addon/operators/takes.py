@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +29,11 @@ from ..scene import stored_avatar
 from ..settings import scene_settings
 from . import job_link, job_monitor, training
 from .base import INTERNAL, Returned, Step, current_scene, need_job, window_manager
+from .known_job import has_learned
+
+FEW_SHOTS = 4  # that are asked for at once, in some hundredths of a second
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,33 +90,53 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
 
 
 def shoot(scene: bpy.types.Scene, python: Interpreter, count: int, **circumstances: Any) -> None:
-    """Ask for takes in these circumstances; a trainer is started for it where none is at work.
+    """Ask for takes in these circumstances, each with a seed of its own, counted up from the one given.
 
-    Each take has a seed of its own, counted up from the one given. Raises JobError.
+    Raises JobError.
+    """
+    first = int(circumstances.pop("seed"))
+    ask_for(scene, python, [{**circumstances, "seed": first + number} for number in range(count)])
+
+
+def ask_for(scene: bpy.types.Scene, python: Interpreter, shots: Sequence[Mapping[str, Any]]) -> None:
+    """Ask for takes, each by the fields of its request; a trainer is started for it where none is at work.
+
+    Many are asked for in a thread, which Blender's end waits for: a disk takes some thousandths for each. Raises
+    JobError.
     """
     folder = job_link.job_of(scene)
     check_learned(folder)
-    first = int(circumstances.pop("seed"))
+    few = len(shots) if bpy.app.background else FEW_SHOTS
     try:
-        for number in range(count):
-            folder.request("shoot", seed=first + number, **circumstances)
+        for shot in shots[:few]:
+            folder.request("shoot", **shot)
     except OSError as error:
         raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
+    if shots[few:]:
+        threading.Thread(target=_ask_for_more, args=(folder, shots[few:]), name="backflip-shots").start()
     if not folder.running():
         trainer_process.start(folder, python)
     job_monitor.watch()
 
 
+def _ask_for_more(folder: JobFolder, shots: Sequence[Mapping[str, Any]]) -> None:
+    try:
+        for shot in shots:
+            folder.request("shoot", **shot)
+    except (OSError, JobError) as error:
+        _log.error("Backflip could not ask for all takes: %s", error)
+
+
 def check_learned(folder: JobFolder) -> None:
     """Raises JobError for a job that has learned nothing yet that could be performed again."""
-    if not job_monitor.has_learned(folder):
+    if not has_learned(folder):
         raise JobError(NOTHING_LEARNED)
 
 
 NOTHING_LEARNED = "This job has learned nothing yet that could be shot; train until a take lands."
 
 
-def _need_learned(scene: bpy.types.Scene) -> str:
+def need_learned(scene: bpy.types.Scene) -> str:
     return NOTHING_LEARNED if job_monitor.learned(scene) is False else ""
 
 
@@ -117,7 +145,7 @@ class ShootMore(Step, bpy.types.Operator):
 
     bl_idname = "backflip.shoot_more"
     bl_label = "Shoot More"
-    needs = (need_job, _need_learned)
+    needs = (need_job, need_learned)
 
     count: Annotated[
         int,

@@ -20,7 +20,8 @@ from bpy.props import (
 )
 
 from ..registration import Collection, register_classes, unregister_classes
-from . import takes
+from . import direction, takes
+from .direction import BackflipDirection as BackflipDirection
 from .takes import BackflipBrowser as BackflipBrowser
 from .takes import BackflipTake as BackflipTake
 
@@ -418,6 +419,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
     ]
 
     browser: Annotated[BackflipBrowser, PointerProperty(type=BackflipBrowser)]
+    direction: Annotated[BackflipDirection, PointerProperty(type=BackflipDirection)]
 
     # 5 Bake and export
     baked_first: Annotated[int, IntProperty(options={"HIDDEN"})]
@@ -432,7 +434,7 @@ def scene_settings(scene: bpy.types.Scene) -> BackflipSettings:
     return cast(BackflipSettings, cast(Any, scene).backflip)
 
 
-CLASSES = (BackflipRole, BackflipJoint, BackflipPart, *takes.CLASSES, BackflipSettings)
+CLASSES = (BackflipRole, BackflipJoint, BackflipPart, *takes.CLASSES, *direction.CLASSES, BackflipSettings)
 
 
 def register() -> None:

@@ -29,6 +29,7 @@ OUTCOMES = (
     ("on_hands", "On Its Hands", "Came down on its hands"),
     ("slumped", "Slumped", "Sank down without a fall"),
     ("strayed", "Strayed", "Left the clip far behind"),
+    ("broken_off", "Broken Off", "Ended before anything was decided"),
     ("exploded", "Exploded", "The simulation broke down: no physical performance"),
 )
 FILTERS = (

@@ -136,6 +136,7 @@ OUTCOME_ICONS: dict[str, IconItems] = {
     "on_hands": "VIEW_PAN",
     "slumped": "IPO_EASE_IN",
     "strayed": "CURVE_PATH",
+    "broken_off": "UNLINKED",
     "exploded": "LIGHT_SUN",
 }
 

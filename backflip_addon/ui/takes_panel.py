@@ -11,7 +11,7 @@ from ..operators import job_monitor, take_browser, take_player, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
 from .lists import take_icon
-from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
+from .panel_base import SidebarPanel, button, layout_of, sentence
 
 
 class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
@@ -28,7 +28,6 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
         self._draw_list(context)
         self._draw_chosen(context)
         self._draw_player(context)
-        step_button(layout, context, takes.ShootMore, "VIEW_CAMERA", text="Shoot More…")
 
     def _draw_list(self, context: bpy.types.Context) -> None:
         """The list, how it is shown, and what can be done with what it shows."""

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shoot: new takes of what was learned, with what is asked of them; the detail folds away."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import bpy
+
+from ..core.direction import PRESETS
+from ..jobs.json_files import JobError
+from ..operators import directions, job_monitor, shooting
+from ..operators.base import current_scene
+from ..settings import BackflipDirection, scene_settings
+from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
+
+_SHOWN_OF_QUEUE = 3  # shots that are named; the others are counted
+
+
+def _fields(context: bpy.types.Context) -> BackflipDirection:
+    return scene_settings(current_scene(context)).direction
+
+
+class BACKFLIP_MT_directions(bpy.types.Menu):
+    """What to ask for, by name."""
+
+    bl_label = "Presets"
+
+    def draw(self, _context: bpy.types.Context | None) -> None:
+        layout = cast(bpy.types.UILayout, self.layout)
+        for name in (directions.UNDIRECTED, *PRESETS):
+            button(layout, "backflip.use_direction", text=name, name=name)
+        own = directions.saved_directions()
+        if own:
+            layout.separator()
+        for name in own:
+            row = layout.row()
+            button(row, "backflip.use_direction", "USER", name, name=name)
+            button(row, "backflip.delete_direction", "TRASH", "", name=name)
+
+
+class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
+    bl_label = "Shoot"
+    bl_parent_id = "BACKFLIP_PT_takes"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return bool(scene_settings(current_scene(context)).job_folder)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, scene, fields = layout_of(self), current_scene(context), _fields(context)
+        row = layout.row(align=True)
+        row.menu("BACKFLIP_MT_directions", icon="PRESET")
+        button(row, "backflip.save_direction", "ADD", "")
+        try:
+            words = directions.direction_of(fields).words()
+        except JobError as error:
+            words = str(error)
+        sentence(layout, context, words[:1].upper() + words[1:] if words else "As it was trained", "NONE")
+        layout.row().prop(fields, "manner", expand=True)
+        row = layout.row(align=True)
+        row.prop(fields, "count")
+        row.prop(fields, "seed")
+        if stages := job_monitor.stages(scene):
+            row = layout.row(align=True)
+            row.label(text=f"Stage: {fields.stage or 'the best there is'}")
+            row.menu("BACKFLIP_MT_stages", text="", icon="DOWNARROW_HLT")
+            if fields.stage and fields.stage not in stages:
+                sentence(layout, context, f"This job has no stage {fields.stage}: choose another.", "ERROR")
+        many = fields.count > 1
+        step_button(layout, context, shooting.Shoot, "VIEW_CAMERA", f"Shoot {fields.count} Takes" if many else "Shoot")
+        self._draw_queue(context)
+
+    def _draw_queue(self, context: bpy.types.Context) -> None:
+        layout, waiting = layout_of(self), job_monitor.queue(current_scene(context))
+        if not waiting:
+            return
+        row = layout.row(align=True)
+        row.label(text=f"{len(waiting)} {'take waits' if len(waiting) == 1 else 'takes wait'}", icon="SORTTIME")
+        button(row, "backflip.empty_queue", "X")
+        column = layout.column(align=True)
+        for shot in waiting[:_SHOWN_OF_QUEUE]:
+            column.label(text=shot.name if shot else "A request that makes no sense", icon="BLANK1")
+        if len(waiting) > _SHOWN_OF_QUEUE:
+            column.label(text=f"and {len(waiting) - _SHOWN_OF_QUEUE} more", icon="BLANK1")
+
+
+class BACKFLIP_MT_stages(bpy.types.Menu):
+    """How far it had learned."""
+
+    bl_label = "Stage"
+
+    def draw(self, context: bpy.types.Context | None) -> None:
+        layout = cast(bpy.types.UILayout, self.layout)
+        button(layout, "backflip.choose_stage", text="The Best There Is", stage="")
+        for stage in reversed(job_monitor.stages(current_scene(context))):
+            button(layout, "backflip.choose_stage", text=stage, stage=stage)
+
+
+class _Detail(SidebarPanel):
+    """Mix-in of the folded parts. switch: the property that turns the part on, in its header."""
+
+    bl_parent_id = "BACKFLIP_PT_shoot"
+    bl_options = {"DEFAULT_CLOSED"}
+    switch = ""
+    names: tuple[str, ...] = ()
+
+    def draw_header(self, context: bpy.types.Context) -> None:
+        if self.switch:
+            layout_of(cast(bpy.types.Panel, self)).prop(_fields(context), self.switch, text="")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, fields = layout_of(cast(bpy.types.Panel, self)), _fields(context)
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column(align=True)
+        column.active = bool(getattr(fields, self.switch)) if self.switch else True
+        for name in self.names:
+            column.prop(fields, name)
+
+
+class BACKFLIP_PT_push(_Detail, bpy.types.Panel):
+    bl_label = "Push"
+    switch = "push"
+    names = ("push_link", "push_at", "push_strength", "push_heading", "push_elevation")
+
+
+class BACKFLIP_PT_world(_Detail, bpy.types.Panel):
+    bl_label = "Floor and Gravity"
+    names = ("slope", "slope_heading", "gravity")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, fields = layout_of(self), _fields(context)
+        row = layout.row(align=True)
+        row.prop(fields, "own_floor")
+        part = row.row()
+        part.enabled = fields.own_floor
+        part.prop(fields, "friction", text="")
+        super().draw(context)
+
+
+class BACKFLIP_PT_performer(_Detail, bpy.types.Panel):
+    bl_label = "Body and Mind"
+    names = (
+        *("mass", "strength", "fatigue", "clumsiness", "clumsiness_time", "delay", "drunk"),
+        "start_noise",
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        super().draw(context)
+        layout, fields = layout_of(self), _fields(context)
+        for index, load in enumerate(fields.loads):
+            row = layout.row(align=True)
+            row.prop(load, "part", text="")
+            row.prop(load, "kilograms", text="")
+            button(row, "backflip.remove_load", "X", "", index=index)
+        button(layout, "backflip.add_load", "ADD")
+
+
+class BACKFLIP_PT_fall(_Detail, bpy.types.Panel):
+    bl_label = "Fall"
+    names = ("tone", "reflex")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        super().draw(context)
+        layout, fields = layout_of(self), _fields(context)
+        row = layout.row(align=True)
+        row.prop(fields, "gives_up")
+        part = row.row()
+        part.enabled = fields.gives_up
+        part.prop(fields, "falls_at")
+
+
+class BACKFLIP_PT_sweep(_Detail, bpy.types.Panel):
+    bl_label = "Sweep"
+    switch = "sweep"
+    names = ("sweep_what", "sweep_from", "sweep_to", "count")
+
+
+CLASSES = (
+    *(BACKFLIP_MT_directions, BACKFLIP_MT_stages, BACKFLIP_PT_shoot, BACKFLIP_PT_push, BACKFLIP_PT_world),
+    *(BACKFLIP_PT_performer, BACKFLIP_PT_fall, BACKFLIP_PT_sweep),
+)
