@@ -75,12 +75,11 @@ def set_direction(fields: BackflipDirection, direction: Direction) -> None:
         fields.falls_at = direction.falls_at
 
 
-def impulse_of(fields: BackflipDirection) -> Vector:
-    """The push, N s, in the simulation's frame, where the character faces -Y."""
-    level = fields.push_strength * math.cos(fields.push_elevation)
-    heading = fields.push_heading
-    up = fields.push_strength * math.sin(fields.push_elevation)
-    return level * math.sin(heading), -level * math.cos(heading), up
+def impulse_of(fields: BackflipDirection, strength: float | None = None) -> Vector:
+    """The push, N s, in the simulation's frame, where the character faces -Y. strength: another one than asked for."""
+    strength = fields.push_strength if strength is None else strength
+    level, up = strength * math.cos(fields.push_elevation), strength * math.sin(fields.push_elevation)
+    return level * math.sin(fields.push_heading), -level * math.cos(fields.push_heading), up
 
 
 def swept(fields: BackflipDirection) -> list[Direction]:
@@ -88,7 +87,7 @@ def swept(fields: BackflipDirection) -> list[Direction]:
     direction = direction_of(fields)
     if not fields.sweep:
         return [direction] * fields.count
-    values = np.linspace(fields.sweep_from, fields.sweep_to, fields.count).tolist()
+    values = np.linspace(fields.sweep_from, fields.sweep_to, max(fields.count, 2)).tolist()[: fields.count]
     return [_with(fields, direction, fields.sweep_what, value) for value in values]
 
 
@@ -96,9 +95,7 @@ def _with(fields: BackflipDirection, direction: Direction, what: str, value: flo
     """The direction with one value of settings.direction.SWEEPS."""
     changes: dict[str, Any] = {what: value}
     if what == "push_strength":
-        length = fields.push_strength
-        unit = impulse_of(fields) if length else (0.0, -1.0, 0.0)
-        changes = {"push_impulse": tuple(part / (length or 1.0) * value for part in unit)}
+        changes = {"push_impulse": impulse_of(fields, value), "push_at": fields.push_at, "push_link": fields.push_link}
     elif what == "push_at" and not fields.push:
         raise JobError("Nothing is pushed: switch Push on to change its time from take to take.")
     elif what == "slope":

@@ -192,6 +192,12 @@ def trouble(scene: bpy.types.Scene) -> str:
     return player.trouble if player else ""
 
 
+def track(scene: bpy.types.Scene) -> Track | None:
+    """The chosen take, where it has been loaded."""
+    player = _player(scene)
+    return next((track for track in player.shown if track.name == player.chosen), None) if player else None
+
+
 def pins(scene: bpy.types.Scene) -> list[str]:
     """The takes that stay shown when others are chosen, by their files' names."""
     player = _player(scene)

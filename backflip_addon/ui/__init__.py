@@ -21,7 +21,7 @@ def unregister() -> None:
 
 
 def _classes() -> list[type]:
-    from . import avatar_panel, bake_panel, lists, reference_panel, shoot_panel, takes_panel, training_panel
+    from . import avatar_panel, bake_panel, lists, push_gizmo, reference_panel, shoot_panel, takes_panel, training_panel
 
-    modules = (lists, avatar_panel, reference_panel, training_panel, takes_panel, shoot_panel, bake_panel)
+    modules = (lists, avatar_panel, reference_panel, training_panel, takes_panel, shoot_panel, bake_panel, push_gizmo)
     return [cls for module in modules for cls in module.CLASSES]
