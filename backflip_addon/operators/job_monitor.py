@@ -118,6 +118,18 @@ def counts(scene: bpy.types.Scene) -> tuple[int, int, int]:
     return len(scene_settings(scene).takes), job.takes.landed if job else 0, job.takes.clean if job else 0
 
 
+def scores(scene: bpy.types.Scene) -> tuple[Sequence[float], Sequence[bool], int]:
+    """Score of each take of the scene's job and whether it landed, and a number that changes with them. Cheap."""
+    job = _job(scene) if scene_settings(scene).job_folder else None
+    return (job.takes.scores, job.takes.landings, job.takes.version) if job else ((), (), -1)
+
+
+def latest(scene: bpy.types.Scene) -> TakeRecorded | None:
+    """What is known of the job's latest take, None without any. Cheap enough for drawing."""
+    job = _job(scene) if scene_settings(scene).job_folder else None
+    return job.takes.facts.get(job.takes.names[-1]) if job and job.takes.names else None
+
+
 def job_beside(scene: bpy.types.Scene) -> tuple[str, str]:
     """Folder and avatar of a job that is being trained beside the .blend while the file knows nothing of it."""
     return _beside.get(scene.session_uid, ("", ""))
@@ -227,7 +239,7 @@ def _look_at(scene: bpy.types.Scene) -> float:
         _complain(error)
         status, more = None, False
     if _said(scene) != before:
-        compat.redraw(sidebar_alone=True)
+        compat.redraw()  # the curve in the viewport, too
     if more:
         return READING_SECONDS
     if status is None or status.state == "unreadable":

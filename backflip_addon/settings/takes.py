@@ -178,6 +178,15 @@ class BackflipBrowser(bpy.types.PropertyGroup):
     compare_reference: Annotated[
         bool, BoolProperty(name="Reference", description="Show the clip that is imitated as well", update=changed)
     ]
+    curve: Annotated[
+        bool,
+        BoolProperty(
+            name="Learning Curve",
+            description="Draw how good the attempts are in the corner of the viewport while the character learns",
+            default=True,
+            update=changed,
+        ),
+    ]
     layout: Annotated[
         str,
         EnumProperty(

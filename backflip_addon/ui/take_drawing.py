@@ -9,9 +9,10 @@ import bpy
 import numpy as np
 
 from ..core.arrays import IntArray
-from ..operators import job_monitor, take_browser, take_player
+from ..operators import job_monitor, learning_curve, take_browser, take_player
 from ..operators.base import current_scene
 from ..operators.take_player import Figure
+from . import curve_drawing
 
 # By take_player.Figure.colour: the chosen one, those beside it, and the reference
 COLOURS = ((1.0, 0.42, 0.62), (1.0, 0.72, 0.2), (0.45, 0.85, 0.4), (0.72, 0.55, 1.0), (0.35, 0.75, 1.0))
@@ -68,18 +69,16 @@ def draw_figures(figures: list[Figure]) -> None:
     gpu.state.depth_test_set("NONE")
 
 
-def draw_names(names: list[tuple[str, int]]) -> None:
-    """Write the names of takes, each in its colour, into the corner of the viewport that is being drawn."""
+def draw_names(names: list[tuple[str, int]], above: float, scale: float) -> None:
+    """Write the names of takes, each in its colour, into the corner of the viewport, so far above its margin."""
     import blf
 
     if len(names) < 2:
         return
-    preferences = bpy.context.preferences
-    scale = preferences.system.ui_scale if preferences else 1.0
     blf.size(0, _LETTERS * scale)
     for line, (name, colour) in enumerate(reversed(names)):
         blf.color(0, *COLOURS[colour], 1.0)
-        blf.position(0, _MARGIN * scale, (_MARGIN + _LINE * line) * scale, 0)
+        blf.position(0, _MARGIN * scale, (_MARGIN + above + _LINE * line) * scale, 0)
         blf.draw(0, name)
 
 
@@ -150,8 +149,16 @@ def draw_takes() -> None:
 
 def draw_corner() -> None:
     """Handler of a viewport: what is on the picture's plane."""
-    if _overlays_shown():
-        draw_names(named(current_scene(bpy.context)))
+    if not _overlays_shown():
+        return
+    scene = current_scene(bpy.context)
+    curve = learning_curve.curve(scene) if learning_curve.shown(scene) else None
+    preferences = bpy.context.preferences
+    scale = preferences.system.ui_scale if preferences else 1.0
+    if curve is not None:
+        curve_drawing.draw(curve, _MARGIN * scale, _MARGIN * scale, scale)
+    above = curve_drawing.HEIGHT + _LINE if curve is not None else 0
+    draw_names(named(scene), above, scale)
 
 
 def _overlays_shown() -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
+from ..core.verdict import verdict
 from ..jobs.status import JobStatus
 from ..operators import job_monitor, training
 from ..operators.base import current_scene
@@ -55,6 +56,14 @@ class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
         expected = job_monitor.expected_state(current_scene(context))
         waits = "" if expected == status.state else _ASKED.get(expected, "")
         sentence(layout, context, waits or status.message, "NONE")
+        scene = current_scene(context)
+        attempts, landed, _clean = job_monitor.counts(scene)
+        row = layout.row()
+        row.label(text=f"{attempts} {'attempt' if attempts == 1 else 'attempts'}, {landed} landed")
+        row.prop(scene_settings(scene).browser, "curve", text="", icon="FCURVE")
+        if latest := job_monitor.latest(scene):
+            words = ", ".join(filter(None, (latest.phase, verdict(vars(latest)))))
+            sentence(layout, context, f"Latest: {words}" if words else "", "NONE")
         row = layout.row(align=True)
         if expected == "paused":
             button(row, "backflip.resume_training", icon="PLAY")
