@@ -87,6 +87,25 @@ def test_in_the_air_a_control_step_is_pybullets(body: Body, monkeypatch: pytest.
         assert worst(here, there, name).max() < 0.01 * worst(there, states, name).mean() + 1e-4, name
 
 
+@pytest.mark.parametrize("body", [FITTED, HUMANOID], ids=["fitted", "humanoid"])
+@pytest.mark.usefixtures("no_pairs")
+def test_strength_that_is_used_up_is_pybullets(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ball joints and hinges that drive as hard and as fast as they can, about several axes at once."""
+    monkeypatch.setattr(pybullet_world, "SOLVER_ITERATIONS", MANY)
+    weak = [dataclasses.replace(link, torque=0.1 * link.torque, top_speed=8.0) for link in unlimited(body).links]
+    body, random = dataclasses.replace(body, links=tuple(weak)), np.random.default_rng(8)
+    states = shaken(body, poses(body, 2.0), random, 0.1, 3.0)
+    targets = shaken(body, states, random, 0.4, 0.0).rotations, np.zeros_like(states.joint_velocity)
+    scenes = [Scene()] * COUNT
+    here = simulated(body, states, scenes, targets).states()
+    there, _ = in_pybullet(body, states, *targets, scenes, SUBSTEPS)
+    assert rotations.angle_between(here.rotations, there.rotations).max() < 1e-3
+    assert worst(here, there, "joint_velocity").max() < 0.01 * worst(there, states, "joint_velocity").mean()
+    tireless = dataclasses.replace(body, links=tuple(dataclasses.replace(link, top_speed=0.0) for link in weak))
+    other = simulated(tireless, states, scenes, targets).states()
+    assert np.median(worst(here, other, "joint_velocity")) > 1.0, "it matters"
+
+
 @pytest.mark.parametrize("height", [2.0, -0.003], ids=["in the air", "on the floor"])
 @pytest.mark.usefixtures("no_pairs")
 def test_a_substep_is_the_oracles(height: float) -> None:

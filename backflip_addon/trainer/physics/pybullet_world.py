@@ -13,6 +13,7 @@ damping of 40 N m s over 1/120 s) gets 2 % of the torque asked for, and the ankl
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import tempfile
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ from pybullet_utils import bullet_client
 from ...core import joint_limits, rotations, self_contact
 from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
-from ...core.torque_curve import CURVATURE
+from ...core.torque_curve import CURVATURE, LEAST_SHARE
 from .servo_gains import servo_gain
 from .simulator import (
     CONTACT_MARGIN,
@@ -43,6 +44,7 @@ from .urdf import urdf
 
 # Friction of links: a contact's is the product of both. The floor's is so many times the scene's, and between a body's
 # own parts there is all but none, as between skin and clothes
+LEAST_TORQUE = 1e-6  # N m: below it a torque's direction is of no matter
 SLIPPERY = 0.1
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
 JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z] or [angle] a moving joint
@@ -97,7 +99,7 @@ class PyBulletWorld:
         self._let_collide(itertools.combinations(range(len(body.links)), 2), False)
         self._let_collide(self_contact.pairs(body), True)
         self._curved = any(link.top_speed > 0 for link in moving)
-        self._speeds = [[link.top_speed] * len(torques) for link, torques in zip(moving, self._torques, strict=True)]
+        self._top_speeds = [link.top_speed for link in moving]
         self._goals: tuple[JointLists, JointLists] | None = None
         self._driven = False  # whether the joints' torques are those of a substep since the last reset
         self._strength = np.ones(len(moving))  # factors on the joints' greatest torques, beside the scene's
@@ -130,10 +132,6 @@ class PyBulletWorld:
         """The joints' greatest torques as they are now."""
         factors = (self._strength * self.scene.strength).tolist()
         self._now = [[x * torque for torque in own] for x, own in zip(factors, self._torques, strict=True)]
-        self._curve = [
-            [(torque, fastest) for torque, fastest in zip(torques, speeds, strict=True)]
-            for torques, speeds in zip(self._now, self._speeds, strict=True)
-        ]
 
     def shove(self, link: int, impulse: Array) -> None:
         """Push a link at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s, world frame."""
@@ -207,17 +205,21 @@ class PyBulletWorld:
 
     def _bounds(self) -> JointLists:
         """The greatest torques of joints at their present speeds: less where they drive along them, as they did in the
-        substep before (core.torque_curve)."""
+        substep before (core.torque_curve).
+
+        A ball joint has one for all its axes, at its speed along its torque: of a list of them PyBullet takes the
+        first, since it is given one gain (PhysicsServerCommandProcessor.cpp:7435).
+        """
         bounds = []
-        for joint, curve in zip(
-            self._client.getJointStatesMultiDof(self._figure, self._joints), self._curve, strict=True
-        ):
-            own = []
-            for speed, torque, (most, fastest) in zip(joint[1], joint[3], curve, strict=False):
-                fast = abs(speed)
-                share = (fastest - fast) / (fastest + CURVATURE * fast) if fastest > 0 and speed * torque > 0 else 1.0
-                own.append(most * max(share, 0.0))
-            bounds.append(own)
+        states = self._client.getJointStatesMultiDof(self._figure, self._joints)
+        for (_, speeds, _, torques), most, fastest in zip(states, self._now, self._top_speeds, strict=True):
+            share = 1.0
+            if fastest > 0:
+                strength = math.sqrt(sum(torque * torque for torque in torques))
+                along = sum(speed * torque for speed, torque in zip(speeds, torques, strict=True))
+                driving = max(along, 0.0) / max(strength, LEAST_TORQUE)
+                share = max((fastest - driving) / (fastest + CURVATURE * driving), LEAST_SHARE)
+            bounds.append([torque * share for torque in most])
         return bounds
 
     def substep(self) -> None:

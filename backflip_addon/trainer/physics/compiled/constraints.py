@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ....core.arrays import Float32Array
-from ....core.torque_curve import CURVATURE
+from ....core.torque_curve import CURVATURE, LEAST_SHARE
 from ..simulator import TOUCHING
 from .algebra import (
     Vector,
@@ -36,6 +36,7 @@ LINEAR_SLOP = 1e-5
 OUT_OF_REACH = -1e6
 # Share of ERP with which a ball joint comes back from beyond its limit (m_kp, btMultiBodySphericalJointLimit.cpp:36)
 BALL_LIMIT_GAIN = 0.2
+LEAST_IMPULSE = 1e-9  # N m s or N s: below it an impulse's direction is of no matter
 SMALLEST_LENGTH = 1e-6  # m, squared: m^2; a segment of no length is a point
 
 
@@ -167,21 +168,25 @@ def servo_rows(
             if t.kinds[i] == HINGE:  # damped by a share, from where free motion leads
                 free = along(t, w.momentum, w.servo, t.row[k], t.row[k], t.row[k + 1] - t.row[k])
                 store(w.servo_speed, k, wanted + (1.0 - damping) * free)
-            servo_bound(t, w, s, k, weakness, seconds)
+        servo_bounds(t, w, s, i, weakness, seconds)
 
 
 @inlined
-def servo_bound(t: BodyTables, w: Workspace, s: State, f: int, weakness: Lanes, seconds: float) -> None:
-    """The greatest impulse of a servo: that of its torque, less where it drives along the joint's speed, as it did in
-    the substep before (core.torque_curve)."""
+def servo_bounds(t: BodyTables, w: Workspace, s: State, i: int, weakness: Lanes, seconds: float) -> None:
+    """The greatest impulse of joint i's servo about each of its axes: that of its torque, less where it drives along
+    the joint's speed, as it did in the substep before (core.torque_curve)."""
+    first, fastest = t.first[i], t.top_speed[t.first[i]]
     share = everywhere(1.0)
-    fastest = t.top_speed[f]
     if fastest > 0.0:
-        speed = load(s.speeds, f)
-        fast = absolute(speed)
-        curve = greatest((fastest - fast) / (fastest + CURVATURE * fast), everywhere(0.0))
-        share = where(load(s.servo_impulses, f) * speed > 0.0, curve, share)
-    store(w.servo_bound, f, (t.torque[f] * seconds) * share / weakness)
+        along, square = everywhere(0.0), everywhere(LEAST_IMPULSE * LEAST_IMPULSE)
+        for f in range(first, first + t.width[i]):
+            impulse = load(s.servo_impulses, f)
+            along = along + impulse * load(s.speeds, f)
+            square = square + impulse * impulse
+        driving = greatest(along, everywhere(0.0)) / square_root(square)
+        share = greatest((fastest - driving) / (fastest + CURVATURE * driving), everywhere(LEAST_SHARE))
+    for f in range(first, first + t.width[i]):
+        store(w.servo_bound, f, (t.torque[f] * seconds) * share / weakness)
 
 
 @inlined

@@ -20,7 +20,17 @@ from __future__ import annotations
 from ....core.arrays import Float32Array
 from ....core.constants import GRAVITY
 from ..simulator import JOINT_SPEED
-from .constraints import Contacts, Goal, State, Surroundings, contact_gaps, floor_rows, pair_rows, servo_rows
+from .constraints import (
+    LEAST_IMPULSE,
+    Contacts,
+    Goal,
+    State,
+    Surroundings,
+    contact_gaps,
+    floor_rows,
+    pair_rows,
+    servo_rows,
+)
 from .dynamics import along, bias_force, factorise, free_motion, inertias, mass_matrix, push, speeds_of
 from .kinematics import integrate, pose
 from .lanes import Lanes, everywhere, greatest, inlined, kernel, least, load, square_root, store, where
@@ -31,7 +41,6 @@ from .tables import ROOT_FREEDOMS, BodyTables, Workspace
 # (btContactSolverInfo.h:99: 0.85)
 KEPT = 0.9
 LIGHT = 1e-4  # body weights, of a point that touches and carries nothing: it may slide too
-LEAST_IMPULSE = 1e-9  # N s: below it friction's direction is of no matter
 
 
 @inlined
