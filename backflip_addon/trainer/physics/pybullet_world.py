@@ -44,8 +44,8 @@ from .urdf import urdf
 
 # Friction of links: a contact's is the product of both. The floor's is so many times the scene's, and between a body's
 # own parts there is all but none, as between skin and clothes
-LEAST_TORQUE = 1e-6  # N m: below it a torque's direction is of no matter
 SLIPPERY = 0.1
+LEAST_TORQUE = 1e-6  # N m: below it a torque's direction is of no matter
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
 JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z] or [angle] a moving joint
 
