@@ -7,7 +7,7 @@ import numpy as np
 
 from .arrays import Array
 
-COMPARED = 256  # others that each is held against: enough to tell what is odd, and no more work for more things
+COMPARED = 64  # others that each is held against: enough to tell what is odd, and no more work for more things
 NEIGHBOURS = 5  # that are looked at: one twin does not make a thing usual
 _LEAST_SPREAD = 1e-9  # of a number that tells nothing
 

@@ -16,6 +16,8 @@ from ..core.files import open_regular
 from .messages import Event, event_from_json
 
 SLICE_BYTES = 32_768  # read between two looks at the clock; a line that is longer is no event of ours
+PIECE_BYTES, LINES_AT_A_TIME = 4_096, 24  # of it that are parsed in between, a millisecond's work
+TAIL_BYTES = 6_000  # of a long log that are read first: some events, of which the last are wanted
 HEAD_BYTES = 128  # the beginning by which a log is told from another: it holds the time of the first event
 
 # Progress, by far the most of events, that is followed by newer progress.
@@ -76,9 +78,9 @@ class EventLog:
             while self.more:
                 file.seek(self.offset)
                 data = file.read(SLICE_BYTES)
-                events += self._take(data)
-                self.more = len(data) == SLICE_BYTES
-                if budget.spent():
+                left = self._take(data, events, budget)
+                self.more = left or len(data) == SLICE_BYTES
+                if left or budget.spent():
                     break
         return events
 
@@ -88,8 +90,8 @@ class EventLog:
             size = file.seek(0, os.SEEK_END)
             if size < 4 * SLICE_BYTES:
                 return []
-            file.seek(size - SLICE_BYTES)
-            data = file.read(SLICE_BYTES)
+            file.seek(size - TAIL_BYTES)
+            data = file.read(TAIL_BYTES)
         return _parse(data[data.find(b"\n") + 1 : data.rfind(b"\n") + 1])
 
     def _begin(self) -> None:
@@ -99,8 +101,8 @@ class EventLog:
         self._head = b""
         self._mark = (-1, -1)
 
-    def _take(self, data: bytes) -> list[Event]:
-        """The events of the whole lines in data, which are left behind."""
+    def _take(self, data: bytes, events: list[Event], budget: Budget) -> bool:
+        """Add the events of the whole lines in data, which are left behind; whether budget left some for later."""
         if not self.offset:
             self._head = data[:HEAD_BYTES]
         if self._skips:  # behind the beginning of an overlong line
@@ -110,9 +112,20 @@ class EventLog:
             data = data[behind:] if behind else b""
         end = data.rfind(b"\n") + 1
         if not end and len(data) == SLICE_BYTES:
-            self._skips, end = True, len(data)
-        self.offset += end
-        return [] if self._skips else _parse(data[:end])
+            self._skips = True
+            self.offset += len(data)
+            return False
+        # Progress alone is read at a glance; of takes some lines are read between two looks at the clock
+        few = _OLD_PROGRESS.sub(b"", data[:end]).count(b"\n") <= LINES_AT_A_TIME
+        start = 0
+        while start < end:
+            stop = end if few else max(data.rfind(b"\n", start, start + PIECE_BYTES), data.find(b"\n", start)) + 1
+            events += _parse(data[start:stop])
+            self.offset += stop - start
+            start = stop
+            if budget.spent():
+                break
+        return start < end
 
 
 def _parse(data: bytes) -> list[Event]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from .job_link import job_of
 from .known_job import KnownJob, avatar_of
 from .take_list import Shown, show
 
-READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.02, 0.5, 2.0, 5.0
-STEP_SECONDS = 0.005  # for reading, and again for the list
+READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.01, 0.5, 2.0, 5.0
+STEP_SECONDS = 0.002  # for reading, and again for the list
 MOST_JOBS_BESIDE = 200
 
 _log = logging.getLogger(__name__)
@@ -139,6 +139,12 @@ def take_facts(scene: bpy.types.Scene) -> dict[str, TakeRecorded]:
     """File name -> what is known of each take of the scene's job."""
     job = _jobs.get(str(job_of(scene).path))
     return job.takes.facts if job else {}
+
+
+def known_facts(scene: bpy.types.Scene) -> Mapping[str, TakeRecorded]:
+    """File name -> what is known of each take, as far as the job has been read. Cheap enough for drawing."""
+    job = _job(scene)
+    return job.takes.facts if job and scene_settings(scene).job_folder else {}
 
 
 def facts_of(scene: bpy.types.Scene, name: str) -> TakeRecorded | None:

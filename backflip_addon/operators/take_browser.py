@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, cast
 
@@ -62,8 +63,9 @@ def view(scene: bpy.types.Scene, search: str | None = None) -> View:
 
 def _view(scene: bpy.types.Scene, names: Sequence[str], search: str) -> View:
     browser = scene_settings(scene).browser
-    facts = [job_monitor.facts_of(scene, name) or TakeRecorded(file=name) for name in names]
-    notes = [note_of(scene, name) for name in names]
+    known, said = job_monitor.known_facts(scene), job_monitor.notes_of(scene)
+    facts = [known.get(name) or TakeRecorded(file=name) for name in names]
+    notes = [said.of(name) if said else NOTHING for name in names]
     wanted = _wanted(browser.show)
     shown = [i for i in range(len(names)) if wanted(facts[i], notes[i])]
     if search:
@@ -100,7 +102,8 @@ def _wanted(show: str) -> Callable[[TakeRecorded, TakeNote], bool]:
 def _keys(sort: str, facts: Sequence[TakeRecorded]) -> list[float]:
     """What to sort by, the least first; what isn't known comes before all else."""
     if sort == "unlike":
-        values = np.array([[_number(fact, name) for name in UNLIKE_BY] for fact in facts]).reshape(len(facts), -1)
+        by = operator.attrgetter(*UNLIKE_BY)
+        values = np.array([by(fact) for fact in facts], dtype=float).reshape(len(facts), -1)  # None is NaN
         return cast(list[float], unlikeness(values).tolist())
     name = {"score": "score", "followed": "followed", "impact": "impact_m_s"}[sort]
     keys = [_number(fact, name) for fact in facts]

@@ -23,7 +23,7 @@ from .armature.rig import bone_order, bound_meshes
 from .typed_data import mesh_data, pose_bones
 
 MOST_VERTICES = 60_000  # of all meshes that are shown: 60,000 take 4 ms a frame (60 columns, single precision)
-VERTICES_AT_A_TIME = 256  # that are read in a piece: a millisecond
+VERTICES_AT_A_TIME = 128  # that are read in a piece: a millisecond
 _MOST_BONES = 8  # heaviest ones of a vertex
 _LEAST_WEIGHT = 1e-6
 _LEAST_VOLUME = 1e-3  # of a blend of bones that can be undone; below, the heaviest bone's alone is
@@ -40,8 +40,10 @@ def read_puppet(armature: bpy.types.Object, binding: Binding) -> Iterator[Skin |
     """
     name = armature.name
     bound = find_bind_matrix(armature, binding, drawing=True)
+    yield None
     links = _links_of_bones(armature, binding)
     deforming = frozenset(bone.name for bone in bone_order(armature) if bone.use_deform)
+    yield None
     meshes = [ob.name for ob in bound_meshes(armature) if not ob.hide_render]
     yield None
     evaluated = _size(meshes, True) <= MOST_VERTICES
