@@ -33,6 +33,7 @@ from .base import INTERNAL, USER_ERRORS, Step, current_scene, need_job
 from .take_tracks import REFERENCE, Track, Tracks
 
 FRAME_SECONDS = 1 / 30  # between two pictures
+SLOWEST_SECONDS = 0.5  # between two pictures on a slow computer
 WORK_SECONDS = 0.003  # for reading the meshes, in a tick of the timer
 WAIT_SECONDS = 0.005  # until the next look at what is being loaded or read
 REST_SECONDS = 0.7  # the last pose is held so long before the take begins again
@@ -129,6 +130,25 @@ class _Player:
         self.paused, self.began = paused, time.perf_counter() - self.position
 
 
+@dataclasses.dataclass
+class _Pace:
+    """Leaves a slow computer as much time for its user as the pictures take.
+
+    due: when the timer was to come back; drawn: when it last had a picture drawn.
+    """
+
+    due: float = 0.0
+    drawn: float = 0.0
+
+    def next(self, wait: float, now: float) -> float:
+        """When to come back instead of after wait, s: what came late came after a long drawing."""
+        late = now - self.due if self.due else 0.0
+        wait = max(wait, min(late, SLOWEST_SECONDS))
+        self.due = now + wait
+        return wait
+
+
+_pace = _Pace()
 _players: dict[tuple[int, str], _Player] = {}  # by the scene's session_uid and its job's folder
 _drawn_sidebar = 0.0
 
@@ -253,10 +273,15 @@ def _tick() -> float | None:
     """One step of all that plays; when to come back, None when nothing moves."""
     scenes = {window.scene.session_uid: window.scene for window in _windows()}
     waits = [wait for scene in scenes.values() if (wait := _advance(scene)) is not None]
-    if waits:
+    if not waits:
+        _pace.due = 0.0
+        return None
+    now = time.perf_counter()
+    if min(waits) > WAIT_SECONDS or now - _pace.drawn >= FRAME_SECONDS:  # it plays while its mesh is being read, too
+        _pace.drawn = now
         compat.redraw_viewports()
         _draw_sidebar()
-    return min(waits, default=None)
+    return _pace.next(min(waits), now)
 
 
 def _windows() -> Iterator[bpy.types.Window]:
