@@ -271,6 +271,7 @@ class ChooseTake(Step, bpy.types.Operator):
                 ("FIRST", "First", "The first of the list"),
                 ("LAST", "Last", "The last of the list"),
             ),
+            options={"SKIP_SAVE"},
         ),
     ]
 

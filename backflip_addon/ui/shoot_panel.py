@@ -159,16 +159,13 @@ class BACKFLIP_PT_performer(_Detail, bpy.types.Panel):
 
 class BACKFLIP_PT_fall(_Detail, bpy.types.Panel):
     bl_label = "Fall"
-    names = ("tone", "reflex")
+    names = ("tone", "reflex", "gives_up")
 
     def draw(self, context: bpy.types.Context) -> None:
         super().draw(context)
-        layout, fields = layout_of(self), _fields(context)
-        row = layout.row(align=True)
-        row.prop(fields, "gives_up")
-        part = row.row()
-        part.enabled = fields.gives_up
-        part.prop(fields, "falls_at")
+        column, fields = layout_of(self).column(), _fields(context)
+        column.enabled = fields.gives_up
+        column.prop(fields, "falls_at")
 
 
 class BACKFLIP_PT_sweep(_Detail, bpy.types.Panel):

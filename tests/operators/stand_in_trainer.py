@@ -10,10 +10,27 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from backflip_addon.core import body as bodies
+from backflip_addon.core.body import Body
 from backflip_addon.core.motion import load_motion, save_take
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.jobs.messages import Finished, Paused, Progress, Resumed, StageSaved, Started, TakeRecorded
+from backflip_addon.jobs.messages import (
+    Finished,
+    Paused,
+    Progress,
+    Resumed,
+    ShotRequest,
+    StageSaved,
+    Started,
+    TakeRecorded,
+)
 from tests.scene import takes
+
+
+def _shoot(folder: JobFolder, shot: ShotRequest, body: Body) -> None:
+    """Record a take that says what was asked for."""
+    name = f"{100 + shot.seed:04d}_shot.npz"
+    save_take(folder.takes / name, takes.take(body, name=shot.name))
+    folder.append_event(TakeRecorded(file=name, name=shot.name, seed=shot.seed, request=shot.request))
 
 
 def main() -> int:
@@ -40,6 +57,8 @@ def main() -> int:
                 folder.append_event(Paused() if paused else Resumed())
             elif request.kind == "checkpoint":
                 folder.append_event(StageSaved(file="0000.pt"))
+            elif request.kind == "shoot":
+                _shoot(folder, ShotRequest.of(request, friction=0.9), body)
         folder.append_event(Progress(phase="search", fraction=0.5, seconds=1.0, seconds_left=1.0, message="Trying."))
         time.sleep(0.05)
     folder.append_event(Finished(reason=reason, best_take="0001_search.npz", seconds=1.0, control_steps=5))

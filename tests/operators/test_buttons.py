@@ -17,7 +17,21 @@ from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
 from backflip_addon.core.rigs import binding as bindings  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.operators import avatar, baking, bone_map, export, job_link, job_monitor, reference, takes, training  # noqa: E402
+from backflip_addon.operators import (  # noqa: E402  # noqa: E402
+    avatar,
+    baking,
+    bone_map,
+    directions,
+    export,
+    job_link,
+    job_monitor,
+    reference,
+    shooting,
+    take_browser,
+    take_player,
+    takes,
+    training,
+)
 from backflip_addon.operators.base import FileStep, SaveStep  # noqa: E402
 from backflip_addon.scene import stored_avatar  # noqa: E402
 from backflip_addon.scene.armature.bind_matrix import SkeletonError  # noqa: E402
@@ -28,7 +42,19 @@ from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take, tumble  # noqa: E402
 
-STEP_FILES = (avatar, bone_map, reference, training, takes, baking, export)
+STEP_FILES = (
+    avatar,
+    bone_map,
+    reference,
+    training,
+    takes,
+    directions,
+    shooting,
+    take_browser,
+    take_player,
+    baking,
+    export,
+)
 STEPS = [step for file in STEP_FILES for step in file.CLASSES]
 
 
@@ -386,7 +412,8 @@ MOMENTS: dict[str, Callable[[Any], Any]] = {
     "another scene": lambda _ob: bpy.ops.scene.new(type="NEW"),
     "damaged memories": _damaged,
 }
-QUIET = {"backflip.start_training", "backflip.resume_training", "backflip.shoot_more", "backflip.wait_job"}
+QUIET = {"backflip.start_training", "backflip.resume_training", "backflip.shoot_more", "backflip.shoot"}
+QUIET |= {"backflip.wait_job"}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

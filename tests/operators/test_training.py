@@ -86,6 +86,18 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
         assert (tmp_path / f"shot.{suffix}").stat().st_size > 1000
 
 
+def test_shots_are_asked_for_recorded_and_listed(road: Any) -> None:
+    road.start_training(blocking=True, minutes=0.01)
+    (job_link.job_of(bpy.context.scene).stages / "plan.npz").write_bytes(b"a plan")
+    job_monitor.refresh(bpy.context.scene, whole=True)
+    settings().direction.count = 3
+    assert road.shoot(preset="Ice rink", blocking=True) == {"FINISHED"}
+    shots = [item for item in settings().takes if item.name.endswith("_shot.npz")]
+    names = [job_monitor.facts_of(bpy.context.scene, item.name).name for item in shots]
+    assert names == [f"Shot {number}: slippery" for number in range(3)]
+    assert job_monitor.queue(bpy.context.scene) == []
+
+
 def test_pause_resume_checkpoint_stop(road: Any) -> None:
     scene = bpy.context.scene
     road.start_training(minutes=1.0)
