@@ -23,6 +23,7 @@ from ..jobs.status import JobStatus, plain, reader_of
 from ..jobs.take_notes import TakeNotes
 from ..registration import persistent
 from ..settings import scene_settings
+from ..settings import takes as take_settings
 from . import job_link
 from .job_link import job_of
 from .known_job import KnownJob, avatar_of
@@ -235,7 +236,7 @@ def _tick() -> float:
 def _look_at(scene: bpy.types.Scene) -> float:
     """Refresh what is shown of one scene's job; returns when to look again, s. Errors become a sentence."""
     uid = scene.session_uid
-    before = _said(scene)
+    before, version = _said(scene), listed(scene)[1]
     try:
         status = refresh(scene)
         more = _jobs[job_link.known_place(scene)].more
@@ -246,6 +247,8 @@ def _look_at(scene: bpy.types.Scene) -> float:
         status, more = None, False
     if _said(scene) != before:
         compat.redraw()  # the curve in the viewport, too
+    if listed(scene)[1] != version:
+        take_settings.playback.changed(scene_settings(scene))
     if more:
         return READING_SECONDS
     if status is None or status.state == "unreadable":

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, cast
 
@@ -25,6 +26,7 @@ from . import job_monitor, take_player
 from .base import INTERNAL, Step, current_scene, need_job
 
 SHOWN = 1 << 30  # UIList.bitflag_filter_item (UILST_FLT_ITEM)
+_MOMENT = re.compile(r" at \d+\.\d+ s")  # of a verdict
 _OUTCOME = "outcome_"  # how the filter's words for a kind of verdict begin
 UNLIKE_BY = ("score", "followed", "turned_deg", "highest_m", "impact_m_s", "outcome_at")  # of TakeRecorded
 
@@ -135,9 +137,9 @@ def title(facts: TakeRecorded, note: TakeNote) -> str:
 
 
 def usual_title(facts: TakeRecorded) -> str:
-    """The number of a take and what became of it: "12 Landed cleanly"."""
+    """The number of a take and what became of it, not when: "12 Landed cleanly"."""
     number, _, rest = facts.file.removesuffix(".npz").partition("_")
-    words = verdict(vars(facts)) or facts.name or rest or number
+    words = _MOMENT.sub("", verdict(vars(facts))) or facts.name or rest or number
     return f"{int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 
 

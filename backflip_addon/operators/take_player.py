@@ -166,7 +166,7 @@ def _player(scene: bpy.types.Scene) -> _Player | None:
     chosen = file.name if file is not None else ""
     if chosen != player.chosen:
         player.chosen, player.began = chosen, time.perf_counter()
-        player.position = 0.0
+        player.position, player.paused = 0.0, False  # what is chosen plays
     return player
 
 
@@ -183,6 +183,8 @@ def figures(scene: bpy.types.Scene, wait: bool = False) -> list[Figure]:
     if wait:
         player.load(scene, wait=True)
         player.read(scene, Budget())
+    elif [track.name for track in player.shown] != player.names(scene) and not player.trouble:
+        wake()  # another scene came into the window
     seconds = player.now(scene, time.perf_counter())
     whole = None if scene_settings(scene).browser.solid else player.skin
     found = []
@@ -315,11 +317,8 @@ def _draw_sidebar() -> None:
 
 def wake() -> None:
     """Look at once at what is to be shown. Without a window nothing is."""
-    if bpy.app.background:
-        return
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
-    bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
 
 
 # Buttons

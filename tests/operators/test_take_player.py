@@ -198,6 +198,25 @@ def test_a_deleted_take_is_compared_no_more_and_another_of_its_name_is_shown(job
     assert figures() == [] and "0004_search.npz cannot be shown" in take_player.trouble(scene())
 
 
+def test_the_first_take_of_a_training_plays_and_what_is_chosen_plays(
+    job: JobFolder, ops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[Any] = []
+    monkeypatch.setattr(take_player, "wake", lambda: woken.append(True))
+    job_monitor._tick()
+    assert not woken, "nothing is new"
+    body, _binding = stored_avatar.body_and_binding(scene())
+    save_take(job.takes / "0005_search.npz", take(body))
+    tell(job, "take", file="0005_search.npz")
+    job_monitor._tick()
+    assert woken
+    assert figures()[0].name == "0005_search.npz"
+    seek(0.5)
+    assert take_player.paused(scene())
+    settings().take_index = 0
+    assert not take_player.paused(scene()) and figures()[0].name == "0000_search.npz"
+
+
 def test_off_means_off(job: JobFolder, ops: Any) -> None:
     settings().show_take = False
     assert figures() == [] and take_player.compared(scene()) == []
