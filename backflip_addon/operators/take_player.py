@@ -78,9 +78,10 @@ class _Player:
         return [*names, REFERENCE] if names and scene_settings(scene).browser.compare_reference else names
 
     def load(self, scene: bpy.types.Scene, wait: bool = False) -> bool:
-        """Take in what has been loaded; whether more is to come."""
+        """Take in what has been loaded; whether more is to come. Until then what was shown is shown on."""
         self.trouble = ""
-        self.shown, waiting = [], False
+        shown: list[Track] = []
+        waiting = False
         for name in self.names(scene):
             try:
                 track = self.tracks.get(name, wait)
@@ -88,7 +89,9 @@ class _Player:
                 self.trouble = str(error)
                 continue
             waiting = waiting or track is None
-            self.shown += [track] if track is not None else []
+            shown += [track] if track is not None else []
+        if not (waiting and self.shown):
+            self.shown = shown
         return waiting
 
     def read(self, scene: bpy.types.Scene, budget: Budget) -> bool:

@@ -217,6 +217,17 @@ def test_the_first_take_of_a_training_plays_and_what_is_chosen_plays(
     assert not take_player.paused(scene()) and figures()[0].name == "0000_search.npz"
 
 
+def test_while_a_take_is_loaded_the_one_before_is_shown_on(job: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures()
+    settings().take_index = 0
+    player = take_player._player(scene())
+    with monkeypatch.context() as slow:
+        slow.setattr(player.tracks, "get", lambda *_args: None)
+        assert take_player._advance(scene()) == take_player.WAIT_SECONDS
+        assert [figure.name for figure in take_player.figures(scene())] == ["0004_search.npz"]
+    assert [figure.name for figure in figures()] == ["0000_search.npz"]
+
+
 def test_off_means_off(job: JobFolder, ops: Any) -> None:
     settings().show_take = False
     assert figures() == [] and take_player.compared(scene()) == []
