@@ -60,7 +60,9 @@ def read_puppet(armature: bpy.types.Object, binding: Binding) -> Iterator[Skin |
         count += sum(map(len, reader.rows))
     if not count:
         raise PuppetError(f"{name} has no mesh that its bones move")
-    yield Skin(np.concatenate(rows), np.concatenate(triangles))
+    whole = np.concatenate(rows)
+    yield None
+    yield Skin(whole, np.concatenate(triangles))
 
 
 def _object(name: str) -> bpy.types.Object:
@@ -123,7 +125,7 @@ class _MeshReader:
     def read(self, count: int) -> Iterator[None]:
         """Work piece by piece; count: of the body's links. Raises PuppetError."""
         ob, armature = _object(self.mesh), _object(self.armature)
-        points, triangles = _geometry(_shown(ob, self.evaluated))
+        points = _points(_shown(ob, self.evaluated))
         # The pose of this very moment: the next piece of work may see another
         posed = self.evaluated and ob.visible_get()
         local = _apply(self._to_armature(ob, armature, posed), points)
@@ -132,6 +134,8 @@ class _MeshReader:
         of_bone = np.array(list(self.links.values()))
         weighed = np.zeros(len(points), dtype=bool)
         yield None
+        triangles = _triangles(_shown(_object(self.mesh), self.evaluated))
+        yield None
         for start in range(0, len(points), VERTICES_AT_A_TIME):
             some = slice(start, start + VERTICES_AT_A_TIME)
             bones, weights = self._weights(some, len(points), carrier)
@@ -139,6 +143,8 @@ class _MeshReader:
             self.rows.append(skin_rows(_apply(self.bound, rest), of_bone[bones], weights, count))
             weighed[some] = weights.sum(axis=1) > _LEAST_WEIGHT
             yield None
+        if len(triangles) and triangles.max() >= len(points):
+            raise PuppetError(f"{self.mesh} was changed")
         self.triangles = triangles[weighed[triangles].all(axis=1)]
 
     def _to_armature(self, ob: bpy.types.Object, armature: bpy.types.Object, posed: bool) -> Array:
@@ -177,15 +183,21 @@ class _MeshReader:
         return bones, weights
 
 
-def _geometry(ob: bpy.types.Object) -> tuple[Array, IntArray]:
-    """Vertices (V, 3) of a mesh in its object's own space, and triangles (T, 3)."""
+def _points(ob: bpy.types.Object) -> Array:
+    """Vertices (V, 3) of a mesh in its object's own space."""
     mesh = mesh_data(ob)
     flat: Float32Array = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
     mesh.vertices.foreach_get("co", flat)
+    return flat.reshape(-1, 3).astype(float)
+
+
+def _triangles(ob: bpy.types.Object) -> IntArray:
+    """A mesh's triangles (T, 3), of its vertices."""
+    mesh = mesh_data(ob)
     mesh.calc_loop_triangles()
     corners = np.empty(len(mesh.loop_triangles) * 3, dtype=np.int32)
     mesh.loop_triangles.foreach_get("vertices", corners)
-    return flat.reshape(-1, 3).astype(float), corners.reshape(-1, 3)
+    return corners.reshape(-1, 3)
 
 
 def _apply(matrix: Array, points: Array) -> Array:
