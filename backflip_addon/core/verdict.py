@@ -140,6 +140,9 @@ _FIGURES: tuple[tuple[str, str, str, float, str], ...] = (
         1,
         "Speed of what touches the floor along it, weighted by how hard it presses",
     ),
+    ("highest_m", "Highest", "{:.2f} m", 1, "How high the centre of mass gets over the floor"),
+    ("turned_deg", "Turned", "{:.0f}°", 1, "How far the body has turned over when it comes down"),
+    ("impact_m_s", "Hardest hit", "{:.1f} m/s", 1, "The greatest speed at which a part of the body hits the floor"),
     ("landing_bw", "Impact", "{:.1f} body weights", 1, "The floor's greatest force over a twentieth of a second"),
     (
         "self_penetration_cm",

@@ -19,6 +19,7 @@ from .base import INTERNAL, Step, current_scene, need_job
 def asked_for(scene: bpy.types.Scene) -> list[dict[str, Any]]:
     """The shots that the Shoot panel asks for, each as the fields of its request. Raises JobError."""
     fields = scene_settings(scene).direction
+    _check_stage(scene, fields.stage)
     return [
         {
             "seed": fields.seed + number,
@@ -28,6 +29,12 @@ def asked_for(scene: bpy.types.Scene) -> list[dict[str, Any]]:
         }
         for number, direction in enumerate(directions.swept(fields))
     ]
+
+
+def _check_stage(scene: bpy.types.Scene, stage: str) -> None:
+    """Raises JobError for a stage that the job has not, or no more."""
+    if stage and stage not in [file.name for file in job_link.job_of(scene).list_stages()]:
+        raise JobError(f"This job has no stage called {stage}; choose another.")
 
 
 class Shoot(Step, bpy.types.Operator):
@@ -95,8 +102,7 @@ class ChooseStage(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         scene = current_scene(context)
-        if self.stage and self.stage not in [file.name for file in job_link.job_of(scene).list_stages()]:
-            raise JobError(f"This job has no stage called {self.stage}.")
+        _check_stage(scene, self.stage)
         scene_settings(scene).direction.stage = self.stage
 
 

@@ -104,7 +104,7 @@ class BACKFLIP_UL_takes(bpy.types.UIList):
         split = row.split(factor=0.68, align=True)
         split.prop(item, "title", text="", emboss=False, icon=take_icon(facts))
         figures = split.row(align=True)
-        figures.label(text=_minutes(facts.seconds))
+        figures.label(text=minutes(facts.seconds))
         figures.label(text=f"{item.score:.2f}")
         marked = take_browser.note_of(scene, item.name).favourite
         star: IconItems = "SOLO_ON" if marked else "SOLO_OFF"
@@ -148,7 +148,7 @@ def take_icon(facts: TakeRecorded) -> IconItems:
     return OUTCOME_ICONS.get(take_browser.outcome_of(facts), "DOT")
 
 
-def _minutes(seconds: float | None) -> str:
+def minutes(seconds: float | None) -> str:
     """Time since a run's start: "3:07"."""
     if seconds is None or not 0.0 <= seconds < LONGEST_RUN:
         return ""

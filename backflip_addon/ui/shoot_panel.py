@@ -14,6 +14,8 @@ from ..operators.base import current_scene
 from ..settings import BackflipDirection, scene_settings
 from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
 
+_MANNERS = {"replanned": "It manages in spite of it, if it can.", "learned": "It does what it can."}
+_STAGED = "At a stage of its learning it does what it could then."
 _SHOWN_OF_QUEUE = 3  # shots that are named; the others are counted
 
 
@@ -57,7 +59,10 @@ class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
         except JobError as error:
             words = str(error)
         sentence(layout, context, words[:1].upper() + words[1:] if words else "As it was trained", "NONE")
-        layout.row().prop(fields, "manner", expand=True)
+        row = layout.row()
+        row.enabled = not fields.stage
+        row.prop(fields, "manner", expand=True)
+        sentence(layout, context, _STAGED if fields.stage else _MANNERS[fields.manner], "NONE")
         row = layout.row(align=True)
         row.prop(fields, "count")
         row.prop(fields, "seed")

@@ -10,7 +10,7 @@ from ..jobs.messages import TakeRecorded
 from ..operators import job_monitor, take_browser, take_player, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
-from .lists import take_icon
+from .lists import minutes, take_icon
 from .panel_base import SidebarPanel, button, layout_of, sentence
 
 
@@ -61,6 +61,8 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
             return
         if words := verdict(vars(facts)):
             sentence(layout, context, words, take_icon(facts))
+        if origin := _origin(facts):
+            sentence(layout, context, origin, "BLANK1")
         layout.prop(settings.takes[settings.take_index], "note", text="", placeholder="Note", icon="TEXT")
 
     def _draw_player(self, context: bpy.types.Context) -> None:
@@ -120,6 +122,14 @@ def chosen_name(scene: bpy.types.Scene) -> str:
     """The chosen take's file, "" for none."""
     settings = scene_settings(scene)
     return settings.takes[settings.take_index].name if settings.take_index < len(settings.takes) else ""
+
+
+def _origin(facts: TakeRecorded) -> str:
+    """Where a take came from: its phase, when it was recorded, and the seed that made it."""
+    after = f"after {minutes(facts.seconds)}" if minutes(facts.seconds) else ""
+    seed = f"seed {facts.seed}" if facts.seed is not None else ""
+    words = ", ".join(filter(None, (facts.phase, after, seed)))
+    return words[:1].upper() + words[1:]
 
 
 def _facts(scene: bpy.types.Scene) -> TakeRecorded | None:

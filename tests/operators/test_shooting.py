@@ -222,5 +222,9 @@ def test_a_stage_is_chosen_by_name(folder: JobFolder, ops: Any) -> None:
     assert fields().stage == "0001_policy.pt"
     with pytest.raises(RuntimeError, match="no stage called"):
         ops.choose_stage(stage="0009_policy.pt")
+    (folder.stages / "0001_policy.pt").unlink()
+    with pytest.raises(RuntimeError, match="no stage called 0001_policy.pt; choose another"):
+        ops.shoot()
+    assert asked(folder) == []
     ops.choose_stage()
     assert fields().stage == ""

@@ -11,11 +11,11 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
-from backflip_addon.jobs.messages import Job  # noqa: E402
+from backflip_addon.jobs.messages import Job, TakeRecorded  # noqa: E402
 from backflip_addon.jobs.take_notes import TakeNotes  # noqa: E402
 from backflip_addon.operators import job_monitor, take_browser  # noqa: E402
 from backflip_addon.settings.takes import OUTCOMES  # noqa: E402
-from backflip_addon.ui import lists  # noqa: E402
+from backflip_addon.ui import lists, takes_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 
 TAKES: list[dict[str, Any]] = [
@@ -161,6 +161,12 @@ def test_the_arrows_walk_through_what_is_shown(folder: JobFolder, ops: Any) -> N
     settings().browser.show = "favourite"
     with pytest.raises(RuntimeError, match="shows no take"):
         ops.choose_take(which="NEXT")
+
+
+def test_a_take_says_where_it_came_from() -> None:
+    known = TakeRecorded(phase="search, third try", seconds=187.0, seed=4)
+    assert takes_panel._origin(known) == "Search, third try, after 3:07, seed 4"
+    assert takes_panel._origin(TakeRecorded()) == ""
 
 
 def test_every_kind_of_verdict_has_an_icon_that_blender_has() -> None:
