@@ -276,8 +276,13 @@ def sound_part(take: Take) -> Take:
 
 
 def score(measures: Measures) -> float:
-    """One number in [0, 1] to rank attempts by: the share of the clip followed, times nearness."""
-    return float(measures.followed * np.exp(-measures.g_mpjpe_mm / SCORE_SCALE))
+    """One number in [0, 1] to rank attempts by: the share of the clip followed, times nearness.
+
+    A fall that was played out ends what is measured: what is missing of the clip counts as off by FOLLOWED_ERROR.
+    """
+    missing = 1.0 - measures.followed
+    off = measures.followed * measures.g_mpjpe_mm + missing * FOLLOWED_ERROR * 1000
+    return float(measures.followed * np.exp(-max(off, measures.g_mpjpe_mm) / SCORE_SCALE))
 
 
 def is_success(measures: Measures) -> bool:

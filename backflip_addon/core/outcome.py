@@ -39,7 +39,6 @@ KINDS = (
 PARTS = {
     "head": "head",
     "shin": "knees",
-    "thigh": "knees",
     "hand": "hands",
     "forearm": "hands",
     "upper_arm": "shoulder",
@@ -209,8 +208,10 @@ class _Story:
         return PARTS.get(name) or self._trunk_part(link, hit), link
 
     def _trunk_part(self, link: int, frame: int) -> str:
-        """Which side of the trunk is down."""
+        """Which side of the trunk is down, or of a thigh: one that faces up is sat upon."""
         ahead = rotations.rotate(self.course.orientations[frame, link], np.array([0.0, -1.0, 0.0]))
+        if self.course.body.names[link].startswith("thigh"):
+            return "seat" if ahead[2] > 0 else "knees"
         if self.course.body.links[link].parent < 0 and abs(ahead[2]) < np.sin(STILL_LEANS):
             return "seat"
         side = rotations.rotate(self.course.orientations[frame, link], np.array([1.0, 0.0, 0.0]))
@@ -266,7 +267,7 @@ class _Story:
 
     @property
     def _must_rotate(self) -> bool:
-        return bool(abs(np.radians(self.measures.reference_somersault_deg)) > SOMERSAULT)
+        return bool(abs(metrics.net_somersault(self.clip.local[:, 0])) > SOMERSAULT)
 
     def _flight(self, before: int) -> Phase | None:
         """The take's longest flight that ends by a frame, of those that it leaped into."""

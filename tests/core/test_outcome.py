@@ -193,6 +193,26 @@ def test_a_fall_that_was_played_out_is_told_and_flatters_no_measure() -> None:
     assert happened(dataclasses.replace(cut(take, 61), meta={}), clip).kind == outcome.BROKEN_OFF
 
 
+def test_no_score_is_the_better_for_a_fall_that_was_played_out_early() -> None:
+    """Two attempts that lose the clip at the same moment: one that goes on to the clip's end, and one that gives up."""
+
+    def tumble(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+        position[:, 0] += 2.0 * seconds
+
+    whole = edited(TAKE, tumble, since=0.6)
+    given_up = dataclasses.replace(whole, meta={metrics.PERFORMED: round(0.8 * RATE)})
+    one, other = (metrics.evaluate_take(BODY, REFERENCE, take) for take in (whole, given_up))
+    assert other.followed == one.followed and other.g_mpjpe_mm < one.g_mpjpe_mm / 2
+    apart = metrics.score(other) / metrics.score(one)
+    assert apart < np.exp((one.g_mpjpe_mm - other.g_mpjpe_mm) / metrics.SCORE_SCALE) / 1.3
+
+
+def test_rotation_counts_by_the_whole_clip_even_where_little_of_it_was_performed() -> None:
+    take = comes_down(REFERENCE, np.radians(-300.0), 1.5)
+    told = happened(dataclasses.replace(take, meta={metrics.PERFORMED: TAKE_OFF + 10}))
+    assert told.kind == outcome.UNDER_ROTATED and told.degrees == pytest.approx(-60, abs=7)
+
+
 def test_a_take_that_goes_elsewhere_on_its_feet_has_strayed() -> None:
     walk = performances.standing(BODY, 1.0, 60.0)
     going = dataclasses.replace(walk, position=walk.position + np.linspace(0, 2, walk.frames)[:, None] * [0.0, -1, 0])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import time
@@ -15,6 +16,7 @@ from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
 from ...jobs.messages import Event, Job, JobSettings, Progress, TakeRecorded, Warned
+from ..imitation.reference_track import Track
 from ..physics import engines
 from ..physics.state import Scene
 from ..workers import core_count
@@ -62,6 +64,11 @@ class RunContext:
     def restart_clock(self) -> None:
         """Count the run's seconds from now on."""
         self.began, self.inbox.paused_seconds = awake_seconds(), 0.0
+
+    @functools.cached_property
+    def track(self) -> Track:
+        """The reference as the body can follow it; it takes a second to make."""
+        return Track(self.body, self.reference)
 
     @property
     def learns(self) -> bool:

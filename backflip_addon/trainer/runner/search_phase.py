@@ -12,7 +12,6 @@ from ...core.motion import Take
 from ...jobs.messages import StageSaved, Warned
 from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.performance import Performance
-from ..imitation.reference_track import Track
 from ..planning.mpc import Search, SearchSettings
 from ..planning.plan import Plan
 from .inbox import Stopped
@@ -34,7 +33,7 @@ def find_landing_plan(run: RunContext) -> Plan | None:
     if known is not None:
         return known
     settings = SearchSettings()
-    with CompiledRollouts(Track(run.body, run.reference), settings.lost, run.workers) as rollouts:
+    with CompiledRollouts(run.track, settings.lost, run.workers) as rollouts:
         search, attempt = _resumed_search(run, rollouts, settings)
         while True:
             plan = _search_once(run, search, attempt)
@@ -52,7 +51,7 @@ def saved_plan(run: RunContext) -> Plan | None:
     """The plan that is saved, whether it lands or not; a damaged one is set aside."""
     file = run.folder.stages / PLAN_FILE
     try:
-        return read_plan(file, Track(run.body, run.reference))
+        return read_plan(file, run.track)
     except ValueError as error:
         run.set_aside(file, error)
         return None
@@ -63,7 +62,7 @@ def _saved_plan_that_lands(run: RunContext) -> Plan | None:
     plan = saved_plan(run)
     if plan is None:
         return None
-    track = Track(run.body, run.reference)
+    track = run.track
     performance = Performance(track, run.scene, track.states[0], run.engine)
     performance.run(track.targets(plan.offsets(0, track.steps), 0))
     take = performance.final_take()

@@ -101,7 +101,7 @@ def _told(take: Take, shot: ShotRequest) -> Take:
 
 def _track(run: RunContext, body: Body) -> Track:
     """What was learned to follow, for a body that may carry more than it did then."""
-    track = copy.copy(Track(run.body, run.reference))
+    track = copy.copy(run.track)
     track.body = body
     return track
 
