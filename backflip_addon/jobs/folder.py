@@ -24,7 +24,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +269,21 @@ class JobFolder:
             return self._requests.pending()
         except OSError as error:
             raise JobError(f"{self.requests} cannot be read: {error.strerror or error}.") from error
+
+    def shots_asked_for(self) -> list[Request]:
+        """The shots that wait to be taken, in order; the first of them may be under way. Raises JobError."""
+        return [request for request in self.pending_requests() if request.kind == "shoot"]
+
+    def withdraw_shots(self, which: Collection[str] | None = None) -> int:
+        """Ask no longer for the shots with these ids, or for any; one that is under way is still taken. Returns how
+        many were withdrawn. Raises JobError."""
+        shots = [one for one in self.shots_asked_for() if which is None or one.id in which]
+        try:
+            for request in shots:
+                self._requests.finish(request)
+        except OSError as error:
+            raise JobError(f"{self.requests} cannot be written: {error.strerror or error}.") from error
+        return len(shots)
 
     def finish_request(self, request: Request) -> None:
         """Remove a request of pending_requests() that has been obeyed; one that is gone already is fine."""

@@ -160,6 +160,46 @@ def test_a_shot_asked_for_during_a_shot_is_taken_after_it(
     assert taken == [1, 2]
 
 
+def test_a_hundred_shots_are_all_taken_in_order(job: JobFolder, taken: list[int]) -> None:
+    for seed in range(100, 200):
+        job.request("shoot", seed=seed, direction={"gravity": 1.62})
+    assert [one.fields["seed"] for one in job.shots_asked_for()] == list(range(100, 200))
+    assert go(job)["reason"] == "shot"
+    assert taken == list(range(100, 200)) and not job.shots_asked_for()
+
+
+def test_shots_that_are_withdrawn_are_not_taken_and_nothing_else_is_lost(
+    job: JobFolder, taken: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are withdrawn from Blender while the first is taken; one of them alone before that."""
+    ids = [job.request("shoot", seed=seed) for seed in range(1, 9)]
+    assert JobFolder(job.path).withdraw_shots([ids[3]]) == 1
+    shoot = shooting._shoot
+
+    def and_withdraw(run: Run, shot: ShotRequest) -> None:
+        if shot.seed == 2:
+            blender = JobFolder(job.path)
+            assert blender.withdraw_shots() == 6, "that which is under way too: it is taken all the same"
+            blender.request("checkpoint")
+            blender.request("shoot", seed=50)
+        shoot(run, shot)
+
+    monkeypatch.setattr(shooting, "_shoot", and_withdraw)
+    monkeypatch.setattr("backflip_addon.trainer.runner.inbox.LOOK_SECONDS", 0.0)
+    go(job)
+    assert taken == [1, 2, 50] and not job.shots_asked_for()
+
+
+def test_a_shot_of_a_part_that_is_not_there_is_refused_and_ends_nothing(job: JobFolder) -> None:
+    for asked in ({"push_link": "tail", "push_impulse": [1, 0, 0]}, {"part_mass": {"wing": 3}}, {"gravity": 900}):
+        job.request("shoot", direction=asked)
+    with pytest.raises(JobError, match="None of the shots"):
+        go(job)
+    told = warnings(job)
+    assert len(told) == 3 and "tail" in told[0] and "wing" in told[1] and "gravity" in told[2]
+    assert all(words.startswith("A shot was not taken: ") and words.endswith(".") for words in told)
+
+
 def test_where_nothing_could_be_shot_the_run_says_so(job: JobFolder) -> None:
     job.request("shoot", seed=1)
     with pytest.raises(JobError, match="None of the shots"):
