@@ -165,12 +165,17 @@ def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, st
     with policy_phase.new_training(run, None) as training:
         training.save(job.stages / "000000_policy.pt")
     job.request("shoot", seed=1, disturbed=False)
-    job.request("shoot", seed=2, disturbed=False, replan=False)
+    job.request("shoot", seed=2, replan=False, direction={"gravity": 1.62, "push_impulse": [5, 0, 0], "falls_at": 0.4})
     job.request("shoot", seed=3, disturbed=False, stage="000000_policy.pt")
     assert start(job).wait(PATIENCE) == 0
     takes = of_kind(job, "take")[-3:]
     assert [take["source"] for take in takes] == ["replan", "policy", "policy"]
     assert [take["stage"] for take in takes] == ["", "000000_policy.pt", "000000_policy.pt"]
+    assert [take["seed"] for take in takes] == [1, 2, 3], "each its own, and not the job's"
+    assert [take["phase"] for take in takes] == ["shot", "shot: pushed, gravity 1.62, gives up at 0.4 s", "shot"]
+    meta = motions.load_take(job.takes / takes[1]["file"]).meta
+    assert meta["direction"]["gravity"] == 1.62 and meta["scene"]["gravity"][2] == -1.62 and meta["seed"] == 2
+    assert meta["performed_frames"] == 49 and not meta["measures"]["landed"], "it gave up when it was told to"
 
 
 def test_termination_is_a_stop(job: JobFolder, start: Callable) -> None:

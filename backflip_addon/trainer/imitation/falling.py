@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from ...core import metrics, rotations
+from ...core import joint_limits, metrics, rotations
 from ...core import outcome as outcomes
 from ...core.arrays import Array
 from ...core.body import Body
@@ -35,6 +35,13 @@ REST_SECONDS = 0.2  # for which it must rest
 LIMP = 0.04  # share of a joint's greatest torque that a limp one holds against: passive tissue, and what ends swinging
 BRACED = {"upper_arm": 0.35, "forearm": 0.3, "hand": 0.2, "head": 0.6, "chest": 0.25, "thigh": 0.2, "shin": 0.2}
 CALM_AFTER = 0.5  # s after the first part has come down, in which reflexes fade, and tone
+# Near the end of its range a joint's tissue stretches, and holds: passive moments grow steeply (Riener and Edrich 1999,
+# "Identification of passive elastic joint moments in the lower extremities", J. Biomech. 32)
+STRETCHED = np.radians(15)  # before a ball joint's limit
+TISSUE = 0.8  # share of the joint's greatest torque that tissue holds with at the limit
+# A body that lies lets its joints stay as they have come to lie: by friction, and no muscle gives way and catches again
+LIES_AFTER, LIES_SLOW = 0.8, 0.4  # s after the first part has come down, at the soonest; m/s of the root
+HELD, HELD_WITHIN = 0.4, 0.5  # share of the greatest torque that holds them, and s in which it comes to that
 LEAD = 0.6  # of the way of the fall that hands reach for: straight down, and so much along where the body is going
 
 # Of the reflex, rad, in the joints' frames (core.joint_limits has the signs)
@@ -90,8 +97,8 @@ def _stand_until_lost(bodies: RecordingSimulator, track: Track) -> None:
 def play_out(bodies: DirectedBodies, track: Track, step: int) -> float:
     """Fall from the present state, at a control step of the track, until the body rests; returns the seconds."""
     asked, inner = bodies.direction, bodies.inner
-    down, still = 0.0, 0
-    played = 0
+    down, still, played, since = 0.0, 0, 0, 0
+    lies: Array | None = None  # how the joints have come to lie
     for played in range(1, round(LONGEST_FALL * CONTROL_RATE) + 1):
         state = inner.states()[0]
         still = still + 1 if _rests(state) else 0
@@ -101,6 +108,11 @@ def play_out(bodies: DirectedBodies, track: Track, step: int) -> float:
         down += (down > 0 or bool(touched.any())) / CONTROL_RATE
         own = min(step + played - 1, track.steps - 1)
         targets, strengths = posture(track.body, state, track.controls[own], asked, down)
+        if lies is None and asked.tone < 1.0 and down > LIES_AFTER and np.linalg.norm(state.velocity) < LIES_SLOW:
+            lies, since = state.rotations, played
+        if lies is not None:
+            share = min((played - since) / (HELD_WITHIN * CONTROL_RATE), 1.0)
+            targets, strengths = lies, np.maximum(strengths, HELD * share)
         inner.set_strength(strengths * bodies.freshness())
         inner.set_targets(targets[None], np.zeros((1, len(targets), 3)))
         inner.step()
@@ -122,14 +134,27 @@ def posture(body: Body, state: States, clip: Array, asked: Direction, down: floa
     will = asked.tone if asked.tone >= 1.0 else asked.tone * (1.0 - calm)
     targets = rotations.slerp(state.rotations, clip, will)
     strengths = np.full(len(body.links), LIMP + (1.0 - LIMP) * will)
-    if not asked.reflex or calm >= 1.0:
-        return targets, strengths
-    ready = (1.0 - asked.tone) * (1.0 - calm)  # who fights back to the clip with all strength has none left for it
-    for name, turn in reflexes(body, state, down > 0).items():
-        index = body.index(name)
-        targets[index] = rotations.slerp(targets[index], turn, ready)
-        strengths[index] = max(strengths[index], BRACED[name.split(".")[0]] * (1.0 - calm))
+    if asked.reflex and calm < 1.0:
+        ready = (1.0 - asked.tone) * (1.0 - calm)  # who fights back to the clip with all strength has none left for it
+        for name, turn in reflexes(body, state, down > 0).items():
+            index = body.index(name)
+            targets[index] = rotations.slerp(targets[index], turn, ready)
+            strengths[index] = max(strengths[index], BRACED[name.split(".")[0]] * (1.0 - calm))
+    _hold_by_tissue(body, state, targets, strengths)
     return targets, strengths
+
+
+def _hold_by_tissue(body: Body, state: States, targets: Array, strengths: Array) -> None:
+    """Keep targets (L, 4) of ball joints where their tissue is not stretched, and let what is stretched hold."""
+    for index, link in enumerate(body.links):
+        limit = link.joint_limit
+        if limit is None:
+            continue
+        room = np.maximum(limit.half - STRETCHED, limit.half / 2)
+        inner = dataclasses.replace(limit, swing_x=float(room[0]), swing_y=float(room[1]), twist=float(room[2]))
+        stretch = joint_limits.excess(state.rotations[index], inner) / STRETCHED
+        targets[index] = joint_limits.clamped(targets[index], inner)
+        strengths[index] = max(strengths[index], TISSUE * min(float(stretch), 1.25))
 
 
 def reflexes(body: Body, state: States, hit: bool) -> dict[str, Array]:

@@ -27,7 +27,8 @@ class RecordedBatch(CompiledBatch):
     engine = "compiled"
 
     def __init__(self, body: Body, count: int) -> None:
-        super().__init__(body, count, iterations=PERFORMED_ITERATIONS)
+        everything = np.ones(len(body.links), dtype=bool)
+        super().__init__(body, count, everything, iterations=PERFORMED_ITERATIONS)
         tables, numbers = self.steps.tables, self.steps.numbers
         self._substeps, self._substep = numbers.substeps, numbers._replace(substeps=1)
         self._weight = float(tables.carried[0]) * GRAVITY  # N

@@ -131,7 +131,7 @@ class Workspace(NamedTuple):
 
 def body_tables(body: Body, seconds: float, may_touch: BoolArray | None = None) -> BodyTables:
     """The tables of a body for physics steps of so many seconds. may_touch (L,): links whose contacts with the floor
-    are solved; the others pass through it (and are told to have touched it)."""
+    are solved; the others pass through it (and are told to have touched it). None: all, as quickly as it goes."""
     links, count = body.links, len(body.links)
     first, chains = _freedoms(body)
     owner = [link for link, _ in sorted(first.items(), key=lambda item: item[1]) for _ in range(_width(links[link]))]
@@ -239,10 +239,12 @@ def contact_points(
     """Spheres that touch a floor where a body does: boxes' corners and capsules' ends.
 
     Their links (P,), centres (P, 3) in the link's frame and radii (P,), m, and how far off the floor a contact begins,
-    m: below 0 where none is solved.
+    m: below 0 where none is solved. The upper corners of feet are left out, unless all links are named as such that
+    may touch.
     """
     every = [(i, shape) for i, link in enumerate(body.links) for shape in _spheres(link)]
-    every = [(i, shape) for i, shape in every if not _upper_corner(body.links[i], shape)]
+    if may_touch is None or not may_touch.all():
+        every = [(i, shape) for i, shape in every if not _upper_corner(body.links[i], shape)]
     solved = np.ones(len(body.links), bool) if may_touch is None else may_touch
     margins = [CONTACT_MARGIN * _size(body.links[i]) if solved[i] else -np.inf for i, _ in every]
     return (
