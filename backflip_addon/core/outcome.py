@@ -44,13 +44,21 @@ PARTS = {
     "upper_arm": "shoulder",
     "foot": "feet",
 }
-_ON = {"head": ON_HEAD, "back": ON_BACK, "shoulder": ON_BACK, "knees": ON_KNEES, "hands": ON_HANDS}
+_ON = {
+    "head": ON_HEAD,
+    **dict.fromkeys(("back", "shoulder", "seat", "side"), ON_BACK),
+    "knees": ON_KNEES,
+    "hands": ON_HANDS,
+}
+# Links whose coming down is a fall, before those that catch it, and those that reach for the floor
+_WEIGHTY = (("head", "chest", "pelvis"), ("upper_arm", "thigh", "shin"))
 
 FLIGHT = 0.1  # s off the floor at least: a shorter one is a twitch, no leap (of measures.flight)
 LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips over lifts its feet while it sinks
 SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
-HIT_TOGETHER = 0.1  # s in which parts come down together: the worst of them is what a fall is told by
-HEAD_AFTER = 0.05  # s after the first part in which a head that comes down is what one sees
+# s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
+HIT_TOGETHER = 0.3
+FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.3  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
 WENT = 0.25  # leg lengths that the hips come away from the feet in a fall with a direction
@@ -166,10 +174,11 @@ class _Story:
             return NEVER_LEFT if late else self._direction(hit), hit, part
         if part == "head":
             return ON_HEAD, hit, part
-        if self._must_rotate and abs(self.rotation_off(hit)) > metrics.TURN_TOLERANCE:
+        off = abs(self.rotation_off(hit))
+        if off > metrics.TURN_TOLERANCE and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
         stood = self.course.touching[flight[1] : hit, self._feet].any(axis=1).sum() / self.course.rate
-        if stood > CAUGHT or part not in _ON:
+        if off < FAR_OFF and (stood > CAUGHT or part not in _ON):
             return self._direction(hit), hit, part
         return _ON[part], hit, part
 
@@ -195,17 +204,22 @@ class _Story:
         return int(frames[0]) if len(frames) else None
 
     def _part(self, hit: int) -> tuple[str, int]:
-        """What comes down at a frame and just after it, and its link: a head before all, else what bears the most."""
+        """What comes down at a frame and just after it, and its link: head or trunk before legs, legs before arms, and
+        of those the first, or the one that bears the most."""
         course = self.course
-        head = [i for i, name in enumerate(course.body.names) if name.split(".")[0] == "head" and not self.allowed[i]]
-        if course.touching[hit : hit + round(HEAD_AFTER * course.rate) + 1, head].any():
-            return "head", head[0]
         together = slice(hit, hit + round(HIT_TOGETHER * course.rate) + 1)
         touching = course.touching[together] & ~self.allowed
+        kinds = [name.split(".")[0] for name in course.body.names]
+        down = touching.any(axis=0)
+        for group in _WEIGHTY:
+            weighty = np.array([kind in group for kind in kinds]) & down
+            if weighty.any():
+                down = weighty
+                break
+        first = np.argmax(touching, axis=0)
         borne = touching.sum(axis=0) if course.load is None else (course.load[together] * touching).sum(axis=0)
-        link = int(np.argmax(np.where(touching.any(axis=0), borne + 1e-9, -1.0)))
-        name = course.body.names[link].split(".")[0]
-        return PARTS.get(name) or self._trunk_part(link, hit), link
+        link = min(np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
+        return PARTS.get(kinds[link]) or self._trunk_part(link, hit + int(first[link])), link
 
     def _trunk_part(self, link: int, frame: int) -> str:
         """Which side of the trunk is down, or of a thigh: one that faces up is sat upon."""

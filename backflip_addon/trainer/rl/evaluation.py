@@ -5,11 +5,13 @@ performs (physics.engines)."""
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...core import metrics
+from ...core.arrays import Float32Array
 from ...core.metrics import Measures
 from ...core.motion import Take
 from ..imitation.directed_bodies import DirectedBodies
@@ -19,7 +21,8 @@ from ..imitation.falling import with_fall
 from ..imitation.reference_track import Track
 from ..imitation.standing import still_stands
 from ..physics.state import Scene, States
-from .numpy_actor import Actor
+
+Act = Callable[[Float32Array], Float32Array]  # from observations (N, n) to actions (N, width): a numpy_actor.Actor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Evaluation:
 
 def perform_take(
     env: ImitationEnvironment[DirectedBodies],
-    actor: Actor,
+    actor: Act,
     track: Track,
     seed: int,
     disturbances: Disturbances,

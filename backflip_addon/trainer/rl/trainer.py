@@ -41,7 +41,7 @@ from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
 from .counters import Counters, IterationReport
 from .episodes import Collected, Episodes, joined
-from .evaluation import Evaluation, perform_take
+from .evaluation import Act, Evaluation, perform_take
 from .networks import ActorCritic
 from .ppo import PPO, UpdateReport
 from .rollouts import PolicyWorker, RolloutSettings
@@ -297,16 +297,21 @@ class PolicyTraining:
         disturbed: bool = False,
         start: States | None = None,
         direction: Direction | None = None,
+        exploring: bool = False,
     ) -> Take:
         """One performance of the present policy, from frame 0 to the end of the hold, as directed.
 
-        A failed one's fall is played out. Raises ValueError with a sentence on a direction that does not fit the body.
+        exploring: as it tries while it learns, with noise on its actions. A failed one's fall is played out. Raises
+        ValueError with a sentence on a direction that does not fit the body.
         """
         self._env.bodies.direct(direction or Direction(), seed)
         disturbances = self.settings.disturbances if disturbed else NONE
         scene = scene if scene or disturbed else Scene()
-        facts = {"disturbed": disturbed, "samples": self.counters.samples}
-        actor = self.network.averaged_actor()
+        facts = {"disturbed": disturbed, "samples": self.counters.samples, "exploring": exploring}
+        actor: Act = self.network.averaged_actor()
+        if exploring:
+            random, explorer = np.random.default_rng([seed, 13]), self.network.exploring_actor()
+            actor = lambda observations: explorer.sample(observations, random)[0]  # noqa: E731
         return perform_take(self._env, actor, self.track, seed, disturbances, scene, start, **facts)
 
     def save(self, path: str | Path) -> None:

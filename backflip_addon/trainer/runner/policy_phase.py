@@ -6,8 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...core import metrics
 from ...core.body import Body
+from ...core.motion import Take
 from ...jobs.messages import Evaluated, StageSaved
 from ..planning.plan import Plan
 from .inbox import Stopped
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from ..rl.trainer import PolicyTraining
 
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
+EARLY, EARLY_TRIES = 6, 3  # iterations within which so many tries are recorded each time, later one
+TRY_SEEDS = 1000  # seeds set aside for the tries of one iteration
+ALIKE = 0.05  # m: attempts that stay as near to each other in all frames as they are performed are the same once more
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
 
 
@@ -68,6 +74,8 @@ class PolicyPhase:
         self.recorded: tuple[int, int, bool] | None = None  # what had been learned when it was last recorded
         self.landed_in_a_row = 0
         self.robust_step = self._robust_step()
+        self.last_take: Take | None = None  # the last attempt without noise that was recorded
+        self.tries = 0  # attempts with noise that were recorded
 
     def go(self) -> str:
         """Train until there is a reason to end, and return it.
@@ -102,7 +110,8 @@ class PolicyPhase:
         if training.learned == self.recorded or not (training.iterations >= self.due or robust_done):
             return ""
         self.due, self.recorded = _next_recording(training.iterations), training.learned
-        self.landed_in_a_row = self.landed_in_a_row + 1 if metrics.is_success(self._record()) else 0
+        self.landed_in_a_row = self.landed_in_a_row + 1 if metrics.is_success(self._record(unless_alike=True)) else 0
+        self._record_tries()
         if self.landed_in_a_row and run.settings.stop_when_landed:
             return "landed"
         if self.landed_in_a_row >= 2 and self.plan and run.seconds >= self.looked + ROBUST_SECONDS:
@@ -128,14 +137,34 @@ class PolicyPhase:
             self._write_stage()
         self.robust_step = step
 
-    def _record(self) -> metrics.Measures:
-        """Save a stage and the attempt it makes."""
+    def _record(self, unless_alike: bool = False) -> metrics.Measures:
+        """Save a stage and the attempt it makes; unless_alike: the attempt only where it differs from the last."""
         training, run = self.training, self.run
-        stage = self._save_stage()
-        name = f"{training.samples / 1e6:.2f} M steps"
+        stage, phase = self._save_stage(), self._words()
+        take = training.attempt(run.settings.seed, run.scene)
+        if unless_alike and self.last_take is not None and _alike(take, self.last_take):
+            return metrics.evaluate_take(run.body, run.reference, take)
+        self.last_take = take
+        return run.record(take, self._name(), self.phase, stage=stage, phase=phase)
+
+    def _record_tries(self) -> None:
+        """Record how it tries: with the noise that it learns by, and every second time in other circumstances."""
+        training, run = self.training, self.run
+        for _ in range(EARLY_TRIES if training.iterations < EARLY else 1):
+            run.check()
+            self.tries += 1
+            seed = run.settings.seed + TRY_SEEDS * training.iterations + self.tries
+            disturbed = self.tries % 2 == 0
+            take = training.attempt(seed, None if disturbed else run.scene, disturbed, exploring=True)
+            run.record(take, f"{self._name()}, try {self.tries}", self.phase, phase=f"{self._words()}, a try")
+
+    def _name(self) -> str:
+        return f"{self.training.samples / 1e6:.2f} M steps"
+
+    def _words(self) -> str:
+        """Where an attempt comes from."""
         learning = "policy" if self.phase == "policy" else "from scratch"
-        phase = f"{learning}, after {name}" if training.samples else f"{learning}, before learning anything"
-        return run.record(training.attempt(run.settings.seed, run.scene), name, self.phase, stage=stage, phase=phase)
+        return f"{learning}, after {self._name()}" if self.training.samples else f"{learning}, before learning anything"
 
     def _save_stage(self) -> str:
         file = self._write_stage()
@@ -147,6 +176,17 @@ class PolicyPhase:
         file = f"{self.training.iterations:06d}_{self.phase}.pt"
         self.training.save(self.run.make_way(self.run.folder.stages / file))
         return file
+
+
+def _alike(take: Take, other: Take) -> bool:
+    """Whether two attempts look the same: as long, the root all along at the same place, and both stand or fall."""
+    one, another = metrics.performed_part(take).motion, metrics.performed_part(other).motion
+    count = min(one.frames, another.frames)
+    if abs(one.frames - another.frames) > ALIKE * one.rate or (metrics.PERFORMED in take.meta) != (
+        metrics.PERFORMED in other.meta
+    ):
+        return False
+    return bool(np.linalg.norm(one.position[:count] - another.position[:count], axis=1).max() < ALIKE)
 
 
 def _next_recording(iteration: int) -> int:
