@@ -15,6 +15,7 @@ from ..core.motion import Motion, load_motion, load_take, validate
 from ..core.motions.skinning import Skin, skin_moves, solid_moves, solid_skin
 from ..core.rigs import binding as bindings
 from ..core.rigs.binding import Binding
+from ..core.slope import in_the_world
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
 
@@ -93,7 +94,7 @@ class Tracks:
     def _motion(self, name: str) -> Motion:
         if name == REFERENCE:
             return load_motion(self.folder.reference_file)
-        return load_take(self.folder.takes / name).motion
+        return in_the_world(load_take(self.folder.takes / name))
 
 
 def _performer_of(folder: JobFolder) -> Performer:

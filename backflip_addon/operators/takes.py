@@ -19,6 +19,7 @@ from ..core.isolation import Interpreter
 from ..core.motion import Take, load_take, validate
 from ..core.rigs import binding as bindings
 from ..core.rigs.binding import Binding
+from ..core.slope import in_the_world
 from ..core.verdict import meaning_of
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
@@ -73,9 +74,11 @@ def _best(scene: bpy.types.Scene, files: dict[str, Path]) -> Path:
 
 
 def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
-    """A take and its job's body; the avatar's present body for a take that lies outside a job."""
+    """A take, on the slope where it was performed on one, and its job's body; the avatar's present body for a take that
+    lies outside a job."""
     try:
         take = load_take(file)
+        take = dataclasses.replace(take, motion=in_the_world(take))
         folder = JobFolder(file.parent.parent)
         if folder.job_file.is_file():
             job = folder.read_job()

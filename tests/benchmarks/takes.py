@@ -179,7 +179,9 @@ def shot_figures(stage: Stage, count: int) -> list[dict[str, Any]]:
     if not count:
         return []
     alone = stage.shot(Direction(), 0)
-    rows = [_push_row(stage, alone, count), _moon_row(stage)]
+    rows = [_push_row(stage, alone, count)]
+    if footwork.airborne(stage.course(alone)):
+        rows.append(_moon_row(stage))
     for name, asked in DIFFERING.items():
         off = [_apart(stage.shot(asked, seed), alone) for seed in range(count if asked.clumsiness else 1)]
         rows.append(_row(stage, name, asked, "more than 0 m", min(off)))

@@ -84,6 +84,26 @@ def test_the_chosen_take_is_drawn_as_it_would_be_baked(job: JobFolder, ops: Any)
     np.testing.assert_allclose(figure.points, shown_by_blender(), atol=1e-4)
 
 
+def test_a_take_on_a_slope_is_drawn_and_baked_on_it(job: JobFolder, ops: Any) -> None:
+    """Simulated in its floor's frame, with gravity leaning by 30 degrees to the left of the character."""
+    body, _ = stored_avatar.body_and_binding(scene())
+    leaning = [9.81 * np.sin(np.radians(30)), 0.0, -9.81 * np.cos(np.radians(30))]
+    save_take(job.takes / "0009_replan.npz", take(body, scene={"gravity": leaning}))
+    tell(job, "take", file="0009_replan.npz", source="replan", score=0.9)
+    job_monitor.refresh(scene(), whole=True)
+    points = []
+    for name in ("0004_search.npz", "0009_replan.npz"):
+        ops.bake_take(take=name, start_frame=1)
+        scene().frame_set(1)
+        points.append(shown_by_blender())
+    level, sloping = (each - each.mean(axis=0) for each in points)
+    u, _, v = np.linalg.svd(level.T @ sloping)
+    turn = (u @ v).T  # the rotation that brings one nearest to the other (Kabsch 1976)
+    np.testing.assert_allclose(level @ turn.T, sloping, atol=1e-3)
+    assert np.degrees(np.arccos(turn[2, 2])) == pytest.approx(30.0, abs=0.1), "that much the vertical leans"
+    assert np.degrees(np.arccos((np.trace(turn) - 1) / 2)) == pytest.approx(30.0, abs=0.1), "and nothing else turns"
+
+
 def test_it_plays_in_a_loop_while_the_timeline_stands(
     job: JobFolder, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

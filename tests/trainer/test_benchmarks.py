@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pybullet")
@@ -123,6 +124,17 @@ def test_engines(tmp_path: Path, clip: str) -> None:
     assert own["plan"] == "the reference's own" and written["plans"] == len(others) == 2
     assert 0 < own["path_cm"] < 2.0 and own["energy_percent"] >= 0, "nearly the same, and not the same performance"
     assert written["same_outcome"] is not None and written["landing_rate"] == {"pybullet": None, "compiled": None}
+
+
+def test_takes(tmp_path: Path, clip: str) -> None:
+    plan = tmp_path / "plan.npz"
+    np.savez(plan, knots=np.zeros((8, 28)), knot=4)
+    written = figures(tmp_path, "takes.py", "--clip", clip, "--plan", str(plan), "--falls", "3", "--shots", "1")
+    falls, verdicts = written["falls"], written["verdicts"]
+    assert falls["at_rest"] <= falls["count"] <= 3 and falls["worst_floor_cm"] < 1.0 and falls["worst_self_cm"] < 2.0
+    assert [row["direction"] for row in written["shots"]] == ["push", "ice", "weak", "tired", "clumsy"]
+    assert all(row["again"] for row in written["shots"])
+    assert 0 <= verdicts["agreed"] <= verdicts["of"] == sum(verdicts["kinds"].values()) == 3
 
 
 def test_scaling(tmp_path: Path, clip: str) -> None:
