@@ -18,9 +18,10 @@ from .inbox import Stopped
 from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
 from .run_context import RunContext, TimeIsUp
 
-# Shares of a search after which the plan so far is played as a take: dense early, sparse late; of later searches fewer
-STORY = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
-LATER_STORY = (0.1, 0.3, 0.6)
+# Shares of a search after which the plan so far is played as a take, a second each: dense early, sparse late, and of
+# later searches fewer
+STORY = (0.0, 0.05, 0.15, 0.35, 0.7)
+LATER_STORY = (0.2, 0.6)
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
 MOST_ATTEMPTS = 1000  # before a saved search
@@ -161,8 +162,9 @@ def _played(performance: Performance) -> Take:
 
 
 def ordinal(number: int) -> str:
-    """first, second, third, 4th."""
-    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+    """first, second, third, 4th, 21st."""
+    ending = "th" if 10 < number % 100 < 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}{ending}")
 
 
 def _ends_search(run: RunContext, take: Take) -> bool:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attempts are recorded as they come, and none twice."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from backflip_addon.core import body as bodies
+from backflip_addon.core import metrics
+from backflip_addon.core import motion as motions
+from backflip_addon.core.motion import Take
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job
+from backflip_addon.trainer.runner import policy_phase, search_phase
+from backflip_addon.trainer.runner.runner import Run
+from tests.core import performances
+from tests.job_events import told
+
+BODY = performances.body()
+CLIP = performances.standing(BODY, 0.3)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    folder = JobFolder(tmp_path / "job")
+    settings = {"minutes": 10.0, "workers": 1, "mode": "search", "engine": "compiled", "seed": 7}
+    folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
+    motions.save_motion(folder.reference_file, CLIP)
+    return Run(folder, folder.read_job())
+
+
+def moved(take: Take, way: float) -> Take:
+    position = take.motion.position + np.linspace(0, way, take.motion.frames)[:, None] * [1.0, 0.0, 0.0]
+    return dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=position))
+
+
+def test_the_same_attempt_is_recorded_once_and_a_shot_always(run: Run) -> None:
+    take = performances.performed(BODY, CLIP)
+    for name in ("first", "again"):
+        measures = run.record(take, name, "search", seed=3, phase="search, first try")
+        assert measures.complete
+    run.record(moved(take, 0.3), "another", "search", seed=3, phase="search, second try")
+    run.record(take, "asked for", "replan", request="r", phase="shot")
+    takes = [event for event in told(run.folder) if event["kind"] == "take"]
+    assert [event["name"] for event in takes] == ["first", "another", "asked for"]
+    assert [event["phase"] for event in takes] == ["search, first try", "search, second try", "shot"]
+    meta = motions.load_take(run.folder.takes / takes[0]["file"]).meta
+    assert meta["phase"] == "search, first try" and meta["outcome"] == takes[0]["outcome"] != ""
+    assert meta["seconds_since_start"] >= 0 and meta["seed"] == 3
+
+
+def test_attempts_without_noise_that_look_alike_are_one() -> None:
+    take = performances.performed(BODY, CLIP)
+    assert policy_phase._alike(take, moved(take, 0.02)) and not policy_phase._alike(take, moved(take, 0.2))
+    fell = dataclasses.replace(take, meta={metrics.PERFORMED: take.motion.frames - 2})
+    assert not policy_phase._alike(take, fell), "one fell and the other did not"
+    assert not policy_phase._alike(take, take.first(60))
+
+
+def test_the_story_is_dense_early_and_sparse_late() -> None:
+    gaps = np.diff(search_phase.STORY)
+    assert search_phase.STORY[0] == 0.0 and (np.diff(gaps) > -1e-9).all()
+    due = [0]
+    while due[-1] < 200:
+        due.append(policy_phase._next_recording(due[-1]))
+    assert due[:5] == [0, 1, 2, 3, 4] and (np.diff(due, 2) >= 0).all() and due[-1] - due[-2] > 15
+    assert [search_phase.ordinal(n) for n in (1, 2, 3, 4, 12, 21)] == [
+        "first",
+        "second",
+        "third",
+        "4th",
+        "12th",
+        "21st",
+    ]
