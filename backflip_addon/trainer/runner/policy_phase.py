@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..rl.trainer import PolicyTraining
 
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
-EARLY, EARLY_TRIES = 6, 3  # iterations within which so many tries are recorded each time, later one
+EARLY, EARLY_TRIES = 4, 2  # iterations within which so many tries are recorded each time, later one
 TRY_SEEDS = 1000  # seeds set aside for the tries of one iteration
 ALIKE = 0.05  # m: attempts that stay as near to each other in all frames as they are performed are the same once more
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
