@@ -75,6 +75,7 @@ class PolicyPhase:
         self.landed_in_a_row = 0
         self.robust_step = self._robust_step()
         self.last_take: Take | None = None  # the last attempt without noise that was recorded
+        self.stage = ""  # the file of the one that was saved last
         self.tries = 0  # attempts with noise that were recorded
 
     def go(self) -> str:
@@ -141,6 +142,7 @@ class PolicyPhase:
         """Save a stage and the attempt it makes; unless_alike: the attempt only where it differs from the last."""
         training, run = self.training, self.run
         stage, phase = self._save_stage(), self._words()
+        self.stage = stage
         take = training.attempt(run.settings.seed, run.scene)
         if unless_alike and self.last_take is not None and _alike(take, self.last_take):
             return metrics.evaluate_take(run.body, run.reference, take)
@@ -156,7 +158,8 @@ class PolicyPhase:
             seed = run.settings.seed + TRY_SEEDS * training.iterations + self.tries
             disturbed = self.tries % 2 == 0
             take = training.attempt(seed, None if disturbed else run.scene, disturbed, exploring=True)
-            run.record(take, f"{self._name()}, try {self.tries}", self.phase, phase=f"{self._words()}, a try")
+            name, phase = f"{self._name()}, try {self.tries}", f"{self._words()}, a try"
+            run.record(take, name, self.phase, stage=self.stage, phase=phase)
 
     def _name(self) -> str:
         return f"{self.training.samples / 1e6:.2f} M steps"
