@@ -42,7 +42,7 @@ MOST_PART_MASS = 200.0  # kg that a part of the body may carry
 MOST_PARTS = 200
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Direction:
     """The circumstances of a shot; every default means that nothing is asked for.
 
@@ -78,6 +78,12 @@ class Direction:
     tone: float = 0.3
     reflex: bool = True
     falls_at: float = math.nan
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Direction) and self.to_json() == other.to_json()  # in which NaN is like NaN
+
+    def __hash__(self) -> int:
+        return hash(repr(self.to_json()))
 
     @property
     def pushes(self) -> bool:
