@@ -116,10 +116,14 @@ class EventLog:
             self.offset += len(data)
             return False
         # Progress alone is read at a glance; of takes some lines are read between two looks at the clock
-        few = _OLD_PROGRESS.sub(b"", data[:end]).count(b"\n") <= LINES_AT_A_TIME
+        kept = _OLD_PROGRESS.sub(b"", data[:end])
+        if kept.count(b"\n") <= LINES_AT_A_TIME:
+            events += _parse(kept)
+            self.offset += end
+            return False
         start = 0
         while start < end:
-            stop = end if few else max(data.rfind(b"\n", start, start + PIECE_BYTES), data.find(b"\n", start)) + 1
+            stop = max(data.rfind(b"\n", start, start + PIECE_BYTES), data.find(b"\n", start)) + 1
             events += _parse(data[start:stop])
             self.offset += stop - start
             start = stop
