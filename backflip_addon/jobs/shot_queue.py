@@ -42,13 +42,6 @@ class ShotQueue:
         self.shots = [self._read[name] for name in self._names if name in self._read]
         return len(self._read) + len(self._others) < len(self._names)
 
-    def empty(self) -> int:
-        """Have none of the shots taken; how many that were. Raises JobError."""
-        waiting = [request for request in self.folder.pending_requests() if request.kind == "shoot"]
-        for request in waiting:
-            self.folder.finish_request(request)
-        return len(waiting)
-
     def _changed_at(self) -> int:
         try:
             return os.stat(self.folder.requests).st_mtime_ns

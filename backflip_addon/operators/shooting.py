@@ -10,7 +10,6 @@ from bpy.props import BoolProperty, StringProperty
 
 from .. import compat
 from ..jobs.json_files import JobError
-from ..jobs.shot_queue import ShotQueue
 from ..settings import scene_settings
 from . import directions, job_link, job_monitor, takes, training
 from .base import INTERNAL, Step, current_scene, need_job
@@ -80,7 +79,7 @@ class EmptyQueue(Step, bpy.types.Operator):
     needs = (need_job,)
 
     def run(self, context: bpy.types.Context) -> None:
-        count = ShotQueue(job_link.job_of(current_scene(context))).empty()
+        count = job_link.job_of(current_scene(context)).withdraw_shots()
         if not count:
             raise JobError("No take waits to be shot.")
         job_monitor.refresh(current_scene(context))
