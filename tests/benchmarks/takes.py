@@ -206,7 +206,7 @@ def _push_row(stage: Stage, alone: Take, count: int) -> dict[str, Any]:
         moment, link = float(random.uniform(*IN_AIR)), LINKS[seed % len(LINKS)]
         asked = Direction(push_at=moment, push_link=link, push_impulse=(x, y, z))
         take = stage.shot(asked, seed)
-        frame = round(asked.push_at * 30) * 4 + 1
+        frame = round(asked.push_at * 30) * 4 + 4
         off = np.diff(stage.course(take).centre - _like(stage, alone, take), axis=0)[frame : frame + 4]
         gained = off.mean(axis=0) * take.motion.rate * stage.track.body.mass
         shares.append(float(gained @ impulse / (impulse @ impulse)))
@@ -251,12 +251,12 @@ def _agrees(course: Course, told: outcome.Outcome) -> bool:
     body, here = course.body, told.frame
     feet = [body.index(name) for name in FEET]
     others = [i for i in range(len(body.links)) if i not in feet]
-    near = course.lows[here : here + 7, others].min() < 0.02
+    near = course.lows[here : here + 37, others].min() < 0.02
     way = course.centre[here, :2] - course.positions[here, feet, :2].mean(axis=0)
     faces = rotations.rotate(course.orientations[0, 0], np.array([0.0, -1.0, 0.0]))[:2]
     looks: dict[str, Callable[[], bool]] = {
         outcome.LANDED: lambda: bool(course.positions[-1, 0, 2] > 0.6 * course.positions[0, 0, 2]),
-        outcome.ON_HEAD: lambda: bool(course.lows[here : here + 7, body.index("head")].min() < 0.03),
+        outcome.ON_HEAD: lambda: bool(course.lows[here : here + 37, body.index("head")].min() < 0.03),
         outcome.FELL_FORWARD: lambda: near and bool(way @ faces > 0),
         outcome.FELL_BACKWARD: lambda: near and bool(way @ faces < 0),
         outcome.UNDER_ROTATED: lambda: abs(told.turned) < 330.0,

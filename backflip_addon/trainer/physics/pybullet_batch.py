@@ -50,7 +50,7 @@ class PyBulletBatch:
         self.worlds[index].push(velocity, angular_velocity)
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
-        """Push a link at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s, world frame."""
+        """Push a link at its centre of mass, over shove_substeps(): an impulse (3,), N s, world frame."""
         self.worlds[index].shove(link, impulse)
 
     def set_strength(self, factors: Array) -> None:

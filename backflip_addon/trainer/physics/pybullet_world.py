@@ -32,12 +32,12 @@ from .simulator import (
     CONTACT_MARGIN,
     CONTROL_RATE,
     JOINT_SPEED,
-    SHOVE_SUBSTEPS,
     SOLVER_ITERATIONS,
     SUBSTEPS,
     TOUCHING,
     damping,
     erp,
+    shove_substeps,
 )
 from .state import Scene, States
 from .urdf import urdf
@@ -134,9 +134,9 @@ class PyBulletWorld:
         self._now = [[x * torque for torque in own] for x, own in zip(factors, self._torques, strict=True)]
 
     def shove(self, link: int, impulse: Array) -> None:
-        """Push a link at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s, world frame."""
-        force = np.asarray(impulse, dtype=float) * (self.control_rate * self.substeps / SHOVE_SUBSTEPS)
-        self._shove = link, force, SHOVE_SUBSTEPS
+        """Push a link at its centre of mass, over shove_substeps(): an impulse (3,), N s, world frame."""
+        lasts = shove_substeps(self.body.links[link].mass * self.scene.mass, impulse)
+        self._shove = link, np.asarray(impulse, dtype=float) * (self.control_rate * self.substeps / lasts), lasts
 
     def _apply_shove(self) -> None:
         """Bullet forgets outer forces after every substep."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from ...core.arrays import Array, BoolArray, IntArray
 from ...core.body import Body
 from .state import Scene, States
@@ -20,8 +22,11 @@ CONTROL_RATE = 30.0  # control steps a second
 # centre of mass left its parabola by 3 to 6 cm in 0.4 s, and landings hung on the step's length
 SUBSTEPS = 16
 TAKE_RATE = 120.0  # Hz, at which takes are recorded: every fourth substep
-# Substeps that a push lasts: a frame of a take. In a longer one the floor takes part of it back before it is over
+# Substeps that a push lasts: a frame of a take. In a longer one the floor takes part of it back before it is over. A
+# light part that would be thrown faster than LIGHT_SPEED, m/s, is pushed for longer, up to a control step: what would
+# turn its joint faster than JOINT_SPEED would be lost
 SHOVE_SUBSTEPS = 4
+LIGHT_SPEED = 4.0
 # A joint's error decays at SERVO_RATE kp/kd a second, where torque suffices: twice as fast as under an overdamped PD
 # controller of these gains. At four times as fast the joints shook half as much again, and stood no better
 SERVO_RATE = 2.0
@@ -58,6 +63,12 @@ def erp(seconds: float) -> float:
     return 1.0 - float((1.0 - RATED_ERP) ** (seconds / RATED_SECONDS))
 
 
+def shove_substeps(mass: float, impulse: Array) -> int:
+    """How many substeps a push by an impulse (3,), N s, lasts on a link of a mass, kg."""
+    speed = float(np.linalg.norm(impulse)) / mass
+    return int(np.clip(np.ceil(SHOVE_SUBSTEPS * speed / LIGHT_SPEED), SHOVE_SUBSTEPS, SUBSTEPS))
+
+
 class Simulator(Protocol):
     """N bodies of one kind, each in a scene of its own. Metres, radians, seconds, world frame with z up."""
 
@@ -77,7 +88,7 @@ class Simulator(Protocol):
         """Kick one root: add velocities, m/s and rad/s, world frame."""
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
-        """Push a link of one body at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s,
+        """Push a link of one body at its centre of mass, evenly over the next shove_substeps(): an impulse (3,), N s,
         world frame."""
 
     def set_strength(self, factors: Array) -> None:

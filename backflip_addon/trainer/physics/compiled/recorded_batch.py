@@ -15,7 +15,7 @@ from ....core.arrays import Array, BoolArray, IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
 from ..recording import Recorder, Recording
-from ..simulator import PERFORMED_ITERATIONS, SHOVE_SUBSTEPS
+from ..simulator import PERFORMED_ITERATIONS, shove_substeps
 from ..state import States
 from .batch import CompiledBatch, StepNumbers, step_groups, taken
 from .lanes import LANES
@@ -39,7 +39,7 @@ class RecordedBatch(CompiledBatch):
         self._shoves: dict[int, tuple[int, Array]] = {}  # of bodies, from the next substep on: link, impulse
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
-        """Push a link at its centre of mass, evenly over the next SHOVE_SUBSTEPS: an impulse (3,), N s, world frame."""
+        """Push a link at its centre of mass, over shove_substeps(): an impulse (3,), N s, world frame."""
         self._shoves[index] = link, np.asarray(impulse, dtype=float)
 
     def reset(self, which: IntArray, states: States) -> None:
@@ -60,8 +60,10 @@ class RecordedBatch(CompiledBatch):
         touched = np.zeros((self.count, len(self.body.links)), dtype=bool)
         masses = np.array([scene.mass for scene in self.scenes])[:, None]
         for substep in range(self._substeps):
-            for index, (link, impulse) in shoves.items() if substep < SHOVE_SUBSTEPS else ():
-                super().shove(index, link, impulse / SHOVE_SUBSTEPS)
+            for index, (link, impulse) in shoves.items():
+                lasts = shove_substeps(self.body.links[link].mass * self.scenes[index].mass, impulse)
+                if substep < lasts:
+                    super().shove(index, link, impulse / lasts)
             self._advance(self._substep)
             touching = taken(self.floor.touching, self.count) > 0.5
             touched |= touching
