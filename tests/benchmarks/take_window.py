@@ -174,6 +174,8 @@ def main() -> None:
     backflip_addon.unregister()
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.flush()
+    os._exit(0)  # Blender's module may hang in its own end
 
 
 if __name__ == "__main__":

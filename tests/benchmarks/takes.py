@@ -11,12 +11,20 @@ shots     of the plan, as it was learned: direction, asked, measured. Pushes in 
 verdicts  of the falls: kinds that came up; agreed, of: verdicts that a second look at the frames bears out, which asks
           nothing of core.outcome: what is lowest when it has come down, and where the hips are from the feet
 
+list_ms, play_ms, mesh_ms, tick_ms, draw_ms
+          what 1,000 and 10,000 takes cost in Blender's window, see take_window.py; with a Python that has bpy
+
     python tests/benchmarks/takes.py [--falls 100] [--shots 20] [--plan plan.npz] [--json FILE]
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -73,11 +81,24 @@ def main() -> int:
         "verdicts": verdict_figures(stage, falls),
         "seconds": round(time.perf_counter() - begin, 1),
     }
+    figures |= window_figures()
     common.table([figures["falls"]])
     common.table(figures["shots"])
     common.table([{**figures["verdicts"], "kinds": len(figures["verdicts"]["kinds"])}])
     common.write(options, figures)
     return 0
+
+
+def window_figures() -> dict[str, Any]:
+    """What takes cost in Blender's window, by take_window.py; nothing where this Python has no Blender."""
+    if importlib.util.find_spec("bpy") is None:
+        return {}
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "figures.json"
+        command = [sys.executable, str(Path(__file__).with_name("take_window.py")), "--json", str(file)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return figures
 
 
 def _plan(options: Any, body: Body, reference: Motion) -> Plan:
