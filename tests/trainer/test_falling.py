@@ -128,6 +128,18 @@ def test_hands_reach_for_where_the_body_falls(way: str, sign: float) -> None:
     assert reached[True] > reached[False] + 0.05
 
 
+def test_a_body_that_is_thrown_by_a_joint_falls_anew_and_more_softly(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter((True, True, False))
+    monkeypatch.setattr(falling, "_is_thrown", lambda states: next(answers))
+    _, after = fallen("compiled", Y, Direction(tone=0.6))
+    assert after.meta["fall"] == {"tone": 0.0, "reflex": False}, "and the take says so"
+    states = TRACK.states[:2].copy()
+    monkeypatch.undo()
+    assert not falling._is_thrown(states)
+    states.angular_velocity[1] = [0.0, 56.0, 0.0]
+    assert falling._is_thrown(states)
+
+
 def test_the_head_is_kept_from_the_floor() -> None:
     track = TRACK
     lying = rotations.from_axis_angle(X, -1.2)  # tipping over backward

@@ -28,6 +28,7 @@ from .reference_track import Track
 
 LONGEST_FALL = 8.0  # s that a body is given to come to rest
 FORESEEN = 0.25  # s before a part comes down from which on a fall is fought: protective arms start within 0.2 to 0.3 s
+FASTEST_SPIN, FASTEST = 25.0, 15.0  # rad/s and m/s of a falling root: more than any somersault, and any height here
 LEAST_STEPS = 2  # control steps that are performed before a fall
 REST_SPEED, REST_TURN = 0.03, 0.3  # m/s of the root, rad/s of root and joints, of a body at rest
 REST_SECONDS = 0.2  # for which it must rest
@@ -64,12 +65,22 @@ def with_fall(bodies: DirectedBodies, track: Track, take: Take) -> Take:
     if lost is None:
         return take
     performed = min(lost, (take.motion.frames - 1) // FRAMES_A_STEP)
-    bodies.go_back(performed)
-    if take.meta.get(metrics.STANDS) is False and performed * FRAMES_A_STEP + 1 >= take.motion.frames:
-        _stand_until_lost(bodies.inner, track)
-    play_out(bodies, track, performed)
     meta = {**take.meta, metrics.PERFORMED: performed * FRAMES_A_STEP + 1}
+    for softer in (asked, dataclasses.replace(asked, reflex=False), dataclasses.replace(asked, reflex=False, tone=0.0)):
+        bodies.go_back(performed)
+        if take.meta.get(metrics.STANDS) is False and performed * FRAMES_A_STEP + 1 >= take.motion.frames:
+            _stand_until_lost(bodies.inner, track)
+        play_out(bodies, track, performed, softer)
+        meta["fall"] = {"tone": softer.tone, "reflex": softer.reflex}  # as it was, which may not be as asked
+        if not _is_thrown(bodies.recording(0).states[performed * FRAMES_A_STEP :]):
+            break
     return dataclasses.replace(bodies.recording(0).take(), meta=meta)
+
+
+def _is_thrown(states: States) -> bool:
+    """Whether the body spins or goes as no fall makes it: a joint that is forced past its limit by the body's weight
+    may be thrown back from it, and the body with it."""
+    return bool(np.abs(states.angular_velocity).max() > FASTEST_SPIN or np.abs(states.velocity).max() > FASTEST)
 
 
 def _lost_step(track: Track, take: Take, asked: Direction) -> int | None:
@@ -94,9 +105,10 @@ def _stand_until_lost(bodies: RecordingSimulator, track: Track) -> None:
             return
 
 
-def play_out(bodies: DirectedBodies, track: Track, step: int) -> float:
-    """Fall from the present state, at a control step of the track, until the body rests; returns the seconds."""
-    asked, inner = bodies.direction, bodies.inner
+def play_out(bodies: DirectedBodies, track: Track, step: int, asked: Direction) -> float:
+    """Fall as asked from the present state, at a control step of the track, until the body rests; returns the
+    seconds."""
+    inner = bodies.inner
     down, still, played, since = 0.0, 0, 0, 0
     lies: Array | None = None  # how the joints have come to lie
     for played in range(1, round(LONGEST_FALL * CONTROL_RATE) + 1):
