@@ -76,9 +76,8 @@ class Environment:
         return pins.lock_file(self.name, folder=LOCKS), torch
 
 
-# The trainer's tests take half of MAIN's time: in two runs it is done sooner.
-TRAINER_APART = (("tests/trainer",), ("--ignore=tests/trainer",))
-# Needs no Blender, and has run on the same Python already.
+TRAINER_APART = (("tests/trainer",), ("--ignore=tests/trainer",))  # half of the time each: done sooner in two runs
+# They need no Blender, and have run on the same Python already
 NO_BLENDER = tuple(f"--ignore=tests/{folder}" for folder in ("core", "jobs", "runtime", "trainer"))
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5, TRAINER_APART)
 OTHERS = (
@@ -268,9 +267,7 @@ def _check_types() -> int:
 
 def command_test(options: argparse.Namespace) -> int:
     """What needs Blender on every Blender, the rest on every Python; the exit status is 0 when all are green.
-
-    Two runs of tests go on at once, and the next environment is made meanwhile.
-    """
+    Two runs of tests go on at once, and the next environment is made meanwhile."""
     begin = time.monotonic()
     main = make_environment(MAIN)
     _take_step(packages.compile_step(str(main)))  # once, not in each test; a moment where nothing has changed since
