@@ -226,7 +226,7 @@ def test_tags_are_those_that_blender_lists(build_zip: ModuleType) -> None:
 
 
 INSTALL = """
-import importlib, json, sys
+import importlib, json, os, sys
 import bpy
 zip_file = sys.argv[1]
 done = bpy.ops.extensions.package_install_files(filepath=zip_file, repo="user_default", enable_on_install=True)
@@ -240,7 +240,8 @@ print("RESULT" + json.dumps({
 }))
 bpy.ops.preferences.addon_disable(module="bl_ext.user_default.backflip")
 left = [name for name in dir(bpy.types) if name.startswith("BACKFLIP_")]
-print("LEFT" + json.dumps(left))
+print("LEFT" + json.dumps(left), flush=True)
+os._exit(0)  # Blender's module may hang in its own end
 """
 
 
