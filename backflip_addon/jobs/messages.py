@@ -310,7 +310,7 @@ class ShotRequest:
             raise _not_understood(str(error).rstrip(".")) from error
         floor = float(given["friction"]) if direction.friction is None else direction.friction
         mass = float(given["mass"]) if direction.mass == 1.0 else direction.mass
-        direction = dataclasses.replace(direction, friction=floor, mass=mass)
+        direction = dataclasses.replace(direction, friction=None if floor == friction else floor, mass=mass)
         return ShotRequest(
             given["seed"], floor, mass, given["disturbed"], given["replan"], stage, request.id, direction
         )

@@ -102,8 +102,10 @@ def test_a_shot_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_a_shot_takes_the_jobs_own_friction_and_names_what_differs() -> None:
     own = ShotRequest.of(Request("shoot", "1"), 0.9)
-    assert own == ShotRequest(0, 0.9, 1.0, True, True, "", "1", Direction(friction=0.9)) and own.name == "Shot 0"
-    assert ShotRequest.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3: slippery, heavy"
+    assert own == ShotRequest(0, 0.9, 1.0, True, True, "", "1", Direction()) and own.name == "Shot 0"
+    icy = ShotRequest.of(Request("shoot", "1"), 0.3)
+    assert icy.friction == 0.3 and icy.name == "Shot 0", "the job's own floor was not asked for"
+    assert ShotRequest.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3: heavy"
 
 
 def test_what_is_directed_varies_by_its_direction_alone() -> None:
