@@ -26,7 +26,7 @@ import socket
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..core.files import TEMPORARY, RefusedFile, is_own_folder, open_regular
 from .json_files import MOST_SHORT_BYTES, JobError, parse_object, read_json, write_json
@@ -162,16 +162,30 @@ class JobFolder:
         Raises OSError, also where another job has the folder's place, and JobError where events.jsonl is no
         ordinary file.
         """
-        if self._identity and self.is_gone():
-            raise FileNotFoundError(errno.ENOENT, "The job folder was moved or deleted", str(self.path))
+        self._raise_if_gone()
         line = json.dumps({"time": time.time(), **event_to_json(event)}) + "\n"
         try:
-            with open_regular(self.events_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
+            with self._open_events() as file:
                 if file.tell() and not _ends_with_newline(self.events_file):
                     line = "\n" + line  # a killed trainer left half a line behind
                 file.write(line.encode())
         except RefusedFile as error:
             raise JobError(f"{self.events_file} cannot be written: {error}.") from error
+
+    def _open_events(self) -> BinaryIO:
+        """The events, to append to. A file that isn't there is made only where this still is the job's folder: another
+        may have taken its place a moment ago."""
+        flags = os.O_WRONLY | os.O_APPEND
+        try:
+            return open_regular(self.events_file, flags)
+        except FileNotFoundError:
+            self._raise_if_gone()
+            return open_regular(self.events_file, flags | os.O_CREAT)
+
+    def _raise_if_gone(self) -> None:
+        """Raises FileNotFoundError where the job has gone from its folder, or another now has its place."""
+        if self._identity and self.is_gone():
+            raise FileNotFoundError(errno.ENOENT, "The job folder was moved or deleted", str(self.path))
 
     def read_events(self, offset: int = 0) -> tuple[list[Event], int]:
         """Events from byte offset on, and the offset to go on from. Damaged lines are skipped. Raises JobError."""

@@ -29,7 +29,7 @@ from tests.core import performances
 BODY = performances.body()
 STANDING = performances.standing(BODY)
 SMALL = RobustSettings(bodies=6, copies=2, fewest=1, horizon=8, samples=6, elites=3, rounds=2, before=30)
-HARDER = dataclasses.replace(SMALL, horizon=16, samples=32, elites=6, rounds=8, deviation=0.15)
+HARDER = dataclasses.replace(SMALL, horizon=16, samples=48, elites=8, rounds=12, deviation=0.15)
 
 
 class OneWorker:
