@@ -76,10 +76,10 @@ class Environment:
         return pins.lock_file(self.name, folder=LOCKS), torch
 
 
-TRAINER_APART = (("tests/trainer",), ("--ignore=tests/trainer",))  # half of the time each: done sooner in two runs
-# They need no Blender, and have run on the same Python already
-NO_BLENDER = tuple(f"--ignore=tests/{folder}" for folder in ("core", "jobs", "runtime", "trainer"))
-MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5, TRAINER_APART)
+PLAIN = ("tests/core", "tests/jobs", "tests/runtime")  # tests that need no compiled physics
+NO_BLENDER = tuple(f"--ignore={folder}" for folder in (*PLAIN, "tests/trainer"))  # tested once for each Python
+MAIN_RUNS = (PLAIN, ("tests/trainer",), NO_BLENDER)
+MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5, MAIN_RUNS)
 OTHERS = (
     Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
     Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, (NO_BLENDER,)),
@@ -266,19 +266,14 @@ def _check_types() -> int:
 
 
 def command_test(options: argparse.Namespace) -> int:
-    """What needs Blender on every Blender, the rest on every Python; the exit status is 0 when all are green.
-    Two runs of tests go on at once, and the next environment is made meanwhile."""
+    """What needs Blender on every Blender, the rest on every Python, two runs of tests at once; 0 when all are green."""
     begin = time.monotonic()
     main = make_environment(MAIN)
-    _take_step(packages.compile_step(str(main)))  # once, not in each test; a moment where nothing has changed since
-    style = _check_style(main)
-    codes, closing = [style], [f"Style: {'faults, see above' if style else 'clean'}"]
-    if not options.arguments:
-        types, words = _types_told()
-        codes.append(types)
-        closing.append(words)
+    codes: list[int] = []
+    closing: list[str] = []
     runs: list[tuple[str, Future[tuple[int, str]]]] = []
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as lanes:
+        compiled = lanes.submit(_take_step, packages.compile_step(str(main)))  # once, not in each test
         for environment in (MAIN, *OTHERS):
             try:
                 python = make_environment(environment)
@@ -289,8 +284,12 @@ def command_test(options: argparse.Namespace) -> int:
                 continue
             for arguments in [options.arguments] if options.arguments else environment.runs:
                 name = " ".join([f"Blender {environment.blender}", *arguments])
-                runs.append((name, lanes.submit(_run_pytest, python, main, list(arguments))))
+                runs.append((name, lanes.submit(_run_pytest, python, main, list(arguments), compiled)))
         say("The tests run, two runs at a time; what they say is shown when they are through")
+        style = _check_style(main)
+        types, words = (0, "Types: not asked for") if options.arguments else _types_told()
+        codes += [style, types]
+        closing += [f"Style: {'faults, see above' if style else 'clean'}", words]
         for name, run in runs:
             code, output = run.result()
             say(f"\nTested: {name}\n{output}")
@@ -311,8 +310,10 @@ def _types_told() -> tuple[int, str]:
     return code, f"Types: {'faults, see above' if code else 'clean'}"
 
 
-def _run_pytest(python: Path, trainer: Path, arguments: list[str]) -> tuple[int, str]:
-    """Run the tests; returns pytest's exit code and all it said."""
+def _run_pytest(python: Path, trainer: Path, arguments: list[str], compiled: Future[None]) -> tuple[int, str]:
+    """Run the tests, once the physics that they need is compiled; returns pytest's exit code and all it said."""
+    if tuple(arguments) != PLAIN:
+        compiled.result()
     command = [str(python), "-m", "pytest", "-q", "-ra", "--durations=5", "--color=no", *arguments]
     with _blender_variables() as variables:
         variables["BACKFLIP_PYTHON"] = str(trainer)

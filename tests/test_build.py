@@ -401,15 +401,16 @@ def test_other_blenders_are_left_out_and_named(
     monkeypatch.setattr(build, "_take_step", lambda step: taken.append(step.words))
     monkeypatch.setattr(build.pythons, "find_python", lambda *_, **__: "")
     monkeypatch.setattr(build, "_run_through", lambda command, variables: 0)
-    monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments: (0, "7 passed in 1 s"))
+    monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments, compiled: (0, "7 passed in 1 s"))
     assert build.main(["test"]) == 0
     assert taken == ["Compiling the physics for this computer"], "once, before all tests"
     said = capsys.readouterr().out
     assert "Style: clean" in said and "Types: clean" in said
     assert "Blender 4.5 LTS tests/trainer: 7 passed" in said
-    assert "Blender 4.5 LTS --ignore=tests/trainer: 7 passed" in said and "Blender 5.0 --ignore=" in said
+    assert "Blender 4.5 LTS tests/core tests/jobs tests/runtime: 7 passed" in said
+    assert "Blender 4.5 LTS --ignore=" in said and "Blender 5.0 --ignore=" in said
     assert "Blender 5.2 LTS: left out. No Python 3.13 was found" in said
-    monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments: (1, "1 failed in 1 s"))
+    monkeypatch.setattr(build, "_run_pytest", lambda python, trainer, arguments, compiled: (1, "1 failed in 1 s"))
     assert build.main(["test"]) == 1
 
 
