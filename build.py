@@ -266,7 +266,7 @@ def _check_types() -> int:
 
 
 def command_test(options: argparse.Namespace) -> int:
-    """What needs Blender on every Blender, the rest on every Python, two runs of tests at once; 0 when all are green."""
+    """What needs Blender on every Blender, the rest on every Python, two runs of tests at once; 0: all are green."""
     begin = time.monotonic()
     main = make_environment(MAIN)
     codes: list[int] = []
