@@ -156,6 +156,7 @@ TRAINER_WINGS: dict[str, set[str]] = {
     "planning": {"imitation", "physics", "workers"},
     "imitation": {"physics", "compiled_cache"},
     "physics": {"compiled_cache"},
+    "video": set(),
     "workers": set(),
     "compiled_cache": {"kernel_sources"},
     "kernel_sources": set(),

@@ -15,9 +15,9 @@ def register() -> None:
 
 def unregister() -> None:
     from ..registration import unregister_classes
-    from . import job_monitor, runtime, take_browser, take_player, viewport_lines
+    from . import job_monitor, runtime, take_browser, take_player, video, video_networks, viewport_lines
 
-    for part in (viewport_lines, take_player, take_browser, job_monitor, runtime):
+    for part in (viewport_lines, take_player, take_browser, job_monitor, runtime, video, video_networks):
         part.unregister()
     unregister_classes(_classes())
 
@@ -36,7 +36,9 @@ def _classes() -> list[type]:
         take_player,
         takes,
         training,
+        video,
+        video_networks,
     )
 
     modules = (avatar, bone_map, reference, training, takes, take_browser, take_player, directions, shooting, baking)
-    return [cls for module in (*modules, export, runtime) for cls in module.CLASSES]
+    return [cls for module in (*modules, export, runtime, video, video_networks) for cls in module.CLASSES]

@@ -66,7 +66,7 @@ def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path) -
     runner = Interpreter(python, str(pip))
     into = ("--target", extended(folder), "--no-compile", "--no-cache-dir")
     trainer = pins.trainer_lock(version)
-    bring = (str(PIP_SCRIPT), str(pip), PIP_WHEEL, PIP_HASH, *_index_named()[1:])
+    bring = (str(PIP_SCRIPT), str(pip), PIP_WHEEL, PIP_HASH, *index_named()[1:])
     return [
         Step("Looking for pip", isolated(python, "-B", *bring), 0.2),
         torch_step(runner, pins.torch_lock(version), into, pins.cuda_lock(version)),
@@ -101,7 +101,7 @@ def isolated(python: str | Interpreter, *arguments: str) -> tuple[str, ...]:
 def locked_step(python: str | Interpreter, words: str, lock: Path, options: tuple[str, ...], weight: float) -> Step:
     """Install what a lock names: from the package index, and where that has it not (a studio without a way out), from
     where this computer's pip is set up to look. The hashes hold for either."""
-    size, named = pins.size(lock), (*_index_named(), *options, "-r", str(lock))
+    size, named = pins.size(lock), (*index_named(), *options, "-r", str(lock))
     disk = size.download + size.disk
     fallback = Step(words, isolated(python, *_LOCKED, *named), weight, disk=disk)
     return Step(words, isolated(python, *_LOCKED, "--isolated", *options, "-r", str(lock)), weight, fallback, disk=disk)
@@ -130,7 +130,7 @@ def torch_step(
     return dataclasses.replace(step, fallback=dataclasses.replace(step.fallback, fallback=last))
 
 
-def _index_named() -> tuple[str, ...]:
+def index_named() -> tuple[str, ...]:
     """The index that the user's variables name: a studio's mirror. What comes from it is held to the hashes."""
     index = os.environ.get("PIP_INDEX_URL", "").strip()
     return ("--index-url", index) if index else ()

@@ -13,7 +13,7 @@ import numpy as np
 from .. import compat
 from ..core.arrays import Array
 from ..core.body import Body
-from ..core.clips import bvh, deepmimic, mimickit, smpl, vrma
+from ..core.clips import bvh, deepmimic, mimickit, smpl, video_motion, vrma
 from ..core.motion import Motion
 from ..core.motions import retarget
 from ..core.reading import MOST_FRAMES, UnreadableFile
@@ -65,6 +65,9 @@ def read_file(path: Path, body: Body) -> Recording | Motion:
     try:
         if (recording := read_skeleton(path)) is not None:
             return recording
+        if _is_video_motion(path):
+            seen = video_motion.load(path)
+            return retarget.adapt(seen.motion, seen.leg, body)
         motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)
         return retarget.adapt(motion, leg, body)
     except (ValueError, RigError) as error:
@@ -80,7 +83,7 @@ def read_skeleton(path: Path) -> Recording | None:
         return Recording(*bvh.read_bvh(path))
     if suffix == ".vrma":
         return Recording(*vrma.read_vrma(path))
-    if suffix != ".npz" or _is_mimickit(path):
+    if suffix != ".npz" or _is_mimickit(path) or _is_video_motion(path):
         return None
     rig, matrices, rate, assumed = smpl.read_smpl(path)
     return Recording(rig, matrices, rate, assumed=assumed)
@@ -90,6 +93,14 @@ def _is_mimickit(path: Path) -> bool:
     """Whether a file holds a MimicKit motion; a damaged one is left to its reader to refuse."""
     try:
         return path.suffix.lower() in (".npz", ".json") and mimickit.is_motion(path)
+    except UnreadableFile:
+        return False
+
+
+def _is_video_motion(path: Path) -> bool:
+    """Whether a file holds a motion from a video; a damaged one is left to its reader to refuse."""
+    try:
+        return path.suffix.lower() == ".npz" and video_motion.is_video_motion(path)
     except UnreadableFile:
         return False
 

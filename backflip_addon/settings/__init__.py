@@ -20,10 +20,11 @@ from bpy.props import (
 )
 
 from ..registration import Collection, register_classes, unregister_classes
-from . import direction, takes
+from . import direction, takes, video
 from .direction import BackflipDirection as BackflipDirection
 from .takes import BackflipBrowser as BackflipBrowser
 from .takes import BackflipTake as BackflipTake
+from .video import BackflipVideo
 
 MODES = (
     ("auto", "Search, then Policy", "Find a landing by search first, then learn a policy from it"),
@@ -353,6 +354,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         int,
         IntProperty(name="Start Frame", description="Scene frame at which the ghost and a baked take start", default=1),
     ]
+    video: Annotated[BackflipVideo, PointerProperty(type=BackflipVideo)]
 
     # 3 Train
     minutes: Annotated[
@@ -434,7 +436,8 @@ def scene_settings(scene: bpy.types.Scene) -> BackflipSettings:
     return cast(BackflipSettings, cast(Any, scene).backflip)
 
 
-CLASSES = (BackflipRole, BackflipJoint, BackflipPart, *takes.CLASSES, *direction.CLASSES, BackflipSettings)
+_GROUPS = (*takes.CLASSES, *direction.CLASSES, *video.CLASSES)
+CLASSES = (BackflipRole, BackflipJoint, BackflipPart, *_GROUPS, BackflipSettings)
 
 
 def register() -> None:

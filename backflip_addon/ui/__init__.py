@@ -21,7 +21,9 @@ def unregister() -> None:
 
 
 def _classes() -> list[type]:
-    from . import avatar_panel, bake_panel, lists, push_gizmo, reference_panel, shoot_panel, takes_panel, training_panel
+    from . import avatar_panel, bake_panel, lists, push_gizmo, reference_panel, shoot_panel, takes_panel
+    from . import training_panel as training
+    from . import video_panel as video
 
-    modules = (lists, avatar_panel, reference_panel, training_panel, takes_panel, shoot_panel, bake_panel, push_gizmo)
+    modules = (lists, avatar_panel, reference_panel, video, training, takes_panel, shoot_panel, bake_panel, push_gizmo)
     return [cls for module in modules for cls in module.CLASSES]

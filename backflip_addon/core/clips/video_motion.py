@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A motion that was seen in a video: a clip as any other, with the camera that filmed it and how sure each part is.
+
+An npz file, written by trainer/video. The motion starts over the origin and faces -Y there; the camera stands where it
+stood beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from .. import motion as motions
+from ..arrays import AnyArray, Array
+from ..body import LINK_NAMES
+from ..motion import Motion
+from ..npz import npz_names, read_npz, write_npz
+from ..reading import finite, told
+
+VERSION = 1
+PARTS = ("head", "trunk", "left arm", "right arm", "left leg", "right leg")
+HIDDEN, HIDDEN_SECONDS = 0.3, 0.15  # a part that is less sure than that for so long is told of
+USUAL_GRAVITY, GRAVITY_ERROR = 9.81, 0.15  # m/s^2, and the share by which a fall may be off before it is told of
+TOWARDS_CAMERA = 0.8  # of a motion's way, along the line of sight: then its depth is a guess
+_MARK = "video_version"
+
+
+@dataclasses.dataclass(frozen=True)
+class FilmedBy:
+    """A camera. position (3,): m. axes (3, 3): rows right, down, away, of unit length. focal: pixels, of a picture of
+    width by height pixels."""
+
+    position: Array
+    axes: Array
+    focal: float
+    width: int
+    height: int
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoMotion:
+    """leg: hip to sole of the person, m. sure (F, 6): of each of PARTS, 0 to 1. gravity: as its longest flight fell,
+    m/s^2, 0 without one. first: the video's frame that it begins with, from 0."""
+
+    motion: Motion
+    leg: float
+    camera: FilmedBy
+    sure: Array
+    gravity: float
+    first: int
+
+
+@told
+def is_video_motion(path: Path) -> bool:
+    """Whether an npz file holds a motion from a video. Raises UnreadableFile."""
+    return _MARK in npz_names(path)
+
+
+def save(path: Path, seen: VideoMotion) -> None:
+    """Write it whole or not at all. Raises OSError."""
+    camera = seen.camera
+    arrays: dict[str, AnyArray | float | int] = {
+        _MARK: VERSION,
+        "rate": seen.motion.rate,
+        "position": seen.motion.position,
+        "rotations": seen.motion.rotations,
+        "leg": seen.leg,
+        "sure": seen.sure,
+        "gravity": seen.gravity,
+        "first": seen.first,
+        "camera_position": camera.position,
+        "camera_axes": camera.axes,
+        "camera_picture": np.array([camera.focal, camera.width, camera.height], float),
+    }
+    write_npz(path, arrays)
+
+
+@told
+def load(path: Path) -> VideoMotion:
+    """Raises UnreadableFile with one sentence on a file that is no sound motion."""
+    arrays = read_npz(path, motions.MOST_MOTION_BYTES)
+    if int(arrays[_MARK]) != VERSION:
+        raise ValueError(f"{path.name} was written by another version of Backflip.")
+    motion = Motion(float(arrays["rate"]), arrays["position"].astype(float), arrays["rotations"].astype(float))
+    motions.validate(motion, len(LINK_NAMES))
+    sure, position, axes = (arrays[name].astype(float) for name in ("sure", "camera_position", "camera_axes"))
+    focal, width, height = (float(x) for x in arrays["camera_picture"])
+    leg, gravity, first = float(arrays["leg"]), float(arrays["gravity"]), int(arrays["first"])
+    shapes = (sure.shape, position.shape, axes.shape) == ((motion.frames, len(PARTS)), (3,), (3, 3))
+    numbers = finite(sure, position, axes, motion.position) and math.isfinite(gravity) and 0.05 < leg < 5.0
+    if not shapes or not numbers or first < 0 or not (1.0 < focal < 1e6 and 1 <= width <= 1e5 and 1 <= height <= 1e5):
+        raise ValueError(f"{path.name} is damaged: its parts do not fit together.")
+    if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-3):
+        raise ValueError(f"{path.name} is damaged: its camera is none.")
+    return VideoMotion(motion, leg, FilmedBy(position, axes, focal, int(width), int(height)), sure, gravity, first)
+
+
+def doubts(seen: VideoMotion) -> list[str]:
+    """What is unsure of it, a sentence each, for the user."""
+    found = []
+    rate = seen.motion.rate
+    lost = seen.sure.max(axis=1) <= 0.0
+    found += [f"The person is not seen {_when(run, rate)}: the motion in between is made up." for run in _runs(lost)]
+    for column, part in enumerate(PARTS):
+        hidden = (seen.sure[:, column] < HIDDEN) & ~lost
+        found += [
+            f"The {part} is hidden {_when(run, rate)}."
+            for run in _runs(hidden)
+            if run[1] - run[0] >= HIDDEN_SECONDS * rate
+        ]
+    if seen.gravity and abs(seen.gravity / USUAL_GRAVITY - 1) > GRAVITY_ERROR:
+        speed = math.sqrt(USUAL_GRAVITY / seen.gravity)
+        how = f"{speed:.2f} times slower" if speed > 1 else f"{1 / speed:.2f} times faster"
+        found.append(
+            f"The flight falls at {seen.gravity:.1f} m/s² instead of 9.8: the height is not right, or the video plays "
+            f"{how} than life."
+        )
+    if _runs_towards(seen):
+        found.append("The motion runs towards the camera or away from it: how far it goes is a guess.")
+    return found
+
+
+def _runs_towards(seen: VideoMotion) -> bool:
+    way = np.ptp(seen.motion.position[:, :2] @ seen.camera.axes[2, :2])
+    across = np.ptp(seen.motion.position[:, :2] @ seen.camera.axes[0, :2])
+    return bool(way > 0.3 and way > TOWARDS_CAMERA * math.hypot(way, across))
+
+
+def _when(run: tuple[int, int], rate: float) -> str:
+    return f"from {run[0] / rate:.1f} to {run[1] / rate:.1f} s"
+
+
+def _runs(mask: AnyArray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

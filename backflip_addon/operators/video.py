@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 2, from a video: a file is chosen, a part of it looked at behind Blender's window, and what was seen becomes the
+reference."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import bpy
+from bpy.props import BoolProperty
+
+from .. import compat, preferences
+from ..core.clips import video_motion
+from ..core.files import replace
+from ..jobs.json_files import JobError
+from ..jobs.video_folder import MOST_FRAMES, WHOLE, Box, VideoFolder, VideoJob
+from ..jobs.video_process import VideoReconstruction
+from ..runtime import video_models
+from ..scene import footage, stored_avatar, stored_reference
+from ..scene.footage import VIDEO_SUFFIXES, Footage
+from ..scene.importing.importer import FileError
+from ..scene.typed_data import current_scene as scene_of_blender
+from ..settings import scene_settings
+from ..settings.video import BackflipVideo
+from .base import USER_ERRORS, FileStep, Step, current_scene, need_body, need_object_mode
+from .reference_clip import ClipMapError, use_file
+from .training import WAIT, new_folder, python
+
+TICK_SECONDS = 0.2
+FEWEST_FRAMES = 8
+
+_log = logging.getLogger(__name__)
+
+
+class _Work:
+    """The one video that is being looked at, and the scene whose reference it becomes."""
+
+    reconstruction: VideoReconstruction | None = None
+    scene: str = ""
+
+
+_work = _Work()
+
+
+def video_settings(scene: bpy.types.Scene) -> BackflipVideo:
+    """What a scene keeps of its video."""
+    return scene_settings(scene).video
+
+
+def models_folder() -> Path:
+    """Where the networks are kept. Raises JobError."""
+    return preferences.data_folder("video-networks")
+
+
+def models_lacking() -> str:
+    """The sentence for networks that are not there, "" where they are. Cheap enough for drawing."""
+    try:
+        return "" if video_models.are_installed(models_folder()) else video_models.LACKING
+    except JobError as error:
+        return str(error)
+
+
+def at_work() -> VideoReconstruction | None:
+    """What is being looked at; None when nothing is."""
+    work = _work.reconstruction
+    return work if work is not None and work.state == "running" else None
+
+
+def choose(scene: bpy.types.Scene, path: str) -> Footage:
+    """Take a video to learn from, all of it. Raises FileError."""
+    found = footage.open_video(Path(bpy.path.abspath(path)))
+    settings = video_settings(scene)
+    settings.path, settings.frames, settings.rate = path, found.frames, found.rate
+    settings.start = settings.end = 0.0
+    settings.speed, settings.use_box = 1.0, False
+    settings.problem, settings.suggested_speed, settings.result, settings.doubts = "", 0.0, "", ""
+    return found
+
+
+def job_for(settings: BackflipVideo, found: Footage, models: Path) -> VideoJob:
+    """What is to be looked at. Raises FileError where the part chosen is none."""
+    first = math.floor(settings.start * found.rate + 1e-4)
+    last = math.ceil(settings.end * found.rate - 1e-4) if settings.end > 0.0 else found.frames
+    last = min(last, found.frames, first + MOST_FRAMES)
+    if last - first < FEWEST_FRAMES:
+        raise FileError(
+            f"From {settings.start:.2f} s on there are too few frames: the video lasts {found.seconds:.2f} s; change "
+            "From and To."
+        )
+    box: Box = (settings.left, settings.top, settings.right, settings.bottom) if settings.use_box else WHOLE
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise FileError("The person's box has no inside: its left side lies right of its right one, or its top below.")
+    path = str(Path(bpy.path.abspath(settings.path)).resolve())
+    return VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models))
+
+
+def begin(scene: bpy.types.Scene) -> VideoReconstruction:
+    """Start to look at the scene's video. Raises FileError or JobError."""
+    settings = video_settings(scene)
+    found = footage.open_video(Path(bpy.path.abspath(settings.path)))
+    models = models_folder()
+    if not video_models.are_installed(models):
+        raise JobError(video_models.LACKING)
+    job = job_for(settings, found, models)
+    folder = _folder_for(scene, job)
+    folder.create(job)
+    settings.problem, settings.suggested_speed = "", 0.0
+    _work.reconstruction = VideoReconstruction.begin(folder, footage.writer_command(), python())
+    _work.scene = scene.name
+    return _work.reconstruction
+
+
+def _folder_for(scene: bpy.types.Scene, job: VideoJob) -> VideoFolder:
+    """The folder of the last look at the same frames, which then need not be looked at again; else a new one."""
+    last = _work.reconstruction.folder if _work.reconstruction is not None else None
+    if last is not None and last.landmarks_file.exists():
+        try:
+            before = last.read_job()
+        except JobError:
+            before = None
+        if before is not None and _same_frames(before, job):
+            return last
+    return VideoFolder(new_folder(scene, f"video_{Path(job.video).stem}"))
+
+
+def _same_frames(a: VideoJob, b: VideoJob) -> bool:
+    return (a.video, a.first, a.count, a.box) == (b.video, b.first, b.count, b.box)
+
+
+def finish(scene: bpy.types.Scene, work: VideoReconstruction) -> str:
+    """Take what came of it: the reference and the camera, or why there is none. Returns the words for it.
+
+    Raises JobError where nothing came of it, and what use_file() raises.
+    """
+    settings = video_settings(scene)
+    if work.state != "done":
+        settings.problem, settings.suggested_speed = work.progress.problem, work.progress.speed
+        raise JobError(settings.problem)
+    stem = re.sub(r"[^\w-]+", "_", Path(settings.path).stem).strip("_") or "video"
+    result = work.folder.path / f"{stem}.npz"
+    try:
+        replace(work.folder.result_file, result)
+    except OSError as error:
+        raise JobError(f"{result} cannot be written: {error.strerror or error}.") from error
+    report = use_file(scene, str(result))
+    seen = video_motion.load(result)
+    settings.result, settings.doubts = str(result), json.dumps(video_motion.doubts(seen))
+    if settings.use_camera:
+        add_camera(scene)
+    return report.words
+
+
+def add_camera(scene: bpy.types.Scene) -> None:
+    """The camera that filmed the reference, with its footage. Raises FileError, StateError."""
+    settings = video_settings(scene)
+    try:
+        seen = video_motion.load(Path(settings.result))
+    except ValueError as error:
+        raise FileError(str(error)) from error
+    found = footage.open_video(Path(bpy.path.abspath(settings.path)))
+    body, binding = stored_avatar.body_and_binding(scene)
+    whole = stored_reference.whole_reference(scene)
+    footage.place_camera(scene, found, seen, whole, body, binding, scene_settings(scene).start_frame)
+    footage.fit_picture(scene, found)
+
+
+def doubts(settings: BackflipVideo) -> list[str]:
+    """What is unsure of the motion, a sentence each."""
+    try:
+        found = json.loads(settings.doubts or "[]")
+    except ValueError:
+        return []
+    return [str(one) for one in found] if isinstance(found, list) else []
+
+
+def need_video(scene: bpy.types.Scene) -> str:
+    return "" if video_settings(scene).path else "Choose a video first."
+
+
+def need_models(_scene: bpy.types.Scene) -> str:
+    return models_lacking()
+
+
+def need_no_work(_scene: bpy.types.Scene) -> str:
+    return "Wait until the video has been looked at, or cancel it." if at_work() is not None else ""
+
+
+def need_result(scene: bpy.types.Scene) -> str:
+    return "" if video_settings(scene).result else "Learn from a video first."
+
+
+# The timer
+
+
+def _tick() -> float | None:
+    work = _work.reconstruction
+    if work is None:
+        return None
+    state = work.poll()
+    compat.redraw()
+    if state == "running":
+        return TICK_SECONDS
+    scene = bpy.data.scenes.get(_work.scene)
+    if scene is None or state == "cancelled":
+        return None
+    try:
+        finish(scene, work)
+        bpy.ops.ed.undo_push(message="Reference from Video")
+    except ClipMapError as error:
+        video_settings(scene).problem = str(error)
+    except USER_ERRORS as error:
+        video_settings(scene).problem = str(error)
+    compat.redraw()
+    return None
+
+
+def _watch() -> None:
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
+
+
+# Operators
+
+
+class ChooseVideo(FileStep, bpy.types.Operator):
+    """Choose a video that shows the stunt: one person from head to toe, filmed by one camera that keeps still"""
+
+    bl_idname = "backflip.choose_video"
+    bl_label = "Choose Video"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_no_work,)
+    suffixes = VIDEO_SUFFIXES
+    nothing_named = "Choose a video."
+
+    def run(self, context: bpy.types.Context) -> None:
+        found = choose(current_scene(context), self.filepath)
+        self.report(
+            {"INFO"}, f"{found.width} x {found.height}, {found.seconds:.2f} s, {found.rate:.4g} frames a second."
+        )
+
+
+class LearnFromVideo(Step, bpy.types.Operator):
+    """Find the person in the video and take the motion for the reference; Blender can be used meanwhile"""
+
+    bl_idname = "backflip.reference_from_video"
+    bl_label = "Make Reference"
+    bl_options = {"UNDO"}
+    needs = (need_body, need_object_mode, need_video, need_models, need_no_work)
+
+    blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when the reference is there", options=WAIT)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = current_scene(context)
+        work = begin(scene)
+        if not self.blocking:
+            _watch()
+            return
+        work.wait()
+        self.report({"INFO"}, finish(scene, work))
+        for sentence in doubts(video_settings(scene)):
+            self.report({"WARNING"}, sentence)
+
+
+class CancelVideo(Step, bpy.types.Operator):
+    """Cancel looking at the video"""
+
+    bl_idname = "backflip.cancel_video"
+    bl_label = "Cancel Video"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        if at_work() is None:
+            cls.poll_message_set("No video is being looked at.")
+            return False
+        return True
+
+    def run(self, _context: bpy.types.Context) -> None:
+        if (work := at_work()) is not None:
+            work.cancel()
+
+
+class UseSlowMotion(Step, bpy.types.Operator):
+    """Take the video for as slow as the person's fall tells, and make the reference"""
+
+    bl_idname = "backflip.use_slow_motion"
+    bl_label = "Use Slow Motion"
+    bl_options = {"UNDO"}
+    needs = (need_body, need_object_mode, need_video, need_models, need_no_work)
+
+    blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when the reference is there", options=WAIT)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = current_scene(context)
+        settings = video_settings(scene)
+        if not settings.suggested_speed:
+            raise FileError("Nothing tells that the video plays slower than life.")
+        settings.speed = settings.suggested_speed
+        bpy.ops.backflip.reference_from_video(blocking=self.blocking)  # type: ignore[attr-defined]  # our own
+
+
+class AddVideoCamera(Step, bpy.types.Operator):
+    """Add a camera that stands where the video's stood, with the video as its background"""
+
+    bl_idname = "backflip.add_video_camera"
+    bl_label = "Add Video Camera"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_result, need_body)
+
+    def run(self, context: bpy.types.Context) -> None:
+        add_camera(current_scene(context))
+
+
+class VideoFileHandler(bpy.types.FileHandler):
+    """Drop a video into the viewport to learn from it."""
+
+    bl_idname = "BACKFLIP_FH_video"
+    bl_label = "Backflip Video"
+    bl_import_operator = "backflip.choose_video"
+    bl_file_extensions = ";".join(VIDEO_SUFFIXES)
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context | None) -> bool:
+        area = context.area if context is not None else None
+        return area is not None and area.type == "VIEW_3D" and bool(scene_settings(scene_of_blender(context)).avatar)
+
+
+CLASSES: tuple[Any, ...] = (
+    ChooseVideo,
+    LearnFromVideo,
+    CancelVideo,
+    UseSlowMotion,
+    AddVideoCamera,
+    VideoFileHandler,
+)
+
+
+def unregister() -> None:
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    if (work := at_work()) is not None:
+        work.cancel()
+    _work.reconstruction = None

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A video as Blender sees it, and a camera that stands where the one that filmed it stood."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..core.body import Body
+from ..core.clips.video_motion import VideoMotion
+from ..core.motion import Motion
+from ..core.proportions import hip_to_sole
+from ..core.rigs.binding import Binding
+from ..core.rotations import matrix_about_z
+from .importing.importer import FileError
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".mts", ".3gp")
+SENSOR = 36.0  # mm, of Blender's own cameras
+CAMERA_NAME = "Video Camera"
+_WRITER = Path(__file__).with_name("write_frames.py")
+
+
+@dataclasses.dataclass(frozen=True)
+class Footage:
+    """A video: its frames, frames a second, and pixels."""
+
+    clip: bpy.types.MovieClip
+    frames: int
+    rate: float
+    width: int
+    height: int
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+
+def open_video(path: Path) -> Footage:
+    """Look at a video; it becomes a movie clip of the .blend, once. Raises FileError with one sentence."""
+    if not path.is_file():
+        raise FileError(f"{path} does not exist: choose another file.")
+    known = set(bpy.data.movieclips)
+    try:
+        clip = bpy.data.movieclips.load(str(path), check_existing=True)
+    except RuntimeError as error:
+        raise FileError(f"{path.name} is no video that Blender can read; choose another file.") from error
+    size: Any = clip.size
+    width, height = size
+    if clip.source != "MOVIE" or width < 1 or height < 1 or clip.fps <= 0.0 or clip.frame_duration < 2:
+        if clip not in known:
+            bpy.data.movieclips.remove(clip)
+        raise FileError(f"{path.name} is no video that Blender can read; choose another file.")
+    return Footage(clip, clip.frame_duration, float(clip.fps), int(width), int(height))
+
+
+def writer_command() -> list[str]:
+    """The command of a second Blender that writes a video's frames (write_frames.py); its folder follows."""
+    if not bpy.app.binary_path:  # Blender as a module of a Python
+        return [sys.executable, "-I", str(_WRITER)]
+    options = ("--background", "--factory-startup", "--python-exit-code", "1", "--python")
+    return [bpy.app.binary_path, *options, str(_WRITER)]
+
+
+def place_camera(
+    scene: bpy.types.Scene,
+    footage: Footage,
+    seen: VideoMotion,
+    reference: Motion,
+    body: Body,
+    binding: Binding,
+    start_frame: int,
+) -> bpy.types.Object:
+    """Add the camera that filmed a motion, or move the one that was added before, and show the footage behind it.
+
+    reference: the motion as it was put on the body, from which one sees how it was scaled and set down.
+    start_frame: the scene's frame at which the reference begins.
+    """
+    scale = hip_to_sole(body) / seen.leg
+    shift = reference.position[0] - seen.motion.position[0] * scale
+    place = binding.to_world(seen.camera.position * scale + shift)
+    right, down, away = seen.camera.axes @ matrix_about_z(binding.yaw).T
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = np.stack([right, -down, -away], axis=1), place
+    camera = scene.objects.get(CAMERA_NAME)
+    if camera is None or camera.type != "CAMERA":
+        camera = bpy.data.objects.new(CAMERA_NAME, bpy.data.cameras.new(CAMERA_NAME))
+        scene.collection.objects.link(camera)
+    camera.matrix_world = Matrix(matrix.tolist())
+    data = camera.data
+    assert isinstance(data, bpy.types.Camera)
+    # Focal lengths are in pixels of a picture that may have been made smaller: its longer side is the sensor's
+    data.sensor_fit, data.sensor_width = "AUTO", SENSOR
+    data.lens = seen.camera.focal / max(seen.camera.width, seen.camera.height) * SENSOR
+    data.clip_start = 0.1 / binding.scale
+    _show_footage(data, footage.clip)
+    footage.clip.frame_start = start_frame - seen.first
+    scene.camera = camera
+    return camera
+
+
+def _show_footage(camera: bpy.types.Camera, clip: bpy.types.MovieClip) -> None:
+    camera.show_background_images = True
+    for image in list(camera.background_images):
+        if image.source == "MOVIE_CLIP":
+            camera.background_images.remove(image)
+    image = camera.background_images.new()
+    image.source, image.clip, image.alpha = "MOVIE_CLIP", clip, 1.0
+    image.frame_method = "FIT"
+
+
+def fit_picture(scene: bpy.types.Scene, footage: Footage) -> None:
+    """Give the scene's picture the footage's shape, its longer side kept: else the two do not lie on one another."""
+    longest = max(scene.render.resolution_x, scene.render.resolution_y)
+    factor = longest / max(footage.width, footage.height)
+    scene.render.resolution_x = max(round(footage.width * factor), 4)
+    scene.render.resolution_y = max(round(footage.height * factor), 4)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of the video that a reference is made from, and of what came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import bpy
+from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
+
+
+class BackflipVideo(bpy.types.PropertyGroup):
+    """A video to learn from: which part of it, and who is in it."""
+
+    path: Annotated[
+        str,
+        StringProperty(
+            name="Video",
+            description="Video that shows the stunt: one person from head to toe, filmed by one still camera",
+            subtype="FILE_PATH",
+            options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+        ),
+    ]
+    start: Annotated[
+        float,
+        FloatProperty(
+            name="From", description="Time in the video to begin at", min=0.0, precision=2, unit="TIME_ABSOLUTE"
+        ),
+    ]
+    end: Annotated[
+        float,
+        FloatProperty(
+            name="To",
+            description="Time in the video to end at; 0 for its end, or half a minute on",
+            min=0.0,
+            precision=2,
+            unit="TIME_ABSOLUTE",
+        ),
+    ]
+    height: Annotated[
+        float,
+        FloatProperty(
+            name="Height",
+            description="How tall the person in the video is",
+            default=1.7,
+            min=0.5,
+            max=2.6,
+            precision=2,
+            unit="LENGTH",
+        ),
+    ]
+    speed: Annotated[
+        float,
+        FloatProperty(
+            name="Slow Motion",
+            description="How many times slower than life the video plays; 8 for 240 pictures a second played at 30",
+            default=1.0,
+            min=0.1,
+            max=100.0,
+            precision=2,
+        ),
+    ]
+    use_box: Annotated[
+        bool,
+        BoolProperty(
+            name="Person Box",
+            description="Look at a part of the picture only: around all of the person's way, with nobody else in it",
+        ),
+    ]
+    left: Annotated[
+        float,
+        FloatProperty(name="Left", description="Left side of the box, as a share of the picture", min=0.0, max=1.0),
+    ]
+    right: Annotated[
+        float,
+        FloatProperty(
+            name="Right", description="Right side of the box, as a share of the picture", default=1.0, min=0.0, max=1.0
+        ),
+    ]
+    top: Annotated[
+        float,
+        FloatProperty(
+            name="Top",
+            description="Upper side of the box, as a share of the picture from its upper side",
+            max=1.0,
+            min=0.0,
+        ),
+    ]
+    bottom: Annotated[
+        float,
+        FloatProperty(
+            name="Bottom",
+            description="Lower side of the box, as a share of the picture from its upper side",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+        ),
+    ]
+    use_camera: Annotated[
+        bool,
+        BoolProperty(
+            name="Camera with Footage",
+            description="Add a camera that stands where the video's stood, with the video as its background",
+            default=True,
+        ),
+    ]
+
+    # What came of it
+    frames: Annotated[int, IntProperty(options={"HIDDEN"})]
+    rate: Annotated[float, FloatProperty(options={"HIDDEN"})]
+    problem: Annotated[str, StringProperty(options={"HIDDEN"})]  # why there is no motion, a sentence
+    suggested_speed: Annotated[float, FloatProperty(options={"HIDDEN"})]  # 0 for none
+    result: Annotated[str, StringProperty(options={"HIDDEN"})]  # the motion's file
+    doubts: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: what is unsure of it, a list of sentences
+
+
+CLASSES = (BackflipVideo,)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When feet and hands rest on the floor, when the person is in free flight, and how fast it then falls."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ...core.arrays import Array, BoolArray
+from .landmarks import Landmarks
+
+GRAVITY = 9.81  # m/s^2
+FEET = ((27, 29, 31), (28, 30, 32))  # landmarks: ankle, heel, toes
+HANDS = ((15, 17, 19), (16, 18, 20))
+FEWEST = 3  # frames: what rests for less does not rest
+FEWEST_IN_FLIGHT = 4
+STILL_SPEED = 0.7  # m/s: a foot or hand slower than that rests, if it is low
+LOW_FOOT, LOW_HAND, OFF_FLOOR = 0.4, 0.35, 0.05  # m from the floor's line
+FALLS = (4.0, 17.0)  # m/s^2: what may be a fall, of what is measured
+
+# Landmarks and their shares of the mass, for a centre of mass that is good enough to see it fall
+_MASS_POINTS = (((11, 12, 23, 24), 0.45), ((0, 7, 8), 0.08), ((23, 24, 25, 26), 0.24), ((25, 26, 27, 28), 0.12))
+_ARMS, _ARMS_SHARE = tuple(range(11, 17)), 0.11
+
+
+@dataclasses.dataclass(frozen=True)
+class Contacts:
+    """feet, hands (F, 2: left, right): rest on the floor. flight (F,): nothing touches it."""
+
+    feet: BoolArray
+    hands: BoolArray
+    flight: BoolArray
+
+
+def scale_of(landmarks: Landmarks) -> float:
+    """Pixels per metre at the person, by the network's own metres: the median over the frames."""
+    world = landmarks.world[:, 11:33, :2]
+    picture = landmarks.xy[:, 11:33]
+    world, picture = world - world.mean(axis=1, keepdims=True), picture - picture.mean(axis=1, keepdims=True)
+    ratios = (world * picture).sum(axis=(1, 2)) / np.maximum((world * world).sum(axis=(1, 2)), 1e-6)
+    return float(max(np.median(ratios), 1e-3))
+
+
+def see(landmarks: Landmarks, scale: float) -> Contacts:
+    """Contacts as the picture alone tells them. scale: pixels per metre."""
+    low, speed = _lowest_and_speed(landmarks, FEET, scale)
+    still = _each(speed < STILL_SPEED, FEWEST)
+    ground = float(np.quantile(low.max(axis=1), 0.75))
+    if still.any():
+        resting = low[still]
+        ground = float(np.median(resting[resting >= np.quantile(resting, 0.3)]))
+    height = (ground - low) / scale
+    feet = _each(still & (height < LOW_FOOT), FEWEST)
+    hand_low, hand_speed = _lowest_and_speed(landmarks, HANDS, scale)
+    hands = _each((hand_speed < STILL_SPEED) & (np.abs(ground - hand_low) / scale < LOW_HAND), FEWEST)
+    off = (height.min(axis=1) > OFF_FLOOR) & ~feet.any(axis=1) & ~hands.any(axis=1)
+    fall = _fallen(landmarks)[:, None] * [0.0, 0.0, 1.0] / scale
+    return Contacts(feet, hands, falls_in(off, fall, landmarks.rate))
+
+
+def falls_in(off: BoolArray, centre: Array, rate: float) -> BoolArray:
+    """Of the frames (F,) in which nothing touches the floor, those of flights that fall about as things do.
+
+    centre (F, 3): the centre of mass, m, z up.
+    """
+    flight = at_least(off, FEWEST_IN_FLIGHT)
+    for first, last in runs(flight):
+        if not FALLS[0] < fall_of(centre[first:last, 2], rate) < FALLS[1]:
+            flight[first:last] = False
+    return flight
+
+
+def fall_of(height: Array, rate: float) -> float:
+    """Downward acceleration of a height (F,), m, over some frames: a parabola's by least squares, m/s^2."""
+    return -2.0 * float(np.polyfit(np.arange(len(height)) / rate, height, 2)[0])
+
+
+def _fallen(landmarks: Landmarks) -> Array:
+    """Height (F,) of the centre of mass in the picture, pixels, upwards."""
+    y = landmarks.xy[..., 1]
+    parts = [share * y[:, points].mean(axis=1) for points, share in (*_MASS_POINTS, (_ARMS, _ARMS_SHARE))]
+    height: Array = -np.sum(parts, axis=0)
+    return height
+
+
+def _lowest_and_speed(landmarks: Landmarks, sides: tuple[tuple[int, ...], ...], scale: float) -> tuple[Array, Array]:
+    """The lowest (F, 2: left, right) of a foot's or hand's points, pixels down, and the slowest one's speed, m/s."""
+    points = np.stack([landmarks.xy[:, side] for side in sides], axis=1)
+    points = smoothed(points, 0.7)
+    speed = np.linalg.norm(np.gradient(points, axis=0), axis=-1).min(axis=-1) * landmarks.rate / scale
+    return points[..., 1].max(axis=-1), speed
+
+
+def gravity_seen(landmarks: Landmarks, scale: float) -> tuple[float, float]:
+    """How fast the longest flight falls, m/s^2, and how long it lasts, s; 0 and 0 without one."""
+    flight = see(landmarks, scale).flight
+    longest = max(runs(flight), key=lambda run: run[1] - run[0], default=(0, 0))
+    first, last = longest
+    if last - first < FEWEST_IN_FLIGHT:
+        return 0.0, 0.0
+    return fall_of(_fallen(landmarks)[first:last] / scale, landmarks.rate), (last - first) / landmarks.rate
+
+
+# Runs of frames
+
+
+def runs(mask: BoolArray) -> list[tuple[int, int]]:
+    """First and last + 1 of each run of true frames."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def at_least(mask: BoolArray, fewest: int) -> BoolArray:
+    """The mask without runs that are shorter."""
+    kept = mask.copy()
+    for first, last in runs(mask):
+        if last - first < fewest:
+            kept[first:last] = False
+    return kept
+
+
+def _each(mask: BoolArray, fewest: int) -> BoolArray:
+    return np.stack([at_least(column, fewest) for column in mask.T], axis=1)
+
+
+def smoothed(values: Array, sigma: float) -> Array:
+    """Values (F, ...) under a Gaussian of so many frames; beyond the ends they stay as at the ends."""
+    reach = int(3 * sigma) + 1
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    padded = np.concatenate([np.repeat(values[:1], reach, 0), values, np.repeat(values[-1:], reach, 0)])
+    result: Array = sum(weight * padded[k : k + len(values)] for k, weight in enumerate(kernel))
+    return result

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the networks saw of a person in all frames, as arrays; kept in a file so that nobody need look twice."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from ...core.arrays import Array, BoolArray, IntArray
+from ...core.npz import read_npz, write_npz
+from .pose_net import LANDMARKS, Sighting
+
+MOST_BYTES = 64_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Landmarks:
+    """F frames of one person.
+
+    rate: frames a second of the video. width, height: pixels of a frame. found (F,): in which frames a person was seen.
+    xy (F, 33, 2): pixels. world (F, 33, 3): metres about the hips' middle, camera's axes. visible (F, 33): 0 to 1,
+    0 in frames without a person, where places are those between the frames beside them.
+    """
+
+    rate: float
+    width: int
+    height: int
+    found: BoolArray
+    xy: Array
+    world: Array
+    visible: Array
+
+    @property
+    def frames(self) -> int:
+        return len(self.found)
+
+    def played_at(self, rate: float) -> Landmarks:
+        """The same frames at another rate."""
+        return dataclasses.replace(self, rate=rate)
+
+
+def from_sightings(chosen: list[Sighting | None], rate: float, width: int, height: int) -> Landmarks:
+    """Landmarks of frames, those of gaps made up between their neighbours. Raises ValueError where nobody is seen."""
+    found = np.array([one is not None for one in chosen])
+    known = np.flatnonzero(found)
+    if not len(known):
+        raise ValueError("nobody is seen in any frame")
+    seen = [one for one in chosen if one is not None]
+    xy, world = (
+        _filled([one.xy for one in seen], known, len(found)),
+        _filled([one.world for one in seen], known, len(found)),
+    )
+    visible = np.zeros((len(found), LANDMARKS))
+    visible[known] = [one.visible for one in seen]
+    return Landmarks(rate, width, height, found, xy, world, visible)
+
+
+def _filled(values: list[Array], known: IntArray, frames: int) -> Array:
+    """Values (K, ...) of the known frames as (frames, ...), linear in between."""
+    flat = np.array(values).reshape(len(known), -1)
+    filled = np.stack([np.interp(np.arange(frames), known, column) for column in flat.T], axis=1)
+    return filled.reshape(frames, *np.shape(values)[1:])
+
+
+def save(path: Path, landmarks: Landmarks) -> None:
+    """Raises OSError."""
+    write_npz(path, {field.name: np.asarray(getattr(landmarks, field.name)) for field in dataclasses.fields(landmarks)})
+
+
+def load(path: Path) -> Landmarks:
+    """Raises ValueError on a damaged file, OSError and zipfile's errors."""
+    arrays = read_npz(path, MOST_BYTES)
+    try:
+        found = arrays["found"]
+        f = len(found)
+        shapes = {"xy": (f, LANDMARKS, 2), "world": (f, LANDMARKS, 3), "visible": (f, LANDMARKS)}
+        sound = found.dtype == bool and found.ndim == 1 and all(arrays[key].shape == shapes[key] for key in shapes)
+        if not sound or not all(np.isfinite(arrays[key]).all() for key in (*shapes, "rate")):
+            raise ValueError("the landmarks are damaged")
+        return Landmarks(
+            float(arrays["rate"]),
+            int(arrays["width"]),
+            int(arrays["height"]),
+            found,
+            *(arrays[key].astype(float) for key in shapes),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError("the landmarks are damaged") from error

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a fit to a video costs: each term by its name, a sum of squares over frames in units of its own sigma.
+
+Where single landmarks may be wrong altogether a square is flattened (Cauchy's loss). Lengths that smooth are divided
+by the person's height: else shrinking it would be the cheapest way to a smooth motion.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...core.arrays import Array
+from . import figure
+from .contacts import GRAVITY, Contacts, runs
+from .figure import INDEX, ROW, tensor
+from .landmarks import Landmarks
+
+# Sigmas: metres, rad, seconds, where nothing else is said
+PICTURE, DIRECTION = 0.025, 0.2  # of a landmark in the picture, at the person; of a bone's direction (of length 1)
+ACCELERATION, TURNING = 21.0, 120.0  # of landmarks, heights/s^2; of links, rad/s^2
+LEVEL_PUSH, RISING_PUSH = 3.0, 15.0  # m/s^2: of the centre of mass while something may push it
+FLIGHT, FLIGHT_PATH = 1.0, 0.015  # m/s^2 and m: off free fall, and off its parabola
+FLOOR, SOLE, SLIDE = 0.03, 0.02, 0.25  # m, m, m/s
+HAND_HEIGHT, HAND, HAND_SLIDE = 0.10, 0.05, 0.3  # a wrist above a hand that carries, m
+LIMIT = 0.1  # rad past a hinge's end
+KNEE, ELBOW = (-2.6, 0.0), (0.0, 2.6)
+TILTS = {"chest": 0.5, "head": 0.6, "foot.L": 0.7, "foot.R": 0.7}
+WIDE_TILTS = {"thigh.L": 1.2, "thigh.R": 1.2, "upper_arm.L": 1.6, "upper_arm.R": 1.6}
+# Priors: of the camera's focal length (logarithm), tilt, roll, height; of the person's parts (logarithm)
+FOCAL, PITCH, ROLL, CAMERA_HEIGHT = 0.15, 0.15, 0.02, 0.5
+USUAL_CAMERA_HEIGHT = 1.3  # m: held at the chest, or on a tripod
+PART, ALL_PARTS, SYMMETRY = 0.08, 0.01, 0.006
+
+# Bones that the network tells the direction of, and how much it is worth
+_BONES = (
+    *((a, b, 1.0) for a, b in ((11, 12), (23, 24), (11, 23), (12, 24), (11, 13), (13, 15), (12, 14), (14, 16))),
+    *((a, b, 1.0) for a, b in ((23, 25), (25, 27), (24, 26), (26, 28))),
+    *((a, b, 0.7) for a, b in ((29, 31), (30, 32), (7, 8))),
+    *((a, b, 0.5) for a, b in ((0, 7), (0, 8))),
+)
+_FROM, _TO = [a for a, _b, _w in _BONES], [b for _a, b, _w in _BONES]
+_PAIRS = [(ROW[mark], ROW[mark + 1]) for mark in (7, 11, 13, 15, 23, 25, 27, 29, 31)]
+_SOLES = ((29, 31), (30, 32))
+
+
+@dataclasses.dataclass
+class Unknowns:
+    """What is looked for, as torch's tensors.
+
+    turns (F, L, 3): rotation vectors on top of the pose so far. shift (F, 3): on top of the root so far, m.
+    height: logarithm of the person's, m. lengths (G,): logarithms of its parts' factors. places (M, 3): landmarks.
+    focal: logarithm, pixels. pitch: downwards, roll, rad. camera: its height, m.
+    """
+
+    turns: Any
+    shift: Any
+    height: Any
+    lengths: Any
+    places: Any
+    focal: Any
+    pitch: Any
+    roll: Any
+    camera: Any
+
+
+@dataclasses.dataclass
+class Problem:
+    """What is known, and the pose so far.
+
+    told_height: m, and sigma of its logarithm. focal: pixels, the first guess. pitch: the first guess.
+    scale: pixels per metre. pose (F, L, 3, 3), root (F, 3), angles (F, L): the pose so far.
+    """
+
+    landmarks: Landmarks
+    told_height: float
+    height_sigma: float
+    focal: float
+    pitch: float
+    scale: float
+    contacts: Contacts
+    pose: Array
+    root: Array
+    angles: Array
+    flights: bool = True
+
+
+@dataclasses.dataclass
+class Shown:
+    """A pose of all frames as unknowns give it, torch's: landmarks (F, M, 3), links, centre of mass (F, 3)."""
+
+    marks: Any
+    origins: Any
+    orientations: Any
+    turns: Any
+    centre: Any
+
+
+def camera_axes(pitch: Any, roll: Any) -> Any:
+    """Rows (3, 3): the camera's right, down and away in the world. Unpitched it looks along +Y."""
+    one, zero = torch.ones((), dtype=figure.NUMBER), torch.zeros((), dtype=figure.NUMBER)
+    c, s = torch.cos(pitch), torch.sin(pitch)
+    level = torch.stack([one, zero, zero, zero, -s, -c, zero, c, -s]).reshape(3, 3)
+    c, s = torch.cos(roll), torch.sin(roll)
+    return torch.stack([c, -s, zero, s, c, zero, zero, zero, one]).reshape(3, 3) @ level
+
+
+def shown(problem: Problem, unknowns: Unknowns, free: Any) -> Shown:
+    """The pose. free (L, 3): 1 for the axes about which a joint turns."""
+    turns = tensor(problem.pose) @ figure.turns_of(unknowns.turns * free)
+    height = torch.exp(unknowns.height)
+    origins, orientations = figure.places(tensor(problem.root) + unknowns.shift, turns, height, unknowns.lengths)
+    marks = figure.markers(origins, orientations, height, unknowns.places)
+    return Shown(marks, origins, orientations, turns, figure.centre_of_mass(origins, orientations, height))
+
+
+def all_terms(problem: Problem, unknowns: Unknowns, pose: Shown) -> dict[str, Any]:
+    """Every term, by name."""
+    axes = camera_axes(unknowns.pitch, unknowns.roll)
+    zero = torch.zeros((), dtype=figure.NUMBER)
+    seen = (pose.marks - torch.stack([zero, zero, unknowns.camera])) @ axes.T
+    terms = {
+        "picture": _picture(problem, unknowns, seen),
+        "direction": _direction(problem.landmarks, seen),
+        "smooth": _smooth(problem, unknowns, pose),
+        "limits": _limits(problem, unknowns, pose),
+        "camera": _camera(problem, unknowns),
+        "shape": _shape(problem, unknowns),
+        "floor": (torch.relu(-pose.marks[..., 2]) ** 2).sum() / FLOOR**2,
+        "contacts": _contacts(problem, pose),
+    }
+    if problem.flights and problem.contacts.flight.any():
+        terms["flight"] = _flight(problem, pose)
+    return terms
+
+
+def _cauchy(square: Any, width: float) -> Any:
+    return width * torch.log1p(square / width)
+
+
+def _picture(problem: Problem, unknowns: Unknowns, seen: Any) -> Any:
+    """Landmarks against where the network sees them in the picture."""
+    data = problem.landmarks
+    middle = tensor([data.width / 2, data.height / 2])
+    spots = seen[..., :2] / seen[..., 2:].clamp(min=0.3) * torch.exp(unknowns.focal) + middle
+    off = (spots - tensor(data.xy[:, figure.MARKS])) / (problem.scale * PICTURE)
+    return (tensor(data.visible[:, figure.MARKS]) * _cauchy((off * off).sum(-1), 8.0)).sum()
+
+
+def _direction(data: Landmarks, seen: Any) -> Any:
+    """Bones' directions against those that the network tells, in the camera's axes."""
+    told = torch.nn.functional.normalize(tensor(data.world[:, _TO] - data.world[:, _FROM]), dim=-1)
+    rows = [ROW[mark] for mark in _TO], [ROW[mark] for mark in _FROM]
+    own = torch.nn.functional.normalize(seen[:, rows[0]] - seen[:, rows[1]], dim=-1)
+    visible = np.maximum(np.minimum(data.visible[:, _FROM], data.visible[:, _TO]), 0.15) * data.found[:, None]
+    weight = tensor(visible * [w for _a, _b, w in _BONES])
+    return (weight * _cauchy(((own - told) ** 2).sum(-1) / DIRECTION**2, 4.0)).sum()
+
+
+def _smooth(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
+    rate = problem.landmarks.rate
+    bent = _second(pose.marks, rate) / torch.exp(unknowns.height)
+    relative = pose.orientations.transpose(-1, -2)[:-1] @ pose.orientations[1:]
+    speed = torch.stack(
+        [
+            relative[..., 2, 1] - relative[..., 1, 2],
+            relative[..., 0, 2] - relative[..., 2, 0],
+            relative[..., 1, 0] - relative[..., 0, 1],
+        ],
+        -1,
+    )
+    turned = (speed[1:] - speed[:-1]) / 2 * rate**2
+    pushed = _second(pose.centre, rate)
+    landmarks = _cauchy((bent**2).sum(-1) / ACCELERATION**2, 4.0).sum()
+    links = 0.5 * _cauchy((turned**2).sum(-1) / TURNING**2, 4.0).sum()
+    centre = 2 * ((pushed[:, :2] ** 2).sum() / LEVEL_PUSH**2 + (pushed[:, 2] ** 2).sum() / RISING_PUSH**2)
+    return landmarks + links + centre
+
+
+def _second(values: Any, rate: float) -> Any:
+    return (values[2:] - 2 * values[1:-1] + values[:-2]) * rate**2
+
+
+def _limits(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
+    """Knees and elbows do not bend backwards; no joint of the trunk turns far."""
+    angles = tensor(problem.angles) - unknowns.turns[..., 0]
+    total = torch.zeros((), dtype=figure.NUMBER)
+    for names, (low, high) in ((("shin.L", "shin.R"), KNEE), (("forearm.L", "forearm.R"), ELBOW)):
+        own = angles[:, [INDEX[name] for name in names]]
+        total = total + (torch.relu(low - own) ** 2 + torch.relu(own - high) ** 2).sum() / LIMIT**2
+    for weight, tilts in ((1.0, TILTS), (0.25, WIDE_TILTS)):
+        for name, sigma in tilts.items():
+            cosine = (pose.turns[:, INDEX[name]].diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
+            total = total + weight * 2 * ((1 - cosine) / sigma**2).sum()
+    return total
+
+
+def _camera(problem: Problem, unknowns: Unknowns) -> Any:
+    focal = (unknowns.focal - math.log(problem.focal)) / FOCAL
+    height = (unknowns.camera - USUAL_CAMERA_HEIGHT) / CAMERA_HEIGHT
+    return focal**2 + ((unknowns.pitch - problem.pitch) / PITCH) ** 2 + (unknowns.roll / ROLL) ** 2 + height**2
+
+
+def _shape(problem: Problem, unknowns: Unknowns) -> Any:
+    """The person is as tall as told, and built as people are, the same on both sides."""
+    told = ((unknowns.height - math.log(problem.told_height)) / problem.height_sigma) ** 2
+    parts = ((unknowns.lengths / PART) ** 2).sum() + (unknowns.lengths.mean() / ALL_PARTS) ** 2
+    marks = (((unknowns.places - tensor(figure.MARKER_PLACES)) / tensor(figure.MARKER_SIGMAS)[:, None]) ** 2).sum()
+    left, right = (unknowns.places[[pair[k] for pair in _PAIRS]] for k in (0, 1))
+    sides = (((left - right * tensor([-1.0, 1.0, 1.0])) / SYMMETRY) ** 2).sum()
+    return 3 * (told + parts + marks + sides)
+
+
+def _contacts(problem: Problem, pose: Shown) -> Any:
+    """What rests on the floor is on it, and stays there."""
+    contacts, rate = problem.contacts, problem.landmarks.rate
+    total = torch.zeros((), dtype=figure.NUMBER)
+    for side, marks in enumerate(_SOLES):
+        rests = tensor(contacts.feet[:, side])
+        foot = pose.marks[:, [ROW[mark] for mark in marks]]
+        low = -torch.logsumexp(-60 * foot[..., 2], 1) / 60
+        slid = _cauchy((((foot[1:] - foot[:-1]) * rate) ** 2).sum(-1) / SLIDE**2, 2.0).amin(-1)
+        total = total + (rests * ((low - 0.015) / SOLE) ** 2).sum() + (rests[1:] * rests[:-1] * slid).sum()
+    for side, mark in enumerate((15, 16)):
+        rests = tensor(contacts.hands[:, side])
+        hand = pose.marks[:, ROW[mark]]
+        slid = _cauchy((((hand[1:] - hand[:-1]) * rate) ** 2).sum(-1) / HAND_SLIDE**2, 2.0)
+        total = total + (rests * ((hand[:, 2] - HAND_HEIGHT) / HAND) ** 2).sum()
+        total = total + (rests[1:] * rests[:-1] * slid).sum()
+    return total
+
+
+def _flight(problem: Problem, pose: Shown) -> Any:
+    """In flight the centre of mass falls freely, from frame to frame and over the whole of it."""
+    rate, flight = problem.landmarks.rate, problem.contacts.flight
+    inside = tensor(flight[2:] & flight[1:-1] & flight[:-2])
+    push = _second(pose.centre, rate) + tensor([0.0, 0.0, GRAVITY])
+    total = (inside[:, None] * (push / FLIGHT) ** 2).sum()
+    for first, last in runs(flight):
+        if last - first < 6:
+            continue
+        times = np.arange(last - first) / rate
+        free = pose.centre[first:last] + tensor(0.5 * GRAVITY * times[:, None] ** 2 * [0.0, 0.0, 1.0])
+        lines = np.stack([np.ones_like(times), times], 1)
+        rest = np.eye(len(times)) - lines @ np.linalg.pinv(lines)
+        total = total + ((tensor(rest) @ free) ** 2).sum() / FLIGHT_PATH**2
+    return total

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From landmarks to a motion: pose, person and camera of all frames at once, so that they explain what was seen.
+
+Minimised by L-BFGS in four stages: the pose alone; with the person's build and the camera; with the flights that the
+pose so far shows; once more with contacts and flights looked at anew. The world: z up, floor at 0, the camera over
+the origin, looking along +Y.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ...core import rotations
+from ...core.arrays import Array
+from ...core.motion import Motion
+from . import contacts, figure, first_guess, losses
+from .contacts import Contacts
+from .figure import INDEX, ROW, tensor
+from .landmarks import Landmarks
+from .losses import Problem, Shown, Unknowns
+
+STAGES = (60, 80, 120, 120)  # iterations
+USUAL_FOCAL = 1.1  # of a camera, in long sides of its picture: 49 degrees across
+HEIGHT_SIGMA = 0.05  # of the logarithm of the height that was told
+FOOT_NEAR, FOOT_SLOW = 0.3, 0.8  # m and m/s: a fitted foot below both rests
+
+Told = Callable[[float], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """position (3,): m. axes (3, 3): rows right, down, away, world. focal: pixels of a picture of width by height."""
+
+    position: Array
+    axes: Array
+    focal: float
+    width: int
+    height: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A fitted motion of a body's links, core.motion's, and the length of its legs, hip to sole, m.
+
+    height: of the person, m. off (F,): how far landmarks are from where the network sees them, m at the person, mean
+    by visibility. contacts: as the fitted feet have them.
+    """
+
+    motion: Motion
+    leg: float
+    height: float
+    camera: Camera
+    contacts: Contacts
+    origins: Array
+    off: Array
+
+
+def reconstruct(
+    landmarks: Landmarks, height: float, told: Told = lambda _share: None, stages: tuple[int, ...] = STAGES
+) -> Outcome:
+    """The motion of a person of about that height, m. told: is called with the share done; may raise to end it."""
+    problem, unknowns = _begin(landmarks, height)
+    free = _free_axes()
+    done, whole = 0, sum(stages)
+    for stage, iterations in enumerate(stages):
+        problem.flights = stage >= 2
+
+        def count(step: int, done: int = done) -> None:
+            told(min((done + step) / whole, 1.0))
+
+        pose = _solve(problem, unknowns, free, stage, iterations, count)
+        if stage >= 1:
+            problem.contacts = _contacts_of(problem, unknowns, pose)
+        done += iterations
+    return _outcome(problem, unknowns, pose)
+
+
+def _begin(landmarks: Landmarks, height: float) -> tuple[Problem, Unknowns]:
+    """The network's own directions, at the distance that the person's size in the picture tells, on a level floor."""
+    focal = USUAL_FOCAL * max(landmarks.width, landmarks.height)
+    scale = contacts.scale_of(landmarks)
+    seen = contacts.see(landmarks, scale)
+    distance = focal / scale
+    soles = np.stack([landmarks.xy[:, side, 1].max(axis=1) for side in contacts.FEET], axis=1)
+    floor = float(np.median(soles[seen.feet])) if seen.feet.any() else float(soles.max())
+    up = losses.USUAL_CAMERA_HEIGHT
+    pitch = math.atan2(up, distance) - math.atan2(floor - landmarks.height / 2, focal)
+    axes = losses.camera_axes(tensor(pitch), tensor(0.0)).numpy()
+    pose, angles = first_guess.orientations(contacts.smoothed(landmarks.world, 0.6) @ axes)
+    hips = landmarks.xy[:, [23, 24]].mean(axis=1) - [landmarks.width / 2, landmarks.height / 2]
+    rays = np.concatenate([hips / focal, np.ones((len(hips), 1))], axis=1) * distance
+    problem = Problem(
+        landmarks, height, HEIGHT_SIGMA, focal, pitch, scale, seen, pose, rays @ axes + [0.0, 0.0, up], angles
+    )
+    return problem, Unknowns(
+        tensor(np.zeros((landmarks.frames, figure.L, 3))),
+        tensor(np.zeros((landmarks.frames, 3))),
+        tensor(math.log(height)),
+        tensor(np.zeros(len(figure.GROUPS))),
+        tensor(figure.MARKER_PLACES),
+        tensor(math.log(focal)),
+        tensor(pitch),
+        tensor(0.0),
+        tensor(up),
+    )
+
+
+def _free_axes() -> Array:
+    """The axes (L, 3) about which joints turn: hinges about x alone, hands not at all."""
+    free = np.ones((figure.L, 3))
+    free[figure.HINGES, 1:] = 0.0
+    free[[INDEX["hand.L"], INDEX["hand.R"]]] = 0.0
+    return free
+
+
+_BY_STAGE: tuple[tuple[str, ...], ...] = (
+    ("turns", "shift"),
+    ("turns", "shift", "height", "lengths", "places", "camera", "pitch", "roll"),
+    ("turns", "shift", "height", "lengths", "places", "camera", "pitch", "roll", "focal"),
+)
+
+
+def _solve(
+    problem: Problem, unknowns: Unknowns, free: Array, stage: int, iterations: int, count: Callable[[int], None]
+) -> Shown:
+    """Minimise, and take what was found into the pose so far."""
+    axes = tensor(free)
+    names = _BY_STAGE[min(stage, 2)]
+    for field in dataclasses.fields(unknowns):
+        value = getattr(unknowns, field.name).detach().clone()
+        setattr(unknowns, field.name, value.requires_grad_(field.name in names))
+    search = torch.optim.LBFGS(
+        [getattr(unknowns, name) for name in names],
+        lr=1,
+        max_iter=iterations,
+        history_size=30,
+        line_search_fn="strong_wolfe",
+        tolerance_change=1e-9,
+    )
+    calls = 0
+
+    def cost() -> object:
+        nonlocal calls
+        calls += 1
+        count(min(calls, iterations))
+        search.zero_grad()
+        total = sum(losses.all_terms(problem, unknowns, losses.shown(problem, unknowns, axes)).values())
+        total.backward()
+        return total
+
+    search.step(cost)
+    with torch.no_grad():
+        pose = losses.shown(problem, unknowns, axes)
+        problem.pose = pose.turns.numpy()
+        problem.angles = problem.angles - unknowns.turns.numpy()[..., 0] * free[:, 0]
+        problem.root = problem.root + unknowns.shift.numpy()
+        unknowns.turns, unknowns.shift = torch.zeros_like(unknowns.turns), torch.zeros_like(unknowns.shift)
+    return pose
+
+
+def _contacts_of(problem: Problem, unknowns: Unknowns, pose: Shown) -> Contacts:
+    """Contacts and flights of the fitted feet; hands stay as the picture told."""
+    rate, marks = problem.landmarks.rate, pose.marks.detach().numpy()
+    feet = np.stack([marks[:, [ROW[heel], ROW[toe]]] for _ankle, heel, toe in contacts.FEET], axis=1)
+    height = feet[..., 2].min(axis=-1)
+    speed = np.linalg.norm(np.gradient(feet, axis=0), axis=-1).min(axis=-1) * rate
+    near = (height < FOOT_NEAR) & (speed < FOOT_SLOW)
+    rests = np.stack([contacts.at_least(column, contacts.FEWEST) for column in near.T], axis=1)
+    hands = problem.contacts.hands
+    off = (height.min(axis=1) > contacts.OFF_FLOOR) & ~rests.any(axis=1) & ~hands.any(axis=1)
+    flight = contacts.falls_in(off, pose.centre.detach().numpy(), rate)
+    return Contacts(rests, hands, flight)
+
+
+def _outcome(problem: Problem, unknowns: Unknowns, pose: Shown) -> Outcome:
+    for field in dataclasses.fields(unknowns):
+        setattr(unknowns, field.name, getattr(unknowns, field.name).detach())
+    data, height = problem.landmarks, float(torch.exp(unknowns.height))
+    axes = losses.camera_axes(unknowns.pitch, unknowns.roll).numpy()
+    camera = Camera(
+        np.array([0.0, 0.0, float(unknowns.camera)]), axes, float(torch.exp(unknowns.focal)), data.width, data.height
+    )
+    factors = np.exp(figure.MEMBERS @ unknowns.lengths.numpy())
+    legs = [
+        np.linalg.norm(figure.OFFSETS[INDEX[f"{part}.L"]]) * factors[INDEX[f"{part}.L"]] for part in ("shin", "foot")
+    ]
+    leg = (float(sum(legs)) + figure.ANKLE_HEIGHT) * height
+    turns = rotations.continuous(rotations.from_matrix(problem.pose))
+    seen = (pose.marks.detach().numpy() - camera.position) @ axes.T
+    spots = seen[..., :2] / np.maximum(seen[..., 2:], 0.3) * camera.focal + [data.width / 2, data.height / 2]
+    away = np.linalg.norm(spots - data.xy[:, figure.MARKS], axis=-1) * seen[..., 2] / camera.focal
+    weight = data.visible[:, figure.MARKS]
+    off = (away * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6)
+    motion = Motion(data.rate, problem.root.copy(), turns)
+    return Outcome(motion, leg, height, camera, problem.contacts, pose.origins.detach().numpy(), off)

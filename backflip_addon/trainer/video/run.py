@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A video's folder worked through: frames looked at, checked, fitted, and the motion written."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...core import rotations
+from ...core.arrays import Array
+from ...core.clips import video_motion
+from ...core.clips.video_motion import FilmedBy, VideoMotion
+from ...core.motion import Motion
+from ...jobs.json_files import JobError
+from ...jobs.video_folder import WHOLE, FramesRecord, VideoFolder, VideoJob, VideoProgress
+from . import contacts, inspection, landmarks, reconstruction, tracking
+from .inspection import MOST_REPEATS, UnfitVideo
+from .landmarks import Landmarks
+from .pictures import Pictures, UnreadablePicture
+from .pose_net import Detector, Landmarker
+from .reconstruction import Outcome
+from .tflite_file import UnreadableNetwork
+
+LOOKING_SHARE = 0.75  # of the whole work
+TELL_SECONDS = 0.3
+FEWEST_FRAMES = 8
+# Landmarks that each part of video_motion.PARTS is seen by
+_PART_MARKS = (
+    (0, 7, 8),
+    (11, 12, 23, 24),
+    (11, 13, 15),
+    (12, 14, 16),
+    (23, 25, 27, 29, 31),
+    (24, 26, 28, 30, 32),
+)
+
+_log = logging.getLogger(__name__)
+
+
+def run(folder: VideoFolder) -> int:
+    """Work a folder through; returns the exit status. Whatever ends it early is told in progress.json."""
+    torch.set_num_threads(1)  # two threads of our own look at frames; more would wait for one another
+    begin = time.perf_counter()
+    try:
+        seen = _work(folder)
+        video_motion.save(folder.result_file, seen)
+    except UnfitVideo as error:
+        folder.write_progress(VideoProgress(1.0, "", str(error), error.speed))
+        return 1
+    except (JobError, UnreadablePicture, UnreadableNetwork) as error:
+        folder.write_progress(VideoProgress(1.0, "", str(error)))
+        return 1
+    except OSError as error:
+        words = f"{error.filename or folder.path} cannot be read or written: {error.strerror or error}."
+        folder.write_progress(VideoProgress(1.0, "", words))
+        return 1
+    _log.info("%d frames in %.1f s", seen.motion.frames, time.perf_counter() - begin)
+    folder.write_progress(VideoProgress(1.0, "The motion is ready."))
+    return 0
+
+
+def _work(folder: VideoFolder) -> VideoMotion:
+    job, frames = folder.read_job(), folder.read_frames()
+    if frames.problem:
+        raise UnfitVideo(frames.problem)
+    if frames.count < FEWEST_FRAMES:
+        raise UnfitVideo(
+            f"The part looked at has {frames.count} frames; choose at least {FEWEST_FRAMES} (From and To)."
+        )
+    told = _Teller(folder)
+    seen = _known(folder, frames) or _look(folder, job, frames, told)
+    if job.speed == 1.0 and (slow := inspection.slowness(seen)) != 1.0:
+        raise UnfitVideo(
+            f"The video plays about {slow:g} times slower than life, by the way the person falls; set Slow Motion to "
+            f"{slow:g}.",
+            slow,
+        )
+    seen = seen.played_at(seen.rate * job.speed)
+    told.begin(LOOKING_SHARE, "Fitting the motion")
+    outcome = reconstruction.reconstruct(seen, job.height, told)
+    return _result(outcome, seen, job)
+
+
+def _known(folder: VideoFolder, frames: FramesRecord) -> Landmarks | None:
+    """What an earlier run has seen of the same frames."""
+    try:
+        known = landmarks.load(folder.landmarks_file)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
+    return known if known.frames == frames.count and known.width == frames.width else None
+
+
+def _look(folder: VideoFolder, job: VideoJob, frames: FramesRecord, told: _Teller) -> Landmarks:
+    told.begin(0.0, "Looking for cuts")
+    box = tuple(round(x * side) for x, side in zip(job.box, 2 * (frames.width, frames.height), strict=True))
+    if box[2] - box[0] < 16 or box[3] - box[1] < 16:
+        raise UnfitVideo("The person's box is too small; draw it around all of the person's way.")
+    files = [folder.frame_file(number) for number in range(frames.count)]
+    pictures = Pictures(files, (box[0], box[1], box[2], box[3]))
+    own = inspection.own_frames(pictures, frames.rate)
+    models = Path(job.models)
+    told.begin(0.02, "Looking for the person")
+    detect, mark = Detector(models), Landmarker(models)
+    found = tracking.look(pictures, detect, mark, own, lambda share: told(share * 0.95))
+    chosen = tracking.likeliest(found)
+    inspection.check_people(found, chosen, job.box != WHOLE)
+    everywhere = dict(zip(own, chosen, strict=True))
+    seen = landmarks.from_sightings(
+        [everywhere.get(frame) for frame in range(frames.count)], frames.rate, pictures.width, pictures.height
+    )
+    inspection.check_whole(seen)
+    landmarks.save(folder.landmarks_file, seen)
+    return seen
+
+
+def _result(outcome: Outcome, seen: Landmarks, job: VideoJob) -> VideoMotion:
+    """The motion moved so that it starts over the origin, facing -Y, with its camera."""
+    motion, camera = outcome.motion, outcome.camera
+    back = rotations.conjugate(rotations.heading(motion.rotations[0, 0]))
+    start = motion.position[0] * [1.0, 1.0, 0.0]
+    turns = motion.rotations.copy()
+    turns[:, 0] = rotations.multiply(back, turns[:, 0])
+    moved = Motion(motion.rate, rotations.rotate(back, motion.position - start), turns)
+    filmed = FilmedBy(
+        rotations.rotate(back, camera.position - start),
+        rotations.rotate(back, camera.axes),
+        camera.focal,
+        camera.width,
+        camera.height,
+    )
+    gravity = contacts.gravity_seen(seen, contacts.scale_of(seen))[0]
+    return VideoMotion(moved, outcome.leg, filmed, sureness(seen, outcome.off), gravity, job.first)
+
+
+def sureness(seen: Landmarks, off: Array) -> Array:
+    """How sure each part is (F, 6), 0 to 1: as well as it is seen, and as well as the fit agrees with what is seen.
+
+    Frames that repeat another are as sure as those beside them.
+    """
+    visible = np.stack([seen.visible[:, list(marks)].mean(axis=1) for marks in _PART_MARKS], axis=1)
+    agrees = np.clip(1.0 - (off - 0.05) / 0.15, 0.2, 1.0)  # from 5 cm off at the person it counts less
+    sure: Array = visible * agrees[:, None]
+    known = np.flatnonzero(seen.found)
+    for column in sure.T:
+        column[:] = np.interp(np.arange(seen.frames), known, column[known])
+    for first, last in contacts.runs(~seen.found):
+        if last - first > MOST_REPEATS:
+            sure[first:last] = 0.0
+    return sure
+
+
+class _Teller:
+    """Writes how far the work is, not too often."""
+
+    def __init__(self, folder: VideoFolder) -> None:
+        self._folder, self._start, self._words, self._last = folder, 0.0, "", 0.0
+
+    def begin(self, start: float, words: str) -> None:
+        """A part of the work begins, at that share of the whole."""
+        self._start, self._words, self._last = start, words, 0.0
+        self(0.0)
+
+    def __call__(self, share: float) -> None:
+        if time.monotonic() - self._last < TELL_SECONDS:
+            return
+        self._last = time.monotonic()
+        end = LOOKING_SHARE if self._start < LOOKING_SHARE else 1.0
+        self._folder.write_progress(VideoProgress(self._start + share * (end - self._start), self._words))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""2 Reference, from a video: the file, the part and the person to look at, how it goes, and what is unsure of it."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..operators import video, video_networks
+from ..operators.base import current_scene
+from ..settings.video import BackflipVideo
+from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
+
+
+class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
+    bl_label = "From Video"
+    bl_parent_id = "BACKFLIP_PT_reference"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = layout_of(self), video.video_settings(current_scene(context))
+        if (lacking := video.models_lacking()) or video_networks.downloading():
+            self._draw_networks(context, lacking)
+            return
+        row = layout.row(align=True)
+        row.prop(settings, "path", text="")
+        button(row, "backflip.choose_video", icon="FILE_FOLDER", text="")
+        if not settings.path:
+            return
+        self._draw_part(layout, settings)
+        if (work := video.at_work()) is not None:
+            row = layout.row(align=True)
+            row.progress(factor=work.progress.fraction, text=work.progress.words, type="BAR")
+            button(row, "backflip.cancel_video", icon="CANCEL", text="")
+            return
+        step_button(layout, context, video.LearnFromVideo, "ARMATURE_DATA")
+        if settings.problem:
+            sentence(layout, context, settings.problem, "ERROR")
+        if settings.suggested_speed:
+            words = f"Slow Motion, {settings.suggested_speed:g} Times"
+            button(layout, "backflip.use_slow_motion", icon="MOD_TIME", text=words)
+        for words in video.doubts(settings):
+            sentence(layout, context, words, "INFO")
+        if settings.result:
+            button(layout, "backflip.add_video_camera", icon="CAMERA_DATA")
+
+    def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipVideo) -> None:
+        row = layout.row(align=True)
+        row.prop(settings, "start")
+        row.prop(settings, "end")
+        column = layout.column()
+        column.prop(settings, "height")
+        column.prop(settings, "speed")
+        column.prop(settings, "use_box")
+        if settings.use_box:
+            for pair in (("left", "right"), ("top", "bottom")):
+                row = column.row(align=True)
+                for name in pair:
+                    row.prop(settings, name, slider=True)
+        column.prop(settings, "use_camera")
+
+    def _draw_networks(self, context: bpy.types.Context, lacking: str) -> None:
+        """What is missing before a video can be looked at, and how to have it."""
+        layout = layout_of(self)
+        if words := video_networks.downloading():
+            sentence(layout, context, words, "SORTTIME")
+            button(layout, "backflip.cancel_networks", icon="CANCEL")
+            return
+        sentence(layout, context, video_networks.problem() or lacking, "ERROR")
+        button(layout, "backflip.install_networks", icon="IMPORT")
+        button(layout, "backflip.install_networks_file", icon="FILE_FOLDER", text="From File")
+
+
+CLASSES = (BACKFLIP_PT_video,)
