@@ -227,7 +227,7 @@ def command_zip(options: argparse.Namespace) -> int:
 def command_demo(options: argparse.Namespace) -> int:
     """Walk the whole road without a window."""
     python = make_environment(MAIN)
-    command = [str(python), "-m", "backflip_addon.headless", "--out", str(options.out), "--clip", options.clip]
+    command = [str(python), "-m", "backflip_addon.headless.demo", "--out", str(options.out), "--clip", options.clip]
     command += ["--minutes", str(options.minutes), "--seed", str(options.seed)]
     with _blender_variables() as variables:
         return _run_through(command, variables | {"BACKFLIP_PYTHON": str(python)})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo's own parts; the road it walks is tested step by step elsewhere."""
+"""The words without a window, on files by other people, and the demo that is a script of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon import headless, unregister  # noqa: E402
-from backflip_addon.core.motion import Motion, Take  # noqa: E402
+import backflip_addon  # noqa: E402
+from backflip_addon.core import body as bodies  # noqa: E402
+from backflip_addon.core.motion import Motion, Take, save_take  # noqa: E402
+from backflip_addon.headless import console, demo, options, training, words  # noqa: E402
+from backflip_addon.headless.measuring import as_shown  # noqa: E402
 from backflip_addon.jobs import trainer_process  # noqa: E402
+from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
-from backflip_addon.operators import training  # noqa: E402
+from backflip_addon.operators import training as road  # noqa: E402
 from backflip_addon.scene.film import render  # noqa: E402
+from backflip_addon.settings import BackflipDirection, BackflipSettings  # noqa: E402
+from tests.scene import rigs, takes  # noqa: E402
 
 
 @pytest.fixture
@@ -37,35 +44,35 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_clip_is_found_without_an_import(clips: Path, tmp_path: Path) -> None:
-    assert headless.find_clip("backflip") == clips / "humanoid3d_backflip.txt"
+    assert demo.find_clip("backflip") == clips / "humanoid3d_backflip.txt"
     file = tmp_path / "mine.bvh"
     file.write_text("")
-    assert headless.find_clip(str(file)) == file
+    assert demo.find_clip(str(file)) == file
     assert "pybullet_data" not in sys.modules
 
 
 def test_unknown_clip_is_said(clips: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with pytest.raises(headless.DemoError, match="one of: backflip, walk"):
-        headless.find_clip("moonwalk")
-    assert headless.main(["--clip", "moonwalk", "--out", str(tmp_path / "out")]) == 1
+    with pytest.raises(demo.DemoError, match="one of: backflip, walk"):
+        demo.find_clip("moonwalk")
+    assert demo.main(["--clip", "moonwalk", "--out", str(tmp_path / "out")]) == 1
     assert "The demo ended: There is no clip moonwalk" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0, "0:00"), (75, "1:15"), (3600, "1:00:00"), (-1, "0:00")])
-def test_clock(seconds: float, words: str) -> None:
-    assert headless.clock(seconds) == words
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (75, "1:15"), (3600, "1:00:00"), (-1, "0:00")])
+def test_clock(seconds: float, text: str) -> None:
+    assert console.clock(seconds) == text
 
 
 def test_progress_line_is_one_line() -> None:
     status = JobStatus("running", 0.25, 30.0, 90.0, "Searching.\nmore", takes=2, landed=True)
-    line = headless.progress_line(status, 31.0)
+    line = console.progress_line(status, 31.0)
     assert line == "  0:31 running   25%  2 takes, landed  1:30 left  Searching."
 
 
 def test_ticker_speaks_when_something_is_new(capsys: pytest.CaptureFixture[str]) -> None:
-    ticker = headless.Ticker()
-    for takes in (0, 0, 0, 1, 1):
-        ticker.show(JobStatus("running", takes=takes))
+    ticker = console.Console()
+    for count in (0, 0, 0, 1, 1):
+        ticker.show(JobStatus("running", takes=count))
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
@@ -79,7 +86,7 @@ def test_shown_take_keeps_every_contact_and_force() -> None:
     load = np.zeros((frames, 2))
     load[5, 1] = 400.0
     take = Take(Motion(120.0, np.zeros((frames, 3)), turns), contacts, torque, assist, {}, load)
-    shown = headless.as_shown(take, take.motion.resampled(30.0))
+    shown = as_shown(take, take.motion.resampled(30.0))
     assert shown.load is not None and shown.load[2, 1] == 100.0 and shown.load.sum() == 100.0
     assert shown.motion.frames == 31 == len(shown.contacts)
     assert np.flatnonzero(shown.contacts[:, 1]).tolist() == [2] and not shown.contacts[:, 0].any()
@@ -87,7 +94,7 @@ def test_shown_take_keeps_every_contact_and_force() -> None:
 
 
 def test_chatter_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
-    with headless._chatter_away() as tell:
+    with console.chatter_away() as tell:
         os.write(1, b"Saved: frame 1\n")
         tell("10%")
     print("after")
@@ -127,20 +134,30 @@ def standing_clip(path: Path) -> Path:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A trainer without physics, and a film of the size of a stamp."""
     trainer = Path(__file__).parent / "operators" / "stand_in_trainer.py"
-    monkeypatch.setattr(training, "python", lambda: sys.executable)
+    monkeypatch.setattr(road, "python", lambda: sys.executable)
     monkeypatch.setattr(
         trainer_process, "command", lambda folder, python: [python.path, str(trainer), str(folder.path.resolve())]
     )
     monkeypatch.setattr(render, "SIZE", (64, 36))
-    monkeypatch.setattr(headless, "FPS", 8)
+    monkeypatch.setattr(demo, "FPS", 8)
     yield
-    unregister()
+    if hasattr(bpy.types.Scene, "backflip"):
+        backflip_addon.unregister()
+
+
+@pytest.fixture
+def addon() -> Iterator[None]:
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    backflip_addon.register()
+    yield
+    if hasattr(bpy.types.Scene, "backflip"):
+        backflip_addon.unregister()
 
 
 def test_the_whole_road(stand_in: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a demo"
     clip = standing_clip(tmp_path / "humanoid3d_stand.txt")
-    assert headless.main(["--clip", str(clip), "--out", str(out), "--minutes", "0.05", "--seed", "4"]) == 0
+    assert demo.main(["--clip", str(clip), "--out", str(out), "--minutes", "0.05", "--seed", "4"]) == 0
     report = json.loads((out / "report.json").read_text())
     assert set(report) >= REPORT_KEYS
     assert report["bake_error_mm"] < 1.0 and report["bake_error_deg"] < 0.1
@@ -172,16 +189,18 @@ def test_failing_trainer_is_said(
     crash = "import sys; print('ModuleNotFoundError: No module named 'pybullet''); sys.exit(1)"
     monkeypatch.setattr(trainer_process, "command", lambda folder, python: [python.path, "-c", crash])
     clip = standing_clip(tmp_path / "stand.txt")
-    assert headless.main(["--clip", str(clip), "--out", str(tmp_path / "out"), "--minutes", "0.05"]) == 1
+    assert demo.main(["--clip", str(clip), "--out", str(tmp_path / "out"), "--minutes", "0.05"]) == 1
     assert "The demo ended: The trainer's Python lacks pybullet" in capsys.readouterr().err
 
 
-def test_interrupt_goes_on_with_the_best_take(stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while it learns ends the learning, not the demo."""
+def test_interrupt_goes_on_with_the_best_take(
+    stand_in: None, addon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while it learns, or a farm's SIGTERM, ends the learning and keeps the best."""
     waits = []
-    really_wait = headless.wait_for_end
+    really_wait = training.wait_for_end
 
-    def wait(folder: object, timeout: float, on_status: object = None) -> JobStatus:
+    def wait(folder: JobFolder, timeout: float, on_status: object = None) -> JobStatus:
         waits.append(timeout)
         if len(waits) == 1:
             while not read_status(folder).takes:
@@ -189,9 +208,151 @@ def test_interrupt_goes_on_with_the_best_take(stand_in: None, tmp_path: Path, mo
             raise KeyboardInterrupt
         return really_wait(folder, timeout)
 
-    monkeypatch.setattr(headless, "wait_for_end", wait)
-    monkeypatch.setattr(headless, "_shoot", lambda scene, out: None)
-    clip = standing_clip(tmp_path / "stand.txt")
-    assert headless.main(["--clip", str(clip), "--out", str(tmp_path), "--minutes", "10"]) == 0
-    assert json.loads((tmp_path / "report.json").read_text())["take"] == "0001_search.npz"
-    assert len(waits) == 2
+    monkeypatch.setattr(training, "wait_for_end", wait)
+    blend, clip = saved(tmp_path / "shot.blend", "makehuman"), standing_clip(tmp_path / "stand.txt")
+    job, report = str(tmp_path / "job"), tmp_path / "report.json"
+    given = ["--character", "Hero", "--clip", str(clip), "--job", job, "--minutes", "10", "--json", str(report)]
+    assert words.run(["train", str(blend), *given]) == 0
+    assert json.loads(report.read_text())["best_take"] == "0001_search.npz" and len(waits) == 2
+
+
+# Files by other people
+
+_SIDE = {
+    "makehuman": "clavicle.L upperarm01.L lowerarm01.L wrist.L upperleg01.L lowerleg01.L foot.L toe1-1.L",
+    "rigify": "shoulder.L upper_arm.L forearm.L hand.L thigh.L shin.L foot.L toe.L",
+}
+_TRUNK = {
+    "makehuman": "root spine05 spine03 spine01 neck01 head",
+    "rigify": "spine spine.001 spine.002 spine.003 spine.004 spine.006",
+}
+
+
+def of_family(family: str) -> list[rigs.Bone]:
+    """The figure of the tests with the names that a family's bones have."""
+    side = ["shoulder.L", "upper_arm.L", "forearm.L", "hand.L", "thigh.L", "shin.L", "foot.L", "toe.L"]
+    names = dict(zip(side, _SIDE[family].split(), strict=True))
+    names |= {old.replace(".L", ".R"): new.replace(".L", ".R") for old, new in names.items()}
+    names |= dict(zip(["pelvis", "spine", "chest", "upper_chest", "neck", "head"], _TRUNK[family].split(), strict=True))
+    kept = [bone for bone in rigs.t_pose() if bone[0] in names]
+    return [(names[name], names.get(parent or ""), head, tail) for name, parent, head, tail in kept]
+
+
+def saved(blend: Path, family: str) -> Path:
+    """A .blend with a character that Backflip has not seen, and another armature beside it."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    if family == "mannequin":
+        demo.add_mannequin(bpy.context).name = "Hero"
+    else:
+        rigs.build(of_family(family), name="Hero", skin=True)
+    rigs.build([("prop", None, (0, 0, 0), (0, 0, 1))], name="Prop")
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    return blend
+
+
+def told(file: Path, *arguments: object, code: int) -> Any:
+    """Run a word; its report."""
+    assert words.run([*map(str, arguments), "--json", str(file)]) == code, file.read_text()
+    report = json.loads(file.read_text())
+    assert report["exit"] == code and report["status"] == console.STATES[code]
+    return report
+
+
+@pytest.mark.parametrize("family", ["makehuman", "rigify", "mannequin"])
+def test_words_on_files_by_others(addon: None, tmp_path: Path, family: str) -> None:
+    """A job is written, trained elsewhere (a take comes back), found by the words, baked and exported."""
+    blend, clip, out = saved(tmp_path / "a shot.blend", family), standing_clip(tmp_path / "stand.txt"), tmp_path / "r"
+    before = blend.read_bytes()
+    job = tmp_path / "a shot.backflip" / "one"
+    train = ["train", blend, "--character", "Hero", "--clip", clip, "--job", job, "--prepare"]
+    dry = told(out, *train, "--dry-run", code=0)
+    assert dry["missing"] == [] and not job.exists()
+    told(out, *train, "--minutes", "0.5", "--friction", "0.4", "--parts", "name=thigh,mass=1.5", code=0)
+    made = JobFolder(job).read_job()
+    assert made.settings["minutes"] == 0.5 and made.settings["friction"] == pytest.approx(0.4) and made.avatar == "Hero"
+    assert blend.read_bytes() == before, "the .blend is saved where that is asked for"
+    assert told(out, "status", blend, code=0)["state"] == "idle"
+    take = takes.take(bodies.from_json(dict(made.body)), name="From the farm", measures={"landed": False})
+    save_take(JobFolder(job).takes / "0001_search.npz", take)
+    assert "--out" not in told(out, "export", blend, "--character", "Hero", code=1)["error"]
+    baked = told(out, "bake", blend, "--character", "Hero", "--start-frame", "5", code=0)
+    assert baked["frames"][0] == 5 and baked["bake_error_mm"] < 1.0 and baked["take"] == "0001_search.npz"
+    shot = tmp_path / "shot.bvh"
+    assert told(out, "export", blend, "--character", "Hero", "--out", shot, code=0)["format"] == "BVH"
+    assert shot.read_text().startswith("HIERARCHY")
+    assert len(told(out, "jobs", blend, code=0)["jobs"]) == 1
+
+
+def test_train_and_shoot_with_a_trainer(
+    stand_in: None, addon: None, tmp_path: Path, monkeypatch: Any, capfd: Any
+) -> None:
+    blend, clip, out = saved(tmp_path / "shot.blend", "rigify"), standing_clip(tmp_path / "stand.txt"), tmp_path / "r"
+    job = tmp_path / "job"
+    named = [blend, "--character", "Hero", "--job", job, "--progress", "json"]
+    assert told(out, "train", *named, "--clip", clip, "--minutes", "0.05", code=0)["state"] == "finished"
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    assert {"progress", "line"} <= {line["kind"] for line in lines}
+    (job / "stages" / "plan.npz").write_bytes(b"")
+    shots = told(out, "shoot", *named, "--count", "2", "--seed", "7", "--slope", "10", code=3)
+    assert [take["seed"] for take in shots["takes"]] == [7, 8] and "sloping" in shots["asked_for"]
+
+
+def test_wrong_use_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blend, report = saved(tmp_path / "shot.blend", "rigify"), tmp_path / "report.json"
+    wrong = (
+        ([], "WORD"),
+        (["fly"], "invalid choice"),
+        (["train", "nowhere.blend"], "no file"),
+        (["train", str(blend)], "Hero, Prop"),
+        (["train", str(blend), "--character", "Nobody"], "no armature called Nobody"),
+        (["train", str(blend), "--minutes", "soon"], "'soon' is no number"),
+        (["train", str(blend), "--cycles", "1"], "1 is not within 2 to 20"),
+        (["train", str(blend), "--parts", "name=tail,mass=2"], "name=tail is none of"),
+        (["train", str(blend), "--parts", "girth=2"], "'girth=2' is none of"),
+        (["train", str(blend), "--character", "Hero", "--roles", "name=head,bone=Nose"], "no bone called Nose"),
+        (["shoot", str(blend), "--slope", "80"], "80 is not within 0 to 45"),
+        (["shoot", str(blend), "--manner", "badly"], "none of replanned, learned"),
+        (["bake", str(blend), "--tak", "x"], "unrecognized arguments"),
+        (["film", str(blend), "--size", "640"], "no size"),
+        (["train", "--json"], "expected one argument"),
+    )
+    for arguments, sentence in wrong:
+        named = ["--json", str(report)] if "--json" not in arguments else []
+        assert words.run([*arguments, *named]) == 2, arguments
+        said = capsys.readouterr().err
+        assert sentence in said and said.count("\n") == 1 and "Traceback" not in said, said
+        if named:
+            told_of = json.loads(report.read_text())
+            assert told_of["status"] == "used wrongly" and sentence in told_of["error"]
+
+
+def test_what_fails_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blend, broken = saved(tmp_path / "shot.blend", "rigify"), tmp_path / "broken.blend"
+    broken.write_bytes(b"no blend")
+    for arguments, sentence in (
+        (["train", str(broken)], "cannot be opened"),
+        (["train", str(blend), "--character", "Prop"], "only 1 bone"),
+        (["bake", str(blend), "--character", "Hero"], "No job of Hero"),
+        (["film", str(blend), "--character", "Hero"], "No take is baked"),
+        (["shoot", str(blend), "--character", "Hero", "--job", str(tmp_path)], "job.json"),
+    ):
+        assert words.run(arguments) == 1, arguments
+        said = capsys.readouterr().err
+        assert sentence in said and "Traceback" not in said, said
+
+
+def test_every_setting_of_the_panels_is_an_option(addon: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing of the groups is forgotten: each property is an option with its words, or is no setting."""
+    texts = {}
+    for word in ("train", "shoot", "bake", "export", "film", "status", "jobs"):
+        assert words.run([word, "--help"]) == 0
+        texts[word] = " ".join(capsys.readouterr().out.split())
+    for group, of in ((BackflipSettings, None), (BackflipDirection, "shoot")):
+        for prop in options.properties_of(group):
+            if of is None and prop.identifier in options.NO_SETTINGS:
+                continue
+            word = of or options.OF_OTHER_WORDS.get(prop.identifier, "train")
+            assert f"{options.flag(prop)} " in texts[word], prop.identifier
+            described = prop.type == "COLLECTION" or prop.description.rstrip(".")[:30] in texts[word]
+            assert described, prop.identifier
+    assert {prop.identifier for prop in BackflipSettings.bl_rna.properties} >= options.NO_SETTINGS

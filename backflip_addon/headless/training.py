@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""train: a character of a .blend learns a clip; waits for the end, and says whether it landed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ..core.isolation import Interpreter
+from ..jobs import trainer_process
+from ..jobs.folder import JobFolder
+from ..jobs.json_files import JobError
+from ..jobs.messages import JobSettings, TakeRecorded
+from ..jobs.status import JobStatus, read_status, wait_for_end
+from ..operators import bone_map, bone_map_files, job_link, reference_clip
+from ..operators import training as road
+from ..operators.avatar import build_body
+from ..operators.base import USER_ERRORS, need_body, need_map, need_reference, what_is_missing
+from ..scene import reference_source, stored_avatar
+from ..settings import BackflipSettings, scene_settings
+from . import options as settings_options
+from .console import DONE, FAILED, NOT_LANDED, Console, HeadlessError, WrongUse, facts_of
+from .scene_file import Opened, open_blend, save, sentence_of
+
+STOP_SECONDS = 60.0  # a trainer that was asked to stop gets so long to save its last stage
+GRACE_SECONDS = 300.0  # so much longer than its time a trainer may take, for its start and its last take
+BODY = ("roles", "mass", "strength", "parts")  # settings that a body is built from
+SOURCE = ("reference_object", "reference_action", "reference_slot", "use_frames", "frames_first", "frames_last")
+
+Report = dict[str, Any]
+
+
+def train(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
+    """The word: returns the exit status and the report. Raises HeadlessError."""
+    opened = open_blend(options)
+    kept = _kept_job(options)
+    if kept is None:
+        lacking = prepare(opened, options, console)
+    else:
+        console.say(f"{kept.path} holds a job already: it is gone on with, as it was set up.")
+        lacking = []
+    python, trouble = _python(options)
+    lacking += [trouble] if trouble else []
+    folder = kept or JobFolder(_new_folder(opened, options))
+    report: Report = {"character": opened.armature.name, "job": str(folder.path), "missing": lacking}
+    if options.dry_run:
+        console.say(f"Would train {opened.armature.name} in {folder.path}.")
+        for sentence in lacking:
+            console.say(f"  Missing: {sentence}")
+        return (FAILED if lacking else DONE), report
+    if lacking:
+        raise HeadlessError(" ".join(lacking))
+    if kept is None:
+        _create(opened, folder)
+        job_link.set_link(opened.scene, folder.path)
+        report["saved"] = save(opened, options)
+    if options.prepare:
+        console.say(f"The job is prepared: {folder.path}")
+        return DONE, report
+    return finish(folder, python, console, report)
+
+
+def finish(folder: JobFolder, python: Interpreter | None, console: Console, report: Report) -> tuple[int, Report]:
+    """Train a job that is written, and say what came of it. A finished one is not trained again."""
+    assert python is not None, "a lack of it was said before"
+    status = read_status(folder)
+    if status.state != "finished" or not status.takes:
+        status = run_trainer(folder, python, console)
+    report |= facts_of(status)
+    if status.state in ("failed", "died", "unreadable"):
+        raise HeadlessError(status.message or "The trainer ended without a word.")
+    if status.active:
+        raise HeadlessError("The trainer did not stop in time.")
+    return (DONE if succeeded(folder) else NOT_LANDED), report
+
+
+def succeeded(folder: JobFolder) -> bool:
+    """Whether a take of the job landed or, of a clip that does not end standing, followed it to its end."""
+    return any(event.success for event in folder.read_events()[0] if isinstance(event, TakeRecorded))
+
+
+def run_trainer(folder: JobFolder, python: Interpreter, console: Console) -> JobStatus:
+    """Train until the end, or until the job's minutes are over, or somebody interrupts. Raises JobError."""
+    minutes = JobSettings.from_json(folder.read_job().settings).minutes
+    trainer_process.start(folder, python)
+    try:
+        status = wait_for_end(folder, minutes * 60.0 + GRACE_SECONDS, console.show)
+        if status.active:
+            console.say("  The time is up; the trainer is asked to stop.")
+            status = stop(folder)
+    except KeyboardInterrupt:
+        console.say("\n  Stopping; press Ctrl-C again to quit.")
+        status = stop(folder)
+    finally:
+        if read_status(folder).active:  # broken off: nobody is left to watch the trainer
+            trainer_process.kill(folder)
+    console.show(status)
+    return status
+
+
+def stop(folder: JobFolder) -> JobStatus:
+    """Have the trainer save what it has, and end."""
+    trainer_process.request_stop(folder)
+    return wait_for_end(folder, STOP_SECONDS)
+
+
+def _python(options: argparse.Namespace) -> tuple[Interpreter | None, str]:
+    """The trainer's Python, or a sentence on what it lacks; none is needed to prepare a job."""
+    if options.prepare:
+        return None, ""
+    try:
+        return road.python(), ""
+    except JobError as error:
+        return None, str(error)
+
+
+def _kept_job(options: argparse.Namespace) -> JobFolder | None:
+    """The job that is there already in the folder that was named."""
+    folder = JobFolder(Path(options.job).resolve()) if options.job else None
+    return folder if folder is not None and folder.job_file.exists() else None
+
+
+def _new_folder(opened: Opened, options: argparse.Namespace) -> Path:
+    if options.job:
+        return Path(options.job).resolve()
+    return road.new_folder(opened.scene, f"{opened.armature.name}_{scene_settings(opened.scene).reference_label}")
+
+
+def _create(opened: Opened, folder: JobFolder) -> None:
+    settings = scene_settings(opened.scene)
+    names = [field.name for field in dataclasses.fields(JobSettings)]
+    road.create_job(opened.scene, folder.path, JobSettings.from_json({name: getattr(settings, name) for name in names}))
+
+
+# Avatar and reference
+
+
+def prepare(opened: Opened, options: argparse.Namespace, console: Console) -> list[str]:
+    """The character mapped, its body built, the clip on it, as the options say; returns what is still missing."""
+    scene, settings = opened.scene, scene_settings(opened.scene)
+    properties = settings_options.settings_of(type(settings), "train")
+    given = settings_options.given_of(options, properties)
+    try:
+        if settings.avatar != opened.armature or not len(settings.roles):
+            bone_map.choose(scene, opened.armature)
+        _prepare_body(opened, options, {name: given[name] for name in BODY if name in given}, console)
+        if not (lacking := what_is_missing(scene, need_map, need_body)):
+            _prepare_clip(opened, options, given, console)
+            rest = {name: value for name, value in given.items() if name not in (*BODY, *SOURCE, "clip_roles")}
+            settings_options.apply(scene, settings, rest)
+            lacking = what_is_missing(scene, need_reference)
+    except reference_clip.ClipMapError as error:
+        joints = ", ".join(settings.clip_joints.keys())
+        lacking = f"{sentence_of(error)} Say it with --clip-roles name=...,bone=...; the clip's joints: {joints}."
+    except USER_ERRORS as error:
+        lacking = sentence_of(error)
+    return [lacking] if lacking else []
+
+
+def _prepare_body(opened: Opened, options: argparse.Namespace, given: dict[str, Any], console: Console) -> None:
+    scene, settings = opened.scene, scene_settings(opened.scene)
+    if options.bone_map:
+        stored_avatar.set_role_map(scene, bone_map_files.load(Path(options.bone_map)))
+    bones = [item["bone"] for item in given.get("roles", ()) if item.get("bone")]
+    if unknown := [bone for bone in bones if bone not in stored_bones(opened)]:
+        raise WrongUse(f"{opened.armature.name} has no bone called {unknown[0]} (--roles).")
+    settings_options.apply(scene, settings, given)
+    if lacking := what_is_missing(scene, need_map):
+        raise HeadlessError(lacking)
+    anew = bool(given or options.bone_map or what_is_missing(scene, need_body))
+    if warning := build_body(scene, settings.mass, settings.strength) if anew else "":
+        console.say(f"  Note: {warning}")
+    body, _binding = stored_avatar.body_and_binding(scene)
+    console.say(f"  {opened.armature.name}: {body.height:.2f} m, {body.mass:.0f} kg, {len(body.links)} parts")
+
+
+def stored_bones(opened: Opened) -> list[str]:
+    pose = opened.armature.pose
+    return list(pose.bones.keys()) if pose is not None else []
+
+
+def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, Any], console: Console) -> None:
+    """The reference as the options name it, else the one that the .blend has. Raises what reading a clip raises."""
+    scene, settings = opened.scene, scene_settings(opened.scene)
+    chosen = {name: given[name] for name in SOURCE if name in given}
+    settings_options.apply(scene, settings, chosen)
+    report = None
+    if options.clip:
+        role_map = bone_map_files.load(Path(options.clip_map)) if options.clip_map else None
+        file = str(Path(options.clip).resolve())
+        report = reference_clip.use_file(scene, file, options.clip_action, options.clip_character, role_map)
+    elif chosen:
+        report = reference_clip.take_source(scene, _source(opened, settings))
+    if report is not None:
+        console.say(f"  {report.words}")
+    if "clip_roles" in given:
+        if not len(settings.clip_roles):
+            raise WrongUse("The clip has no skeleton of its own to be mapped (--clip-roles).")
+        settings_options.apply(scene, settings, {"clip_roles": given["clip_roles"]})
+        reference_clip.read_with_map(scene)
+
+
+def _source(opened: Opened, settings: BackflipSettings) -> reference_source.Source:
+    armature = settings.reference_object or opened.armature
+    frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
+    action = settings.reference_action
+    return reference_source.named_source(armature, action, settings.reference_slot, None if action else frames)
