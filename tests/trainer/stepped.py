@@ -66,7 +66,7 @@ def in_pybullet(
     for i, (target, speed, scene) in enumerate(lists):
         world.set_scene(scene)
         world.reset(states[i])
-        world.set_targets(target, speed)
+        world.set_targets(target, speed)  # held: it is the first after a reset
         for _ in range(substeps):
             world.substep()
         readings.append(world.read())

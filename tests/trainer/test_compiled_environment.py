@@ -94,7 +94,7 @@ def test_a_control_step_tells_the_same(track: Track, trajectory: TargetTrajector
         env.refresh(fresh)
         told[-1] += everything(env, actions[1], fresh)
     for numpys, compileds in zip(*told, strict=True):
-        np.testing.assert_allclose(compileds, numpys, atol=0.02, rtol=1e-3)
+        np.testing.assert_allclose(compileds, numpys, atol=0.02, rtol=2e-3)
         assert np.median(np.abs(np.asarray(compileds, dtype=float) - numpys)) < 1e-5
     assert told[0][3].std() > 0.05, "rewards differ from body to body"
 
@@ -150,7 +150,7 @@ def test_rollouts_with_feedback_cost_the_same(track: Track, trajectory: TargetTr
     with FeedbackRollouts(track, trajectory, workers=2) as roll_out:
         found, again = (roll_out(*start, first, offsets) for _ in range(2))
     wanted = played_in_numpy(track, trajectory, start, first, offsets)
-    np.testing.assert_allclose(found.costs[:, 0], wanted.costs[:, 0], rtol=1e-3)
+    np.testing.assert_allclose(found.costs[:, 0], wanted.costs[:, 0], rtol=2e-3)
     np.testing.assert_allclose(found.costs, wanted.costs, rtol=0.05)
     off = np.abs(found.ends.position - wanted.ends.position)
     assert np.quantile(off, 0.95) < 2e-3 and off.max() < 0.02, "but for a foot that slips by a hair"

@@ -22,26 +22,35 @@ from tests.trainer.figure import BODY, X, Y, Z, a_world, controls, hold, in_the_
 world = pytest.fixture(a_world)
 
 
-@pytest.mark.parametrize("substeps", [16, 32])
-def test_a_servo_is_as_quick_at_any_rate(substeps: int) -> None:
-    """A ball joint's error decays exponentially; a hinge's about as fast, and neither goes past its target."""
+DRIVEN = {"upper_arm.R": 0.5, "thigh.R": -0.5, "forearm.L": -0.5, "shin.L": 0.5}
+
+
+def left_after(substeps: int, seconds: float) -> dict[str, float]:
+    """What is left, rad, of the turns that servos of great strength were to make, after so long."""
     strong = dataclasses.replace(BODY, links=tuple(dataclasses.replace(k, torque=1e4) for k in BODY.links))
-    world, start, turn, seconds = PyBulletWorld(strong, substeps=substeps), in_the_air(), 0.5, 0.05
+    world, start = PyBulletWorld(strong, substeps=substeps), in_the_air()
     world.reset(start)
-    driven = {"upper_arm.R": turn, "thigh.R": -turn, "forearm.L": -turn, "shin.L": turn}
     goal = start.rotations.copy()
-    for name, angle in driven.items():
+    for name, angle in DRIVEN.items():
         goal[BODY.index(name)] = rotations.from_axis_angle(X, angle)
     world.set_targets(world.targets(goal[None])[0], controls(world, start)[1][0])
     for _ in range(round(seconds * world.control_rate * substeps)):
         world.substep()
     found = world.state().rotations
     world.close()
-    for name, angle in driven.items():
+    return {n: float(angle - rotations.twist_angle(found[BODY.index(n)], X)) for n, angle in DRIVEN.items()}
+
+
+def test_a_servo_is_as_quick_at_any_rate() -> None:
+    """A PD controller moves a limb's inertia, and so is slower than its error's exponential decay, which it comes to
+    for a light limb; none goes past its target."""
+    seconds = 0.05
+    here, finer = left_after(16, seconds), left_after(32, seconds)
+    for name, angle in DRIVEN.items():
         link = BODY.links[BODY.index(name)]
-        left = angle - rotations.twist_angle(found[BODY.index(name)], X)
-        expected = angle * np.exp(-SERVO_RATE * link.kp / link.kd * seconds)
-        assert left == pytest.approx(expected, rel=0.25 if link.joint == "spherical" else 0.5), name
+        decayed = np.exp(-SERVO_RATE * link.kp / link.kd * seconds)
+        assert 0.7 * decayed < here[name] / angle < 0.75, name
+        assert here[name] == pytest.approx(finer[name], abs=0.02), name
 
 
 BALLS = [link.name for link in BODY.links if link.joint_limit]
@@ -62,7 +71,7 @@ def test_a_joint_stops_at_its_limit(world: PyBulletWorld, name: str, axis: int, 
     # Past 90 degrees a swing about y is one about x and a twist, and half a turn either way is the same
     far = way * min(limit.half[axis] + 0.7, np.radians((170, 88, 170))[axis])
     goal[index] = rotations.multiply(limit.frame, rotations.from_axis_angle(np.eye(3)[axis], far))
-    world.set_targets(world._layout.rotations(goal[None])[0], controls(world, start)[1][0])  # not bounded
+    world.set_targets(goal, controls(world, start)[1][0])  # not bounded
     reached = []
     for _ in range(round(0.5 * world.control_rate) * world.substeps):
         world.substep()

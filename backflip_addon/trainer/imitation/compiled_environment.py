@@ -11,6 +11,7 @@ from ..physics.compiled.batch import (
     StepNumbers,
     control_step,
     group_contacts,
+    group_goal,
     group_state,
     group_surroundings,
     put,
@@ -166,7 +167,7 @@ def take_steps(
         floor, steps, now = load(scene.floor, 0), episodes.steps[g], seen.now[g]
         pose(t, w, own.rotations)
         if moving:
-            goal = Goal(goals.rotations[g], goals.angles[g], goals.rates[g])
+            goal = group_goal(goals, g)
             steer(t, e, m, steps, load(episodes.delay[g], 0), now, seen.before[g], goal, controls[g])
             give_push(own, steps, episodes.push_steps[g], episodes.push[g])
             floor_contacts = group_contacts(contacts, g)

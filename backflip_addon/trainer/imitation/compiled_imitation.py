@@ -248,6 +248,17 @@ def steer(
 
 
 @inlined
+def begin_goal(e: ImitationTables, goal: Goal, steps: IntArray) -> None:
+    """Set out from the trajectory's own targets of the control steps before those that the lanes are at."""
+    for lane in range(LANES):
+        at = min(max(steps[lane] - 1, 0), len(e.targets) - 1)
+        for j in range(e.targets.shape[1]):
+            goal.from_rotations[j, lane] = e.targets[at, j]
+        for h in range(e.angles.shape[1]):
+            goal.from_angles[h, lane] = e.angles[at, h]
+
+
+@inlined
 def give_push(s: State, steps: IntArray, push_steps: IntArray, push: Float32Array) -> None:
     """Add to the roots' speeds what those get who are pushed before this step."""
     for lane in range(LANES):

@@ -18,6 +18,7 @@ from ..physics.compiled.batch import (
     StepNumbers,
     Steps,
     control_step,
+    goal_of_group,
     group_state,
     group_surroundings,
     put,
@@ -26,7 +27,7 @@ from ..physics.compiled.batch import (
     surroundings_of_groups,
     taken,
 )
-from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
+from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings, hold_goal
 from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import LANES, any_lane, everywhere, kernel, load, rows, store, where
 from ..physics.compiled.tables import BodyTables, Workspace
@@ -74,9 +75,11 @@ class CompiledRollouts:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __call__(self, starts: States, scenes: list[Scene], first: int, offsets: Array) -> Rolled:
+    def __call__(
+        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+    ) -> Rolled:
         """Roll out offsets (N, H, width), rad, from control step first. starts (N,), scenes (N,): one each, or one for
-        all."""
+        all. before (width,): the offsets of the control step before; None: none was taken."""
         count, horizon = offsets.shape[:2]
         groups = -(-count // LANES)
         state, around = states_of_groups(self.tables, groups), surroundings_of_groups(groups)
@@ -85,7 +88,12 @@ class CompiledRollouts:
         put_scenes(around, scenes if len(scenes) == count else scenes * count)
         controls, costs = rows(groups, horizon, offsets.shape[2]), rows(groups, horizon)
         put(controls.reshape(groups, -1, LANES), offsets.reshape(count, -1))
-        steps = self._share(state, around, first, controls, costs)
+        last_one = (
+            np.ascontiguousarray(np.repeat(before[:, None], LANES, axis=1), np.float32)
+            if before is not None
+            else rows(0)
+        )
+        steps = self._share(state, around, first, controls, last_one, costs)
         summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
         position, turns, speeds = (
             taken(array, count).astype(float) for array in (state.position, state.rotations, state.speeds)
@@ -93,7 +101,13 @@ class CompiledRollouts:
         return Rolled(summed, self.layout.states(position, turns, speeds), min(steps * LANES, count * horizon))
 
     def _share(
-        self, state: State, around: Surroundings, first: int, controls: Float32Array, costs: Float32Array
+        self,
+        state: State,
+        around: Surroundings,
+        first: int,
+        controls: Float32Array,
+        before: Float32Array,
+        costs: Float32Array,
     ) -> int:
         """Run all groups, in as many threads as there are; returns control steps of groups."""
         parts = np.array_split(np.arange(len(costs)), len(self._steps))
@@ -103,12 +117,12 @@ class CompiledRollouts:
             if not len(own):
                 return 0
             part = slice(own[0], own[-1] + 1)
-            memory = Goal(*(rows(n) for n in (self.goals.rotations.shape[1], *[self.goals.angles.shape[1]] * 2)))
+            memory = goal_of_group(self.tables)
             return int(
                 roll_out(
                     steps.tables, steps.workspace, self.goals, State(*(array[part] for array in state)), memory,
                     Surroundings(*(array[part] for array in around)), first, self.track.steps, controls[part],
-                    costs[part], self.lost, Contacts(*(rows(len(self.tables.parents)) for _ in range(4))),
+                    before, costs[part], self.lost, Contacts(*(rows(len(self.tables.parents)) for _ in range(4))),
                     steps.numbers,
                 )
             )  # fmt: skip
@@ -128,12 +142,16 @@ def roll_out(
     first: int,
     last: int,
     controls: Float32Array,
+    previous: Float32Array,
     costs: Float32Array,
     limit: float,
     contacts: Contacts,
     n: StepNumbers,
 ) -> int:
-    """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; returns control steps of groups."""
+    """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; returns control steps of groups.
+
+    previous (width): the controls of the step before; empty: there was none.
+    """
     steps = 0
     horizon = controls.shape[1]
     for g in range(controls.shape[0]):
@@ -141,10 +159,15 @@ def roll_out(
         scene = group_surroundings(around, g)
         floor = load(scene.floor, 0)
         pose(t, w, own.rotations)
+        if len(previous) > 0:
+            set_goal(t, k, goal, max(first - 1, 0), previous)
+            hold_goal(goal)
         alive, before = everywhere(1.0), everywhere(0.0)
         for h in range(horizon):
             boundary = min(first + h + 1, last)
             set_goal(t, k, goal, boundary - 1, controls[g, h])
+            if h == 0 and len(previous) == 0:
+                hold_goal(goal)
             control_step(t, w, own, goal, scene, contacts, n)
             steps += 1
             before = where(alive > 0.5, cost(t, k, w, own, contacts, floor, boundary), before)

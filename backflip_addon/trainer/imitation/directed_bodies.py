@@ -87,6 +87,10 @@ class DirectedBodies:
         self.inner.reset(np.array([0]), states[:1])
         self._forget()
 
+    def drive_from(self, which: IntArray, targets: Array) -> None:
+        """As if the body, just reset, had driven to joint targets (1, L, 4) until now."""
+        self._call("drive_from", np.array([0]), targets[:1])
+
     def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (1, L, 4) and target velocities (1, L, 3) of the next control step."""
         self._commands.append((targets, velocities))

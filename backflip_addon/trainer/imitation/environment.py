@@ -98,6 +98,8 @@ class ImitationEnvironment(Generic[Bodies]):
                 own.delay,
             )
         self.bodies.reset(which, states)
+        before = np.clip(np.asarray(steps) - 1, 0, self.trajectory.steps - 1)
+        self.bodies.drive_from(which, self.trajectory.targets[before])
         self.steps[which] = steps
         self._feet_down[which] = self.bodies.contacts()[which][:, self.observations.feet]
         self.last_actions[which] = 0

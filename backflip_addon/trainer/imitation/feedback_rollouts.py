@@ -16,6 +16,7 @@ from ..physics.compiled.batch import (
     StepNumbers,
     Steps,
     control_step,
+    goal_of_group,
     group_state,
     group_surroundings,
     put,
@@ -37,6 +38,7 @@ from .compiled_imitation import (
     ImitationTables,
     Observed,
     OwnGoals,
+    begin_goal,
     episodes_in,
     give_push,
     imitation_tables,
@@ -146,7 +148,7 @@ class FeedbackRollouts:
                 return
             part = slice(own[0], own[-1] + 1)
             e, links = self.imitated, len(self.tables.parents)
-            goal = Goal(*(rows(n) for n in (4 * links, e.angles.shape[1], e.angles.shape[1])))
+            goal = goal_of_group(self.tables)
             seen = Observed(*(rows(n) for n in (width_of(e), width_of(e), TOLD, len(e.feet))))
             roll_out_with_feedback(
                 steps.tables, steps.workspace, self.goals, e, own_goals(e),
@@ -212,6 +214,7 @@ def roll_out_with_feedback(
         look(t, e, m, w, own, floor, steps, seen.now, seen.feet, seen.told)
         for j in range(len(seen.now)):
             store(seen.before, j, load(seen.now, j))
+        begin_goal(e, goal, steps)
         for h in range(controls.shape[1]):
             steer(t, e, m, steps, delay, seen.now, seen.before, goal, controls[g, h])
             give_push(own, steps, episodes.push_steps[g], episodes.push[g])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What there is to follow: the reference per control step, and the controls around it.
 
-A control step t drives the joints toward the reference at the step's middle, time (t + 1/2) / rate, and ahead of it
+A control step t drives the joints along the reference to the step's end, time (t + 1) / rate, and ahead of it
 by as much as their servos lag behind, turned by the step's offsets (action_layout.py). Past its end a clip that ends
 standing comes to rest. What is followed is the reference made feasible (core.motions.feasible): within the joints'
 limits, its flights as free bodies fly, and on the floor what a floor can carry; take-off has the momentum that flight
@@ -84,11 +84,12 @@ class Track:
 
     def controls_of(self, motion: Motion, times: Array) -> tuple[Array, Array]:
         """The joint targets (H, L, 4) of control steps that begin at times (H,) of a motion, s, and their speeds
-        (H, L, 3), rad/s."""
-        middle = states_of(motion, times + 0.5 / self.rate, self.rate)
-        lead = np.array([servo_lag(link) for link in self.body.links])[:, None] * middle.joint_velocity
-        controls = rotations.multiply(middle.rotations, rotations.from_rotation_vector(lead))
-        return controls, middle.joint_velocity
+        (H, L, 3), rad/s: those of the steps' middles, since a target is led to all through its step."""
+        end = states_of(motion, times + 1.0 / self.rate, self.rate)
+        lead = np.array([servo_lag(link) for link in self.body.links])[:, None] * end.joint_velocity
+        controls = rotations.multiply(end.rotations, rotations.from_rotation_vector(lead))
+        _, _, speeds = _velocities(motion, times + 0.5 / self.rate, self.rate)
+        return controls, speeds
 
     def targets(self, offsets: Array, first: int) -> Array:
         """PD targets (..., H, L, 4) of offsets (..., H, width) for steps from first on."""

@@ -39,6 +39,11 @@ class PyBulletBatch:
             if index in self._recorded:
                 self._recorders[int(index)] = Recorder(self._readings[index], self.worlds[index].contacts())
 
+    def drive_from(self, which: IntArray, targets: Array) -> None:
+        """As if the bodies at indices which (K,), just reset, had driven to joint targets (K, L, 4) until now."""
+        for index, target in zip(which, self.worlds[0].targets(targets), strict=True):
+            self.worlds[index].drive_from(target)
+
     def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call."""
         world = self.worlds[0]

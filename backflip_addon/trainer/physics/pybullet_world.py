@@ -37,6 +37,7 @@ from .simulator import (
     TOUCHING,
     damping,
     erp,
+    response,
     shove_substeps,
 )
 from .state import Scene, States
@@ -45,7 +46,7 @@ from .urdf import urdf
 # Friction of links: a contact's is the product of both. The floor's is so many times the scene's, and between a body's
 # own parts there is all but none, as between skin and clothes
 SLIPPERY = 0.1
-LEAST_TORQUE = 1e-6  # N m: below it a torque's direction is of no matter
+LEAST_TORQUE = 1e-6  # N m: less is none
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
 JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z] or [angle] a moving joint
 
@@ -98,9 +99,16 @@ class PyBulletWorld:
             p.changeDynamics(self._figure, j, lateralFriction=SLIPPERY, restitution=0)
         self._let_collide(itertools.combinations(range(len(body.links)), 2), False)
         self._let_collide(self_contact.pairs(body), True)
-        self._curved = any(link.top_speed > 0 for link in moving)
         self._top_speeds = [link.top_speed for link in moving]
-        self._goals: tuple[JointLists, JointLists] | None = None
+        self._response = response(seconds)
+        self._servo_dampings = [link.kd for link in moving]
+        # By how much of a joint's error a servo changes its speed, 1/s
+        self._rates = [servo_gain(link, seconds) / seconds for link in moving]
+        self._speeds: JointLists = []  # that the servos drive at
+        self._path: list[JointLists] = []  # what the servos drive to, of each substep of the control step
+        self._done = 0  # substeps of it
+        self._target: Array | None = None  # where the path leads to
+        self._last_target: Array | None = None  # and from where on; None: there was none since the last reset
         self._driven = False  # whether the joints' torques are those of a substep since the last reset
         self._strength = np.ones(len(moving))  # factors on the joints' greatest torques, beside the scene's
         self._shove = (0, np.zeros(3), 0)  # a link, the force on it, N, and for how many substeps more
@@ -126,7 +134,6 @@ class PyBulletWorld:
         """Factors (L,) on the joints' greatest torques, beside the scene's."""
         self._strength = np.array([factors[j + 1] for j in self._joints])
         self._take_strength()
-        self._drive(self._now)
 
     def _take_strength(self) -> None:
         """The joints' greatest torques as they are now."""
@@ -181,67 +188,92 @@ class PyBulletWorld:
         (joints,) = self._layout.rotations(state.rotations[None])
         (velocities,) = self._layout.velocities(state.joint_velocity[None])
         p.resetJointStatesMultiDof(self._figure, self._joints, joints, velocities)
-        self._driven = False
+        self._driven, self._last_target = False, None
         p.performCollisionDetection()  # or contacts() would tell what touched where the body was before
 
-    def set_targets(self, targets: JointLists, velocities: JointLists) -> None:
-        """Set the joints' targets, as targets() and velocities() make them, until the next call."""
-        self._goals = targets, velocities
-        self._drive(self._now)
+    def drive_from(self, target: Array) -> None:
+        """As if the body, just reset, had driven to a target, as targets() makes it, until now."""
+        self._last_target = target
 
-    def _drive(self, torques: JointLists) -> None:
-        """Set the motors: the joints' targets, with these greatest torques."""
-        if self._goals is not None:
-            self._client.setJointMotorControlMultiDofArray(
-                self._figure,
-                self._joints,
-                pybullet.POSITION_CONTROL,
-                targetPositions=self._goals[0],
-                targetVelocities=self._goals[1],
-                forces=torques,
-                positionGains=self._gains,
-                velocityGains=self._dampings,
-            )
+    def set_targets(self, target: Array, velocities: JointLists) -> None:
+        """Set the joints' targets, as targets() and velocities() make them, until the next call: the next control step
+        leads to them from the last ones."""
+        before = target if self._last_target is None else self._last_target
+        shares = np.arange(1, self.substeps + 1)[:, None, None] / self.substeps
+        alike = np.where(np.sum(before * target, axis=-1, keepdims=True) < 0.0, -1.0, 1.0)
+        self._path = self._layout.rotations(rotations.normalise((1.0 - shares) * before + shares * alike * target))
+        self._target, self._speeds, self._done = target, velocities, 0
 
-    def _bounds(self) -> JointLists:
+    def _drive(self) -> None:
+        """Set the motors: the joints' targets in the next substep, with the torques that they have for it."""
+        if not self._path:
+            return
+        goals = self._path[min(self._done, self.substeps - 1)]
+        self._client.setJointMotorControlMultiDofArray(
+            self._figure,
+            self._joints,
+            pybullet.POSITION_CONTROL,
+            targetPositions=goals,
+            targetVelocities=self._speeds,
+            forces=self._bounds(goals),
+            positionGains=self._gains,
+            velocityGains=self._dampings,
+        )
+        self._done += 1
+        if self._done >= self.substeps:
+            self._last_target = self._target
+
+    def _bounds(self, goals: JointLists) -> JointLists:
         """The greatest torques of joints at their present speeds: less where they drive along them, as they did in the
-        substep before (core.torque_curve).
+        substep before (core.torque_curve); and no more than a PD controller's (servo_gains).
 
         A ball joint has one for all its axes, at its speed along its torque: of a list of them PyBullet takes the
         first, since it is given one gain (PhysicsServerCommandProcessor.cpp:7435).
         """
         bounds = []
         states = self._client.getJointStatesMultiDof(self._figure, self._joints)
-        for (_, speeds, _, torques), most, fastest in zip(states, self._now, self._top_speeds, strict=True):
-            share = 1.0
-            if fastest > 0:
+        for k, ((place, speeds, _, torques), most) in enumerate(zip(states, self._now, strict=True)):
+            share, fastest = 1.0, self._top_speeds[k]
+            if fastest > 0 and self._driven:
                 strength = math.sqrt(sum(torque * torque for torque in torques))
                 along = sum(speed * torque for speed, torque in zip(speeds, torques, strict=True))
                 driving = max(along, 0.0) / max(strength, LEAST_TORQUE)
                 share = max((fastest - driving) / (fastest + CURVATURE * driving), LEAST_SHARE)
-            bounds.append([torque * share for torque in most])
+            spring = self._servo_dampings[k] * self._wanted_change(k, place, speeds, goals[k])
+            before = max(map(abs, torques)) if self._driven else 0.0
+            if before > 0.0:
+                spring = before + self._response * (spring - before)
+            # With a bound of 0 PyBullet goes on telling the torque of before
+            bounds.append([min(torque * share, max(spring, LEAST_TORQUE)) for torque in most])
         return bounds
+
+    def _wanted_change(self, k: int, place: list[float], speeds: list[float], goal: list[float]) -> float:
+        """By how much moving joint k's servo wants to change its speed, rad/s."""
+        if len(place) == 1:
+            rate = self._rates[k] / self._dampings[k]
+            return abs(rate * (goal[0] - place[0]) + self._speeds[k][0] - speeds[0])
+        error = _angles_between(place, goal)
+        return math.sqrt(sum((self._rates[k] * e - speed) ** 2 for e, speed in zip(error, speeds, strict=True)))
 
     def substep(self) -> None:
         """One physics step."""
-        if self._curved:
-            self._drive(self._bounds() if self._driven else self._now)
+        self._drive()
         self._apply_shove()
         self._client.stepSimulation()
         self._driven = True
 
-    def step(self, targets: JointLists, velocities: JointLists) -> None:
+    def step(self, target: Array, velocities: JointLists) -> None:
         """One control step toward joint targets."""
-        self.set_targets(targets, velocities)
+        self.set_targets(target, velocities)
         for _ in range(self.substeps):
             self.substep()
 
-    def targets(self, orientations: Array) -> list[JointLists]:
-        """PD targets for step() of N poses (N, L, 4), all at once: building lists is slow.
+    def targets(self, orientations: Array) -> Array:
+        """PD targets (N, L, 4) for step() of N poses (N, L, 4).
 
         A target past a joint's limit ends at it: a servo that pushed against a limit would make it chatter.
         """
-        return self._layout.rotations(self._layout.within_limits(orientations))
+        return self._layout.within_limits(orientations)
 
     def velocities(self, velocities: Array) -> list[JointLists]:
         """Target velocities for step() of N poses' joint velocities (N, L, 3)."""
@@ -380,6 +412,23 @@ class _Layout:
 def _position_gain(link: Link, seconds: float) -> float:
     """A servo's gain for PyBullet, where a ball joint's is multiplied by the ERP (btMultiBodyConstraint.cpp:362)."""
     return servo_gain(link, seconds) / (erp(seconds) if link.joint == "spherical" else 1.0)
+
+
+def _angles_between(a: list[float], b: list[float]) -> tuple[float, float, float]:
+    """Euler angles of the rotation from a to b, (x, y, z, w), in a's axes, rad: as Bullet's motor measures its error
+    (btMultiBodySphericalJointMotor.cpp:130 to :168)."""
+    ax, ay, az, aw = a
+    bx, by, bz, bw = b
+    w = aw * bw + ax * bx + ay * by + az * bz
+    x = aw * bx - ax * bw - ay * bz + az * by
+    y = aw * by + ax * bz - ay * bw - az * bx
+    z = aw * bz - ax * by + ay * bx - az * bw
+    pitch = math.asin(min(max(-2.0 * (x * z - w * y), -1.0), 1.0))
+    return (
+        math.atan2(2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
+        pitch,
+        math.atan2(2.0 * (x * y + w * z), 1.0 - 2.0 * (y * y + z * z)),
+    )
 
 
 def _xyzw(q: Array) -> list[float]:

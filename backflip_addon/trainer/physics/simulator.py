@@ -48,6 +48,10 @@ CONTACT_MARGIN = 0.1
 # share x in RATED_SECONDS, 1 - (1 - x) ** (h / RATED_SECONDS) in h
 RATED_SECONDS = 1.0 / 120.0
 RATED_DAMPING = 0.6  # of a hinge's velocity error
+# Of the way from its last torque to a PD controller's that a servo's bound goes, as muscles take their time to answer
+# (a time constant of 7 ms): a bound that jumped there would make light limbs tremble, since a substep reckons it with
+# the speed at its beginning. Stable where kd h is less than 4 / share - 2 times the inertia that is moved
+RATED_RESPONSE = 0.7
 # Of an error of position: Bullet's default is 0.2 a substep (btContactSolverInfo.h:86), PyBullet's for contacts 0.08
 # (PhysicsServerCommandProcessor.cpp:2800); here a foot that has sunk into the floor is out again within 1/30 s
 RATED_ERP = 0.8
@@ -56,6 +60,11 @@ RATED_ERP = 0.8
 def damping(seconds: float) -> float:
     """Share of a hinge's velocity error that its servo takes away in a substep of so many seconds."""
     return 1.0 - float((1.0 - RATED_DAMPING) ** (seconds / RATED_SECONDS))
+
+
+def response(seconds: float) -> float:
+    """Share of the way to a PD controller's torque that a servo's bound goes in a substep of so many seconds."""
+    return 1.0 - float((1.0 - RATED_RESPONSE) ** (seconds / RATED_SECONDS))
 
 
 def erp(seconds: float) -> float:
@@ -81,8 +90,15 @@ class Simulator(Protocol):
     def reset(self, which: IntArray, states: States) -> None:
         """Place the bodies at indices which (K,) in K states."""
 
+    def drive_from(self, which: IntArray, targets: Array) -> None:
+        """As if the bodies at indices which (K,), just reset, had driven to joint targets (K, L, 4) until now."""
+
     def set_targets(self, targets: Array, velocities: Array) -> None:
-        """Joint targets (N, L, 4) and target velocities (N, L, 3), rad/s, until the next call."""
+        """Joint targets (N, L, 4) and target velocities (N, L, 3), rad/s, until the next call.
+
+        A control step leads the joints evenly from the targets of the step before to these; the first step after a
+        reset holds them.
+        """
 
     def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""

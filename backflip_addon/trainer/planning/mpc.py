@@ -86,8 +86,10 @@ class CopyNoise:
 class Rollouts(Protocol):
     """What tries candidates: imitation.compiled_rollouts.CompiledRollouts."""
 
-    def __call__(self, starts: States, scenes: list[Scene], first: int, offsets: Array) -> Rolled:
-        """Roll out offsets (N, H, width), rad, from control step first."""
+    def __call__(
+        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+    ) -> Rolled:
+        """Roll out offsets (N, H, width), rad, from control step first; before (width,): those of the step before."""
 
     def follow(self, track: Track) -> None:
         """Go on with other goals for the same controls."""
@@ -227,7 +229,7 @@ class Search:
         if 0 < first < GOOD_FROM * last or first >= last:
             return False
         offsets = interpolate(self._distribution.mean, self.settings.knot, first, last - first)
-        rolled = self.rollouts(here[None], [self.scene], first, offsets[None])
+        rolled = self.rollouts(here[None], [self.scene], first, offsets[None], self._before(first))
         self.control_steps += rolled.steps
         return bool(rolled.costs[0, -LAST_STEPS:].mean() < GOOD_END)
 
@@ -347,12 +349,20 @@ class Search:
         if copies > 1:
             starts = stacked([starts[k] for _ in offsets for k in range(copies)])
         rolled = self.rollouts(
-            starts, scenes * (len(offsets) if copies > 1 else 1), first, np.repeat(offsets, copies, 0)
+            starts,
+            scenes * (len(offsets) if copies > 1 else 1),
+            first,
+            np.repeat(offsets, copies, 0),
+            self._before(first),
         )
         self.control_steps += rolled.steps
         costs: Array = rolled.costs.mean(axis=1).reshape(len(offsets), copies).mean(axis=1)
         costs += EFFORT * np.mean(offsets**2, axis=(1, 2))
         return costs
+
+    def _before(self, first: int) -> Array | None:
+        """The offsets (width,) of the control step before, which are final; None: there is none."""
+        return interpolate(self._distribution.mean, self.settings.knot, first - 1, 1)[0] if first else None
 
     def _copies(self, here: States) -> tuple[States, list[Scene]]:
         """States (C,) and scenes to try candidates in: the present one first."""

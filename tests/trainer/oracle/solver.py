@@ -87,6 +87,7 @@ class Solver:
         self._above_balls = [runs(tree.chains[freedoms[0]]) for freedoms in tree.ball_freedoms]
         self._order = row_order(body, tree)
         self._torques = tree.spread([link.torque for link in body.links])[6:, None]
+        self._dampings = tree.spread([link.kd for link in body.links])[6:, None]
         self._moves = tree.moves[links]  # (P, F)
         # What rotates a ball joint's child, and what rotates its parent
         balls, above = tree.ball_freedoms.reshape(-1), tree.tips[tree.parents[tree.balls]]
@@ -151,9 +152,19 @@ class Solver:
         hinges = self._hinges
         limits = self._limits(angles, row_speeds[hinges], changes[hinges], masses[hinges], seconds)
         np.multiply(changes, masses, out=self._target_impulses)
-        impulses = self._iterate(self._torques * (seconds / mass), friction, limits)
+        torques = np.minimum(self._torques, self._springs(speeds, target_speeds, seconds))
+        impulses = self._iterate(torques * (seconds / mass), friction, limits)
         rows.add_to(free, impulses)
         return factor.solve(free)
+
+    def _springs(self, speeds: Batch, target_speeds: tuple[Batch, Batch], seconds: np.float32) -> Batch:
+        """The torques (F - 6, N) that PD controllers would give."""
+        tree, result = self._tree, np.zeros((self._tree.freedoms - 6, speeds.shape[1]), np.float32)
+        balls = np.linalg.norm(target_speeds[0] - speeds[tree.ball_freedoms], axis=1, keepdims=True)
+        hinges = np.abs(target_speeds[1] / np.float32(damping(float(seconds))) - speeds[tree.hinge_freedoms])
+        result[tree.ball_freedoms - 6] = balls
+        result[tree.hinge_freedoms - 6] = hinges
+        return self._dampings * result
 
     def _lay_out(self, pose: Pose, axes: Batch, chosen: tuple[IntArray, IntArray]) -> None:
         """The Jacobians of all rows."""

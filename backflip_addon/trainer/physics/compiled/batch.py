@@ -16,9 +16,9 @@ from ....core import joint_limits, rotations
 from ....core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
 from ..impulse import after_impulse
-from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp
+from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp, response
 from ..state import Scene, States
-from .constraints import Contacts, Goal, State, Surroundings, contact_gaps
+from .constraints import Contacts, Goal, State, Surroundings, contact_gaps, hold_goal, lead_goal
 from .kinematics import pose
 from .lanes import LANES, inlined, kernel, load, rows
 from .solver import substep
@@ -28,12 +28,16 @@ LEAST_STRENGTH = 1e-6  # a factor: with less a servo does nothing; the kernels k
 
 
 class StepNumbers(NamedTuple):
-    """Of a control step: its substeps; their seconds, shares of error reduction and of damping; solver iterations."""
+    """Of a control step of so many substeps in all: the substeps to be taken, and how many were before; their seconds,
+    shares of error reduction, of damping and of response; solver iterations."""
 
+    whole: int
+    before: int
     substeps: int
     seconds: float
     erp: float
     damping: float
+    response: float
     iterations: int
 
 
@@ -51,8 +55,9 @@ class Steps:
         self.seconds = 1.0 / (control_rate * substeps)
         self.tables = body_tables(body, self.seconds, may_touch)
         self.workspace = workspace(self.tables)
-        shares = _single(self.seconds), _single(erp(self.seconds)), _single(damping(self.seconds))
-        self.numbers = StepNumbers(substeps, *shares, iterations)
+        seconds = self.seconds
+        erp_, damping_, response_ = (_single(share(seconds)) for share in (erp, damping, response))
+        self.numbers = StepNumbers(substeps, 0, substeps, _single(seconds), erp_, damping_, response_, iterations)
 
 
 def _single(number: float) -> float:
@@ -80,8 +85,10 @@ class CompiledBatch:
         links, hinges = len(body.links), len(t.low)
         self.state = states_of_groups(t, self.groups)
         self.state.rotations[:, 0::4] = 1.0
-        self.goal = Goal(rows(self.groups, 4 * links), rows(self.groups, hinges), rows(self.groups, hinges))
-        self.goal.rotations[:, 0::4] = 1.0
+        sizes = (4 * links, hinges, hinges, 4 * links, hinges)
+        self.goal = Goal(*(rows(self.groups, size) for size in sizes))
+        self.goal.rotations[:, 0::4] = self.goal.from_rotations[:, 0::4] = 1.0
+        self._fresh = np.ones((self.groups, 1, LANES), dtype=bool)  # bodies that no goal was set for since their reset
         self.around = surroundings_of_groups(self.groups)
         self.floor = contacts_of_groups(t, self.groups)
         self.scenes = [Scene()] * count
@@ -106,13 +113,25 @@ class CompiledBatch:
             array[g, :, lane] = numbers
         for array in self.state[4:]:
             array[g, :, lane] = 0.0
+        self._fresh[g, 0, lane] = True
         self.known = False
+
+    def drive_from(self, which: IntArray, targets: Array) -> None:
+        """As if the bodies at indices which (K,), just reset, had driven to joint targets (K, L, 4) until now."""
+        g, lane = np.divmod(np.asarray(which), LANES)
+        turns, angles, _ = self.layout.goals(targets, np.zeros((*targets.shape[:2], 3)))
+        self.goal.from_rotations[g, :, lane], self.goal.from_angles[g, :, lane] = turns, angles
+        self._fresh[g, 0, lane] = False
 
     def set_targets(self, targets: Array, velocities: Array) -> None:
         """Joint targets (N, L, 4) and target velocities (N, L, 3) until the next call. They end at the joints' limits;
         a ball joint's servo has no use for a target velocity."""
-        for array, numbers in zip(self.goal, self.layout.goals(targets, velocities), strict=True):
+        goal = self.goal
+        for array, numbers in zip(goal, self.layout.goals(targets, velocities), strict=False):
             put(array, numbers)
+        for before, array in ((goal.from_rotations, goal.rotations), (goal.from_angles, goal.angles)):
+            before[:] = np.where(self._fresh, array, before)
+        self._fresh[:] = False
 
     def push(self, index: int, velocity: Array, angular_velocity: Array) -> None:
         """Kick one root: add velocities, m/s and rad/s, world frame."""
@@ -236,6 +255,12 @@ def states_of_groups(t: BodyTables, groups: int) -> State:
     return State(*(rows(groups, n) for n in sizes))
 
 
+def goal_of_group(t: BodyTables) -> Goal:
+    """Memory for the goal of one group."""
+    links, hinges = len(t.parents), len(t.low)
+    return Goal(*(rows(size) for size in (4 * links, hinges, hinges, 4 * links, hinges)))
+
+
 def contacts_of_groups(t: BodyTables, groups: int) -> Contacts:
     """Memory for what the floor does with so many groups of bodies."""
     return Contacts(*(rows(groups, len(t.parents)) for _ in range(4)))
@@ -264,6 +289,12 @@ def group_state(s: State, g: int) -> State:
 
 
 @inlined
+def group_goal(goal: Goal, g: int) -> Goal:
+    """A group's part of all."""
+    return Goal(goal.rotations[g], goal.angles[g], goal.rates[g], goal.from_rotations[g], goal.from_angles[g])
+
+
+@inlined
 def group_contacts(c: Contacts, g: int) -> Contacts:
     """A group's part of all."""
     return Contacts(c.touching[g], c.touched[g], c.load[g], c.slid[g])
@@ -271,7 +302,7 @@ def group_contacts(c: Contacts, g: int) -> Contacts:
 
 def surroundings_of_groups(groups: int) -> Surroundings:
     """Of scenes in groups of lanes. Lanes without a body of their own are never looked at, but must be sound."""
-    around = Surroundings(rows(groups, 1), rows(groups, 1), rows(groups, 1), rows(groups, 3))
+    around = Surroundings(*(rows(groups, size) for size in (1, 1, 1, 1, 3)))
     for array, numbers in zip(around, scene_numbers(Scene()), strict=True):
         array[:] = np.asarray(numbers, dtype=np.float32)[:, None]
     return around
@@ -280,7 +311,7 @@ def surroundings_of_groups(groups: int) -> Surroundings:
 def scene_numbers(scene: Scene) -> tuple[list[float], ...]:
     """A scene as Surroundings has it."""
     weakness = scene.mass / max(scene.strength, LEAST_STRENGTH)
-    return [scene.friction], [scene.floor], [weakness], list(scene.gravity)
+    return [scene.friction], [scene.floor], [weakness], [scene.mass], list(scene.gravity)
 
 
 def put_scenes(around: Surroundings, scenes: Sequence[Scene]) -> None:
@@ -292,7 +323,7 @@ def put_scenes(around: Surroundings, scenes: Sequence[Scene]) -> None:
 @inlined
 def group_surroundings(around: Surroundings, g: int) -> Surroundings:
     """Of one group."""
-    return Surroundings(around.friction[g], around.floor[g], around.weakness[g], around.gravity[g])
+    return Surroundings(around.friction[g], around.floor[g], around.weakness[g], around.mass[g], around.gravity[g])
 
 
 @inlined
@@ -309,8 +340,11 @@ def control_step(
     floor.touched[:] = 0.0
     floor.load[:] = 0.0
     floor.slid[:] = 0.0
-    for _ in range(n.substeps):
-        substep(t, w, s, goal, around, floor, n.substeps, n.seconds, n.erp, n.damping, n.iterations)
+    for k in range(n.substeps):
+        lead_goal(t, w, goal, (n.before + k + 1) / n.whole)
+        substep(t, w, s, goal, around, floor, n.substeps, n.seconds, n.erp, n.damping, n.response, n.iterations)
+    if n.before + n.substeps == n.whole:
+        hold_goal(goal)
 
 
 @kernel
@@ -326,7 +360,7 @@ def step_groups(
     """A control step of all groups; arrays lead with them."""
     for g in range(floor.touched.shape[0]):
         own = group_state(s, g)
-        own_goal = Goal(goal.rotations[g], goal.angles[g], goal.rates[g])
+        own_goal = group_goal(goal, g)
         pose(t, w, own.rotations)
         control_step(t, w, own, own_goal, group_surroundings(around, g), group_contacts(floor, g), n)
 

@@ -56,19 +56,24 @@ class State(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """What the servos drive to: rotations (4 L) of ball joints; angles, rates (H) of hinges, rad and rad/s."""
+    """What the servos drive to by the end of a control step: rotations (4 L) of ball joints; angles, rates (H) of
+    hinges, rad and rad/s. And from where on: from_rotations (4 L), from_angles (H), the goal of the step before."""
 
     rotations: Float32Array
     angles: Float32Array
     rates: Float32Array
+    from_rotations: Float32Array
+    from_angles: Float32Array
 
 
 class Surroundings(NamedTuple):
-    """friction, floor (m), weakness (the mass's factor over the strength's), each (1); gravity (3), m/s^2."""
+    """friction, floor (m), weakness (the mass's factor over the strength's), the mass's factor, each (1); gravity (3),
+    m/s^2."""
 
     friction: Float32Array
     floor: Float32Array
     weakness: Float32Array
+    mass: Float32Array
     gravity: Float32Array
 
 
@@ -81,6 +86,33 @@ class Contacts(NamedTuple):
     touched: Float32Array
     load: Float32Array
     slid: Float32Array
+
+
+@inlined
+def lead_goal(t: BodyTables, w: Workspace, goal: Goal, share: float) -> None:
+    """The servos' goal a share into the control step, on its way from the last one to this one: a goal that jumped
+    with every control step would kick the feet off the floor 30 times a second."""
+    for i in range(1, len(t.parents)):
+        if t.kinds[i] == BALL:
+            aw, ax, ay, az = load4(goal.from_rotations, 4 * i)
+            bw, bx, by, bz = load4(goal.rotations, 4 * i)
+            alike = where(aw * bw + ax * bx + ay * by + az * bz > 0.0, everywhere(share), everywhere(-share))
+            rest = 1.0 - share
+            turn = aw * rest + bw * alike, ax * rest + bx * alike, ay * rest + by * alike, az * rest + bz * alike
+            store4(w.goal_rotations, 4 * i, *normalised(*turn))
+        elif t.kinds[i] == HINGE:
+            h = t.hinge[i]
+            start = load(goal.from_angles, h)
+            store(w.goal_angles, h, start + share * (load(goal.angles, h) - start))
+
+
+@inlined
+def hold_goal(goal: Goal) -> None:
+    """The next control step sets out from this goal."""
+    for k in range(len(goal.rotations)):
+        store(goal.from_rotations, k, load(goal.rotations, k))
+    for h in range(len(goal.angles)):
+        store(goal.from_angles, h, load(goal.angles, h))
 
 
 @inlined
@@ -142,7 +174,16 @@ def bounded_to_limit(t: BodyTables, rotations: Float32Array, i: int) -> None:
 
 @inlined
 def servo_rows(
-    t: BodyTables, w: Workspace, s: State, goal: Goal, weakness: Lanes, seconds: float, erp: float, damping: float
+    t: BodyTables,
+    w: Workspace,
+    s: State,
+    goal: Goal,
+    weakness: Lanes,
+    mass: Lanes,
+    seconds: float,
+    erp: float,
+    damping: float,
+    response: float,
 ) -> None:
     """Rows of all joints' servos, and of the limits along them that are passed."""
     wanted = everywhere(0.0)
@@ -151,7 +192,7 @@ def servo_rows(
         if t.kinds[i] == FIXED:
             continue
         if t.kinds[i] == BALL:
-            ex, ey, ez = servo_error(s.rotations, goal.rotations, i)
+            ex, ey, ez = servo_error(s.rotations, w.goal_rotations, i)
             store3(w.servo_speed, f, t.gain[i] * ex, t.gain[i] * ey, t.gain[i] * ez)
             ax, ay, az = limit_angles(t, s.rotations, i)
             share = BALL_LIMIT_GAIN * erp / seconds
@@ -161,32 +202,58 @@ def servo_rows(
         else:
             h = t.hinge[i]
             angle = load(s.angles, h)
-            wanted = t.gain[i] * (load(goal.angles, h) - angle) + damping * load(goal.rates, h)
+            wanted = t.gain[i] * (load(w.goal_angles, h) - angle) + damping * load(goal.rates, h)
             limit_row(w, s, f, angle - t.high[h], t.low[h] - angle, erp / seconds)
         for k in range(f, f + t.width[i]):
             store(w.servo_mass, k, 1.0 / whitened_unit(t, w, k))
             if t.kinds[i] == HINGE:  # damped by a share, from where free motion leads
                 free = along(t, w.momentum, w.servo, t.row[k], t.row[k], t.row[k + 1] - t.row[k])
                 store(w.servo_speed, k, wanted + (1.0 - damping) * free)
-        servo_bounds(t, w, s, i, weakness, seconds)
+        servo_bounds(t, w, s, goal, i, weakness, mass, seconds, damping, response)
 
 
 @inlined
-def servo_bounds(t: BodyTables, w: Workspace, s: State, i: int, weakness: Lanes, seconds: float) -> None:
+def servo_bounds(
+    t: BodyTables,
+    w: Workspace,
+    s: State,
+    goal: Goal,
+    i: int,
+    weakness: Lanes,
+    mass: Lanes,
+    seconds: float,
+    damping: float,
+    response: float,
+) -> None:
     """The greatest impulse of joint i's servo about each of its axes: that of its torque, less where it drives along
-    the joint's speed, as it did in the substep before (core.torque_curve)."""
+    the joint's speed, as it did in the substep before (core.torque_curve); and no more than a PD controller's
+    (servo_gains)."""
     first, fastest = t.first[i], t.top_speed[t.first[i]]
-    share = everywhere(1.0)
+    share, before = everywhere(1.0), everywhere(0.0)
+    along, square = everywhere(0.0), everywhere(LEAST_IMPULSE * LEAST_IMPULSE)
+    for f in range(first, first + t.width[i]):
+        impulse = load(s.servo_impulses, f)
+        along = along + impulse * load(s.speeds, f)
+        square = square + impulse * impulse
+        before = greatest(before, absolute(impulse))
     if fastest > 0.0:
-        along, square = everywhere(0.0), everywhere(LEAST_IMPULSE * LEAST_IMPULSE)
-        for f in range(first, first + t.width[i]):
-            impulse = load(s.servo_impulses, f)
-            along = along + impulse * load(s.speeds, f)
-            square = square + impulse * impulse
         driving = greatest(along, everywhere(0.0)) / square_root(square)
         share = greatest((fastest - driving) / (fastest + CURVATURE * driving), everywhere(LEAST_SHARE))
+    wanted = everywhere(0.0)
+    if t.kinds[i] == HINGE:
+        h = t.hinge[i]
+        turn = (t.gain[i] / damping) * (load(w.goal_angles, h) - load(s.angles, h))
+        wanted = absolute(turn + load(goal.rates, h) - load(s.speeds, first))
+    else:
+        square = everywhere(0.0)
+        for f in range(first, first + t.width[i]):
+            change = load(w.servo_speed, f) - load(s.speeds, f)
+            square = square + change * change
+        wanted = square_root(square)
+    spring = (t.servo_damping[i] * seconds) * wanted / mass
+    spring = where(before > 0.0, before + response * (spring - before), spring)
     for f in range(first, first + t.width[i]):
-        store(w.servo_bound, f, (t.torque[f] * seconds) * share / weakness)
+        store(w.servo_bound, f, least((t.torque[f] * seconds) * share / weakness, spring))
 
 
 @inlined

@@ -64,7 +64,7 @@ class RecordedBatch(CompiledBatch):
                 lasts = shove_substeps(self.body.links[link].mass * self.scenes[index].mass, impulse)
                 if substep < lasts:
                     super().shove(index, link, impulse / lasts)
-            self._advance(self._substep)
+            self._advance(self._substep._replace(before=substep))
             touching = taken(self.floor.touching, self.count) > 0.5
             touched |= touching
             # The step leaves a scene's mass factor out of its impulses (solver.py)

@@ -202,6 +202,7 @@ def substep(
     seconds: float,
     erp: float,
     damping: float,
+    response: float,
     iterations: int,
 ) -> None:
     """One physics step of the bodies in the lanes; w holds the pose of their rotations before and after.
@@ -217,7 +218,7 @@ def substep(
     mass_matrix(t, w)
     factorise(t, w)
     free_motion(t, w, s.speeds, seconds)
-    servo_rows(t, w, s, goal, load(around.weakness, 0), seconds, erp, damping)
+    servo_rows(t, w, s, goal, load(around.weakness, 0), load(around.mass, 0), seconds, erp, damping, response)
     contacts = floor_rows(t, w, s, seconds, erp)
     meetings = pair_rows(t, w, s, seconds, erp)
     warm_start(t, w, s, contacts, meetings)

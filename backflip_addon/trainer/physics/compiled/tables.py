@@ -37,8 +37,9 @@ class BodyTables(NamedTuple):
     parents, kinds, first, width (L,): of each link its parent, its joint's kind, first freedom and how many; tip (L,):
     the last freedom that moves it. row (F + 1,), chain (row[F],): see the module. mass, carried (L,): a link's own,
     and with all that hangs on it, kg. centre, offset (L, 3), m; inertia (L, 3), kg m^2. hinge (L,): its index among
-    the hinges, -1 of others; axis (L, 3). gain (L,): of the servo, 1/s; torque, top_speed (F,), N m and rad/s.
-    frame (L, 4), half (F,): of ball joints, the limit's frame and its reach either way; low, high (H,): the hinges'.
+    the hinges, -1 of others; axis (L, 3). gain (L,): of the servo, 1/s; servo_damping (L,), N m s/rad; torque,
+    top_speed (F,), N m and rad/s. frame (L, 4), half (F,): of ball joints, the limit's frame and its reach either way;
+    low, high (H,): the hinges'.
     point_link (P,), point (P, 3), point_radius, point_margin (P,): see contact_points(). spin_at, speed_at (L + 1,):
     where the whitened Jacobians of a link's spin and of its speed begin. capsule_link (C,), capsule_start, capsule_end
     (C, 3), capsule_radius (C,): for contacts between parts; pair (K, 2): of capsules; pair_margin (K,): how far
@@ -60,6 +61,7 @@ class BodyTables(NamedTuple):
     hinge: IntArray
     axis: Float32Array
     gain: Float32Array
+    servo_damping: Float32Array
     torque: Float32Array
     top_speed: Float32Array
     frame: Float32Array
@@ -87,7 +89,8 @@ class Workspace(NamedTuple):
     acceleration, force (6 L): spatial, at that point, angular part first. inertia, composite (9 L): moments xx xy xz yy
     yz zz at that point, then mass times centre. axis (6 F): the freedoms' own. factor (row[F]), scale (F): L with
     mass matrix = L' L, and 1 over its diagonal. bias (F), momentum (F): L times the speeds. servo (row[F]): whitened
-    rows. servo_speed, servo_mass, servo_bound (F): wanted, effective mass, greatest impulse; limit_speed, limit_sign
+    rows. goal_rotations (4 L), goal_angles (H): what the servos drive to now. servo_speed, servo_mass, servo_bound
+    (F): wanted, effective mass, greatest impulse; limit_speed, limit_sign
     (F): the slowest speed that a limit allows, and along which direction; limited (F,): whether any lane is past it.
     known (L,): whether spin and speed, the whitened Jacobians, have been made of a link. gap (P): of points over the
     floor; contact, contact_mass, contact_speed: rows of those near it, touching (P,): which they are. segment (6 C):
@@ -108,6 +111,8 @@ class Workspace(NamedTuple):
     bias: Float32Array
     momentum: Float32Array
     servo: Float32Array
+    goal_rotations: Float32Array
+    goal_angles: Float32Array
     servo_speed: Float32Array
     servo_mass: Float32Array
     servo_bound: Float32Array
@@ -170,6 +175,7 @@ def body_tables(body: Body, seconds: float, may_touch: BoolArray | None = None) 
         hinge=_integers([hinges.index(i) if i in hinges else -1 for i in range(count)]),
         axis=_floats([link.axis for link in links]),
         gain=_floats([servo_gain(link, seconds) / seconds for link in links]),
+        servo_damping=_floats([link.kd for link in links]),
         torque=_floats(nothing + [links[i].torque for i in owner]),
         top_speed=_floats(nothing + [links[i].top_speed for i in owner]),
         frame=_floats([limit.frame if limit else (1.0, 0.0, 0.0, 0.0) for limit in limits]),
@@ -211,6 +217,8 @@ def workspace(t: BodyTables) -> Workspace:
         bias=rows(freedoms),
         momentum=rows(freedoms),
         servo=rows(entries),
+        goal_rotations=rows(4 * links),
+        goal_angles=rows(len(t.low)),
         servo_speed=rows(freedoms),
         servo_mass=rows(freedoms),
         servo_bound=rows(freedoms),
