@@ -67,6 +67,7 @@ class SearchSettings:
     patience: int = 3  # stale rounds in a row after which a window is done
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
+    grip: float = 0.7  # share of the floor's friction that a plan counts on: what draws on all of it slides
     other_ends: int = 2  # tried after a touchdown whose end is not good
     near_best: float = 0.05  # a plainer plan of a window is taken where it costs no more above the best
 
@@ -365,13 +366,14 @@ class Search:
         return interpolate(self._distribution.mean, self.settings.knot, first - 1, 1)[0] if first else None
 
     def _copies(self, here: States) -> tuple[States, list[Scene]]:
-        """States (C,) and scenes to try candidates in: the present one first."""
+        """States (C,) and scenes to try candidates in: the present one first, but for its grip."""
         noise, random = CopyNoise(), self._random
-        states, scenes = [here], [self.scene]
+        planned = dataclasses.replace(self.scene, friction=self.settings.grip * self.scene.friction)
+        states, scenes = [here], [planned]
         for _ in range(1, self.settings.copies):
             states.append(shaken(here, random, noise.pose, noise.velocity, noise.spin))
             friction, floor, mass = random.uniform(-1, 1, 3) * (noise.friction, noise.floor, noise.mass)
-            own = self.scene
+            own = planned
             own = dataclasses.replace(own, friction=own.friction + friction, floor=own.floor + floor)
             scenes.append(dataclasses.replace(own, mass=own.mass * (1 + mass)))
         return stacked(states), scenes

@@ -10,12 +10,13 @@ there alone (Featherstone 2008, section 6.5). Such rows lie one after the other;
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ....core import self_contact
-from ....core.arrays import BoolArray, Float32Array, IntArray
+from ....core.arrays import Array, BoolArray, Float32Array, IntArray
 from ....core.body import FEET, Body, Link
 from ....core.joint_limits import LARGEST_ANGLE
 from ....core.shapes import Shape, core_points, core_radius
@@ -144,9 +145,6 @@ def body_tables(body: Body, seconds: float, may_touch: BoolArray | None = None) 
     for i in range(count):
         if tip[i] < 0:
             tip[i] = tip[links[i].parent] if i else AT_ROOT
-    carried = np.array([link.mass for link in links])
-    for i in range(count - 1, 0, -1):
-        carried[links[i].parent] += carried[i]
     hinges = [i for i, link in enumerate(links) if link.joint == "hinge"]
     limits = [link.joint_limit for link in links]
     half = np.full(ROOT_FREEDOMS + len(owner), 2 * LARGEST_ANGLE)
@@ -168,7 +166,7 @@ def body_tables(body: Body, seconds: float, may_touch: BoolArray | None = None) 
         row=_integers(row),
         chain=_integers(list(itertools.chain.from_iterable(chains))),
         mass=_floats([link.mass for link in links]),
-        carried=_floats(carried),
+        carried=_floats(_carried(links)),
         centre=_floats([link.centre for link in links]),
         offset=_floats([link.offset for link in links]),
         inertia=_floats([link.inertia for link in links]),
@@ -319,6 +317,14 @@ def _freedoms(body: Body) -> tuple[dict[int, int], list[list[int]]]:
 
     visit(0)
     return first, chains
+
+
+def _carried(links: Sequence[Link]) -> Array:
+    """The masses (L,), kg, of links with all that hangs on each."""
+    carried: Array = np.array([link.mass for link in links])
+    for i in range(len(links) - 1, 0, -1):
+        carried[links[i].parent] += carried[i]
+    return carried
 
 
 def _width(link: Link) -> int:
