@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 
 from ...core.arrays import Array, BoolArray
+from ...core.rigs.anthropometry import CENTRE_SHARE, MASS_SHARE
 from .landmarks import Landmarks
 
 GRAVITY = 9.81  # m/s^2
@@ -19,9 +20,18 @@ STILL_SPEED = 0.7  # m/s: a foot or hand slower than that rests, if it is low
 LOW_FOOT, LOW_HAND, OFF_FLOOR = 0.4, 0.35, 0.05  # m from the floor's line
 FALLS = (4.0, 17.0)  # m/s^2: what may be a fall, of what is measured
 
-# Landmarks and their shares of the mass, for a centre of mass that is good enough to see it fall
-_MASS_POINTS = (((11, 12, 23, 24), 0.45), ((0, 7, 8), 0.08), ((23, 24, 25, 26), 0.24), ((25, 26, 27, 28), 0.12))
-_ARMS, _ARMS_SHARE = tuple(range(11, 17)), 0.11
+# Of each part: landmarks at its ends, how far along its mass lies, and its share of the whole (de Leva 1996)
+_TRUNK, _TRUNK_AT, _FOOT_AT = ((23, 11), (24, 12)), 0.5, 0.5
+_PARTS = (
+    *(((hip, shoulder), _TRUNK_AT, MASS_SHARE["pelvis"] / 2 + MASS_SHARE["chest"] / 2) for hip, shoulder in _TRUNK),
+    *(((ear, ear), 0.0, MASS_SHARE["head"] / 2) for ear in (7, 8)),
+    *(((hip, hip + 2), CENTRE_SHARE["thigh"], MASS_SHARE["thigh"]) for hip in (23, 24)),
+    *(((knee, knee + 2), CENTRE_SHARE["shin"], MASS_SHARE["shin"]) for knee in (25, 26)),
+    *(((heel, heel + 2), _FOOT_AT, MASS_SHARE["foot"]) for heel in (29, 30)),
+    *(((shoulder, shoulder + 2), CENTRE_SHARE["upper_arm"], MASS_SHARE["upper_arm"]) for shoulder in (11, 12)),
+    *(((elbow, elbow + 2), CENTRE_SHARE["forearm"], MASS_SHARE["forearm"]) for elbow in (13, 14)),
+    *(((wrist, wrist), 0.0, MASS_SHARE["hand"]) for wrist in (15, 16)),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +89,8 @@ def fall_of(height: Array, rate: float) -> float:
 def _fallen(landmarks: Landmarks) -> Array:
     """Height (F,) of the centre of mass in the picture, pixels, upwards."""
     y = landmarks.xy[..., 1]
-    parts = [share * y[:, points].mean(axis=1) for points, share in (*_MASS_POINTS, (_ARMS, _ARMS_SHARE))]
-    height: Array = -np.sum(parts, axis=0)
+    parts = [share * (y[:, a] + at * (y[:, b] - y[:, a])) for (a, b), at, share in _PARTS]
+    height: Array = -np.sum(parts, axis=0) / sum(share for _ends, _at, share in _PARTS)
     return height
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a fit to a video costs: each term by its name, a sum of squares over frames in units of its own sigma.
 
-Where single landmarks may be wrong altogether a square is flattened (Cauchy's loss). Lengths that smooth are divided
-by the person's height: else shrinking it would be the cheapest way to a smooth motion.
+Where single landmarks may be wrong altogether a square is flattened (Cauchy's loss). What smooths is measured as large
+as it is seen in the picture: else a small person near the camera would be the cheapest way to a smooth motion.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .landmarks import Landmarks
 
 # Sigmas: metres, rad, seconds, where nothing else is said
 PICTURE, DIRECTION = 0.025, 0.2  # of a landmark in the picture, at the person; of a bone's direction (of length 1)
-ACCELERATION, TURNING = 21.0, 120.0  # of landmarks, heights/s^2; of links, rad/s^2
+ACCELERATION, TURNING = 35.0, 120.0  # of landmarks, m/s^2; of links, rad/s^2
 LEVEL_PUSH, RISING_PUSH = 3.0, 15.0  # m/s^2: of the centre of mass while something may push it
 FLIGHT, FLIGHT_PATH = 1.0, 0.015  # m/s^2 and m: off free fall, and off its parabola
 FLOOR, SOLE, SLIDE = 0.03, 0.02, 0.25  # m, m, m/s
@@ -126,7 +126,7 @@ def all_terms(problem: Problem, unknowns: Unknowns, pose: Shown) -> dict[str, An
     terms = {
         "picture": _picture(problem, unknowns, seen),
         "direction": _direction(problem.landmarks, seen),
-        "smooth": _smooth(problem, unknowns, pose),
+        "smooth": _smooth(problem, unknowns, pose, seen),
         "limits": _limits(problem, unknowns, pose),
         "camera": _camera(problem, unknowns),
         "shape": _shape(problem, unknowns),
@@ -161,9 +161,10 @@ def _direction(data: Landmarks, seen: Any) -> Any:
     return (weight * _cauchy(((own - told) ** 2).sum(-1) / DIRECTION**2, 4.0)).sum()
 
 
-def _smooth(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
+def _smooth(problem: Problem, unknowns: Unknowns, pose: Shown, seen: Any) -> Any:
     rate = problem.landmarks.rate
-    bent = _second(pose.marks, rate) / torch.exp(unknowns.height)
+    metre = seen[..., 2].mean() / torch.exp(unknowns.focal) * problem.scale
+    bent = _second(pose.marks, rate) / metre
     relative = pose.orientations.transpose(-1, -2)[:-1] @ pose.orientations[1:]
     speed = torch.stack(
         [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,17 +126,37 @@ _BY_STAGE: tuple[tuple[str, ...], ...] = (
 )
 
 
+# How far one step of the search goes in each unknown: measured to bring the cost down furthest in as many
+# iterations. With equal steps depth and camera stay nearly where they began, for many times as long.
+STEPS = {"turns": 4.0, "shift": 1.0, "height": 1.0, "lengths": 1.0, "places": 0.5}
+STEPS |= {"camera": 1.0, "pitch": 0.2, "roll": 0.2, "focal": 1.0}
+DEPTH_STEP = 3.0
+_ACROSS = tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _rays(problem: Problem, unknowns: Unknowns) -> Any:
+    """Lines of sight (F, 3), of unit length, from the camera to the hips."""
+    away = problem.root - [0.0, 0.0, float(unknowns.camera)]
+    return tensor(rotations.normalise(away))
+
+
 def _solve(
     problem: Problem, unknowns: Unknowns, free: Array, stage: int, iterations: int, count: Callable[[int], None]
 ) -> Shown:
     """Minimise, and take what was found into the pose so far."""
     axes = tensor(free)
     names = _BY_STAGE[min(stage, 2)]
-    for field in dataclasses.fields(unknowns):
-        value = getattr(unknowns, field.name).detach().clone()
-        setattr(unknowns, field.name, value.requires_grad_(field.name in names))
+    start = {field.name: getattr(unknowns, field.name).detach() for field in dataclasses.fields(unknowns)}
+    steps = {name: torch.zeros_like(start[name], requires_grad=True) for name in names}
+    rays = _rays(problem, unknowns)
+
+    def take() -> None:
+        for name in names:
+            setattr(unknowns, name, start[name] + STEPS[name] * steps[name])
+        unknowns.shift = start["shift"] + steps["shift"][:, :2] @ _ACROSS + DEPTH_STEP * steps["shift"][:, 2:] * rays
+
     search = torch.optim.LBFGS(
-        [getattr(unknowns, name) for name in names],
+        list(steps.values()),
         lr=1,
         max_iter=iterations,
         history_size=30,
@@ -149,11 +170,15 @@ def _solve(
         calls += 1
         count(min(calls, iterations))
         search.zero_grad()
+        take()
         total = sum(losses.all_terms(problem, unknowns, losses.shown(problem, unknowns, axes)).values())
         total.backward()
         return total
 
     search.step(cost)
+    take()
+    for field in dataclasses.fields(unknowns):
+        setattr(unknowns, field.name, getattr(unknowns, field.name).detach())
     with torch.no_grad():
         pose = losses.shown(problem, unknowns, axes)
         problem.pose = pose.turns.numpy()
@@ -178,8 +203,6 @@ def _contacts_of(problem: Problem, unknowns: Unknowns, pose: Shown) -> Contacts:
 
 
 def _outcome(problem: Problem, unknowns: Unknowns, pose: Shown) -> Outcome:
-    for field in dataclasses.fields(unknowns):
-        setattr(unknowns, field.name, getattr(unknowns, field.name).detach())
     data, height = problem.landmarks, float(torch.exp(unknowns.height))
     axes = losses.camera_axes(unknowns.pitch, unknowns.roll).numpy()
     camera = Camera(
