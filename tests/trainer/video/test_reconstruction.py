@@ -22,7 +22,7 @@ def flip() -> tuple[np.ndarray, np.ndarray]:
 def test_a_backflip_comes_back_from_its_projection(flip: tuple[np.ndarray, np.ndarray]) -> None:
     """From the side, with 2 pixels of noise: joints within 5 cm about the hips, a whole turn, flight to two frames."""
     root, q = flip
-    found = reconstruction.reconstruct(projected.seen(root, q), projected.PERSON, stages=(40, 50, 60, 30))
+    found = reconstruction.reconstruct(projected.seen(root, q), projected.PERSON, stages=(30, 40, 40, 20))
     true = projected.places(root, q)[0]
     about = [one - one[:, :1] for one in (found.origins, true)]
     assert np.linalg.norm(about[0] - about[1], axis=-1).mean() < 0.05

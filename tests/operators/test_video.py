@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A video for the reference: what is refused and in which words, and what a motion from a video becomes."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from backflip_addon.core import rotations  # noqa: E402
+from backflip_addon.core.body import LINK_NAMES  # noqa: E402
+from backflip_addon.core.clips import video_motion  # noqa: E402
+from backflip_addon.core.clips.video_motion import FilmedBy, VideoMotion  # noqa: E402
+from backflip_addon.core.motion import Motion  # noqa: E402
+from backflip_addon.operators import video  # noqa: E402
+from backflip_addon.runtime import video_models  # noqa: E402
+from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
+from tests.scene import rigs  # noqa: E402
+
+FRAMES, WIDTH, HEIGHT = 12, 64, 48
+
+
+@pytest.fixture
+def avatar(ops: Any) -> Any:
+    armature = rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    return armature
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of nothing, as Blender writes one."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
+    scene.frame_end = FRAMES
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):  # Blender 5.0 and later
+        settings.media_type = "VIDEO"
+    settings.file_format = "FFMPEG"
+    scene.render.ffmpeg.format = "MPEG4"
+    strips = scene.sequence_editor_create().strips
+    try:
+        strips.new_effect(name="Grey", type="COLOR", channel=1, frame_start=1, length=FRAMES)
+    except TypeError:
+        strips.new_effect(name="Grey", type="COLOR", channel=1, frame_start=1, frame_end=FRAMES + 1)
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    scene.render.filepath, scene.render.use_file_extension = str(path), False
+    bpy.ops.render.render(animation=True)
+    return path
+
+
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder that looks as if the networks were there."""
+    for name in video_models.MODELS:
+        (tmp_path / name).write_bytes(b"no network")
+    monkeypatch.setattr(video, "models_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def settings() -> Any:
+    return bpy.context.scene.backflip.video
+
+
+def seen(rate: float = 30.0) -> VideoMotion:
+    """A person who hops on the spot, filmed from its left from 5 m off."""
+    rise = 0.3 * np.sin(np.linspace(0, np.pi, 30))
+    position = np.stack([0 * rise, 0 * rise, 0.9 + rise], axis=1)
+    turns = np.tile(rotations.IDENTITY, (30, len(LINK_NAMES), 1))
+    axes = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
+    sure = np.full((30, len(video_motion.PARTS)), 0.9)
+    sure[10:20, 2] = 0.1
+    camera = FilmedBy(np.array([5.0, 0.0, 1.2]), axes, 1400.0, 1280, 720)
+    return VideoMotion(Motion(rate, position, turns), 0.9, camera, sure, 7.0, 3)
+
+
+def test_a_file_that_is_no_video_is_refused(ops: Any, tmp_path: Path) -> None:
+    words = tmp_path / "words.mp4"
+    words.write_text("no video")
+    with pytest.raises(RuntimeError, match="words.mp4 is no video that Blender can read"):
+        ops.choose_video(filepath=str(words))
+    with pytest.raises(RuntimeError, match="does not exist"):
+        ops.choose_video(filepath=str(tmp_path / "none.mp4"))
+    assert not len(bpy.data.movieclips)
+    assert not settings().path
+
+
+def test_what_is_missing_is_said(
+    ops: Any, avatar: Any, film: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(video, "models_folder", lambda: tmp_path)
+    with pytest.raises(RuntimeError, match="Choose a video first"):
+        ops.reference_from_video(blocking=True)
+    ops.choose_video(filepath=str(film))
+    assert settings().frames == FRAMES
+    with pytest.raises(RuntimeError, match="Apache License 2.0"):
+        ops.reference_from_video(blocking=True)
+
+
+def test_a_part_that_is_none_is_refused(ops: Any, avatar: Any, film: Path, networks: Path) -> None:
+    ops.choose_video(filepath=str(film))
+    settings().start = 9.0
+    with pytest.raises(RuntimeError, match="too few frames"):
+        ops.reference_from_video(blocking=True)
+    settings().start, settings().use_box, settings().left, settings().right = 0.0, True, 0.7, 0.3
+    with pytest.raises(RuntimeError, match="box has no inside"):
+        ops.reference_from_video(blocking=True)
+
+
+def test_the_frames_are_written_by_another_blender(
+    ops: Any, avatar: Any, film: Path, networks: Path, tmp_path: Path
+) -> None:
+    """And looked at by the trainer's Python, which says that these are no networks."""
+    pytest.importorskip("torch")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    ops.choose_video(filepath=str(film))
+    with pytest.raises(RuntimeError, match="pose_detection.tflite is no network that Backflip can run"):
+        ops.reference_from_video(blocking=True)
+    assert "no network" in settings().problem
+    work = video._work.reconstruction
+    assert work is not None
+    record = work.folder.read_frames()
+    assert (record.count, record.width, record.height) == (FRAMES, WIDTH, HEIGHT)
+
+
+def test_a_motion_from_a_video_is_a_reference_with_its_camera(
+    ops: Any, avatar: Any, film: Path, tmp_path: Path
+) -> None:
+    ops.choose_video(filepath=str(film))
+    path = tmp_path / "hop.npz"
+    video_motion.save(path, seen())
+    ops.import_reference(filepath=str(path))
+    scene = bpy.context.scene
+    motion = stored_reference.reference(scene)
+    assert motion.duration == pytest.approx(29 / 30)
+    assert np.ptp(motion.position[:, 2]) > 0.2
+    settings().result = str(path)
+    ops.add_video_camera()
+    camera = scene.objects["Video Camera"]
+    _body, binding = stored_avatar.body_and_binding(scene)
+    away = np.array(camera.matrix_world)[:3, 2]
+    beside = binding.to_sim(np.array(camera.matrix_world)[:3, 3])
+    np.testing.assert_allclose(away, [np.cos(binding.yaw), np.sin(binding.yaw), 0.0], atol=1e-5)
+    assert beside[0] > 3.0
+    assert abs(beside[1]) < 0.2
+    image = camera.data.background_images[0]
+    assert image.clip.frame_start == scene.backflip.start_frame - 3
+    ops.add_video_camera()
+    assert sum(ob.type == "CAMERA" for ob in scene.objects) == 1
+
+
+def test_what_is_unsure_is_said(tmp_path: Path) -> None:
+    hidden, gravity = video_motion.doubts(seen())
+    assert hidden == "The left arm is hidden from 0.3 to 0.7 s."
+    assert "7.0 m/s²" in gravity
+    path = tmp_path / "hop.npz"
+    video_motion.save(path, seen())
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(ValueError, match=r"hop\.npz"):
+        video_motion.load(path)
+
+
+def test_other_networks_are_not_installed(networks: Path, tmp_path: Path) -> None:
+    wheel = tmp_path / "mediapipe-0.10.21.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for place, _hash in video_models.MODELS.values():
+            archive.writestr(place, b"another")
+    with pytest.raises(video_models.ModelsError, match="another network than Backflip knows"):
+        video_models.take_from(wheel, tmp_path / "into")
+    with pytest.raises(video_models.ModelsError, match="another network than Backflip knows"):
+        video_models.take_from(networks, tmp_path / "into")
+    with pytest.raises(video_models.ModelsError, match="does not hold the networks"):
+        video_models.take_from(tmp_path / "none.whl", tmp_path / "into")
+    assert not (tmp_path / "into").exists()
