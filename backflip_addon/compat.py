@@ -99,6 +99,25 @@ def redraw_viewports() -> None:
                             region.tag_redraw()
 
 
+def frame_active_in_viewports() -> None:
+    """Move the view of every 3D viewport to what is selected; nothing without a window."""
+    for manager in bpy.data.window_managers:
+        for window in manager.windows:
+            for area in window.screen.areas if window.screen else ():
+                region = next((region for region in area.regions if region.type == "WINDOW"), None)
+                if area.type == "VIEW_3D" and region is not None:
+                    with bpy.context.temp_override(window=window, area=area, region=region):
+                        bpy.ops.view3d.view_selected()
+
+
+def show_status(words: str | None) -> None:
+    """Have every window's status bar say this, None for what it says usually."""
+    for manager in bpy.data.window_managers:
+        for window in manager.windows:
+            if window.workspace is not None:
+                window.workspace.status_text_set(words)
+
+
 def use_nodes(owner: bpy.types.Material | bpy.types.World) -> None:
     """Give a new material or world its shader nodes. From 5.0 it always has them, and saying so is deprecated."""
     if bpy.app.version < (5, 0, 0):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -45,6 +46,16 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         ),
     ]
 
+    clips_folder: Annotated[
+        str,
+        StringProperty(
+            name="Clips",
+            description="A folder of your own clips, which the list of clips then shows, folders in it included",
+            subtype="DIR_PATH",
+            update=lambda _self, _context: clips_changed(),
+        ),
+    ]
+
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
         layout.prop(self, "python")
@@ -59,7 +70,15 @@ class BackflipPreferences(bpy.types.AddonPreferences):
             row.operator("backflip.install_runtime", text="Install", icon="IMPORT")
             row.operator("backflip.repair_runtime", text="Repair", icon="TOOL_SETTINGS")
             row.operator("backflip.remove_runtime", text="Remove", icon="TRASH")
+        layout.prop(self, "clips_folder")
         layout.prop(self, "jobs_folder")
+
+
+def _nothing() -> None:
+    """Until something looks for clips."""
+
+
+clips_changed: Callable[[], None] = _nothing  # set by operators.clip_library, which looks at the folder then
 
 
 def trainer_python() -> str:
@@ -74,6 +93,12 @@ def jobs_folder() -> Path:
     if preferences and preferences.jobs_folder:
         return Path(bpy.path.abspath(preferences.jobs_folder))
     return data_folder("jobs")
+
+
+def clips_folder() -> Path | None:
+    """The user's folder of clips, None for none."""
+    preferences = _preferences()
+    return Path(bpy.path.abspath(preferences.clips_folder)) if preferences and preferences.clips_folder else None
 
 
 def runtime_home() -> Path | None:

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 def register() -> None:
     from ..registration import register_classes
-    from . import job_monitor, runtime, take_browser, take_player, viewport_lines
+    from . import clip_library, job_list, job_monitor, runtime, take_browser, take_player, viewport_lines
 
     register_classes(_classes())
-    for part in (job_monitor, runtime, take_browser, take_player, viewport_lines):
+    for part in (clip_library, job_list, job_monitor, runtime, take_browser, take_player, viewport_lines):
         part.register()
 
 
 def unregister() -> None:
     from ..registration import unregister_classes
-    from . import job_monitor, runtime, take_browser, take_player, video, video_networks, viewport_lines
+    from . import job_list, job_monitor, runtime, take_browser, take_player, video, video_networks, viewport_lines
 
-    for part in (viewport_lines, take_player, take_browser, job_monitor, runtime, video, video_networks):
+    for part in (viewport_lines, take_player, take_browser, job_monitor, job_list, runtime, video, video_networks):
         part.unregister()
     unregister_classes(_classes())
 
@@ -27,8 +27,10 @@ def _classes() -> list[type]:
         avatar,
         baking,
         bone_map,
+        clip_library,
         directions,
         export,
+        job_list,
         reference,
         runtime,
         shooting,
@@ -40,5 +42,19 @@ def _classes() -> list[type]:
         video_networks,
     )
 
-    modules = (avatar, bone_map, reference, training, takes, take_browser, take_player, directions, shooting, baking)
-    return [cls for module in (*modules, export, runtime, video, video_networks) for cls in module.CLASSES]
+    modules = (
+        avatar,
+        bone_map,
+        reference,
+        clip_library,
+        job_list,
+        training,
+        takes,
+        take_browser,
+        take_player,
+        directions,
+        shooting,
+        baking,
+    )
+    operators = [cls for module in (*modules, export, runtime, video, video_networks) for cls in module.CLASSES]
+    return [*operators, *clip_library.HANDLERS]

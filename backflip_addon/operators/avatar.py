@@ -21,6 +21,7 @@ from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
 from ..scene.typed_data import current_view_layer
 from ..settings import STRENGTHS, scene_settings
+from ..settings.road import turn_to
 from . import reference_clip
 from .base import FileStep, Step, current_scene, guess_sentence, need_avatar, need_body, need_map, need_object_mode
 from .bone_map import choose
@@ -201,6 +202,7 @@ class BuildBody(Step, bpy.types.Operator):
         settings.mass = self.given(settings, "mass")
         settings.strength = self.given(settings, "strength")
         warning = build_body(current_scene(context), settings.mass, settings.strength)
+        turn_to(settings, "train" if settings.reference_data else "reference")
         self.mass = settings.mass or USUAL_BMI * settings.body_height**2
         if warning:
             self.report({"WARNING"}, warning)

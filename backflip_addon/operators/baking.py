@@ -15,6 +15,7 @@ from ..scene.armature.bind_matrix import SkeletonError, find_bind_matrix
 from ..scene.baking import bake, nla
 from ..scene.baking.bake import Baked
 from ..settings import scene_settings
+from ..settings.road import turn_to
 from . import job_monitor
 from .base import INTERNAL, Step, current_scene, need_avatar, need_object_mode
 from .takes import Shot, find_take, read_shot
@@ -88,11 +89,25 @@ class BakeTake(Step, bpy.types.Operator):
         int, IntProperty(name="Start Frame", description="Scene frame of the take's start", options={"SKIP_SAVE"})
     ]
     name: Annotated[str, StringProperty(name="Name", description="Name of the new action", options={"SKIP_SAVE"})]
+    fit_range: Annotated[
+        bool,
+        BoolProperty(
+            name="Fit Frame Range",
+            description="Have the scene start and end with the take",
+            default=True,
+            options={"SKIP_SAVE"},
+        ),
+    ]
 
     def run(self, context: bpy.types.Context) -> None:
         scene = current_scene(context)
         shot = read_shot(scene, find_take(scene, self.take))
         baked = bake_shot(scene, shot, self.given(scene_settings(scene), "start_frame"), self.name)
+        if self.fit_range:
+            scene.frame_start, scene.frame_end = max(baked.first, 0), max(baked.last, 0)
+            scene.frame_set(scene.frame_start)
+        scene_settings(scene).show_take = False  # the character itself plays it now
+        turn_to(scene_settings(scene), "bake")
         self.take, self.name = self.take or shot.file.name, baked.action
         for warning in baked.warnings:
             self.report({"WARNING"}, warning)

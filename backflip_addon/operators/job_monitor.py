@@ -24,7 +24,7 @@ from ..jobs.take_notes import TakeNotes
 from ..registration import persistent
 from ..settings import scene_settings
 from ..settings import takes as take_settings
-from . import job_link
+from . import follow, job_link
 from .job_link import job_of
 from .known_job import KnownJob, avatar_of
 from .take_list import Shown, show
@@ -236,7 +236,7 @@ def _tick() -> float:
 def _look_at(scene: bpy.types.Scene) -> float:
     """Refresh what is shown of one scene's job; returns when to look again, s. Errors become a sentence."""
     uid = scene.session_uid
-    before, version = _said(scene), listed(scene)[1]
+    before, version, moment = _said(scene), listed(scene)[1], _moment(scene)
     try:
         status = refresh(scene)
         more = _jobs[job_link.known_place(scene)].more
@@ -245,6 +245,7 @@ def _look_at(scene: bpy.types.Scene) -> float:
         _troubles[uid] = f"Backflip could not read the job: {plain(error, 200) or type(error).__name__}."
         _complain(error)
         status, more = None, False
+    follow.react(scene, moment, _moment(scene), _landing(scene))
     if _said(scene) != before:
         compat.redraw()  # the curve in the viewport, too
     if listed(scene)[1] != version:
@@ -254,6 +255,18 @@ def _look_at(scene: bpy.types.Scene) -> float:
     if status is None or status.state == "unreadable":
         return AWAY_SECONDS
     return BUSY_SECONDS if status.active else IDLE_SECONDS
+
+
+def _moment(scene: bpy.types.Scene) -> follow.Moment:
+    status, (takes, landed, _clean) = status_of(scene), counts(scene)
+    return follow.Moment(bool(status and status.active), takes, landed, bool(status and status.read >= 1.0))
+
+
+def _landing(scene: bpy.types.Scene) -> str:
+    """The latest take of the scene's job that landed, "" for none."""
+    job = _job(scene)
+    taken = zip(reversed(job.takes.names), reversed(job.takes.landings), strict=False) if job else ()
+    return next((name for name, landed in taken if landed), "")
 
 
 def _said(scene: bpy.types.Scene) -> tuple[object, ...]:
@@ -353,6 +366,7 @@ def register() -> None:
 def unregister() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    follow.unregister()
     for name, handler in _HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     for known in (_jobs, _shown, _troubles, _beside, _logged):

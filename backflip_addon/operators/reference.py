@@ -16,6 +16,7 @@ from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
 from ..settings import scene_settings
+from ..settings.road import turn_to
 from . import bone_map_files
 from .base import (
     INTERNAL,
@@ -117,6 +118,7 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
         report = use_file(current_scene(context), self.filepath, self.action, self.character, role_map)
         self.report({report.level}, report.words)
         settings = scene_settings(current_scene(context))
+        turn_to(settings, "train")
         self.action = settings.source_action if settings.reference_kind == "ACTION" else ""
 
 
@@ -183,6 +185,7 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
         source = reference_source.named_source(ob, action, settings.reference_slot, None if action else frames)
         report = take_source(current_scene(context), source)
         self.report({report.level}, report.words)
+        turn_to(settings, "train")
 
 
 class ReadClipAgain(ClipStep, bpy.types.Operator):

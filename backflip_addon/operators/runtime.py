@@ -14,6 +14,7 @@ from ..runtime.deletion import Removal
 from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import Installation
 from ..runtime.status import STATUS
+from . import clip_library
 from .base import Returned, Step, window_manager
 
 TICK_SECONDS = 0.2
@@ -38,6 +39,7 @@ def _note(runtime: Runtime) -> bool:
     STATUS.lines = tuple(f"{runtime.sentence}\n{STATUS.remark}".splitlines())
     STATUS.icon = "CHECKMARK" if runtime.ready else "ERROR"
     STATUS.ready = runtime.ready
+    clip_library.look_for_clips(runtime.interpreter if runtime.ready else None)
     return runtime.ready
 
 
@@ -214,7 +216,26 @@ class CancelRuntime(Step, bpy.types.Operator):
         _tick()
 
 
-CLASSES = (CheckRuntime, InstallRuntime, RepairRuntime, RemoveRuntime, CancelRuntime)
+def before_installing() -> list[str]:
+    """What is to be known before Install is pressed: how large it is, where it goes, under which licences. Cheap."""
+    size = pins.expected_size()
+    found = [f"It takes {size.in_words()}."] if size.disk else []
+    home = preferences.runtime_home()
+    found += [f"It goes to {home}."] if home is not None else []
+    return [*found, "Licences: PyTorch and numba BSD, PyBullet zlib."]
+
+
+class OpenPreferences(Step, bpy.types.Operator):
+    """Open the add-on's preferences, where a Python can be chosen"""
+
+    bl_idname = "backflip.open_preferences"
+    bl_label = "Open Preferences"
+
+    def run(self, _context: bpy.types.Context) -> None:
+        bpy.ops.preferences.addon_show(module=str(preferences.PACKAGE))
+
+
+CLASSES = (CheckRuntime, InstallRuntime, RepairRuntime, RemoveRuntime, CancelRuntime, OpenPreferences)
 
 
 def look_soon() -> None:

@@ -26,7 +26,8 @@ from ..runtime.find import find_runtime
 from ..scene import stored_avatar, stored_reference
 from ..scene.armature.bind_matrix import find_bind_matrix
 from ..settings import ENGINES, MODES, scene_settings
-from . import job_link, job_monitor
+from ..settings.road import turn_to
+from . import job_link, job_list, job_monitor
 from .base import PATH, Returned, Step, current_scene, need_avatar, need_body, need_job, need_reference, window_manager
 
 WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would hold Blender's window
@@ -80,6 +81,25 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Job
     except OSError as error:
         raise JobError(f"The job folder {path} cannot be written: {error.strerror}.") from error
     return folder
+
+
+def start(scene: bpy.types.Scene, trainer: Interpreter, chosen: JobSettings | None = None, folder: str = "") -> None:
+    """Start a training. chosen: the scene's own settings when None; folder: a new one when empty.
+
+    Raises JobError or StateError.
+    """
+    settings = scene_settings(scene)
+    chosen = chosen or JobSettings.from_json({name: getattr(settings, name) for name in _SETTINGS})
+    label = f"{stored_avatar.avatar(scene).name}_{settings.reference_label}"
+    path = Path(bpy.path.abspath(folder)) if folder else new_folder(scene, label)
+    trainer_process.start(create_job(scene, path, chosen), trainer)
+    job_monitor.set_job(scene, path)
+    job_monitor.watch()
+    job_list.look()
+    turn_to(settings, "train")
+
+
+_SETTINGS = tuple(field.name for field in dataclasses.fields(JobSettings))
 
 
 def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
@@ -146,15 +166,8 @@ class StartTraining(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         scene, settings = current_scene(context), scene_settings(current_scene(context))
-        names = [field.name for field in dataclasses.fields(JobSettings)]
-        chosen = JobSettings.from_json({name: self.given(settings, name) for name in names})
-        executable = python()
-        label = f"{stored_avatar.avatar(scene).name}_{settings.reference_label}"
-        path = Path(bpy.path.abspath(self.folder)) if self.folder else new_folder(scene, label)
-        folder = create_job(scene, path, chosen)
-        trainer_process.start(folder, executable)
-        job_monitor.set_job(scene, path)
-        job_monitor.watch()
+        chosen = JobSettings.from_json({name: self.given(settings, name) for name in _SETTINGS})
+        start(scene, python(), chosen, self.folder)
         if self.blocking:
             status = wait(scene, chosen.minutes * 60.0 + GRACE_SECONDS)
             self.report({"INFO"}, status.message)
@@ -283,6 +296,8 @@ class FindJob(Step, bpy.types.Operator):
         job = folder.read_job()
         job_monitor.set_job(scene, folder.path)
         job_monitor.watch()
+        job_list.look()
+        turn_to(scene_settings(scene), "train", "takes")
         self._find_avatar(scene, job.avatar)
 
     def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:

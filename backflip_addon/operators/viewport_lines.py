@@ -33,7 +33,9 @@ _kept = _Kept()
 def lines(scene: bpy.types.Scene) -> tuple[int, Array, Array]:
     """A number that changes with the lines, and world segments (N, 2, 3) of body and ghost."""
     settings = scene_settings(scene)
+    road = settings.road
     asked: tuple[Any, ...] = (scene.name, settings.show_body, settings.show_ghost, settings.start_frame)
+    asked += (road.avatar, road.reference, road.train, road.overlays, _plays(scene))
     asked += (settings.trim_start, settings.trim_end, settings.time_scale)
     asked += (settings.physical_flights, settings.physical_footing, settings.upright, settings.grounded)
     if _kept.stale or _kept.asked != asked:
@@ -43,9 +45,15 @@ def lines(scene: bpy.types.Scene) -> tuple[int, Array, Array]:
     return _kept.version, _kept.body, _kept.ghost
 
 
+def _plays(scene: bpy.types.Scene) -> bool:
+    """Whether a take plays where the ghost would be, and its step is not the open one."""
+    settings = scene_settings(scene)
+    return settings.show_take and bool(len(settings.takes)) and not settings.road.reference
+
+
 def _body(scene: bpy.types.Scene) -> Array:
     settings = scene_settings(scene)
-    if not (settings.show_body and settings.body_json):
+    if not (settings.show_body and settings.body_json and settings.road.avatar and settings.road.overlays):
         return NOTHING
     try:
         return overlay.body_lines(stored_avatar.avatar(scene), *stored_avatar.body_and_binding(scene))
@@ -55,7 +63,8 @@ def _body(scene: bpy.types.Scene) -> Array:
 
 def _ghost(scene: bpy.types.Scene) -> Array:
     settings = scene_settings(scene)
-    if not (settings.show_ghost and settings.reference_data):
+    wanted = settings.show_ghost and settings.road.overlays and (settings.road.reference or settings.road.train)
+    if not (wanted and settings.reference_data) or _plays(scene):
         return NOTHING
     try:
         body, binding = stored_avatar.body_and_binding(scene)

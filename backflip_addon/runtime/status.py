@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 from .deletion import Removal
@@ -26,6 +27,7 @@ class RuntimeStatus:
     work: Installation | Removal | None = None
     fraction: float = 0.0
     search: RuntimeSearch | None = None
+    clips: dict[str, Path] = dataclasses.field(default_factory=dict)  # that came with it, by their names in the menu
     installed: bool | None = None  # whether there is anything to repair or remove; None: not looked at since it changed
 
 

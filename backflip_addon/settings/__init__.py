@@ -20,38 +20,16 @@ from bpy.props import (
 )
 
 from ..registration import Collection, register_classes, unregister_classes
-from . import direction, takes, video
+from . import choices, direction, road, takes, video
+from .choices import ENGINES as ENGINES
+from .choices import FORMATS as FORMATS
+from .choices import MODES as MODES
+from .choices import STRENGTHS as STRENGTHS
 from .direction import BackflipDirection as BackflipDirection
+from .road import BackflipRoad
 from .takes import BackflipBrowser as BackflipBrowser
 from .takes import BackflipTake as BackflipTake
 from .video import BackflipVideo
-
-MODES = (
-    ("auto", "Search, then Policy", "Find a landing by search first, then learn a policy from it"),
-    ("search", "Search Only", "Find one performance by sampling"),
-    ("scratch", "Policy From Scratch", "Learn by imitation alone, as DeepMimic does: the way with the most failures"),
-)
-ENGINES = (  # jobs.messages.Engine
-    ("auto", "Automatic", "PyBullet where the trainer's Python has it, else Backflip's own physics"),
-    ("pybullet", "PyBullet", "PyBullet, which the trainer's Python must have"),
-    ("compiled", "Backflip's Own", "Backflip's own physics, which every computer has"),
-)
-STRENGTHS = (  # core.rigs.strength_presets
-    ("person", "Person", "An average adult's: enough to walk, jump and turn cartwheels"),
-    ("athlete", "Athlete", "A trained gymnast's: enough for flips and kicks"),
-    (
-        "superhero",
-        "Superhero",
-        "Twice an athlete's, and as great at any speed: for stunts that nobody can do",
-    ),
-)
-FORMATS = (
-    ("FBX", "FBX", "Autodesk FBX, with the animation baked"),
-    ("USD", "USD", "Universal Scene Description"),
-    ("ALEMBIC", "Alembic", "Alembic point cache of the meshes"),
-    ("GLTF", "glTF", "glTF binary, GLB"),
-    ("BVH", "BVH", "Motion capture skeleton without meshes"),
-)
 
 
 def _is_armature(_settings: Any, ob: bpy.types.Object) -> bool:
@@ -189,7 +167,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Mass",
-            description="Mass of the whole body; 0 uses the usual mass for the height",
+            description="Mass of the whole body. Set it to 0 for the usual mass of its height",
             default=0.0,
             min=0.0,
             soft_max=150.0,
@@ -357,10 +335,33 @@ class BackflipSettings(bpy.types.PropertyGroup):
     video: Annotated[BackflipVideo, PointerProperty(type=BackflipVideo)]
 
     # 3 Train
+    goal: Annotated[
+        str,
+        EnumProperty(
+            name="Goal",
+            description="What you want of the training",
+            items=choices.GOALS,
+            get=choices.get_goal,
+            set=choices.set_goal,
+        ),
+    ]
+    longest: Annotated[
+        float,
+        FloatProperty(
+            name="Up To",
+            description="Longest time to train; it ends earlier when the goal is reached",
+            min=3.0,
+            soft_max=7200.0,
+            max=36000.0,
+            unit="TIME_ABSOLUTE",
+            get=choices.get_longest,
+            set=choices.set_longest,
+        ),
+    ]
     minutes: Annotated[
         float,
         FloatProperty(
-            name="Minutes", description="Longest time to train", default=10.0, min=0.05, soft_max=600.0, precision=1
+            name="Minutes", description="Longest time to train", default=5.0, min=0.05, soft_max=600.0, precision=1
         ),
     ]
     seed: Annotated[
@@ -383,11 +384,11 @@ class BackflipSettings(bpy.types.PropertyGroup):
         ),
     ]
     mode: Annotated[
-        str, EnumProperty(name="Learning", description="How the stunt is learned", items=MODES, default="auto")
+        str, EnumProperty(name="Learning", description="How the stunt is learned", items=MODES, default="search")
     ]
     stop_when_landed: Annotated[
         bool,
-        BoolProperty(name="Stop When Landed", description="End as soon as a landing has been found", default=False),
+        BoolProperty(name="Stop When Landed", description="End as soon as a take has landed", default=True),
     ]
     friction: Annotated[
         float, FloatProperty(name="Friction", description="Friction of the floor", default=0.9, min=0.0, max=3.0)
@@ -421,6 +422,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
     ]
 
     browser: Annotated[BackflipBrowser, PointerProperty(type=BackflipBrowser)]
+    road: Annotated[BackflipRoad, PointerProperty(type=BackflipRoad)]
     direction: Annotated[BackflipDirection, PointerProperty(type=BackflipDirection)]
 
     # 5 Bake and export
@@ -436,7 +438,7 @@ def scene_settings(scene: bpy.types.Scene) -> BackflipSettings:
     return cast(BackflipSettings, cast(Any, scene).backflip)
 
 
-_GROUPS = (*takes.CLASSES, *direction.CLASSES, *video.CLASSES)
+_GROUPS = (*road.CLASSES, *takes.CLASSES, *direction.CLASSES, *video.CLASSES)
 CLASSES = (BackflipRole, BackflipJoint, BackflipPart, *_GROUPS, BackflipSettings)
 
 

@@ -21,9 +21,10 @@ def unregister() -> None:
 
 
 def _classes() -> list[type]:
-    from . import avatar_panel, bake_panel, lists, push_gizmo, reference_panel, shoot_panel, takes_panel
+    from . import avatar_panel, bake_panel, lists, push_gizmo, reference_panel, road_panel, shoot_panel, takes_panel
     from . import training_panel as training
     from . import video_panel as video
 
-    modules = (lists, avatar_panel, reference_panel, video, training, takes_panel, shoot_panel, bake_panel, push_gizmo)
-    return [cls for module in modules for cls in module.CLASSES]
+    steps = (avatar_panel, reference_panel, video, training, takes_panel, shoot_panel, bake_panel)
+    found = [cls for module in (lists, road_panel, *steps, push_gizmo) for cls in module.CLASSES]
+    return [*found, *road_panel.LAST_CLASSES]

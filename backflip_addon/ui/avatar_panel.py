@@ -5,46 +5,74 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import avatar
+from ..operators import avatar, clip_library
 from ..operators.base import current_scene, guess_sentence
-from ..settings import scene_settings
-from .panel_base import MAP_BUTTONS, SidebarPanel, button, layout_of, sentence, step_button
+from ..settings import BackflipSettings, scene_settings
+from .panel_base import (
+    MAP_BUTTONS,
+    SidebarPanel,
+    StepPanel,
+    button,
+    fold,
+    is_open,
+    layout_of,
+    open_step,
+    sentence,
+    step_button,
+)
 
 
-class BACKFLIP_PT_avatar(SidebarPanel, bpy.types.Panel):
+class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
     bl_label = "1 Avatar"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = layout_of(self), scene_settings(current_scene(context))
-        if settings.avatar is not None:
-            layout.label(text=settings.avatar.name, icon="ARMATURE_DATA")
-            if settings.avatar.library is not None:
-                sentence(layout, context, "It is linked: make a library override of it before you bake.", "INFO")
-        else:
-            sentence(layout, context, "Choose the character to train.", "INFO")
+        layout, settings = open_step(self, context, "avatar", self.bl_label), scene_settings(current_scene(context))
+        if layout is None:
+            return
+        if settings.avatar is None:
+            self._draw_first(context, layout)
+            return
+        if settings.avatar.library is not None:
+            sentence(layout, context, "It is linked: make a library override of it before you bake.", "INFO")
+        if guessed := guess_sentence(settings.roles, "avatar"):
+            sentence(layout, context, guessed, "INFO")
+        step_button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
+        if settings.body_json:
+            row = layout.row(align=True)
+            row.prop(settings, "show_body", toggle=True)
+            button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
+        lacking = any(item.required and not item.bone for item in settings.roles)
+        if lacking:
+            self._draw_map(layout, settings)
+        elif (body := fold(layout, "map", "Bone Map")) is not None:
+            self._draw_map(body, settings)
+        if (body := fold(layout, "strength", "Weight and Strength")) is not None:
+            body.use_property_split, body.use_property_decorate = True, False
+            body.prop(settings, "mass")
+            body.prop(settings, "strength")
+        if (body := fold(layout, "another", "Another Avatar")) is not None:
+            self._draw_choice(body)
+
+    def _draw_first(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+        """The first look: try it, or bring your own character."""
+        step_button(layout, context, clip_library.TryIt, "PLAY", "Try It: Learn a Backflip")
+        sentence(layout, context, "Or choose your own character:", "NONE")
+        self._draw_choice(layout)
+
+    def _draw_choice(self, layout: bpy.types.UILayout) -> None:
         column = layout.column(align=True)
         button(column, "backflip.pick_avatar", icon="EYEDROPPER")
         button(column, "backflip.import_avatar", icon="IMPORT")
         button(column, "backflip.add_mannequin", icon="OUTLINER_OB_ARMATURE")
-        if settings.avatar is None:
-            return
-        layout.separator()
+
+    def _draw_map(self, layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
+        """Which bones play which body parts."""
         row = layout.row(align=True)
         row.label(text="Bone Map")
         button(row, "backflip.set_role", text="", icon="EYEDROPPER", of="AVATAR")
         for operator, icon in MAP_BUTTONS:
             button(row, operator, text="", icon=icon, of="AVATAR")
         layout.template_list("BACKFLIP_UL_roles", "", settings, "roles", settings, "role_index", rows=6)
-        if guessed := guess_sentence(settings.roles, "avatar"):
-            sentence(layout, context, guessed, "ERROR")
-        layout.prop(settings, "mass", text="Mass" if settings.mass else "Mass (0: Usual)")
-        layout.prop(settings, "strength")
-        step_button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
-        if settings.body_json:
-            layout.label(text=f"{settings.body_height:.2f} m, {settings.body_mass:.1f} kg", icon="CHECKMARK")
-            row = layout.row(align=True)
-            row.prop(settings, "show_body", toggle=True)
-            button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
 
 
 class BACKFLIP_PT_parts(SidebarPanel, bpy.types.Panel):
@@ -54,7 +82,7 @@ class BACKFLIP_PT_parts(SidebarPanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(len(scene_settings(current_scene(context)).parts))
+        return is_open(context, "avatar") and bool(len(scene_settings(current_scene(context)).parts))
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = layout_of(self), scene_settings(current_scene(context))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
+from ..operators import road
 from ..operators.base import Step, current_scene, what_is_missing
+from ..settings import scene_settings
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 else:
     PanelMixIn = object  # the type checker alone is told that a mix-in has what a panel has
 
+BIG = 1.7  # times a button's height
 _LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
 
 MAP_BUTTONS: tuple[tuple[str, IconItems], ...] = (
@@ -34,6 +37,13 @@ class SidebarPanel(PanelMixIn):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Backflip"
+
+
+class StepPanel(SidebarPanel):
+    """Mix-in of the steps' panels, whose header is drawn by open_step()."""
+
+    bl_parent_id = "BACKFLIP_PT_road"
+    bl_options = {"HIDE_HEADER"}
 
 
 def layout_of(panel: bpy.types.Panel) -> bpy.types.UILayout:
@@ -59,6 +69,27 @@ def button(
         setattr(pressed, name, value)
 
 
+def open_step(panel: bpy.types.Panel, context: bpy.types.Context, step: str, title: str) -> bpy.types.UILayout | None:
+    """A step's header, with what the step holds in a line, and the layout below it; None while it is folded."""
+    scene = current_scene(context)
+    held = road.held(scene, step)
+    header, body = layout_of(panel).panel_prop(scene_settings(scene).road, step)
+    header.label(text=f"{title}: {held}" if held else title)
+    return body
+
+
+def fold(layout: bpy.types.UILayout, name: str, title: str) -> bpy.types.UILayout | None:
+    """A part that is folded until it is opened; the layout below its header, None while it is folded."""
+    header, body = layout.panel(f"BACKFLIP_{name}", default_closed=True)
+    header.label(text=title)
+    return body
+
+
+def is_open(context: bpy.types.Context, step: str) -> bool:
+    """Whether a step's panel is open: panels in it are drawn then."""
+    return bool(getattr(scene_settings(current_scene(context)).road, step))
+
+
 def step_button(
     layout: bpy.types.UILayout,
     context: bpy.types.Context,
@@ -71,10 +102,15 @@ def step_button(
     lacking = what_is_missing(current_scene(context), *step.needs)
     row = layout.row()
     row.enabled = not lacking
-    row.scale_y = 1.2
+    row.scale_y = scale_of(context, step.bl_idname)
     button(row, step.bl_idname, icon, text or step.bl_label, **properties)
     if lacking:
         sentence(layout, context, lacking, "INFO")
+
+
+def scale_of(context: bpy.types.Context, operator: str) -> float:
+    """How high a button is: the one to press next is the only big one."""
+    return BIG if road.next_press(current_scene(context)) == operator else 1.0
 
 
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: IconItems) -> None:

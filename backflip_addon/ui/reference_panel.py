@@ -3,16 +3,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import bpy
 
 from ..core import findings
 from ..core.rigs import strength_presets
-from ..operators import reference
-from ..operators.base import current_scene
+from ..operators import clip_library, reference
+from ..operators.base import current_scene, what_is_missing
 from ..settings import BackflipSettings, scene_settings
-from .panel_base import MAP_BUTTONS, SidebarPanel, button, layout_of, sentence, step_button
+from .panel_base import (
+    MAP_BUTTONS,
+    SidebarPanel,
+    StepPanel,
+    button,
+    fold,
+    is_open,
+    layout_of,
+    open_step,
+    scale_of,
+    sentence,
+    step_button,
+)
 
 _FIXES = {
     "upright": "Turn Upright",
@@ -22,44 +34,73 @@ _FIXES = {
 }
 
 
-class BACKFLIP_PT_reference(SidebarPanel, bpy.types.Panel):
+class BACKFLIP_MT_clips(bpy.types.Menu):
+    """Clips by name: those that came with the trainer, then the user's own."""
+
+    bl_label = "Choose a Clip"
+
+    def draw(self, _context: bpy.types.Context | None) -> None:
+        layout = cast(bpy.types.UILayout, self.layout)
+        ours, own = clip_library.library()
+        for name in ours:
+            button(layout, "backflip.use_clip", text=name, name=name)
+        if own:
+            layout.separator()
+        for name in own:
+            button(layout, "backflip.use_clip", "FILE", name, name=name)
+        if not (ours or own):
+            layout.label(text="No clips here yet: import one.", icon="INFO")
+
+
+class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
     bl_label = "2 Reference"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = layout_of(self), scene_settings(current_scene(context))
-        step_button(layout, context, reference.ImportReference, "IMPORT")
-        self._draw_source(layout.column(align=True), settings)
-        if not settings.reference_kind and not settings.reference_data:
+        layout, settings = open_step(self, context, "reference", self.bl_label), scene_settings(current_scene(context))
+        if layout is None:
             return
         row = layout.row()
-        if settings.reference_problem:
-            row.label(text=settings.reference_label, icon="ERROR")
-        else:
-            row.label(text=f"{settings.reference_label}, {settings.reference_seconds:.2f} s", icon="CHECKMARK")
+        row.enabled = not what_is_missing(current_scene(context), *clip_library.UseClip.needs)
+        row.scale_y = scale_of(context, "backflip.use_clip")
+        row.menu("BACKFLIP_MT_clips", icon="POSE_HLT")
+        step_button(layout, context, reference.ImportReference, "IMPORT")
+        if settings.reference_kind or settings.reference_data:
+            self._draw_clip(context, layout, settings)
+        if (body := fold(layout, "action", "From This File")) is not None:
+            self._draw_source(body.column(align=True), settings)
+
+    def _draw_clip(self, context: bpy.types.Context, layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
+        """The clip, what is odd in it, and how it is read."""
+        row = layout.row()
+        row.label(text=settings.reference_label, icon="ERROR" if settings.reference_problem else "CHECKMARK")
         row.operator("backflip.clear_reference", text="", icon="X", emboss=False)
         if settings.reference_problem:
             sentence(layout, context, settings.reference_problem, "NONE")
             _draw_clip_map(layout, settings)
             return
         for note in findings.kept_notes(settings.reference_notes):
-            sentence(layout, context, note["sentence"], "INFO" if note.get("level") == findings.INFO else "ERROR")
+            sentence(layout, context, note["sentence"], "INFO")
             if words := fix_words(note["fix"]):
                 button(layout, "backflip.apply_fix", text=words, code=note["code"])
         if settings.clip_stale:
             sentence(layout, context, "The clip's map was changed since it was read.", "ERROR")
             button(layout, "backflip.read_clip_again", icon="FILE_REFRESH")
-        row = layout.row(align=True)
-        row.prop(settings, "trim_start")
-        row.prop(settings, "trim_end")
-        layout.prop(settings, "time_scale")
+        layout.prop(settings, "show_ghost")
+        if (body := fold(layout, "clip", "Part and Speed")) is not None:
+            self._draw_part(body, settings)
+
+    def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
+        layout.use_property_split, layout.use_property_decorate = True, False
         column = layout.column(align=True)
+        column.prop(settings, "trim_start")
+        column.prop(settings, "trim_end")
+        layout.prop(settings, "time_scale")
+        column = layout.column(heading="Mend", align=True)
         for fix in _FIXES:
             column.prop(settings, fix)
-        row = layout.row()
-        row.prop(settings, "loops")
+        layout.prop(settings, "loops")
         if settings.loops:
-            row.prop(settings, "cycles")
-        layout.prop(settings, "show_ghost")
+            layout.prop(settings, "cycles")
 
     def _draw_source(self, column: bpy.types.UILayout, settings: BackflipSettings) -> None:
         """What to choose from in this file: an armature, its action and slot, or the frames to look at."""
@@ -88,7 +129,7 @@ class BACKFLIP_PT_clip_map(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         settings = scene_settings(current_scene(context))
-        return bool(len(settings.clip_roles)) and not settings.reference_problem
+        return is_open(context, "reference") and bool(len(settings.clip_roles)) and not settings.reference_problem
 
     def draw(self, context: bpy.types.Context) -> None:
         _draw_clip_map(layout_of(self), scene_settings(current_scene(context)))
@@ -122,4 +163,4 @@ def fix_words(fix: dict[str, Any]) -> str:
     return "Loop" if fix.get("loops") else ""
 
 
-CLASSES = (BACKFLIP_PT_reference, BACKFLIP_PT_clip_map)
+CLASSES = (BACKFLIP_MT_clips, BACKFLIP_PT_reference, BACKFLIP_PT_clip_map)

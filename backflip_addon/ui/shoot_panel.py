@@ -12,7 +12,7 @@ from ..jobs.json_files import JobError
 from ..operators import directions, job_monitor, shooting
 from ..operators.base import current_scene
 from ..settings import BackflipDirection, scene_settings
-from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
+from .panel_base import SidebarPanel, button, fold, is_open, layout_of, sentence, step_button
 
 _MANNERS = {"replanned": "It manages in spite of it, if it can.", "learned": "It does what it can."}
 _STAGED = "At a stage of its learning it does what it could then."
@@ -44,13 +44,14 @@ class BACKFLIP_MT_directions(bpy.types.Menu):
 class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
     bl_label = "Shoot"
     bl_parent_id = "BACKFLIP_PT_takes"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(scene_settings(current_scene(context)).job_folder)
+        return is_open(context, "takes") and bool(scene_settings(current_scene(context)).job_folder)
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, scene, fields = layout_of(self), current_scene(context), _fields(context)
+        layout, fields = layout_of(self), _fields(context)
         row = layout.row(align=True)
         row.menu("BACKFLIP_MT_directions", icon="PRESET")
         button(row, "backflip.save_direction", "ADD", "")
@@ -63,18 +64,24 @@ class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
         row.enabled = not fields.stage
         row.prop(fields, "manner", expand=True)
         sentence(layout, context, _STAGED if fields.stage else _MANNERS[fields.manner], "NONE")
-        row = layout.row(align=True)
-        row.prop(fields, "count")
-        row.prop(fields, "seed")
-        if stages := job_monitor.stages(scene):
-            row = layout.row(align=True)
-            row.label(text=f"Stage: {fields.stage or 'the best there is'}")
-            row.menu("BACKFLIP_MT_stages", text="", icon="DOWNARROW_HLT")
-            if fields.stage and fields.stage not in stages:
-                sentence(layout, context, f"This job has no stage {fields.stage}: choose another.", "ERROR")
+        layout.prop(fields, "count")
         many = fields.count > 1
         step_button(layout, context, shooting.Shoot, "VIEW_CAMERA", f"Shoot {fields.count} Takes" if many else "Shoot")
         self._draw_queue(context)
+        if (body := fold(layout, "shoot", "Advanced")) is not None:
+            body.prop(fields, "seed")
+            self._draw_stage(context, body)
+
+    def _draw_stage(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+        """How far it had learned."""
+        fields, stages = _fields(context), job_monitor.stages(current_scene(context))
+        if not stages:
+            return
+        row = layout.row(align=True)
+        row.label(text=f"Stage: {fields.stage or 'the best there is'}")
+        row.menu("BACKFLIP_MT_stages", text="", icon="DOWNARROW_HLT")
+        if fields.stage and fields.stage not in stages:
+            sentence(layout, context, f"This job has no stage {fields.stage}: choose another.", "ERROR")
 
     def _draw_queue(self, context: bpy.types.Context) -> None:
         layout, waiting = layout_of(self), job_monitor.queue(current_scene(context))

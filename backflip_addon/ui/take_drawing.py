@@ -12,7 +12,8 @@ from ..core.arrays import IntArray
 from ..operators import job_monitor, learning_curve, take_browser, take_player
 from ..operators.base import current_scene
 from ..operators.take_player import Figure
-from . import curve_drawing
+from ..settings import scene_settings
+from . import curve_drawing, line_legend
 
 # By take_player.Figure.colour: the chosen one, those beside it, and the reference
 COLOURS = ((1.0, 0.42, 0.62), (1.0, 0.72, 0.2), (0.45, 0.85, 0.4), (0.72, 0.55, 1.0), (0.35, 0.75, 1.0))
@@ -69,17 +70,22 @@ def draw_figures(figures: list[Figure]) -> None:
     gpu.state.depth_test_set("NONE")
 
 
-def draw_names(names: list[tuple[str, int]], above: float, scale: float) -> None:
-    """Write the names of takes, each in its colour, into the corner of the viewport, so far above its margin."""
+def draw_legend(entries: list[tuple[str, tuple[float, float, float]]], above: float, scale: float) -> None:
+    """Write what is drawn, each in its colour, into the corner of the viewport, so far above its margin.
+
+    A shadow keeps it readable on any ground.
+    """
     import blf
 
-    if len(names) < 2:
-        return
     blf.size(0, _LETTERS * scale)
-    for line, (name, colour) in enumerate(reversed(names)):
-        blf.color(0, *COLOURS[colour], 1.0)
+    blf.enable(0, blf.SHADOW)
+    blf.shadow(0, 3, 0.0, 0.0, 0.0, 0.8)
+    blf.shadow_offset(0, 1, -1)
+    for line, (name, colour) in enumerate(reversed(entries)):
+        blf.color(0, *colour, 1.0)
         blf.position(0, _MARGIN * scale, (_MARGIN + above + _LINE * line) * scale, 0)
         blf.draw(0, name)
+    blf.disable(0, blf.SHADOW)
 
 
 def forget() -> None:
@@ -158,9 +164,12 @@ def draw_corner() -> None:
     if curve is not None:
         curve_drawing.draw(curve, _MARGIN * scale, _MARGIN * scale, scale)
     above = curve_drawing.HEIGHT + _LINE if curve is not None else 0
-    draw_names(named(scene), above, scale)
+    lines = [(name, COLOURS[colour]) for name, colour in named(scene)]
+    draw_legend([*lines, *line_legend.entries(scene)], above, scale)
 
 
 def _overlays_shown() -> bool:
     space = bpy.context.space_data
+    if not scene_settings(current_scene(bpy.context)).road.overlays:
+        return False
     return not isinstance(space, bpy.types.SpaceView3D) or space.overlay.show_overlays

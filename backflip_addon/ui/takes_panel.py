@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""4 Takes: the attempts of a job, and more of them."""
+"""4 Takes: what was recorded, and more of it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from ..operators import job_monitor, take_browser, take_player, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
 from .lists import minutes, take_icon
-from .panel_base import SidebarPanel, button, layout_of, sentence
+from .panel_base import SidebarPanel, StepPanel, button, fold, is_open, layout_of, open_step, sentence
 
 
-class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
+class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
     bl_label = "4 Takes"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = layout_of(self), scene_settings(current_scene(context))
+        layout, settings = open_step(self, context, "takes", self.bl_label), scene_settings(current_scene(context))
+        if layout is None:
+            return
         if not len(settings.takes):
             sentence(layout, context, "Takes appear here while the avatar learns (step 3).", "INFO")
             return
         if other := job_monitor.other_avatar(current_scene(context)):
             words = f"These takes are of {other}: choose it as the avatar (step 1), or start a new training (step 3)."
             sentence(layout, context, words, "ERROR")
-        self._draw_list(context)
-        self._draw_chosen(context)
-        self._draw_player(context)
+        self._draw_list(context, layout)
+        self._draw_chosen(context, layout)
+        self._draw_player(context, layout)
 
-    def _draw_list(self, context: bpy.types.Context) -> None:
+    def _draw_list(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         """The list, how it is shown, and what can be done with what it shows."""
-        layout, scene = layout_of(self), current_scene(context)
+        scene = current_scene(context)
         settings = scene_settings(scene)
         row = layout.row(align=True)
         row.prop(settings.browser, "show", text="")
@@ -53,21 +55,19 @@ class BACKFLIP_PT_takes(SidebarPanel, bpy.types.Panel):
         if notes is not None and notes.trouble:
             sentence(layout, context, notes.trouble, "ERROR")
 
-    def _draw_chosen(self, context: bpy.types.Context) -> None:
+    def _draw_chosen(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         """What became of the chosen take, and the user's words on it."""
-        layout, scene = layout_of(self), current_scene(context)
+        scene = current_scene(context)
         settings, facts = scene_settings(scene), _facts(scene)
         if facts is None or settings.take_index >= len(settings.takes):
             return
         if words := verdict(vars(facts)):
             sentence(layout, context, words, take_icon(facts))
-        if origin := _origin(facts):
-            sentence(layout, context, origin, "BLANK1")
         layout.prop(settings.takes[settings.take_index], "note", text="", placeholder="Note", icon="TEXT")
 
-    def _draw_player(self, context: bpy.types.Context) -> None:
+    def _draw_player(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         """What plays in the viewport: on or off, where it is, and what it is compared with."""
-        layout, scene = layout_of(self), current_scene(context)
+        scene = current_scene(context)
         settings = scene_settings(scene)
         row = layout.row(align=True)
         row.prop(settings, "show_take", text="", icon="HIDE_OFF" if settings.show_take else "HIDE_ON")
@@ -102,7 +102,7 @@ class BACKFLIP_PT_measures(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         facts = _facts(current_scene(context))
-        return facts is not None and bool(figures(vars(facts)))
+        return is_open(context, "takes") and facts is not None and bool(figures(vars(facts)))
 
     def draw(self, context: bpy.types.Context) -> None:
         column, facts = layout_of(self).column(align=True), _facts(current_scene(context))
@@ -116,6 +116,8 @@ class BACKFLIP_PT_measures(SidebarPanel, bpy.types.Panel):
             row = column.split(factor=0.5)
             row.label(text="Physics")
             row.label(text=words)
+        if facts is not None and (body := fold(layout_of(self), "origin", "Advanced")) is not None:
+            sentence(body, context, _origin(facts), "NONE")
 
 
 def chosen_name(scene: bpy.types.Scene) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""3 Train: the settings of a training, or how the one at work goes on; what the trainer's Python lacks."""
+"""3 Train: the settings of a training, or how the one at work goes on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from ..core.verdict import verdict
 from ..jobs.status import JobStatus
 from ..operators import job_monitor, training
 from ..operators.base import current_scene
-from ..runtime.status import STATUS
 from ..settings import scene_settings
-from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
+from .panel_base import StepPanel, button, fold, open_step, sentence, step_button
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
@@ -23,32 +22,36 @@ _ASKED = {"paused": "Pausing…", "running": "Resuming…", "stopped": "Stopping
 _ICONS: dict[str, IconItems] = {"finished": "CHECKMARK", "failed": "ERROR", "died": "ERROR", "unreadable": "ERROR"}
 
 
-class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
+class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
     bl_label = "3 Train"
 
     def draw(self, context: bpy.types.Context) -> None:
+        layout = open_step(self, context, "train", self.bl_label)
+        if layout is None:
+            return
         status = job_monitor.status_of(current_scene(context))
         if status is not None and status.read < 1.0:
-            layout_of(self).progress(factor=status.read, text=f"Reading the job: {status.read:.0%}", type="BAR")
+            layout.progress(factor=status.read, text=f"Reading the takes: {status.read:.0%}", type="BAR")
         if status is not None and status.active:
-            self._draw_running(context, status)
+            self._draw_running(context, layout, status)
         else:
-            self._draw_idle(context, status)
-        self._draw_runtime(context)
+            self._draw_idle(context, layout, status)
+        self._draw_advanced(context, layout, status is not None and status.active)
 
-    def _draw_runtime(self, context: bpy.types.Context) -> None:
-        """What the trainer's Python lacks, and how to mend it; nothing when all is well."""
-        if STATUS.work is not None:
-            layout_of(self).progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
-        elif not STATUS.ready:
-            for line in STATUS.lines:
-                sentence(layout_of(self), context, line, "ERROR")
-            row = layout_of(self).row(align=True)
-            button(row, "backflip.install_runtime", text="Install", icon="IMPORT")
-            button(row, "backflip.check_runtime", text="Check Again", icon="FILE_REFRESH")
+    def _draw_advanced(self, context: bpy.types.Context, layout: bpy.types.UILayout, active: bool) -> None:
+        body = fold(layout, "train", "Advanced")
+        if body is None:
+            return
+        settings = scene_settings(current_scene(context))
+        if active:
+            button(body, "backflip.checkpoint", icon="FILE_TICK")
+        else:
+            body.use_property_split, body.use_property_decorate = True, False
+            for name in ("mode", "stop_when_landed", "friction", "seed", "workers", "engine"):
+                body.prop(settings, name)
+        button(body, "backflip.find_job", icon="FILE_FOLDER", ask=True)
 
-    def _draw_running(self, context: bpy.types.Context, status: JobStatus) -> None:
-        layout = layout_of(self)
+    def _draw_running(self, context: bpy.types.Context, layout: bpy.types.UILayout, status: JobStatus) -> None:
         text = f"{status.progress:.0%}"
         if status.seconds_left is not None:
             text += f", {_time(status.seconds_left)} left"
@@ -57,31 +60,24 @@ class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
         waits = "" if expected == status.state else _ASKED.get(expected, "")
         sentence(layout, context, waits or status.message, "NONE")
         scene = current_scene(context)
-        attempts, landed, _clean = job_monitor.counts(scene)
+        takes, landed, _clean = job_monitor.counts(scene)
         row = layout.row()
-        row.label(text=f"{attempts} {'attempt' if attempts == 1 else 'attempts'}, {landed} landed")
+        row.label(text=f"{takes} {'take' if takes == 1 else 'takes'}, {landed} landed")
         row.prop(scene_settings(scene).browser, "curve", text="", icon="FCURVE")
         if latest := job_monitor.latest(scene):
-            words = ", ".join(filter(None, (latest.phase, verdict(vars(latest)))))
-            sentence(layout, context, f"Latest: {words}" if words else "", "NONE")
+            words = verdict(vars(latest))
+            sentence(layout, context, f"Latest take: {words[:1].lower()}{words[1:]}" if words else "", "NONE")
         row = layout.row(align=True)
         if expected == "paused":
             button(row, "backflip.resume_training", icon="PLAY")
         else:
             button(row, "backflip.pause_training", icon="PAUSE")
         button(row, "backflip.stop_training", icon="SNAP_FACE")
-        button(layout, "backflip.checkpoint", icon="FILE_TICK")
 
-    def _draw_idle(self, context: bpy.types.Context, status: JobStatus | None) -> None:
-        layout, settings = layout_of(self), scene_settings(current_scene(context))
-        column = layout.column()
-        column.prop(settings, "mode", text="")
-        column.prop(settings, "minutes")
-        column.prop(settings, "stop_when_landed")
-        row = column.row(align=True)
-        row.prop(settings, "seed")
-        row.prop(settings, "workers")
-        column.prop(settings, "friction")
+    def _draw_idle(self, context: bpy.types.Context, layout: bpy.types.UILayout, status: JobStatus | None) -> None:
+        settings = scene_settings(current_scene(context))
+        layout.column().prop(settings, "goal", expand=True)
+        layout.prop(settings, "longest")
         step_button(layout, context, training.StartTraining, "PLAY")
         if status is not None:
             for line in status.message.splitlines():
@@ -95,7 +91,6 @@ class BACKFLIP_PT_train(SidebarPanel, bpy.types.Panel):
             sentence(layout, context, words, "ERROR")
             find = "Find That Training"
             button(layout, "backflip.find_job", "FILE_FOLDER", find, directory=folder, ask=False)
-        button(layout, "backflip.find_job", icon="FILE_FOLDER", ask=True)
 
 
 def _time(seconds: float) -> str:

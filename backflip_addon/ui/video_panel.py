@@ -8,13 +8,17 @@ import bpy
 from ..operators import video, video_networks
 from ..operators.base import current_scene
 from ..settings.video import BackflipVideo
-from .panel_base import SidebarPanel, button, layout_of, sentence, step_button
+from .panel_base import SidebarPanel, button, is_open, layout_of, sentence, step_button
 
 
 class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
     bl_label = "From Video"
     bl_parent_id = "BACKFLIP_PT_reference"
     bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return is_open(context, "reference")
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = layout_of(self), video.video_settings(current_scene(context))

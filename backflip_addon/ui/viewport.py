@@ -11,10 +11,9 @@ import numpy as np
 from ..core.arrays import Array
 from ..operators import viewport_lines
 from ..operators.base import current_scene
+from ..settings import scene_settings
 from . import take_drawing
-
-BODY_COLOUR = (0.75, 1.0, 0.25, 0.85)
-GHOST_COLOUR = (0.35, 0.75, 1.0, 0.7)
+from .line_legend import BODY_COLOUR, GHOST_COLOUR
 
 _handles: list[Any] = []
 _batches: tuple[int, tuple[Any, ...]] = (-1, ())
@@ -53,6 +52,15 @@ def _batch(segments: Array) -> Any:
     return batch_for_shader(shader, "LINES", {"pos": points})
 
 
+def _overlay_panel() -> Any:
+    return bpy.types.VIEW3D_PT_overlay
+
+
+def _draw_switch(panel: Any, context: bpy.types.Context) -> None:
+    """The one switch for all of it, in the Overlays popover."""
+    panel.layout.prop(scene_settings(current_scene(context)).road, "overlays")
+
+
 def register() -> None:
     if bpy.app.background:
         return
@@ -62,10 +70,13 @@ def register() -> None:
         (take_drawing.draw_corner, "POST_PIXEL"),
     ):
         _handles.append(bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when))
+    _overlay_panel().append(_draw_switch)
 
 
 def unregister() -> None:
     global _batches
+    if _handles:
+        _overlay_panel().remove(_draw_switch)
     while _handles:
         bpy.types.SpaceView3D.draw_handler_remove(_handles.pop(), "WINDOW")
     _batches = (-1, ())

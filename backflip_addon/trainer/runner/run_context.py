@@ -51,6 +51,7 @@ class RunContext:
         self.phase = "search"
         self.control_steps = 0  # of all the job's runs
         self._told = 0.0
+        self.longest = 0.0  # s of the clip that a plan has come to
         self._recorded: set[bytes] = set()  # digests of this run's takes
         folder.make_rooms()
         self.inbox = Inbox(folder, self.tell)

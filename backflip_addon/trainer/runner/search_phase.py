@@ -132,21 +132,22 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
         if due:
             told.extend(due)
             planned = f"{round(fraction * 100)} %"
-            name = f"Try {attempt + 1}, {planned} planned"
+            name = f"Take {attempt + 1}, {planned} planned"
             run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, {planned} planned")
-        words = f"Attempt {attempt + 1}: planning {fraction * search.track.steps / search.track.rate:.1f}"
-        run.progress("search", fraction, f"{words} of {search.track.steps / search.track.rate:.1f} s", -cost)
+        whole = search.track.steps / search.track.rate
+        run.longest = max(run.longest, fraction * whole)
+        run.progress("search", fraction, f"Longest so far {run.longest:.1f} of {whole:.1f} s", -cost)
 
     try:
         performance = search.perform(tell=tell)
     except (Stopped, TimeIsUp):
         save()
-        name = f"Attempt {attempt + 1}, broken off"
+        name = f"Take {attempt + 1}, broken off"
         run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, broken off")
         raise
     run.control_steps = before + search.control_steps
     take = _played(performance)
-    name = f"Attempt {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
+    name = f"Take {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
     run.record(take, name, "search", seed=seed, phase=phase)
     if not _ends_search(run, take):
         return None

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clips by name, files dropped into the viewport, and all of the first steps in one button."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import bpy
+from bpy.props import StringProperty
+from mathutils import Vector
+
+from .. import compat, preferences
+from ..core.isolation import Interpreter
+from ..runtime import clips
+from ..runtime.status import STATUS
+from ..scene.importing.importer import CLIP_SUFFIXES, RIG_SUFFIXES
+from ..scene.mannequin.build import add_mannequin
+from ..scene.typed_data import current_view_layer
+from ..settings import scene_settings
+from ..settings.road import turn_to
+from .avatar import build_body, import_avatar
+from .base import INTERNAL, PATH, Step, current_scene, need_body, need_object_mode
+from .bone_map import choose
+from .reference import ClipStep
+from .reference_clip import use_file
+from .training import python, start
+
+FIRST_CLIP = "Backflip"  # what Try It learns
+DROPPED = (".bvh", ".fbx", ".glb", ".gltf", ".vrm", ".vrma")
+CLEARANCE = 1.0  # m between the mannequin and what stands there
+FLOOR_LIKE = 0.05  # m: what is no higher is a floor to stand on
+FARTHEST = 20.0  # m
+NO_CLIPS = "The trainer's Python brings no clips: import one, or name a folder of them in the preferences."
+
+_own: dict[str, Path] = {}  # the user's clips, as a thread found them
+
+
+def library() -> tuple[dict[str, Path], dict[str, Path]]:
+    """Name -> file of the clips that came with the trainer, and of the user's. Cheap enough for drawing."""
+    return STATUS.clips, _own
+
+
+def look_for_clips(trainer: Interpreter | None) -> None:
+    """Note the clips that a Python brings, and look through the user's folder of clips in a thread."""
+    STATUS.clips = clips.trainer_clips(trainer) if trainer is not None else {}
+    look_for_own()
+
+
+def look_for_own() -> None:
+    """Look through the user's folder of clips in a thread."""
+    if folder := preferences.clips_folder():
+        threading.Thread(target=_find_own, args=(folder,), name="backflip-clips", daemon=True).start()
+    else:
+        _own.clear()
+
+
+def register() -> None:
+    preferences.clips_changed = look_for_own
+
+
+def _find_own(folder: Path) -> None:
+    found = clips.user_clips(folder, CLIP_SUFFIXES)
+    _own.clear()
+    _own.update(found)
+
+
+def need_runtime(_scene: bpy.types.Scene) -> str:
+    return "" if STATUS.ready else "Install the trainer's Python first."
+
+
+def need_first_clip(_scene: bpy.types.Scene) -> str:
+    return "" if FIRST_CLIP in STATUS.clips else NO_CLIPS
+
+
+def need_no_avatar(scene: bpy.types.Scene) -> str:
+    return "An avatar has been chosen already." if scene_settings(scene).avatar is not None else ""
+
+
+def free_place(scene: bpy.types.Scene, newcomer: bpy.types.Object) -> float:
+    """Where on the x axis the mannequin stands free of what is there already, such as Blender's first cube; m."""
+    ends = [0.0]
+    for ob in scene.objects:
+        if ob.type == "MESH" and ob.visible_get() and ob.parent != newcomer:
+            corners = [ob.matrix_world @ Vector(corner) for corner in ob.bound_box]
+            if min(corner.x for corner in corners) < CLEARANCE and max(corner.x for corner in corners) > -CLEARANCE:
+                high = max(corner.z for corner in corners) > FLOOR_LIKE
+                ends += [max(corner.x for corner in corners) + CLEARANCE] if high else []
+    return min(max(ends), FARTHEST)
+
+
+class UseClip(ClipStep, bpy.types.Operator):
+    """Take a clip from the list for the reference"""
+
+    bl_idname = "backflip.use_clip"
+    bl_label = "Use Clip"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_body, need_object_mode)
+
+    name: Annotated[str, StringProperty(name="Clip", description="The clip's name in the list", options=INTERNAL)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        ours, own = library()
+        file = ours.get(self.name) or own.get(self.name)
+        report = use_file(current_scene(context), str(file or self.name))
+        if self.name in ours:
+            scene_settings(current_scene(context)).reference_label = self.name
+        self.report({report.level}, report.words)
+        turn_to(scene_settings(current_scene(context)), "train")
+
+
+class TryIt(Step, bpy.types.Operator):
+    """Add the mannequin, give it a backflip to learn, and start the training"""
+
+    bl_idname = "backflip.try_it"
+    bl_label = "Try It"
+    bl_options = {"UNDO"}  # without REGISTER: nothing offers to do it over, with a second training
+    needs = (need_object_mode, need_no_avatar, need_runtime, need_first_clip)
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene = current_scene(context)
+        settings = scene_settings(scene)
+        trainer = python()
+        armature = add_mannequin(context)
+        armature.location.x = free_place(scene, armature)
+        current_view_layer(context).update()
+        choose(scene, armature)
+        build_body(scene, settings.mass, settings.strength)
+        use_file(scene, str(STATUS.clips[FIRST_CLIP]))
+        settings.reference_label = FIRST_CLIP
+        settings.goal = "LANDING"
+        start(scene, trainer)
+        compat.frame_active_in_viewports()
+        self.report({"INFO"}, "The mannequin learns a backflip. It takes a minute or two.")
+
+
+class DropFile(ClipStep, bpy.types.Operator):
+    """Take a dropped file for the avatar where there is none yet, else for the reference"""
+
+    bl_idname = "backflip.drop_file"
+    bl_label = "Backflip: Avatar or Reference"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_object_mode,)
+
+    filepath: Annotated[str, StringProperty(name="File", subtype="FILE_PATH", options=PATH)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        scene, suffix = current_scene(context), Path(self.filepath).suffix.lower()
+        settings = scene_settings(scene)
+        if suffix == ".vrm" or (settings.avatar is None and suffix in RIG_SUFFIXES):
+            _armature, words = import_avatar(scene, self.filepath)
+            self.report({"INFO"}, words)
+            return
+        if not settings.body_json:
+            build_body(scene, settings.mass, settings.strength)  # or says what it lacks
+        report = use_file(scene, self.filepath)
+        self.report({report.level}, report.words)
+        turn_to(settings, "train")
+
+
+def _over_viewport(context: bpy.types.Context | None) -> bool:
+    return context is not None and context.area is not None and context.area.type == "VIEW_3D"
+
+
+class BACKFLIP_FH_file(bpy.types.FileHandler):
+    """Characters and clips that are dropped into the viewport."""
+
+    bl_idname = "BACKFLIP_FH_file"
+    bl_label = "Backflip: Avatar or Reference"
+    bl_import_operator = "backflip.drop_file"
+    bl_file_extensions = ";".join(DROPPED)
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context | None) -> bool:
+        return _over_viewport(context)
+
+
+CLASSES = (UseClip, TryIt, DropFile)
+HANDLERS = (BACKFLIP_FH_file,)  # registered after its operator, with which it would go

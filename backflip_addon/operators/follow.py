@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seeing it learn: the latest take plays by itself, and the first landing is announced and chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import bpy
+
+from .. import compat
+from ..settings import scene_settings
+from ..settings.road import turn_to
+
+SAID_SECONDS = 20.0  # the status bar says so for so long
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """What a look at a job saw. active: a trainer is at work; takes: in the list; landed: of the job's; known: all of
+    the job's events have been read."""
+
+    active: bool
+    takes: int
+    landed: int
+    known: bool
+
+
+def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> None:
+    """Choose what is new. landing: the file name of the latest take that landed, "" for none.
+
+    Who has chosen an earlier take keeps it, but for the first landing. Of an old job that is read nothing is news.
+    """
+    if not (before.active and before.known and now.known):
+        return
+    settings = scene_settings(scene)
+    if now.landed and not before.landed and (index := settings.takes.find(landing)) >= 0:
+        settings.take_index = index
+        turn_to(settings, "takes", "bake")
+        say("Landed: the take that stands plays in the viewport. Bake it when you like it.")
+    elif now.takes > before.takes and settings.take_index >= before.takes - 1 and not before.landed:
+        settings.take_index = now.takes - 1
+
+
+def say(words: str) -> None:
+    """Say something in the status bar for a while."""
+    compat.show_status(words)
+    if bpy.app.timers.is_registered(_unsay):
+        bpy.app.timers.unregister(_unsay)
+    bpy.app.timers.register(_unsay, first_interval=SAID_SECONDS, persistent=True)
+
+
+def _unsay() -> None:
+    compat.show_status(None)
+
+
+def unregister() -> None:
+    if bpy.app.timers.is_registered(_unsay):
+        bpy.app.timers.unregister(_unsay)
+        _unsay()

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The road as the sidebar shows it: what each step holds in one line, and which button is the next to press."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..runtime.status import STATUS
+from ..settings import scene_settings
+from . import job_monitor
+from .base import need_body, need_reference, what_is_missing
+
+_STATES = {
+    "starting": "starting",
+    "paused": "paused",
+    "failed": "failed",
+    "died": "ended early",
+    "unreadable": "not found",
+    "stopped": "stopped",
+}
+
+
+def held(scene: bpy.types.Scene, step: str) -> str:
+    """What a step holds, in a line: "Mannequin, 1.75 m, 67 kg"; "" for nothing yet. Cheap enough for drawing.
+
+    step: one of settings.road.STEPS.
+    """
+    return _HELD[step](scene)
+
+
+def _avatar(scene: bpy.types.Scene) -> str:
+    settings = scene_settings(scene)
+    if settings.avatar is None:
+        return ""
+    body = f", {settings.body_height:.2f} m, {settings.body_mass:.0f} kg" if settings.body_json else ""
+    return f"{settings.avatar.name}{body}"
+
+
+def _reference(scene: bpy.types.Scene) -> str:
+    settings = scene_settings(scene)
+    seconds = f", {settings.reference_seconds:.1f} s" if settings.reference_data else ""
+    return f"{settings.reference_label}{seconds}" if settings.reference_label else ""
+
+
+def _train(scene: bpy.types.Scene) -> str:
+    status = job_monitor.status_of(scene)
+    if status is None:
+        return ""
+    if status.state == "running":
+        return f"{status.progress:.0%}"
+    if status.landed and status.state in ("finished", "stopped"):
+        return "landed"
+    return _STATES.get(status.state, "ended" if status.state == "finished" else "")
+
+
+def _takes(scene: bpy.types.Scene) -> str:
+    count, landed, _clean = job_monitor.counts(scene)
+    return f"{count}, {landed} landed" if count else ""
+
+
+def _bake(scene: bpy.types.Scene) -> str:
+    settings = scene_settings(scene)
+    return f"frames {settings.baked_first} to {settings.baked_last}" if settings.baked_last else ""
+
+
+_HELD = {"avatar": _avatar, "reference": _reference, "train": _train, "takes": _takes, "bake": _bake}
+
+
+def next_press(scene: bpy.types.Scene) -> str:
+    """The operator whose button is to be pressed next, "" while there is nothing to do but wait. Cheap."""
+    settings, status = scene_settings(scene), job_monitor.status_of(scene)
+    if not STATUS.ready:
+        return "backflip.install_runtime" if STATUS.work is None else ""
+    if settings.avatar is None:
+        return "backflip.try_it"
+    if status is not None and status.active:
+        return ""
+    if what_is_missing(scene, need_body):
+        return "backflip.build_body"
+    if what_is_missing(scene, need_reference):
+        return "backflip.use_clip"
+    if not len(settings.takes):
+        return "backflip.start_training"
+    return "screen.animation_play" if settings.baked_last else "backflip.bake_take"

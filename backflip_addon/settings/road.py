@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which steps of the sidebar are open, and whether anything is drawn in the viewport at all."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import bpy
+from bpy.props import BoolProperty
+
+STEPS = ("avatar", "reference", "train", "takes", "bake")
+
+
+class BackflipRoad(bpy.types.PropertyGroup):
+    """The steps' panels, folded or open: a step that is done folds, and the next one opens."""
+
+    avatar: Annotated[bool, BoolProperty(name="Character", description="Show this step", default=True)]
+    reference: Annotated[bool, BoolProperty(name="Motion", description="Show this step")]
+    train: Annotated[bool, BoolProperty(name="Train", description="Show this step")]
+    takes: Annotated[bool, BoolProperty(name="Takes", description="Show this step")]
+    bake: Annotated[bool, BoolProperty(name="Bake and Export", description="Show this step")]
+    overlays: Annotated[
+        bool,
+        BoolProperty(
+            name="Backflip",
+            description="Show the body, the ghost, the takes and their legend in the viewport",
+            default=True,
+        ),
+    ]
+
+
+def turn_to(settings: Any, *steps: str) -> None:
+    """Open these steps and fold the others."""
+    for step in STEPS:
+        setattr(settings.road, step, step in steps)
+
+
+CLASSES = (BackflipRoad,)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands above the steps until there is a Python that can train."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import bpy
+
+from ..operators import job_link, job_list, runtime
+from ..operators.base import current_scene
+from ..runtime.status import STATUS
+from .panel_base import SidebarPanel, button, layout_of, scale_of, sentence
+
+if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
+
+SHOWN_JOBS = 12  # the latest
+
+
+class BACKFLIP_PT_road(SidebarPanel, bpy.types.Panel):
+    """Holds the steps, and above them what the trainer's Python lacks; nothing when all is well."""
+
+    bl_label = "Backflip"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = layout_of(self)
+        if STATUS.work is not None:
+            row = layout.row(align=True)
+            row.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
+            button(row, "backflip.cancel_runtime", "X", "")
+        elif not STATUS.ready:
+            self._draw_missing(context, layout)
+
+    def _draw_missing(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+        for line in STATUS.lines:
+            sentence(layout, context, line, "INFO")
+        for line in runtime.before_installing():
+            sentence(layout, context, line, "BLANK1")
+        if not bpy.app.online_access:
+            layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
+        row = layout.row()
+        row.scale_y = scale_of(context, "backflip.install_runtime")
+        button(row, "backflip.install_runtime", text="Install", icon="IMPORT")
+        row = layout.row(align=True)
+        button(row, "backflip.check_runtime", text="Check Again", icon="FILE_REFRESH")
+        button(row, "backflip.open_preferences", text="Choose a Python", icon="PREFERENCES")
+
+
+class BACKFLIP_PT_jobs(SidebarPanel, bpy.types.Panel):
+    bl_label = "Earlier Trainings"
+    bl_parent_id = "BACKFLIP_PT_road"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return bool(job_list.jobs())
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, here = layout_of(self), job_link.known_place(current_scene(context))
+        column = layout.column(align=True)
+        for job in job_list.jobs()[:SHOWN_JOBS]:
+            row = column.row(align=True)
+            icon: IconItems = "PLAY" if job.running else "CHECKMARK" if job.landed else "DOT"
+            button(
+                row,
+                "backflip.find_job",
+                icon,
+                job_list.line(job),
+                depress=job.path == here,
+                directory=job.path,
+                ask=False,
+            )
+            button(row, "backflip.reveal_job", "FILE_FOLDER", "", directory=job.path)
+            button(row, "backflip.delete_job", "TRASH", "", directory=job.path)
+        button(layout, "backflip.refresh_jobs", "FILE_REFRESH")
+
+
+CLASSES = (BACKFLIP_PT_road,)
+LAST_CLASSES = (BACKFLIP_PT_jobs,)  # below the steps
