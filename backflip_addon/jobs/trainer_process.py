@@ -136,7 +136,7 @@ def _start_lock(folder: JobFolder) -> Iterator[None]:
     except RefusedFile as error:
         raise JobError(f"The trainer could not be started: {error}.") from error
     except OSError as error:
-        raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
+        raise JobError(f"The folder {folder.path} cannot be written: {error.strerror}.") from error
     if not taken:
         raise AlreadyRunning("This job is being started by another Blender just now.")
     try:
@@ -192,7 +192,7 @@ def _request(folder: JobFolder, kind: RequestKind) -> str:
         return folder.request(kind)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise JobError(f"The job folder {folder.path} cannot be written: {reason}.") from error
+        raise JobError(f"The folder {folder.path} cannot be written: {reason}.") from error
 
 
 def kill(folder: JobFolder) -> bool:

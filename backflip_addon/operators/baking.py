@@ -81,9 +81,7 @@ class BakeTake(Step, bpy.types.Operator):
 
     take: Annotated[
         str,
-        StringProperty(
-            name="Take", description="Name or path of a take; the best of the job when empty", options=INTERNAL
-        ),
+        StringProperty(name="Take", description="Name or path of a take; the best one when empty", options=INTERNAL),
     ]
     start_frame: Annotated[
         int, IntProperty(name="Start Frame", description="Scene frame of the take's start", options={"SKIP_SAVE"})

@@ -209,7 +209,7 @@ def need_clip_map(scene: bpy.types.Scene) -> str:
 
 
 def need_job(scene: bpy.types.Scene) -> str:
-    return "" if scene_settings(scene).job_folder else "Start training first (step 3), or find an earlier job."
+    return "" if scene_settings(scene).job_folder else "Start training first (step 3), or open an earlier training."
 
 
 def need_object_mode(scene: bpy.types.Scene) -> str:

@@ -37,7 +37,7 @@ def job_of(scene: bpy.types.Scene) -> JobFolder:
     """The scene's job. Raises JobError when there is none."""
     link = _link(scene)
     if not link[0]:
-        raise JobError("This scene has no training job yet; start training or find an earlier job.")
+        raise JobError("This scene has no training yet; start one, or open an earlier one.")
     beside = os.path.normpath(bpy.path.abspath(link[0]))
     place = next((place for place in (beside, link[1]) if place and _has_job(place)), "")
     # A job that is nowhere to be found may be on a disk that comes back.

@@ -242,7 +242,7 @@ def _look_at(scene: bpy.types.Scene) -> float:
         more = _jobs[job_link.known_place(scene)].more
         _troubles.pop(uid, None)
     except Exception as error:
-        _troubles[uid] = f"Backflip could not read the job: {plain(error, 200) or type(error).__name__}."
+        _troubles[uid] = f"Backflip could not read the training: {plain(error, 200) or type(error).__name__}."
         _complain(error)
         status, more = None, False
     follow.react(scene, moment, _moment(scene), _landing(scene))
@@ -281,7 +281,7 @@ def _complain(error: Exception) -> None:
     words = f"{type(error).__name__}: {error}"[:1000]
     if words not in _logged:
         _logged.add(words)
-        _log.error("Backflip could not read a job: %s", plain(words), exc_info=error)
+        _log.error("Backflip could not read a training: %s", plain(words), exc_info=error)
 
 
 def watch(seconds: float = BUSY_SECONDS) -> None:

@@ -62,7 +62,7 @@ class KnownJob:
                 self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
             self.more = self.queue.look(budget) or self.more
         except OSError as error:
-            words = f"The takes of this job cannot be listed: {plain(error.strerror or error)}."
+            words = f"The takes cannot be listed: {plain(error.strerror or error)}."
             self.status = dataclasses.replace(self.status, message=words)
         except JobError as error:
             self.status = dataclasses.replace(self.status, message=plain(error))

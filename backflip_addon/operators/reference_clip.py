@@ -200,7 +200,7 @@ def _what_the_map_lacks(label: str, role_map: RoleMap) -> str:
     if len(lacking) == len(REQUIRED):
         return (
             f"No body part was recognised among the joints of {label}: choose them in the clip's map (step 2) and "
-            "read it again, or choose a clip of a whole body."
+            "read it again, or choose one of a whole body."
         )
     choose = "choose it" if len(lacking) == 1 else "choose them"
     return (

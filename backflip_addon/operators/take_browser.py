@@ -170,7 +170,7 @@ def _notes(scene: bpy.types.Scene) -> TakeNotes:
     job_monitor.refresh(scene)
     notes = job_monitor.notes_of(scene)
     if notes is None:
-        raise JobError("This scene has no training job yet; start training or find an earlier job.")
+        raise JobError("This scene has no training yet; start one, or open an earlier one.")
     return notes
 
 
@@ -193,7 +193,7 @@ def _need_shown(scene: bpy.types.Scene) -> str:
 
 
 class FavouriteTake(Step, bpy.types.Operator):
-    """Mark this take as a favourite, or no longer. It is kept in the job's folder"""
+    """Mark this take as a favourite, or no longer. It is kept beside the takes"""
 
     bl_idname = "backflip.favourite_take"
     bl_label = "Favourite"
@@ -209,7 +209,7 @@ class FavouriteTake(Step, bpy.types.Operator):
 
 
 class DeleteTake(Step, bpy.types.Operator):
-    """Move the chosen take to the bin in the job's folder. Restore Take brings it back"""
+    """Move the chosen take to the bin. Restore Take brings it back"""
 
     bl_idname = "backflip.delete_take"
     bl_label = "Delete Take"
@@ -223,7 +223,7 @@ class DeleteTake(Step, bpy.types.Operator):
         chosen = scene_settings(scene).takes[scene_settings(scene).take_index].name
         after = _neighbour(scene, name) if name == chosen else chosen
         if not notes.delete([name]):
-            raise JobError(f"{name} is not in the job's folder any more.")
+            raise JobError(f"{name} is not in the training's folder any more.")
         take_player.forget(scene, name)
         job_monitor.refresh(scene, whole=True)
         choose(scene, after)

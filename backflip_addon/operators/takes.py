@@ -57,12 +57,12 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
     folder = job_link.job_of(scene)
     files = {file.name: file for file in folder.list_takes()}
     if not files:
-        raise JobError("This job has no take yet; let it train a little longer.")
+        raise JobError("There is no take yet; let it train a little longer.")
     if name:
         for candidate in (name, f"{name}.npz"):
             if candidate in files:
                 return files[candidate]
-        raise JobError(f"This job has no take called {name}; choose one of the list.")
+        raise JobError(f"There is no take called {name}; choose one of the list.")
     return files.get(read_status(folder).best_take) or _best(scene, files)
 
 
@@ -114,7 +114,7 @@ def ask_for(scene: bpy.types.Scene, python: Interpreter, shots: Sequence[Mapping
         for shot in shots[:few]:
             folder.request("shoot", **shot)
     except OSError as error:
-        raise JobError(f"The job folder {folder.path} cannot be written: {error.strerror}.") from error
+        raise JobError(f"The folder {folder.path} cannot be written: {error.strerror}.") from error
     if shots[few:]:
         threading.Thread(target=_ask_for_more, args=(folder, shots[few:]), name="backflip-shots").start()
     if not folder.running():
@@ -136,7 +136,7 @@ def check_learned(folder: JobFolder) -> None:
         raise JobError(NOTHING_LEARNED)
 
 
-NOTHING_LEARNED = "This job has learned nothing yet that could be shot; train until a take lands."
+NOTHING_LEARNED = "The avatar has learned nothing yet that could be shot; train until a take lands."
 
 
 def need_learned(scene: bpy.types.Scene) -> str:

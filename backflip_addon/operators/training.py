@@ -64,7 +64,7 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Job
     if folder.running():
         raise JobError(f"A trainer is running in {path}; stop it first or choose another folder.")
     if folder.job_file.exists():
-        raise JobError(f"{path} already holds a job; choose another folder, or resume that job.")
+        raise JobError(f"{path} already holds a training; choose another folder, or resume that.")
     facts = stored_reference.reference_origin(scene)
     folder.create(
         Job(
@@ -79,7 +79,7 @@ def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Job
     try:
         save_motion(folder.reference_file, motion)
     except OSError as error:
-        raise JobError(f"The job folder {path} cannot be written: {error.strerror}.") from error
+        raise JobError(f"The folder {path} cannot be written: {error.strerror}.") from error
     return folder
 
 
@@ -120,7 +120,7 @@ def _at_work(scene: bpy.types.Scene) -> str:
     """A trainer that was asked to stop hears nothing else."""
     status = job_monitor.status_of(scene)
     if status is not None and not status.active:
-        return "No trainer is running for this job; start it first."
+        return "No trainer is running; start it first."
     return "The trainer is stopping." if job_monitor.expected_state(scene) == "stopped" else ""
 
 
@@ -158,7 +158,7 @@ class StartTraining(Step, bpy.types.Operator):
         str,
         StringProperty(
             name="Folder",
-            description="Where to keep the job; a new folder when empty",
+            description="Where to keep the training; a new folder when empty",
             options={"SKIP_SAVE"},
         ),
     ]
@@ -187,7 +187,7 @@ class PauseTraining(Step, bpy.types.Operator):
 
 
 class ResumeTraining(Step, bpy.types.Operator):
-    """Resume training: a paused job at once, a finished or interrupted one from its last stage"""
+    """Resume training: a paused one at once, an ended one from where it was"""
 
     bl_idname = "backflip.resume_training"
     bl_label = "Resume"
@@ -305,7 +305,7 @@ class FindJob(Step, bpy.types.Operator):
         if scene_settings(scene).avatar is None and ob is not None and ob.type == "ARMATURE":
             scene_settings(scene).avatar = ob
         if scene_settings(scene).avatar is None:
-            self.report({"WARNING"}, f"The job's avatar {name} is not in this scene; choose one before baking.")
+            self.report({"WARNING"}, f"The avatar {name} is not in this scene; choose one before baking.")
 
 
 CLASSES = (

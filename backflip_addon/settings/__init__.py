@@ -300,7 +300,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="On the Floor",
-            description="Raise and lower the clip over time so that whatever carries the character rests on the floor",
+            description="Raise and lower the clip over time so that what carries the body rests on the floor",
         ),
     ]
     physical_flights: Annotated[
@@ -315,8 +315,8 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Physical Footing",
-            description="Imitate the nearest motion that a floor can carry: nothing hangs from it, slips or tips, "
-            "soles that rest lie flat on it, and joints stay within their limits. Flights become physical, too. The "
+            description="Imitate the nearest motion that a floor can carry: nothing hangs from it, slips or tips. "
+            "Soles that rest lie flat on it, and joints stay within their limits. Flights become physical, too. The "
             "ghost shows it",
         ),
     ]

@@ -34,7 +34,7 @@ PARTS = (
     ("foot.R", "Right Foot", ""),
 )
 MANNERS = (
-    ("replanned", "Replanned", "The take is planned anew for what is asked: it manages in spite of it, if it can"),
+    ("replanned", "Adapts", "The take is planned anew for what is asked: it manages in spite of it, if it can"),
     ("learned", "As Learned", "What was learned is performed as it is: it does what it can, and fails where it must"),
 )
 SWEEPS = (
@@ -291,7 +291,7 @@ class BackflipDirection(bpy.types.PropertyGroup):
     gives_up: Annotated[
         bool,
         BoolProperty(
-            name="Gives Up", description="It gives up at a moment of your choice, and not when the attempt is lost"
+            name="Gives Up", description="It gives up at a moment of your choice, and not when the take is lost"
         ),
     ]
     falls_at: Annotated[

@@ -121,7 +121,7 @@ class BackflipTake(bpy.types.PropertyGroup):
         str,
         StringProperty(
             name="Name",
-            description="Your name for this take, kept in the job's folder. Clear it to have what became of the take",
+            description="Your name for this take. Clear it to have what became of the take",
             get=_get("name"),
             set=_set("name"),
         ),
@@ -130,7 +130,7 @@ class BackflipTake(bpy.types.PropertyGroup):
         str,
         StringProperty(
             name="Note",
-            description="Your note on this take, kept in the job's folder",
+            description="Your note on this take",
             get=_get("note"),
             set=_set("note"),
         ),
@@ -182,7 +182,7 @@ class BackflipBrowser(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Learning Curve",
-            description="Draw how good the attempts are in the corner of the viewport while the character learns",
+            description="Draw how good the takes are in the corner of the viewport while the character learns",
             default=True,
             update=changed,
         ),

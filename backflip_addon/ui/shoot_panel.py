@@ -15,7 +15,7 @@ from ..settings import BackflipDirection, scene_settings
 from .panel_base import SidebarPanel, button, fold, is_open, layout_of, sentence, step_button
 
 _MANNERS = {"replanned": "It manages in spite of it, if it can.", "learned": "It does what it can."}
-_STAGED = "At a stage of its learning it does what it could then."
+_STAGED = "It does what it could when it had learned so far."
 _SHOWN_OF_QUEUE = 3  # shots that are named; the others are counted
 
 

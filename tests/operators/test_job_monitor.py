@@ -129,6 +129,7 @@ def test_the_list_says_what_became_of_each_take(folder: JobFolder, ops: Any) -> 
     titles = ["1 Landed", "2 Landed cleanly", "3 Landed, with a hop", "4 Followed 63 %"]
     assert [item.title for item in scene().backflip.takes][1:] == titles and "Followed 63 %" in said
     scene().backflip.take_index = 3
+    scene().backflip.road.takes = True
     assert takes_panel.BACKFLIP_PT_measures.poll(SimpleNamespace(scene=scene()))
     said = drawn()
     assert said[said.index("Longest slide") + 1] == "3.4 cm" and said[said.index("Hops") + 1] == "1"
@@ -158,11 +159,12 @@ class Recorder:
     def __init__(self, texts: list[str]) -> None:
         self.__dict__["texts"] = texts
 
-    def __getattr__(self, _name: str) -> Any:
-        def call(*_values: Any, **options: Any) -> Recorder:
+    def __getattr__(self, name: str) -> Any:
+        def call(*_values: Any, **options: Any) -> Any:
             options.get("text", "").encode("utf-8")
             self.texts.append(options.get("text", ""))
-            return Recorder(self.texts)
+            here = Recorder(self.texts)
+            return (here, here) if name in ("panel", "panel_prop") else here  # all is unfolded
 
         return call
 
@@ -247,7 +249,7 @@ def test_an_unforeseen_error_is_told_once_and_the_timer_lives(
         broken.setattr(job_monitor, "show", fail)
         for _ in range(3):
             assert job_monitor._tick() == job_monitor.AWAY_SECONDS
-        assert any("Backflip could not read the job: nobody foresaw this." in text for text in drawn())
+        assert any("Backflip could not read the training: nobody foresaw this." in text for text in drawn())
     assert len(caplog.records) == 1 and caplog.records[0].exc_info
     tick_to_the_end()
     assert not any("could not read" in text for text in drawn())

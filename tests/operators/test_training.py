@@ -58,8 +58,8 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
         "minutes": pytest.approx(0.01),
         "seed": 3,
         "workers": 0,
-        "mode": "auto",
-        "stop_when_landed": False,
+        "mode": "search",
+        "stop_when_landed": True,
         "friction": pytest.approx(0.9),
         "engine": "auto",
     }
@@ -180,7 +180,7 @@ def test_damaged_jobs_and_takes_get_a_sentence(road: Any, tmp_path: Path) -> Non
 
 def test_a_folder_that_holds_a_job_is_not_overwritten(road: Any, tmp_path: Path) -> None:
     JobFolder(tmp_path / "job").create(Job(name="old", body={}, settings={}))
-    with pytest.raises(RuntimeError, match="already holds a job"):
+    with pytest.raises(RuntimeError, match="already holds a training"):
         road.start_training(folder=str(tmp_path / "job"))
     assert json.loads((tmp_path / "job" / "job.json").read_text())["name"] == "old"
 
