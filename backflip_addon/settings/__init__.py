@@ -32,10 +32,6 @@ from .takes import BackflipTake as BackflipTake
 from .video import BackflipVideo
 
 
-def _is_armature(_settings: Any, ob: bpy.types.Object) -> bool:
-    return ob.type == "ARMATURE"
-
-
 def _role_edited(role: BackflipRole, _context: bpy.types.Context) -> None:
     """A bone chosen by hand is certain, and the body must be built anew, or the clip read again."""
     role["certain"] = True
@@ -158,7 +154,10 @@ class BackflipSettings(bpy.types.PropertyGroup):
     avatar: Annotated[
         bpy.types.Object | None,
         PointerProperty(
-            type=bpy.types.Object, name="Avatar", description="Armature of the character that learns", poll=_is_armature
+            type=bpy.types.Object,
+            name="Avatar",
+            description="Armature of the character that learns",
+            poll=choices.is_armature,
         ),
     ]
     roles: Annotated[Collection[BackflipRole], CollectionProperty(type=BackflipRole)]
@@ -210,7 +209,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
             type=bpy.types.Object,
             name="Armature",
             description="Armature to imitate; the avatar itself when empty",
-            poll=_is_armature,
+            poll=choices.is_armature,
             update=_armature_chosen,
         ),
     ]
@@ -420,7 +419,6 @@ class BackflipSettings(bpy.types.PropertyGroup):
             update=takes.changed,
         ),
     ]
-
     browser: Annotated[BackflipBrowser, PointerProperty(type=BackflipBrowser)]
     road: Annotated[BackflipRoad, PointerProperty(type=BackflipRoad)]
     direction: Annotated[BackflipDirection, PointerProperty(type=BackflipDirection)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import bpy
+
 GOALS = (
     ("LANDING", "Get One Landing", "End as soon as a take lands and stands. The quickest way to a shot"),
     ("RELIABLE", "Make It Reliable", "Land, then practise until it lands pushed and on other floors too"),
@@ -38,6 +40,10 @@ FORMATS = (
     ("GLTF", "glTF", "glTF binary, GLB"),
     ("BVH", "BVH", "Motion capture skeleton without meshes"),
 )
+
+
+def is_armature(_settings: Any, ob: bpy.types.Object) -> bool:
+    return ob.type == "ARMATURE"
 
 
 def get_goal(settings: Any) -> int:

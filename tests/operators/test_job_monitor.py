@@ -128,8 +128,7 @@ def test_the_list_says_what_became_of_each_take(folder: JobFolder, ops: Any) -> 
     assert job_monitor.counts(scene()) == (5, 3, 1) and "5 takes, 3 landed, 1 cleanly" in said
     titles = ["1 Landed", "2 Landed cleanly", "3 Landed, with a hop", "4 Followed 63 %"]
     assert [item.title for item in scene().backflip.takes][1:] == titles and "Followed 63 %" in said
-    scene().backflip.take_index = 3
-    scene().backflip.road.takes = True
+    scene().backflip.take_index, scene().backflip.road.takes = 3, True
     assert takes_panel.BACKFLIP_PT_measures.poll(SimpleNamespace(scene=scene()))
     said = drawn()
     assert said[said.index("Longest slide") + 1] == "3.4 cm" and said[said.index("Hops") + 1] == "1"
@@ -163,8 +162,7 @@ class Recorder:
         def call(*_values: Any, **options: Any) -> Any:
             options.get("text", "").encode("utf-8")
             self.texts.append(options.get("text", ""))
-            here = Recorder(self.texts)
-            return (here, here) if name in ("panel", "panel_prop") else here  # all is unfolded
+            return (self, self) if name in ("panel", "panel_prop") else Recorder(self.texts)  # all is unfolded
 
         return call
 
