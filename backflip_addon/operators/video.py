@@ -4,6 +4,7 @@ reference."""
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
@@ -15,6 +16,7 @@ import bpy
 from bpy.props import BoolProperty
 
 from .. import compat, preferences
+from ..core.arrays import Array
 from ..core.clips import video_motion
 from ..core.files import replace
 from ..jobs.json_files import JobError
@@ -25,6 +27,7 @@ from ..scene import footage, stored_avatar, stored_reference
 from ..scene.footage import VIDEO_SUFFIXES, Footage
 from ..scene.importing.importer import FileError
 from ..scene.typed_data import current_scene as scene_of_blender
+from ..scene.units import scene_rate
 from ..settings import scene_settings
 from ..settings.video import BackflipVideo
 from .base import USER_ERRORS, FileStep, Step, current_scene, need_body, need_object_mode
@@ -176,6 +179,33 @@ def doubts(settings: BackflipVideo) -> list[str]:
     except ValueError:
         return []
     return [str(one) for one in found] if isinstance(found, list) else []
+
+
+@functools.lru_cache(maxsize=4)
+def _kept(path: str) -> tuple[Array, float] | None:
+    """How sure each part of a motion's file is (F, 6), and its frames a second; None where it cannot be read."""
+    try:
+        seen = video_motion.load(Path(path))
+    except ValueError:
+        return None
+    return seen.sure, seen.motion.rate
+
+
+def sureness(scene: bpy.types.Scene) -> Array | None:
+    """How sure each part of the reference is (F, 6), where it came from the scene's video and is to be shown. Cheap."""
+    settings = video_settings(scene)
+    is_reference = settings.result and settings.result == scene_settings(scene).reference_file
+    known = _kept(settings.result) if settings.show_strip and is_reference else None
+    return known[0] if known else None
+
+
+def share_of_strip(scene: bpy.types.Scene) -> float:
+    """How far along the video's motion the scene's present frame is, 0 to 1 within it."""
+    known, settings = _kept(video_settings(scene).result), scene_settings(scene)
+    if known is None:
+        return -1.0
+    seconds = (scene.frame_current - settings.start_frame) / scene_rate(scene) / settings.time_scale
+    return (seconds + settings.trim_start) * known[1] / max(len(known[0]) - 1, 1)
 
 
 def need_video(scene: bpy.types.Scene) -> str:

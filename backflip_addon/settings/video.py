@@ -105,6 +105,15 @@ class BackflipVideo(bpy.types.PropertyGroup):
         ),
     ]
 
+    show_strip: Annotated[
+        bool,
+        BoolProperty(
+            name="Show How Sure",
+            description="Show along the time how well each part of the body is seen in the video",
+            default=True,
+        ),
+    ]
+
     # What came of it
     frames: Annotated[int, IntProperty(options={"HIDDEN"})]
     rate: Annotated[float, FloatProperty(options={"HIDDEN"})]

@@ -45,6 +45,7 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         for words in video.doubts(settings):
             sentence(layout, context, words, "INFO")
         if settings.result:
+            layout.prop(settings, "show_strip")
             button(layout, "backflip.add_video_camera", icon="CAMERA_DATA")
 
     def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipVideo) -> None:

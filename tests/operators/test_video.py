@@ -179,3 +179,25 @@ def test_other_networks_are_not_installed(networks: Path, tmp_path: Path) -> Non
     with pytest.raises(video_models.ModelsError, match="does not hold the networks"):
         video_models.take_from(tmp_path / "none.whl", tmp_path / "into")
     assert not (tmp_path / "into").exists()
+
+
+def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -> None:
+    """A red cell where the left arm is hidden, green beside it; and nothing any more when another clip came."""
+    from backflip_addon.ui import video_strip
+
+    path = tmp_path / "hop.npz"
+    video_motion.save(path, seen())
+    ops.import_reference(filepath=str(path))
+    settings().result = str(path)
+    scene = bpy.context.scene
+    sure = video.sureness(scene)
+    assert sure is not None
+    corners, colours = video_strip.cells_of(sure)
+    cells = colours[::6].reshape(30, len(video_motion.PARTS), 4)[:, ::-1]
+    assert corners.min() == 0.0
+    assert (cells[10:20, 2, 0] > 0.8).all()
+    assert (np.delete(cells[..., 0], range(10, 20), axis=0) < 0.5).all()
+    scene.frame_set(scene.backflip.start_frame)
+    assert video.share_of_strip(scene) == 0.0
+    scene.backflip.reference_file = "another.bvh"
+    assert video.sureness(scene) is None
