@@ -64,6 +64,7 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
         row.scale_y = scale_of(context, "backflip.use_clip")
         row.menu("BACKFLIP_MT_clips", icon="POSE_HLT")
         step_button(layout, context, reference.ImportReference, "IMPORT")
+        button(layout, "backflip.choose_video", icon="FILE_MOVIE", text="From Video…")
         if settings.reference_kind or settings.reference_data:
             self._draw_clip(context, layout, settings)
         if (body := fold(layout, "action", "From This File")) is not None:

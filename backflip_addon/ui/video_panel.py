@@ -14,11 +14,10 @@ from .panel_base import SidebarPanel, button, is_open, layout_of, sentence, step
 class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
     bl_label = "From Video"
     bl_parent_id = "BACKFLIP_PT_reference"
-    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return is_open(context, "reference")
+        return is_open(context, "reference") and bool(video.video_settings(current_scene(context)).path)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = layout_of(self), video.video_settings(current_scene(context))
@@ -28,8 +27,6 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "path", text="")
         button(row, "backflip.choose_video", icon="FILE_FOLDER", text="")
-        if not settings.path:
-            return
         self._draw_part(layout, settings)
         if (work := video.at_work()) is not None:
             row = layout.row(align=True)
