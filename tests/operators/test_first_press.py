@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the first press on: which button is next, which step is open, clips by name, and the landing that is shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from backflip_addon.core.isolation import Interpreter  # noqa: E402
+from backflip_addon.jobs import job_summaries  # noqa: E402
+from backflip_addon.operators import clip_library, follow, job_list, road  # noqa: E402
+from backflip_addon.operators.follow import Moment  # noqa: E402
+from backflip_addon.runtime import clips  # noqa: E402
+from backflip_addon.runtime.status import STATUS  # noqa: E402
+from backflip_addon.settings.road import STEPS  # noqa: E402
+from tests.operators.test_buttons import job  # noqa: E402
+from tests.operators.test_road import crouch  # noqa: E402
+from tests.scene import rigs  # noqa: E402
+
+
+def scene() -> Any:
+    return bpy.context.scene
+
+
+def opened() -> list[str]:
+    return [step for step in STEPS if getattr(scene().backflip.road, step)]
+
+
+def test_one_button_is_next_and_one_step_is_open(ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STATUS, "ready", False)
+    assert road.next_press(scene()) == "backflip.install_runtime"
+    monkeypatch.setattr(STATUS, "ready", True)
+    monkeypatch.setattr(STATUS, "clips", {"Crouch": crouch(tmp_path / "humanoid3d_crouch.txt")})
+    assert road.next_press(scene()) == "backflip.try_it" and opened() == ["avatar"]
+    with pytest.raises(RuntimeError, match="brings no clips"):
+        ops.try_it()  # without a backflip
+    ops.add_mannequin()
+    assert road.next_press(scene()) == "backflip.build_body"
+    ops.build_body()
+    assert road.next_press(scene()) == "backflip.use_clip" and opened() == ["reference"]
+    assert road.held(scene(), "avatar") == "Mannequin, 1.75 m, 67 kg"
+    ops.use_clip(name="Crouch")
+    assert road.next_press(scene()) == "backflip.start_training" and opened() == ["train"]
+    assert road.held(scene(), "reference").startswith("Crouch, ")
+    job(tmp_path / "job", {"landed": True})
+    assert road.next_press(scene()) == "backflip.bake_take"
+    ops.bake_take()
+    assert road.next_press(scene()) == "screen.animation_play" and opened() == ["bake"]
+    settings = scene().backflip
+    assert (scene().frame_start, scene().frame_end) == (settings.baked_first, settings.baked_last)
+    assert not settings.show_take
+
+
+def test_the_goal_is_what_the_settings_come_to(ops: Any) -> None:
+    settings = scene().backflip
+    assert settings.goal == "LANDING" and settings.longest == pytest.approx(300.0)
+    settings.goal = "RELIABLE"
+    assert (settings.mode, settings.stop_when_landed) == ("auto", False)
+    settings.mode = "scratch"
+    assert settings.goal == "FAILURES"
+
+
+def test_the_latest_take_is_chosen_until_an_earlier_one_is_and_the_landing_always(ops: Any, tmp_path: Path) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    job(tmp_path / "job", {}, {}, {"landed": True})
+    settings = scene().backflip
+    before, now = Moment(True, 1, 0, True), Moment(True, 2, 0, True)
+    follow.react(scene(), before, now, "")
+    assert settings.take_index == 1
+    settings.take_index = 0
+    follow.react(scene(), now, Moment(True, 3, 0, True), "")
+    assert settings.take_index == 0, "who looks at an earlier take keeps it"
+    follow.react(scene(), Moment(False, 0, 0, False), Moment(False, 3, 1, True), "0002_search.npz")
+    assert settings.take_index == 0, "an old job is no news"
+    follow.react(scene(), now, Moment(True, 3, 1, True), "0002_search.npz")
+    assert settings.take_index == 2 and opened() == ["takes", "bake"]
+
+
+def test_clips_are_known_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / clips.FOLDER
+    folder.mkdir(parents=True)
+    for name in ("humanoid3d_walk.txt", "humanoid3d_backflip.txt", "humanoid3d_yawn.txt", "laikago_walk.txt"):
+        (folder / name).touch()
+    assert list(clips.trainer_clips(Interpreter("", str(tmp_path)))) == ["Backflip", "Walk", "Yawn"]
+    (tmp_path / "own" / "kicks").mkdir(parents=True)
+    for name in ("a.bvh", "kicks/b.FBX", "notes.doc"):
+        (tmp_path / "own" / name).touch()
+    assert list(clips.user_clips(tmp_path / "own", (".bvh", ".fbx"))) == ["a.bvh", "kicks/b.FBX"]
+    assert not clips.user_clips(tmp_path / "nowhere", (".bvh",))
+
+
+def test_the_mannequin_stands_beside_what_is_there(ops: Any) -> None:
+    bpy.ops.mesh.primitive_plane_add(size=10.0)
+    ops.add_mannequin()
+    assert clip_library.free_place(scene(), scene().backflip.avatar) == 0.0, "a floor is stood on"
+    bpy.ops.mesh.primitive_cube_add(size=2.0)
+    assert clip_library.free_place(scene(), scene().backflip.avatar) == pytest.approx(2.0)
+
+
+def test_earlier_trainings_are_listed_and_deleted_and_no_other_folder_is(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    first, second = job(tmp_path / "first", {"landed": True}), job(tmp_path / "second")
+    (tmp_path / "no job").mkdir()
+    os.utime(first.path, (1e9, 1e9))
+    found = job_summaries.summaries([tmp_path, tmp_path / "nowhere"])
+    assert [(told.path, told.avatar, told.landed) for told in found] == [
+        (str(second.path), "Hero", False),
+        (str(first.path), "Hero", True),
+    ]
+    monkeypatch.setattr(job_list._Found, "jobs", tuple(found))
+    with pytest.raises(RuntimeError, match="from the list"):
+        ops.delete_job(directory=str(tmp_path))
+    with pytest.raises(RuntimeError, match="shows the takes"):
+        ops.delete_job(directory=str(second.path))
+    ops.delete_job(directory=str(first.path))
+    end = time.monotonic() + 10.0
+    while first.path.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not first.path.exists() and second.path.exists() and len(job_list.jobs()) == 1
