@@ -7,7 +7,8 @@ with the markers of the system in question, not of this one. The pins are pyproj
 taken in the newest version that fits. A version that stands in a lock already is kept, so that a lock changes
 only where a pin does (--upgrade takes the newest of all).
 
-Written: backflip_addon/runtime/locks/ (what trains, part of the add-on) and .ci/locks/ (the tests' environments).
+Written: backflip_addon/runtime/locks/ (what trains, and Ray for clusters, part of the add-on) and .ci/locks/ (the
+tests' environments).
 """
 
 from __future__ import annotations
@@ -334,6 +335,24 @@ def write_trainer(group: list[str], system: str, python: tuple[int, int], kept: 
     return chosen, sizes
 
 
+def write_cluster(groups: dict[str, list[str]], system: str, python: tuple[int, int], kept: Pins) -> dict[str, Size]:
+    """The lock of Ray and what it needs beside what trains; returns its size. None where there is no Ray for it."""
+    lock = pins.cluster_lock(python, system)
+    try:
+        chosen = resolve([*groups["trainer"], *groups["cluster"]], system, python, kept)
+        trainer = resolve(groups["trainer"], system, python, kept)
+    except LockError as error:
+        print(f"{lock.name}: left out, {error}", flush=True)
+        return {}
+    more = {name: version for name, version in chosen.items() if name not in trainer}
+    write(
+        lock,
+        f"Ray, for training on a cluster, on {system} with Python {pins.name(python)}",
+        lines(more, system, python),
+    )
+    return {lock.stem: total_size(more, system, python)}
+
+
 def write_sizes(sizes: dict[str, Size]) -> None:
     table = {stem: dataclasses.astuple(each) for stem, each in sorted(sizes.items())}
     text = ",\n".join(f" {json.dumps(stem)}: {json.dumps(each)}" for stem, each in table.items())
@@ -364,7 +383,7 @@ def main() -> int:
             for python in pins.PYTHONS:
                 chosen, its_sizes = write_trainer(groups["trainer"], system, python, kept)
                 kept |= chosen
-                sizes |= its_sizes
+                sizes |= its_sizes | write_cluster(groups, system, python, kept)
             for name, (version, its_groups) in options.environments.items():
                 requirements = [r for group in its_groups for r in groups[group]]
                 try:

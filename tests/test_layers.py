@@ -23,7 +23,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "core": (set(), NUMPY),
     "jobs": ({"core"}, set()),
     "runtime": ({"core"}, set()),
-    "trainer": ({"core", "jobs"}, NUMPY | NUMBA | {"torch", "pybullet", "pybullet_data", "pybullet_utils"}),
+    "trainer": ({"core", "jobs"}, NUMPY | NUMBA | {"torch", "pybullet", "pybullet_data", "pybullet_utils", "ray"}),
     "scene": ({"core", "compat", "settings"}, NUMPY | BLENDER),
     "operators": ({"scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "ui": ({"operators", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
@@ -120,6 +120,11 @@ def test_one_file_talks_to_pybullet() -> None:
     assert set(talkers) <= {"trainer/physics/pybullet_world.py".replace("/", path_separator())}
 
 
+def test_one_file_talks_to_ray() -> None:
+    talkers = {path.name for path in FILES for _, _, names in imports(path) if names[0] == "ray"}
+    assert talkers <= {"ray_machines.py"}
+
+
 def path_separator() -> str:
     return "\\" if sys.platform == "win32" else "/"
 
@@ -149,7 +154,8 @@ def test_licence_is_named(path: Path) -> None:
 # Inside the trainer and the core: each wing, or room, and those that it may know
 TRAINER_WINGS: dict[str, set[str]] = {
     "__main__": {"runner"},
-    "runner": {"rl", "planning", "imitation", "physics", "workers", "compile", "compiled_cache"},
+    "runner": {"cluster", "rl", "planning", "imitation", "physics", "workers", "compile", "compiled_cache"},
+    "cluster": {"imitation", "physics", "workers"},
     "compile": {"warm_up", "compiled_cache", "kernel_sources"},
     "warm_up": {"imitation", "physics"},
     "rl": {"planning", "imitation", "physics", "workers"},

@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..core.isolation import clean_environment, python_command, safe_folder
+from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.status import read_status
+from ..operators import training as road
 from ..operators.known_job import avatar_of
 from .console import DONE, FAILED, NOT_LANDED, Console, HeadlessError, WrongUse, facts_of
 from .scene_file import jobs_beside, jobs_in
@@ -52,3 +58,31 @@ def jobs(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
                 f"{now.state:<10} {now.progress:4.0%} {now.takes:>4} takes {landed:<6} {folder.path}", **rows[-1]
             )
     return DONE, {"jobs": rows}
+
+
+def batch(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
+    """The word: the trainer's Python trains all jobs; exit status 3 where one of them has not landed."""
+    folders = [Path(target).resolve() for target in options.targets]
+    if missing := [folder for folder in folders if not folder.is_dir()]:
+        raise WrongUse(f"There is no folder {missing[0]}.")
+    python = road.python()
+    with tempfile.TemporaryDirectory(prefix="backflip-batch-") as place:
+        report = Path(place) / "report.json"
+        command = python_command(python, str(trainer_process.ALIAS_PATH / "backflip_batch.py"), *map(str, folders))
+        command += ["--json", str(report), "--cores", str(options.cores), "--cluster", options.cluster]
+        variables = clean_environment() | trainer_process.cluster_variables()
+        with subprocess.Popen(
+            command, env=variables, cwd=safe_folder(python.path), stdout=subprocess.PIPE, text=True, errors="replace"
+        ) as trained:
+            try:
+                for line in trained.stdout or ():
+                    console.say(line.rstrip())
+            except KeyboardInterrupt:
+                trained.terminate()
+                raise
+        rows: list[Report] = json.loads(report.read_text(encoding="utf-8"))["jobs"] if report.is_file() else []
+    if trained.returncode in (DONE, NOT_LANDED):
+        return trained.returncode, {"jobs": rows}
+    failed = [row for row in rows if row["state"] != "finished"]
+    words = f"{len(failed)} of {len(rows)} jobs have not finished." if rows else "The batch could not be trained."
+    return FAILED, {"jobs": rows, "error": words}

@@ -59,15 +59,17 @@ def train(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     if options.prepare:
         console.say(f"The job is prepared: {folder.path}")
         return DONE, report
-    return finish(folder, python, console, report)
+    return finish(folder, python, console, report, options.cluster)
 
 
-def finish(folder: JobFolder, python: Interpreter | None, console: Console, report: Report) -> tuple[int, Report]:
+def finish(
+    folder: JobFolder, python: Interpreter | None, console: Console, report: Report, cluster: str = ""
+) -> tuple[int, Report]:
     """Train a job that is written, and say what came of it. A finished one is not trained again."""
     assert python is not None, "a lack of it was said before"
     status = read_status(folder)
     if status.state != "finished" or not status.takes:
-        status = run_trainer(folder, python, console)
+        status = run_trainer(folder, python, console, cluster)
     report |= facts_of(status)
     if status.state in ("failed", "died", "unreadable"):
         raise HeadlessError(status.message or "The trainer ended without a word.")
@@ -81,10 +83,10 @@ def succeeded(folder: JobFolder) -> bool:
     return any(event.success for event in folder.read_events()[0] if isinstance(event, TakeRecorded))
 
 
-def run_trainer(folder: JobFolder, python: Interpreter, console: Console) -> JobStatus:
+def run_trainer(folder: JobFolder, python: Interpreter, console: Console, cluster: str = "") -> JobStatus:
     """Train until the end, or until the job's minutes are over, or somebody interrupts. Raises JobError."""
     minutes = JobSettings.from_json(folder.read_job().settings).minutes
-    trainer_process.start(folder, python)
+    trainer_process.start(folder, python, cluster)
     try:
         status = wait_for_end(folder, minutes * 60.0 + GRACE_SECONDS, console.show)
         if status.active:

@@ -128,6 +128,10 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("target", metavar="BLEND|FOLDER", help="a .blend, or a job's folder")
     jobs = _word(words, "jobs", "list jobs", job_words.jobs)
     jobs.add_argument("targets", nargs="+", metavar="BLEND|FOLDER", help="a .blend, a job's folder, or one of jobs")
+    batch = _word(words, "batch", "train many prepared jobs, here or on a Ray cluster", job_words.batch)
+    batch.add_argument("targets", nargs="+", metavar="FOLDER", help="a job, or a folder of jobs")
+    batch.add_argument("--cluster", default="", metavar="ADDRESS", help="a Ray cluster's; this computer when left out")
+    batch.add_argument("--cores", type=int, default=1, metavar="N", help="for a job that asks for every core (1)")
     for each in (status, jobs):
         each.add_argument("--character", default="", metavar="NAME", help="of this character alone")
     return top
@@ -167,6 +171,9 @@ def _train_options(word: argparse.ArgumentParser) -> None:
         "--job", default="", metavar="FOLDER", help="where to keep the job; one that is there already is gone on with"
     )
     word.add_argument("--prepare", action="store_true", help="write the job alone, to be trained on another computer")
+    word.add_argument(
+        "--cluster", default="", metavar="ADDRESS", help="a Ray cluster's, or local (the README has more)"
+    )
     word.add_argument("--bone-map", default="", metavar="FILE", help="the character's bone map, as Save Map writes it")
     word.add_argument("--clip", default="", metavar="FILE", help="the clip to learn; the .blend's when left out")
     word.add_argument("--clip-character", default="", metavar="NAME", help="which armature of a clip with several")

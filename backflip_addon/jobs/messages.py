@@ -49,7 +49,7 @@ class Event:
 @dataclasses.dataclass(frozen=True)
 class Started(Event):
     """A run has begun. pid: of the trainer; workers: its processes; mode: of the job's settings; engine: what
-    performs."""
+    performs. machine, versions: on which computer, and with what, in words."""
 
     kind: ClassVar[str] = "started"
     pid: int = 0
@@ -57,6 +57,8 @@ class Started(Event):
     mode: str = ""
     seed: int = 0
     engine: str = ""
+    machine: str = ""
+    versions: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,8 +39,8 @@ class AlreadyRunning(JobError):
 # Starting
 
 
-def start(folder: JobFolder, python: str | Interpreter) -> None:
-    """Start the trainer on a job with an interpreter, detached, and return at once.
+def start(folder: JobFolder, python: str | Interpreter, cluster: str = "") -> None:
+    """Start the trainer on a job with an interpreter, detached, and return at once. cluster: where its workers are.
 
     Raises AlreadyRunning when one is at work, from this Blender or another, and JobError when the
     folder or the interpreter cannot be used.
@@ -56,12 +56,18 @@ def start(folder: JobFolder, python: str | Interpreter) -> None:
         try:
             folder.make_rooms()
             with _open_log(folder) as log:
-                process = _spawn(folder, interpreter, log)
+                process = _spawn(folder, interpreter, log, cluster)
             _children[process.pid] = process
             _name(folder, process)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise JobError(f"The trainer could not be started with {interpreter.path}: {reason}.") from error
+
+
+def cluster_variables() -> dict[str, str]:
+    """What a cluster is entered with, as this process was given it: variables, which no log and no job folder has."""
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 # Trainers this process has started, kept so that their ends are collected.
@@ -103,14 +109,15 @@ def _open_log(folder: JobFolder) -> BinaryIO:
     return open_regular(folder.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
-def _spawn(folder: JobFolder, python: Interpreter, log: BinaryIO) -> subprocess.Popen[bytes]:
+def _spawn(folder: JobFolder, python: Interpreter, log: BinaryIO, cluster: str) -> subprocess.Popen[bytes]:
     """Start the trainer so that it outlives Blender. Raises OSError."""
-    line = command(folder, python)
+    line = command(folder, python) + (["--cluster", cluster] if cluster else [])
     words = f"\n--- {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(line)}\n"
     log.write(words.encode("utf-8", "backslashreplace"))
     log.flush()
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
-    options |= {"close_fds": True, "cwd": safe_folder(python.path), "env": clean_environment()}
+    options |= {"close_fds": True, "cwd": safe_folder(python.path)}
+    options["env"] = clean_environment() | (cluster_variables() if cluster else {})
     return background.start(line, outlives=True, **options)
 
 

@@ -111,6 +111,11 @@ def trainer_lock(version: Version, system: str = "") -> Path:
     return lock_file(f"trainer-{name(version)}", system)
 
 
+def cluster_lock(version: Version, system: str = "") -> Path:
+    """The lock of Ray and what it needs beside what trains, for whoever trains on a cluster."""
+    return lock_file(f"cluster-{name(version)}", system)
+
+
 def lacks_lock(*locks: Path) -> str:
     """The sentence for a computer that no lock was made for, "" where there is one."""
     system = system_name()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The trainer: `python -m backflip_addon.trainer JOB_FOLDER`; Blender starts it isolated, see jobs.trainer_process.
 
+With `--cluster ADDRESS` its workers are those of a Ray cluster; of one that it starts on this computer: `local`.
+
 Exit status 0: the job ended as it should, whether it landed or not; 1: an error, told in the
 job's events and on standard error; 2: wrong use; 3: another trainer is at work on the job, and nothing was written.
 """
@@ -16,8 +18,9 @@ ALREADY_TRAINED = 3
 
 def main(arguments: list[str]) -> int:
     """Run the job whose folder the arguments name; returns the exit status."""
-    if len(arguments) != 1 or not arguments[0] or "\0" in arguments[0]:
-        print("usage: python -m backflip_addon.trainer JOB_FOLDER", file=sys.stderr)
+    cluster = arguments.pop() if len(arguments) == 3 and arguments.pop(1) == "--cluster" else ""
+    if len(arguments) != 1 or not arguments[0] or "\0" in arguments[0] or arguments[0].startswith("--"):
+        print("usage: python -m backflip_addon.trainer JOB_FOLDER [--cluster ADDRESS]", file=sys.stderr)
         return 2
     try:
         path = os.path.abspath(arguments[0])
@@ -32,10 +35,10 @@ def main(arguments: list[str]) -> int:
     from .runner import signals
 
     with signals.listening():  # from here on a signal is a wish to stop, also while all the rest is loaded
-        return _train(path)
+        return _train(path, cluster)
 
 
-def _train(path: str) -> int:
+def _train(path: str, cluster: str) -> int:
     from ..jobs.folder import JobFolder
     from ..jobs.json_files import JobError
     from ..jobs.messages import Failed
@@ -52,7 +55,7 @@ def _train(path: str) -> int:
         folder.prepare()
         from .runner.runner import run_job  # takes seconds: numba, PyBullet, torch
 
-        return run_job(folder.path)
+        return run_job(folder.path, cluster)
     except JobError as error:
         print(error, file=sys.stderr)
         with contextlib.suppress(OSError, JobError):

@@ -63,6 +63,7 @@ class PolicyTraining:
     """One policy in training. plan None: from scratch. workers 0: one a core. engine: takes and trials are performed
     in it; raises ValueError where it is not there (physics.engines).
 
+    new_pool: makes the workers, as workers.Pool does.
     meanwhile is called while workers are waited for and may raise (workers.Pool); what was begun is then as if
     it had not been.
     """
@@ -79,7 +80,9 @@ class PolicyTraining:
         scene: Scene | None = None,
         meanwhile: Callable[[], None] | None = None,
         engine: EngineName = AUTO,
+        new_pool: Callable[..., Workers] = Pool,
     ) -> None:
+        self._new_pool = new_pool
         self.meanwhile = meanwhile
         self.engine = chosen(engine)
         self.body, self.reference, self.hold = body, reference, hold
@@ -125,8 +128,8 @@ class PolicyTraining:
             s = self.settings
             seed = self.counters.seed
             arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, seed, s.limits, self.engine)
-            self._pool = Pool(self.workers, PolicyWorker, *arguments, meanwhile=self.meanwhile)
-            seeds = np.random.default_rng([seed, self.counters.iterations]).integers(0, 2**31, self.workers)
+            self._pool = self._new_pool(self.workers, PolicyWorker, *arguments, meanwhile=self.meanwhile)
+            seeds = np.random.default_rng([seed, self.counters.iterations]).integers(0, 2**31, len(self._pool))
             self._pool.share("seed", [(int(own),) for own in seeds])
         return self._pool
 
@@ -275,7 +278,7 @@ class PolicyTraining:
         """Play so many trials without exploration, of seeds from seed on. disturbances None: those of the training."""
         d = self.settings.disturbances if disturbances is None else disturbances
         seeds = [seed + k for k in range(trials)]
-        actor, parts = self.network.averaged_actor(), even_slices(trials, self.workers)
+        actor, parts = self.network.averaged_actor(), even_slices(trials, len(self.pool))
         answers = self.pool.share("trials", [(actor, seeds[part], d) for part in parts])
         return Evaluation(tuple(trial for answer in answers for trial in answer))
 

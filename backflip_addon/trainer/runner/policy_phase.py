@@ -41,6 +41,7 @@ def new_training(run: RunContext, plan: Plan | None, body: Body | None = None) -
         scene=run.scene,
         meanwhile=run.check,
         engine=run.engine,
+        new_pool=run.pool,
     )
 
 

@@ -7,7 +7,9 @@ import functools
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ...core import metrics
 from ...core import motion as motions
@@ -16,10 +18,14 @@ from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
 from ...jobs.messages import Event, Job, JobSettings, Progress, TakeRecorded, Warned
+from ..cluster import ray_machines
+from ..cluster.rollouts import ClusterRollouts
+from ..cluster.rounds import ClusterPool, Machines, Rounds
+from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.reference_track import Track
 from ..physics import engines
 from ..physics.state import Scene
-from ..workers import core_count
+from ..workers import Pool, Workers, core_count
 from . import plan_files
 from .inbox import Inbox
 from .job_body import body_of
@@ -36,10 +42,13 @@ class TimeIsUp(Exception):
 
 
 class RunContext:
-    """One run of one job. Raises JobError or ValueError when the job is damaged."""
+    """One run of one job. Raises JobError or ValueError when the job is damaged, WorkerError where there is no cluster.
 
-    def __init__(self, folder: JobFolder, job: Job) -> None:
-        self.folder = folder
+    cluster: where its workers are, "" for this computer's processes.
+    """
+
+    def __init__(self, folder: JobFolder, job: Job, cluster: str = "") -> None:
+        self.folder, self.cluster = folder, cluster
         self.settings = JobSettings.from_json(job.settings)
         self.body = body_of(job.body)
         self.reference: Motion = motions.load_motion(folder.reference_file)
@@ -75,6 +84,23 @@ class RunContext:
     def learns(self) -> bool:
         """Whether a policy is trained once a plan has landed."""
         return self.settings.mode == "auto" and not self.settings.stop_when_landed
+
+    def rollouts(self, track: Track, lost: float) -> CompiledRollouts:
+        """What tries a search's candidates: threads here, or a cluster's workers. lost: m."""
+        if not self.cluster:
+            return CompiledRollouts(track, lost, self.workers)
+        ray_machines.connect(self.cluster, self.workers)
+        return ClusterRollouts(track, lost, self._machines, self.check)
+
+    def pool(self, count: int, make: Callable[..., Any], *arguments: Any, meanwhile: Any = None) -> Workers:
+        """Workers that hold make(*arguments): as many processes here, or a cluster's."""
+        if not self.cluster:
+            return Pool(count, make, *arguments, meanwhile=meanwhile)
+        ray_machines.connect(self.cluster, self.workers)
+        return ClusterPool(Rounds(self._machines(make, arguments), meanwhile))
+
+    def _machines(self, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Machines:
+        return ray_machines.RayMachines(make, arguments, int(self.settings.workers))
 
     def tell(self, event: Event) -> None:
         """Append an event."""

@@ -8,6 +8,7 @@ on from its last stage.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import os
@@ -20,8 +21,9 @@ from ...core.files import is_link, open_regular, write_whole
 from ...jobs.folder import HEARTBEAT_SECONDS, JobFolder
 from ...jobs.json_files import JobError
 from ...jobs.messages import Failed, Finished, Started
+from ..cluster.ray_machines import ClusterError
 from ..workers import WorkerError
-from . import plan_files
+from . import machine, plan_files
 from .compilation import compile_first
 from .inbox import JobGone, Stopped
 from .policy_phase import learn
@@ -35,13 +37,13 @@ GONE = "The job folder was moved or deleted; the trainer ends."
 NOTHING_SHOT = "None of the shots that were asked for could be taken."
 
 
-def run_job(path: str | os.PathLike[str]) -> int:
-    """Run a job to its end; returns the exit status."""
+def run_job(path: str | os.PathLike[str], cluster: str = "") -> int:
+    """Run a job to its end, on a cluster where one is named; returns the exit status."""
     folder, run = JobFolder(path), None
     try:
         job = folder.read_job()
         _make_room_for_events(folder)
-        run = Run(folder, job)
+        run = Run(folder, job, cluster)
         with _heartbeat(folder):
             run.go()
         return 0
@@ -68,6 +70,8 @@ def _sentence(error: BaseException) -> str:
         return f"The job folder cannot be written: {error.filename or error}."
     if isinstance(error, MemoryError):
         return "The machine ran out of memory; train with fewer processes."
+    if isinstance(error, ClusterError):
+        return str(error)
     if isinstance(error, WorkerError):
         words = str(error).strip().splitlines()[-1].rstrip(".")
         if "MemoryError" in words:
@@ -121,7 +125,9 @@ class Run(RunContext):
         self.remember()
         settings = self.settings
         mode, seed = settings.mode, settings.seed
-        self.tell(Started(pid=os.getpid(), workers=self.workers, mode=mode, seed=seed, engine=self.engine))
+        where, what = machine.name(), machine.versions()
+        began = Started(pid=os.getpid(), workers=self.workers, mode=mode, seed=seed, engine=self.engine)
+        self.tell(dataclasses.replace(began, machine=where, versions=what))
         reason = "time"
         try:
             self.check()

@@ -34,7 +34,7 @@ def find_landing_plan(run: RunContext) -> Plan | None:
     if known is not None:
         return known
     settings = SearchSettings()
-    with CompiledRollouts(run.track, settings.lost, run.workers) as rollouts:
+    with run.rollouts(run.track, settings.lost) as rollouts:
         search, attempt = _resumed_search(run, rollouts, settings)
         while True:
             plan = _search_once(run, search, attempt)
