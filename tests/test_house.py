@@ -161,7 +161,9 @@ def test_no_file_and_no_function_is_long() -> None:
 
 
 def test_the_words_are_the_fields() -> None:
-    hold([path for path in FILES if path != Path(__file__).resolve()], old_words)
+    # Besides this file, one whose figures have been asked for by a name of those
+    others = (Path(__file__).resolve(), Path(__file__).resolve().parent / "benchmarks" / "cluster.py")
+    hold([path for path in FILES if path not in others], old_words)
 
 
 def test_nothing_sends_a_reader_to_a_page_that_is_not_here() -> None:

@@ -53,7 +53,7 @@ def drive(what: str, amount: int, workers: int) -> dict[str, Any]:
     body = humanoid.humanoid()
     reference = humanoid.clip("backflip", body)
     ray_machines.connect(HEAD)
-    return (_search if what == "search" else _practise)(body, reference, amount, workers)
+    return (_search if what == "search" else _learn)(body, reference, amount, workers)
 
 
 def _wait_for(rounds: Rounds, workers: int) -> None:
@@ -90,7 +90,7 @@ def _search(body: Any, reference: Any, amount: int, workers: int) -> dict[str, A
     return _told(seconds, before, len(costs), lost, repeated) | {"sum": sum(costs), "in_rounds": spread}
 
 
-def _practise(body: Any, reference: Any, amount: int, workers: int) -> dict[str, Any]:
+def _learn(body: Any, reference: Any, amount: int, workers: int) -> dict[str, Any]:
     from backflip_addon.trainer.rl.trainer import PolicyTraining
 
     pools: list[ClusterPool] = []
@@ -217,8 +217,8 @@ def driven(what: str, amount: int, workers: int, token: str, kill_second: bool =
 def main() -> int:
     parser = common.parser(__doc__, clip=False)
     parser.add_argument("--rounds", type=int, default=60, help="of the search")
-    parser.add_argument("--samples", type=int, default=200_000, help="of the practice")
-    parser.add_argument("--drive", default="", help="what the driver does: search, practise or stranger")
+    parser.add_argument("--samples", type=int, default=200_000, help="of learning from scratch")
+    parser.add_argument("--drive", default="", help="what the driver does: search, learn or stranger")
     parser.add_argument("--amount", type=int, default=0)
     parser.add_argument("--count", type=int, default=1)
     options = parser.parse_args()
@@ -231,24 +231,19 @@ def main() -> int:
     token, load = secrets.token_hex(32), os.getloadavg()[0]
     runs: dict[str, dict[str, Any]] = {}
     with cable():
-        for what, amount in (("search", options.rounds), ("practise", options.samples)):
+        for what, amount in (("search", options.rounds), ("learn", options.samples)):
             for name, workers, killed in (("one", 1, False), ("two", 2, False), ("killed", 2, True)):
                 runs[f"{what}_{name}"] = driven(what, amount, workers, token, killed)
                 print(f"{what}_{name}: {runs[f'{what}_{name}']}", flush=True)
         with hosts(1, token), on(1, __file__, "--drive", "stranger", token="", stdout=subprocess.PIPE) as asker:
             refused = '"refused": true' in (asker.communicate(timeout=120)[0] or "")
-    search, practice = (
-        [runs[f"{what}_{name}"] for name in ("one", "two", "killed")] for what in ("search", "practise")
-    )
+    names = ("one", "two", "killed")
+    search, learning = ([runs[f"{what}_{name}"] for name in names] for what in ("search", "learn"))
+    same = len({run.get("sum") for run in search}) == 1
     figures: dict[str, Any] = {
-        **{f"search_{name}": search[i].get("seconds") for i, name in enumerate(names)},
-        **{f"practice_{name}": practice[i].get("seconds") for i, name in enumerate(names)},
-        "killed_finished": bool(
-            practice[2]
-            and practice[2]["lost"]
-            and search[2]
-            and search[2]["sum"] == search[1]["sum"] == search[0]["sum"]
-        ),
+        **{f"search_{name}": run.get("seconds") for name, run in zip(names, search, strict=True)},
+        **{f"practice_{name}": run.get("seconds") for name, run in zip(names, learning, strict=True)},
+        "killed_finished": same and all(run[2].get("lost") == 1 for run in (search, learning)),
         "stranger_refused": refused,
         "load": [load, os.getloadavg()[0]],
         "runs": runs,

@@ -149,6 +149,15 @@ def test_what_a_worker_raises_and_a_cluster_without_workers_are_errors() -> None
         Rounds(machines).everyone("add", 1)
 
 
+def test_a_worker_that_is_lost_while_it_is_late_is_asked_no_more() -> None:
+    machines = StandIns(Adder, (0,))
+    machines.late["b"], machines.dying["b"] = 0.3, 0
+    one = Rounds(machines)
+    assert one.everyone("add", 1) == [1]
+    time.sleep(0.4)
+    assert one.everyone("add", 1) == [1] and one.lost == 1
+
+
 def test_a_stop_is_heard_in_a_round() -> None:
     machines = StandIns(Adder, (0,))
     machines.late = {"a": 60.0, "b": 60.0}

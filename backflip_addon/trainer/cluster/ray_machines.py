@@ -215,6 +215,7 @@ class RayMachines:
         return ticket
 
     def wait(self, tickets: Sequence[Ticket], seconds: float) -> list[Ticket]:
+        """Those that are answered, as soon as one is."""
         if not tickets:
             return []
         done, _ = self._ray.wait(list(tickets), num_returns=1, timeout=seconds, fetch_local=True)
@@ -223,6 +224,7 @@ class RayMachines:
         return list(done)
 
     def answer(self, ticket: Ticket) -> Any:
+        """What a worker returned. Raises Lost, and WorkerError with what it raised."""
         errors = self._ray.exceptions
         try:
             return self._ray.get(ticket)
@@ -239,6 +241,7 @@ class RayMachines:
             self._ray.kill(actor)
 
     def close(self) -> None:
+        """End all workers; the cluster stays."""
         for name in list(self._actors):
             self.drop(name)
         for actor, _ in self._coming.values():
@@ -263,6 +266,7 @@ class RayTasks:
         return list(done)
 
     def answer(self, ticket: Any) -> dict[str, bytes]:
+        """The job as it has come back. Raises Lost, and WorkerError."""
         errors = self._ray.exceptions
         try:
             files: dict[str, bytes] = self._ray.get(ticket)

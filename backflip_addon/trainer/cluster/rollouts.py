@@ -31,8 +31,8 @@ class RolloutsWorker:
         """Go on with other goals."""
         self.rollouts.follow(track)
 
-    def roll(self, starts: States, scenes: list[Scene], first: int, offsets: Array) -> Rolled:
-        return self.rollouts(starts, scenes, first, offsets)
+    def roll(self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None) -> Rolled:
+        return self.rollouts(starts, scenes, first, offsets, before)
 
 
 class ClusterRollouts(CompiledRollouts):
@@ -61,10 +61,12 @@ class ClusterRollouts(CompiledRollouts):
         if self.rounds is not None:
             self.rounds.close()
 
-    def __call__(self, starts: States, scenes: list[Scene], first: int, offsets: Array) -> Rolled:
+    def __call__(
+        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+    ) -> Rolled:
         count = len(offsets)
         if count <= FEWEST or self.rounds is None:
-            return super().__call__(starts, scenes, first, offsets)  # a few are done before they could be sent
+            return super().__call__(starts, scenes, first, offsets, before)  # a few are done before they could be sent
         began = time.monotonic()
         groups = even_slices(-(-count // LANES), len(self.rounds.machines.present()) or 1)
         parts = [slice(part.start * LANES, min(part.stop * LANES, count)) for part in groups]
@@ -74,6 +76,7 @@ class ClusterRollouts(CompiledRollouts):
                 scenes[part] if len(scenes) == count else scenes,
                 first,
                 offsets[part],
+                before,
             )
             for part in parts
         ]

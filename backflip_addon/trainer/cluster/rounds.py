@@ -74,8 +74,8 @@ class Rounds:
         """Those that can be asked; where none is left, one is waited for. Raises WorkerError."""
         end = time.monotonic() + ALONE_SECONDS
         while True:
+            self._collect_late()  # which may lose some
             present = self.machines.present()
-            self._collect_late()
             free = [name for name in present if name not in self._busy]
             if free or (present and self._busy and not self._wait_for_late(end)):
                 return free or present

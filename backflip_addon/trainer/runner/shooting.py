@@ -14,6 +14,7 @@ from ...core.burden import burdened
 from ...core.motion import Take
 from ...jobs.json_files import JobError
 from ...jobs.messages import ShotRequest, Warned
+from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.disturbances import shaken
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
@@ -118,7 +119,7 @@ def _replanned(run: RunContext, plan: Plan, shot: ShotRequest, body: Body) -> Ta
     surprise, a push or a clumsy hand, is planned for once it has come."""
     settings = replan_settings()
     track = _track(run, body)
-    with run.rollouts(track, settings.lost) as rollouts:
+    with CompiledRollouts(track, settings.lost, run.workers) as rollouts:
         scene, engine = scene_of(shot), run.engine
         search = Search(track, rollouts, settings, scene, shot.seed, engine, shot.direction)
         search.start_from(plan)
