@@ -20,7 +20,7 @@ def facts() -> dict[str, Any]:
     return {"path": sys.path, "cwd": os.getcwd(), "isolated": sys.flags.isolated, "variables": sorted(os.environ)}
 
 
-def run_job(path: str) -> int:
+def run_job(path: str, _cluster: str = "") -> int:
     folder = JobFolder(path)
     settings = folder.read_job().settings
     behaviour = settings.get("behaviour", "work")
