@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ class VideoReconstruction:
             problem = f"The video could not be looked at: {self._last_words()}"
         self.progress = VideoProgress(1.0, told.words, problem, told.speed)
         if self.folder.landmarks_file.exists() or state == "cancelled":
-            shutil.rmtree(self.folder.frames, ignore_errors=True)
+            threading.Thread(target=shutil.rmtree, args=(self.folder.frames, True), daemon=True).start()
 
     def _last_words(self) -> str:
         """What the log ends with."""
