@@ -217,12 +217,10 @@ class CancelRuntime(Step, bpy.types.Operator):
 
 
 def before_installing() -> list[str]:
-    """What is to be known before Install is pressed: how large it is, where it goes, under which licences. Cheap."""
-    size = pins.expected_size()
-    found = [f"It takes {size.in_words()}."] if size.disk else []
+    """What is to be known before Install is pressed, beside its size: where it goes, under which licences. Cheap."""
     home = preferences.runtime_home()
-    found += [f"It goes to {home}."] if home is not None else []
-    return [*found, "Licences: PyTorch and numba BSD, PyBullet zlib."]
+    found = [f"It goes to {home}."] if home is not None else []
+    return [*found, "Licences: PyTorch and numba BSD, and PyBullet, where there is one, zlib."]
 
 
 class OpenPreferences(Step, bpy.types.Operator):

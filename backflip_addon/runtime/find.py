@@ -158,5 +158,5 @@ def _none() -> Runtime:
     missing = pins.package_names(pins.PYTHONS[0])
     size = pins.expected_size()
     much = f" ({size.in_words()})" if size.disk else ""
-    words = f"The trainer has no Python yet: install the runtime in the preferences{much}, or choose one there."
+    words = f"The trainer has no Python yet: press Install{much}, or choose one in the preferences."
     return Runtime("", missing, words)

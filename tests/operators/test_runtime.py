@@ -87,7 +87,7 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
     assert "is ready" in said()
     assert ops.remove_runtime() == {"FINISHED"}
     tick_to_the_end()
-    assert "install the runtime" in said() and not STATUS.ready
+    assert "press Install" in said() and not STATUS.ready
     assert [place.name for place in home.iterdir()] == [folder_lock.LOCK_NAME]
 
 

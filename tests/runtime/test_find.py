@@ -197,7 +197,7 @@ def test_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     runtime = find.find_runtime("", tmp_path)
     assert runtime == find.Runtime("", pins.package_names(pins.PYTHONS[0]), runtime.sentence)
-    assert "install the runtime" in runtime.sentence
+    assert "press Install" in runtime.sentence
     assert pins.expected_size().in_words() in runtime.sentence, "its size is known before it is asked for"
 
 
