@@ -307,5 +307,6 @@ def is_job(folder: Path) -> bool:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
+    ray_machines.leave()
     sys.stdout.flush()
     os._exit(code)  # threads of tasks that were broken off hold nobody up

@@ -131,6 +131,13 @@ def connect(address: str, cores: int = 0) -> None:
             signal.signal(each, handler)
 
 
+def leave() -> None:
+    """Leave the cluster; one that was started here ends."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()
+
+
 class Holder:
     """What an actor is: it holds a worker of ours, made of (make, arguments), which is told what to do by name."""
 
