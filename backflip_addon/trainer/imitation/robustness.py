@@ -10,6 +10,7 @@ import numpy as np
 
 from ...core import metrics
 from ...core.arrays import Array
+from ...core.constants import FRICTION as FLOOR_FRICTION
 from ...core.motion import Take
 from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States
@@ -20,6 +21,18 @@ from .reference_track import Track
 # What nobody sees and everybody's floor and body vary by; friction, mass and floor are added to the scene's own
 START_NOISE = 0.01  # rad, deviation of every joint axis
 MASS, FRICTION, FLOOR = 0.02, 0.1, 0.01  # a share, a coefficient, m; either way
+# The same as training knows them
+SMALL = Disturbances(
+    pose=START_NOISE,
+    velocity=0.0,
+    spin=0.0,
+    friction=(FLOOR_FRICTION - FRICTION, FLOOR_FRICTION + FRICTION),
+    mass=MASS,
+    floor=FLOOR,
+    delay=0,
+    push=0.0,
+    push_spin=0.0,
+)
 SEED = 20_000  # of the trials, apart from those of all learning
 
 Perform = Callable[[Scene, States], Take]  # from a start state (no leading axis) to a take that tells whether it stands

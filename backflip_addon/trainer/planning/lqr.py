@@ -28,7 +28,7 @@ class FeedbackSettings:
     spread: float = 0.7  # control steps over which neighbours share their rollouts
     ridge: float = 0.003  # of the regression, a share of its weights' sum
     effort: float = 50.0  # cost of an action's rad^2; larger: meeker gains
-    memory: int = 16  # batches of rollouts
+    memory: int = 48  # batches of rollouts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,6 +33,18 @@ class LearningSettings:
     limits: Limits = Limits()
     ppo: PPOSettings = PPOSettings()
     feedback: FeedbackSettings = FeedbackSettings()
-    feedback_fit: int = 15  # the iteration after which feedback is fitted and robust planning begins, with a plan
-    robust_shares: tuple[float, ...] = (0.5, 1.0)  # shares of the disturbances, one robust planning after the other
+    feedback_fit: int = 15  # the iteration after which feedback is fitted for the first time, with a plan
+    feedback_fits: int = 3  # times that it is, after so many iterations each, the feedback so far at work in them
+    # Shares of the disturbances, one robust planning after the other. None are made: each so far ended in a plan that
+    # lands less often than with the feedback alone
+    robust_shares: tuple[float, ...] = ()
     robust: RobustSettings = RobustSettings()
+
+    @property
+    def last_fit(self) -> int:
+        """The iteration after which feedback is fitted for the last time, and the network begins to learn."""
+        return self.feedback_fits * (self.feedback_fit + 1) - 1
+
+    def fits_after(self, iteration: int) -> bool:
+        """Whether feedback is fitted after an iteration."""
+        return iteration <= self.last_fit and (iteration + 1) % (self.feedback_fit + 1) == 0

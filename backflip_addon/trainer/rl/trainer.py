@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core.arrays import Float32Array
+from ...core import metrics
+from ...core.arrays import Array, Float32Array
 from ...core.body import Body
 from ...core.direction import Direction
 from ...core.motion import Motion, Take
@@ -31,6 +32,8 @@ from ..imitation.disturbances import NONE, Disturbances
 from ..imitation.environment import ImitationEnvironment, begin_trial
 from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
+from ..imitation.robustness import SEED as ROBUST_SEED
+from ..imitation.robustness import SMALL
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.engines import AUTO, EngineName, chosen, new_simulator
 from ..physics.state import Scene, States
@@ -56,6 +59,7 @@ WARM_UP = 4  # updates: the average of the first few forgets faster
 LEAST_BATCHES = 4  # batches from which feedback is fitted
 SMOOTHING = 0.2  # share of a running mean that the latest iteration makes up
 LANDING_TRIALS_SEED = 1_000_000  # seeds of the trials that a landing rate is measured by: played at no other time
+FIT_TRIALS, FIT_TRIALS_SEED = 128, 500_000  # performances that tell which of two fits is better, and their seeds
 SEEDS_AN_ITERATION = 10_000  # set aside for those of one iteration, half of them for a second look
 
 
@@ -157,7 +161,7 @@ class PolicyTraining:
         """Rollouts, then one update; or one round of robust planning. Raises WorkerError, and what meanwhile raises."""
         began = time.monotonic()
         s = self.settings
-        if self.counters.iterations > s.feedback_fit and self.counters.robust_done < len(s.robust_shares):
+        if self.counters.iterations > s.last_fit and self.counters.robust_done < len(s.robust_shares):
             return self._plan_robustly(began)
         rollout = RolloutSettings(s.disturbances, self.start_states.probabilities(), self.counters.share)
         parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length)
@@ -186,7 +190,7 @@ class PolicyTraining:
     def _learn(self, batch: Experience) -> tuple[UpdateReport | None, float | None]:
         """Improve the policy by a batch of rollouts: the network, or the feedback gains, whose mean norm is told."""
         counters = self.counters
-        if counters.planned and counters.iterations <= self.settings.feedback_fit:
+        if counters.planned and counters.iterations <= self.settings.last_fit:
             self._update_scale(batch)
             return None, self._learn_feedback(batch)
         if counters.iterations == 0:
@@ -203,20 +207,39 @@ class PolicyTraining:
     def _learn_feedback(self, batch: Experience) -> float | None:
         """Gather rollouts; when it is time fit the feedback to them, and return the gains' mean norm."""
         self.feedback.remember(batch)
-        if self.counters.iterations != self.settings.feedback_fit:
+        if not self.settings.fits_after(self.counters.iterations):
             return None
-        self.network.explore(self.settings.std)
+        if self.counters.iterations == self.settings.last_fit:
+            self.network.explore(self.settings.std)
         # A resumed training has lost its rollouts: too few of them would fit noise
         if len(self.feedback) < min(LEAST_BATCHES, self.counters.iterations + 1):
             logger.info("no feedback is fitted: %d batches of rollouts are too few", len(self.feedback))
             return None
-        gains = self.feedback.gains()
-        self._follow(dataclasses.replace(self.trajectory, gains=gains))
+        gains = self._better_feedback(self.feedback.gains())
         norm = float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())
         logger.info(
             "feedback is fitted to %d batches of rollouts: mean norm of its gains %.2f", len(self.feedback), norm
         )
         return norm
+
+    def _better_feedback(self, gains: Array) -> Array:
+        """Follow new gains, or go on with those so far where they cost less in small disturbances; returns either."""
+        before = self.trajectory
+        cost = self._cost_of_feedback() if before.gains.size else np.inf
+        self._follow(dataclasses.replace(before, gains=gains))
+        if before.gains.size and cost < self._cost_of_feedback():
+            self._follow(before)
+        return self.trajectory.gains
+
+    def _cost_of_feedback(self) -> float:
+        """Mean cost of performances in small disturbances under the trajectory's feedback."""
+        pool, steps = self.pool, self.trajectory.steps
+        parts = even_slices(FIT_TRIALS, len(pool))
+        seeds = [FIT_TRIALS_SEED + k for k in range(FIT_TRIALS)]
+        begun = pool.share("set_out", [(seeds[part], SMALL) for part in parts])
+        still = np.zeros((FIT_TRIALS, steps, self._env.layout.width))
+        answers = pool.share("play", [(own, 0, still[part]) for own, part in zip(begun, parts, strict=True)])
+        return float(np.concatenate([costs for costs, _, _ in answers]).mean())
 
     def _follow(self, trajectory: TargetTrajectory) -> None:
         self.trajectory = trajectory
@@ -292,6 +315,12 @@ class PolicyTraining:
         rate = self.evaluate(trials, seed=seed).landing_rate
         logger.info("%.0f %% of %d disturbed trials land", 100 * rate, trials)
         return self.evaluate(trials, seed=seed + SEEDS_AN_ITERATION // 2).landing_rate if rate >= enough else rate
+
+    def small_landings(self) -> int:
+        """In how many of metrics.TRIALS small disturbances it lands, as imitation.robustness counts them: others than
+        those that feedback was chosen by."""
+        rate = self.evaluate(metrics.TRIALS, SMALL, ROBUST_SEED).landing_rate
+        return round(metrics.TRIALS * rate)
 
     def attempt(
         self,

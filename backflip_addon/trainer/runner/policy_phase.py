@@ -12,6 +12,8 @@ from ...core import metrics
 from ...core.body import Body
 from ...core.motion import Take
 from ...jobs.messages import Evaluated, StageSaved
+from ..imitation.robustness import with_robustness
+from ..physics.state import Scene
 from ..planning.plan import Plan
 from .inbox import Stopped
 from .run_context import RunContext, TimeIsUp
@@ -148,6 +150,8 @@ class PolicyPhase:
         if unless_alike and self.last_take is not None and _alike(take, self.last_take):
             return metrics.evaluate_take(run.body, run.reference, take)
         self.last_take = take
+        if run.scene == Scene() and metrics.evaluate_take(run.body, run.reference, take).landed:
+            take = with_robustness(take, training.small_landings())
         return run.record(take, self._name(), self.phase, stage=stage, phase=phase)
 
     def _record_tries(self) -> None:
