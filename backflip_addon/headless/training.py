@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,10 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
     if options.clip:
         role_map = bone_map_files.load(Path(options.clip_map)) if options.clip_map else None
         file = str(Path(options.clip).resolve())
-        report = reference_clip.use_file(scene, file, options.clip_action, options.clip_character, role_map)
+        try:
+            report = reference_clip.use_file(scene, file, options.clip_action, options.clip_character, role_map)
+        except USER_ERRORS as error:
+            raise _with_map_to_mend(opened, error) from error
     elif chosen:
         report = reference_clip.take_source(scene, _source(opened, settings))
     if report is not None:
@@ -202,6 +206,18 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
             raise WrongUse("The clip has no skeleton of its own to be mapped (--clip-roles).")
         settings_options.apply(scene, settings, {"clip_roles": given["clip_roles"]})
         reference_clip.read_with_map(scene)
+
+
+def _with_map_to_mend(opened: Opened, error: Exception) -> Exception:
+    """The error; where the bone map of the clip's skeleton is to blame, with one beside the .blend to be mended."""
+    role_map = stored_avatar.clip_map(opened.scene)
+    if role_map is None:
+        return error
+    file = next(f for n in itertools.count() if not (f := opened.file.with_suffix(f".clip_map{n or ''}.json")).exists())
+    bone_map_files.save(file, role_map)
+    joints = ", ".join(scene_settings(opened.scene).clip_joints.keys())
+    said = sentence_of(error)
+    return HeadlessError(f"{said} Here: edit {file} and give it as --clip-map. The clip's joints: {joints}")
 
 
 def _source(opened: Opened, settings: BackflipSettings) -> reference_source.Source:

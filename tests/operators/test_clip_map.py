@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon import headless  # noqa: E402
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.core.rigs import roles  # noqa: E402
+from backflip_addon.headless.console import Console, HeadlessError  # noqa: E402
+from backflip_addon.headless.scene_file import Opened  # noqa: E402
+from backflip_addon.headless.training import _prepare_clip  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
@@ -218,15 +221,20 @@ def test_other_joints_than_before_are_mapped_anew(ops: Any, avatar: Any, tmp_pat
     assert settings().clip_roles["thigh.L"].bone == "mocap_thigh.L" and swung() == pytest.approx(RAISED, abs=1.0)
 
 
-def test_a_clip_without_a_map_ends_the_demo_with_one_to_fill_in(ops: Any, avatar: Any, tmp_path: Path) -> None:
+def test_a_clip_without_a_map_ends_the_command_with_one_to_fill_in(ops: Any, avatar: Any, tmp_path: Path) -> None:
     scene = bpy.context.scene
     clip = write_bvh(tmp_path / "kick.bvh")
     bones = {role: role for role in roles.REQUIRED if role != "thigh.L"}
     (tmp_path / "half.json").write_text(json.dumps(roles.to_json(roles.RoleMap(bones))), encoding="utf-8")
-    with pytest.raises(headless.DemoError, match=r"left thigh.*--clip-map.*joints: pelvis"):
-        headless._import(scene, clip, tmp_path, {"map_file": str(tmp_path / "half.json")})
-    filled = json.loads((tmp_path / "clip_map.json").read_text(encoding="utf-8"))
+    options = argparse.Namespace(
+        clip=str(clip), clip_action="", clip_character="", clip_map=str(tmp_path / "half.json")
+    )
+    opened, console = Opened(tmp_path / "shot.blend", scene, avatar), Console()
+    with pytest.raises(HeadlessError, match=r"left thigh.*--clip-map.*joints: pelvis"):
+        _prepare_clip(opened, options, {}, console)
+    filled = json.loads((tmp_path / "shot.clip_map.json").read_text(encoding="utf-8"))
     filled["bones"]["thigh.L"] = "thigh.L"
-    (tmp_path / "clip_map.json").write_text(json.dumps(filled), encoding="utf-8")
-    headless._import(scene, clip, tmp_path, {"map_file": str(tmp_path / "clip_map.json")})
+    (tmp_path / "shot.clip_map.json").write_text(json.dumps(filled), encoding="utf-8")
+    options.clip_map = str(tmp_path / "shot.clip_map.json")
+    _prepare_clip(opened, options, {}, console)
     assert swung() == pytest.approx(RAISED, abs=1.0)
