@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Noise that does not pull planted feet apart.
 
-The servos are stiff, and two feet that bear are a closed chain: noise of a tenth of a radian in each leg's joints moves
+Two feet that bear are a closed chain: noise of a tenth of a radian in each leg's joints moves
 the feet against each other by centimetres, so that they slide. While the clip rests on both, noise x of covariance S is
 conditioned on their relative motion J x being 0 within SLACK (Matheron's rule; Journel and Huijbregts 1978):
 
