@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..core import background
 from ..core.isolation import clean_environment, python_command, safe_folder
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
@@ -72,7 +73,13 @@ def batch(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
         command += ["--json", str(report), "--cores", str(options.cores), "--cluster", options.cluster]
         variables = clean_environment() | trainer_process.cluster_variables()
         with subprocess.Popen(
-            command, env=variables, cwd=safe_folder(python.path), stdout=subprocess.PIPE, text=True, errors="replace"
+            command,
+            env=variables,
+            cwd=safe_folder(python.path),
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            creationflags=background.HIDDEN,
         ) as trained:
             try:
                 for line in trained.stdout or ():
