@@ -38,6 +38,7 @@ from backflip_addon.trainer.rl.numpy_actor import Actor
 from backflip_addon.trainer.rl.settings import LearningSettings
 from backflip_addon.trainer.rl.start_states import StartStates
 from tests.benchmarks import humanoid
+from tests.core import performances
 
 BODY = humanoid.humanoid()
 
@@ -235,14 +236,15 @@ def test_once_landed_it_matters_to_stand_and_not_where(env: ImitationEnvironment
     assert 0 < landed - off_landed < 0.5 * (there - off)
 
 
-def test_a_landing_that_is_not_stood_is_worth_less(env: ImitationEnvironment) -> None:
-    """The same pose, once at rest and once carried off at 1 m/s."""
-    first = env.trajectory.states[0]
-    low = BODY.lowest_points(*BODY.forward(first.position, first.rotations)).min()
-    upright = dataclasses.replace(first, position=first.position - [0, 0, low], velocity=np.zeros(3))
+def test_a_landing_that_is_not_stood_is_worth_less() -> None:
+    """The same pose at a standing clip's end: at rest, and carried off at 1 m/s."""
+    track, worlds = Track(BODY, performances.standing(BODY, 0.3)), PyBulletBatch(BODY, 2)
+    env = ImitationEnvironment(worlds, TargetTrajectory.of_track(track), track.allowed)
+    upright = dataclasses.replace(env.trajectory.states[env.trajectory.steps], velocity=np.zeros(3))
     carried = dataclasses.replace(upright, velocity=np.array([1.0, 0, 0]))
     start(env, [upright, carried], [Circumstances(Scene())] * 2, env.trajectory.steps)
     rewards, _ = env.evaluate()
+    worlds.close()
     assert rewards[0] - rewards[1] > 0.2
 
 

@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytest.importorskip("numba")
+pytest.importorskip("torch")
+pytest.importorskip("pybullet")
+
 from backflip_addon.trainer.cluster import ray_machines, rounds
 from backflip_addon.trainer.cluster.rollouts import ClusterRollouts
 from backflip_addon.trainer.cluster.rounds import ClusterPool, Lost, Rounds

@@ -41,7 +41,7 @@ from ..physics.compiled.lanes import (
 from ..physics.compiled.tables import BALL, HINGE, ROOT_FREEDOMS, BodyTables, Workspace
 from .action_layout import ActionLayout
 from .compiled_cost import angular_momentum, link_centres, middle_of_feet, off_balance, squared
-from .environment import FAR_OFF, LARGEST_CORRECTION, LARGEST_OFFSET, REACH_OF_FEET, STANDING_SHARE, Limits
+from .environment import FAR_OFF, LARGEST_CORRECTION, LARGEST_OFFSET, REACH_OF_FEET, STANDING_SHARE, SWAY, Limits
 from .kinematics import tucked_inertia
 from .observations import Observations
 from .rewards import (
@@ -343,7 +343,8 @@ def look(
     reward = imitation_reward(turned, fast, ends, root, squared(dx, dy, dz))
     off = off_balance((cx - fx, cy - fy, cz - fz), (vx, vy, vz)) * (1.0 / REACH_OF_FEET**2)
     off = off + (ox * ox + oy * oy) * (1.0 / FAR_OFF**2)
-    stands = exponential(-off) * greatest(load(feet, 0), load(feet, 1))
+    off = off + squared(dx, dy, dz) * (1.0 / SWAY**2)
+    stands = exponential(-off) * (0.5 * (load(feet, 0) + load(feet, 1)))
     share_of_standing = STANDING_SHARE * landed
     store(told, REWARD, (1.0 - share_of_standing) * reward + share_of_standing * stands)
     sound = where(distance <= e.bounds[0], everywhere(1.0), everywhere(0.0))

@@ -30,6 +30,7 @@ LARGEST_OFFSET = 1.2  # rad, of a joint's target, feedback included
 LARGEST_CORRECTION = 0.4  # rad, of the trajectory's feedback: its linear model holds no further
 STANDING_SHARE = 0.5  # of the reward after a landing is for standing, the rest for the pose
 FAR_OFF = 0.7  # m: a landing so far off earns 1/e of standing's reward
+SWAY = 0.4  # m/s: a centre of mass that goes so much faster than the goal's earns 1/e
 REACH_OF_FEET = 0.1  # m: a capture point so far from the feet's middle earns 1/e
 # Of what only the critic observes: so that it is of the order of 1, as the other observations
 MASS_SCALE, FLOOR_SCALE = 10.0, 50.0
@@ -191,7 +192,8 @@ class ImitationEnvironment(Generic[Bodies]):
         distance = np.linalg.norm(now.positions - goal.positions, axis=-1).mean(axis=1)
         tilt = rotations.angle_between(now.states.rotations[:, 0], goal.states.rotations[:, 0])
         off = observed.imbalance(now) / REACH_OF_FEET**2 + (landing_offset[:, :2] ** 2).sum(axis=1) / FAR_OFF**2
-        stands = np.exp(-off) * self._feet_down.any(axis=1)
+        off += ((now.velocity - goal.velocity) ** 2).sum(axis=1) / SWAY**2
+        stands = np.exp(-off) * self._feet_down.mean(axis=1)
         share = STANDING_SHARE * landed
         reward = (1 - share) * self.imitation(now, goal) + share * stands
         return reward, (distance > self.limits.distance) | (tilt > self.limits.tilt)
