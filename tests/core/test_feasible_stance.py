@@ -176,7 +176,8 @@ def test_facing_elsewhere_changes_nothing_else() -> None:
     moved, _, _ = feasible(BODY, Motion(clip.rate, rotations.rotate(yaw, clip.position) + shift, turns))
     _, motion, _, (change,) = result("leaning")
     assert change.moved > 0.02
-    assert np.allclose(moved.position, rotations.rotate(yaw, motion.position) + shift, atol=0.005)
+    # But for the pyramid inside the cone of friction, which does not turn with it
+    assert np.allclose(moved.position, rotations.rotate(yaw, motion.position) + shift, atol=0.01)
 
 
 def test_a_long_clip_is_mended_all_along_and_has_no_seam() -> None:
