@@ -159,7 +159,8 @@ class DropFile(ClipStep, bpy.types.Operator):
         turn_to(settings, "train")
 
 
-def _over_viewport(context: bpy.types.Context | None) -> bool:
+def over_viewport(context: bpy.types.Context | None) -> bool:
+    """Whether the pointer is over a 3D viewport, which files may be dropped into."""
     return context is not None and context.area is not None and context.area.type == "VIEW_3D"
 
 
@@ -173,7 +174,7 @@ class BACKFLIP_FH_file(bpy.types.FileHandler):
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context | None) -> bool:
-        return _over_viewport(context)
+        return over_viewport(context)
 
 
 CLASSES = (UseClip, TryIt, DropFile)

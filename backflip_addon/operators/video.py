@@ -31,6 +31,7 @@ from ..scene.units import scene_rate
 from ..settings import scene_settings
 from ..settings.video import BackflipVideo
 from .base import USER_ERRORS, FileStep, Step, current_scene, need_body, need_object_mode
+from .clip_library import over_viewport
 from .reference_clip import ClipMapError, use_file
 from .training import WAIT, new_folder, python
 
@@ -274,6 +275,18 @@ class ChooseVideo(FileStep, bpy.types.Operator):
         )
 
 
+def learn(operator: bpy.types.Operator, scene: bpy.types.Scene, blocking: bool) -> None:
+    """Begin with the video; blocking: and return when its motion is the reference, and what is unsure is told."""
+    work = begin(scene)
+    if not blocking:
+        _watch()
+        return
+    work.wait()
+    operator.report({"INFO"}, finish(scene, work))
+    for sentence in doubts(video_settings(scene)):
+        operator.report({"WARNING"}, sentence)
+
+
 class LearnFromVideo(Step, bpy.types.Operator):
     """Find the person in the video and take the motion for the reference; Blender can be used meanwhile"""
 
@@ -285,15 +298,7 @@ class LearnFromVideo(Step, bpy.types.Operator):
     blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when the reference is there", options=WAIT)]
 
     def run(self, context: bpy.types.Context) -> None:
-        scene = current_scene(context)
-        work = begin(scene)
-        if not self.blocking:
-            _watch()
-            return
-        work.wait()
-        self.report({"INFO"}, finish(scene, work))
-        for sentence in doubts(video_settings(scene)):
-            self.report({"WARNING"}, sentence)
+        learn(self, current_scene(context), self.blocking)
 
 
 class CancelVideo(Step, bpy.types.Operator):
@@ -330,7 +335,7 @@ class UseSlowMotion(Step, bpy.types.Operator):
         if not settings.suggested_speed:
             raise FileError("Nothing tells that the video plays slower than life.")
         settings.speed = settings.suggested_speed
-        bpy.ops.backflip.reference_from_video(blocking=self.blocking)  # type: ignore[attr-defined]  # our own
+        learn(self, scene, self.blocking)
 
 
 class AddVideoCamera(Step, bpy.types.Operator):
@@ -355,8 +360,7 @@ class VideoFileHandler(bpy.types.FileHandler):
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context | None) -> bool:
-        area = context.area if context is not None else None
-        return area is not None and area.type == "VIEW_3D" and bool(scene_settings(scene_of_blender(context)).avatar)
+        return over_viewport(context) and bool(scene_settings(scene_of_blender(context)).avatar)
 
 
 CLASSES: tuple[Any, ...] = (

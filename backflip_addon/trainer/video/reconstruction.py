@@ -18,6 +18,7 @@ import torch
 
 from ...core import rotations
 from ...core.arrays import Array
+from ...core.clips.video_motion import FilmedBy
 from ...core.motion import Motion
 from . import contacts, figure, first_guess, losses
 from .contacts import Contacts
@@ -34,17 +35,6 @@ Told = Callable[[float], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Camera:
-    """position (3,): m. axes (3, 3): rows right, down, away, world. focal: pixels of a picture of width by height."""
-
-    position: Array
-    axes: Array
-    focal: float
-    width: int
-    height: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Outcome:
     """A fitted motion of a body's links, core.motion's, and the length of its legs, hip to sole, m.
 
@@ -55,7 +45,7 @@ class Outcome:
     motion: Motion
     leg: float
     height: float
-    camera: Camera
+    camera: FilmedBy
     contacts: Contacts
     origins: Array
     off: Array
@@ -205,7 +195,7 @@ def _contacts_of(problem: Problem, unknowns: Unknowns, pose: Shown) -> Contacts:
 def _outcome(problem: Problem, unknowns: Unknowns, pose: Shown) -> Outcome:
     data, height = problem.landmarks, float(torch.exp(unknowns.height))
     axes = losses.camera_axes(unknowns.pitch, unknowns.roll).numpy()
-    camera = Camera(
+    camera = FilmedBy(
         np.array([0.0, 0.0, float(unknowns.camera)]), axes, float(torch.exp(unknowns.focal)), data.width, data.height
     )
     factors = np.exp(figure.MEMBERS @ unknowns.lengths.numpy())

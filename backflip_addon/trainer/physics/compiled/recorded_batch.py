@@ -80,7 +80,7 @@ class RecordedBatch(CompiledBatch):
     def _advance(self, numbers: StepNumbers) -> None:
         """Step all bodies. The lanes after the last body go as it does: what is any lane's concern is one body's."""
         last = (self.count - 1) % LANES
-        for array in (*self.state, *self.around):
+        for array in (*self.state, *self.goal, *self.around):
             array[-1, :, last + 1 :] = array[-1, :, last : last + 1]
         steps = self.steps
         step_groups(steps.tables, steps.workspace, self.state, self.goal, self.around, self.floor, numbers)
