@@ -88,8 +88,8 @@ class TakeNotes:
 
         self._rewrite(edit)
 
-    def delete(self, takes: Iterable[str]) -> list[str]:
-        """Move takes to the job's bin; returns the names of those that were there. Raises JobError."""
+    def delete(self, takes: Iterable[str]) -> dict[str, str]:
+        """Move takes to the job's bin; of those that were there, name -> name in the bin. Raises JobError."""
         moved = _move(self.folder.takes, self.folder.bin, [name for name in takes if Path(name).name == name])
 
         def edit(entries: dict[str, Any]) -> None:
@@ -98,10 +98,10 @@ class TakeNotes:
 
         if moved:
             self._rewrite(edit)
-        return list(moved)
+        return moved
 
-    def restore(self, takes: Iterable[str]) -> list[str]:
-        """Move takes back out of the bin; returns their names, new ones where others have taken theirs.
+    def restore(self, takes: Iterable[str]) -> dict[str, str]:
+        """Move takes back out of the bin; name in the bin -> name, a new one where another take has theirs.
 
         Raises JobError.
         """
@@ -113,7 +113,7 @@ class TakeNotes:
 
         if moved:
             self._rewrite(edit)
-        return list(moved.values())
+        return moved
 
     def binned(self) -> list[str]:
         """The takes in the bin, the last deleted one first. Raises JobError."""

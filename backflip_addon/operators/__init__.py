@@ -6,18 +6,40 @@ from __future__ import annotations
 
 def register() -> None:
     from ..registration import register_classes
-    from . import clip_library, job_list, job_monitor, runtime, take_browser, take_player, viewport_lines
+    from . import clip_library, job_list, job_monitor, runtime, take_browser, take_player, take_undo, viewport_lines
 
     register_classes(_classes())
-    for part in (clip_library, job_list, job_monitor, runtime, take_browser, take_player, viewport_lines):
+    undone = (job_monitor, take_undo, take_player)  # in the order in which they are told of a step that was undone
+    for part in (clip_library, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
 
 
 def unregister() -> None:
     from ..registration import unregister_classes
-    from . import job_list, job_monitor, runtime, take_browser, take_player, video, video_networks, viewport_lines
+    from . import (
+        job_list,
+        job_monitor,
+        runtime,
+        take_browser,
+        take_player,
+        take_undo,
+        video,
+        video_networks,
+        viewport_lines,
+    )
 
-    for part in (viewport_lines, take_player, take_browser, job_monitor, job_list, runtime, video, video_networks):
+    parts = (
+        viewport_lines,
+        take_player,
+        take_undo,
+        take_browser,
+        job_monitor,
+        job_list,
+        runtime,
+        video,
+        video_networks,
+    )
+    for part in parts:
         part.unregister()
     unregister_classes(_classes())
 

@@ -168,6 +168,12 @@ def notes_of(scene: bpy.types.Scene) -> TakeNotes | None:
     return job.notes if job and scene_settings(scene).job_folder else None
 
 
+def notes_in(folder: Path) -> TakeNotes:
+    """What the user says of the takes of a job's folder, whether or not a scene shows it."""
+    job = _jobs.get(str(folder))
+    return job.notes if job else TakeNotes(JobFolder(folder))
+
+
 def queue(scene: bpy.types.Scene) -> list[ShotRequest | None]:
     """The takes that wait to be shot, None for one that makes no sense. Cheap enough for drawing."""
     job = _job(scene)

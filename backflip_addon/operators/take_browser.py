@@ -22,7 +22,7 @@ from ..jobs.messages import TakeRecorded
 from ..jobs.take_notes import NOTHING, TakeNote, TakeNotes
 from ..settings import BackflipTake, scene_settings
 from ..settings import takes as take_settings
-from . import job_monitor, take_player
+from . import job_monitor, take_player, take_undo
 from .base import INTERNAL, Step, current_scene, need_job
 
 SHOWN = 1 << 30  # UIList.bitflag_filter_item (UILST_FLT_ITEM)
@@ -159,7 +159,7 @@ class _Notes:
         if notes is None or text == self.get(take, field):
             return
         try:
-            notes.change([take.name], **{field: text})
+            take_undo.change(scene, notes, take.name, **{field: text})
         except JobError as error:
             notes.trouble = str(error)  # a field has no report: the panel says it
         compat.redraw(sidebar_alone=True)
@@ -197,6 +197,7 @@ class FavouriteTake(Step, bpy.types.Operator):
 
     bl_idname = "backflip.favourite_take"
     bl_label = "Favourite"
+    bl_options = {"UNDO"}
     needs = (need_job, _need_takes)
 
     take: Annotated[str, StringProperty(name="Take", description="The chosen one when empty", options=INTERNAL)]
@@ -204,15 +205,16 @@ class FavouriteTake(Step, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         scene = current_scene(context)
         name, notes = _named(scene, self.take), _notes(scene)
-        notes.change([name], favourite=not notes.of(name).favourite)
+        take_undo.change(scene, notes, name, favourite=not notes.of(name).favourite)
         compat.redraw(sidebar_alone=True)
 
 
 class DeleteTake(Step, bpy.types.Operator):
-    """Move the chosen take to the bin. Restore Take brings it back"""
+    """Move the chosen take to the bin. Undo and Restore Take bring it back"""
 
     bl_idname = "backflip.delete_take"
     bl_label = "Delete Take"
+    bl_options = {"UNDO"}
     needs = (need_job, _need_takes)
 
     take: Annotated[str, StringProperty(name="Take", description="The chosen one when empty", options=INTERNAL)]
@@ -222,7 +224,7 @@ class DeleteTake(Step, bpy.types.Operator):
         name, notes = _named(scene, self.take), _notes(scene)
         chosen = scene_settings(scene).takes[scene_settings(scene).take_index].name
         after = _neighbour(scene, name) if name == chosen else chosen
-        if not notes.delete([name]):
+        if not take_undo.delete(scene, notes, [name]):
             raise JobError(f"{name} is not in the training's folder any more.")
         take_player.forget(scene, name)
         job_monitor.refresh(scene, whole=True)
@@ -235,6 +237,7 @@ class RestoreTake(Step, bpy.types.Operator):
 
     bl_idname = "backflip.restore_take"
     bl_label = "Restore Take"
+    bl_options = {"UNDO"}
     needs = (need_job,)
 
     take: Annotated[str, StringProperty(name="Take", description="The last deleted when empty", options=INTERNAL)]
@@ -249,7 +252,7 @@ class RestoreTake(Step, bpy.types.Operator):
         wanted = binned if self.all else [name for name in binned if self.take in ("", name)][:1]
         if not wanted:
             raise JobError(f"There is no {self.take} in the bin." if self.take else "The bin is empty.")
-        restored = notes.restore(wanted)
+        restored = take_undo.restore(scene, notes, wanted)
         job_monitor.refresh(scene, whole=True)
         choose(scene, restored[0])
         words = restored[0] if len(restored) == 1 else f"{len(restored)} takes"

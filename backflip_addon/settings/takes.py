@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Protocol
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 # core.outcome's kinds, in the order in which they are offered
 OUTCOMES = (
@@ -159,6 +159,8 @@ class BackflipBrowser(bpy.types.PropertyGroup):
             set=_set_position,
         ),
     ]
+    # How many changes of what the user says of takes there were: an undo step holds it (operators.take_undo)
+    edits: Annotated[int, IntProperty(options={"HIDDEN"})]
     timeline: Annotated[
         bool,
         BoolProperty(

@@ -136,11 +136,11 @@ def test_nothing_is_written_through_a_link(folder: JobFolder, tmp_path: Path) ->
 def test_a_deleted_take_is_in_the_bin_and_comes_back_with_its_words(folder: JobFolder) -> None:
     notes = TakeNotes(folder)
     notes.change(["0001_search.npz"], name="Keep")
-    assert notes.delete(["0001_search.npz", "gone.npz", "../job.json"]) == ["0001_search.npz"]
+    assert notes.delete(["0001_search.npz", "gone.npz", "../job.json"]) == {"0001_search.npz": "0001_search.npz"}
     notes.delete(["0000_search.npz"])
     assert [file.name for file in folder.list_takes()] == ["0002_search.npz"]
     assert read(folder).binned() == ["0000_search.npz", "0001_search.npz"], "the last deleted first"
-    assert read(folder).restore(["0001_search.npz"]) == ["0001_search.npz"]
+    assert read(folder).restore(["0001_search.npz"]) == {"0001_search.npz": "0001_search.npz"}
     assert (folder.takes / "0001_search.npz").read_text() == "take 1"
     assert read(folder).of("0001_search.npz") == TakeNote(name="Keep") and read(folder).binned() == ["0000_search.npz"]
 
@@ -155,7 +155,7 @@ def test_a_take_whose_name_was_given_anew_comes_back_beside_it(folder: JobFolder
     notes.delete(["0002_search.npz"])
     assert notes.binned() == ["0002_search-2.npz", "0002_search.npz"]
     (folder.takes / "0002_search.npz").write_text("a third")
-    assert notes.restore(notes.binned()) == ["0002_search-2.npz", "0002_search-3.npz"]
+    assert list(notes.restore(notes.binned()).values()) == ["0002_search-2.npz", "0002_search-3.npz"]
     assert (folder.takes / "0002_search.npz").read_text() == "a third"
     assert (folder.takes / "0002_search-3.npz").read_text() == "take 2"
     assert notes.of("0002_search-3.npz").name == "The old one" and notes.of("0002_search.npz") == NOTHING

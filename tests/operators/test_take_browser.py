@@ -174,3 +174,47 @@ def test_every_kind_of_verdict_has_an_icon_that_blender_has() -> None:
     assert set(lists.OUTCOME_ICONS.values()) <= set(icons)
     assert set(lists.OUTCOME_ICONS) == {kind for kind, _label, _meaning in OUTCOMES}
     assert len(set(lists.OUTCOME_ICONS.values())) == len(OUTCOMES)
+
+
+def undo_step(ops: Any, name: str, **properties: Any) -> None:
+    """As a button does it, with an undo step behind it."""
+    assert getattr(ops, name)("EXEC_DEFAULT", True, **properties) == {"FINISHED"}
+
+
+def said(folder: JobFolder, name: str) -> tuple[bool, str]:
+    note = TakeNotesOf(folder).of(name)
+    return note.favourite, note.name
+
+
+def test_undo_takes_back_what_was_said_of_takes_and_redo_says_it_again(folder: JobFolder, ops: Any) -> None:
+    bpy.ops.ed.undo_push(message="Before")
+    take = "0001_search.npz"
+    undo_step(ops, "favourite_take", take=take)
+    settings().takes[1].title = "The one"  # typed into the field, which pushes a step
+    bpy.ops.ed.undo_push(message="Name")
+    undo_step(ops, "favourite_take", take=take)
+    states = [(False, ""), (True, ""), (True, "The one"), (False, "The one")]
+    for step, state in ((bpy.ops.ed.undo, 2), (bpy.ops.ed.undo, 1), (bpy.ops.ed.redo, 2), (bpy.ops.ed.undo, 1)):
+        step()
+        assert said(folder, take) == states[state]
+    bpy.ops.ed.undo()
+    assert said(folder, take) == states[0] and not job_monitor.notes_of(scene()).trouble
+    undo_step(ops, "favourite_take", take="0002_search.npz")  # what was undone cannot be done again now
+    assert said(folder, take) == states[0] and said(folder, "0002_search.npz") == (True, "")
+
+
+def test_undo_brings_a_deleted_take_back_with_its_words(folder: JobFolder, ops: Any) -> None:
+    settings().takes[3].title = "Last"
+    bpy.ops.ed.undo_push(message="Name")
+    undo_step(ops, "delete_take", take="0003_search.npz")
+    (folder.takes / "0003_search.npz").write_text("a trainer counts on from the last take that it finds")
+    bpy.ops.ed.undo()
+    assert (folder.takes / "0003_search-2.npz").read_text() == "" and said(folder, "0003_search-2.npz")[1] == "Last"
+    bpy.ops.ed.redo()
+    assert not (folder.takes / "0003_search-2.npz").exists() and (folder.takes / "0003_search.npz").exists()
+    bpy.ops.ed.undo()
+    job_monitor.refresh(scene(), whole=True)
+    assert [item.name for item in settings().takes][3:] == ["0003_search-2.npz", "0003_search.npz"]
+    (folder.takes / "0003_search-2.npz").unlink()  # by somebody else
+    bpy.ops.ed.redo()
+    assert "the file is gone" in job_monitor.notes_of(scene()).trouble
