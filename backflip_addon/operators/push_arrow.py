@@ -16,6 +16,7 @@ from ..settings import scene_settings
 from . import take_player
 from .base import USER_ERRORS
 from .directions import impulse_of
+from .take_places import way_aside
 from .take_tracks import Track
 
 RING_METRES = 0.35  # radius of the rings by which it is turned
@@ -79,7 +80,10 @@ def arrow(scene: bpy.types.Scene) -> Arrow | None:
         return None
     impulse = np.array(impulse_of(fields, max(fields.push_strength, LEAST)))
     way = matrix_about_z(binding.yaw) @ impulse * METRES_PER_NEWTON_SECOND / binding.scale
-    return Arrow(_place(binding, fields.push_link, fields.push_at, track), way, 1.0 / binding.scale)
+    place = _place(binding, fields.push_link, fields.push_at, track)
+    if track is not None:
+        place = place + way_aside(scene, track.performer)
+    return Arrow(place, way, 1.0 / binding.scale)
 
 
 def _place(binding: Binding, link: str, seconds: float, track: Track | None) -> Array:

@@ -18,9 +18,8 @@ import numpy as np
 from bpy.props import BoolProperty, StringProperty
 
 from .. import compat
-from ..core.arrays import Array, Float32Array, IntArray
+from ..core.arrays import Float32Array, IntArray
 from ..core.motions.skinning import Skin
-from ..core.rotations import matrix_about_z
 from ..jobs.events import Budget
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
@@ -30,6 +29,7 @@ from ..settings import BackflipBrowser, scene_settings
 from ..settings import takes as take_settings
 from . import job_link, job_monitor
 from .base import INTERNAL, USER_ERRORS, Step, current_scene, need_job
+from .take_places import way_aside
 from .take_tracks import REFERENCE, Track, Tracks
 
 FRAME_SECONDS = 1 / 30  # between two pictures
@@ -39,7 +39,6 @@ WAIT_SECONDS = 0.005  # until the next look at what is being loaded or read
 REST_SECONDS = 0.7  # the last pose is held so long before the take begins again
 SIDEBAR_SECONDS = 0.2  # between two drawings of the sidebar, whose slider goes along
 MOST_COMPARED = 4  # takes, the chosen one among them
-SPACING = 0.9  # body heights between takes that are shown side by side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,17 +194,9 @@ def figures(scene: bpy.types.Scene, wait: bool = False) -> list[Figure]:
         skin, moves = (whole, track.skin) if whole is not None else (track.performer.solids, track.solid)
         points = skin.posed(moves[track.frame(seconds)])
         colour = place if track.name != REFERENCE else -1
-        if scene_settings(scene).browser.layout == "beside":
-            points += (colour * _step_aside(track)).astype(np.float32)
+        points += way_aside(scene, track.performer, colour).astype(np.float32)
         found.append(Figure(track.name, colour, points, skin.triangles))
     return found
-
-
-def _step_aside(track: Track) -> Array:
-    """The way (3,) from one take to the next one's place: to the character's left, world."""
-    binding, body = track.performer.binding, track.performer.body
-    left: Array = matrix_about_z(binding.yaw)[:, 0] * (SPACING * body.height / binding.scale)
-    return left
 
 
 # What the panels ask

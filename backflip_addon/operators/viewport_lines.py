@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 import numpy as np
 
 from ..core.arrays import Array
+from ..core.measures.overview import Overview, overview
+from ..core.motion import Motion
 from ..registration import persistent
 from ..scene import overlay, stored_avatar, stored_reference
-from ..settings import scene_settings
+from ..settings import BackflipSettings, scene_settings
 from .base import USER_ERRORS
 
-NOTHING: Array = np.zeros((0, 2, 3))
+# The body over the character, the reference, its centre of mass, where free fall would take that; and of the
+# reference as it was before it was mended, itself and its centre of mass
+Kind = Literal["body", "ghost", "path", "fall", "before", "path_before"]
+Lines = dict[Kind, Array]  # world segments (N, 2, 3) of each kind that is shown
 
 
 @dataclasses.dataclass
@@ -23,26 +28,42 @@ class _Kept:
     stale: bool = True
     version: int = 0
     asked: tuple[Any, ...] = ()  # the scene and the settings that were drawn
-    body: Array = dataclasses.field(default_factory=lambda: NOTHING)
-    ghost: Array = dataclasses.field(default_factory=lambda: NOTHING)
+    lines: Lines = dataclasses.field(default_factory=dict)
+    reference: Overview | None = None
+    seen: list[tuple[Motion, Overview]] = dataclasses.field(default_factory=list)  # of the latest motions
 
 
 _kept = _Kept()
+_MOST_SEEN = 4
 
 
-def lines(scene: bpy.types.Scene) -> tuple[int, Array, Array]:
-    """A number that changes with the lines, and world segments (N, 2, 3) of body and ghost."""
+def lines(scene: bpy.types.Scene) -> tuple[int, Lines]:
+    """A number that changes with the lines, and the lines."""
     settings = scene_settings(scene)
     road = settings.road
     asked: tuple[Any, ...] = (scene.name, settings.show_body, settings.show_ghost, settings.start_frame)
-    asked += (road.avatar, road.reference, road.train, road.overlays, _plays(scene))
-    asked += (settings.trim_start, settings.trim_end, settings.time_scale)
+    asked += (road.avatar, road.reference, road.train, road.overlays, road.path, road.before, _plays(scene))
+    asked += (settings.trim_start, settings.trim_end, settings.time_scale, settings.loops, settings.cycles)
     asked += (settings.physical_flights, settings.physical_footing, settings.upright, settings.grounded)
     if _kept.stale or _kept.asked != asked:
         _kept.stale, _kept.asked = False, asked
         _kept.version += 1
-        _kept.body, _kept.ghost = _body(scene), _ghost(scene)
-    return _kept.version, _kept.body, _kept.ghost
+        _kept.reference = None
+        _kept.lines = {kind: some for kind, some in (_body(scene) | _ghost(scene)).items() if len(some)}
+    return _kept.version, _kept.lines
+
+
+def contacts(scene: bpy.types.Scene) -> tuple[Overview, float] | None:
+    """What touches the floor in the reference, and how far along it the current frame is, 0 to 1 within it.
+
+    None where it is not to be shown.
+    """
+    settings = scene_settings(scene)
+    lines(scene)
+    seen = _kept.reference
+    if seen is None or not (settings.road.contacts and settings.road.reference):
+        return None
+    return seen, overlay.seconds_of(scene, settings.start_frame) / max(seen.seconds, 1e-6)
 
 
 def _plays(scene: bpy.types.Scene) -> bool:
@@ -51,26 +72,59 @@ def _plays(scene: bpy.types.Scene) -> bool:
     return settings.show_take and bool(len(settings.takes)) and not settings.road.reference
 
 
-def _body(scene: bpy.types.Scene) -> Array:
+def _wanted(settings: BackflipSettings) -> bool:
+    """Whether the reference is to be shown."""
+    open_step = settings.road.reference or settings.road.train
+    return bool(settings.show_ghost and settings.road.overlays and open_step and settings.reference_data)
+
+
+def _body(scene: bpy.types.Scene) -> Lines:
     settings = scene_settings(scene)
     if not (settings.show_body and settings.body_json and settings.road.avatar and settings.road.overlays):
-        return NOTHING
+        return {}
     try:
-        return overlay.body_lines(stored_avatar.avatar(scene), *stored_avatar.body_and_binding(scene))
+        return {"body": overlay.body_lines(stored_avatar.avatar(scene), *stored_avatar.body_and_binding(scene))}
     except USER_ERRORS:
-        return NOTHING  # the panel says what is wrong
+        return {}  # the panel says what is wrong
 
 
-def _ghost(scene: bpy.types.Scene) -> Array:
+def _ghost(scene: bpy.types.Scene) -> Lines:
     settings = scene_settings(scene)
-    wanted = settings.show_ghost and settings.road.overlays and (settings.road.reference or settings.road.train)
-    if not (wanted and settings.reference_data) or _plays(scene):
-        return NOTHING
+    if not _wanted(settings) or _plays(scene):
+        return {}
+    found: Lines = {}
     try:
-        body, binding = stored_avatar.body_and_binding(scene)
-        return overlay.ghost_lines(scene, body, binding, stored_reference.reference(scene), settings.start_frame)
+        motion = stored_reference.reference(scene)
+        _kept.reference = _overview(scene, motion)
+        found["ghost"], found["path"] = _reference(scene, motion)
+        if settings.road.path:
+            found["fall"] = overlay.fall_lines(stored_avatar.body_and_binding(scene)[1], _kept.reference)
+        before = stored_reference.unmended_reference(scene) if settings.road.before else None
+        if before is not None and settings.road.reference:
+            found["before"], found["path_before"] = _reference(scene, before)
     except USER_ERRORS:
-        return NOTHING
+        return {}
+    return found
+
+
+def _reference(scene: bpy.types.Scene, motion: Motion) -> tuple[Array, Array]:
+    """The lines of a motion at the current frame, and those of its centre of mass, none where they are not wanted."""
+    settings = scene_settings(scene)
+    body, binding = stored_avatar.body_and_binding(scene)
+    ghost = overlay.ghost_lines(scene, body, binding, motion, settings.start_frame)
+    if not settings.road.path:
+        return ghost, np.zeros((0, 2, 3))
+    seconds = overlay.seconds_of(scene, settings.start_frame)
+    return ghost, overlay.path_lines(binding, _overview(scene, motion), seconds)
+
+
+def _overview(scene: bpy.types.Scene, motion: Motion) -> Overview:
+    """What is to be seen of a motion on the scene's body; kept, as the motion is (scene.stored_reference)."""
+    known = next((seen for other, seen in _kept.seen if other is motion), None)
+    if known is None:
+        known = overview(stored_avatar.body_and_binding(scene)[0], motion)
+        _kept.seen = [*_kept.seen[1 - _MOST_SEEN :], (motion, known)]
+    return known
 
 
 @persistent
@@ -89,4 +143,4 @@ def register() -> None:
 def unregister() -> None:
     for name in _HANDLERS:
         getattr(bpy.app.handlers, name).remove(_changed)
-    _kept.stale = True
+    _kept.stale, _kept.seen = True, []

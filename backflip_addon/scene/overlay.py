@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines that show the physical body over the character, and the reference as a ghost. numpy and Blender data."""
+"""Lines that show the physical body over the character, the reference as a ghost, and the path of its centre of mass.
+
+numpy and Blender data."""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ import bpy
 import numpy as np
 
 from ..core import rotations
-from ..core.arrays import Array
+from ..core.arrays import Array, IntArray
 from ..core.body import Body
+from ..core.measures.overview import Overview
 from ..core.motion import Motion
 from ..core.rigs.binding import Binding
 from ..core.shapes import Shape
@@ -21,6 +24,7 @@ from .armature.rig import bound_meshes, read_rig
 from .baking import bake_error
 
 _RING = 24  # corners of a drawn circle
+_MARK = 0.04  # m: half of the cross at the centre of mass
 
 
 def body_lines(armature: bpy.types.Object, body: Body, binding: Binding) -> Array:
@@ -35,20 +39,48 @@ def body_lines(armature: bpy.types.Object, body: Body, binding: Binding) -> Arra
 
 def ghost_lines(scene: bpy.types.Scene, body: Body, binding: Binding, motion: Motion, start_frame: int) -> Array:
     """World line segments (N, 2, 3) of the reference at the scene's current frame."""
-    seconds = (scene.frame_current_final - start_frame) / units.scene_rate(scene)
-    position, orientations = motion.sample([seconds])
+    position, orientations = motion.sample([seconds_of(scene, start_frame)])
     positions, world = body.forward(position[0], orientations[0])
     return binding.to_world(link_lines(body, positions, world))
 
 
+def seconds_of(scene: bpy.types.Scene, start_frame: int) -> float:
+    """Where in the reference the scene's current frame is, s."""
+    return (scene.frame_current_final - start_frame) / units.scene_rate(scene)
+
+
+def path_lines(binding: Binding, seen: Overview, seconds: float) -> Array:
+    """World line segments (N, 2, 3) of the centre of mass's path, with a cross where it is at a time."""
+    way = np.stack([seen.centre[:-1], seen.centre[1:]], axis=1)
+    now = seen.centre[min(max(round(seconds * seen.rate), 0), len(seen.centre) - 1)]
+    cross = now + _MARK * np.stack([-np.eye(3), np.eye(3)], axis=1)
+    return binding.to_world(np.concatenate([way, cross]))
+
+
+def fall_lines(binding: Binding, seen: Overview) -> Array:
+    """World line segments (N, 2, 3) of the parabolas of free fall, dashed."""
+    dashes = [np.stack([fall[:-1], fall[1:]], axis=1)[::2] for fall in seen.falls]
+    return binding.to_world(np.concatenate(dashes)) if dashes else np.zeros((0, 2, 3))
+
+
 def link_lines(body: Body, positions: Array, orientations: Array) -> Array:
     """Segments (N, 2, 3) of all shapes of links at positions (L, 3), orientations (L, 4)."""
-    found = []
+    lines, of = _own_lines(body)
+    turns = rotations.to_matrix(orientations)[of]
+    turned: Array = lines @ np.swapaxes(turns, -1, -2) + positions[of, None]
+    return turned
+
+
+@functools.lru_cache(maxsize=8)
+def _own_lines(body: Body) -> tuple[Array, IntArray]:
+    """Segments (N, 2, 3) of all shapes, in the frames of their links, and the index (N,) of each one's link."""
+    lines, of = [np.zeros((0, 2, 3))], []
     for i, link in enumerate(body.links):
         for shape in link.shapes:
-            lines = rotations.rotate(np.array(shape.rotation), shape_lines(shape)) + np.array(shape.position)
-            found.append(rotations.rotate(orientations[i], lines) + positions[i])
-    return np.concatenate(found) if found else np.zeros((0, 2, 3))
+            turned = rotations.rotate(np.array(shape.rotation), shape_lines(shape)) + np.array(shape.position)
+            lines.append(turned)
+            of += [i] * len(turned)
+    return np.concatenate(lines), np.array(of, dtype=int)
 
 
 @functools.lru_cache(maxsize=128)

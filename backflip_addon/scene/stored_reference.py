@@ -70,13 +70,24 @@ def reference(scene: bpy.types.Scene) -> Motion:
     """The clip to imitate: trimmed, timed, on the floor, its flights and its footing made physical and its cycle
     repeated if asked. Raises StateError."""
     settings = settings_of(scene)
+    mended = (settings.upright, settings.grounded, settings.physical_flights, settings.physical_footing)
+    return _changed(scene, mended)
+
+
+def unmended_reference(scene: bpy.types.Scene) -> Motion | None:
+    """The same as it was before it was mended; None where nothing is. Raises StateError."""
+    settings = settings_of(scene)
+    mended = settings.upright or settings.grounded or settings.physical_flights or settings.physical_footing
+    return _changed(scene, (False, False, False, False)) if mended else None
+
+
+def _changed(scene: bpy.types.Scene, mended: tuple[bool, bool, bool, bool]) -> Motion:
+    settings = settings_of(scene)
     motion = whole_reference(scene)
     end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
     body = body_and_binding(scene)[0]
     cycles = settings.cycles if settings.loops else 1
-    changes = (settings.trim_start, end, settings.time_scale, cycles)
-    mended = (settings.upright, settings.grounded, settings.physical_flights, settings.physical_footing)
-    return _finished(settings.reference_data, *changes, *mended, body)
+    return _finished(settings.reference_data, settings.trim_start, end, settings.time_scale, cycles, *mended, body)
 
 
 @functools.lru_cache(maxsize=4)

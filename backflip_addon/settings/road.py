@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which steps of the sidebar are open, and whether anything is drawn in the viewport at all."""
+"""Which steps of the sidebar are open, and what is drawn in the viewport, if anything at all."""
 
 from __future__ import annotations
 
@@ -24,6 +24,30 @@ class BackflipRoad(bpy.types.PropertyGroup):
         BoolProperty(
             name="Backflip",
             description="Show the body, the ghost, the takes and their legend in the viewport",
+            default=True,
+        ),
+    ]
+    path: Annotated[
+        bool,
+        BoolProperty(
+            name="Centre of Mass",
+            description="Draw the path of the reference's centre of mass and, dashed, where free fall would take it",
+            default=True,
+        ),
+    ]
+    before: Annotated[
+        bool,
+        BoolProperty(
+            name="Before Mending",
+            description="Draw the reference as it was before it was mended beside the ghost",
+            default=True,
+        ),
+    ]
+    contacts: Annotated[
+        bool,
+        BoolProperty(
+            name="Contacts",
+            description="Draw a strip of what touches the floor in the reference, along its time",
             default=True,
         ),
     ]

@@ -6,18 +6,16 @@ from __future__ import annotations
 
 def register() -> None:
     from ..registration import register_classes
-    from . import video_strip, viewport
+    from . import viewport
 
     register_classes(_classes())
     viewport.register()
-    video_strip.register()
 
 
 def unregister() -> None:
     from ..registration import unregister_classes
-    from . import video_strip, viewport
+    from . import viewport
 
-    video_strip.unregister()
     viewport.unregister()
     unregister_classes(_classes())
 

@@ -3,59 +3,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..core.arrays import Array
 from ..operators.learning_curve import Curve
+from . import flat_drawing as flat
+from .colours import Palette
 
 WIDTH, HEIGHT = 240, 90  # pixels at a resolution scale of 1, as all here
+BOX_OPACITY = 0.7
 _DOT = 2.0  # half a dot's side
 _PAD, _LETTERS = 6.0, 11
-BACKGROUND = (0.05, 0.05, 0.05, 0.6)
-FAILED, LANDED, BEST, TEXT = (0.8, 0.8, 0.8, 0.7), (0.45, 0.9, 0.4, 1.0), (1.0, 0.72, 0.2, 1.0), (0.9, 0.9, 0.9, 1.0)
-_CORNERS: Array = np.array([(-1, -1), (1, -1), (1, 1), (-1, -1), (1, 1), (-1, 1)], dtype=float)
 
 
-def draw(curve: Curve, left: float, bottom: float, scale: float) -> None:
+def draw(curve: Curve, left: float, bottom: float, scale: float, palette: Palette) -> None:
     """Draw a curve with its lower left corner there, pixels."""
-    import blf
-    import gpu
-
-    gpu.state.blend_set("ALPHA")
     size = np.array([WIDTH, HEIGHT]) * scale
     corner = np.array([left, bottom])
-    _triangles(np.array(corner + (_CORNERS + 1.0) / 2.0 * size, dtype=float), BACKGROUND)
+    flat.draw_triangles(flat.boxes(corner, corner + size), palette.ground, BOX_OPACITY)
     inner, room = corner + _PAD * scale, size - 2 * _PAD * scale
     dots = inner + np.column_stack([curve.x, curve.y]) * room
-    for wanted, colour in ((~curve.landed, FAILED), (curve.landed, LANDED)):
-        _triangles((dots[wanted][:, None] + _CORNERS * _DOT * scale).reshape(-1, 2), colour)
-    _line(inner + np.column_stack([curve.x, curve.best]) * room, BEST)
-    gpu.state.blend_set("NONE")
-    blf.size(0, _LETTERS * scale)
-    blf.color(0, *TEXT)
-    blf.position(0, float(inner[0]), float(corner[1] + size[1] - (_LETTERS + 2) * scale), 0)
-    blf.draw(0, f"Score, best {curve.best[-1]:.2f}")
+    for wanted, colour in ((~curve.landed, palette.roles["before"]), (curve.landed, palette.roles["landed"])):
+        flat.draw_triangles(_dots(dots[wanted], scale), colour)
+    flat.draw_line(inner + np.column_stack([curve.x, curve.best]) * room, palette.roles["path"])
+    words = f"Score, best {curve.best[-1]:.2f}"
+    top = float(corner[1] + size[1] - (_LETTERS + 2) * scale)
+    flat.draw_text(words, float(inner[0]), top, _LETTERS * scale, palette.text)
 
 
-def _triangles(points: Array, colour: tuple[float, ...]) -> None:
-    if len(points):
-        _draw("TRIS", points, colour)
-
-
-def _line(points: Array, colour: tuple[float, ...]) -> None:
-    _draw("LINE_STRIP", points, colour)
-
-
-def _draw(kind: str, points: Array, colour: tuple[float, ...]) -> None:
-    import gpu
-    from gpu_extras.batch import batch_for_shader
-
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    places: Any = np.column_stack([points, np.zeros(len(points))]).astype(np.float32)
-    drawn: Any = kind  # one of a few words, to the stubs
-    batch = batch_for_shader(shader, drawn, {"pos": places})
-    shader.bind()
-    shader.uniform_float("color", colour)
-    batch.draw(shader)
+def _dots(places: Array, scale: float) -> Array:
+    return flat.boxes(places - _DOT * scale, places + _DOT * scale) if len(places) else places

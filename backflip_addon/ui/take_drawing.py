@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes in the 3D viewport: translucent, shaded, with their names in the corner where there are several."""
+"""Takes in the 3D viewport: translucent and shaded."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ import bpy
 import numpy as np
 
 from ..core.arrays import IntArray
-from ..operators import job_monitor, learning_curve, take_browser, take_player
-from ..operators.base import current_scene
+from ..operators import job_monitor, take_browser, take_player
 from ..operators.take_player import Figure
-from ..settings import scene_settings
-from . import curve_drawing, line_legend
+from .colours import TAKES, Palette
 
-# By take_player.Figure.colour: the chosen one, those beside it, and the reference
-COLOURS = ((1.0, 0.42, 0.62), (1.0, 0.72, 0.2), (0.45, 0.85, 0.4), (0.72, 0.55, 1.0), (0.35, 0.75, 1.0))
 OPACITY = 0.55
 REFERENCE_OPACITY = 0.35
-_MARGIN, _LINE, _LETTERS = 16, 18, 12  # pixels at a resolution scale of 1: of the names in the corner
 
 _VERTEX = """
 void main()
@@ -41,7 +36,7 @@ void main()
 _kept: dict[str, Any] = {}  # the shader, and the indices of the skins drawn last by the array they were made of
 
 
-def draw_figures(figures: list[Figure]) -> None:
+def draw(figures: list[Figure], palette: Palette) -> None:
     """Draw takes into the viewport that is being drawn."""
     import gpu
 
@@ -64,28 +59,10 @@ def draw_figures(figures: list[Figure]) -> None:
         gpu.state.depth_mask_set(False)
         gpu.state.blend_set("ALPHA")
         opacity = OPACITY if figure.colour >= 0 else REFERENCE_OPACITY
-        shader.uniform_float("colour", (*COLOURS[figure.colour], opacity))
+        shader.uniform_float("colour", (*palette.roles[TAKES[figure.colour]], opacity))
         batch.draw(shader)
         gpu.state.blend_set("NONE")
     gpu.state.depth_test_set("NONE")
-
-
-def draw_legend(entries: list[tuple[str, tuple[float, float, float]]], above: float, scale: float) -> None:
-    """Write what is drawn, each in its colour, into the corner of the viewport, so far above its margin.
-
-    A shadow keeps it readable on any ground.
-    """
-    import blf
-
-    blf.size(0, _LETTERS * scale)
-    blf.enable(0, blf.SHADOW)
-    blf.shadow(0, 3, 0.0, 0.0, 0.0, 0.8)
-    blf.shadow_offset(0, 1, -1)
-    for line, (name, colour) in enumerate(reversed(entries)):
-        blf.color(0, *colour, 1.0)
-        blf.position(0, _MARGIN * scale, (_MARGIN + above + _LINE * line) * scale, 0)
-        blf.draw(0, name)
-    blf.disable(0, blf.SHADOW)
 
 
 def forget() -> None:
@@ -145,31 +122,3 @@ def named(scene: bpy.types.Scene) -> list[tuple[str, int]]:
         title = take_browser.title(facts, take_browser.note_of(scene, name)) if facts else name
         found.append((title or "Reference", colour))
     return found
-
-
-def draw_takes() -> None:
-    """Handler of a viewport: what is in the scene's space."""
-    if _overlays_shown():
-        draw_figures(take_player.figures(current_scene(bpy.context)))
-
-
-def draw_corner() -> None:
-    """Handler of a viewport: what is on the picture's plane."""
-    if not _overlays_shown():
-        return
-    scene = current_scene(bpy.context)
-    curve = learning_curve.curve(scene) if learning_curve.shown(scene) else None
-    preferences = bpy.context.preferences
-    scale = preferences.system.ui_scale if preferences else 1.0
-    if curve is not None:
-        curve_drawing.draw(curve, _MARGIN * scale, _MARGIN * scale, scale)
-    above = curve_drawing.HEIGHT + _LINE if curve is not None else 0
-    lines = [(name, COLOURS[colour]) for name, colour in named(scene)]
-    draw_legend([*lines, *line_legend.entries(scene)], above, scale)
-
-
-def _overlays_shown() -> bool:
-    space = bpy.context.space_data
-    if not scene_settings(current_scene(bpy.context)).road.overlays:
-        return False
-    return not isinstance(space, bpy.types.SpaceView3D) or space.overlay.show_overlays

@@ -192,7 +192,7 @@ def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -
     scene = bpy.context.scene
     sure = video.sureness(scene)
     assert sure is not None
-    corners, colours = video_strip.cells_of(sure)
+    corners, colours = video_strip.cells_of(sure, (0.9, 0.25, 0.2), (0.35, 0.8, 0.35))
     cells = colours[::6].reshape(30, len(video_motion.PARTS), 4)[:, ::-1]
     assert corners.min() == 0.0
     assert (cells[10:20, 2, 0] > 0.8).all()

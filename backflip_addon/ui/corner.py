@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lower left corner of a viewport: the learning curve, strips along the time, and above them the legend."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..operators import learning_curve
+from . import contact_strip, curve_drawing, line_legend, strip_drawing, take_drawing, video_strip
+from . import flat_drawing as flat
+from .colours import TAKES, Palette, Role
+
+MARGIN, _GAP = 16, 8  # pixels at a resolution scale of 1, as all here
+_LINE, _LETTERS, _PAD, _SWATCH = 18, 12, 6, 14
+
+
+def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
+    """Draw all that the scene has for it."""
+    left, bottom = MARGIN * scale, MARGIN * scale
+    curve = learning_curve.curve(scene) if learning_curve.shown(scene) else None
+    if curve is not None:
+        curve_drawing.draw(curve, left, bottom, scale, palette)
+        bottom += (curve_drawing.HEIGHT + _GAP) * scale
+    for strip in (contact_strip.strip(scene, palette), video_strip.strip(scene, palette)):
+        if strip is not None:
+            strip_drawing.draw(strip, left, bottom, scale, palette)
+            bottom += (strip.height() + _GAP) * scale
+    takes = [(name, TAKES[colour]) for name, colour in take_drawing.named(scene)]
+    draw_legend([*takes, *line_legend.entries(scene)], left, bottom, scale, palette)
+
+
+def draw_legend(entries: list[tuple[str, Role]], left: float, bottom: float, scale: float, palette: Palette) -> None:
+    """Write what is drawn, each with its colour, the first at the top; the lower left corner is there, pixels."""
+    if not entries:
+        return
+    size = _LETTERS * scale
+    wide = max(flat.text_width(name, size) for name, _role in entries) + (_SWATCH + 3 * _PAD) * scale
+    low = np.array([left, bottom])
+    flat.draw_triangles(flat.boxes(low, low + [wide, (_LINE * len(entries) + _PAD) * scale]), palette.ground, 0.7)
+    for line, (name, role) in enumerate(reversed(entries)):
+        foot = bottom + (_PAD + _LINE * line) * scale
+        swatch = np.array([left + _PAD * scale, foot + _LETTERS * scale / 4])
+        flat.draw_triangles(flat.boxes(swatch, swatch + np.array([_SWATCH, 4]) * scale), palette.roles[role])
+        flat.draw_text(name, left + (_SWATCH + 2 * _PAD) * scale, foot, size, palette.text)

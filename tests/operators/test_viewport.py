@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is drawn over the viewport: which lines there are, what the legend calls them, and colours that can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from backflip_addon.operators import viewport_lines  # noqa: E402
+from backflip_addon.scene import stored_reference  # noqa: E402
+from backflip_addon.ui import colours, contact_strip, line_legend  # noqa: E402
+from tests.operators.test_road import crouch  # noqa: E402
+
+
+def scene() -> Any:
+    return bpy.context.scene
+
+
+def legend() -> list[str]:
+    return [name for name, _role in line_legend.entries(scene())]
+
+
+@pytest.fixture
+def reference(ops: Any, tmp_path: Path) -> Any:
+    ops.add_mannequin()
+    ops.build_body()
+    ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
+    return scene().backflip
+
+
+def test_the_reference_is_drawn_with_its_path_and_as_it_was(reference: Any) -> None:
+    assert legend() == ["Reference", "Centre of Mass"], "it never flies, and the body is built"
+    assert viewport_lines.contacts(scene()) is None, "its step is not open"
+    reference.road.reference = reference.grounded = True
+    assert legend() == ["Before Mending", "Reference", "Centre of Mass"]
+    path = viewport_lines.lines(scene())[1]["path"]
+    motion = stored_reference.reference(scene())
+    assert len(path) == motion.frames - 1 + 3, "and a cross where it is now"
+    reference.road.path = reference.road.before = False
+    assert legend() == ["Reference"]
+    reference.road.avatar = True
+    assert legend() == ["Body", "Reference"]
+    reference.road.overlays = False
+    assert not legend() and viewport_lines.contacts(scene()) is None
+
+
+def test_a_strip_tells_what_touches_the_floor(reference: Any) -> None:
+    reference.road.reference = True
+    scene().frame_set(reference.start_frame)
+    strip = contact_strip.strip(scene(), colours.palette(None))
+    assert strip is not None
+    assert strip.rows == ("Left Foot", "Right Foot") and strip.now == 0.0
+    assert len(strip.corners) == len(strip.colours) == 12, "a bar for each: both stand all the time"
+    np.testing.assert_allclose([strip.corners.min(axis=0), strip.corners.max(axis=0)], [[0.0, 0.0], [1.0, 1.8]])
+
+
+@pytest.mark.parametrize("ground", [(0.05,) * 3, (0.239,) * 3, (0.392,) * 3, (0.46,) * 3, (0.8,) * 3, (1.0,) * 3])
+def test_all_colours_stand_out_from_their_ground(ground: colours.Colour) -> None:
+    for own in (colours._USUAL, [ground] * 8, []):
+        made = colours.made_of(ground, own)
+        assert min(colours.contrast(colour, ground) for colour in made.roles.values()) >= colours.CONTRAST
+        assert colours.contrast(made.text, ground) >= colours.TEXT_CONTRAST
+    on_dark = colours.made_of((0.239, 0.239, 0.239), colours._USUAL)
+    assert on_dark.roles["reference"] == pytest.approx(colours._USUAL[4]), "what stands out already stays as it is"
+    assert len(set(on_dark.roles[role] for role in colours.TAKES)) == 5
