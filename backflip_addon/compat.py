@@ -12,7 +12,9 @@ from typing import Any, cast
 
 import addon_utils
 import bpy
+from mathutils import Vector
 
+_DISTANCE, _ASIDE = 2.6, 0.45  # of a view from what it shows whole, and to the left of a sidebar; radii of that
 IS_MODULE = bool(bpy.app.module)  # Python runs Blender, and not the other way round
 
 
@@ -99,15 +101,18 @@ def redraw_viewports() -> None:
                             region.tag_redraw()
 
 
-def frame_active_in_viewports() -> None:
-    """Move the view of every 3D viewport to what is selected; nothing without a window."""
+def frame_in_viewports(centre: tuple[float, float, float], radius: float) -> None:
+    """Move the view of every 3D viewport to what is so far about a place, which comes to lie to the left of a sidebar;
+    nothing without a window."""
     for manager in bpy.data.window_managers:
         for window in manager.windows:
             for area in window.screen.areas if window.screen else ():
-                region = next((region for region in area.regions if region.type == "WINDOW"), None)
-                if area.type == "VIEW_3D" and region is not None:
-                    with bpy.context.temp_override(window=window, area=area, region=region):
-                        bpy.ops.view3d.view_selected()
+                space = area.spaces.active
+                if isinstance(space, bpy.types.SpaceView3D) and space.region_3d is not None:
+                    right = space.region_3d.view_rotation @ Vector((1.0, 0.0, 0.0))
+                    shift = right * radius * (_ASIDE if space.show_region_ui else 0.0)
+                    space.region_3d.view_location = Vector(centre) + shift
+                    space.region_3d.view_distance = radius * _DISTANCE
 
 
 def show_status(words: str | None) -> None:

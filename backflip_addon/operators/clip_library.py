@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Annotated
 
 import bpy
+import numpy as np
 from bpy.props import StringProperty
 from mathutils import Vector
 
 from .. import compat, preferences
 from ..core.isolation import Interpreter
+from ..core.rotations import matrix_about_z
 from ..runtime import clips
 from ..runtime.status import STATUS
+from ..scene import stored_avatar
 from ..scene.importing.importer import CLIP_SUFFIXES, RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
 from ..scene.typed_data import current_view_layer
@@ -25,6 +28,7 @@ from .base import INTERNAL, PATH, Step, current_scene, need_body, need_object_mo
 from .bone_map import choose
 from .reference import ClipStep
 from .reference_clip import use_file
+from .take_places import SPACING
 from .training import python, start
 
 FIRST_CLIP = "Backflip"  # what Try It learns
@@ -90,6 +94,15 @@ def free_place(scene: bpy.types.Scene, newcomer: bpy.types.Object) -> float:
     return min(max(ends), FARTHEST)
 
 
+def _frame(scene: bpy.types.Scene) -> None:
+    """Have the viewports show the character and the place beside it, where its takes play."""
+    body, binding = stored_avatar.body_and_binding(scene)
+    high = body.height / binding.scale
+    across = SPACING * high * matrix_about_z(binding.yaw)[:, 0]
+    x, y, z = np.array(binding.origin) + across / 2 + [0.0, 0.0, high / 2]
+    compat.frame_in_viewports((float(x), float(y), float(z)), float(high + np.linalg.norm(across)) / 2)
+
+
 class UseClip(ClipStep, bpy.types.Operator):
     """Take a clip from the list for the reference"""
 
@@ -131,7 +144,7 @@ class TryIt(Step, bpy.types.Operator):
         settings.reference_label = FIRST_CLIP
         settings.goal = "LANDING"
         start(scene, trainer)
-        compat.frame_active_in_viewports()
+        _frame(scene)
         self.report({"INFO"}, "The mannequin learns a backflip. It takes a minute or two.")
 
 

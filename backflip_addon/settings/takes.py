@@ -47,7 +47,7 @@ SORTS = (
     ("unlike", "Most Unlike the Others", "By how much they differ from the other takes: the odd ones"),
 )
 LAYOUTS = (
-    ("over", "Over Each Other", "Show all takes at the start point"),
+    ("over", "Over Each Other", "Show all takes in one place"),
     ("beside", "Side by Side", "Show the takes in a row"),
 )
 
@@ -165,7 +165,7 @@ class BackflipBrowser(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="With the Timeline",
-            description="Show the take at the scene's current frame, from the start frame on, instead of in a loop",
+            description="Show the take in the character's place at the scene's current frame, from the start frame on",
             update=changed,
         ),
     ]

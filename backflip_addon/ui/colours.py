@@ -69,7 +69,7 @@ def made_of(ground: Colour, own: Sequence[Colour]) -> Palette:
     hues = own if len(own) >= len(_USUAL) else _USUAL
     text = (1.0, 1.0, 1.0) if _luminance(ground) < 0.18 else (0.0, 0.0, 0.0)
     roles = {role: readable(hues[index], ground) for role, index in _INDEX.items()}
-    roles["before"] = readable(ground, ground, TEXT_CONTRAST)
+    roles["before"] = readable(ground, ground)
     return Palette(ground, readable(_mixed(text, ground, 0.15), ground, TEXT_CONTRAST), roles)
 
 

@@ -23,7 +23,7 @@ class Look:
 
 
 LOOKS: dict[Kind, Look] = {
-    "before": Look("Before Mending", "before", 0.6, 1.2),
+    "before": Look("Before Mending", "before", 0.8, 1.0),
     "path_before": Look("", "before", 0.8, 1.4),
     "body": Look("Body", "body", 0.85, 1.4),
     "ghost": Look("Reference", "reference", 0.7, 1.4),

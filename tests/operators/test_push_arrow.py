@@ -17,7 +17,7 @@ from backflip_addon.core.motion import save_take  # noqa: E402
 from backflip_addon.core.rigs import binding as bindings  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.operators import job_monitor, push_arrow, take_player  # noqa: E402
+from backflip_addon.operators import job_monitor, push_arrow, take_places, take_player  # noqa: E402
 from backflip_addon.scene import stored_avatar  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -68,6 +68,9 @@ def test_the_arrow_stands_where_the_chosen_take_has_the_part_at_that_moment(push
     link = body.index("foot.L")
     one = bodies.Body("one", (body.links[link],), 1.0)
     centre = one.centre_of_mass(positions[[link]], orientations[[link]])
+    beside = binding.to_world(centre) + [take_places.SPACING * body.height, 0.0, 0.0]
+    np.testing.assert_allclose(push_arrow.arrow(scene()).place, beside, atol=1e-5)
+    scene().backflip.browser.timeline = True
     np.testing.assert_allclose(push_arrow.arrow(scene()).place, binding.to_world(centre), atol=1e-5)
 
 

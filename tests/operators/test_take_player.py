@@ -17,7 +17,6 @@ from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
 from backflip_addon.core.rigs import binding as bindings  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.jobs.status import JobStatus  # noqa: E402
 from backflip_addon.operators import job_monitor, take_places, take_player  # noqa: E402
 from backflip_addon.scene import puppet, stored_avatar  # noqa: E402
 from tests.job_events import tell  # noqa: E402
@@ -75,6 +74,11 @@ def shown_by_blender() -> Any:
     return points.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
+def place_beside() -> np.ndarray:
+    """The way to where takes are shown that play in a loop: to the left of the character, which keeps its place."""
+    return np.array([take_places.SPACING * settings().body_height, 0.0, 0.0])
+
+
 def test_the_chosen_take_is_drawn_as_it_would_be_baked(job: JobFolder, ops: Any) -> None:
     assert len(figures()) == 1
     seek(20 / 24)
@@ -82,7 +86,7 @@ def test_the_chosen_take_is_drawn_as_it_would_be_baked(job: JobFolder, ops: Any)
     assert figure.name == "0004_search.npz" and figure.colour == 0
     ops.bake_take(take="0004_search.npz", start_frame=1)
     scene().frame_set(21)
-    np.testing.assert_allclose(figure.points, shown_by_blender(), atol=1e-4)
+    np.testing.assert_allclose(figure.points - place_beside(), shown_by_blender(), atol=1e-4)
 
 
 def test_a_take_on_a_slope_is_drawn_and_baked_on_it(job: JobFolder, ops: Any) -> None:
@@ -138,7 +142,7 @@ def test_it_goes_with_the_timeline_where_that_is_wanted(job: JobFolder) -> None:
     assert take_player.times(scene())[0] == pytest.approx(0.5)
     seek(0.5)
     assert not settings().browser.timeline, "who drags the slider looks through the take"
-    np.testing.assert_allclose(figures()[0].points, with_timeline)
+    np.testing.assert_allclose(figures()[0].points - place_beside(), with_timeline, atol=1e-6)
 
 
 def test_four_takes_and_the_reference_are_compared(job: JobFolder, ops: Any) -> None:
@@ -154,8 +158,8 @@ def test_four_takes_and_the_reference_are_compared(job: JobFolder, ops: Any) -> 
     ]
     settings().browser.layout = "beside"
     places = {figure.name[:4]: figure.points - over[figure.name] for figure in figures()}
-    step = np.array([take_places.SPACING * settings().body_height, 0.0, 0.0])
-    for name, times in {"0004": 0, "0000": 1, "0001": 2, "0002": 3, "": -1}.items():
+    step = place_beside()
+    for name, times in {"0004": 0, "0000": 1, "0001": 2, "0002": 3, "": -2}.items():
         np.testing.assert_allclose(places[name], np.broadcast_to(times * step, places[name].shape), atol=1e-5)
     ops.compare_take(take="0003_search.npz")
     assert len(figures()) == 5, "never more than four takes"
@@ -165,22 +169,6 @@ def test_four_takes_and_the_reference_are_compared(job: JobFolder, ops: Any) -> 
     assert [figure.name[:4] for figure in figures()] == ["0004", "0000", "0002", "0003", ""]
     with pytest.raises(RuntimeError, match="no take called"):
         ops.compare_take(take="nonsense.npz")
-
-
-def test_while_the_character_learns_its_takes_are_shown_beside_it(
-    job: JobFolder, ops: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings().browser.compare_reference = True
-    figures()
-    seek(0.4)
-    there = {figure.colour: figure.points for figure in figures()}
-    monkeypatch.setattr(job_monitor, "status_of", lambda _scene: JobStatus("running"))
-    aside = {figure.colour: (figure.points - there[figure.colour])[0, 0] for figure in figures()}
-    place = take_places.SPACING * settings().body_height
-    assert aside == pytest.approx({0: place, -1: place}, abs=1e-5)
-    settings().browser.layout = "beside"
-    in_a_row = {figure.colour: (figure.points - there[figure.colour])[0, 0] for figure in figures()}
-    assert in_a_row == pytest.approx({0: place, -1: -place}, abs=1e-5)
 
 
 def test_a_heavy_character_is_shown_by_its_bodys_shapes(job: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
