@@ -13,6 +13,7 @@ from bpy.props import StringProperty
 
 from .jobs.json_files import JobError
 from .registration import register_classes, unregister_classes
+from .runtime.forecast import before_installing
 from .runtime.status import STATUS
 
 PACKAGE = __package__
@@ -37,11 +38,20 @@ class BackflipPreferences(bpy.types.AddonPreferences):
             subtype="FILE_PATH",
         ),
     ]
+    wheels_folder: Annotated[
+        str,
+        StringProperty(
+            name="Packages",
+            description="A folder of the packages' wheels, for a computer without a network. Install then takes them "
+            "from there and downloads nothing",
+            subtype="DIR_PATH",
+        ),
+    ]
     jobs_folder: Annotated[
         str,
         StringProperty(
-            name="Jobs",
-            description="Where jobs of unsaved files are kept; empty for Blender's own data folder",
+            name="Trainings",
+            description="Where trainings of unsaved files are kept; empty for Blender's own data folder",
             subtype="DIR_PATH",
         ),
     ]
@@ -56,22 +66,36 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         ),
     ]
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
+        self._draw_runtime(context)
         layout = self.layout
-        layout.prop(self, "python")
-        for line in STATUS.lines if STATUS.work is None else ():
-            layout.label(text=line, icon=STATUS.icon)
-        row = layout.row()
-        if STATUS.work is not None:
-            row.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
-            row.operator("backflip.cancel_runtime", text="Cancel", icon="CANCEL")
-        else:
-            row.operator("backflip.check_runtime", text="Check", icon="CHECKMARK")
-            row.operator("backflip.install_runtime", text="Install", icon="IMPORT")
-            row.operator("backflip.repair_runtime", text="Repair", icon="TOOL_SETTINGS")
-            row.operator("backflip.remove_runtime", text="Remove", icon="TRASH")
         layout.prop(self, "clips_folder")
         layout.prop(self, "jobs_folder")
+
+    def _draw_runtime(self, context: bpy.types.Context) -> None:
+        """The trainer's Python: its state in a line, what is to be known before it is installed, and its buttons."""
+        box = self.layout.box()
+        box.label(text=f"Trainer's Python: {STATUS.heading}", icon=STATUS.icon)
+        if STATUS.work is not None:
+            row = box.row()
+            row.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
+            row.operator("backflip.cancel_runtime", text="Cancel", icon="CANCEL")
+            return
+        for line in STATUS.lines:
+            box.label(text=line, icon="BLANK1")
+        if not STATUS.ready:
+            for line in before_installing(runtime_home(), wheels_folder()):
+                box.label(text=line, icon="BLANK1")
+        if not (bpy.app.online_access or self.wheels_folder):
+            box.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
+        row = box.row()
+        row.operator("backflip.check_runtime", text="Check", icon="CHECKMARK")
+        row.operator("backflip.install_runtime", text="Install", icon="IMPORT")
+        row.operator("backflip.repair_runtime", text="Repair", icon="TOOL_SETTINGS")
+        row.operator("backflip.remove_runtime", text="Remove", icon="TRASH")
+        row.operator("backflip.show_install_log", text="Log", icon="TEXT")
+        box.prop(self, "wheels_folder")
+        box.prop(self, "python")
 
 
 def _nothing() -> None:
@@ -85,6 +109,12 @@ def trainer_python() -> str:
     """The Python the user chose, "" for none."""
     preferences = _preferences()
     return bpy.path.abspath(preferences.python) if preferences and preferences.python else ""
+
+
+def wheels_folder() -> str:
+    """The folder of the packages' wheels, "" for none."""
+    preferences = _preferences()
+    return bpy.path.abspath(preferences.wheels_folder) if preferences and preferences.wheels_folder else ""
 
 
 def jobs_folder() -> Path:

@@ -12,7 +12,7 @@ from ..jobs.json_files import JobError
 from ..runtime import pins, repair, uninstall
 from ..runtime.deletion import Removal
 from ..runtime.find import Runtime, RuntimeSearch, find_runtime
-from ..runtime.install import Installation
+from ..runtime.install import LOG_NAME, Installation
 from ..runtime.status import STATUS
 from . import clip_library
 from .base import Returned, Step, window_manager
@@ -38,7 +38,7 @@ def _note(runtime: Runtime) -> bool:
     STATUS.installed = None
     STATUS.lines = tuple(f"{runtime.sentence}\n{STATUS.remark}".splitlines())
     STATUS.icon = "CHECKMARK" if runtime.ready else "ERROR"
-    STATUS.ready = runtime.ready
+    STATUS.ready, STATUS.state = runtime.ready, runtime.state
     clip_library.look_for_clips(runtime.interpreter if runtime.ready else None)
     return runtime.ready
 
@@ -63,7 +63,7 @@ def _tick() -> float | None:
 
 def _look_at_work(work: Installation | Removal) -> None:
     progress = work.poll()
-    STATUS.lines, STATUS.fraction = tuple(progress.message.splitlines()), progress.fraction
+    STATUS.lines, STATUS.fraction = tuple(progress.in_words().splitlines()), progress.fraction
     if progress.state == "running":
         return
     STATUS.work, STATUS.installed, STATUS.remark = None, None, progress.remark
@@ -96,6 +96,14 @@ def _home() -> Path:
     return preferences.runtime_folder()
 
 
+def _wheels() -> str:
+    """The folder to install from, "" for the network. Raises JobError for one that is not there."""
+    folder = preferences.wheels_folder()
+    if folder and not Path(folder).is_dir():
+        raise JobError(f"There is no folder {folder}: choose another one for the packages in the preferences.")
+    return folder
+
+
 def _is_there() -> bool:
     """Whether there is anything to repair or remove; asked at every drawing, looked at when it may have changed."""
     if STATUS.installed is None:
@@ -119,7 +127,8 @@ class _Work(Step):
     @classmethod
     def lacking(cls) -> str:
         """The sentence for what keeps the button from working, "" when nothing does."""
-        return "" if bpy.app.online_access else "Allow online access in Preferences > System first."
+        online = bpy.app.online_access or preferences.wheels_folder()
+        return "" if online else "Allow online access in Preferences > System first."
 
 
 class CheckRuntime(_Work, bpy.types.Operator):
@@ -159,7 +168,7 @@ class InstallRuntime(_Download, bpy.types.Operator):
     bl_label = "Install Trainer's Python"
 
     def run(self, _context: bpy.types.Context) -> None:
-        _begin(Installation.begin(_home()), "Installing")
+        _begin(Installation.begin(_home(), wheels=_wheels()), "Installing")
 
 
 class RepairRuntime(_Download, bpy.types.Operator):
@@ -173,7 +182,7 @@ class RepairRuntime(_Download, bpy.types.Operator):
         return super().lacking() if _is_there() else "There is nothing to repair; press Install."
 
     def run(self, _context: bpy.types.Context) -> None:
-        _begin(repair.begin(_home()), "Repairing")
+        _begin(repair.begin(_home(), wheels=_wheels()), "Repairing")
 
 
 class RemoveRuntime(_Work, bpy.types.Operator):
@@ -216,11 +225,22 @@ class CancelRuntime(Step, bpy.types.Operator):
         _tick()
 
 
-def before_installing() -> list[str]:
-    """What is to be known before Install is pressed, beside its size: where it goes, under which licences. Cheap."""
-    home = preferences.runtime_home()
-    found = [f"It goes to {home}."] if home is not None else []
-    return [*found, "Licences: PyTorch and numba BSD, and PyBullet, where there is one, zlib."]
+class ShowInstallLog(Step, bpy.types.Operator):
+    """Show what was written while the packages were installed last"""
+
+    bl_idname = "backflip.show_install_log"
+    bl_label = "Show Installation Log"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        home = preferences.runtime_home()
+        there = home is not None and (home / LOG_NAME).is_file()
+        if not there:
+            cls.poll_message_set("Nothing has been installed yet.")
+        return there
+
+    def run(self, _context: bpy.types.Context) -> None:
+        bpy.ops.wm.path_open(filepath=str(_home() / LOG_NAME))
 
 
 class OpenPreferences(Step, bpy.types.Operator):
@@ -233,7 +253,7 @@ class OpenPreferences(Step, bpy.types.Operator):
         bpy.ops.preferences.addon_show(module=str(preferences.PACKAGE))
 
 
-CLASSES = (CheckRuntime, InstallRuntime, RepairRuntime, RemoveRuntime, CancelRuntime, OpenPreferences)
+CLASSES = (CheckRuntime, InstallRuntime, RepairRuntime, RemoveRuntime, CancelRuntime, ShowInstallLog, OpenPreferences)
 
 
 def look_soon() -> None:

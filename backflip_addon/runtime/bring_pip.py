@@ -4,8 +4,8 @@
 What a Python brings of pip, venv and ensurepip differs between systems and Blenders: on Windows Blender has pip, on
 Linux and macOS ensurepip's wheel of it, Debian's has neither. So the wheel that ensurepip or the system holds is
 taken, else the pip beside Blender's own packages, else the wheel NAME from an INDEX (the address of a simple
-repository, PEP 503) that the user has named, and that only with the hash we know. Nothing is made in the interpreter's
-own folder.
+repository, PEP 503, or a folder) that the user has named, and that only with the hash we know. Nothing is made in the
+interpreter's own folder.
 
 Exit status 0: FILE is there; 1: it is not, and the last line says why in pip's own words, which
 packages.failure_words() knows.
@@ -85,6 +85,8 @@ def pack(package: Path, file: Path) -> None:
 
 def find(index: str, name: str) -> bytes:
     """The file of that name of the index's page of pip. Raises OSError, and ValueError where the page has it not."""
+    if Path(index).is_dir():
+        return (Path(index) / name).read_bytes()
     page = f"{index.rstrip('/')}/pip/"
     if page.startswith("file:"):
         page += "index.html"  # as pip itself does it

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from ..core.isolation import Interpreter
 from . import deletion, folders, pins
@@ -15,6 +16,7 @@ from .folders import Installed
 from .probe import Probe, ProbeResult, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
+State = Literal["ready", "missing", "outdated", "broken"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Runtime:
 
     python: the interpreter, "" when there is none to speak of. missing: what it lacks, () when it can
     train. sentence: for the user. source: "preference", "variable", "installed", "own" or "". packages: the
-    folder that holds its packages, "" where it has its own.
+    folder that holds its packages, "" where it has its own. older: there is none but what an earlier version installed.
     """
 
     python: str
@@ -31,6 +33,14 @@ class Runtime:
     sentence: str
     source: str = ""
     packages: str = ""
+    older: bool = False
+
+    @property
+    def state(self) -> State:
+        """What is to be said of it in a word."""
+        if self.ready:
+            return "ready"
+        return "outdated" if self.older else "broken" if self.source else "missing"
 
     @property
     def interpreter(self) -> Interpreter:
@@ -88,8 +98,8 @@ class RuntimeSearch:
             return installed.interpreter, lambda result: _installed(result, installed)
         own = deletion.own_python()
         if not own:
-            self._result = _none()
-        return Interpreter(own), lambda result: _from(result, "own") if result.ready else _none()
+            self._result = _none(home)
+        return Interpreter(own), lambda result: _from(result, "own") if result.ready else _none(home)
 
 
 def find_runtime(preference: str = "", home: str | Path | None = None) -> Runtime:
@@ -154,9 +164,9 @@ def _from(result: ProbeResult, source: str) -> Runtime:
     return Runtime(result.python, result.missing, result.sentence, source)
 
 
-def _none() -> Runtime:
+def _none(home: str | Path | None) -> Runtime:
     missing = pins.package_names(pins.PYTHONS[0])
-    size = pins.expected_size()
-    much = f" ({size.in_words()})" if size.disk else ""
-    words = f"The trainer has no Python yet: press Install{much}, or choose one in the preferences."
-    return Runtime("", missing, words)
+    if home is not None and deletion.runtimes(Path(home)):
+        words = "What is installed belongs to another version of Backflip or of Python: press Install."
+        return Runtime("", missing, words, older=True)
+    return Runtime("", missing, "The trainer has no Python yet: press Install, or choose one in the preferences.")

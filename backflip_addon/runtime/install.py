@@ -40,8 +40,9 @@ _WINDOWS = os.name == "nt"
 class Installation:
     """An installation at work."""
 
-    def __init__(self, home: Path, base: Base | None) -> None:
+    def __init__(self, home: Path, base: Base | None, wheels: str = "") -> None:
         self.home = home
+        self._wheels = wheels
         self.folder = home / f"{UNFINISHED_PREFIX}{os.getpid()}-{time.time_ns()}"
         self.log_file = self.folder / LOG_NAME
         self._base = base
@@ -62,13 +63,14 @@ class Installation:
         self._result: Progress | None = None
 
     @classmethod
-    def begin(cls, home: str | Path, python: str = "") -> Installation:
+    def begin(cls, home: str | Path, python: str = "", wheels: str = "") -> Installation:
         """Start an installation below home with an interpreter, which is looked for when none is given.
 
-        A failure shows in poll(). The caller has asked the user and seen that Blender may go online.
+        wheels: a folder of the packages' files, for computers without a network; "" downloads them. A failure shows in
+        poll(). The caller has asked the user and seen that Blender may go online.
         """
         home = Path(home)
-        installation = cls(home, pythons.find_base(python, deletion.own_python()))
+        installation = cls(home, pythons.find_base(python, deletion.own_python()), wheels)
         try:
             lacking = installation._prepare()
         except OSError as error:
@@ -77,7 +79,7 @@ class Installation:
 
     def _planned(self, base: Base) -> list[Step]:
         into, pip = folders.packages_folder(self._runtime), self.folder / "pip.zip"
-        steps = packages.runtime_steps(into, base.python, base.version, pip)
+        steps = packages.runtime_steps(into, base.python, base.version, pip, self._wheels)
         return [*steps, packages.compile_step(self._interpreter)]
 
     def _prepare(self) -> str:
@@ -127,7 +129,7 @@ class Installation:
                 self._advance()
             except OSError as error:
                 self._end("failed", self._gone_words() or error_words(error, self.home))
-        return self._result or Progress("running", self._fraction(), self._words())
+        return self._result or Progress("running", self._fraction(), self._words(), step=self._place())
 
     def cancel(self) -> None:
         """End the installation and remove what it made."""
@@ -254,6 +256,10 @@ class Installation:
         if self.folder.is_dir():
             return ""
         return f"{self.folder} was moved or removed while the installation was at work; press Install again."
+
+    def _place(self) -> tuple[int, int]:
+        """Which step is at work, and how many there are; the check is the last."""
+        return self._done + 1, len(self._steps) + 1
 
     def _fraction(self) -> float:
         inside = self._weights[self._done] * self._step_fraction() if self._process is not None else 0.0

@@ -57,18 +57,23 @@ def environment_python(folder: Path) -> Path:
     return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
 
 
-def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path) -> list[Step]:
+def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path, wheels: str = "") -> list[Step]:
     """The steps that put the trainer's packages into a folder, with an interpreter that may lack pip and venv.
 
-    pip: the zip in which pip is brought. What is installed is not compiled to bytecode: Python does that to what it
+    pip: the zip in which pip is brought. wheels: a folder of the packages' files, from which alone they then come, and
+    nothing is downloaded. What is installed is not compiled to bytecode: Python does that to what it
     imports, in a fifth of the time.
     """
     runner = Interpreter(python, str(pip))
     into = ("--target", extended(folder), "--no-compile", "--no-cache-dir")
     trainer = pins.trainer_lock(version)
-    bring = (str(PIP_SCRIPT), str(pip), PIP_WHEEL, PIP_HASH, *index_named()[1:])
+    bring = (str(PIP_SCRIPT), str(pip), PIP_WHEEL, PIP_HASH, *((wheels,) if wheels else index_named()[1:]))
+    first = Step("Looking for pip", isolated(python, "-B", *bring), 0.2)
+    if wheels:
+        locks = (pins.torch_lock(version), 6.0), (trainer, 3.0)
+        return [first, *(_folder_step(runner, lock, into, weight, wheels) for lock, weight in locks)]
     return [
-        Step("Looking for pip", isolated(python, "-B", *bring), 0.2),
+        first,
         torch_step(runner, pins.torch_lock(version), into, pins.cuda_lock(version)),
         locked_step(runner, f"Installing {_list_words(trainer)}", trainer, into, 3.0),
     ]
@@ -85,6 +90,19 @@ def environment_steps(folder: Path, python: str, lock: Path, torch_lock: Path | 
         made.append(torch_step(own, torch_lock))
     made.append(locked_step(own, f"Installing {_list_words(lock)}", lock, (), 3.0))
     return made
+
+
+def _folder_step(python: Interpreter, lock: Path, options: tuple[str, ...], weight: float, wheels: str) -> Step:
+    """Install what a lock names from a folder of wheels, and from nowhere else, held to its hashes. Of torch without
+    CUDA, whose hashes the lock may not know, the exact version will do."""
+    version = pins.versions(lock).get("torch", "")
+    words = f"Installing torch {version}" if version else f"Installing {_list_words(lock)}"
+    named = ("--isolated", "--no-index", "--find-links", wheels, *options)
+    step = Step(words, isolated(python, *_LOCKED, *named, "-r", str(lock)), weight, disk=pins.size(lock).disk)
+    if not version.endswith(TORCH_LABEL):
+        return step
+    exact = isolated(python, *_PIP, "--no-deps", "--only-binary", ":all:", *named, f"torch=={version}")
+    return dataclasses.replace(step, fallback=dataclasses.replace(step, command=exact))
 
 
 def compile_step(python: str | Interpreter) -> Step:
@@ -209,6 +227,8 @@ def failure_words(log: str) -> str:
             which = f"PyTorch's package index ({TORCH_CPU_INDEX})" if "/whl/cpu/torch/" in log else "The package index"
             return words.replace("The package index", which, 1)
     nothing = re.search(r"No matching distribution found for (\S+)", log)
+    if nothing and "Looking in links" in log:
+        return f"The folder of packages has no {nothing[1]} for this computer; put its wheel there and try again."
     if nothing:
         index = TORCH_CPU_INDEX if nothing[1].startswith("torch") else "pip's package index"
         hint = f"see that {index} can be reached and try again"

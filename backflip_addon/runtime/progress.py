@@ -19,13 +19,19 @@ _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasat
 class Progress:
     """How far a work is. fraction: 0..1. message: one sentence or line for the user.
 
-    remark: what the user should know of a work that is done, in a sentence; "" for nothing.
+    remark: what the user should know of a work that is done, in a sentence; "" for nothing. step: which of how many
+    steps is at work; (0, 0) where there are none.
     """
 
     state: State
     fraction: float
     message: str
     remark: str = ""
+    step: tuple[int, int] = (0, 0)
+
+    def in_words(self) -> str:
+        """The message, with the step before it."""
+        return f"{self.step[0]} of {self.step[1]}: {self.message}" if self.step[1] else self.message
 
 
 def error_words(error: OSError, folder: Path) -> str:

@@ -38,10 +38,10 @@ def clean(home: str | Path) -> Removal:
         lock.release()
 
 
-def begin(home: str | Path, python: str = "") -> Installation:
+def begin(home: str | Path, python: str = "", wheels: str = "") -> Installation:
     """Begin to install the runtime again; the damaged one is replaced when the new one is whole."""
     clean(home)
-    return Installation.begin(home, python)
+    return Installation.begin(home, python, wheels)
 
 
 def _is_old(path: Path) -> bool:

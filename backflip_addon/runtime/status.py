@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from .deletion import Removal
-from .find import RuntimeSearch
+from .find import RuntimeSearch, State
 from .install import Installation
 
 
@@ -16,11 +16,12 @@ from .install import Installation
 class RuntimeStatus:
     """The state of the trainer's Python, of the search for it, and of what is being done to it.
 
-    lines: what to say of it. icon: Blender's name of the icon beside them. fraction: progress of the work, 0 to 1.
-    remark: what else the user should know of the last work.
+    state: of the Python that was found. lines: what to say of it. icon: Blender's name of the icon beside them.
+    fraction: progress of the work, 0 to 1. remark: what else the user should know of the last work.
     """
 
     ready: bool = True  # until it has been looked for
+    state: State | None = None
     lines: tuple[str, ...] = ()
     remark: str = ""
     icon: Literal["NONE", "CHECKMARK", "ERROR"] = "NONE"
@@ -30,5 +31,18 @@ class RuntimeStatus:
     clips: dict[str, Path] = dataclasses.field(default_factory=dict)  # that came with it, by their names in the menu
     installed: bool | None = None  # whether there is anything to repair or remove; None: not looked at since it changed
 
+    @property
+    def heading(self) -> str:
+        """The state in a word or two."""
+        if self.work is not None:
+            return "At Work"
+        return _HEADINGS[self.state] if self.state is not None else "Looking"
 
+
+_HEADINGS: dict[State, str] = {
+    "ready": "Ready",
+    "missing": "Not Installed",
+    "outdated": "Outdated",
+    "broken": "Broken",
+}
 STATUS = RuntimeStatus()

@@ -165,7 +165,7 @@ class BackflipBrowser(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="With the Timeline",
-            description="Show the take in the character's place at the scene's current frame, from the start frame on",
+            description="Show the take in the character's place, at the scene's current frame",
             update=changed,
         ),
     ]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import bpy
 
-from ..operators import job_link, job_list, runtime
+from .. import preferences
+from ..operators import job_link, job_list
 from ..operators.base import current_scene
+from ..runtime.forecast import before_installing
 from ..runtime.status import STATUS
 from .panel_base import SidebarPanel, button, layout_of, scale_of, sentence
 
@@ -33,11 +35,11 @@ class BACKFLIP_PT_road(SidebarPanel, bpy.types.Panel):
             self._draw_missing(context, layout)
 
     def _draw_missing(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
-        for line in STATUS.lines:
-            sentence(layout, context, line, "INFO")
-        for line in runtime.before_installing():
+        layout.label(text=f"Trainer's Python: {STATUS.heading}", icon="INFO")
+        wheels = preferences.wheels_folder()
+        for line in (*STATUS.lines, *before_installing(preferences.runtime_home(), wheels)):
             sentence(layout, context, line, "BLANK1")
-        if not bpy.app.online_access:
+        if not (bpy.app.online_access or wheels):
             layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         row = layout.row()
         row.scale_y = scale_of(context, "backflip.install_runtime")

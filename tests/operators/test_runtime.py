@@ -79,15 +79,15 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
         assert not button.poll(), "there is nothing yet"
     assert ops.install_runtime() == {"FINISHED"}
     tick_to_the_end()
-    assert "is ready" in said() and STATUS.ready
+    assert "is ready" in said() and STATUS.ready and STATUS.heading == "Ready" and ops.show_install_log.poll()
     shutil.rmtree(stand_ins.runtime_folder(home) / "packages" / f"{stand_ins.NAMES[0]}-1.0.dist-info")
-    assert not runtime.look() and "repair it in the preferences" in said()
+    assert not runtime.look() and "repair it in the preferences" in said() and STATUS.heading == "Broken"
     assert ops.repair_runtime() == {"FINISHED"}
     tick_to_the_end()
     assert "is ready" in said()
     assert ops.remove_runtime() == {"FINISHED"}
     tick_to_the_end()
-    assert "press Install" in said() and not STATUS.ready
+    assert "press Install" in said() and not STATUS.ready and STATUS.heading == "Not Installed"
     assert [place.name for place in home.iterdir()] == [folder_lock.LOCK_NAME]
 
 
@@ -145,11 +145,15 @@ def test_failed_removal_is_said(ops: Any, home: Path) -> None:
     held.release()
 
 
-def test_offline_nothing_is_installed(ops: Any, home: Path) -> None:
+def test_offline_nothing_is_downloaded(ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bpy.context.preferences.system.use_online_access = False
     stand_ins.runtime_folder(home).mkdir(parents=True)
     assert not ops.install_runtime.poll() and not ops.repair_runtime.poll()
     assert ops.remove_runtime.poll(), "which asks nobody"
+    monkeypatch.setattr(preferences, "wheels_folder", lambda: str(home / "nowhere"))
+    assert ops.install_runtime.poll(), "from a folder it may be"
+    with pytest.raises(RuntimeError, match="There is no folder"):
+        ops.install_runtime()
 
 
 def test_blender_without_a_folder_for_data_looks_nowhere_else(

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,6 +111,29 @@ def test_runtime_is_installed_and_used_with_nothing_written_beside_the_interpret
     assert listed(bare_python) == before
     deletion.wait()
     assert leftovers(home) == [folders.runtime_folder(home, VERSION).name]
+
+
+def test_a_folder_of_wheels_does_for_a_computer_without_a_network(
+    bare_python: str, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it comes from there, pip too. Another torch of that version will do, since no hash of it is known, and
+    what is not there is said."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    wheels, home = tmp_path / "the wheels", tmp_path / "home"
+    wheels.mkdir()
+    for file in tmp_path.glob("wheel of */*.whl"):
+        shutil.copy2(file, wheels)
+    shutil.copy2(tmp_path / packages.PIP_WHEEL, wheels)
+    with zipfile.ZipFile(wheels / "torch-1.0+cpu-py3-none-any.whl", "a") as other:
+        other.writestr("more.py", "")
+    installation = install.Installation.begin(home, bare_python, wheels=str(wheels))
+    assert installation.poll().in_words().startswith("1 of 5: ")
+    progress = installation.wait()
+    assert progress.state == "done", progress.message + (home / install.LOG_NAME).read_text()
+    assert find.find_runtime("", home).python == bare_python
+    next(wheels.glob("numba-*")).unlink()
+    progress = install.Installation.begin(home, bare_python, wheels=str(wheels)).wait()
+    assert progress.message.startswith("The folder of packages has no numba==1.0 for this computer")
 
 
 def test_pip_that_is_not_the_known_one_is_not_run(

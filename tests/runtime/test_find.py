@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backflip_addon.core.isolation import Interpreter
-from backflip_addon.runtime import deletion, find, install, packages, pins, probe, pythons
+from backflip_addon.runtime import deletion, find, forecast, install, packages, pins, probe, pythons
 from tests.runtime.stand_ins import NAMES, VERSION, make_packages, note_runtime, runtime_folder
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
@@ -146,6 +146,7 @@ def test_damaged_runtime_is_not_taken_for_sound(tmp_path: Path, names: tuple[str
     subprocess.run(make_packages(packages_folder, names), check=True)
     runtime = find.find_runtime("", tmp_path)
     assert not runtime.ready and "repair it" in runtime.sentence and NAMES[-1] in runtime.missing
+    assert runtime.state == "broken"
 
 
 def test_installed_packages_go_with_their_interpreter(tmp_path: Path) -> None:
@@ -197,8 +198,12 @@ def test_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
     runtime = find.find_runtime("", tmp_path)
     assert runtime == find.Runtime("", pins.package_names(pins.PYTHONS[0]), runtime.sentence)
-    assert "press Install" in runtime.sentence
-    assert pins.expected_size().in_words() in runtime.sentence, "its size is known before it is asked for"
+    assert "press Install" in runtime.sentence and runtime.state == "missing"
+    said = forecast.before_installing(tmp_path)
+    assert pins.expected_size().in_words() in said[0], "its size is known before it is asked for"
+    assert str(tmp_path) in said[1] and "BSD" in said[2]
+    (tmp_path / "python-3.11-0123abcd").mkdir()
+    assert find.find_runtime("", tmp_path).state == "outdated"
 
 
 @posix_only

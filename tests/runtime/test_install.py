@@ -192,7 +192,7 @@ def test_no_file_beside_a_blend_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, str(shot))
     real = packages.runtime_steps
 
-    def steps(folder: Path, python: str, version: pins.Version, pip: Path) -> list[Step]:
+    def steps(folder: Path, python: str, version: pins.Version, pip: Path, *_: str) -> list[Step]:
         asked = packages.isolated(Interpreter(python, str(pip)), "-m", "pip", "--version")
         return [real(folder, python, version, pip)[0], Step("pip", asked, 1.0)]
 
