@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, StringProperty
 
 from .jobs.json_files import JobError
 from .registration import register_classes, unregister_classes
@@ -65,6 +65,9 @@ class BackflipPreferences(bpy.types.AddonPreferences):
             update=lambda _self, _context: clips_changed(),
         ),
     ]
+    introduced: Annotated[
+        bool, BoolProperty(name="Introduced", description="The tab was shown once", options={"HIDDEN"})
+    ]
 
     def draw(self, context: bpy.types.Context) -> None:
         self._draw_runtime(context)
@@ -103,6 +106,19 @@ def _nothing() -> None:
 
 
 clips_changed: Callable[[], None] = _nothing  # set by operators.clip_library, which looks at the folder then
+
+
+def introduced() -> bool:
+    """Whether the sidebar has shown our tab by itself; nor is it to where there are no preferences to note it in."""
+    preferences = _preferences()
+    return preferences is None or preferences.introduced
+
+
+def note_introduced() -> None:
+    """Note it in the preferences, which Blender saves as it ends."""
+    if (preferences := _preferences()) is not None:
+        preferences.introduced = True
+        cast(bpy.types.Preferences, bpy.context.preferences).is_dirty = True
 
 
 def trainer_python() -> str:

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 def register() -> None:
     from ..registration import register_classes
-    from . import viewport
+    from . import first_look, viewport
 
     register_classes(_classes())
     viewport.register()
+    first_look.register()
 
 
 def unregister() -> None:
     from ..registration import unregister_classes
-    from . import viewport
+    from . import first_look, viewport
 
+    first_look.unregister()
     viewport.unregister()
     unregister_classes(_classes())
 
