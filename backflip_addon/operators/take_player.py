@@ -34,6 +34,7 @@ from .take_tracks import REFERENCE, Track, Tracks
 
 FRAME_SECONDS = 1 / 30  # between two pictures
 SLOWEST_SECONDS = 0.5  # between two pictures on a slow computer
+TRAINING_SHARE = 4.0  # times as long as a picture takes, while a training could use the processor
 WORK_SECONDS = 0.003  # for reading the meshes, in a tick of the timer
 WAIT_SECONDS = 0.005  # until the next look at what is being loaded or read
 REST_SECONDS = 0.7  # the last pose is held so long before the take begins again
@@ -134,7 +135,7 @@ class _Player:
 
 @dataclasses.dataclass
 class _Pace:
-    """Leaves a slow computer as much time for its user as the pictures take.
+    """Leaves a slow computer as much time for its user as the pictures take, and for a training more.
 
     due: when the timer was to come back; drawn: when it last had a picture drawn.
     """
@@ -142,10 +143,10 @@ class _Pace:
     due: float = 0.0
     drawn: float = 0.0
 
-    def next(self, wait: float, now: float) -> float:
+    def next(self, wait: float, now: float, training: bool) -> float:
         """When to come back instead of after wait, s: what came late came after a long drawing."""
         late = now - self.due if self.due else 0.0
-        wait = max(wait, min(late, SLOWEST_SECONDS))
+        wait = max(wait, min(late * (TRAINING_SHARE if training else 1.0), SLOWEST_SECONDS))
         self.due = now + wait
         return wait
 
@@ -277,7 +278,8 @@ def _tick() -> float | None:
         _pace.drawn = now
         compat.redraw_viewports()
         _draw_sidebar()
-    return _pace.next(min(waits), now)
+    statuses = [job_monitor.status_of(scene) for scene in scenes.values()]
+    return _pace.next(min(waits), now, any(status is not None and status.active for status in statuses))
 
 
 def _windows() -> Iterator[bpy.types.Window]:

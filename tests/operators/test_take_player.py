@@ -283,8 +283,8 @@ def test_a_computer_that_draws_slowly_keeps_as_much_time_for_its_user() -> None:
     pace = take_player._Pace()
     clock, waits = 100.0, []
     for drawing in (0.0, 0.001, 0.2, 0.2, 5.0, 0.0):
-        waits.append(pace.next(take_player.FRAME_SECONDS, clock))
+        waits.append(pace.next(take_player.FRAME_SECONDS, clock, False))
         clock += waits[-1] + drawing
-    waits.append(pace.next(take_player.FRAME_SECONDS, clock))
+    waits.append(pace.next(take_player.FRAME_SECONDS, clock, False))
     quick, slow = take_player.FRAME_SECONDS, take_player.SLOWEST_SECONDS
     assert waits == pytest.approx([quick, quick, quick, 0.2, 0.2, slow, quick])
