@@ -196,7 +196,7 @@ def _words(d: Direction) -> list[str]:
     if d.slope_deg:
         words.append(f"sloping {d.slope_deg:.0f}°")
     if d.gravity != GRAVITY:
-        words.append(f"gravity {d.gravity:.3g}")
+        words.append(f"gravity {d.gravity:.3g} m/s²")
     if d.mass != 1.0:
         words.append("heavy" if d.mass > 1 else "light")
     if loaded := sorted(name for name, kg in d.part_mass.items() if kg > 0):

@@ -52,6 +52,14 @@ def direction_of(fields: BackflipDirection) -> Direction:
         raise JobError(str(error)) from error
 
 
+def title_of(fields: BackflipDirection) -> str:
+    """What the fields ask for by the name of its preset, or in a few words. Raises JobError as direction_of()."""
+    direction = direction_of(fields)
+    preset = next((name for name, known in PRESETS.items() if known == direction), "")
+    words = direction.words()
+    return preset or words[:1].upper() + words[1:] or UNDIRECTED
+
+
 def set_direction(fields: BackflipDirection, direction: Direction) -> None:
     """Have the fields ask for a direction; what it leaves open is as trained."""
     for name in _SAME:

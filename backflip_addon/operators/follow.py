@@ -35,7 +35,7 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> 
     settings = scene_settings(scene)
     if now.landed and not before.landed and (index := settings.takes.find(landing)) >= 0:
         settings.take_index = index
-        turn_to(settings, "takes", "bake")
+        turn_to(settings, "bake")
         say("Landed: the take that stands plays in the viewport. Bake it when you like it.")
     elif now.takes > before.takes and settings.take_index >= before.takes - 1 and not before.landed:
         settings.take_index = now.takes - 1

@@ -74,7 +74,7 @@ def next_press(scene: bpy.types.Scene) -> str:
     if settings.avatar is None:
         return "backflip.try_it"
     if status is not None and status.active:
-        return ""
+        return "backflip.bake_take" if status.landed and not settings.baked_last else ""
     if what_is_missing(scene, need_body):
         return "backflip.build_body"
     if what_is_missing(scene, need_reference):

@@ -63,6 +63,7 @@ class Shoot(Step, bpy.types.Operator):
         shots = asked_for(scene)
         takes.ask_for(scene, training.python(), shots)
         fields.seed += len(shots)  # the next press gives other takes
+        scene_settings(scene).show_take = True  # a bake may have hidden them
         compat.redraw(sidebar_alone=True)
         count = "1 take is" if len(shots) == 1 else f"{len(shots)} takes are"
         words = directions.direction_of(fields).words()

@@ -84,7 +84,7 @@ class BACKFLIP_UL_parts(bpy.types.UIList):
 
 
 class BACKFLIP_UL_takes(bpy.types.UIList):
-    """Recorded takes: what became of each, its name, minutes since the start, score, and whether it is a favourite."""
+    """Recorded takes: what became of each, its name, minutes since the start, and whether it is a favourite."""
 
     def draw_item(
         self,
@@ -101,11 +101,9 @@ class BACKFLIP_UL_takes(bpy.types.UIList):
         scene = current_scene(context)
         facts = job_monitor.facts_of(scene, item.name) or TakeRecorded(landed=item.landed)
         row = layout.row(align=True)
-        split = row.split(factor=0.68, align=True)
+        split = row.split(factor=0.8, align=True)
         split.prop(item, "title", text="", emboss=False, icon=take_icon(facts))
-        figures = split.row(align=True)
-        figures.label(text=minutes(facts.seconds))
-        figures.label(text=f"{item.score:.2f}")
+        split.label(text=minutes(facts.seconds))
         marked = take_browser.note_of(scene, item.name).favourite
         star: IconItems = "SOLO_ON" if marked else "SOLO_OFF"
         button(row, "backflip.favourite_take", star, "", emboss=False, take=item.name)

@@ -41,8 +41,35 @@ class BACKFLIP_MT_directions(bpy.types.Menu):
             button(row, "backflip.delete_direction", "TRASH", "", name=name)
 
 
+def draw_shoot(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+    """The line that shoots: what is asked for, by name, and the button. The rest is in the panel below."""
+    fields = _fields(context)
+    try:
+        title = directions.title_of(fields)
+    except JobError:
+        title = "Makes No Sense"  # the panel below says why
+    layout.menu("BACKFLIP_MT_directions", icon="PRESET", text=title)
+    many = fields.count > 1 or fields.sweep
+    step_button(layout, context, shooting.Shoot, "VIEW_CAMERA", f"Shoot {fields.count} Takes" if many else "Shoot")
+    _draw_queue(context, layout)
+
+
+def _draw_queue(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+    waiting = job_monitor.queue(current_scene(context))
+    if not waiting:
+        return
+    row = layout.row(align=True)
+    row.label(text=f"{len(waiting)} {'take waits' if len(waiting) == 1 else 'takes wait'}", icon="SORTTIME")
+    button(row, "backflip.empty_queue", "X")
+    column = layout.column(align=True)
+    for shot in waiting[:_SHOWN_OF_QUEUE]:
+        column.label(text=shot.name if shot else "A request that makes no sense", icon="BLANK1")
+    if len(waiting) > _SHOWN_OF_QUEUE:
+        column.label(text=f"and {len(waiting) - _SHOWN_OF_QUEUE} more", icon="BLANK1")
+
+
 class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
-    bl_label = "Shoot"
+    bl_label = "Direction"
     bl_parent_id = "BACKFLIP_PT_takes"
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -52,22 +79,20 @@ class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, fields = layout_of(self), _fields(context)
-        row = layout.row(align=True)
-        row.menu("BACKFLIP_MT_directions", icon="PRESET")
-        button(row, "backflip.save_direction", "ADD", "")
         try:
             words = directions.direction_of(fields).words()
         except JobError as error:
             words = str(error)
-        sentence(layout, context, words[:1].upper() + words[1:] if words else "As it was trained", "NONE")
+        row = layout.row(align=True)
+        row.label(text=directions.UNDIRECTED if not words else "")
+        button(row, "backflip.save_direction", "ADD", "Save as Preset")
+        if words:
+            sentence(layout, context, words[:1].upper() + words[1:], "NONE")
         row = layout.row()
         row.enabled = not fields.stage
         row.prop(fields, "manner", expand=True)
         sentence(layout, context, _STAGED if fields.stage else _MANNERS[fields.manner], "NONE")
         layout.prop(fields, "count")
-        many = fields.count > 1
-        step_button(layout, context, shooting.Shoot, "VIEW_CAMERA", f"Shoot {fields.count} Takes" if many else "Shoot")
-        self._draw_queue(context)
         if (body := fold(layout, "shoot", "Advanced")) is not None:
             body.prop(fields, "seed")
             self._draw_stage(context, body)
@@ -82,19 +107,6 @@ class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
         row.menu("BACKFLIP_MT_stages", text="", icon="DOWNARROW_HLT")
         if fields.stage and fields.stage not in stages:
             sentence(layout, context, f"This job has no stage {fields.stage}: choose another.", "ERROR")
-
-    def _draw_queue(self, context: bpy.types.Context) -> None:
-        layout, waiting = layout_of(self), job_monitor.queue(current_scene(context))
-        if not waiting:
-            return
-        row = layout.row(align=True)
-        row.label(text=f"{len(waiting)} {'take waits' if len(waiting) == 1 else 'takes wait'}", icon="SORTTIME")
-        button(row, "backflip.empty_queue", "X")
-        column = layout.column(align=True)
-        for shot in waiting[:_SHOWN_OF_QUEUE]:
-            column.label(text=shot.name if shot else "A request that makes no sense", icon="BLANK1")
-        if len(waiting) > _SHOWN_OF_QUEUE:
-            column.label(text=f"and {len(waiting) - _SHOWN_OF_QUEUE} more", icon="BLANK1")
 
 
 class BACKFLIP_MT_stages(bpy.types.Menu):

@@ -7,11 +7,12 @@ import bpy
 
 from ..core.verdict import engine_words, figures, verdict
 from ..jobs.messages import TakeRecorded
-from ..operators import job_monitor, take_browser, take_player, takes
+from ..operators import baking, job_monitor, take_browser, take_player, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
 from .lists import minutes, take_icon
-from .panel_base import SidebarPanel, StepPanel, button, fold, is_open, layout_of, open_step, sentence
+from .panel_base import SidebarPanel, StepPanel, button, fold, is_open, layout_of, open_step, sentence, step_button
+from .shoot_panel import draw_shoot
 
 
 class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
@@ -30,6 +31,10 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
         self._draw_list(context, layout)
         self._draw_chosen(context, layout)
         self._draw_player(context, layout)
+        if chosen := chosen_name(current_scene(context)):
+            step_button(layout, context, baking.BakeTake, "ACTION", "Bake This Take", take=chosen)
+        if settings.job_folder:
+            draw_shoot(context, layout)
 
     def _draw_list(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         """The list, how it is shown, and what can be done with what it shows."""
@@ -40,17 +45,17 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
         row.prop(settings.browser, "sort", text="")
         down = settings.browser.descending
         row.prop(settings.browser, "descending", text="", icon="SORT_DESC" if down else "SORT_ASC")
-        layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=8)
+        layout.template_list("BACKFLIP_UL_takes", "", settings, "takes", settings, "take_index", rows=5)
         row = layout.row(align=True)
         button(row, "backflip.choose_take", "TRIA_UP", "", which="PREVIOUS")
         button(row, "backflip.choose_take", "TRIA_DOWN", "", which="NEXT")
         button(row, "backflip.delete_take", "TRASH", "Delete")
         button(row, "backflip.restore_take", "LOOP_BACK", "Restore")
-        count, landed, clean = job_monitor.counts(scene)
-        cleanly = f", {clean} cleanly" if clean else ""
+        count, _landed, clean = job_monitor.counts(scene)  # the step's header has how many there are, and landed
         shown = len(take_browser.view(scene).shown)
-        some = f"{shown} of " if shown < count else ""
-        layout.label(text=f"{some}{count} {'take' if count == 1 else 'takes'}, {landed} landed{cleanly}")
+        told = [f"{shown} shown" if shown < count else "", f"{clean} landed cleanly" if clean else ""]
+        if any(told):
+            layout.label(text=", ".join(filter(None, told)))
         notes = job_monitor.notes_of(scene)
         if notes is not None and notes.trouble:
             sentence(layout, context, notes.trouble, "ERROR")

@@ -137,7 +137,7 @@ def test_the_queue_is_shown_and_can_be_emptied(folder: JobFolder, ops: Any) -> N
     folder.request("pause")
     job_monitor.refresh(bpy.context.scene, whole=True)
     waiting = job_monitor.queue(bpy.context.scene)
-    assert len(waiting) == 100 and waiting[0].name == "Shot 0: gravity 1.62" and waiting[99].seed == 99
+    assert len(waiting) == 100 and waiting[0].name == "Shot 0: gravity 1.62 m/s²" and waiting[99].seed == 99
     assert ops.empty_queue() == {"FINISHED"}
     assert job_monitor.queue(bpy.context.scene) == [] and [shot["kind"] for shot in asked(folder)] == ["pause"]
     with pytest.raises(RuntimeError, match="No take waits"):
