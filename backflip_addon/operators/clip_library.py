@@ -75,7 +75,9 @@ def need_runtime(_scene: bpy.types.Scene) -> str:
 
 
 def need_first_clip(_scene: bpy.types.Scene) -> str:
-    return "" if FIRST_CLIP in STATUS.clips else NO_CLIPS
+    if FIRST_CLIP in STATUS.clips:
+        return ""
+    return NO_CLIPS if STATUS.state is not None else "Looking for the trainer's Python…"
 
 
 def need_no_avatar(scene: bpy.types.Scene) -> str:

@@ -55,9 +55,11 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
 
     def _draw_first(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         """The first look: try it, or bring your own character."""
-        step_button(layout, context, clip_library.TryIt, "PLAY", "Try It: Learn a Backflip")
+        words = step_button(layout, context, clip_library.TryIt, "PLAY", "Try It: Learn a Backflip", told=False)
         sentence(layout, context, "Or choose your own character:", "NONE")
         self._draw_choice(layout)
+        if words:  # below what can be pressed, which must not move when this goes
+            sentence(layout, context, words, "INFO")
 
     def _draw_choice(self, layout: bpy.types.UILayout) -> None:
         column = layout.column(align=True)

@@ -96,16 +96,18 @@ def step_button(
     step: type[Step],
     icon: IconItems,
     text: str | None = None,
+    told: bool = True,
     **properties: Any,
-) -> None:
-    """A step's button, and under it what is missing before it can work."""
+) -> str:
+    """A step's button, and under it, where it is told, what is missing before it can work; returns that."""
     lacking = what_is_missing(current_scene(context), *step.needs)
     row = layout.row()
     row.enabled = not lacking
     row.scale_y = scale_of(context, step.bl_idname)
     button(row, step.bl_idname, icon, text or step.bl_label, **properties)
-    if lacking:
+    if lacking and told:
         sentence(layout, context, lacking, "INFO")
+    return lacking
 
 
 def scale_of(context: bpy.types.Context, operator: str) -> float:
@@ -118,5 +120,5 @@ def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, 
     scale = cast(bpy.types.Preferences, context.preferences).system.ui_scale
     width = max(int((cast(bpy.types.Region, context.region).width - 60 * scale) / (_LETTER * scale)), 20)
     column = layout.column(align=True)
-    for i, line in enumerate(textwrap.wrap(text, width) or [""]):
+    for i, line in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
         column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")
