@@ -52,12 +52,16 @@ _ON = {
 }
 # Links whose coming down is a fall, before those that catch it, and those that reach for the floor
 _WEIGHTY = (("head", "chest", "pelvis"), ("upper_arm", "thigh", "shin"))
+_LEGS = ("thigh", "shin", "foot")
 
 FLIGHT = 0.1  # s off the floor at least: a shorter one is a twitch, no leap (of measures.flight)
 LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips over lifts its feet while it sinks
 SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
 # s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
 HIT_TOGETHER = 0.3
+# Of the trunk from upright: a body that comes down like that, its legs in the air, was thrown over, where one that
+# topples lies down at 90 degrees; and its head is what it comes down on, though the back came some thousandths before
+UPSIDE_DOWN = np.radians(110)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.3  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
@@ -166,19 +170,20 @@ class _Story:
 
     def _fall(self, hit: int) -> tuple[str, int, str]:
         """Of a take in which a part that may not comes down at a frame."""
-        part, link = self._part(hit)
+        part, down = self._part(hit)
         flight = self._flight(hit)
-        if flight is None:
+        if flight is None and not self._thrown_over[down]:
             clips = self._clip_flight()
             late = clips is not None and hit / self.course.rate > clips[1] / self.clip.rate
             return NEVER_LEFT if late else self._direction(hit), hit, part
-        if part == "head":
+        since = flight[1] if flight else hit
+        caught = self.course.touching[since:hit, self._feet].any(axis=1).sum() / self.course.rate > CAUGHT
+        if part == "head" and not caught:
             return ON_HEAD, hit, part
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
-        stood = self.course.touching[flight[1] : hit, self._feet].any(axis=1).sum() / self.course.rate
-        if off < FAR_OFF and (stood > CAUGHT or part not in _ON):
+        if caught or part not in _ON:
             return self._direction(hit), hit, part
         return _ON[part], hit, part
 
@@ -204,8 +209,8 @@ class _Story:
         return int(frames[0]) if len(frames) else None
 
     def _part(self, hit: int) -> tuple[str, int]:
-        """What comes down at a frame and just after it, and its link: head or trunk before legs, legs before arms, and
-        of those the first, or the one that bears the most."""
+        """What comes down at a frame and just after it, and when: head or trunk before legs, legs before arms, and of
+        those the first, or the one that bears the most; of a body that is upside down the head."""
         course = self.course
         together = slice(hit, hit + round(HIT_TOGETHER * course.rate) + 1)
         touching = course.touching[together] & ~self.allowed
@@ -218,8 +223,11 @@ class _Story:
                 break
         first = np.argmax(touching, axis=0)
         borne = touching.sum(axis=0) if course.load is None else (course.load[together] * touching).sum(axis=0)
-        link = min(np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
-        return PARTS.get(kinds[link]) or self._trunk_part(link, hit + int(first[link])), link
+        thrown = self._thrown_over[together]
+        heads = [i for i in np.flatnonzero(down).tolist() if kinds[i] == "head" and thrown[first[i]]]
+        link = min(heads or np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
+        frame = hit + int(first[link])
+        return PARTS.get(kinds[link]) or self._trunk_part(link, frame), frame
 
     def _trunk_part(self, link: int, frame: int) -> str:
         """Which side of the trunk is down, or of a thigh: one that faces up is sat upon."""
@@ -261,6 +269,13 @@ class _Story:
         return int(lost[0]) if len(lost) else None
 
     @property
+    def _thrown_over(self) -> BoolArray:
+        """The frames (F,) in which the body is upside down, with nothing of its legs on the floor."""
+        legs = [i for i, name in enumerate(self.course.body.names) if name.startswith(_LEGS)]
+        thrown: BoolArray = (self.course.tilt > UPSIDE_DOWN) & ~self.course.touching[:, legs].any(axis=1)
+        return thrown
+
+    @property
     def _feet(self) -> list[int]:
         return [self.course.body.index(name) for name in FEET]
 
@@ -284,9 +299,10 @@ class _Story:
         return bool(abs(metrics.net_somersault(self.clip.local[:, 0])) > SOMERSAULT)
 
     def _flight(self, before: int) -> Phase | None:
-        """The take's longest flight that ends by a frame, of those that it leaped into."""
+        """The take's longest flight that ends by a frame, of those that it leaped into; one that it begins with is no
+        leap."""
         rising = balance.centre_velocity(self.course)[:, 2] > LEAP
-        leaps = [(start, end) for start, end in footwork.airborne(self.course) if start < before and rising[start]]
+        leaps = [(start, end) for start, end in footwork.airborne(self.course) if 0 < start < before and rising[start]]
         return _longest([(start, min(end, before)) for start, end in leaps], self.course.rate)
 
     def _left_the_floor(self, before: int) -> bool:

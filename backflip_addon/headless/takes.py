@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.motion import Motion, load_motion, validate
+from ..core.verdict import verdict
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.messages import TakeRecorded
@@ -57,11 +58,12 @@ def shoot(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
         trainer_process.start(folder, python)
     takes = _wait_for(folder, ids, console)
     report["takes"] = [
-        {"file": take.file, "name": take.name, "seed": take.seed, "landed": take.landed, "success": take.success}
+        {name: getattr(take, name) for name in ("file", "name", "seed", "landed", "success", "outcome")}
+        | {"verdict": verdict(vars(take))}
         for take in takes
     ]
-    for take in takes:
-        console.say(f"  {take.file}: {'landed' if take.landed else take.outcome or 'not landed'}")
+    for take in report["takes"]:
+        console.say(f"  {take['file']}: {take['verdict']}")
     if len(takes) < len(ids):
         raise HeadlessError(f"{len(ids) - len(takes)} of {len(ids)} takes were not recorded: {_why_not(folder)}")
     return (DONE if any(take.success for take in takes) else NOT_LANDED), report

@@ -108,13 +108,14 @@ def test_forward_is_where_the_character_faces_and_not_an_axis_of_the_world() -> 
     assert happened(moved(take, position, turns), clip).kind == outcome.FELL_FORWARD
 
 
-def comes_down(reference: Motion, tilt: float, knees: float = 0.0, arms: float = 0.0) -> Take:
-    """A leap at whose touchdown the body is turned by tilt about its left-right axis, its knees bent and its arms
-    lifted, rad; there it stays, whatever is lowest on the floor."""
+def comes_down(reference: Motion, tilt: float, knees: float = 0.0, arms: float = 0.0, tuck: float = 0.0) -> Take:
+    """A leap at whose touchdown the body is turned by tilt about its left-right axis, its knees bent, its arms lifted
+    and its head tucked, rad; there it stays, whatever is lowest on the floor."""
     take = performances.performed(BODY, reference)
     position, turns = take.motion.position.copy(), take.motion.rotations.copy()
     share = np.clip((np.arange(len(position)) - TAKE_OFF) / (TOUCHDOWN - TAKE_OFF), 0, 1)
     turns[:, 0] = rotations.from_axis_angle(X, tilt * share)
+    turns[:, BODY.index("head")] = rotations.from_axis_angle(X, tuck * share)
     for side in "LR":
         turns[:, BODY.index(f"shin.{side}")] = rotations.from_axis_angle(np.array(HINGE_AXIS), -knees * share)
         turns[:, BODY.index(f"upper_arm.{side}")] = rotations.from_axis_angle(-X, arms * share)
@@ -140,6 +141,34 @@ def test_a_leap_is_told_by_what_comes_down_first(tilt: float, knees: float, arms
     leap = performances.somersault(BODY, turns=0.0)
     told = what_happened(BODY, leap, comes_down(leap, tilt, knees, arms))
     assert told.kind == kind and abs(told.frame - TOUCHDOWN) <= 1, told
+
+
+@pytest.mark.parametrize(("tilt", "kind"), [(-125.0, outcome.ON_HEAD), (-95.0, outcome.ON_BACK)])
+def test_upside_down_it_is_on_its_head_though_its_back_was_there_first(tilt: float, kind: str) -> None:
+    """Its chin on its chest, the back comes down; four frames later the head does."""
+    leap, head = performances.somersault(BODY, turns=0.0), BODY.index("head")
+    take = comes_down(leap, np.radians(tilt), tuck=1.2)
+    gap = BODY.lowest_points(*BODY.forward(take.motion.position, take.motion.rotations))[TOUCHDOWN, head]
+    assert gap > 0.03
+    take.motion.position[TOUCHDOWN + 4 :, 2] -= gap
+    lows = BODY.lowest_points(*BODY.forward(take.motion.position, take.motion.rotations))
+    told = what_happened(BODY, leap, dataclasses.replace(take, contacts=lows < 0.01))
+    assert told.kind == kind and abs(told.frame - TOUCHDOWN) <= 1, told
+
+
+def test_a_body_that_stood_before_it_fell_onto_its_head_has_fallen() -> None:
+    def topple(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:
+        share = np.clip(seconds / 0.4, 0, 1)[:, None] ** 2
+        lean = rotations.from_rotation_vector(1.2 * np.pi / 2 * X * share)
+        turns[:, 0] = rotations.multiply(lean, turns[:, 0])
+        position[:] = np.where(seconds[:, None] > 0, rotations.rotate(lean, position), position)
+        lows = BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+        position[:, 2] -= np.where(seconds > 0, lows, 0.0)
+
+    take = edited(TAKE, topple, since=(TOUCHDOWN + 60) / RATE)
+    lows = BODY.lowest_points(*BODY.forward(take.motion.position, take.motion.rotations))
+    told = happened(dataclasses.replace(take, contacts=lows < 0.01))
+    assert told.kind == outcome.FELL_FORWARD and told.part == "head", told
 
 
 def test_an_impact_is_as_fast_as_what_falls() -> None:

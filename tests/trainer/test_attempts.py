@@ -53,6 +53,10 @@ def test_the_same_attempt_is_recorded_once_and_a_shot_always(run: Run) -> None:
     meta = motions.load_take(run.folder.takes / takes[0]["file"]).meta
     assert meta["phase"] == "search, first try" and meta["outcome"] == takes[0]["outcome"] != ""
     assert meta["seconds_since_start"] >= 0 and meta["seed"] == 3
+    resumed = Run(run.folder, run.folder.read_job())
+    resumed.remember()
+    resumed.record(take, "by the stage it goes on from", "search")
+    assert len(run.folder.list_takes()) == 3
 
 
 def test_attempts_without_noise_that_look_alike_are_one() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -22,7 +23,8 @@ from ..planning.mpc import MOST_STEPS
 
 NUMBERED = re.compile(r"([0-9]{1,9})_", re.ASCII)  # what our takes' names begin with
 OURS = re.compile(r"[0-9]{4,9}_[a-z]{1,20}\.npz", re.ASCII)
-LATEST = 20  # takes that are looked through for one whose event was lost
+LATEST = 20  # takes that are looked through for one whose event was lost, or that is made once more
+DIGEST = "digest"  # of a take's meta: what its poses are told by
 
 
 class TakeRecorder:
@@ -51,6 +53,14 @@ class TakeRecorder:
         for file in sorted(name for name in there if OURS.fullmatch(name))[-LATEST:]:
             if file not in told:
                 self._make_up_for(file)
+
+    def digests(self) -> set[str]:
+        """What the latest takes in the folder are told by."""
+        found = set()
+        for file in sorted(name for name in os.listdir(self.folder.takes) if OURS.fullmatch(name))[-LATEST:]:
+            with contextlib.suppress(ValueError, OSError):
+                found.add(str(motions.load_take_meta(self.folder.takes / file).get(DIGEST, "")))
+        return found
 
     def _make_up_for(self, file: str) -> None:
         """Tell of a take whose trainer was killed between saving it and telling of it."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import logging
@@ -29,7 +30,7 @@ from ..workers import Pool, Workers, core_count
 from . import plan_files
 from .inbox import Inbox
 from .job_body import body_of
-from .recorder import TakeRecorder, steps_of
+from .recorder import DIGEST, TakeRecorder, steps_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class RunContext:
         self.control_steps = 0  # of all the job's runs
         self._told = 0.0
         self.longest = 0.0  # s of the clip that a plan has come to
-        self._recorded: set[bytes] = set()  # digests of this run's takes
+        self._recorded: set[str] = set()  # digests of this run's takes, and of the latest before it
         folder.make_rooms()
         self.inbox = Inbox(folder, self.tell)
         self.takes = TakeRecorder(folder, self.body, self.reference, self.tell)
@@ -113,6 +114,7 @@ class RunContext:
         events = self.folder.read_events()[0]
         self.control_steps = max(map(steps_of, events), default=0)
         self.takes.remember(events)
+        self._recorded |= self.takes.digests()
 
     def set_aside(self, path: Path, why: object) -> None:
         """Keep a damaged file under another name, and say so."""
@@ -150,11 +152,11 @@ class RunContext:
             request=request,
             phase=phase,
         )
-        digest = hashlib.sha256(take.motion.position.tobytes() + take.motion.rotations.tobytes()).digest()
+        digest = hashlib.sha256(take.motion.position.tobytes() + take.motion.rotations.tobytes()).hexdigest()
         if digest in self._recorded and not request:
             return metrics.evaluate_take(self.body, self.reference, take)
         self._recorded.add(digest)
-        return self.takes.record(take, about)
+        return self.takes.record(dataclasses.replace(take, meta={**take.meta, DIGEST: digest}), about)
 
     def good(self, take: Take) -> bool:
         """Whether a search may stop with this take."""
