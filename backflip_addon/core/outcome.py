@@ -61,9 +61,9 @@ SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotate
 HIT_TOGETHER = 0.3
 # Of the trunk from upright: a body that comes down like that, its legs in the air, was thrown over, where one that
 # topples lies down at 90 degrees; and its head is what it comes down on, though the back came some thousandths before
-UPSIDE_DOWN = np.radians(110)
+UPSIDE_DOWN = np.radians(105)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
-CAUGHT = 0.3  # s of standing on its feet after a flight, from which on a fall is no part of the landing
+CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
 WENT = 0.25  # leg lengths that the hips come away from the feet in a fall with a direction
 HIT_FRAMES = 2  # before a touch, over which a part's speed is taken

@@ -7,6 +7,13 @@ the load is written beside them.
 search_one, search_two: so many rounds of the backflip's search, by one host and by both. practice_one, practice_two: so
 many samples of learning from scratch. killed_finished: with the second host killed in the midst both end, and the
 search's costs are the same to the number. stranger_refused: a driver on the second host without the token gets nowhere.
+
+batch: so many job folders in a batch on both hosts. A third of them learn from scratch for longer than a job stays
+away, so that they come back broken off and are resumed; when as many have ended, driver and second host are killed,
+and the batch is begun again. jobs; ended: whose last run came to its end; twice: that came to it more than once, or
+that list a take twice; resumed: that had more than one run; landed; seconds.
+
+    python tests/benchmarks/cluster.py [--rounds 60] [--samples 200000] [--jobs 40] [--json FILE]
 """
 
 from __future__ import annotations
@@ -18,6 +25,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +35,10 @@ import common
 import humanoid
 import numpy as np
 
+from backflip_addon.core import body as bodies
+from backflip_addon.core.motion import Motion, save_motion
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Finished, Job, Started, TakeRecorded
 from backflip_addon.trainer.cluster import ray_machines
 from backflip_addon.trainer.cluster.rollouts import ClusterRollouts
 from backflip_addon.trainer.cluster.rounds import ClusterPool, Rounds
@@ -39,6 +51,10 @@ HOSTS = (("backflip-one", "10.77.0.1", 0), ("backflip-two", "10.77.0.2", 1))  # 
 PORT = 6399
 HEAD = f"{HOSTS[0][1]}:{PORT}"
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+# Seconds: that a job is away, and that those which learn from scratch take
+AWAY, LONG = 8.0, 20.0
 
 
 class Enough(Exception):
@@ -214,10 +230,62 @@ def driven(what: str, amount: int, workers: int, token: str, kill_second: bool =
     return {}
 
 
+# Many jobs
+
+
+def batch(count: int, token: str) -> dict[str, Any]:
+    """Train so many jobs on both hosts, broken off once."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="backflip-batch-") as place:
+        jobs = [_job(Path(place) / f"job-{number:02d}", number) for number in range(count)]
+        own = ["-m", "backflip_addon.trainer.cluster.batch", place, "--cluster", HEAD, "--slice", str(AWAY)]
+        with hosts(2, token), on(0, *own, token=token, stdout=subprocess.PIPE) as driver:
+            for ended, _line in enumerate(driver.stdout or (), 1):
+                if ended == count // 3:
+                    kill(HOSTS[1][0])
+                    driver.kill()
+        before = sum(_ends(job) for job in jobs)
+        with hosts(2, token), on(0, *own, token=token, stdout=subprocess.DEVNULL) as driver:
+            code = driver.wait()
+        seconds = time.perf_counter() - began
+        return {"jobs": count, "ended_before": before, "exit": code, **_told_of(jobs), "seconds": round(seconds, 1)}
+
+
+def _job(path: Path, number: int) -> JobFolder:
+    """A job of a second's work, to stand still; every third one learns that from scratch."""
+    body = humanoid.humanoid()
+    first = humanoid.clip("backflip", body)
+    still = Motion(30.0, first.position[:1].repeat(16, axis=0), first.rotations[:1].repeat(16, axis=0))
+    long = number % 3 == 0
+    settings = {"mode": "scratch" if long else "search", "minutes": LONG / 60 if long else 2.0, "workers": 1}
+    folder = JobFolder(path)
+    folder.create(Job(name=path.name, body=bodies.to_json(body), settings={**settings, "seed": number}))
+    save_motion(folder.reference_file, still)
+    return folder
+
+
+def _ends(job: JobFolder) -> int:
+    """How often a job came to an end of its own."""
+    return sum(isinstance(event, Finished) and event.reason != "stopped" for event in job.read_events()[0])
+
+
+def _told_of(jobs: list[JobFolder]) -> dict[str, int]:
+    ended = twice = resumed = landed = 0
+    for job in jobs:
+        events = job.read_events()[0]
+        takes = [event.file for event in events if isinstance(event, TakeRecorded)]
+        ended += _ends(job) > 0
+        twice += _ends(job) > 1 or len(set(takes)) < len(takes)
+        resumed += sum(isinstance(event, Started) for event in events) > 1
+        landed += any(event.success for event in events if isinstance(event, TakeRecorded))
+    return {"ended": ended, "twice": twice, "resumed": resumed, "landed": landed}
+
+
 def main() -> int:
     parser = common.parser(__doc__, clip=False)
     parser.add_argument("--rounds", type=int, default=60, help="of the search")
     parser.add_argument("--samples", type=int, default=200_000, help="of learning from scratch")
+    parser.add_argument("--jobs", type=int, default=40, help="of the batch")
     parser.add_argument("--drive", default="", help="what the driver does: search, learn or stranger")
     parser.add_argument("--amount", type=int, default=0)
     parser.add_argument("--count", type=int, default=1)
@@ -232,19 +300,24 @@ def main() -> int:
     runs: dict[str, dict[str, Any]] = {}
     with cable():
         for what, amount in (("search", options.rounds), ("learn", options.samples)):
+            if not amount:
+                continue
             for name, workers, killed in (("one", 1, False), ("two", 2, False), ("killed", 2, True)):
                 runs[f"{what}_{name}"] = driven(what, amount, workers, token, killed)
                 print(f"{what}_{name}: {runs[f'{what}_{name}']}", flush=True)
+        many = batch(options.jobs, token) if options.jobs else {}
+        print(f"batch: {many}", flush=True)
         with hosts(1, token), on(1, __file__, "--drive", "stranger", token="", stdout=subprocess.PIPE) as asker:
             refused = '"refused": true' in (asker.communicate(timeout=120)[0] or "")
     names = ("one", "two", "killed")
-    search, learning = ([runs[f"{what}_{name}"] for name in names] for what in ("search", "learn"))
+    search, learning = ([runs.get(f"{what}_{name}", {}) for name in names] for what in ("search", "learn"))
     same = len({run.get("sum") for run in search}) == 1
     figures: dict[str, Any] = {
         **{f"search_{name}": run.get("seconds") for name, run in zip(names, search, strict=True)},
         **{f"practice_{name}": run.get("seconds") for name, run in zip(names, learning, strict=True)},
         "killed_finished": same and all(run[2].get("lost") == 1 for run in (search, learning)),
         "stranger_refused": refused,
+        "batch": many,
         "load": [load, os.getloadavg()[0]],
         "runs": runs,
     }
