@@ -54,7 +54,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 # Seconds: that a job is away, and that those which learn from scratch take
-AWAY, LONG = 8.0, 20.0
+AWAY, LONG = 10.0, 15.0
 
 
 class Enough(Exception):

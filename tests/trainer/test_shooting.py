@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("numba")
@@ -17,6 +18,7 @@ from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import Job, Request, ShotRequest, TakeRecorded
 from backflip_addon.trainer.runner import shooting
+from backflip_addon.trainer.runner.plan_files import PLAN_FILE, write_arrays
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances
 from tests.job_events import told
@@ -42,7 +44,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The seeds of the shots that are taken, by a camera that takes no time; seed 13 kills its trainer."""
     seeds: list[int] = []
 
-    def shoot(run: Run, shot: ShotRequest) -> None:
+    def shoot(run: Run, shot: ShotRequest, _performed: object = None) -> None:
         if shot.seed == 13:
             raise Killed
         seeds.append(shot.seed)
@@ -149,7 +151,7 @@ def test_a_shot_asked_for_during_a_shot_is_taken_after_it(
 ) -> None:
     shoot = shooting._shoot
 
-    def and_more(run: Run, shot: ShotRequest) -> None:
+    def and_more(run: Run, shot: ShotRequest, _performed: object = None) -> None:
         if shot.seed == 1:
             job.request("shoot", seed=2)
         run.progress("shoot", 0.5, "Shooting a take", 0.0)
@@ -170,6 +172,51 @@ def test_a_hundred_shots_are_all_taken_in_order(job: JobFolder, taken: list[int]
     assert taken == list(range(100, 200)) and not job.shots_asked_for()
 
 
+class InThisProcess:
+    """Stands in for workers.Pool; shared: how many calls were made at a time."""
+
+    shared: list[int] = []
+
+    def __init__(self, count: int, make: Any, *arguments: Any, meanwhile: Any) -> None:
+        self.workers = [make(*arguments) for _ in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.workers)
+
+    def share(self, method: str, arguments: list[Any]) -> list[Any]:
+        self.shared.append(len(arguments))
+        return [getattr(worker, method)(*own) for worker, own in zip(self.workers, arguments, strict=False)]
+
+    def close(self) -> None:
+        self.workers.clear()
+
+
+def test_many_shots_of_a_plan_are_taken_side_by_side_and_are_the_same(
+    job: JobFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alone = JobFolder(tmp_path / "alone")
+    monkeypatch.setattr(shooting, "Pool", InThisProcess)
+    monkeypatch.setattr(InThisProcess, "shared", [])
+    for folder, workers in ((alone, 1), (job, 2)):
+        settings = {"minutes": 10.0, "workers": workers, "mode": "search", "engine": "compiled"}
+        folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
+        motions.save_motion(folder.reference_file, performances.standing(BODY, 0.3))
+        run = Run(folder, folder.read_job())
+        knots = np.zeros((run.track.steps // 3 + 2, run.track.layout.width))
+        write_arrays(folder.stages / PLAN_FILE, {"knots": knots, "knot": 3})
+        for seed in range(5):
+            folder.request("shoot", seed=seed, replan=False, direction={"clumsiness": 0.1})
+        folder.request("shoot", seed=5, replan=False, direction={"push_link": "tail", "push_impulse": [1, 0, 0]})
+        folder.request("shoot", seed=6, replan=False, direction={"part_mass": {"chest": 9}})
+        assert go(folder)["reason"] == "shot" and len(warnings(folder)) == 1
+    assert InThisProcess.shared == [2, 2], "the fifth has one behind it that is refused, and the last has none"
+    one, other = ([motions.load_take(file) for file in folder.list_takes()] for folder in (alone, job))
+    assert [take.meta["seed"] for take in other] == [0, 1, 2, 3, 4, 6] == [take.meta["seed"] for take in one]
+    for mine, its in zip(one, other, strict=True):
+        assert mine.motion.position.tobytes() == its.motion.position.tobytes()
+        assert mine.meta["direction"] == its.meta["direction"] and mine.meta["outcome"] == its.meta["outcome"]
+
+
 def test_shots_that_are_withdrawn_are_not_taken_and_nothing_else_is_lost(
     job: JobFolder, taken: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +225,7 @@ def test_shots_that_are_withdrawn_are_not_taken_and_nothing_else_is_lost(
     assert JobFolder(job.path).withdraw_shots([ids[3]]) == 1
     shoot = shooting._shoot
 
-    def and_withdraw(run: Run, shot: ShotRequest) -> None:
+    def and_withdraw(run: Run, shot: ShotRequest, _performed: object = None) -> None:
         if shot.seed == 2:
             blender = JobFolder(job.path)
             assert blender.withdraw_shots() == 6, "that which is under way too: it is taken all the same"

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -32,7 +33,8 @@ from . import ray_machines
 from .rounds import Lost
 
 SLICE_SECONDS = 300.0  # after which a job comes back, to be gone on with
-STOP_SECONDS = 90.0  # a trainer gets so long to save what it has
+START_SECONDS = 300.0  # a trainer gets so long to begin
+STOP_SECONDS = 90.0  # and to save what it has
 LOOK_SECONDS = 0.5
 MOST_LOST = 5  # times that a job may lose its machine
 MOST_BYTES = 4_000_000_000  # of a job that is sent
@@ -130,8 +132,9 @@ def train_packed(files: Files, seconds: float) -> Files:
 
 
 def _watch(trainer: subprocess.Popen[bytes], folder: JobFolder, seconds: float) -> None:
-    """Wait for a trainer; ask it to stop when its time here is over, and end it when it does not."""
+    """Wait for a trainer; ask it to stop when it has been at work for its time here, and end it when it does not."""
     try:
+        _wait_for_beginning(trainer, folder)
         trainer.wait(seconds)
     except subprocess.TimeoutExpired:
         folder.request("stop")
@@ -142,6 +145,20 @@ def _watch(trainer: subprocess.Popen[bytes], folder: JobFolder, seconds: float) 
     finally:
         if trainer.poll() is None:
             trainer.kill()
+
+
+def _wait_for_beginning(trainer: subprocess.Popen[bytes], folder: JobFolder) -> None:
+    """Until a trainer tells that it has begun: on a busy machine its start may take longer than its time here."""
+    known, end = _size(folder), time.monotonic() + START_SECONDS
+    while _size(folder) == known and trainer.poll() is None and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
+
+
+def _size(folder: JobFolder) -> int:
+    try:
+        return folder.events_file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 # The batch

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes that were asked for: of the plan, replanned, or of a policy, in the circumstances that a request names."""
+"""Takes that were asked for: of the plan, replanned, or of a policy, in the circumstances that a request names.
+
+Planning anew keeps every core busy with one take. Of plans that are performed as they were learned, a core performs one
+each, side by side, where many are asked for.
+"""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +19,25 @@ from ...core.body import Body
 from ...core.burden import burdened
 from ...core.motion import Take
 from ...jobs.json_files import JobError
-from ...jobs.messages import ShotRequest, Warned
+from ...jobs.messages import Request, ShotRequest, Warned
 from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.disturbances import shaken
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
+from ..physics.engines import EngineName
 from ..physics.state import Scene, States
 from ..planning.mpc import Search, replan_settings
 from ..planning.plan import Plan
+from ..workers import Pool, WorkerError
 from .policy_phase import load_latest_stage, new_training
 from .run_context import RunContext
 from .search_phase import saved_plan
 
 START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
+FEWEST = 6  # shots that wait, from which on processes that perform them are worth the seconds of their start
 NOTHING_TO_SHOOT = "This job has neither a landed plan nor a policy yet; train it first."
+
+logger = logging.getLogger(__name__)
 
 
 def shoot_all(run: RunContext) -> tuple[int, int]:
@@ -36,18 +47,83 @@ def shoot_all(run: RunContext) -> tuple[int, int]:
     """
     recorded = refused = 0
     phase = run.phase
-    while shots := run.inbox.shots():
-        run.inbox.obey()
-        try:
-            _shoot(run, ShotRequest.of(shots[0], run.scene.friction))
-            recorded += 1
-        except (JobError, ValueError) as error:
-            run.tell(Warned(message=f"A shot was not taken: {error}"))
-            refused += 1
-        run.inbox.finish(shots[0])
-        run.phase = phase
-        run.check()
+    ahead = _Ahead(run)
+    try:
+        while shots := run.inbox.shots():
+            run.inbox.obey()
+            ahead.perform(shots)
+            try:
+                _shoot(run, ShotRequest.of(shots[0], run.scene.friction), ahead.takes.pop(shots[0].id, None))
+                recorded += 1
+            except (JobError, ValueError) as error:
+                run.tell(Warned(message=f"A shot was not taken: {error}"))
+                refused += 1
+            run.inbox.finish(shots[0])
+            run.phase = phase
+            run.check()
+    finally:
+        ahead.close()
     return recorded, refused
+
+
+class _Ahead:
+    """Shots of the plan as it was learned that are performed before it is their turn. takes: by their requests."""
+
+    def __init__(self, run: RunContext) -> None:
+        self.run = run
+        self.takes: dict[str, Take] = {}
+        self._pool: Pool | None = None
+        self._worth_it = run.workers > 1
+
+    def perform(self, requests: Sequence[Request]) -> None:
+        """Perform the first of the requests, and those behind it, a core each, where that pays. Raises Stopped."""
+        waiting = len(requests)
+        if not self._worth_it or requests[0].id in self.takes or waiting < (2 if self._pool else FEWEST):
+            return
+        jobs = self._jobs(requests)
+        if len(jobs) < 2:
+            return
+        try:
+            if self._pool is None:
+                run = self.run
+                self._pool = Pool(min(run.workers, waiting), Performer, run.track, run.engine, meanwhile=run.check)
+            self.takes = dict(zip(jobs, self._pool.share("perform", list(jobs.values())), strict=True))
+        except WorkerError as error:  # where memory has run out, one at a time may fit
+            logger.warning("shots are taken one by one: %s", error)
+            self._worth_it = False
+            self.close()
+
+    def _jobs(self, requests: Sequence[Request]) -> dict[str, tuple[Plan, ShotRequest]]:
+        """By their requests, the foremost shots that are of the plan as it was learned, at most one a core."""
+        jobs: dict[str, tuple[Plan, ShotRequest]] = {}
+        plan = None if self.run.folder.list_stages() else saved_plan(self.run)
+        for request in requests[: len(self._pool) if self._pool else self.run.workers]:
+            try:
+                shot = ShotRequest.of(request, self.run.scene.friction)
+                _check_push(shot, burdened(self.run.body, shot.direction.part_mass))
+            except (JobError, ValueError):
+                break  # it is refused when it is its turn
+            if plan is None or shot.replan or shot.stage:
+                break
+            jobs[request.id] = plan, shot
+        return jobs
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+class Performer:
+    """Performs plans as they were learned, in a process of its own."""
+
+    def __init__(self, track: Track, engine: EngineName) -> None:
+        self.track, self.engine = track, engine
+
+    def perform(self, plan: Plan, shot: ShotRequest) -> Take:
+        """The take of a shot, as _shoot() performs it."""
+        track = _with_body(self.track, burdened(self.track.body, shot.direction.part_mass))
+        return _as_planned(track, self.engine, plan, shot)
 
 
 def scene_of(shot: ShotRequest) -> Scene:
@@ -56,21 +132,33 @@ def scene_of(shot: ShotRequest) -> Scene:
     return Scene(friction=shot.friction, mass=shot.mass, gravity=asked.gravity_vector, strength=asked.strength)
 
 
-def _shoot(run: RunContext, shot: ShotRequest) -> None:
+def _check_push(shot: ShotRequest, body: Body) -> None:
+    """Raises JobError where a part is to be pushed that the body has not."""
+    if shot.direction.pushes and shot.direction.push_link not in body.names:
+        raise JobError(f"This body has no part called {shot.direction.push_link} that could be pushed.")
+
+
+def _shoot(run: RunContext, shot: ShotRequest, performed: Take | None = None) -> None:
     """Record one take, as directed. The landed plan performs, replanned or as it was learned, or a policy does: where a
     stage is named, where there is none but policies, and as learned before the plan.
 
-    Raises JobError with a sentence where there is nothing to shoot with, or a direction does not fit the body.
+    performed: the take, where it was performed ahead of its turn. Raises JobError with a sentence where there is
+    nothing to shoot with, or a direction does not fit the body.
     """
     body = burdened(run.body, shot.direction.part_mass)
-    if shot.direction.pushes and shot.direction.push_link not in body.names:
-        raise JobError(f"This body has no part called {shot.direction.push_link} that could be pushed.")
+    _check_push(shot, body)
     plan = saved_plan(run) if not shot.stage else None
     stages = {file.name: file for file in run.folder.list_stages()}
     words = shot.direction.words()
     phase = f"shot: {words}" if words else "shot"
     if plan is not None and (shot.replan or not stages):
-        take = _replanned(run, plan, shot, body) if shot.replan else _as_planned(run, plan, shot, body)
+        track = _with_body(run.track, body)
+        if performed is not None:
+            take = performed
+        elif shot.replan:
+            take = _replanned(run, plan, shot, track)
+        else:
+            take = _as_planned(track, run.engine, plan, shot)
         source = "replan" if shot.replan else "plan"
         run.record(_told(take, shot), shot.name, source, request=shot.request, phase=phase)
         return
@@ -99,9 +187,9 @@ def _told(take: Take, shot: ShotRequest) -> Take:
     return dataclasses.replace(take, meta={**take.meta, **facts})
 
 
-def _track(run: RunContext, body: Body) -> Track:
+def _with_body(track: Track, body: Body) -> Track:
     """What was learned to follow, for a body that may carry more than it did then."""
-    track = copy.copy(run.track)
+    track = copy.copy(track)
     track.body = body
     return track
 
@@ -114,11 +202,10 @@ def _start(track: Track, shot: ShotRequest) -> States:
     return shaken(track.states[0], np.random.default_rng(shot.seed), *(noise * one for one in START_NOISE))
 
 
-def _replanned(run: RunContext, plan: Plan, shot: ShotRequest, body: Body) -> Take:
+def _replanned(run: RunContext, plan: Plan, shot: ShotRequest, track: Track) -> Take:
     """The plan adapted on the way: it is known what the floor, gravity, weights and strength are. What comes as a
     surprise, a push or a clumsy hand, is planned for once it has come."""
     settings = replan_settings()
-    track = _track(run, body)
     with CompiledRollouts(track, settings.lost, run.workers) as rollouts:
         scene, engine = scene_of(shot), run.engine
         search = Search(track, rollouts, settings, scene, shot.seed, engine, shot.direction)
@@ -136,10 +223,9 @@ def _replanned(run: RunContext, plan: Plan, shot: ShotRequest, body: Body) -> Ta
             performance.close()
 
 
-def _as_planned(run: RunContext, plan: Plan, shot: ShotRequest, body: Body) -> Take:
+def _as_planned(track: Track, engine: EngineName, plan: Plan, shot: ShotRequest) -> Take:
     """The plan performed as it was learned, whatever comes."""
-    track = _track(run, body)
-    performance = Performance(track, scene_of(shot), _start(track, shot), run.engine, shot.direction, shot.seed)
+    performance = Performance(track, scene_of(shot), _start(track, shot), engine, shot.direction, shot.seed)
     try:
         performance.run(track.targets(plan.offsets(0, track.steps), 0))
         return performance.played_out(seed=shot.seed)
