@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("numba")
@@ -18,7 +18,6 @@ from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError
 from backflip_addon.jobs.messages import Job, Request, ShotRequest, TakeRecorded
 from backflip_addon.trainer.runner import shooting
-from backflip_addon.trainer.runner.plan_files import PLAN_FILE, write_arrays
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances
 from tests.job_events import told
@@ -191,30 +190,30 @@ class InThisProcess:
         self.workers.clear()
 
 
-def test_many_shots_of_a_plan_are_taken_side_by_side_and_are_the_same(
-    job: JobFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_many_shots_of_a_plan_are_taken_side_by_side_and_in_order(
+    job: JobFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = JobFolder(tmp_path / "alone")
+    clip, alone = performances.standing(BODY, 0.3), []
+
+    def perform(_track: Any, engine: str, _plan: Any, shot: ShotRequest) -> motions.Take:
+        alone.append(shot.seed)
+        return dataclasses.replace(performances.performed(BODY, clip), meta={"by": engine, "made_for": shot.seed})
+
+    monkeypatch.setattr(shooting, "_as_planned", perform)
     monkeypatch.setattr(shooting, "Pool", InThisProcess)
     monkeypatch.setattr(InThisProcess, "shared", [])
-    for folder, workers in ((alone, 1), (job, 2)):
-        settings = {"minutes": 10.0, "workers": workers, "mode": "search", "engine": "compiled"}
-        folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
-        motions.save_motion(folder.reference_file, performances.standing(BODY, 0.3))
-        run = Run(folder, folder.read_job())
-        knots = np.zeros((run.track.steps // 3 + 2, run.track.layout.width))
-        write_arrays(folder.stages / PLAN_FILE, {"knots": knots, "knot": 3})
-        for seed in range(5):
-            folder.request("shoot", seed=seed, replan=False, direction={"clumsiness": 0.1})
-        folder.request("shoot", seed=5, replan=False, direction={"push_link": "tail", "push_impulse": [1, 0, 0]})
-        folder.request("shoot", seed=6, replan=False, direction={"part_mass": {"chest": 9}})
-        assert go(folder)["reason"] == "shot" and len(warnings(folder)) == 1
-    assert InThisProcess.shared == [2, 2], "the fifth has one behind it that is refused, and the last has none"
-    one, other = ([motions.load_take(file) for file in folder.list_takes()] for folder in (alone, job))
-    assert [take.meta["seed"] for take in other] == [0, 1, 2, 3, 4, 6] == [take.meta["seed"] for take in one]
-    for mine, its in zip(one, other, strict=True):
-        assert mine.motion.position.tobytes() == its.motion.position.tobytes()
-        assert mine.meta["direction"] == its.meta["direction"] and mine.meta["outcome"] == its.meta["outcome"]
+    monkeypatch.setattr(shooting, "saved_plan", lambda run: "the plan")
+    for seed in range(5):
+        job.request("shoot", seed=seed, replan=False, direction={"clumsiness": 0.1})
+    job.request("shoot", seed=5, replan=False, direction={"push_link": "tail", "push_impulse": [1, 0, 0]})
+    job.request("shoot", seed=6, replan=False, direction={"part_mass": {"chest": 9}})
+    run = Run(job, job.read_job())
+    run.workers = 2
+    run.go()
+    assert InThisProcess.shared == [2, 2], "behind the fifth is one that is refused, and behind that the last"
+    takes = [motions.load_take(file).meta for file in job.list_takes()]
+    assert [take["seed"] for take in takes] == [take["made_for"] for take in takes] == [0, 1, 2, 3, 4, 6]
+    assert alone == [0, 1, 2, 3, 4, 6] and len(warnings(job)) == 1
 
 
 def test_shots_that_are_withdrawn_are_not_taken_and_nothing_else_is_lost(
