@@ -19,6 +19,7 @@ from ..scene.armature.rig import bound_meshes, read_rig
 from ..scene.importing import importer, objects_as_bones
 from ..scene.importing.importer import RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
+from ..scene.mannequin.place import free_place
 from ..scene.typed_data import current_view_layer
 from ..settings import STRENGTHS, scene_settings
 from ..settings.road import turn_to
@@ -42,7 +43,18 @@ def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> 
         importer.remove(imported)
         raise
     choose(scene, armature)
+    _select(armature)
     return armature, _import_report(armature, imported)
+
+
+def _select(armature: bpy.types.Object) -> None:
+    """Have the armature selected alone and active, where it can be, as Blender's own importers do."""
+    layer = bpy.context.view_layer
+    if layer is None or armature.name not in layer.objects:
+        return
+    for ob in layer.objects:
+        ob.select_set(ob == armature)
+    layer.objects.active = armature
 
 
 def _check_humanoid(rig: Rig, filepath: str) -> None:
@@ -97,7 +109,11 @@ class AddMannequin(Step, bpy.types.Operator):
     needs = (need_object_mode,)
 
     def run(self, context: bpy.types.Context) -> None:
-        choose(current_scene(context), add_mannequin(context))
+        scene = current_scene(context)
+        armature = add_mannequin(context)
+        armature.location.x = free_place(scene, armature)
+        current_view_layer(context).update()
+        choose(scene, armature)
 
 
 class ImportAvatar(FileStep, bpy.types.Operator):

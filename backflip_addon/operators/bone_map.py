@@ -18,6 +18,7 @@ from ..scene import stored_avatar
 from ..scene.armature.rig import read_rig
 from ..scene.typed_data import armature_data
 from ..settings import BackflipRole, scene_settings
+from ..settings.road import turn_to
 from . import bone_map_files, reference_clip
 from .base import (
     INTERNAL,
@@ -41,6 +42,7 @@ def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
     check_sound(rig)
     role_map = roles.guess(rig)
     stored_avatar.set_avatar(scene, armature, role_map)
+    turn_to(scene_settings(scene), "avatar")
     return role_map
 
 

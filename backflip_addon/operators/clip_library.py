@@ -10,7 +10,6 @@ from typing import Annotated
 import bpy
 import numpy as np
 from bpy.props import StringProperty
-from mathutils import Vector
 
 from .. import compat, preferences
 from ..core.isolation import Interpreter
@@ -20,6 +19,7 @@ from ..runtime.status import STATUS
 from ..scene import stored_avatar
 from ..scene.importing.importer import CLIP_SUFFIXES, RIG_SUFFIXES
 from ..scene.mannequin.build import add_mannequin
+from ..scene.mannequin.place import free_place
 from ..scene.typed_data import current_view_layer
 from ..settings import scene_settings
 from ..settings.road import turn_to
@@ -33,9 +33,6 @@ from .training import python, start
 
 FIRST_CLIP = "Backflip"  # what Try It learns
 DROPPED = (".bvh", ".fbx", ".glb", ".gltf", ".vrm", ".vrma")
-CLEARANCE = 1.0  # m between the mannequin and what stands there
-FLOOR_LIKE = 0.05  # m: what is no higher is a floor to stand on
-FARTHEST = 20.0  # m
 NO_CLIPS = "The trainer's Python brings no clips: import one, or name a folder of them in the preferences."
 
 _own: dict[str, Path] = {}  # the user's clips, as a thread found them
@@ -84,18 +81,6 @@ def need_no_avatar(scene: bpy.types.Scene) -> str:
     return "An avatar has been chosen already." if scene_settings(scene).avatar is not None else ""
 
 
-def free_place(scene: bpy.types.Scene, newcomer: bpy.types.Object) -> float:
-    """Where on the x axis the mannequin stands free of what is there already, such as Blender's first cube; m."""
-    ends = [0.0]
-    for ob in scene.objects:
-        if ob.type == "MESH" and ob.visible_get() and ob.parent != newcomer:
-            corners = [ob.matrix_world @ Vector(corner) for corner in ob.bound_box]
-            if min(corner.x for corner in corners) < CLEARANCE and max(corner.x for corner in corners) > -CLEARANCE:
-                high = max(corner.z for corner in corners) > FLOOR_LIKE
-                ends += [max(corner.x for corner in corners) + CLEARANCE] if high else []
-    return min(max(ends), FARTHEST)
-
-
 def _frame(scene: bpy.types.Scene) -> None:
     """Have the viewports show the character and the place beside it, where its takes play."""
     body, binding = stored_avatar.body_and_binding(scene)
@@ -119,9 +104,11 @@ class UseClip(ClipStep, bpy.types.Operator):
         ours, own = library()
         file = ours.get(self.name) or own.get(self.name)
         report = use_file(current_scene(context), str(file or self.name))
+        words = report.words
         if self.name in ours:
             scene_settings(current_scene(context)).reference_label = self.name
-        self.report({report.level}, report.words)
+            words = words.replace(ours[self.name].name, self.name)
+        self.report({report.level}, words)
         turn_to(scene_settings(current_scene(context)), "train")
 
 

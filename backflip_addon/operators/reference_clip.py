@@ -121,9 +121,11 @@ def take_source(scene: bpy.types.Scene, source: Source) -> Report:
 
 
 def _label(source: Source) -> str:
-    """The action, with its slot where it has several."""
+    """The action, with its slot where it has several. Of an FBX file's "Armature|Take|Layer" the take."""
     several = source.action is not None and len(source.action.slots) > 1
-    return f"{source.label} ({source.slot.name_display})" if several else source.label
+    parts = source.label.split("|")
+    words = parts[1] if len(parts) > 1 and parts[1] else source.label
+    return f"{words} ({source.slot.name_display})" if several else words
 
 
 def _recorded(scene: bpy.types.Scene, source: Source) -> Recording:

@@ -17,7 +17,7 @@ _LINE, _LETTERS, _PAD, _SWATCH = 18, 12, 6, 14
 
 def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
     """Draw all that the scene has for it."""
-    left, bottom = MARGIN * scale, MARGIN * scale
+    left, bottom = (free + MARGIN * scale for free in _free_corner(bpy.context.area))
     curve = learning_curve.curve(scene) if learning_curve.shown(scene) else None
     if curve is not None:
         curve_drawing.draw(curve, left, bottom, scale, palette)
@@ -28,6 +28,17 @@ def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
             bottom += (strip.height() + _GAP) * scale
     takes = [(name, TAKES[colour]) for name, colour in take_drawing.named(scene)]
     draw_legend([*takes, *line_legend.entries(scene)], left, bottom, scale, palette)
+
+
+def _free_corner(area: bpy.types.Area | None) -> tuple[float, float]:
+    """How far the toolbar reaches into a viewport from the left, and the last operator's panel from below; pixels."""
+    shown = [region for region in area.regions if region.width > 1 and region.height > 1] if area else []
+    window = next((region for region in shown if region.type == "WINDOW"), None)
+    if window is None:
+        return 0.0, 0.0
+    left = max((part.x + part.width - window.x for part in shown if part.type == "TOOLS"), default=0)
+    low = max((part.y + part.height - window.y for part in shown if part.type == "HUD"), default=0)
+    return float(left), float(low)
 
 
 def draw_legend(entries: list[tuple[str, Role]], left: float, bottom: float, scale: float, palette: Palette) -> None:

@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from backflip_addon.jobs import trainer_process
+from backflip_addon.jobs.folder import JobFolder
+
 from .blender import FOLDER, HERE, Blender, WalkError, display, prepare_user, run_blender
 from .person import Person
 
 SIZE = 1280, 720  # pixels of the screen and of Blender's window: the smallest that all has to fit
 LEARN_SECONDS = 240.0  # until which something has been learned, or it is given up
-_FILES_SECONDS = 120.0
+_FILES_SECONDS, _STOP_SECONDS = 120.0, 30.0
 _VIEWPORT, _ASIDE = (400, 350), (200, 560)  # over the viewport; and in it, where the mouse hides nothing
 
 
@@ -39,8 +42,25 @@ class Walker:
 
     @contextmanager
     def person(self, walk: str, *arguments: str) -> Iterator[Person]:
-        with display(*SIZE) as (number, screen), Blender.started(number, self.user, SIZE, *arguments) as blender:
-            yield Person(screen, blender, self.pictures, walk)
+        try:
+            with display(*SIZE) as (number, screen), Blender.started(number, self.user, SIZE, *arguments) as blender:
+                yield Person(screen, blender, self.pictures, walk)
+        finally:
+            _end_trainers()
+
+
+def _end_trainers() -> None:
+    """A training goes on without its Blender: have those of the walks stop."""
+    jobs = [JobFolder(file.parent) for file in FOLDER.rglob("job.json")]
+    for job in jobs:
+        if job.running():
+            job.request("stop")
+    end = time.monotonic() + _STOP_SECONDS
+    for job in jobs:
+        while job.running() and time.monotonic() < end:
+            time.sleep(0.2)
+        if job.running():
+            trainer_process.kill(job)
 
 
 def prepare(pictures: Path | None) -> Walker:
