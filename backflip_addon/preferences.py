@@ -33,8 +33,8 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         str,
         StringProperty(
             name="Trainer's Python",
-            description="A Python (or the folder of its environment) with torch and numba, and PyBullet where there is "
-            "one for it; empty for the environment variable BACKFLIP_PYTHON or the installed runtime",
+            description="A Python or the folder of its environment. It needs torch and numba, and PyBullet where there "
+            "is one. Empty: the variable BACKFLIP_PYTHON or what is installed above",
             subtype="FILE_PATH",
         ),
     ]

@@ -42,7 +42,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, follow: bool = False) -> 
     writes = flags & (os.O_WRONLY | os.O_RDWR)
     # Windows knows no O_NOFOLLOW and opens no folder; elsewhere the look makes for the better sentence.
     if not follow and is_link(path):
-        raise RefusedFile(f"{path.name} is a link; Backflip opens no links in a job folder")
+        raise RefusedFile(f"{path.name} is a link; Backflip follows no links in a training's folder")
     if os.path.exists(path) and not os.path.isfile(path):
         raise RefusedFile(f"{path.name} is no ordinary file")
     try:

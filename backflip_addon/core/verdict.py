@@ -167,7 +167,7 @@ _FIGURES: tuple[tuple[str, str, str, float, str], ...] = (
         "Robust",
         "{:.0f} of 20",
         1,
-        "Landings of 20 tries on slightly other floors, heavier or lighter, from other starts. Clean: 16",
+        "Landings of 20 takes on slightly other floors, heavier or lighter, from other starts. Clean: 16",
     ),
 )
 

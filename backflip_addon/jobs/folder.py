@@ -185,7 +185,7 @@ class JobFolder:
     def _raise_if_gone(self) -> None:
         """Raises FileNotFoundError where the job has gone from its folder, or another now has its place."""
         if self._identity and self.is_gone():
-            raise FileNotFoundError(errno.ENOENT, "The job folder was moved or deleted", str(self.path))
+            raise FileNotFoundError(errno.ENOENT, "The training's folder was moved or deleted", str(self.path))
 
     def read_events(self, offset: int = 0) -> tuple[list[Event], int]:
         """Events from byte offset on, and the offset to go on from. Damaged lines are skipped. Raises JobError."""
@@ -329,7 +329,9 @@ class JobFolder:
             with contextlib.suppress(FileExistsError):
                 room.mkdir()
             if not is_own_folder(room):
-                raise JobError(f"{room} is no folder of the job's own; Backflip opens no links in a job folder.")
+                raise JobError(
+                    f"{room} is no folder of this training's own; Backflip follows no links in a training's folder."
+                )
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:
@@ -337,7 +339,7 @@ class JobFolder:
         try:
             yield
         except (OSError, ValueError) as error:
-            raise JobError(f"The job folder {self.path} cannot be written: {_reason(error)}.") from error
+            raise JobError(f"The training's folder {self.path} cannot be written: {_reason(error)}.") from error
 
 
 # When each heartbeat was last seen to have moved: the clocks of two machines need not agree, nor one with itself.

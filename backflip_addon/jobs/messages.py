@@ -296,16 +296,16 @@ class ShotRequest:
         """friction: the job's own. Raises JobError with a sentence on what makes no sense."""
         given = {**vars(ShotRequest(friction=friction, disturbed="direction" not in request.fields)), **request.fields}
         if not is_whole(given["seed"], MOST_SEED):
-            raise _not_understood("its seed is no whole number from 0 to 2^63 - 1")
+            raise _not_understood("its random number is no whole number from 0 to 2^63 - 1")
         if not is_number(given["friction"], 0.0, MOST_FRICTION):
             raise _not_understood(f"its friction is no number from 0 to {MOST_FRICTION:g}")
         if not is_number(given["mass"], *MASS_FACTORS):
             raise _not_understood(f"its mass is no factor from {MASS_FACTORS[0]:g} to {MASS_FACTORS[1]:g}")
         if not isinstance(given["disturbed"], bool) or not isinstance(given["replan"], bool):
-            raise _not_understood("its marks disturbed and replan are not true or false")
+            raise _not_understood("what it says of manner and disturbances is neither true nor false")
         stage = given["stage"]
         if not isinstance(stage, str) or len(stage) > LONGEST_FILE_NAME or any(letter in stage for letter in "/\\\0"):
-            raise _not_understood("its stage is not the name of a file")
+            raise _not_understood("how far it had learned is not the name of a file")
         try:
             direction = Direction.from_json(request.fields.get("direction", {}))
         except ValueError as error:
@@ -355,9 +355,11 @@ class JobSettings:
         sound = sound and is_number(settings.friction, 0, MOST_FRICTION)
         sound = sound and is_whole(settings.seed, MOST_SEED) and is_whole(settings.workers, MOST_WORKERS)
         if not sound or settings.mode not in MODES or not isinstance(settings.stop_when_landed, bool):
-            raise JobError("The job's settings are damaged: minutes, seed, workers, friction or mode make no sense.")
+            raise JobError("The training's settings are damaged: some of its numbers make no sense.")
         if settings.engine not in ENGINES:
-            raise JobError(f"The job asks for an engine that is not known here; known are {', '.join(ENGINES)}.")
+            raise JobError(
+                f"This training asks for a physics engine that is not known here; known are {', '.join(ENGINES)}."
+            )
         return settings
 
     def to_json(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Requests:
             raise ValueError(f"unknown request {kind!r}")
         self.folder.mkdir(exist_ok=True)
         if not is_own_folder(self.folder):
-            raise JobError(f"{self.folder} is a link; Backflip opens no links in a job folder.")
+            raise JobError(f"{self.folder} is a link; Backflip follows no links in a training's folder.")
         name = f"{self._next_number():020d}-{uuid.uuid4().hex[:8]}"
         write_json(self.folder / f"{name}.json", Request(kind, name, fields).to_json())
         return name

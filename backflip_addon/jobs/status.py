@@ -128,7 +128,7 @@ class JobReader:
             self.away = True
             words = plain(getattr(error, "strerror", None) or error)
             self.status = JobStatus(
-                "unreadable", message=f"The job folder {plain(self.folder.path)} cannot be read: {words}."
+                "unreadable", message=f"The training's folder {plain(self.folder.path)} cannot be read: {words}."
             )
         return self.status
 
@@ -138,8 +138,8 @@ class JobReader:
         except (FileNotFoundError, NotADirectoryError):
             return JobStatus(
                 "failed",
-                message=f"{plain(self.folder.job_file)} is missing; this is not a Backflip job folder, or it was moved "
-                "or lies on a disk that is away.",
+                message=f"{plain(self.folder.job_file)} is missing; this is no folder of a training, or it was moved, "
+                "or its disk is not connected.",
             )
         self.away = False
         # Asked before the events are read: a trainer that ends in between has written its last event.
@@ -291,7 +291,7 @@ def _end_words(reason: str, landed: bool) -> str:
 
 
 def _death_words(tail: str) -> str:
-    words = "The trainer ended without a word; start it again to go on from its last stage."
+    words = "The trainer ended without a word; resume the training to go on from there."
     lacking = re.search(r"No module named '?(\w+)", tail)
     if lacking and lacking[1] != "backflip_addon":
         words = f"The trainer's Python lacks {lacking[1]}; choose another or install the runtime in the preferences."

@@ -234,7 +234,9 @@ def _move(source: Path, target: Path, names: list[str]) -> dict[str, str]:
         target.mkdir(exist_ok=True)
         for folder in (source, target):
             if not is_own_folder(folder):
-                raise JobError(f"{folder} is no folder of the job's own; Backflip opens no links in a job folder.")
+                raise JobError(
+                    f"{folder} is no folder of this training's own; Backflip follows no links in a training's folder."
+                )
         for name in names:
             if os.path.lexists(source / name):
                 free = _free_name(target, name)

@@ -48,10 +48,10 @@ def start(folder: JobFolder, python: str | Interpreter, cluster: str = "") -> No
     folder.read_job()
     interpreter = _interpreter(python)
     if folder.running():
-        raise AlreadyRunning(f"This job is already being trained by {_trainer_words(folder)}.")
+        raise AlreadyRunning(f"This is already being trained by {_trainer_words(folder)}.")
     with _start_lock(folder):
         if folder.named_trainer_lives():  # another Blender was faster; its trainer has yet to take the lock
-            raise AlreadyRunning(f"This job is already being trained by {_trainer_words(folder)}.")
+            raise AlreadyRunning(f"This is already being trained by {_trainer_words(folder)}.")
         _forget_old_requests(folder)
         try:
             folder.make_rooms()
@@ -145,7 +145,7 @@ def _start_lock(folder: JobFolder) -> Iterator[None]:
     except OSError as error:
         raise JobError(f"The folder {folder.path} cannot be written: {error.strerror}.") from error
     if not taken:
-        raise AlreadyRunning("This job is being started by another Blender just now.")
+        raise AlreadyRunning("Another Blender is starting this training just now.")
     try:
         yield
     finally:
@@ -194,7 +194,7 @@ def request_checkpoint(folder: JobFolder) -> str:
 def _request(folder: JobFolder, kind: RequestKind) -> str:
     """Raises JobError when nobody would hear the request."""
     if not folder.running():
-        raise JobError("No trainer is at work on this job; start it first.")
+        raise JobError("Nothing is being trained there; start it first.")
     try:
         return folder.request(kind)
     except (OSError, ValueError) as error:

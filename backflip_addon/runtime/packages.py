@@ -192,8 +192,8 @@ _FAILURES = (
     ),
     (
         r"DO NOT MATCH THE HASHES|Hashes are required",
-        "A downloaded package is not the one that Backflip knows (its checksum differs) and was not installed; try "
-        "again, and see which package index this computer's pip is set up for.",
+        "A package is not the one that Backflip knows (its checksum differs) and was not installed. Try again, and see "
+        "which package index this computer's pip is set up for.",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",

@@ -127,8 +127,8 @@ def lacks_lock(*locks: Path) -> str:
         return "This is a 32-bit Python, for which there is no torch any more; use a 64-bit Blender."
     if system == "macosx_x86_64":
         return (
-            "There is no torch for Macs with Intel processors any more, so Backflip cannot learn on one; on a Mac with "
-            "Apple's own processor use the Blender that is made for it, and on an older one train on another computer."
+            "There is no torch any more for Macs with Intel processors, so nothing is learned on one. On a Mac with "
+            "Apple's own processor use the Blender made for it; else train on another computer."
         )
     return f"Backflip has no list of packages for this system ({system}); use one of {', '.join(SYSTEMS)}."
 

@@ -88,8 +88,8 @@ def lack_words(version: pins.Version) -> str:
     """The sentence for a computer without a Python of that version that can make environments."""
     name = pins.name(version)
     return (
-        f"No Python {name} was found that can make environments; install it from python.org or with your "
-        f"system's packages (on Debian and Ubuntu python{name} and python{name}-venv) and try again."
+        f"No Python {name} was found that can make environments. Install it from python.org, or with your "
+        f"system's packages, and try again. On Debian and Ubuntu they are python{name} and python{name}-venv."
     )
 
 

@@ -47,8 +47,8 @@ _NOTICE = (
     "licensed under the Apache License, Version 2.0 (https://www.apache.org/licenses/LICENSE-2.0).\n"
 )
 LACKING = (
-    f"The networks that find a person in a video are not installed: press Install Networks ({SIZE_WORDS}, {LICENCE}), "
-    "or choose a file of mediapipe 0.10.21 (.whl) or a folder that holds them."
+    f"The networks that find a person in a video are not installed: press Install Networks ({SIZE_WORDS}, {LICENCE}). "
+    "Or choose a file of mediapipe 0.10.21 (.whl) or a folder that holds them."
 )
 
 

@@ -194,7 +194,7 @@ class Pool:
         process.join(timeout=CLOSE_SECONDS)
         code = process.exitcode
         if code is not None and -code == getattr(signal, "SIGKILL", 9):
-            return "a worker was killed; where memory has run out, fewer processes help"
+            return "a worker was killed; where memory has run out, close other programs"
         if code is not None and code < 0:
             return f"a worker was ended by signal {-code}"
         return f"a worker ended too early (exit status {code})"

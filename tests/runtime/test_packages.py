@@ -239,7 +239,7 @@ def test_local_label_is_no_other_version() -> None:
 @pytest.mark.parametrize(
     ("machine", "most", "words"),
     [
-        (("Darwin", "x86_64"), 2**63 - 1, "no torch for Macs with Intel processors any more"),
+        (("Darwin", "x86_64"), 2**63 - 1, "no torch any more for Macs with Intel processors"),
         (("Windows", "AMD64"), 2**31 - 1, "a 32-bit Python"),
         (("Windows", "ARM64"), 2**63 - 1, "no list of packages for this system (win_arm64); use one of linux_x86_64"),
     ],

@@ -85,7 +85,11 @@ def test_damaged_stages_are_told(tmp_path: Path, damage: bytes | None) -> None:
 def test_other_versions_and_missing_files_are_told(tmp_path: Path) -> None:
     torch.save({"version": 999}, tmp_path / "new.pt")
     torch.save([1, 2], tmp_path / "list.pt")
-    for name, words in (("new.pt", "another version"), ("list.pt", "not a Backflip stage"), ("none.pt", "is missing")):
+    for name, words in (
+        ("new.pt", "another version"),
+        ("list.pt", "nothing that Backflip has learned"),
+        ("none.pt", "is missing"),
+    ):
         with pytest.raises(ValueError, match=words):
             checkpoints.load(tmp_path / name)
 
@@ -197,6 +201,6 @@ def test_a_stage_cannot_make_room_by_what_its_pickle_names(
 
     unpickling = []
     monkeypatch.setattr(checkpoints.torch, "load", lambda *a, **k: unpickling.append(1))
-    with pytest.raises(ValueError, match="damaged or not a Backflip stage"):
+    with pytest.raises(ValueError, match="damaged or nothing that Backflip has learned"):
         checkpoints.load(file)
     assert not unpickling

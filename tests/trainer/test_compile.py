@@ -348,4 +348,4 @@ def test_physics_that_cannot_be_compiled_is_a_sentence(
     assert run().wait() == 1
     words = events(job)[-1]["message"]
     assert words.startswith("The physics could not be compiled for this computer: OSError")
-    assert words.endswith("Make room on the disk and resume the job.")
+    assert words.endswith("Make room on the disk and resume the training.")

@@ -158,7 +158,7 @@ def test_a_damaged_search_is_told_and_the_new_one_is_as_it_was(change: dict[str,
     if isinstance(value, str) and name in ("mean", "deviation"):
         value = {"text": "text", "negative": -whole["deviation"], "nan": whole["mean"] * np.nan}[value]
     before = search._random.bit_generator.state
-    with pytest.raises(ValueError, match="the saved search"):
+    with pytest.raises(ValueError, match="what was planned so far"):
         search.load_state({**whole, "performed": 4, name: value})
     assert search.performed == 0 and search._random.bit_generator.state == before
     search.load_state({**whole, "performed": 4})

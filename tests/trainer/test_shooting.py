@@ -252,4 +252,4 @@ def test_where_nothing_could_be_shot_the_run_says_so(job: JobFolder) -> None:
     job.request("shoot", seed=1)
     with pytest.raises(JobError, match="None of the shots"):
         go(job)
-    assert "neither a landed plan nor a policy" in warnings(job)[0] and not job.pending_requests()
+    assert "Nothing has been learned here yet" in warnings(job)[0] and not job.pending_requests()

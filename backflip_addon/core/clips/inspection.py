@@ -100,7 +100,7 @@ def _time_scale(motion: Motion, centre: Array, lowest: Array) -> Finding | None:
     scale, recorded = _likely_scale(motion.rate, exact)
     return Finding(
         "time_scale",
-        f"In the air the clip falls under {gravity:.1f} m/s² instead of 9.8, as if it played {flown} than it was "
+        f"In the air the clip falls under {gravity:.1f} m/s² instead of 9.8. It seems to play {flown} than it was "
         f"recorded{recorded}: {_advice(scale)}.",
         {"time_scale": scale},
     )
@@ -131,8 +131,8 @@ def _pace(stance: ground.Ground) -> Finding | None:
     often = f"{(len(steps) - 1) / (steps[-1] - steps[0]):.1f} times a second"
     return Finding(
         "time_scale",
-        f"The clip steps {often}, as if it played {'slower' if scale < 1 else 'faster'} than it was "
-        f"recorded{recorded}: {_advice(scale)}, if that is not meant.",
+        f"The clip steps {often}. It seems to play {'slower' if scale < 1 else 'faster'} than it was "
+        f"recorded{recorded}: {_advice(scale)}, unless you mean it.",
         {"time_scale": scale},
     )
 

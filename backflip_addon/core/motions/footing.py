@@ -89,9 +89,10 @@ def check(motion: Motion, body: Body) -> list[Finding]:
 
 @dataclasses.dataclass(frozen=True)
 class _Worst:
-    """The gravest thing that is asked of the floor: words for it, start and end, s."""
+    """The gravest thing that is asked of the floor: words for it and for what is done instead, start and end, s."""
 
     words: str
+    instead: str
     start: float
     end: float
     lean: bool = False
@@ -100,17 +101,16 @@ class _Worst:
 def _worst(demands: Demands, rate: float) -> _Worst | None:
     if run := _gravest(demands.pull, PULL, PULL_SECONDS * rate):
         weights = f"{demands.pull[run].max():.1f} body weights"
-        words = f"hangs from the floor (it would have to pull with {weights}); what is learned will press on it"
+        words, instead = f"hangs from the floor, pulling with {weights}", "press on it"
     elif run := _gravest(demands.slip, SLIP, SLIP_SECONDS * rate):
-        words = "pushes sideways harder than the floor can hold; what is learned will not slip there"
+        words, instead = "pushes sideways harder than the floor can hold", "not slip there"
     elif run := _gravest(demands.lean, LEAN, LEAN_SECONDS * rate):
         far = f"{demands.lean[run].max() * 100:.0f} cm"
-        words = f"leans as nobody could without falling, its weight up to {far} outside of what it stands on; what is "
-        words += "learned will keep its balance"
-        return _Worst(words, run.start / rate, run.stop / rate, True)
+        words = f"leans as nobody could without falling, up to {far} past what it stands on"
+        return _Worst(words, "keep its balance", run.start / rate, run.stop / rate, True)
     else:
         return None
-    return _Worst(words, run.start / rate, run.stop / rate)
+    return _Worst(words, instead, run.start / rate, run.stop / rate)
 
 
 def _gravest(asked: Array, most: float, frames: float) -> slice | None:
@@ -129,11 +129,12 @@ def _stance_words(worst: _Worst, changes: list[StanceChange]) -> Finding | None:
         return None
     start, end = f"{worst.start:.1f}", f"{worst.end:.1f}"
     when = f"From {start} to {end} s" if start != end else f"At {start} s"
-    away = f", the hips up to {' and '.join(worth)} away" if worth else ""
-    flat = f", resting soles put down flat by up to {soled * 100:.0f} cm" if soled >= WORTH_SOLED else ""
+    moves = [f"the hips move by up to {' and '.join(worth)}"] if worth else []
+    moves += [f"soles come down flat by up to {soled * 100:.0f} cm"] if soled >= WORTH_SOLED else []
+    how = f": {', and '.join(moves)}" if moves else ""
     return Finding(
         "impossible_stance",
-        f"{when} the clip {worst.words}{away}{flat}.",
+        f"{when} the clip {worst.words}. The take will {worst.instead}{how}.",
         {"physical_footing": True},
     )
 
@@ -144,6 +145,6 @@ def _limit_words(excesses: list[Excess]) -> Finding:
     return Finding(
         "past_limits",
         f"At {worst.time:.1f} s the clip turns the {joint_words(worst.link)} {np.degrees(worst.angle):.0f}° further "
-        f"than it goes{also}; what is learned will stay within.",
+        f"than it goes{also}. The take will stay within.",
         level=INFO,
     )

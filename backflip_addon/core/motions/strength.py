@@ -105,7 +105,7 @@ def _nobody_words(motion: Motion, body: Body, demand: _Demand, flies: bool) -> F
     if slower:
         return Finding("too_strong", words + f"slow it down {slower:g} times.", {"time_scale": slower})
     if flies:
-        return Finding("too_strong", words + "expect the body to look for another way.")
+        return Finding("too_strong", words + "expect the body to find another way.")
     return Finding("too_strong", words + "slowing it down is not enough; choose another clip.")
 
 
@@ -162,7 +162,7 @@ def _load(body: Body, demand: _Demand) -> _Load:
 def _flight_words(flight: feasible_flight.Flight) -> Finding:
     return Finding(
         "impossible_flight",
-        f"In the air from {flight.start:.1f} to {flight.end:.1f} s the clip turns as no free body can; what is learned "
-        f"will turn evenly there, up to {np.degrees(flight.change):.0f}° away from it.",
+        f"In the air from {flight.start:.1f} to {flight.end:.1f} s the clip turns as no free body can. The take will "
+        f"turn evenly there, up to {np.degrees(flight.change):.0f}° away from it.",
         {"physical_flights": True},
     )

@@ -140,8 +140,8 @@ def check_sound(rig: Rig) -> None:
         raise RigError(f"The mesh of {rig.name} has vertices or weights that are not finite numbers: repair it first.")
     if count < FEWEST_BONES:
         raise RigError(
-            f"{rig.name} has only {count} bones: a character needs at least {FEWEST_BONES}, "
-            "with hips, chest, head, and elbows, knees and feet on both sides."
+            f"{rig.name} has only {count} bones. A character needs at least {FEWEST_BONES}: "
+            "hips, chest, head, and elbows, knees and feet on both sides."
         )
     _check_lengths(rig)
     _check_rest_rotations(rig)
@@ -170,8 +170,8 @@ def _check_rest_rotations(rig: Rig) -> None:
     if (error > 1e-3).any():
         bone = rig.bones[int(np.argmax(error))]
         raise RigError(
-            f"The bone {bone} of {rig.name} is sheared or scaled unevenly at rest, because its object (or a parent of "
-            "it) has different scales along its axes: apply them first (Object > Apply > Scale, Ctrl+A)."
+            f"The bone {bone} of {rig.name} is sheared or scaled unevenly at rest. Its object, or a parent of that, "
+            "is scaled differently along its axes: apply that first (Object > Apply > Scale, Ctrl+A)."
         )
     if (np.linalg.det(orientations) < 0).any():
         raise RigError(f"{rig.name} is mirrored by a negative scale: apply it first (Object > Apply > Scale, Ctrl+A).")

@@ -321,8 +321,8 @@ def check_upright(rig: Rig, role_map: RoleMap) -> None:
         return
     if 2 * max(lengths) < _SHORTEST_ARMS * leg:
         raise RigError(
-            f"The arms of {rig.name} are far shorter than its legs: check the bones of the arms in the bone map, or "
-            "pick a character with two arms and two legs."
+            f"The arms of {rig.name} are far shorter than its legs: check them in the bone map, or pick a character "
+            "with two arms and two legs."
         )
     bent = -float(trunk @ legs) < _UPRIGHT * leg * long
     if bent and arm > 1e-9 and float(arms @ legs) > _PARALLEL * leg * arm:

@@ -21,7 +21,7 @@ _WORDS = {  # an object's type -> one of them, several
 
 _PICKLE = "it is a pickle, which can run code and is not opened: save its arrays with numpy's savez"
 _USE_AS_AVATAR = "bring it in with File > Import, select its armature and press Use as Avatar"
-_USE_ACTION = "bring it in with File > Import, then choose its armature and its action and press Use Action"
+_USE_ACTION = "bring it in with File > Import, then choose its armature and action and press Use Action"
 _CLIP_ALONE = "it is an animation: import a character first, then the clip in step 2"
 _RIG_HINTS = dict.fromkeys((".usd", ".usda", ".usdc", ".usdz", ".abc"), _USE_AS_AVATAR)
 _RIG_HINTS |= dict.fromkeys((".vrma", ".npz"), _CLIP_ALONE)

@@ -99,7 +99,7 @@ def unpack(files: Files, folder: Path, back: bool) -> None:
         room, _, rest = name.rpartition("/")
         good = (room in ROOMS and rest.isprintable() and rest[:1] not in ("", ".")) or (not room and name in BACK)
         if not good and (back or name not in SENT):
-            raise WorkerError(f"a machine sent back what is no file of a job: {name[:80]!r}")
+            raise WorkerError(f"a machine sent back what is no file of a training: {name[:80]!r}")
         (folder / room).mkdir(parents=True, exist_ok=True)
 
         def write(out: BinaryIO, data: bytes = data) -> None:

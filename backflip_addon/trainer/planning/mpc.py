@@ -270,13 +270,13 @@ class Search:
             random = np.random.default_rng()
             random.bit_generator.state = json.loads(str(checkpoint["random"]))
         except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"the saved search is damaged ({error})") from error
+            raise ValueError(f"what was planned so far is damaged ({error})") from error
         shape = self._distribution.mean.shape
         if mean.shape != shape or deviation.shape != shape:
-            raise ValueError("the saved search belongs to another body or clip")
+            raise ValueError("what was planned so far belongs to another body or clip")
         sound = np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()
         if not sound or not 0 <= performed <= self.track.steps or not 0 <= control_steps <= MOST_STEPS:
-            raise ValueError("the saved search is damaged: its numbers make no sense")
+            raise ValueError("what was planned so far is damaged: its numbers make no sense")
         self._distribution, self.costs = KnotDistribution(mean, deviation), costs
         self.performed, self.control_steps, self._random = performed, control_steps, random
 

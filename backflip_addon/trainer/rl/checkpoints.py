@@ -41,7 +41,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
 def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint. Raises ValueError with one sentence on a damaged or foreign file, OSError from a bad disk."""
     path = Path(path)
-    damaged = f"{path.name} cannot be read; it is damaged or not a Backflip stage"
+    damaged = f"{path.name} cannot be read; it is damaged or nothing that Backflip has learned"
     try:
         data = io.BytesIO(read_limited(path, MOST_BYTES))
     except (FileNotFoundError, NotADirectoryError):
@@ -63,7 +63,7 @@ def load(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch, its unpickler and zipfile raise two dozen kinds
         raise ValueError(damaged) from error
     if not isinstance(content, dict) or "version" not in content:
-        raise ValueError(f"{path.name} is not a Backflip stage")
+        raise ValueError(f"{path.name} is nothing that Backflip has learned")
     if content["version"] != STAGE_VERSION:
         raise ValueError(f"{path.name} was written by another version of Backflip")
     return content

@@ -376,7 +376,7 @@ class PolicyTraining:
                 self._env.bodies.close()
                 self._env = env
             words = str(error) if isinstance(error, ValueError) else f"it is damaged ({error})"
-            raise ValueError(f"The stage {name} cannot be used: {words}") from error
+            raise ValueError(f"What was learned until {name} cannot be used: {words}") from error
         env.bodies.close()
         self._close_pool()
         logger.info("going on from %s: iteration %d, %d samples", name, self.iterations, self.samples)

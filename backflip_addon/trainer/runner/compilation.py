@@ -63,5 +63,5 @@ def _tell(run: RunContext, told: Told) -> None:
 
 def _remedy(why: str) -> str:
     if "No space left" in why or "quota" in why:
-        return "Make room on the disk and resume the job."
+        return "Make room on the disk and resume the training."
     return "Repair the trainer's Python in the preferences, or choose another."

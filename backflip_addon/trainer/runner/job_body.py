@@ -17,7 +17,7 @@ def body_of(data: Mapping[str, Any]) -> Body:
         body = bodies.from_json(dict(data))
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         words = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} in its numbers"
-        raise JobError(f"The job's body is damaged: {words}.") from error
+        raise JobError(f"The training's body is damaged: {words}.") from error
     if body.names != bodies.LINK_NAMES:
-        raise JobError("The job's body is damaged: it has not all the parts of a humanoid.")
+        raise JobError("The training's body is damaged: it has not all the parts of a humanoid.")
     return body

@@ -33,7 +33,7 @@ from .shooting import shoot_all
 
 logger = logging.getLogger(__name__)
 
-GONE = "The job folder was moved or deleted; the trainer ends."
+GONE = "The training's folder was moved or deleted, so the trainer ends."
 NOTHING_SHOT = "None of the shots that were asked for could be taken."
 
 
@@ -65,23 +65,23 @@ def run_job(path: str | os.PathLike[str], cluster: str = "") -> int:
 def _sentence(error: BaseException) -> str:
     """What went wrong, for the user."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "The disk is full; make room and resume the job. What was saved before is kept."
+        return "The disk is full; make room and resume the training. What was saved before is kept."
     if isinstance(error, PermissionError):
-        return f"The job folder cannot be written: {error.filename or error}."
+        return f"The training's folder cannot be written: {error.filename or error}."
     if isinstance(error, MemoryError):
-        return "The machine ran out of memory; train with fewer processes."
+        return "The computer ran out of memory; close other programs and resume the training."
     if isinstance(error, ClusterError):
         return str(error)
     if isinstance(error, WorkerError):
         words = str(error).strip().splitlines()[-1].rstrip(".")
         if "MemoryError" in words:
-            return "A physics process ran out of memory; train with fewer processes."
-        return f"A physics process failed: {words}."
+            return "The physics ran out of memory; close other programs and resume the training."
+        return f"The physics failed: {words}."
     if isinstance(error, (JobError, ValueError)):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"The job folder cannot be read or written: {error.filename or ''}: {error.strerror}."
-    return f"The trainer failed: {type(error).__name__}: {error}. The log beside the job has the details."
+        return f"The training's folder cannot be read or written: {error.filename or ''}: {error.strerror}."
+    return f"The trainer failed: {type(error).__name__}: {error}. The log in the training's folder has the details."
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: Searc
             return _new_search(run, rollouts, settings, 0), 0
         attempt = arrays.get("attempt", np.zeros(1))
         if attempt.shape or attempt.dtype.kind not in "iu" or not 0 <= int(attempt) <= MOST_ATTEMPTS:
-            raise ValueError(f"{file.name} is damaged: its attempt is no number")
+            raise ValueError(f"{file.name} is damaged: its take is no number")
         search = _new_search(run, rollouts, settings, int(attempt))
         search.load_state(arrays)
         return search, int(attempt)

@@ -35,7 +35,7 @@ from .search_phase import saved_plan
 
 START_NOISE = (0.05, 0.1, 0.3)  # of a shot that is not to be like the others: rad, m/s, rad/s
 FEWEST = 6  # shots that wait, from which on processes that perform them are worth the seconds of their start
-NOTHING_TO_SHOOT = "This job has neither a landed plan nor a policy yet; train it first."
+NOTHING_TO_SHOOT = "Nothing has been learned here yet; train first."
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def _shoot(run: RunContext, shot: ShotRequest, performed: Take | None = None) ->
         run.record(_told(take, shot), shot.name, source, request=shot.request, phase=phase)
         return
     if shot.stage and shot.stage not in stages:
-        raise JobError(f"This job has no stage called {shot.stage}.")
+        raise JobError(f"Nothing called {shot.stage} was learned here; choose another.")
     if not stages:
         raise JobError(NOTHING_TO_SHOOT)
     run.check()
