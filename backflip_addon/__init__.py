@@ -15,9 +15,9 @@ _commands: list[Any] = []  # that Blender knows us by on its command line
 def register() -> None:
     import bpy
 
-    from . import compat, operators, preferences, settings, ui
+    from . import compat, operators, preferences, settings, translations, ui
 
-    for part in (preferences, settings, operators, ui):
+    for part in (translations, preferences, settings, operators, ui):
         part.register()
     _commands.append(bpy.utils.register_cli_command("backflip", _command))
     if compat.IS_MODULE:
@@ -35,10 +35,10 @@ def _command(arguments: list[str]) -> int:
 def unregister() -> None:
     import bpy
 
-    from . import operators, preferences, settings, ui
+    from . import operators, preferences, settings, translations, ui
 
     atexit.unregister(unregister)
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
-    for part in (ui, operators, settings, preferences):
+    for part in (ui, operators, settings, preferences, translations):
         part.unregister()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 from bpy.props import BoolProperty, StringProperty
 
 from .jobs.json_files import JobError
@@ -78,7 +79,8 @@ class BackflipPreferences(bpy.types.AddonPreferences):
     def _draw_runtime(self, context: bpy.types.Context) -> None:
         """The trainer's Python: its state in a line, what is to be known before it is installed, and its buttons."""
         box = self.layout.box()
-        box.label(text=f"Trainer's Python: {STATUS.heading}", icon=STATUS.icon)
+        name, state = translated("Trainer's Python"), translated(STATUS.heading)
+        box.label(text=f"{name}: {state}", icon=STATUS.icon)
         if STATUS.work is not None:
             row = box.row()
             row.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")

@@ -32,7 +32,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "compat": (set(), BLENDER),
     "registration": (set(), BLENDER),
     "headless": ({"__init__", "operators", "scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
-    "__init__": ({"ui", "operators", "headless"} | COMMON, BLENDER),
+    "translations": (set(), BLENDER),
+    "__init__": ({"ui", "operators", "headless", "translations"} | COMMON, BLENDER),
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 

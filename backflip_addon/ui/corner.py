@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_iface as translated
 
 from ..operators import learning_curve
 from . import contact_strip, curve_drawing, line_legend, strip_drawing, take_drawing, video_strip
@@ -26,8 +27,9 @@ def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
         if strip is not None:
             strip_drawing.draw(strip, left, bottom, scale, palette)
             bottom += (strip.height() + _GAP) * scale
+    lines = [(translated(name), role) for name, role in line_legend.entries(scene)]
     takes = [(name, TAKES[colour]) for name, colour in take_drawing.named(scene)]
-    draw_legend([*takes, *line_legend.entries(scene)], left, bottom, scale, palette)
+    draw_legend([*takes, *lines], left, bottom, scale, palette)
 
 
 def _free_corner(area: bpy.types.Area | None) -> tuple[float, float]:

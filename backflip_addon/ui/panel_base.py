@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from typing import TYPE_CHECKING, Any, cast
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 
 from ..operators import road
 from ..operators.base import Step, current_scene, what_is_missing
@@ -74,7 +76,7 @@ def open_step(panel: bpy.types.Panel, context: bpy.types.Context, step: str, tit
     scene = current_scene(context)
     held = road.held(scene, step)
     header, body = layout_of(panel).panel_prop(scene_settings(scene).road, step)
-    header.label(text=f"{title}: {held}" if held else title)
+    header.label(text=f"{translated(title)}: {held}" if held else title)
     return body
 
 
@@ -116,9 +118,12 @@ def scale_of(context: bpy.types.Context, operator: str) -> float:
 
 
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: IconItems) -> None:
-    """A sentence, broken into lines that fit the sidebar."""
+    """A sentence, in the user's language and broken into lines that fit the sidebar."""
     scale = cast(bpy.types.Preferences, context.preferences).system.ui_scale
     width = max(int((cast(bpy.types.Region, context.region).width - 60 * scale) / (_LETTER * scale)), 20)
     column = layout.column(align=True)
-    for i, line in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
+    said = translated(text)
+    if any(unicodedata.east_asian_width(letter) in "WF" for letter in said):
+        width //= 2  # such letters are as wide as two
+    for i, line in enumerate(textwrap.wrap(said, width, break_on_hyphens=False) or [""]):
         column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")

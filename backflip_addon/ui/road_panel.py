@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 
 from .. import preferences
 from ..operators import job_link, job_list
@@ -35,7 +36,8 @@ class BACKFLIP_PT_road(SidebarPanel, bpy.types.Panel):
             self._draw_missing(context, layout)
 
     def _draw_missing(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
-        layout.label(text=f"Trainer's Python: {STATUS.heading}", icon="INFO")
+        name, state = translated("Trainer's Python"), translated(STATUS.heading)
+        layout.label(text=f"{name}: {state}", icon="INFO")
         wheels = preferences.wheels_folder()
         for line in (*STATUS.lines, *before_installing(preferences.runtime_home(), wheels)):
             sentence(layout, context, line, "BLANK1")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from bpy.app.translations import pgettext_iface as translated
 
 from ..core.arrays import Array
 from . import flat_drawing as flat
@@ -44,4 +45,4 @@ def draw(strip: Strip, left: float, bottom: float, scale: float, palette: Palett
         flat.draw_triangles(flat.boxes(head, head + np.array([2 * scale, len(strip.rows) * size[1]])), palette.text)
     for row, words in enumerate(reversed(strip.rows)):
         foot = float(start[1] + (row * ROW + 1) * scale)
-        flat.draw_text(words, left + _PAD * scale, foot, _LETTERS * scale, palette.text)
+        flat.draw_text(translated(words), left + _PAD * scale, foot, _LETTERS * scale, palette.text)

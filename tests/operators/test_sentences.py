@@ -65,13 +65,17 @@ def shown_in_rna() -> Iterator[tuple[str, str]]:
                 groups.append(prop.fixed_type)
 
 
-def shown_by_code() -> Iterator[tuple[str, str]]:
-    """Where, and what: the texts that the code of all those rooms holds."""
+def shown_by_code(any_text: bool = False) -> Iterator[tuple[str, str]]:
+    """Where, and what: the texts that the code of all those rooms holds. any_text: single words as well."""
     for room in ROOMS:
         for file in [PACKAGE / room] if room.endswith(".py") else sorted((PACKAGE / room).rglob("*.py")):
             if file.name not in COMMAND_LINES:
                 where = file.relative_to(PACKAGE).as_posix()
-                yield from _texts(ast.parse(file.read_text(encoding="utf-8")), where)
+                source = ast.parse(file.read_text(encoding="utf-8"))
+                yield from _texts(source, where)
+                if any_text:
+                    constants = (node.value for node in ast.walk(source) if isinstance(node, ast.Constant))
+                    yield from ((where, text) for text in constants if isinstance(text, str))
 
 
 def _texts(node: ast.AST, where: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the sidebar says in other languages: a file of words for each, by the name that Blender has for the language.
+
+A file holds "labels" (of panels, buttons and fields: these must fit) and "sentences" (tooltips, and what panels say),
+each from the English that stands in the code. What Blender itself has a word for is said with that word.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import bpy
+
+FOLDER = Path(__file__).parent
+LANGUAGES = ("de_DE", "ja_JP")
+_CONTEXTS = ("*", "Operator")  # of fields and panels, and of buttons
+
+Messages = dict[tuple[str, str], str]  # (context, English) -> translated, as Blender takes them
+
+
+def words(language: str) -> dict[str, dict[str, str]]:
+    """The "labels" and "sentences" of a language, by their English."""
+    found: dict[str, dict[str, str]] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def messages(language: str) -> Messages:
+    """All that is translated into a language."""
+    parts = words(language).values()
+    return {(context, english): said for part in parts for english, said in part.items() for context in _CONTEXTS}
+
+
+def register() -> None:
+    bpy.app.translations.register(__package__, {language: messages(language) for language in LANGUAGES})
+
+
+def unregister() -> None:
+    bpy.app.translations.unregister(__package__)
