@@ -123,7 +123,7 @@ def test_killed_trainer_is_seen_and_started_again(launch: SimpleNamespace, make_
     pid = wait_for(launch, folder, "running").pid
     os.kill(pid, signal.SIGKILL)
     died = wait_for(launch, folder, "died")
-    assert "start it again" in died.message and died.pid == 0
+    assert "resume the training" in died.message and died.pid == 0
     folder.request("stop")  # asked of the dead; the next one must not obey it
     launch.start(folder, sys.executable)
     wait_for(launch, folder, "running")

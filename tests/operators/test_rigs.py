@@ -131,7 +131,7 @@ UNEVEN = Matrix.Rotation(0.7, 4, "X") @ Matrix.Diagonal((1.0, 1.0, 1.4, 1.0))
 @pytest.mark.parametrize(
     ("matrix", "sentence"),
     [
-        (UNEVEN, r"different scales along its axes.*Apply > Scale"),
+        (UNEVEN, r"scaled differently along its axes.*Apply > Scale"),
         (Matrix.Diagonal((-1.0, 1.0, 1.0, 1.0)), r"mirrored by a negative scale.*Apply > Scale"),
         (Matrix.Diagonal((-1.0, -1.0, -1.0, 1.0)), r"negative scale"),
     ],

@@ -121,7 +121,7 @@ def test_a_killed_trainer_is_reported_and_goes_on(road: Any) -> None:
     road.start_training(minutes=1.0)
     _until(lambda: len(settings().takes) == 3 or job_monitor.refresh(scene).takes == 3)
     trainer_process.kill(job_link.job_of(scene))
-    with pytest.raises(RuntimeError, match="start it again"):
+    with pytest.raises(RuntimeError, match="resume the training"):
         road.wait_job(timeout=600.0)
     road.resume_training()
     _until(lambda: job_monitor.refresh(scene).state == "running")

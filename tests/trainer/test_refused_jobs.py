@@ -149,7 +149,7 @@ def test_damaged_bodies(job: JobFolder, what: str, capfd: pytest.CaptureFixture)
 def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(JobError) as caught:
         JobSettings.from_json(settings)
-    assert str(caught.value).startswith("The job's settings are damaged") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith("The training's settings are damaged") and "\n" not in str(caught.value)
 
 
 def test_settings_of_a_later_version_are_ignored() -> None:

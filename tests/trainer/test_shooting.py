@@ -122,7 +122,7 @@ def test_shots_are_taken_in_order_and_one_bad_one_loses_none_after_it(job: JobFo
     end = go(job)
     assert taken == [5, 3, 9] and not job.pending_requests()
     assert end["kind"] == "finished" and end["reason"] == "shot"
-    assert len(warnings(job)) == 1 and "seed" in warnings(job)[0]
+    assert len(warnings(job)) == 1 and "random number" in warnings(job)[0]
 
 
 def test_what_a_killed_trainer_has_not_shot_the_next_one_shoots(job: JobFolder, taken: list[int]) -> None:
