@@ -216,7 +216,7 @@ def test_physical_footing_puts_a_tilted_sole_down_flat_and_says_so(ops: Any, ava
     body, _binding = stored_avatar.body_and_binding(scene)
     clip = performances.tilted(body, performances.hanging(body), 6.0)
     stored_reference.set_reference(scene, clip, reference_clip.notes(clip, body))
-    assert "resting soles put down flat" in settings().reference_notes
+    assert "soles come down flat" in settings().reference_notes
     assert "oles that rest lie flat" in settings().bl_rna.properties["physical_footing"].description
 
     def tilt() -> float:

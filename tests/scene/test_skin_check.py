@@ -222,8 +222,8 @@ SAID: dict[str, tuple[Change, str, str]] = {
     "a sword on the root": (left_sword, "Sword", "root, which stays behind"),
     "a finger that is pulled off": (pulled_off, "Skin", "index.L, which stays behind"),
     "a modifier twice": (deformed_twice, "Skin", "an Armature modifier too many"),
-    "a modifier switched off": (influence_channels, "Skin", "switched off"),
-    "keys of its own": (moved_itself, "Skin", "keys or constraints of Skin itself"),
+    "a modifier switched off": (influence_channels, "Skin", "too many or off"),
+    "keys of its own": (moved_itself, "Skin", "keys or constraints of Skin"),
     "a bone scaled by a driver": (scaled_finger, "Skin", "where head has it"),
 }
 

@@ -86,8 +86,8 @@ def _sentence(found: SkinOff) -> str:
             f"bone that moves with the body (Weight Paint), or have {found.bone} follow one."
         )
     return (
-        f"The skin of {found.mesh} is not where {found.bone} has it, {far}: look for a second Armature modifier "
-        f"or one that is off, a scaled bone, or keys of {found.mesh}."
+        f"The skin of {found.mesh} is not where {found.bone} has it, {far}: look for an Armature modifier "
+        f"too many or off, a scaled bone, keys or constraints of {found.mesh}."
     )
 
 
