@@ -37,11 +37,10 @@ def jobs() -> tuple[JobSummary, ...]:
 
 
 def line(job: JobSummary) -> str:
-    """A job in a line: "Mannequin, Backflip, 3 May 14:02, landed"."""
+    """A job in a line that fits the sidebar, whose icon says what became of it: "Mannequin, Backflip, 3 May 14:02"."""
     when = time.localtime(job.changed)
     date = f"{when.tm_mday} {time.strftime('%b %H:%M', when)}"
-    state = "running" if job.running else "landed" if job.landed else ""
-    return ", ".join(filter(None, (job.avatar, job.clip, date, state)))
+    return ", ".join(filter(None, (job.avatar, job.clip, date)))
 
 
 def look() -> None:

@@ -29,6 +29,7 @@ from ..scene.importing.importer import FileError
 from ..scene.typed_data import current_scene as scene_of_blender
 from ..scene.units import scene_rate
 from ..settings import scene_settings
+from ..settings.road import turn_to
 from ..settings.video import BackflipVideo
 from .base import USER_ERRORS, FileStep, Step, current_scene, need_body, need_object_mode
 from .clip_library import over_viewport
@@ -262,7 +263,7 @@ class ChooseVideo(FileStep, bpy.types.Operator):
     """Choose a video that shows the stunt: one person from head to toe, filmed by one camera that keeps still"""
 
     bl_idname = "backflip.choose_video"
-    bl_label = "Choose Video"
+    bl_label = "Learn from Video"  # in the menu of what can be done with a dropped file, too
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_no_work,)
     suffixes = VIDEO_SUFFIXES
@@ -270,6 +271,7 @@ class ChooseVideo(FileStep, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         found = choose(current_scene(context), self.filepath)
+        turn_to(scene_settings(current_scene(context)), "reference")
         self.report(
             {"INFO"}, f"{found.width} x {found.height}, {found.seconds:.2f} s, {found.rate:.4g} frames a second."
         )

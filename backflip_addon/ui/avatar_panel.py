@@ -43,7 +43,7 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
             button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
         lacking = any(item.required and not item.bone for item in settings.roles)
         if lacking:
-            self._draw_map(layout, settings)
+            self._draw_map(layout, settings, "Bone Map")
         elif (body := fold(layout, "map", "Bone Map")) is not None:
             self._draw_map(body, settings)
         if (body := fold(layout, "strength", "Weight and Strength")) is not None:
@@ -67,10 +67,10 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
         button(column, "backflip.import_avatar", icon="IMPORT")
         button(column, "backflip.add_mannequin", icon="OUTLINER_OB_ARMATURE")
 
-    def _draw_map(self, layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
+    def _draw_map(self, layout: bpy.types.UILayout, settings: BackflipSettings, title: str = "") -> None:
         """Which bones play which body parts."""
         row = layout.row(align=True)
-        row.label(text="Bone Map")
+        row.label(text=title)
         button(row, "backflip.set_role", text="", icon="EYEDROPPER", of="AVATAR")
         for operator, icon in MAP_BUTTONS:
             button(row, operator, text="", icon=icon, of="AVATAR")
