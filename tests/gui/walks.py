@@ -21,8 +21,9 @@ from .person import Person
 
 SIZE = 1280, 720  # pixels of the screen and of Blender's window: the smallest that all has to fit
 LEARN_SECONDS = 240.0  # until which something has been learned, or it is given up
-_FILES_SECONDS, _STOP_SECONDS = 120.0, 30.0
-_VIEWPORT, _ASIDE = (400, 350), (200, 560)  # over the viewport; and in it, where the mouse hides nothing
+_START_SECONDS, _FILES_SECONDS, _STOP_SECONDS = 60.0, 120.0, 30.0
+_VIEWPORT, _VIEWPORT_FREE = (400, 350), (200, 350)  # over the viewport; and beside the splash screen
+_ASIDE = (200, 560)  # where the mouse hides nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,8 @@ def walk(walker: Walker) -> dict[str, Walked]:
 
 def try_it(person: Person) -> Walked:
     """From Blender's splash screen to a baked backflip."""
-    person.click_at(_VIEWPORT, step="splash")
+    person.wait_for("Recover Last Session", _START_SECONDS)
+    person.click_at(_VIEWPORT_FREE, step="splash")
     person.key("n", _VIEWPORT)
     person.click("Try It: Learn a Backflip")
     bake_what_landed(person)
