@@ -17,7 +17,7 @@ from ..jobs.folder import JobFolder
 from ..jobs.status import read_status
 from ..operators import training as road
 from ..operators.known_job import avatar_of
-from .console import DONE, FAILED, NOT_LANDED, Console, HeadlessError, WrongUse, facts_of
+from .console import DONE, FAILED, NOT_LANDED, Console, WrongUse, facts_of
 from .scene_file import jobs_beside, jobs_in
 from .training import succeeded
 
@@ -37,7 +37,7 @@ def status(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     """The word: how the latest job is doing. Exit status as train has it, 0 while it is at work."""
     found = _jobs_of(options.target, options.character)
     if not found:
-        raise HeadlessError(f"There is no job in {options.target}.")
+        raise WrongUse(f"There is no job{_of(options)} in {options.target}.")
     folder = found[-1]
     now = read_status(folder)
     report: Report = {"job": str(folder.path), "character": avatar_of(folder), **facts_of(now)}
@@ -58,14 +58,23 @@ def jobs(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
             console.say(
                 f"{now.state:<10} {now.progress:4.0%} {now.takes:>4} takes {landed:<6} {folder.path}", **rows[-1]
             )
+    if not rows:
+        console.say(f"There is no job{_of(options)} in {', '.join(options.targets)}.")
     return DONE, {"jobs": rows}
+
+
+def _of(options: argparse.Namespace) -> str:
+    return f" of {options.character}" if options.character else ""
 
 
 def batch(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     """The word: the trainer's Python trains all jobs; exit status 3 where one of them has not landed."""
     folders = [Path(target).resolve() for target in options.targets]
-    if missing := [folder for folder in folders if not folder.is_dir()]:
-        raise WrongUse(f"There is no folder {missing[0]}.")
+    for folder in folders:
+        if not folder.is_dir():
+            raise WrongUse(f"There is no folder {folder}.")
+        if not jobs_in(folder):
+            raise WrongUse(f"There is no job in {folder}.")
     python = road.python()
     with tempfile.TemporaryDirectory(prefix="backflip-batch-") as place:
         report = Path(place) / "report.json"
@@ -87,9 +96,12 @@ def batch(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
             except KeyboardInterrupt:
                 trained.terminate()
                 raise
-        rows: list[Report] = json.loads(report.read_text(encoding="utf-8"))["jobs"] if report.is_file() else []
+        told: Report = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+        rows: list[Report] = told.get("jobs", [])
     if trained.returncode in (DONE, NOT_LANDED):
         return trained.returncode, {"jobs": rows}
     failed = [row for row in rows if row["state"] != "finished"]
-    words = f"{len(failed)} of {len(rows)} jobs have not finished." if rows else "The batch could not be trained."
+    words = f"{len(failed)} of {len(rows)} jobs have not finished."
+    if not rows:
+        words = told.get("error", "The batch could not be trained.")
     return FAILED, {"jobs": rows, "error": words}

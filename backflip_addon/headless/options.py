@@ -135,6 +135,8 @@ def _number(text: str, prop: Any) -> float | int:
     least, most = prop.hard_min, prop.hard_max
     factor = 180 / math.pi if _turns(prop) else 1.0
     if not (math.isfinite(value) and least * factor - 1e-4 <= value <= most * factor + 1e-4):
+        if least <= -UNBOUNDED:
+            raise argparse.ArgumentTypeError(f"{text} is too far from 0")
         upper = f" to {most * factor:g}" if most < UNBOUNDED else " upwards"
         raise argparse.ArgumentTypeError(f"{text} is not within {least * factor:g}{upper}")
     return value if whole else min(max(value / factor, least), most)

@@ -34,7 +34,7 @@ def open_blend(options: argparse.Namespace) -> Opened:
     """Open the .blend of the options. Raises HeadlessError and WrongUse."""
     file = Path(options.blend).resolve()
     if not file.is_file():
-        raise WrongUse(f"There is no file {file}.")
+        raise WrongUse(f"{file} is a folder: name a .blend." if file.is_dir() else f"There is no file {file}.")
     try:
         bpy.ops.wm.open_mainfile(filepath=str(file), load_ui=False)
     except RuntimeError as error:

@@ -41,7 +41,7 @@ def shoot(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     properties = list(settings_options.properties_of(type(fields)))
     settings_options.apply(opened.scene, fields, settings_options.given_of(options, properties))
     shots = shooting.asked_for(opened.scene)
-    words = directions.direction_of(fields).words() or "as trained"
+    words = directions.words_of(fields) or "as trained"
     console.say(f"{len(shots)} take{'s' if len(shots) > 1 else ''} of {opened.armature.name}, {words}")
     report: Report = {
         "character": opened.armature.name,

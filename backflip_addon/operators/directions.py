@@ -17,6 +17,7 @@ from .. import preferences
 from ..core.direction import PRESETS, Direction, Vector
 from ..jobs.json_files import JobError, read_json, write_json
 from ..settings import BackflipDirection, scene_settings
+from ..settings.direction import SWEEPS
 from .base import INTERNAL, Returned, Step, current_scene, window_manager
 
 MOST_SAVED = 200  # of the user's own
@@ -97,6 +98,16 @@ def swept(fields: BackflipDirection) -> list[Direction]:
         return [direction] * fields.count
     values = np.linspace(fields.sweep_from, fields.sweep_to, max(fields.count, 2)).tolist()[: fields.count]
     return [_with(fields, direction, fields.sweep_what, value) for value in values]
+
+
+def words_of(fields: BackflipDirection) -> str:
+    """What is asked of the takes, for a report: "slippery; gravity, m/s², from 2 to 10"; "" for nothing."""
+    words = direction_of(fields).words()
+    if fields.sweep:
+        about = next(meaning for name, _label, meaning in SWEEPS if name == fields.sweep_what)
+        swept = f"{about[:1].lower()}{about[1:]}, from {fields.sweep_from:g} to {fields.sweep_to:g}"
+        words = "; ".join(filter(None, (words, swept)))
+    return words
 
 
 def _with(fields: BackflipDirection, direction: Direction, what: str, value: float) -> Direction:

@@ -66,7 +66,7 @@ class Shoot(Step, bpy.types.Operator):
         scene_settings(scene).show_take = True  # a bake may have hidden them
         compat.redraw(sidebar_alone=True)
         count = "1 take is" if len(shots) == 1 else f"{len(shots)} takes are"
-        words = directions.direction_of(fields).words()
+        words = directions.words_of(fields)
         self.report({"INFO"}, f"{count} asked for{f': {words}' if words else ''}.")
         if self.blocking:
             self.report({"INFO"}, training.wait(scene, len(shots) * training.GRACE_SECONDS).message)

@@ -8,8 +8,8 @@ search_one, search_two: so many rounds of the backflip's search, by one host and
 many samples of learning from scratch. killed_finished: with the second host killed in the midst both end, and the
 search's costs are the same to the number. stranger_refused: a driver on the second host without the token gets nowhere.
 
-batch: so many job folders in a batch on both hosts. A third of them learn from scratch for longer than a job stays
-away, so that they come back broken off and are resumed; when as many have ended, driver and second host are killed,
+batch: so many job folders in a batch on both hosts. A third of them learn for longer than a job stays away, so that
+they come back broken off and are resumed; when as many have ended, driver and second host are killed,
 and the batch is begun again. jobs; ended: whose last run came to its end; twice: that came to it more than once, or
 that list a take twice; resumed: that had more than one run; landed; seconds.
 
@@ -53,8 +53,8 @@ HEAD = f"{HOSTS[0][1]}:{PORT}"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-# Seconds: that a job is away, and that those which learn from scratch take
-AWAY, LONG = 10.0, 15.0
+# Seconds: that a job is away at most, that most of them take, and every third
+AWAY, SHORT, LONG = 8.0, 3.0, 20.0
 
 
 class Enough(Exception):
@@ -252,12 +252,12 @@ def batch(count: int, token: str) -> dict[str, Any]:
 
 
 def _job(path: Path, number: int) -> JobFolder:
-    """A job of a second's work, to stand still; every third one learns that from scratch."""
+    """A job that learns to stand still, for a moment or, every third one, longer than it stays away."""
     body = humanoid.humanoid()
     first = humanoid.clip("backflip", body)
     still = Motion(30.0, first.position[:1].repeat(16, axis=0), first.rotations[:1].repeat(16, axis=0))
-    long = number % 3 == 0
-    settings = {"mode": "scratch" if long else "search", "minutes": LONG / 60 if long else 2.0, "workers": 1}
+    seconds = SHORT if number % 3 else LONG
+    settings = {"mode": "scratch", "minutes": seconds / 60, "workers": 1, "engine": "compiled"}
     folder = JobFolder(path)
     folder.create(Job(name=path.name, body=bodies.to_json(body), settings={**settings, "seed": number}))
     save_motion(folder.reference_file, still)

@@ -292,25 +292,32 @@ def main(arguments: list[str]) -> int:
             tasks = ray_machines.RayTasks(train_packed)
         run(batch, tasks, max(options.slice, 1.0))
     except WorkerError as error:
-        print(f"backflip batch: {error}", file=sys.stderr)
-        return 1
+        return _ended_by(str(error), options.json)
     except KeyboardInterrupt:
-        print("backflip batch: interrupted; begin it again to go on.", file=sys.stderr)
-        return 1
+        return _ended_by("Interrupted; begin it again to go on.", options.json)
     rows = [
         {"job": str(m.folder.path), "state": m.state, "message": m.message, "slices": m.slices, "lost": m.lost}
         | {"landed": m.state == "finished" and m.landed}
         for m in batch
     ]
     if options.json:
-        _write_report(options.json.resolve(), rows)
+        _write_report(options.json.resolve(), {"jobs": rows})
     if any(member.state != "finished" for member in batch):
         return 1
     return 0 if all(row["landed"] for row in rows) else 3
 
 
-def _write_report(file: Path, rows: list[dict[str, Any]]) -> None:
-    text = json.dumps({"jobs": rows}, indent=1) + "\n"
+def _ended_by(sentence: str, report: Path | None) -> int:
+    """Say why there was no batch, to whoever reads the report or else to whoever looks; returns the exit status."""
+    if report:
+        _write_report(report.resolve(), {"jobs": [], "error": sentence})
+    else:
+        print(f"backflip batch: {sentence}", file=sys.stderr)
+    return 1
+
+
+def _write_report(file: Path, report: dict[str, Any]) -> None:
+    text = json.dumps(report, indent=1) + "\n"
 
     def write(out: BinaryIO) -> None:
         out.write(text.encode())
