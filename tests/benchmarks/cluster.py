@@ -10,8 +10,8 @@ search's costs are the same to the number. stranger_refused: a driver on the sec
 
 batch: so many job folders in a batch on both hosts. A third of them learn for longer than a job stays away, so that
 they come back broken off and are resumed; when as many have ended, driver and second host are killed,
-and the batch is begun again. jobs; ended: whose last run came to its end; twice: that came to it more than once, or
-that list a take twice; resumed: that had more than one run; landed; seconds.
+and the batch is begun again. jobs; ended: of which the batch says so; twice: that were begun after their end, or that
+tell of a take twice; resumed: that had more than one run; seconds.
 
     python tests/benchmarks/cluster.py [--rounds 60] [--samples 200000] [--jobs 40] [--json FILE]
 """
@@ -38,7 +38,7 @@ import numpy as np
 from backflip_addon.core import body as bodies
 from backflip_addon.core.motion import Motion, save_motion
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.jobs.messages import Finished, Job, Started, TakeRecorded
+from backflip_addon.jobs.messages import Finished, Job, JobSettings, Started, TakeRecorded
 from backflip_addon.trainer.cluster import ray_machines
 from backflip_addon.trainer.cluster.rollouts import ClusterRollouts
 from backflip_addon.trainer.cluster.rounds import ClusterPool, Rounds
@@ -54,7 +54,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 # Seconds: that a job is away at most, that most of them take, and every third
-AWAY, SHORT, LONG = 8.0, 3.0, 20.0
+AWAY, SHORT, LONG = 6.0, 2.0, 12.0
 
 
 class Enough(Exception):
@@ -239,16 +239,20 @@ def batch(count: int, token: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="backflip-batch-") as place:
         jobs = [_job(Path(place) / f"job-{number:02d}", number) for number in range(count)]
         own = ["-m", "backflip_addon.trainer.cluster.batch", place, "--cluster", HEAD, "--slice", str(AWAY)]
+        report = Path(place) / "report.json"
         with hosts(2, token), on(0, *own, token=token, stdout=subprocess.PIPE) as driver:
-            for ended, _line in enumerate(driver.stdout or (), 1):
+            for ended, line in enumerate(driver.stdout or (), 1):
+                print(line.rstrip(), flush=True)
                 if ended == count // 3:
                     kill(HOSTS[1][0])
                     driver.kill()
-        before = sum(_ends(job) for job in jobs)
-        with hosts(2, token), on(0, *own, token=token, stdout=subprocess.DEVNULL) as driver:
+        own += ["--json", str(report)]
+        with hosts(2, token), on(0, *own, token=token) as driver:
             code = driver.wait()
-        seconds = time.perf_counter() - began
-        return {"jobs": count, "ended_before": before, "exit": code, **_told_of(jobs), "seconds": round(seconds, 1)}
+        rows = json.loads(report.read_text(encoding="utf-8"))["jobs"] if report.is_file() else []
+        ended = sum(row["state"] == "finished" for row in rows)
+        seconds = round(time.perf_counter() - began, 1)
+        return {"jobs": count, "ended": ended, "exit": code, **_told_of(jobs), "seconds": seconds}
 
 
 def _job(path: Path, number: int) -> JobFolder:
@@ -264,21 +268,21 @@ def _job(path: Path, number: int) -> JobFolder:
     return folder
 
 
-def _ends(job: JobFolder) -> int:
-    """How often a job came to an end of its own."""
-    return sum(isinstance(event, Finished) and event.reason != "stopped" for event in job.read_events()[0])
-
-
 def _told_of(jobs: list[JobFolder]) -> dict[str, int]:
-    ended = twice = resumed = landed = 0
+    twice = resumed = 0
     for job in jobs:
-        events = job.read_events()[0]
+        events, minutes = job.read_events()[0], JobSettings.from_json(job.read_job().settings).minutes
         takes = [event.file for event in events if isinstance(event, TakeRecorded)]
-        ended += _ends(job) > 0
-        twice += _ends(job) > 1 or len(set(takes)) < len(takes)
+        again = len(set(takes)) < len(takes)
+        ended, seconds = False, 0.0
+        for event in events:
+            again = again or (ended and isinstance(event, Started))
+            if isinstance(event, Finished):
+                seconds += event.seconds or 0.0
+                ended = event.reason != "stopped" or seconds >= minutes * 60
+        twice += again
         resumed += sum(isinstance(event, Started) for event in events) > 1
-        landed += any(event.success for event in events if isinstance(event, TakeRecorded))
-    return {"ended": ended, "twice": twice, "resumed": resumed, "landed": landed}
+    return {"twice": twice, "resumed": resumed}
 
 
 def main() -> int:
