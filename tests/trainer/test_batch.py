@@ -95,7 +95,7 @@ def test_what_is_no_job_or_taken_is_said_and_the_rest_is_trained(tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["../job.json", "job.json", "takes/../x", "takes/.x", "/etc/x", "bin/x", "stages/a/b"])
 def test_a_machine_sends_back_a_jobs_files_alone(tmp_path: Path, name: str) -> None:
-    with pytest.raises(WorkerError, match="no file of a job"):
+    with pytest.raises(WorkerError, match="no file of a training"):
         batch.unpack({name: b"x"}, tmp_path, back=True)
     assert not any(tmp_path.rglob("*"))
 
