@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
 EARLY, EARLY_TRIES = 4, 2  # iterations within which so many tries are recorded each time, later one
+SOON = 25  # iterations, some twenty seconds: a landing is noticed so soon while there have been few
 TRY_SEEDS = 1000  # seeds set aside for the tries of one iteration
 ALIKE = 0.05  # m: attempts that stay as near to each other in all frames as they are performed are the same once more
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
@@ -198,8 +199,9 @@ def _alike(take: Take, other: Take) -> bool:
 
 
 def _next_recording(iteration: int) -> int:
-    """Dense early, sparse late: the failures of the first minutes are the story."""
-    return iteration + max(1, iteration // 8)
+    """Dense early, sparse late: the failures of the first minutes are the story. Attempts take as long as some
+    iterations, so that one after each would hold the learning up, and with it what there is to tell."""
+    return iteration + max(1, min(iteration // 3, max(SOON, iteration // 8)))
 
 
 def _words(told: IterationReport, phase: str) -> tuple[str, float]:
