@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from backflip_addon.core import metrics, rotations
+from backflip_addon.core.arrays import Array
 from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.constants import GRAVITY
 from backflip_addon.core.motion import Motion, Take
@@ -134,23 +135,44 @@ def test_a_foot_in_flight_near_the_floor_does_not_slip() -> None:
     assert measures.slip_cm_s == 0.0 and measures.slide_cm == 0.0
 
 
-def test_a_foot_that_rolls_from_heel_to_toe_does_not_slide() -> None:
-    foot, shape = BODY.index("foot.L"), BODY.links[BODY.index("foot.L")].shapes[0]
-    frames = 120
-    roll = np.linspace(-0.5, 0.8, frames)  # about the heel, then about the toes
-    turn = rotations.from_axis_angle(X, roll)
-    edges = [np.array(shape.position) + np.array(shape.size) * [0, y, -1] for y in (1, -1)]
-    pivots = np.where((roll < 0)[:, None], edges[0], edges[1])
-    flat = np.where((roll < 0)[:, None], edges[0], edges[1])
-    ankle = flat - rotations.rotate(turn, pivots) - [0, 0, edges[0][2]]
-    position, turns = np.zeros((frames, 3)), performances.neutral(BODY, frames)
-    turns[:, 0] = turn  # the whole body turns with the foot: what the foot does is what counts
-    neutral = BODY.forward(np.zeros(3), turns[0] * 0 + [1, 0, 0, 0])[0][foot]
-    position = ankle - rotations.rotate(turn, neutral)
+def on_left_foot(turn: Array, pivots: Array, places: Array) -> Take:
+    """The whole body turned (F, 4) as its left foot is, whose points pivots (F, 3) are at places (F, 3): what the foot
+    does is what counts."""
+    foot, frames = BODY.index("foot.L"), len(turn)
+    turns = performances.neutral(BODY, frames)
+    neutral = BODY.forward(np.zeros(3), turns[0])[0][foot]
+    turns[:, 0] = turn
+    position = places - rotations.rotate(turn, neutral + pivots)
     contacts = np.zeros((frames, len(BODY.links)), dtype=bool)
     contacts[:, foot] = True
-    take = Take(Motion(120.0, position, turns), contacts, np.zeros(frames), np.zeros(frames), {})
-    assert of_standing(take).slide_cm < 0.3
+    return Take(Motion(120.0, position, turns), contacts, np.zeros(frames), np.zeros(frames), {})
+
+
+def sole_corner(x: float, y: float) -> Array:
+    """A corner of the left foot's sole, in the foot's frame; x, y -1 to 1."""
+    shape = BODY.links[BODY.index("foot.L")].shapes[0]
+    return np.array(shape.position) + np.array(shape.size) * [x, y, -1]
+
+
+def test_a_foot_that_rolls_from_heel_to_toe_does_not_slide() -> None:
+    roll = np.linspace(-0.5, 0.8, 120)  # about the heel, then about the toes
+    edges = [sole_corner(0, 1), sole_corner(0, -1)]
+    pivots = np.where((roll < 0)[:, None], edges[0], edges[1])
+    places = pivots * [1, 1, 0]  # where they are with the foot flat
+    assert of_standing(on_left_foot(rotations.from_axis_angle(X, roll), pivots, places)).slide_cm < 0.3
+
+
+def test_a_foot_that_turns_about_the_corner_it_stands_on_does_not_slide_but_one_whose_corner_moves_does() -> None:
+    frames = 120
+    tipped = rotations.multiply(rotations.from_axis_angle(X, -0.06), rotations.from_axis_angle(Y, 0.06))
+    turning = rotations.from_axis_angle(Z, np.linspace(0.0, 0.5, frames))
+    corner = min((sole_corner(x, y) for x in (-1, 1) for y in (-1, 1)), key=lambda c: rotations.rotate(tipped, c)[2])
+    turn, pivots = rotations.multiply(turning, tipped), np.repeat(corner[None], frames, axis=0)
+    on_the_spot = on_left_foot(turn, pivots, np.zeros((frames, 3)))
+    assert of_standing(on_the_spot).slide_cm < 0.1
+    assert of_standing(slid(on_the_spot, 0.03, 30, 60)).slide_cm == pytest.approx(3.0, abs=0.1)
+    flat = on_left_foot(turning, pivots, np.zeros((frames, 3)))
+    assert of_standing(flat).slide_cm > 3.0  # the rest of the sole sweeps the floor
 
 
 def test_the_impact_is_the_floors_force_over_50_ms() -> None:

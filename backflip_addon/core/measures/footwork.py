@@ -14,8 +14,9 @@ from ..shapes import core_points, core_radius
 from .course import CHATTER, Course, Phase, phases, without_chatter
 
 BEARS = 0.02  # body weights: a foot that carries as much is planted
-SOLE_ROOM = 0.01  # m: points of a planted foot that are so near the floor belong to its contact
-POINT_ROOM = 0.005  # m over a link's lowest point, in which its other points share its load
+# m over a link's lowest point, in which its other points touch as well: what a simulation takes for touching
+# (trainer.physics.simulator.TOUCHING). With more, a foot that tips over its edge or turns about its toes seems to slide
+TOUCHES = 0.002
 PHASE_SHIFT = 0.1  # s by which a take's airborne phase may lie beside the clip's own
 STEP_SHIFT = 0.25  # s by which a take may put a foot down sooner or later than its clip
 LANDING_SECONDS = 0.15  # after a hop, in which a foot that comes down only ends it
@@ -120,7 +121,7 @@ def slip(course: Course) -> float | None:
     carried = course.load[1:] * (course.touching[:-1] & course.touching[1:])
     bearing = np.flatnonzero(carried.any(axis=0))
     total = float(carried[:, bearing].sum())
-    speeds = (np.linalg.norm(_contact_motion(course, int(i), POINT_ROOM), axis=-1) * course.rate for i in bearing)
+    speeds = (np.linalg.norm(_contact_motion(course, int(i)), axis=-1) * course.rate for i in bearing)
     return sum(float(carried[:, i] @ speed) for i, speed in zip(bearing, speeds, strict=True)) / max(total, 1e-9)
 
 
@@ -128,14 +129,15 @@ def longest_slide(course: Course) -> float:
     """The farthest that a planted foot slides along the floor while it stays planted, m.
 
     A foot is planted while it bears; its slide is the way between the two places farthest from each other that the
-    middle of its contact comes to, carried along with the foot. A foot that rolls from heel to toe does not slide.
+    middle of its contact comes to, carried along with the foot. A foot that rolls from heel to toe, or turns about the
+    corner that it stands on, does not slide.
     """
     angles = np.arange(DIRECTIONS) * np.pi / DIRECTIONS
     directions = np.stack([np.cos(angles), np.sin(angles)])
     longest = 0.0
     for name in FEET:
         index = course.body.index(name)
-        moved = _contact_motion(course, index, SOLE_ROOM)
+        moved = _contact_motion(course, index)
         for start, end in phases(without_chatter(_planted(course, index), course.rate)):
             path = np.concatenate([np.zeros((1, 2)), np.cumsum(moved[start : end - 1], axis=0)])
             longest = max(longest, float(np.ptp(path @ directions, axis=0).max()))
@@ -150,10 +152,10 @@ def _planted(course: Course, foot: int) -> BoolArray:
     return bears
 
 
-def _contact_motion(course: Course, link: int, room: float) -> Array:
+def _contact_motion(course: Course, link: int) -> Array:
     """How far a link's contact with the floor moves along it until the next frame (F - 1, 2), m.
 
-    The mean over the link's points that lie within room over its lowest one, in this frame and the next; of a
+    The mean over the link's points that lie within TOUCHES over its lowest one, in this frame and the next; of a
     rounded shape the point that is lowest now, moving on with the link.
     """
     shapes = course.body.links[link].shapes
@@ -164,7 +166,7 @@ def _contact_motion(course: Course, link: int, room: float) -> Array:
     low[..., 2] -= radii
     held = rotations.rotate(rotations.conjugate(turn), low - position)
     moved = (position[1:] + rotations.rotate(turn[1:], held[:-1]) - low[:-1])[..., :2]
-    near = low[..., 2] <= low[..., 2].min(axis=1, keepdims=True) + room
+    near = low[..., 2] <= low[..., 2].min(axis=1, keepdims=True) + TOUCHES
     both = near[:-1] & near[1:]
     both = np.where(both.any(axis=1, keepdims=True), both, near[:-1])
     mean: Array = np.einsum("fp,fpk->fk", both / both.sum(axis=1, keepdims=True), moved)

@@ -77,13 +77,19 @@ class _Edge:
 
 
 def carried(
-    body: Body, smooth: Motion, flown: Motion, flights: list[Flight], rests_from: float = np.inf
+    body: Body,
+    smooth: Motion,
+    flown: Motion,
+    flights: list[Flight],
+    rests_from: float = np.inf,
+    landed: bool = False,
 ) -> tuple[Motion, list[StanceChange]]:
     """The motion with what is not flight made possible on the floor, and what that changed.
 
     First soles that rest are put down flat, then the body is moved over them. smooth: the clip as it was before its
     flights were made physical, at flown's rate; flown: after that.
-    rests_from: s from which on the body comes to rest, over the middle of what bears it.
+    rests_from: s from which on the body comes to rest, over the middle of what bears it. landed: it comes from
+    a flight.
     """
     rate = flown.rate
     if flown.duration < SHORTEST:
@@ -104,7 +110,9 @@ def carried(
         if end.frame - start.frame < SHORTEST * rate:
             continue
         frames = slice(start.frame, end.frame + 1)
-        poses = _carry(body, soled, start, end, rests_from)
+        rises = end.kind == "rest" and (landed or start.kind == "flight")
+        least = floor_limits.LEAST_LANDED if rises else floor_limits.LEAST
+        poses = _carry(body, soled, start, end, rests_from, least)
         position[frames], turns[frames] = poses.positions[:, 0], body.local_rotations(poses.orientations)
         changes.append(_told(body, smooth, soled, frames, position, turns))
     return dataclasses.replace(flown, position=position, rotations=rotations.continuous(turns)), changes
@@ -127,16 +135,16 @@ def _told(body: Body, smooth: Motion, soled: Motion, frames: slice, position: Ar
     )
 
 
-def _carry(body: Body, smooth: Motion, start: _Edge, end: _Edge, rests_from: float) -> Poses:
+def _carry(body: Body, smooth: Motion, start: _Edge, end: _Edge, rests_from: float, least: float) -> Poses:
     """Poses of a stance's frames, both ends included; a long one is fitted a piece at a time."""
     longest, kept = round(LONGEST * smooth.rate), round(KEPT * smooth.rate)
     parts: list[Poses] = []
     while end.frame - start.frame > longest:
-        piece = _Piece(body, smooth, start, _Edge(start.frame + longest, "open"), rests_from)
+        piece = _Piece(body, smooth, start, _Edge(start.frame + longest, "open"), rests_from, least)
         piece.fit()
         parts.append(piece.poses(kept))
         start = piece.seam(kept)
-    piece = _Piece(body, smooth, start, end, rests_from)
+    piece = _Piece(body, smooth, start, end, rests_from, least)
     piece.fit()
     parts.append(piece.poses(end.frame - start.frame + 1))
     return Poses(np.concatenate([p.positions for p in parts]), np.concatenate([p.orientations for p in parts]))
@@ -153,7 +161,7 @@ def _speed(motion: Motion, time: float) -> float:
 class _Piece:
     """A piece of a stance, and the spline of changes that is fitted to it."""
 
-    def __init__(self, body: Body, smooth: Motion, start: _Edge, end: _Edge, rests_from: float) -> None:
+    def __init__(self, body: Body, smooth: Motion, start: _Edge, end: _Edge, rests_from: float, least: float) -> None:
         self.smooth, self.start = smooth, start
         begin, seconds = start.frame / smooth.rate, (end.frame - start.frame) / smooth.rate
         count = round(seconds * FITTED)
@@ -171,7 +179,8 @@ class _Piece:
         base = self.shifted.base
         rest = np.clip((times[there][self.asked] - rests_from) / RESTS_WITHIN, 0.0, 1.0)
         support = Support.of(body, Poses(base.positions[self.asked], base.orientations[self.asked]))
-        self.support = support.at_rest(rest, min(_speed(smooth, rests_from) / MOVES, 1.0))
+        support = support.at_rest(rest, min(_speed(smooth, rests_from) / MOVES, 1.0))
+        self.support = dataclasses.replace(support, least=least)
         ends = [limb.end for limb in self.shifted.limbs]
         others = np.delete(self.shifted.lowest[self.asked], ends, axis=1).min(axis=1)
         near = NEAR * np.where(others < floor_limits.DOWN, TIGHT, 1.0)[:, None]

@@ -23,7 +23,10 @@ from .spline_fit import Bounds
 TRUNK = ("pelvis", "chest", "head", "thigh.L", "thigh.R", "upper_arm.L", "upper_arm.R")
 LYING_TOUCH = 0.1  # m: as inverse_dynamics.TOUCH, where one of these is so low: which parts bear is seen less well
 DOWN = 0.03  # m: a body whose lowest point is lower bears weight
-LEAST = 0.3  # body weights that the floor gives a body that is down: with less, the least error is a hop
+# Body weights that the floor gives a body that is down, and one that has come down from a flight. With less the least
+# error is a hop, and what bears little slides: plans after a reference that rises from its landing with 0.3, and that
+# are to slide little, hop instead (3 of 5 searches; with 0.5, 1 of 6)
+LEAST, LEAST_LANDED = 0.3, 0.5
 GRIP = 0.9  # share of the floor's friction that is drawn on
 CONE_SIDES = 8  # of the pyramid inside the cone of friction
 MIDDLE = 0.3  # of a hull's length and width, about its middle
@@ -42,7 +45,8 @@ class Support:
 
     bears (F,): something is near the floor. down (F,): so near that it must bear. normals (F, E, 2) inward and
     limits (F, E): the edges of the hull of what is near; points p inside have normals . p > limits. 0 where none.
-    middles (F, 2): of the hulls. rests (F,): its own centre of mass is to be inside as well.
+    middles (F, 2): of the hulls. rests (F,): its own centre of mass is to be inside as well. least: body weights that
+    what is down gets.
     """
 
     bears: BoolArray
@@ -51,6 +55,7 @@ class Support:
     limits: Array
     middles: Array
     rests: BoolArray
+    least: float = LEAST
 
     @staticmethod
     def of(body: Body, poses: Poses) -> Support:
@@ -142,7 +147,7 @@ def bounds(support: Support, reaction: Reaction) -> Bounds:
 
 
 def _pressing(support: Support, reaction: Reaction) -> Bounds:
-    least = np.where(support.bears, np.where(support.down, LEAST, 0.0), -np.inf)
+    least = np.where(support.bears, np.where(support.down, support.least, 0.0), -np.inf)
     return _bounds(reaction.force[:, 2:], reaction.force_slopes[:, 2:], least[:, None], FORCE, np.inf)
 
 

@@ -36,8 +36,8 @@ class Weights:
     contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests
     sole: float = 10.0  # rad^2, tilt of a foot where the goal's rests
     planted: float = 1.0  # lack of load on a foot, as a share of PRESSES, where the goal's stays on the floor
-    aloft: float = 2.0  # lack of load on all feet, as a share of FIRM, where the goal's rest on the floor
-    slide: float = 90.0  # m, that a foot slides along the floor while it touches
+    aloft: float = 8.0  # lack of load on all feet, as a share of FIRM, where the goal's rest on the floor
+    slide: float = 200.0  # m, that a foot slides along the floor while it touches
     impact: float = 0.1  # (body weights)^2, the feet's mean load over a control step, of what is above HARD
     balance: float = 60.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more

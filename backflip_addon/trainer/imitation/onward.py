@@ -45,7 +45,7 @@ def onward(track: Track, here: States, step: int, floor: float = 0.0) -> tuple[T
     within, _ = feasible_joints.within_joints(track.body, blended)
     smooth = still_feet.held(track.body, within, where_put_down=True)
     rests = max(track.clip_steps - step, 0) / track.rate
-    motion, _ = feasible_stance.carried(track.body, smooth, smooth, [], rests)
+    motion, _ = feasible_stance.carried(track.body, smooth, smooth, [], rests, landed=True)
     return _followed(track, motion, step), _offsets_along(track, motion, step)
 
 
