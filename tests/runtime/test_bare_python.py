@@ -118,6 +118,7 @@ def test_a_folder_of_wheels_does_for_a_computer_without_a_network(
 ) -> None:
     """All of it comes from there, pip too. Another torch of that version will do, since no hash of it is known, and
     what is not there is said."""
+    monkeypatch.delenv("BACKFLIP_PYTHON", raising=False)  # or the one that the tests are run with would be found
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     wheels, home = tmp_path / "the wheels", tmp_path / "home"
     wheels.mkdir()
