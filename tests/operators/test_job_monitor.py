@@ -187,9 +187,11 @@ def drawn() -> list[str]:
 
 
 def test_drawing_touches_no_disk(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("stat", "lstat", "open", "scandir"):
-        monkeypatch.setattr(os, name, fail)
-    assert any("2 takes, 1 landed" in text for text in drawn())
+    with monkeypatch.context() as without_disk:  # which pytest needs to tell of a failure
+        for name in ("stat", "lstat", "open", "scandir"):
+            without_disk.setattr(os, name, fail)
+        texts = drawn()
+    assert any("2, 1 landed" in text for text in texts)
 
 
 @pytest.mark.parametrize(("engine", "words"), [("pybullet", "PyBullet"), ("compiled", "Backflip's own"), ("", "")])

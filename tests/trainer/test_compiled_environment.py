@@ -151,7 +151,8 @@ def test_rollouts_with_feedback_cost_the_same(track: Track, trajectory: TargetTr
     with FeedbackRollouts(track, trajectory, workers=2) as roll_out:
         found, again = (roll_out(*start, first, offsets) for _ in range(2))
     wanted = played_in_numpy(track, trajectory, start, first, offsets)
-    np.testing.assert_allclose(found.costs[:, 0], wanted.costs[:, 0], rtol=2e-3)
+    # A millimetre of a slide costs 0.2: its rounding shows
+    np.testing.assert_allclose(found.costs[:, 0], wanted.costs[:, 0], rtol=5e-3)
     np.testing.assert_allclose(found.costs, wanted.costs, rtol=0.05)
     off = np.abs(found.ends.position - wanted.ends.position)
     assert np.quantile(off, 0.95) < 2e-3 and off.max() < 0.02, "but for a foot that slips by a hair"
