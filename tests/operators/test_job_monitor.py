@@ -187,11 +187,10 @@ def drawn() -> list[str]:
 
 
 def test_drawing_touches_no_disk(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as without_disk:  # which pytest needs to tell of a failure
+    with monkeypatch.context() as without_disk:  # pytest needs one to tell of a failure
         for name in ("stat", "lstat", "open", "scandir"):
             without_disk.setattr(os, name, fail)
-        texts = drawn()
-    assert any("2, 1 landed" in text for text in texts)
+        assert any("2, 1 landed" in text for text in drawn())
 
 
 @pytest.mark.parametrize(("engine", "words"), [("pybullet", "PyBullet"), ("compiled", "Backflip's own"), ("", "")])
@@ -234,9 +233,8 @@ def test_a_share_that_goes_away_is_said_and_looked_for_again(
     with monkeypatch.context() as away:
         away.setattr(job_status.EventLog, "read", lambda *_args: (_ for _ in ()).throw(error))
         assert job_monitor._tick() == job_monitor.AWAY_SECONDS
-        assert job_monitor.status_of(scene()).state == "unreadable" and any(
-            "cannot be read" in text for text in drawn()
-        )
+        assert job_monitor.status_of(scene()).state == "unreadable"
+        assert any("cannot be read" in text for text in drawn())
         assert len(names()) == 2, "what is known of the takes stays"
     assert job_monitor._tick() == job_monitor.IDLE_SECONDS
     assert not any("cannot be read" in text for text in drawn())
