@@ -6,19 +6,31 @@ from __future__ import annotations
 
 def register() -> None:
     from ..registration import register_classes
-    from . import clip_library, job_list, job_monitor, runtime, take_browser, take_player, take_undo, viewport_lines
+    from . import (
+        clip_library,
+        job_list,
+        job_monitor,
+        reference_notes,
+        runtime,
+        take_browser,
+        take_player,
+        take_undo,
+        viewport_lines,
+    )
 
     register_classes(_classes())
     undone = (job_monitor, take_undo, take_player)  # in the order in which they are told of a step that was undone
-    for part in (clip_library, job_list, runtime, take_browser, *undone, viewport_lines):
+    for part in (clip_library, reference_notes, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
 
 
 def unregister() -> None:
     from ..registration import unregister_classes
     from . import (
+        background_work,
         job_list,
         job_monitor,
+        reference_notes,
         runtime,
         take_browser,
         take_player,
@@ -29,7 +41,9 @@ def unregister() -> None:
     )
 
     parts = (
+        background_work,
         viewport_lines,
+        reference_notes,
         take_player,
         take_undo,
         take_browser,

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from ..core import findings
 from ..core.rigs.strength_presets import preset_at, with_strength
 from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
 from ..settings import scene_settings
 from ..settings.road import turn_to
-from . import bone_map_files
+from . import bone_map_files, reference_notes
 from .base import (
     INTERNAL,
     PATH,
@@ -31,15 +29,14 @@ from .base import (
     need_object_mode,
     need_reference,
 )
-from .reference_clip import ClipMapError, guesses, open_notes, read_with_map, take_source, use_file
+from .reference_clip import ClipMapError, read_with_map, take_source, use_file
+from .reference_notes import guesses
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     """Set what a note offers. Raises ActionError when there is no such note or nothing to set."""
     settings = scene_settings(scene)
-    fix: dict[str, Any] = next(
-        (note["fix"] for note in findings.kept_notes(settings.reference_notes) if note["code"] == code), {}
-    )
+    fix: dict[str, Any] = next((note["fix"] for note in reference_notes.kept(scene) if note["code"] == code), {})
     if not _FIXABLE & fix.keys():
         raise ActionError("There is nothing to fix here.")
     for item in settings.clip_roles if "certain" in fix else ():
@@ -50,7 +47,7 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
     for name in _SWITCHES & fix.keys():
         setattr(settings, name, bool(fix[name]))
-    settings.reference_notes = json.dumps(open_notes(scene, stored_reference.reference(scene)))
+    reference_notes.look(scene, "REFERENCE")
 
 
 def _strengthen(scene: bpy.types.Scene, preset: str) -> None:

@@ -4,17 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import bpy
 
-from ..core import findings
-from ..core.body import Body
-from ..core.clips import inspection
 from ..core.motion import Motion
-from ..core.motions import footing, strength
 from ..core.rigs import roles
 from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import FEWEST_BONES, RigError
@@ -28,7 +23,8 @@ from ..scene.reference import Recording
 from ..scene.reference_source import Source, bones_in_other_rotation_mode
 from ..scene.typed_data import armature_data
 from ..settings import BackflipSettings, scene_settings
-from .base import guess_sentence, listed
+from . import reference_notes
+from .base import listed
 
 
 class ClipMapError(RigError):
@@ -162,7 +158,7 @@ def _keep(
         stored_reference.keep_unread(scene, str(motion))
         raise motion
     stored_reference.set_reference(scene, motion, [])
-    scene_settings(scene).reference_notes = json.dumps(open_notes(scene, motion))
+    reference_notes.look(scene, "CLIP")
 
 
 def _on_body(scene: bpy.types.Scene, clip: Recording, role_map: RoleMap) -> Motion:
@@ -278,23 +274,3 @@ def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
     else:
         source = reference_source.named_source(armature, action, slot)
     return _recorded(scene, source), Origin(_label(source), source=source)
-
-
-def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
-    """What seems odd about a clip: code, sentence, and the settings that would mend it."""
-    found = inspection.inspect(motion, body) + strength.check(motion, body) + footing.check(motion, body)
-    return [dataclasses.asdict(finding) for finding in found]
-
-
-def open_notes(scene: bpy.types.Scene, motion: Motion) -> list[dict[str, Any]]:
-    """The notes on a clip and on its map, less the offer of a loop that has been taken."""
-    body, _binding = stored_avatar.body_and_binding(scene)
-    guessed = [dataclasses.asdict(finding) for finding in guesses(scene)]
-    loops = scene_settings(scene).loops
-    return guessed + [note for note in notes(motion, body) if not (loops and "loops" in note["fix"])]
-
-
-def guesses(scene: bpy.types.Scene) -> list[findings.Finding]:
-    """That body parts of the clip were guessed, if any were."""
-    sentence = guess_sentence(scene_settings(scene).clip_roles, "clip")
-    return [findings.Finding("guessed_map", sentence, {"certain": True})] if sentence else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines for the viewport, worked out once a change and kept until the next."""
+"""Lines for the viewport, worked out once a change and kept until the next; the reference's own in a thread."""
 
 from __future__ import annotations
 
@@ -12,15 +12,28 @@ import numpy as np
 from ..core.arrays import Array
 from ..core.measures.overview import Overview, overview
 from ..core.motion import Motion
+from ..core.worked_out import WorkedOut
 from ..registration import persistent
 from ..scene import overlay, stored_avatar, stored_reference
+from ..scene.stored_reference import Asked
 from ..settings import BackflipSettings, scene_settings
+from . import background_work
 from .base import USER_ERRORS
 
 # The body over the character, the reference, its centre of mass, where free fall would take that; and of the
 # reference as it was before it was mended, itself and its centre of mass
 Kind = Literal["body", "ghost", "path", "fall", "before", "path_before"]
 Lines = dict[Kind, Array]  # world segments (N, 2, 3) of each kind that is shown
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shown:
+    """A reference, and what is to be seen of it; before: as it was before it was mended, None where it was not."""
+
+    asked: Asked
+    motion: Motion
+    seen: Overview
+    before: _Shown | None = None
 
 
 @dataclasses.dataclass
@@ -30,11 +43,18 @@ class _Kept:
     asked: tuple[Any, ...] = ()  # the scene and the settings that were drawn
     lines: Lines = dataclasses.field(default_factory=dict)
     reference: Overview | None = None
-    seen: list[tuple[Motion, Overview]] = dataclasses.field(default_factory=list)  # of the latest motions
+    shown: _Shown | None = None  # the latest reference
+
+
+def _look(asked: Asked) -> _Shown:
+    """Make a reference, and look at it; knows nothing of Blender. Raises StateError."""
+    motion = stored_reference.finished(asked)
+    before = _look(asked.unmended()) if asked.mended else None
+    return _Shown(asked, motion, overview(asked.body, motion), before)
 
 
 _kept = _Kept()
-_MOST_SEEN = 4
+_looks = WorkedOut(_look)
 
 
 def lines(scene: bpy.types.Scene) -> tuple[int, Lines]:
@@ -90,45 +110,57 @@ def _body(scene: bpy.types.Scene) -> Lines:
 
 def _ghost(scene: bpy.types.Scene) -> Lines:
     settings = scene_settings(scene)
-    if not _wanted(settings) or _plays(scene):
+    if not _wanted(settings):
         return {}
     found: Lines = {}
     try:
-        motion = stored_reference.reference(scene)
-        _kept.reference = _overview(scene, motion)
-        found["ghost"], found["path"] = _reference(scene, motion)
+        shown = _reference(scene)  # where a take plays in its place, too: a training asks for it next
+        if shown is None or _plays(scene):
+            return {}
+        _kept.reference = shown.seen
+        found["ghost"], found["path"] = _lines_of(scene, shown)
         if settings.road.path:
-            found["fall"] = overlay.fall_lines(stored_avatar.body_and_binding(scene)[1], _kept.reference)
-        before = stored_reference.unmended_reference(scene) if settings.road.before else None
-        if before is not None and settings.road.reference:
-            found["before"], found["path_before"] = _reference(scene, before)
+            found["fall"] = overlay.fall_lines(stored_avatar.body_and_binding(scene)[1], shown.seen)
+        if shown.before is not None and settings.road.before and settings.road.reference:
+            found["before"], found["path_before"] = _lines_of(scene, shown.before)
     except USER_ERRORS:
         return {}
     return found
 
 
-def _reference(scene: bpy.types.Scene, motion: Motion) -> tuple[Array, Array]:
+def _reference(scene: bpy.types.Scene) -> _Shown | None:
+    """The scene's reference; while it is worked out what was shown of the same clip before, None for nothing."""
+    asked = stored_reference.asked(scene)
+    shown = background_work.ask(_looks, asked)
+    if shown is not None:
+        _kept.shown = shown
+    elif _kept.shown is not None and (_kept.shown.asked.text, _kept.shown.asked.body) != (asked.text, asked.body):
+        _kept.shown = None
+    return _kept.shown
+
+
+def _lines_of(scene: bpy.types.Scene, shown: _Shown) -> tuple[Array, Array]:
     """The lines of a motion at the current frame, and those of its centre of mass, none where they are not wanted."""
     settings = scene_settings(scene)
     body, binding = stored_avatar.body_and_binding(scene)
-    ghost = overlay.ghost_lines(scene, body, binding, motion, settings.start_frame)
+    ghost = overlay.ghost_lines(scene, body, binding, shown.motion, settings.start_frame)
     if not settings.road.path:
         return ghost, np.zeros((0, 2, 3))
     seconds = overlay.seconds_of(scene, settings.start_frame)
-    return ghost, overlay.path_lines(binding, _overview(scene, motion), seconds)
+    return ghost, overlay.path_lines(binding, shown.seen, seconds)
 
 
-def _overview(scene: bpy.types.Scene, motion: Motion) -> Overview:
-    """What is to be seen of a motion on the scene's body; kept, as the motion is (scene.stored_reference)."""
-    known = next((seen for other, seen in _kept.seen if other is motion), None)
-    if known is None:
-        known = overview(stored_avatar.body_and_binding(scene)[0], motion)
-        _kept.seen = [*_kept.seen[1 - _MOST_SEEN :], (motion, known)]
-    return known
+def busy() -> bool:
+    """Whether the reference that is to be shown is being worked out."""
+    return _looks.busy
 
 
 @persistent
 def _changed(*_args: Any) -> None:
+    _kept.stale = True
+
+
+def _done() -> None:
     _kept.stale = True
 
 
@@ -138,9 +170,11 @@ _HANDLERS = ("depsgraph_update_post", "frame_change_post", "load_post", "undo_po
 def register() -> None:
     for name in _HANDLERS:
         getattr(bpy.app.handlers, name).append(_changed)
+    background_work.listeners.append(_done)
 
 
 def unregister() -> None:
     for name in _HANDLERS:
         getattr(bpy.app.handlers, name).remove(_changed)
-    _kept.stale, _kept.seen = True, []
+    _kept.stale, _kept.shown = True, None
+    _looks.forget()

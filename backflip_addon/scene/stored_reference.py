@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import io
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 import numpy as np
@@ -34,13 +34,14 @@ def set_reference(scene: bpy.types.Scene, motion: Motion, notes: list[dict[str, 
     settings.reference_data = encode_motion(motion)
     settings.reference_notes = json.dumps(notes)
     settings.reference_seconds = motion.duration
-    settings.clip_stale, settings.reference_problem = False, ""
+    settings.clip_stale, settings.reference_problem, settings.notes_due = False, "", ""
 
 
 def keep_unread(scene: bpy.types.Scene, problem: str) -> None:
     """Keep a clip that cannot be put on the body with its map, so that the map can be mended."""
     settings = settings_of(scene)
     settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
+    settings.notes_due = ""
     settings.reference_problem = problem
     gaps = [i for i, item in enumerate(settings.clip_roles) if item.required and not item.bone]
     settings.clip_role_index = gaps[0] if gaps else 0
@@ -50,6 +51,7 @@ def forget_reference(scene: bpy.types.Scene) -> None:
     """Have no reference any more, and no map of its skeleton."""
     settings = settings_of(scene)
     settings.reference_data, settings.reference_notes, settings.reference_seconds = "", "", 0.0
+    settings.notes_due = ""
     settings.reference_kind, settings.reference_label = "", ""
     settings.source_object = None
     forget_clip_map(scene)
@@ -57,7 +59,11 @@ def forget_reference(scene: bpy.types.Scene) -> None:
 
 def whole_reference(scene: bpy.types.Scene) -> Motion:
     """The clip on the body, untrimmed. Raises StateError when there is none."""
-    text = settings_of(scene).reference_data
+    return whole_clip(settings_of(scene).reference_data)
+
+
+def whole_clip(text: str) -> Motion:
+    """A clip as it is kept. Raises StateError where it is none."""
     if not text:
         raise StateError(NO_REFERENCE)
     try:
@@ -66,57 +72,63 @@ def whole_reference(scene: bpy.types.Scene) -> Motion:
         raise StateError(f"{error}; choose the reference again.") from error
 
 
+class Asked(NamedTuple):
+    """A clip on a body as text, and what is to be made of it: plain values, so that a thread may make it."""
+
+    text: str
+    start: float
+    end: float
+    time_scale: float
+    cycles: int
+    upright: bool
+    grounded: bool
+    flights: bool
+    footing: bool
+    body: Body
+
+    @property
+    def mended(self) -> bool:
+        return self.upright or self.grounded or self.flights or self.footing
+
+    def unmended(self) -> Asked:
+        """The same as it was before it was mended."""
+        return self._replace(upright=False, grounded=False, flights=False, footing=False)
+
+
 def reference(scene: bpy.types.Scene) -> Motion:
     """The clip to imitate: trimmed, timed, on the floor, its flights and its footing made physical and its cycle
     repeated if asked. Raises StateError."""
-    settings = settings_of(scene)
-    mended = (settings.upright, settings.grounded, settings.physical_flights, settings.physical_footing)
-    return _changed(scene, mended)
+    return finished(asked(scene))
 
 
-def unmended_reference(scene: bpy.types.Scene) -> Motion | None:
-    """The same as it was before it was mended; None where nothing is. Raises StateError."""
-    settings = settings_of(scene)
-    mended = settings.upright or settings.grounded or settings.physical_flights or settings.physical_footing
-    return _changed(scene, (False, False, False, False)) if mended else None
-
-
-def _changed(scene: bpy.types.Scene, mended: tuple[bool, bool, bool, bool]) -> Motion:
+def asked(scene: bpy.types.Scene) -> Asked:
+    """What reference() is made of. Raises StateError."""
     settings = settings_of(scene)
     motion = whole_reference(scene)
     end = settings.trim_end if settings.trim_end > 0.0 else motion.duration
-    body = body_and_binding(scene)[0]
-    cycles = settings.cycles if settings.loops else 1
-    return _finished(settings.reference_data, settings.trim_start, end, settings.time_scale, cycles, *mended, body)
+    part = (settings.trim_start, end, settings.time_scale, settings.cycles if settings.loops else 1)
+    mended = (settings.upright, settings.grounded, settings.physical_flights, settings.physical_footing)
+    return Asked(settings.reference_data, *part, *mended, body_and_binding(scene)[0])
 
 
-@functools.lru_cache(maxsize=4)
-def _finished(
-    text: str,
-    start: float,
-    end: float,
-    time_scale: float,
-    cycles: int,
-    upright: bool,
-    grounded: bool,
-    flights: bool,
-    footing: bool,
-    body: Body,
-) -> Motion:
+@functools.lru_cache(maxsize=8)
+def finished(asked: Asked) -> Motion:
+    """The clip as it is to be imitated; knows nothing of Blender, and may take a second. Raises StateError."""
     try:
-        motion = decode_motion(text).trimmed(start, end).scaled_in_time(time_scale)
+        motion = decode_motion(asked.text).trimmed(asked.start, asked.end).scaled_in_time(asked.time_scale)
     except ValueError as error:
         raise StateError(f"{_sentence(error)} Change From and To (step 2).") from error
-    if upright:
+    body = asked.body
+    if asked.upright:
         motion = retarget.plant_feet(retarget.put_on_floor(posture.upright(motion, body), body), body)
-    if grounded:
+    if asked.grounded:
         motion = ground.grounded(motion, body)
     motion = retarget.put_on_floor(motion, body)
-    if footing:
+    if asked.footing:
         motion, _flights, _changes = feasible(body, motion)
-    elif flights:
+    elif asked.flights:
         motion, _flights = feasible_flight.feasible(body, motion)
-    return dataclasses.replace(motion.repeated(cycles) if cycles > 1 else motion, loops=cycles > 1)
+    return dataclasses.replace(motion.repeated(asked.cycles) if asked.cycles > 1 else motion, loops=asked.cycles > 1)
 
 
 def _sentence(error: Exception) -> str:

@@ -199,9 +199,8 @@ class BackflipSettings(bpy.types.PropertyGroup):
 
     # 2 Reference
     reference_label: Annotated[str, StringProperty(name="Reference", options={"HIDDEN"})]
-    reference_kind: Annotated[
-        str, StringProperty(options={"HIDDEN"})
-    ]  # "FILE", "ACTION", "POSE" (what is seen), or "" for none
+    # "FILE", "ACTION", "POSE" (what is seen), or "" for none
+    reference_kind: Annotated[str, StringProperty(options={"HIDDEN"})]
     reference_file: Annotated[str, StringProperty(options={"HIDDEN"})]
     reference_object: Annotated[
         bpy.types.Object | None,
@@ -256,6 +255,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         str, StringProperty(options={"HIDDEN"})
     ]  # the clip on the body, see scene.stored_reference
     reference_notes: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: what seems wrong with the clip
+    notes_due: Annotated[str, StringProperty(options={"HIDDEN"})]  # see operators.reference_notes.Due
     reference_seconds: Annotated[float, FloatProperty(options={"HIDDEN"})]
     trim_start: Annotated[
         float,

@@ -9,7 +9,7 @@ import bpy
 
 from ..core import findings
 from ..core.rigs import strength_presets
-from ..operators import clip_library, reference
+from ..operators import background_work, clip_library, reference, viewport_lines
 from ..operators.base import current_scene, what_is_missing
 from ..settings import BackflipSettings, scene_settings
 from .panel_base import (
@@ -83,6 +83,8 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
             sentence(layout, context, note["sentence"], "INFO")
             if words := fix_words(note["fix"]):
                 button(layout, "backflip.apply_fix", text=words, code=note["code"])
+        if settings.notes_due or viewport_lines.busy():
+            sentence(layout, context, background_work.WORDS, "SORTTIME")
         if settings.clip_stale:
             sentence(layout, context, "The clip's map was changed since it was read.", "ERROR")
             button(layout, "backflip.read_clip_again", icon="FILE_REFRESH")

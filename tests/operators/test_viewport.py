@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.operators import viewport_lines  # noqa: E402
-from backflip_addon.scene import stored_reference  # noqa: E402
+from backflip_addon.operators import background_work, reference_notes, viewport_lines  # noqa: E402
+from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.ui import colours, contact_strip, line_legend  # noqa: E402
+from tests.core import performances  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 
 
@@ -47,6 +49,48 @@ def test_the_reference_is_drawn_with_its_path_and_as_it_was(reference: Any) -> N
     assert legend() == ["Body", "Reference"]
     reference.road.overlays = False
     assert not legend() and viewport_lines.contacts(scene()) is None
+
+
+def test_a_window_does_not_wait_for_a_reference_nor_for_its_notes(
+    ops: Any, reference: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shown and said at last is what is said without a window; undo brings back what was being looked at."""
+    body = stored_avatar.body_and_binding(scene())[0]
+    stored_reference.set_reference(scene(), performances.hanging(body), [])
+    reference_notes.look(scene(), "CLIP")
+    reference.road.reference = True
+    notes, lines = reference.reference_notes, viewport_lines.lines(scene())[1]
+    reference.physical_footing = True
+    mended = viewport_lines.lines(scene())[1]
+    assert "before" in mended and "before" not in lines and "impossible_stance" in notes
+    viewport_lines._looks.forget()
+    reference_notes._notes.forget()
+    monkeypatch.setattr(background_work, "waits", lambda: False)
+    viewport_lines._changed()
+    assert viewport_lines.lines(scene())[1].keys() == mended.keys(), "the latest stays while it is worked out"
+    assert viewport_lines.busy() or background_work._asked
+    reference_notes.look(scene(), "CLIP")
+    assert reference.notes_due == "CLIP" and not reference.reference_notes
+    with pytest.raises(RuntimeError, match="nothing to fix"):
+        ops.apply_fix(code="nonsense")
+    assert reference.reference_notes == notes and not reference.notes_due, "a script waits for the notes"
+    reference_notes._notes.forget()
+    reference_notes.look(scene(), "CLIP")
+    told_until_done()
+    assert reference.reference_notes == notes and not reference.notes_due
+    shown = viewport_lines.lines(scene())[1]
+    assert all(np.array_equal(shown[kind], mended[kind]) for kind in mended)
+    reference.notes_due = "CLIP"  # as in an undo step from before they were there
+    reference_notes._go_on()
+    assert reference.reference_notes == notes and not reference.notes_due
+
+
+def told_until_done() -> None:
+    """What the timer does in a window."""
+    end = time.monotonic() + 20.0
+    while background_work._tick() is not None:
+        assert time.monotonic() < end, "it is never done"
+        time.sleep(0.01)
 
 
 def test_a_strip_tells_what_touches_the_floor(reference: Any) -> None:

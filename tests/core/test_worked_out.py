@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is worked out in a thread: asked for without waiting, kept, and the last thing that was wanted comes first."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from backflip_addon.core.worked_out import WorkedOut
+
+
+def settled(work: WorkedOut[int]) -> None:
+    end = time.monotonic() + 10.0
+    while work.busy:
+        assert time.monotonic() < end, "the thread does not end"
+        time.sleep(0.001)
+
+
+def test_a_window_does_not_wait_and_who_must_does() -> None:
+    gate, made = threading.Event(), []
+
+    def work(number: int) -> int:
+        gate.wait(10.0)
+        made.append((number, threading.current_thread() is threading.main_thread()))
+        return 10 * number
+
+    results = WorkedOut(work, most=2)
+    usual = sys.getswitchinterval()
+    assert results.when_done(1) is None and results.busy
+    for number in (2, 3, 4):
+        assert results.when_done(number) is None, "dragged on: nobody waits for those between any more"
+    gate.set()
+    settled(results)
+    assert results.when_done(4) == 40
+    assert [number for number, _main in made] in ([1, 4], [4]) and not any(main for _number, main in made)
+    assert results.at_once(5) == results.at_once(5) == 50 and made[-1] == (5, True)
+    assert results.at_once(6) == 60 and results.when_done(4) is None, "two are kept"
+    settled(results)
+    assert sys.getswitchinterval() == usual
+    results.forget()
+    assert results.when_done(6) is None
+
+
+def test_what_is_raised_comes_to_who_asks() -> None:
+    def work(text: str) -> int:
+        return int(text)
+
+    results = WorkedOut(work)
+    assert results.when_done("a") is None
+    settled(results)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="'a'"):
+            results.when_done("a")
+    with pytest.raises(ValueError, match="'b'"):
+        results.at_once("b")
