@@ -19,5 +19,6 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[np.float64]  # what all geometry and physics is worked out in
 Float32Array: TypeAlias = NDArray[np.float32]  # what Blender's buffers and networks take
 IntArray: TypeAlias = NDArray[np.integer[Any]]  # indices and counts
+ByteArray: TypeAlias = NDArray[np.uint8]  # pixels
 BoolArray: TypeAlias = NDArray[np.bool_]  # masks
 AnyArray: TypeAlias = NDArray[Any]  # numbers or text of a file, before they are looked at

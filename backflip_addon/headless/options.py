@@ -32,7 +32,7 @@ OF_OTHER_WORDS = {"start_frame": "bake", "export_format": "export"}
 NO_SETTINGS = frozenset(
     (
         "avatar",  # --character
-        *("slot_choice", "goal", "longest"),  # show reference_slot, mode and minutes
+        *("slot_choice", "goal", "longest", "own_mass"),  # show reference_slot, mode, minutes and mass
         *("takes", "clip_joints"),  # lists that are shown
         *("show_body", "show_ghost", "show_take"),
         *("role_index", "part_index", "clip_role_index", "take_index"),

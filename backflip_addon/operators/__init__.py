@@ -8,6 +8,7 @@ def register() -> None:
     from ..registration import register_classes
     from . import (
         clip_library,
+        clip_pictures,
         job_list,
         job_monitor,
         reference_notes,
@@ -20,7 +21,8 @@ def register() -> None:
 
     register_classes(_classes())
     undone = (job_monitor, take_undo, take_player)  # in the order in which they are told of a step that was undone
-    for part in (clip_library, reference_notes, job_list, runtime, take_browser, *undone, viewport_lines):
+    clips = (clip_library, clip_pictures, reference_notes)
+    for part in (*clips, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
 
 
@@ -28,6 +30,7 @@ def unregister() -> None:
     from ..registration import unregister_classes
     from . import (
         background_work,
+        clip_pictures,
         job_list,
         job_monitor,
         reference_notes,
@@ -44,6 +47,7 @@ def unregister() -> None:
         background_work,
         viewport_lines,
         reference_notes,
+        clip_pictures,
         take_player,
         take_undo,
         take_browser,

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import bpy
 
-from .. import compat
 from ..core.worked_out import WorkedOut
 
 Result = TypeVar("Result")
@@ -16,8 +15,7 @@ Result = TypeVar("Result")
 TICK_SECONDS = 0.05
 WORDS = "Being worked out…"  # what a panel says meanwhile
 
-listeners: list[Callable[[], None]] = []  # told, in Blender's own thread, when something has been worked out
-_asked: dict[WorkedOut[Any], bool] = {}  # works whose results are waited for; whether a panel has been told to say so
+_asked: dict[WorkedOut[Any], Callable[[], None]] = {}  # works whose results are waited for -> what to call then
 
 
 def waits() -> bool:
@@ -25,8 +23,8 @@ def waits() -> bool:
     return bpy.app.background
 
 
-def ask(work: WorkedOut[Result], *asked: Hashable) -> Result | None:
-    """The result, None while it is worked out: the listeners are told when it is there.
+def ask(work: WorkedOut[Result], done: Callable[[], None], *asked: Hashable) -> Result | None:
+    """The result, None while it is worked out. done: called in Blender's own thread when it is there.
 
     Cheap enough for drawing. Raises what the work raises.
     """
@@ -34,34 +32,20 @@ def ask(work: WorkedOut[Result], *asked: Hashable) -> Result | None:
         return work.at_once(*asked)
     found = work.when_done(*asked)
     if found is None:
-        _watch(work)
+        _asked[work] = done
+        if not bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
     return found
 
 
-def _watch(work: WorkedOut[Any]) -> None:
-    _asked.setdefault(work, False)
-    if not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
-
-
 def _tick() -> float | None:
-    """Timer: have a panel say what is at work, and tell the listeners of what is done."""
-    done = [work for work in _asked if not work.busy]
-    if any(not said for said in _asked.values()):
-        compat.redraw(sidebar_alone=True)
-    for work in _asked:
-        _asked[work] = True
-    for work in done:
-        del _asked[work]
-    if done:
-        for listener in listeners:
-            listener()
-        compat.redraw()
+    """Timer: call those whose results are there."""
+    for work in [work for work in _asked if not work.busy]:
+        _asked.pop(work)()
     return TICK_SECONDS if _asked else None
 
 
 def unregister() -> None:
     _asked.clear()
-    listeners.clear()
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)

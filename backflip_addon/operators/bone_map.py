@@ -17,7 +17,8 @@ from ..registration import Collection
 from ..scene import stored_avatar
 from ..scene.armature.rig import read_rig
 from ..scene.typed_data import armature_data
-from ..settings import BackflipRole, scene_settings
+from ..settings import scene_settings
+from ..settings.body import BackflipRole
 from ..settings.road import turn_to
 from . import bone_map_files, reference_clip
 from .base import (

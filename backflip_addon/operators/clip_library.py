@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import bpy
 import numpy as np
@@ -35,12 +35,14 @@ FIRST_CLIP = "Backflip"  # what Try It learns
 DROPPED = (".bvh", ".fbx", ".glb", ".gltf", ".vrm", ".vrma")
 NO_CLIPS = "The trainer's Python brings no clips: import one, or name a folder of them in the preferences."
 
-_own: dict[str, Path] = {}  # the user's clips, as a thread found them
+
+class _Own:
+    clips: ClassVar[dict[str, Path]] = {}  # the user's, as a thread found them
 
 
 def library() -> tuple[dict[str, Path], dict[str, Path]]:
     """Name -> file of the clips that came with the trainer, and of the user's. Cheap enough for drawing."""
-    return STATUS.clips, _own
+    return STATUS.clips, _Own.clips
 
 
 def look_for_clips(trainer: Interpreter | None) -> None:
@@ -54,7 +56,7 @@ def look_for_own() -> None:
     if folder := preferences.clips_folder():
         threading.Thread(target=_find_own, args=(folder,), name="backflip-clips", daemon=True).start()
     else:
-        _own.clear()
+        _Own.clips = {}
 
 
 def register() -> None:
@@ -62,9 +64,7 @@ def register() -> None:
 
 
 def _find_own(folder: Path) -> None:
-    found = clips.user_clips(folder, CLIP_SUFFIXES)
-    _own.clear()
-    _own.update(found)
+    _Own.clips = clips.user_clips(folder, CLIP_SUFFIXES)
 
 
 def need_runtime(_scene: bpy.types.Scene) -> str:

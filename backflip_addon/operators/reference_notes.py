@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import bpy
 
+from .. import compat
 from ..core import findings
 from ..core.body import Body
 from ..core.clips import inspection
@@ -70,7 +71,7 @@ def _question(scene: bpy.types.Scene) -> tuple[str, Asked | None, Body]:
 
 
 def _look_on(scene: bpy.types.Scene) -> None:
-    found = background_work.ask(_notes, *_question(scene))
+    found = background_work.ask(_notes, _go_on, *_question(scene))
     if found is not None:
         _keep(scene, found)
 
@@ -92,6 +93,7 @@ def _go_on(*_args: Any) -> None:
                 _look_on(scene)
             except USER_ERRORS:  # the clip or the body is gone meanwhile
                 scene_settings(scene).notes_due = ""
+            compat.redraw(sidebar_alone=True)
 
 
 _HANDLERS = ("load_post", "undo_post", "redo_post")
@@ -100,7 +102,6 @@ _HANDLERS = ("load_post", "undo_post", "redo_post")
 def register() -> None:
     for name in _HANDLERS:
         getattr(bpy.app.handlers, name).append(_go_on)
-    background_work.listeners.append(_go_on)
 
 
 def unregister() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import bpy
 import numpy as np
 
+from .. import compat
 from ..core.arrays import Array
 from ..core.measures.overview import Overview, overview
 from ..core.motion import Motion
@@ -131,7 +132,7 @@ def _ghost(scene: bpy.types.Scene) -> Lines:
 def _reference(scene: bpy.types.Scene) -> _Shown | None:
     """The scene's reference; while it is worked out what was shown of the same clip before, None for nothing."""
     asked = stored_reference.asked(scene)
-    shown = background_work.ask(_looks, asked)
+    shown = background_work.ask(_looks, _done, asked)
     if shown is not None:
         _kept.shown = shown
     elif _kept.shown is not None and (_kept.shown.asked.text, _kept.shown.asked.body) != (asked.text, asked.body):
@@ -150,8 +151,9 @@ def _lines_of(scene: bpy.types.Scene, shown: _Shown) -> tuple[Array, Array]:
     return ghost, overlay.path_lines(binding, shown.seen, seconds)
 
 
-def busy() -> bool:
+def busy(scene: bpy.types.Scene) -> bool:
     """Whether the reference that is to be shown is being worked out."""
+    lines(scene)  # a sidebar is drawn before its viewport
     return _looks.busy
 
 
@@ -162,6 +164,7 @@ def _changed(*_args: Any) -> None:
 
 def _done() -> None:
     _kept.stale = True
+    compat.redraw()
 
 
 _HANDLERS = ("depsgraph_update_post", "frame_change_post", "load_post", "undo_post", "redo_post")
@@ -170,7 +173,6 @@ _HANDLERS = ("depsgraph_update_post", "frame_change_post", "load_post", "undo_po
 def register() -> None:
     for name in _HANDLERS:
         getattr(bpy.app.handlers, name).append(_changed)
-    background_work.listeners.append(_done)
 
 
 def unregister() -> None:

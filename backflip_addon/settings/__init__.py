@@ -20,7 +20,8 @@ from bpy.props import (
 )
 
 from ..registration import Collection, register_classes, unregister_classes
-from . import choices, direction, road, takes, video
+from . import body, choices, direction, road, takes, video
+from .body import BackflipJoint, BackflipPart, BackflipRole, adjusted
 from .choices import ENGINES as ENGINES
 from .choices import FORMATS as FORMATS
 from .choices import MODES as MODES
@@ -30,16 +31,6 @@ from .road import BackflipRoad
 from .takes import BackflipBrowser as BackflipBrowser
 from .takes import BackflipTake as BackflipTake
 from .video import BackflipVideo
-
-
-def _role_edited(role: BackflipRole, _context: bpy.types.Context) -> None:
-    """A bone chosen by hand is certain, and the body must be built anew, or the clip read again."""
-    role["certain"] = True
-    settings = scene_settings(cast(bpy.types.Scene, role.id_data))
-    if role.path_from_id().startswith("backflip.clip_roles"):
-        settings.clip_stale = True
-    else:
-        settings.body_json = ""
 
 
 def _armature_chosen(settings: BackflipSettings, _context: bpy.types.Context) -> None:
@@ -84,69 +75,6 @@ def _set_slot(settings: BackflipSettings, index: int) -> None:
     settings.reference_slot = _slots(settings)[index - 1].identifier if index else ""
 
 
-def _adjusted(settings: BackflipSettings, _context: bpy.types.Context) -> None:
-    if settings.body_json:
-        settings["body_stale"] = True
-
-
-def _part(part: BackflipPart, _context: bpy.types.Context) -> None:
-    _adjusted(scene_settings(cast(bpy.types.Scene, part.id_data)), _context)
-
-
-class BackflipRole(bpy.types.PropertyGroup):
-    """One body part (name) and the bone that plays it, "" if none."""
-
-    bone: Annotated[str, StringProperty(name="Bone", description="Bone of this body part", update=_role_edited)]
-    certain: Annotated[
-        bool, BoolProperty(name="Certain", description="Known by name or chosen by hand, not guessed", default=True)
-    ]
-    required: Annotated[bool, BoolProperty()]
-
-
-class BackflipJoint(bpy.types.PropertyGroup):
-    """One joint (name) of the clip's own skeleton."""
-
-
-class BackflipPart(bpy.types.PropertyGroup):
-    """One part of the body (name; both sides), and the user's factors for it."""
-
-    mass: Annotated[
-        float,
-        FloatProperty(
-            name="Mass", description="Factor of the fitted mass", default=1.0, min=0.05, max=20.0, update=_part
-        ),
-    ]
-    size: Annotated[
-        float,
-        FloatProperty(
-            name="Size", description="Factor of the fitted size", default=1.0, min=0.1, max=5.0, update=_part
-        ),
-    ]
-    strength: Annotated[
-        float,
-        FloatProperty(
-            name="Strength",
-            description="Factor of the strength that was chosen for the whole body",
-            default=1.0,
-            min=0.05,
-            max=20.0,
-            update=_part,
-        ),
-    ]
-    reach: Annotated[
-        float,
-        FloatProperty(
-            name="Range",
-            description="Factor of the joint's range of motion",
-            default=1.0,
-            min=0.1,
-            max=2.5,
-            update=_part,
-        ),
-    ]
-    kilograms: Annotated[float, FloatProperty(options={"HIDDEN"})]  # of the body as it was built, for the panel
-
-
 class BackflipSettings(bpy.types.PropertyGroup):
     """Everything Backflip knows of a scene."""
 
@@ -173,7 +101,16 @@ class BackflipSettings(bpy.types.PropertyGroup):
             max=1000.0,
             precision=1,
             unit="MASS",
-            update=_adjusted,
+            update=adjusted,
+        ),
+    ]
+    own_mass: Annotated[
+        bool,
+        BoolProperty(
+            name="Own Mass",
+            description="Give the body a mass of your own instead of the usual one of its height",
+            get=choices.get_own_mass,
+            set=choices.set_own_mass,
         ),
     ]
     strength: Annotated[
@@ -183,7 +120,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
             description="Whose muscles the body has, for its mass and height: how hard its joints turn, and how fast",
             items=STRENGTHS,
             default="athlete",
-            update=_adjusted,
+            update=adjusted,
         ),
     ]
     parts: Annotated[Collection[BackflipPart], CollectionProperty(type=BackflipPart)]
@@ -436,8 +373,8 @@ def scene_settings(scene: bpy.types.Scene) -> BackflipSettings:
     return cast(BackflipSettings, cast(Any, scene).backflip)
 
 
-_GROUPS = (*road.CLASSES, *takes.CLASSES, *direction.CLASSES, *video.CLASSES)
-CLASSES = (BackflipRole, BackflipJoint, BackflipPart, *_GROUPS, BackflipSettings)
+_GROUPS = (*body.CLASSES, *road.CLASSES, *takes.CLASSES, *direction.CLASSES, *video.CLASSES)
+CLASSES = (*_GROUPS, BackflipSettings)
 
 
 def register() -> None:

@@ -40,10 +40,22 @@ FORMATS = (
     ("GLTF", "glTF", "glTF binary, GLB"),
     ("BVH", "BVH", "Motion capture skeleton without meshes"),
 )
+SOME_MASS = 70.0  # kg, to begin with where there is no body yet
 
 
 def is_armature(_settings: Any, ob: bpy.types.Object) -> bool:
     return ob.type == "ARMATURE"
+
+
+def get_own_mass(settings: Any) -> bool:
+    """Whether the body has a mass of the user's own: the mass alone is kept, and 0 means the usual one."""
+    return bool(settings.mass > 0.0)
+
+
+def set_own_mass(settings: Any, own: bool) -> None:
+    """Begin with the mass that the body has, or go back to the usual one."""
+    if own != get_own_mass(settings):
+        settings.mass = (settings.body_mass or SOME_MASS) if own else 0.0
 
 
 def get_goal(settings: Any) -> int:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 
+from ..core.rigs.anthropometry import USUAL_BMI
 from ..operators import avatar, clip_library
 from ..operators.base import current_scene, guess_sentence
 from ..settings import BackflipSettings, scene_settings
@@ -48,10 +50,19 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
             self._draw_map(body, settings)
         if (body := fold(layout, "strength", "Weight and Strength")) is not None:
             body.use_property_split, body.use_property_decorate = True, False
-            body.prop(settings, "mass")
+            self._draw_mass(body, settings)
             body.prop(settings, "strength")
         if (body := fold(layout, "another", "Another Avatar")) is not None:
             self._draw_choice(body)
+
+    def _draw_mass(self, layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
+        """The body's mass, or how it comes to the one that it has."""
+        layout.prop(settings, "own_mass")
+        if settings.own_mass:
+            layout.prop(settings, "mass")
+        elif settings.body_json:
+            usual = USUAL_BMI * settings.body_height**2
+            layout.label(text=f"{translated('Usual Mass')}: {usual:.0f} kg", icon="BLANK1")
 
     def _draw_first(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         """The first look: try it, or bring your own character."""

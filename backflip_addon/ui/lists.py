@@ -11,7 +11,8 @@ from ..core.rigs import roles
 from ..jobs.messages import TakeRecorded
 from ..operators import job_monitor, take_browser
 from ..operators.base import current_scene
-from ..settings import BackflipRole, scene_settings
+from ..settings import scene_settings
+from ..settings.body import BackflipRole
 from .panel_base import button
 
 if TYPE_CHECKING:

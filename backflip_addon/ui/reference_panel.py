@@ -9,7 +9,7 @@ import bpy
 
 from ..core import findings
 from ..core.rigs import strength_presets
-from ..operators import background_work, clip_library, reference, viewport_lines
+from ..operators import background_work, clip_library, clip_pictures, reference, viewport_lines
 from ..operators.base import current_scene, what_is_missing
 from ..settings import BackflipSettings, scene_settings
 from .panel_base import (
@@ -34,6 +34,9 @@ _FIXES = {
 }
 
 
+_COLUMNS, _PICTURE = 4, 4.0  # of the menu of clips; a picture's side in buttons' heights
+
+
 class BACKFLIP_MT_clips(bpy.types.Menu):
     """Clips by name: those that came with the trainer, then the user's own."""
 
@@ -42,14 +45,24 @@ class BACKFLIP_MT_clips(bpy.types.Menu):
     def draw(self, _context: bpy.types.Context | None) -> None:
         layout = cast(bpy.types.UILayout, self.layout)
         ours, own = clip_library.library()
-        for name in ours:
-            button(layout, "backflip.use_clip", text=name, name=name)
-        if own:
+        _draw_pictured(layout, [*ours, *(name for name in own if clip_pictures.icon(name))])
+        others = [name for name in own if not clip_pictures.icon(name)]
+        if others:
             layout.separator()
-        for name in own:
+        for name in others:
             button(layout, "backflip.use_clip", "FILE", name, name=name)
         if not (ours or own):
             layout.label(text="No clips here yet: import one.", icon="INFO")
+
+
+def _draw_pictured(layout: bpy.types.UILayout, names: list[str]) -> None:
+    """Clips by their pictures, and their names as buttons."""
+    grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, even_rows=True, align=True)
+    for name in names:
+        cell = grid.column(align=True)
+        if icon := clip_pictures.icon(name):
+            cell.template_icon(icon_value=icon, scale=_PICTURE)
+        button(cell, "backflip.use_clip", text=name, name=name)
 
 
 class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
@@ -59,6 +72,7 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
         layout, settings = open_step(self, context, "reference", self.bl_label), scene_settings(current_scene(context))
         if layout is None:
             return
+        clip_pictures.draw_ahead()
         row = layout.row()
         row.enabled = not what_is_missing(current_scene(context), *clip_library.UseClip.needs)
         row.scale_y = scale_of(context, "backflip.use_clip")
@@ -83,7 +97,7 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
             sentence(layout, context, note["sentence"], "INFO")
             if words := fix_words(note["fix"]):
                 button(layout, "backflip.apply_fix", text=words, code=note["code"])
-        if settings.notes_due or viewport_lines.busy():
+        if settings.notes_due or viewport_lines.busy(current_scene(context)):
             sentence(layout, context, background_work.WORDS, "SORTTIME")
         if settings.clip_stale:
             sentence(layout, context, "The clip's map was changed since it was read.", "ERROR")

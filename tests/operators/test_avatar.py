@@ -186,6 +186,25 @@ def test_a_scaled_and_turned_rig_has_the_same_body(ops: Any) -> None:
     assert math.isfinite(settings().body_mass)
 
 
+def test_a_mass_of_ones_own_is_a_switch_and_no_zero(ops: Any) -> None:
+    rigs.build(skin=True)
+    ops.pick_avatar()
+    settings().own_mass = True
+    assert settings().mass == 70.0
+    settings().own_mass = False
+    ops.build_body()
+    usual = settings().body_mass
+    assert settings().mass == 0.0 and not settings().own_mass
+    settings().own_mass = True
+    assert settings().mass == pytest.approx(usual) and settings().body_stale
+    settings().mass = 50.0
+    ops.build_body()
+    assert settings().body_mass == pytest.approx(50.0) and settings().own_mass
+    settings().own_mass = False
+    ops.build_body()
+    assert settings().body_mass == pytest.approx(usual)
+
+
 def test_parts_are_adjusted(ops: Any) -> None:
     rigs.build(skin=True)
     ops.pick_avatar()

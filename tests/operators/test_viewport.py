@@ -68,7 +68,7 @@ def test_a_window_does_not_wait_for_a_reference_nor_for_its_notes(
     monkeypatch.setattr(background_work, "waits", lambda: False)
     viewport_lines._changed()
     assert viewport_lines.lines(scene())[1].keys() == mended.keys(), "the latest stays while it is worked out"
-    assert viewport_lines.busy() or background_work._asked
+    assert viewport_lines._looks in background_work._asked
     reference_notes.look(scene(), "CLIP")
     assert reference.notes_due == "CLIP" and not reference.reference_notes
     with pytest.raises(RuntimeError, match="nothing to fix"):

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of the clips in the list: drawn in a thread, kept in the user's folder, and none without a window."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+previews = pytest.importorskip("bpy.utils.previews")
+
+from backflip_addon.operators import background_work, clip_library, clip_pictures  # noqa: E402
+from tests.operators.test_road import crouch  # noqa: E402
+
+
+def test_clips_have_pictures_which_are_drawn_once_a_file(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, damaged = crouch(tmp_path / "crouch.txt"), tmp_path / "damaged.bvh"
+    damaged.write_text("HIERARCHY")
+    own = {"crouch": sound, "damaged.bvh": damaged, "hero.fbx": tmp_path / "hero.fbx", "gone.bvh": tmp_path / "gone"}
+    monkeypatch.setattr(clip_library, "library", lambda: ({}, own))
+    monkeypatch.setattr(clip_pictures, "_folder", lambda: str(tmp_path / "pictures"))
+    clip_pictures.draw_ahead()
+    assert not clip_pictures.icon("crouch") and not (tmp_path / "pictures").exists(), "none without a window"
+
+    monkeypatch.setattr(background_work, "waits", lambda: False)
+    monkeypatch.setattr(clip_pictures, "_previews", previews.new())
+    drawn_again(tmp_path)
+    (file,) = (tmp_path / "pictures").iterdir()
+    clip_pictures.icon("crouch")  # 0 here: without a window Blender counts no icons
+    assert tuple(clip_pictures._previews["crouch"].image_size) == (clip_pictures.SIZE, clip_pictures.SIZE)
+    assert not any(clip_pictures.icon(name) for name in own) and list(clip_pictures._previews) == ["crouch"]
+
+    made = file.stat().st_ino
+    clip_pictures._forget()
+    clip_pictures._pictures.forget()
+    drawn_again(tmp_path)
+    assert file.stat().st_ino == made, "it is there already"
+    os.utime(sound, (1e9, 1e9))
+    clip_pictures._forget()
+    clip_pictures._pictures.forget()
+    drawn_again(tmp_path)
+    assert file.stat().st_ino != made and file.stat().st_mtime == 1e9, "the clip is another one"
+    clip_pictures.unregister()
+    assert clip_pictures._previews is None and not clip_pictures.icon("crouch")
+
+
+def drawn_again(folder: Path) -> None:
+    """Have all of them drawn as a window would."""
+    clip_pictures.draw_ahead()
+    end = time.monotonic() + 20.0
+    while background_work._tick() is not None:
+        assert time.monotonic() < end, "it is never done"
+        time.sleep(0.01)
