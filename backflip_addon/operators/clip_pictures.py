@@ -35,11 +35,15 @@ _UNREADABLE = (FileError, RigError, ValueError, OSError)
 
 def icon(name: str) -> int:
     """The picture of a clip in the library as Blender counts its icons; 0 where there is none, or not yet."""
-    file = _drawn.get(name)
-    if file is None or _previews is None:
-        return 0
-    known = _previews.get(name) or _previews.load(name, file, "IMAGE")
-    return int(known.icon_id)
+    known = _previews.get(name) if _previews is not None else None
+    return int(known.icon_id) if known is not None else 0
+
+
+def _load(name: str, file: str) -> None:
+    """Have Blender read a picture now, some kilobytes: left to itself it does when the menu is there already."""
+    if _previews is not None:
+        known = _previews.load(name, file, "IMAGE")
+        _ = tuple(known.image_size), tuple(known.icon_size)
 
 
 def draw_ahead() -> None:
@@ -64,7 +68,7 @@ def _draw_next() -> None:
                 return
             _asked.add(name)
             if drawn:
-                _drawn[name] = drawn
+                _load(name, drawn)
 
 
 def _folder() -> str:
@@ -103,7 +107,6 @@ def _motion(clip: Path) -> Motion:
 _pictures = WorkedOut(_draw, most=1)
 _wanted: dict[str, str] = {}  # clip in the library -> its file
 _asked: set[str] = set()  # those of them that were looked at
-_drawn: dict[str, str] = {}  # clip -> its picture's file
 _previews: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
@@ -111,7 +114,6 @@ def _forget() -> None:
     """Have no pictures; their files stay."""
     _wanted.clear()
     _asked.clear()
-    _drawn.clear()
     if _previews is not None:
         _previews.clear()
 

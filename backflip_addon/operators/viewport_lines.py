@@ -66,6 +66,7 @@ def lines(scene: bpy.types.Scene) -> tuple[int, Lines]:
     asked += (road.avatar, road.reference, road.train, road.overlays, road.path, road.before, _plays(scene))
     asked += (settings.trim_start, settings.trim_end, settings.time_scale, settings.loops, settings.cycles)
     asked += (settings.physical_flights, settings.physical_footing, settings.upright, settings.grounded)
+    asked += (settings.reference_label, settings.reference_seconds, settings.body_mass, settings.body_height)
     if _kept.stale or _kept.asked != asked:
         _kept.stale, _kept.asked = False, asked
         _kept.version += 1

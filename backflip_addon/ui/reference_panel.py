@@ -34,7 +34,7 @@ _FIXES = {
 }
 
 
-_COLUMNS, _PICTURE = 4, 4.0  # of the menu of clips; a picture's side in buttons' heights
+_COLUMNS, _PICTURE = 5, 3.2  # of the menu of clips; a picture's side in buttons' heights
 
 
 class BACKFLIP_MT_clips(bpy.types.Menu):
@@ -57,12 +57,13 @@ class BACKFLIP_MT_clips(bpy.types.Menu):
 
 def _draw_pictured(layout: bpy.types.UILayout, names: list[str]) -> None:
     """Clips by their pictures, and their names as buttons."""
-    grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, even_rows=True, align=True)
-    for name in names:
-        cell = grid.column(align=True)
-        if icon := clip_pictures.icon(name):
-            cell.template_icon(icon_value=icon, scale=_PICTURE)
-        button(cell, "backflip.use_clip", text=name, name=name)
+    row = layout.row(align=True)
+    for first in range(min(_COLUMNS, len(names))):
+        column = row.column()  # one is filled after the other, or a menu makes stairs of them
+        for name in names[first::_COLUMNS]:
+            if icon := clip_pictures.icon(name):
+                column.template_icon(icon_value=icon, scale=_PICTURE)
+            button(column, "backflip.use_clip", text=name, name=name)
 
 
 class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
