@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import bpy
 import bpy.utils.previews
@@ -42,7 +43,7 @@ def icon(name: str) -> int:
 def _load(name: str, file: str) -> None:
     """Have Blender read a picture now, some kilobytes: left to itself it does when the menu is there already."""
     if _previews is not None:
-        known = _previews.load(name, file, "IMAGE")
+        known: Any = _previews.load(name, file, "IMAGE")
         _ = tuple(known.image_size), tuple(known.icon_size)
 
 
