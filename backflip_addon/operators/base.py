@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 from bpy.props import BoolProperty, StringProperty
 
 from ..core.rigs import roles
@@ -63,6 +64,12 @@ class Step(OperatorMixIn):
 
     def run(self, context: bpy.types.Context) -> Returned | None:
         raise NotImplementedError
+
+    def confirm(self, context: bpy.types.Context, event: bpy.types.Event, what: str) -> Returned:
+        """Ask before something is done that Ctrl+Z does not take back. what: it is done to, as the user calls it."""
+        about = ": ".join(filter(None, (what, translated(str(self.__doc__)))))
+        ask = window_manager(context).invoke_confirm
+        return ask(self, event, title=translated(self.bl_label), message=f"{about}.", icon="WARNING")
 
     def given(self, settings: BackflipSettings, name: str) -> Any:
         """An operator property that the caller set, else the scene's setting of that name, which it then has.

@@ -228,7 +228,7 @@ class DeleteDirection(Step, bpy.types.Operator):
     name: Annotated[str, StringProperty(name="Preset", description="The preset's name", options=INTERNAL)]
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Returned:
-        return window_manager(context).invoke_confirm(self, event)
+        return self.confirm(context, event, self.name)
 
     def run(self, _context: bpy.types.Context) -> None:
         file = saved_directions().get(self.name)

@@ -19,7 +19,7 @@ from ..jobs.job_summaries import JobSummary, summaries
 from ..jobs.json_files import JobError
 from ..registration import persistent
 from . import job_link
-from .base import INTERNAL, Returned, Step, current_scene, window_manager
+from .base import INTERNAL, Returned, Step, current_scene
 
 FIRST_SECONDS = 2.0  # after Blender's start
 
@@ -87,7 +87,9 @@ class RevealJob(_OneJob, bpy.types.Operator):
     bl_label = "Show Folder"
 
     def run(self, _context: bpy.types.Context) -> None:
-        bpy.ops.wm.path_open(filepath=str(self.named()))
+        folder = str(self.named())
+        bpy.ops.wm.path_open(filepath=folder)  # which says nothing where the desktop has no file manager
+        self.report({"INFO"}, folder)
 
 
 class DeleteJob(_OneJob, bpy.types.Operator):
@@ -97,14 +99,24 @@ class DeleteJob(_OneJob, bpy.types.Operator):
     bl_label = "Delete Training"
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Returned:
-        return window_manager(context).invoke_confirm(self, event)
+        try:
+            folder = self._to_delete(context)
+        except JobError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return self.confirm(context, event, next(line(job) for job in jobs() if job.path == str(folder)))
 
-    def run(self, context: bpy.types.Context) -> None:
+    def _to_delete(self, context: bpy.types.Context) -> Path:
+        """The job's folder. Raises JobError where it is at work, or is what the scene shows."""
         folder = self.named()
         if JobFolder(folder).running():
             raise JobError("This training is running: stop it first.")
         if str(folder) == job_link.known_place(current_scene(context)):
             raise JobError("This scene shows the takes of this training: open another one first.")
+        return folder
+
+    def run(self, context: bpy.types.Context) -> None:
+        folder = self._to_delete(context)
         _Found.jobs = tuple(job for job in jobs() if job.path != str(folder))
         _Found.number += 1  # a search that is at work would find it once more
         threading.Thread(target=shutil.rmtree, args=(folder, True), name="backflip-delete").start()

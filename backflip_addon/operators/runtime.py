@@ -15,7 +15,7 @@ from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import LOG_NAME, Installation
 from ..runtime.status import STATUS
 from . import clip_library
-from .base import Returned, Step, window_manager
+from .base import Returned, Step
 
 TICK_SECONDS = 0.2
 LOOK_SECONDS = 3.0
@@ -196,7 +196,7 @@ class RemoveRuntime(_Work, bpy.types.Operator):
         return "" if _is_there() else "There is nothing to remove."
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Returned:
-        return window_manager(context).invoke_confirm(self, event)
+        return self.confirm(context, event, "")
 
     def run(self, _context: bpy.types.Context) -> None:
         try:

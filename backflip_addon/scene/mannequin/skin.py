@@ -7,6 +7,7 @@ Everything is in armature space, m.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -142,8 +143,10 @@ class Skin:
         if mirror:
             vertices = vertices * (-1, 1, 1)
         faces, rows = _tube_faces(rings, segments)
-        self.faces += [tuple(self.count + i for i in (face[::-1] if flip else face)) for face in faces]
-        self.materials += [_mirrored_material(_ring_material(part, along, row), mirror) for row in rows]
+        first = self.count
+        self.faces += [tuple([first + i for i in (face[::-1] if flip else face)]) for face in faces]
+        of_row = [_mirrored_material(_ring_material(part, along, row), mirror) for row in range(rings - 1)]
+        self.materials += [of_row[row] for row in rows]
         for bone, values in weights.items():
             indices = np.flatnonzero(values > 1e-6)
             self.weights.append((name(bone), self.count + indices, values[indices]))
@@ -151,6 +154,7 @@ class Skin:
         self.count += len(vertices)
 
 
+@functools.lru_cache(maxsize=64)
 def _tube_faces(rings: int, segments: int) -> tuple[list[tuple[int, ...]], list[int]]:
     """Faces of a closed tube with a pole vertex at each end, and the ring that each starts from."""
     faces: list[tuple[int, ...]] = []
