@@ -17,7 +17,7 @@ from .tracking import persons
 
 SAME = 0.002  # mean change of a thumbnail's brightest-changing tenth: less is the same frame once more
 MOST_REPEATS = 4  # in a row: more is a person who stands still
-CUT, CUT_TIMES = 0.10, 5.0  # mean change of brightness, and how many times that of the frames beside it
+CUT, CUT_TIMES = 0.03, 5.0  # mean change of brightness, and how many times the largest of the frames beside it
 LEAST_SEEN = 0.6  # of the frames must show the person
 SEVERAL = 0.3  # of the frames with more than one person, from which on somebody must choose
 SLOW_FACTORS = (1.0, 2.0, 2.5, 4.0, 5.0, 8.0, 10.0)  # frame rates of phones over those of films
@@ -48,7 +48,7 @@ def own_frames(pictures: Pictures, rate: float) -> list[int]:
     mean, most = changes([pictures.thumbnail(frame) for frame in range(len(pictures))])
     for frame in np.flatnonzero(mean > CUT):
         beside = np.concatenate([mean[max(frame - 4, 0) : frame], mean[frame + 1 : frame + 5]])
-        if mean[frame] > CUT_TIMES * max(float(np.median(beside)) if len(beside) else 0.0, 1e-3):
+        if mean[frame] > CUT_TIMES * max(float(beside.max(initial=0.0)), 1e-3):
             raise UnfitVideo(
                 f"The video cuts to another shot at {(frame + 1) / rate:.2f} s of the part looked at; "
                 "trim it to one shot (From and To)."

@@ -49,15 +49,15 @@ def from_sightings(chosen: list[Sighting | None], rate: float, width: int, heigh
         raise ValueError("nobody is seen in any frame")
     seen = [one for one in chosen if one is not None]
     xy, world = (
-        _filled([one.xy for one in seen], known, len(found)),
-        _filled([one.world for one in seen], known, len(found)),
+        filled([one.xy for one in seen], known, len(found)),
+        filled([one.world for one in seen], known, len(found)),
     )
     visible = np.zeros((len(found), LANDMARKS))
     visible[known] = [one.visible for one in seen]
     return Landmarks(rate, width, height, found, xy, world, visible)
 
 
-def _filled(values: list[Array], known: IntArray, frames: int) -> Array:
+def filled(values: list[Array], known: IntArray, frames: int) -> Array:
     """Values (K, ...) of the known frames as (frames, ...), linear in between."""
     flat = np.array(values).reshape(len(known), -1)
     filled = np.stack([np.interp(np.arange(frames), known, column) for column in flat.T], axis=1)

@@ -27,6 +27,7 @@ LEVEL_PUSH, RISING_PUSH = 3.0, 15.0  # m/s^2: of the centre of mass while someth
 FLIGHT, FLIGHT_PATH = 1.0, 0.015  # m/s^2 and m: off free fall, and off its parabola
 FLOOR, SOLE, SLIDE = 0.03, 0.02, 0.25  # m, m, m/s
 HAND_HEIGHT, HAND, HAND_SLIDE = 0.10, 0.05, 0.3  # a wrist above a hand that carries, m
+HALF_FOOT, OUTSIDE, MIDDLE = 0.04, 0.03, 0.05  # m: of the centre of mass, off what rests, and off both feet's middle
 LIMIT = 0.1  # rad past a hinge's end
 KNEE, ELBOW = (-2.6, 0.0), (0.0, 2.6)
 TILTS = {"chest": 0.5, "head": 0.6, "foot.L": 0.7, "foot.R": 0.7}
@@ -35,6 +36,9 @@ WIDE_TILTS = {"thigh.L": 1.2, "thigh.R": 1.2, "upper_arm.L": 1.6, "upper_arm.R":
 FOCAL, PITCH, ROLL, CAMERA_HEIGHT = 0.15, 0.15, 0.02, 0.5
 USUAL_CAMERA_HEIGHT = 1.3  # m: held at the chest, or on a tripod
 PART, ALL_PARTS, SYMMETRY = 0.08, 0.01, 0.006
+LAG = 0.5  # frames that a frame of an uneven video may be late or early
+LEAN = 0.1  # rad, of everybody that the network sees in a video, towards the camera or from it
+STEADY = 4  # frames to both sides over which lags are none on the mean
 
 # Bones that the network tells the direction of, and how much it is worth
 _BONES = (
@@ -45,7 +49,7 @@ _BONES = (
 )
 _FROM, _TO = [a for a, _b, _w in _BONES], [b for _a, b, _w in _BONES]
 _PAIRS = [(ROW[mark], ROW[mark + 1]) for mark in (7, 11, 13, 15, 23, 25, 27, 29, 31)]
-_SOLES = ((29, 31), (30, 32))
+_SOLES, _WRISTS = ((29, 31), (30, 32)), (15, 16)
 
 
 @dataclasses.dataclass
@@ -54,7 +58,8 @@ class Unknowns:
 
     turns (F, L, 3): rotation vectors on top of the pose so far. shift (F, 3): on top of the root so far, m.
     height: logarithm of the person's, m. lengths (G,): logarithms of its parts' factors. places (M, 3): landmarks.
-    focal: logarithm, pixels. pitch: downwards, roll, rad. camera: its height, m.
+    focal: logarithm, pixels. pitch: downwards, roll, rad. camera: its height, m. lags (F,): how much earlier than its
+    turn a frame was taken, in frames. lean: by how much the network sees persons lean from the camera, rad.
     """
 
     turns: Any
@@ -66,6 +71,8 @@ class Unknowns:
     pitch: Any
     roll: Any
     camera: Any
+    lags: Any
+    lean: Any
 
 
 @dataclasses.dataclass
@@ -122,20 +129,39 @@ def all_terms(problem: Problem, unknowns: Unknowns, pose: Shown) -> dict[str, An
     """Every term, by name."""
     axes = camera_axes(unknowns.pitch, unknowns.roll)
     zero = torch.zeros((), dtype=figure.NUMBER)
-    seen = (pose.marks - torch.stack([zero, zero, unknowns.camera])) @ axes.T
+    lags = unsteady(unknowns.lags)
+    seen = (lagging(pose.marks, lags) - torch.stack([zero, zero, unknowns.camera])) @ axes.T
     terms = {
         "picture": _picture(problem, unknowns, seen),
-        "direction": _direction(problem.landmarks, seen),
+        "direction": _direction(problem.landmarks, seen, unknowns.lean),
         "smooth": _smooth(problem, unknowns, pose, seen),
         "limits": _limits(problem, unknowns, pose),
         "camera": _camera(problem, unknowns),
+        "lags": (lags**2).sum() / LAG**2,
+        "lean": (unknowns.lean / LEAN) ** 2,
         "shape": _shape(problem, unknowns),
         "floor": (torch.relu(-pose.marks[..., 2]) ** 2).sum() / FLOOR**2,
         "contacts": _contacts(problem, pose),
+        "balance": _balance(problem, pose, axes[2]),
     }
     if problem.flights and problem.contacts.flight.any():
         terms["flight"] = _flight(problem, pose)
     return terms
+
+
+def unsteady(lags: Any) -> Any:
+    """Lags (F,) without what goes on for long: a picture does not tell it from another motion."""
+    reach = min(STEADY, len(lags) - 1)
+    near = torch.nn.functional.pad(lags[None, None], (reach, reach), mode="reflect")[0, 0]
+    steady: Any = near.unfold(0, 2 * reach + 1, 1).mean(-1)
+    return lags - steady
+
+
+def lagging(values: Any, lags: Any) -> Any:
+    """Values (F, ...) so many frames (F,) earlier, by the parabola through three frames."""
+    late = lags.reshape(-1, *(1,) * (values.ndim - 1))
+    before, after = torch.cat([values[:1], values[:-1]]), torch.cat([values[1:], values[-1:]])
+    return values - late * (after - before) / 2 + late**2 * (after - 2 * values + before) / 2
 
 
 def _cauchy(square: Any, width: float) -> Any:
@@ -151,9 +177,11 @@ def _picture(problem: Problem, unknowns: Unknowns, seen: Any) -> Any:
     return (tensor(data.visible[:, figure.MARKS]) * _cauchy((off * off).sum(-1), 8.0)).sum()
 
 
-def _direction(data: Landmarks, seen: Any) -> Any:
+def _direction(data: Landmarks, seen: Any, lean: Any) -> Any:
     """Bones' directions against those that the network tells, in the camera's axes."""
-    told = torch.nn.functional.normalize(tensor(data.world[:, _TO] - data.world[:, _FROM]), dim=-1)
+    right, down, away = tensor(data.world[:, _TO] - data.world[:, _FROM]).unbind(-1)
+    c, s = torch.cos(lean), torch.sin(lean)
+    told = torch.nn.functional.normalize(torch.stack([right, c * down - s * away, s * down + c * away], -1), dim=-1)
     rows = [ROW[mark] for mark in _TO], [ROW[mark] for mark in _FROM]
     own = torch.nn.functional.normalize(seen[:, rows[0]] - seen[:, rows[1]], dim=-1)
     visible = np.maximum(np.minimum(data.visible[:, _FROM], data.visible[:, _TO]), 0.15) * data.found[:, None]
@@ -226,13 +254,32 @@ def _contacts(problem: Problem, pose: Shown) -> Any:
         low = -torch.logsumexp(-60 * foot[..., 2], 1) / 60
         slid = _cauchy((((foot[1:] - foot[:-1]) * rate) ** 2).sum(-1) / SLIDE**2, 2.0).amin(-1)
         total = total + (rests * ((low - 0.015) / SOLE) ** 2).sum() + (rests[1:] * rests[:-1] * slid).sum()
-    for side, mark in enumerate((15, 16)):
+    for side, mark in enumerate(_WRISTS):
         rests = tensor(contacts.hands[:, side])
         hand = pose.marks[:, ROW[mark]]
         slid = _cauchy((((hand[1:] - hand[:-1]) * rate) ** 2).sum(-1) / HAND_SLIDE**2, 2.0)
         total = total + (rests * ((hand[:, 2] - HAND_HEIGHT) / HAND) ** 2).sum()
         total = total + (rests[1:] * rests[:-1] * slid).sum()
     return total
+
+
+def _balance(problem: Problem, pose: Shown, sight: Any) -> Any:
+    """Along the line of sight, where a picture tells least, a body is over what rests on the floor.
+
+    And rather over the middle of both feet. Across the line of sight, where a picture tells, people do lean to jump.
+    """
+    contacts = problem.contacts
+    level = torch.nn.functional.normalize(sight * tensor([1.0, 1.0, 0.0]), dim=0)
+    centre = pose.centre @ level
+    places = pose.marks[:, [ROW[mark] for mark in (*_SOLES[0], *_SOLES[1], *_WRISTS)]] @ level
+    resting = np.concatenate([contacts.feet, contacts.hands], axis=1)
+    rests = torch.from_numpy(np.repeat(resting, (2, 2, 1, 1), axis=1))
+    low = torch.where(rests, places, torch.inf).amin(1) - HALF_FOOT
+    high = torch.where(rests, places, -torch.inf).amax(1) + HALF_FOOT
+    some, both = torch.from_numpy(resting.any(axis=1)), torch.from_numpy(contacts.feet.all(axis=1))
+    outside = torch.relu(low - centre)[some] + torch.relu(centre - high)[some]
+    off = (centre - (low + high) / 2)[both]
+    return ((outside / OUTSIDE) ** 2).sum() + ((off / MIDDLE) ** 2).sum()
 
 
 def _flight(problem: Problem, pose: Shown) -> Any:

@@ -95,16 +95,19 @@ class Landmarker:
         self._network = Network.load(folder / LANDMARKER, ("Identity", "Identity_1", "Identity_3", "Identity_4"))
         self._size = self._network.size[0]
 
-    def __call__(self, picture: Any, region: Region) -> Sighting:
-        """The person in a region of a picture (1, 3, H, W)."""
+    def __call__(self, picture: Any, region: Region, mirrored: bool = False) -> Sighting:
+        """The person in a region of a picture (1, 3, H, W); mirrored: the network is shown it as in a mirror."""
         size = self._size
-        found = self._network(cut_out(picture, region, size) / 255.0)
+        square = cut_out(picture, region, size)
+        found = self._network((torch.flip(square, (2,)) if mirrored else square) / 255.0)
         marks = found["Identity"][0].reshape(-1, 5).astype(float)
         places = _refined(marks[:, :2] / size, _sigmoid(found["Identity_3"][0].astype(float)))
-        xy = (places - 0.5) * region.size @ region.axes.T + [region.x, region.y]
         world = found["Identity_4"][0].reshape(-1, 3).astype(float)
+        if mirrored:
+            places[:, 0], world[:, 0] = 1.0 - places[:, 0], -world[:, 0]
+        xy = (places - 0.5) * region.size @ region.axes.T + [region.x, region.y]
         world[:, :2] = world[:, :2] @ region.axes.T
-        return Sighting(
+        seen = Sighting(
             float(found["Identity_1"][0, 0]),
             xy[:LANDMARKS],
             _sigmoid(marks[:LANDMARKS, 3]),
@@ -112,6 +115,7 @@ class Landmarker:
             region,
             _region(xy[_HIPS], xy[_SCALE_POINT]),
         )
+        return seen.swapped() if mirrored else seen
 
 
 def _region(centre: Array, edge: Array) -> Region:

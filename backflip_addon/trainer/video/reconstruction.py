@@ -2,8 +2,8 @@
 """From landmarks to a motion: pose, person and camera of all frames at once, so that they explain what was seen.
 
 Minimised by L-BFGS in four stages: the pose alone; with the person's build and the camera; with the flights that the
-pose so far shows; once more with contacts and flights looked at anew. The world: z up, floor at 0, the camera over
-the origin, looking along +Y.
+pose so far shows; once more with contacts and flights looked at anew, and with the times of frames of an uneven video.
+The world: z up, floor at 0, the camera over the origin, looking along +Y.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from .losses import Problem, Shown, Unknowns
 STAGES = (60, 80, 120, 120)  # iterations
 USUAL_FOCAL = 1.1  # of a camera, in long sides of its picture: 49 degrees across
 HEIGHT_SIGMA = 0.05  # of the logarithm of the height that was told
+LAGS_FROM = 3  # the stage: with them from the start, flights come out a frame too long
+UNEVEN = 0.1  # share of frames that repeat others, from which on none is taken to be on time
 FOOT_NEAR, FOOT_SLOW = 0.3, 0.8  # m and m/s: a fitted foot below both rests
 
 Told = Callable[[float], None]
@@ -60,11 +62,12 @@ def reconstruct(
     done, whole = 0, sum(stages)
     for stage, iterations in enumerate(stages):
         problem.flights = stage >= 2
+        names = _BY_STAGE[stage] + (("lags",) if stage >= LAGS_FROM and _is_uneven(landmarks) else ())
 
         def count(step: int, done: int = done) -> None:
             told(min((done + step) / whole, 1.0))
 
-        pose = _solve(problem, unknowns, free, stage, iterations, count)
+        pose = _solve(problem, unknowns, free, names, iterations, count)
         if stage >= 1:
             problem.contacts = _contacts_of(problem, unknowns, pose)
         done += iterations
@@ -98,7 +101,14 @@ def _begin(landmarks: Landmarks, height: float) -> tuple[Problem, Unknowns]:
         tensor(pitch),
         tensor(0.0),
         tensor(up),
+        tensor(np.zeros(landmarks.frames)),
+        tensor(0.0),
     )
+
+
+def _is_uneven(landmarks: Landmarks) -> bool:
+    """Whether frames between others repeat them: then those that do not were not taken evenly, either."""
+    return bool(len(landmarks.found) and 1 - landmarks.found.mean() > UNEVEN)
 
 
 def _free_axes() -> Array:
@@ -109,17 +119,15 @@ def _free_axes() -> Array:
     return free
 
 
-_BY_STAGE: tuple[tuple[str, ...], ...] = (
-    ("turns", "shift"),
-    ("turns", "shift", "height", "lengths", "places", "camera", "pitch", "roll"),
-    ("turns", "shift", "height", "lengths", "places", "camera", "pitch", "roll", "focal"),
-)
+_POSE = ("turns", "shift")
+_PERSON = (*_POSE, "height", "lengths", "places", "camera", "pitch", "roll", "lean")
+_BY_STAGE: tuple[tuple[str, ...], ...] = (_POSE, _PERSON, (*_PERSON, "focal"), (*_PERSON, "focal"))
 
 
 # How far one step of the search goes in each unknown: measured to bring the cost down furthest in as many
 # iterations. With equal steps depth and camera stay nearly where they began, for many times as long.
-STEPS = {"turns": 4.0, "shift": 1.0, "height": 1.0, "lengths": 1.0, "places": 0.5}
-STEPS |= {"camera": 1.0, "pitch": 0.2, "roll": 0.2, "focal": 1.0}
+STEPS = {"turns": 4.0, "shift": 1.0, "height": 1.0, "lengths": 1.0, "places": 0.5, "lags": 20.0}
+STEPS |= {"camera": 1.0, "pitch": 0.2, "roll": 0.2, "lean": 3.0, "focal": 1.0}
 DEPTH_STEP = 3.0
 _ACROSS = tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
@@ -131,11 +139,15 @@ def _rays(problem: Problem, unknowns: Unknowns) -> Any:
 
 
 def _solve(
-    problem: Problem, unknowns: Unknowns, free: Array, stage: int, iterations: int, count: Callable[[int], None]
+    problem: Problem,
+    unknowns: Unknowns,
+    free: Array,
+    names: tuple[str, ...],
+    iterations: int,
+    count: Callable[[int], None],
 ) -> Shown:
     """Minimise, and take what was found into the pose so far."""
     axes = tensor(free)
-    names = _BY_STAGE[min(stage, 2)]
     start = {field.name: getattr(unknowns, field.name).detach() for field in dataclasses.fields(unknowns)}
     steps = {name: torch.zeros_like(start[name], requires_grad=True) for name in names}
     rays = _rays(problem, unknowns)
@@ -204,7 +216,7 @@ def _outcome(problem: Problem, unknowns: Unknowns, pose: Shown) -> Outcome:
     ]
     leg = (float(sum(legs)) + figure.ANKLE_HEIGHT) * height
     turns = rotations.continuous(rotations.from_matrix(problem.pose))
-    seen = (pose.marks.detach().numpy() - camera.position) @ axes.T
+    seen = (losses.lagging(pose.marks, losses.unsteady(unknowns.lags)).detach().numpy() - camera.position) @ axes.T
     spots = seen[..., :2] / np.maximum(seen[..., 2:], 0.3) * camera.focal + [data.width / 2, data.height / 2]
     away = np.linalg.norm(spots - data.xy[:, figure.MARKS], axis=-1) * seen[..., 2] / camera.focal
     weight = data.visible[:, figure.MARKS]

@@ -18,7 +18,7 @@ from ...core.clips.video_motion import FilmedBy, VideoMotion
 from ...core.motion import Motion
 from ...jobs.json_files import JobError
 from ...jobs.video_folder import WHOLE, FramesRecord, VideoFolder, VideoJob, VideoProgress
-from . import contacts, inspection, landmarks, reconstruction, tracking
+from . import contacts, inspection, landmarks, reconstruction, second_looks, tracking
 from .inspection import MOST_REPEATS, UnfitVideo
 from .landmarks import Landmarks
 from .pictures import Pictures, UnreadablePicture
@@ -27,6 +27,7 @@ from .reconstruction import Outcome
 from .tflite_file import UnreadableNetwork
 
 LOOKING_SHARE = 0.75  # of the whole work
+FIRST_LOOKS = 0.65  # of the looking
 TELL_SECONDS = 0.3
 FEWEST_FRAMES = 8
 # Landmarks that each part of video_motion.PARTS is seen by
@@ -106,9 +107,11 @@ def _look(folder: VideoFolder, job: VideoJob, frames: FramesRecord, told: _Telle
     models = Path(job.models)
     told.begin(0.02, "Looking for the person")
     detect, mark = Detector(models), Landmarker(models)
-    found = tracking.look(pictures, detect, mark, own, lambda share: told(share * 0.95))
+    found = tracking.look(pictures, detect, mark, own, lambda share: told(share * FIRST_LOOKS))
     chosen = tracking.likeliest(found)
     inspection.check_people(found, chosen, job.box != WHOLE)
+    told.begin(FIRST_LOOKS * LOOKING_SHARE, "Looking at the person again")
+    chosen = second_looks.looked_again(pictures, mark, own, chosen, told)
     everywhere = dict(zip(own, chosen, strict=True))
     seen = landmarks.from_sightings(
         [everywhere.get(frame) for frame in range(frames.count)], frames.rate, pictures.width, pictures.height

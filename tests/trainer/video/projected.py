@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
 
 from backflip_addon.core.body import LINK_NAMES
-from backflip_addon.trainer.video import figure, losses
+from backflip_addon.trainer.video import figure, landmarks, losses
 from backflip_addon.trainer.video.landmarks import Landmarks
 from backflip_addon.trainer.video.pose_net import LANDMARKS
 
@@ -64,6 +66,24 @@ def places(root: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
     matrices = figure.tensor(rotations.to_matrix(q))
     origins, orientations = figure.places(figure.tensor(root), matrices, PERSON, lengths)
     return origins.numpy(), orientations
+
+
+def between(root: np.ndarray, q: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The motion at places between its frames."""
+    from backflip_addon.core import rotations
+
+    frames = np.clip(frames, 0, len(root) - 1)
+    low = np.minimum(frames.astype(int), len(root) - 2)
+    share = (frames - low)[:, None]
+    return root[low] * (1 - share) + root[low + 1] * share, rotations.slerp(q[low], q[low + 1], share)
+
+
+def without(whole: Landmarks, lost: np.ndarray) -> Landmarks:
+    """As if nothing was seen in some frames."""
+    known = np.flatnonzero(~lost)
+    xy, world = (landmarks.filled(list(values[known]), known, len(lost)) for values in (whole.xy, whole.world))
+    visible = np.where(lost[:, None], 0.0, whole.visible)
+    return dataclasses.replace(whole, found=~lost, xy=xy, world=world, visible=visible)
 
 
 def seen(root: np.ndarray, q: np.ndarray, noise: float = 2.0, seed: int = 0) -> Landmarks:

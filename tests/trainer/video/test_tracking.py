@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from backflip_addon.trainer.video import inspection, tracking
+from backflip_addon.trainer.video import inspection, second_looks, tracking
 from backflip_addon.trainer.video.inspection import UnfitVideo
 from backflip_addon.trainer.video.pictures import Region
 from backflip_addon.trainer.video.pose_net import LANDMARKS, SWAPPED, Sighting
@@ -57,3 +57,35 @@ def test_nobody_and_several_people_are_refused() -> None:
         inspection.check_people([[]] * 5, [None] * 5, boxed=False)
     with pytest.raises(UnfitVideo, match="40% of the frames"):
         inspection.check_people([alone] * 2 + [[]] * 3, [alone[0]] * 2 + [None] * 3, boxed=False)
+
+
+def test_several_looks_are_joined_with_left_and_right_as_they_were_chosen() -> None:
+    """Each look is off in another way, and those in a mirror take left for right: their middle is the person."""
+    true, looks = sighting(100.0), iter((30.0, -8.0, 9.0, -30.0, 0.0))
+
+    def mark(_picture: object, _region: Region, mirrored: bool) -> Sighting:
+        seen = sighting(100.0 + next(looks))
+        return seen.swapped() if mirrored else seen
+
+    (joined,) = second_looks.looked_again([None], mark, [0], [true], lambda _share: None)  # type: ignore[arg-type]
+    assert joined is not None
+    np.testing.assert_allclose(joined.xy, true.xy, atol=1e-9)
+    np.testing.assert_allclose(joined.world, true.world, atol=0.01)
+    assert second_looks.looked_again([None], mark, [0], [None], lambda _share: None) == [None]  # type: ignore[arg-type]
+
+
+class _Shots:
+    """Frames of brightness alone: a person that moves a little, and another shot of the same field."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def thumbnail(self, frame: int) -> np.ndarray:
+        field = np.random.default_rng(int(frame >= 14)).uniform(0.4, 0.6, (27, 48))
+        field[10:20, frame : frame + 5] = 0.1
+        return field
+
+
+def test_a_cut_between_alike_shots_is_told() -> None:
+    with pytest.raises(UnfitVideo, match=r"cuts to another shot at 0\.47 s"):
+        inspection.own_frames(_Shots(), 30.0)  # type: ignore[arg-type]
