@@ -85,6 +85,7 @@ def _begin(landmarks: Landmarks, height: float) -> tuple[Problem, Unknowns]:
     up = losses.USUAL_CAMERA_HEIGHT
     pitch = math.atan2(up, distance) - math.atan2(floor - landmarks.height / 2, focal)
     axes = losses.camera_axes(tensor(pitch), tensor(0.0)).numpy()
+    landmarks = _from_where_it_is(landmarks, focal)
     pose, angles = first_guess.orientations(contacts.smoothed(landmarks.world, 0.6) @ axes)
     hips = landmarks.xy[:, [23, 24]].mean(axis=1) - [landmarks.width / 2, landmarks.height / 2]
     rays = np.concatenate([hips / focal, np.ones((len(hips), 1))], axis=1) * distance
@@ -104,6 +105,17 @@ def _begin(landmarks: Landmarks, height: float) -> tuple[Problem, Unknowns]:
         tensor(np.zeros(landmarks.frames)),
         tensor(0.0),
     )
+
+
+def _from_where_it_is(landmarks: Landmarks, focal: float) -> Landmarks:
+    """The person in space as it stands to the camera's own axes.
+
+    The network is shown a person in the middle of its square and takes the line of sight to it for the camera's.
+    """
+    middle = landmarks.xy[:, [11, 12, 23, 24]].mean(axis=1) - [landmarks.width / 2, landmarks.height / 2]
+    sight = rotations.normalise(np.concatenate([middle, np.full((len(middle), 1), focal)], axis=1))
+    turn = rotations.between_vectors([0.0, 0.0, 1.0], sight)
+    return dataclasses.replace(landmarks, world=rotations.rotate(turn[:, None], landmarks.world))
 
 
 def _is_uneven(landmarks: Landmarks) -> bool:

@@ -88,6 +88,8 @@ def without(whole: Landmarks, lost: np.ndarray) -> Landmarks:
 
 def seen(root: np.ndarray, q: np.ndarray, noise: float = 2.0, seed: int = 0) -> Landmarks:
     """What a network would see of it: landmarks with so many pixels of noise, directions with a twentieth."""
+    from backflip_addon.core import rotations
+
     rng = np.random.default_rng(seed)
     root = root + [0.0, DISTANCE, 0.0]
     origins, orientations = places(root, q)
@@ -98,7 +100,10 @@ def seen(root: np.ndarray, q: np.ndarray, noise: float = 2.0, seed: int = 0) -> 
     xy, world = np.zeros((frames, LANDMARKS, 2)), np.zeros((frames, LANDMARKS, 3))
     spots = camera[..., :2] / camera[..., 2:] * FOCAL + [WIDTH / 2, HEIGHT / 2]
     hips = camera[:, [figure.ROW[23], figure.ROW[24]]].mean(axis=1, keepdims=True)
-    xy[:, figure.MARKS], world[:, figure.MARKS] = spots, camera - hips
+    # as networks give it: from the line of sight to the person
+    sight = rotations.between_vectors([0.0, 0.0, 1.0], camera.mean(axis=1))
+    xy[:, figure.MARKS] = spots
+    world[:, figure.MARKS] = rotations.rotate(rotations.conjugate(sight)[:, None], camera - hips)
     for hand, wrist in ((17, 15), (19, 15), (21, 15), (18, 16), (20, 16), (22, 16)):
         xy[:, hand], world[:, hand] = xy[:, wrist], world[:, wrist]
     xy += rng.normal(0, noise, xy.shape)
