@@ -32,7 +32,8 @@ class VideoJob:
     """What to look at.
 
     video: its path. first, count: which of its frames, from 0. height: the person's, m. box: where the person stays.
-    speed: how many times slower than life the video plays. models: the folder with the networks.
+    speed: how many times slower than life the video plays. models: the folder with the networks. struck: which of the
+    frames that are looked at are left out, from 0.
     """
 
     video: str
@@ -42,6 +43,7 @@ class VideoJob:
     box: Box = WHOLE
     speed: float = 1.0
     models: str = ""
+    struck: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"version": VERSION, **dataclasses.asdict(self)}
@@ -59,12 +61,14 @@ class VideoJob:
                 (box[0], box[1], box[2], box[3]),
                 float(data["speed"]),
                 str(data["models"]),
+                tuple(int(frame) for frame in data.get("struck", ())),
             )
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise JobError("video.json is damaged: it lacks what it should hold.") from error
         left, top, right, bottom = job.box
         sound = 0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0 and job.first >= 0
         sound = sound and 2 <= job.count <= MOST_FRAMES and HEIGHTS[0] <= job.height <= HEIGHTS[1]
+        sound = sound and all(0 <= frame < job.count for frame in job.struck)
         if not sound or not 0.1 <= job.speed <= 100.0:
             raise JobError("video.json is damaged: its numbers make no sense.")
         return job

@@ -84,6 +84,7 @@ def choose(scene: bpy.types.Scene, path: str) -> Footage:
     settings.start = settings.end = 0.0
     settings.speed, settings.use_box = 1.0, False
     settings.problem, settings.suggested_speed, settings.result, settings.doubts = "", 0.0, "", ""
+    settings.struck = ""
     return found
 
 
@@ -101,7 +102,8 @@ def job_for(settings: BackflipVideo, found: Footage, models: Path) -> VideoJob:
     if not (box[0] < box[2] and box[1] < box[3]):
         raise FileError("The person's box has no inside: its left side lies right of its right one, or its top below.")
     path = str(Path(bpy.path.abspath(settings.path)).resolve())
-    return VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models))
+    struck = tuple(frame - first for frame in struck_frames(settings) if first <= frame < last)
+    return VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models), struck)
 
 
 def begin(scene: bpy.types.Scene) -> VideoReconstruction:
@@ -176,21 +178,47 @@ def add_camera(scene: bpy.types.Scene) -> None:
 
 def doubts(settings: BackflipVideo) -> list[str]:
     """What is unsure of the motion, a sentence each."""
+    return [str(one) for one in _listed(settings.doubts)]
+
+
+def struck_frames(settings: BackflipVideo) -> list[int]:
+    """The frames of the video that are left out, from 0."""
+    return sorted({one for one in _listed(settings.struck) if isinstance(one, int)})
+
+
+def _listed(text: str) -> list[Any]:
+    """What a list in JSON holds; nothing where it is none."""
     try:
-        found = json.loads(settings.doubts or "[]")
+        found = json.loads(text or "[]")
     except ValueError:
         return []
-    return [str(one) for one in found] if isinstance(found, list) else []
+    return found if isinstance(found, list) else []
+
+
+def strike(scene: bpy.types.Scene) -> bool:
+    """Leave the video's frame at the scene's present time out, or take it again; returns whether it is left out now.
+
+    Raises FileError where the present time is not in the video's motion.
+    """
+    settings = video_settings(scene)
+    share, known = share_of_strip(scene), _kept(settings.result)
+    if known is None or not 0.0 <= share <= 1.0:
+        raise FileError("Go to a time within the reference that was made from the video.")
+    frame = known[2] + round(share * (len(known[0]) - 1))
+    struck = set(struck_frames(settings)) ^ {frame}
+    settings.struck = json.dumps(sorted(struck))
+    return frame in struck
 
 
 @functools.lru_cache(maxsize=4)
-def _kept(path: str) -> tuple[Array, float] | None:
-    """How sure each part of a motion's file is (F, 6), and its frames a second; None where it cannot be read."""
+def _kept(path: str) -> tuple[Array, float, int] | None:
+    """How sure each part of a motion's file is (F, 6), its frames a second, and the video's frame that it begins with;
+    None where it cannot be read."""
     try:
         seen = video_motion.load(Path(path))
     except ValueError:
         return None
-    return seen.sure, seen.motion.rate
+    return seen.sure, seen.motion.rate, seen.first
 
 
 def sureness(scene: bpy.types.Scene) -> Array | None:
@@ -352,6 +380,18 @@ class AddVideoCamera(Step, bpy.types.Operator):
         add_camera(current_scene(context))
 
 
+class StrikeOutFrame(Step, bpy.types.Operator):
+    """Leave out the video's frame at the present time, or take it again"""
+
+    bl_idname = "backflip.strike_out_frame"
+    bl_label = "Strike Out Frame"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_result, need_no_work)
+
+    def run(self, context: bpy.types.Context) -> None:
+        strike(current_scene(context))
+
+
 class VideoFileHandler(bpy.types.FileHandler):
     """Drop a video into the viewport to learn from it."""
 
@@ -371,6 +411,7 @@ CLASSES: tuple[Any, ...] = (
     CancelVideo,
     UseSlowMotion,
     AddVideoCamera,
+    StrikeOutFrame,
     VideoFileHandler,
 )
 

@@ -115,6 +115,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
     ]
 
     # What came of it
+    struck: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: the video's frames that are left out, from 0
     frames: Annotated[int, IntProperty(options={"HIDDEN"})]
     rate: Annotated[float, FloatProperty(options={"HIDDEN"})]
     problem: Annotated[str, StringProperty(options={"HIDDEN"})]  # why there is no motion, a sentence

@@ -43,6 +43,10 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
             sentence(layout, context, words, "INFO")
         if settings.result:
             layout.prop(settings, "show_strip")
+            button(layout, "backflip.strike_out_frame", icon="X")
+            if struck := len(video.struck_frames(settings)):
+                frames = "1 frame is" if struck == 1 else f"{struck} frames are"
+                sentence(layout, context, f"{frames} struck out: press Make Reference.", "INFO")
             button(layout, "backflip.add_video_camera", icon="CAMERA_DATA")
 
     def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipVideo) -> None:

@@ -201,3 +201,23 @@ def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -
     assert video.share_of_strip(scene) == 0.0
     scene.backflip.reference_file = "another.bvh"
     assert video.sureness(scene) is None
+
+
+def test_a_frame_at_the_present_time_is_struck_out(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+    """By its number in the video; again, and it is taken; where the motion is not, nothing is."""
+    ops.choose_video(filepath=str(film))
+    path = tmp_path / "hop.npz"
+    video_motion.save(path, seen())
+    ops.import_reference(filepath=str(path))
+    settings().result = str(path)
+    scene = bpy.context.scene
+    scene.render.fps = 30
+    scene.frame_set(scene.backflip.start_frame + 2)
+    ops.strike_out_frame()
+    assert video.struck_frames(settings()) == [seen().first + 2]
+    assert video.job_for(settings(), video.footage.open_video(film), tmp_path).struck == (seen().first + 2,)
+    ops.strike_out_frame()
+    assert video.struck_frames(settings()) == []
+    scene.frame_set(scene.backflip.start_frame + 200)
+    with pytest.raises(RuntimeError, match="Go to a time within the reference"):
+        ops.strike_out_frame()

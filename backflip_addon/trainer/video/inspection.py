@@ -72,6 +72,12 @@ def check_people(found: Sequence[list[Sighting]], chosen: Sequence[Sighting | No
         raise UnfitVideo("Several people are seen; draw a box around the one to learn from (Person Box).")
 
 
+def check_seen(landmarks: Landmarks) -> None:
+    """Raises UnfitVideo where no frame that is left shows the person."""
+    if not landmarks.found.any():
+        raise UnfitVideo("No frame that is left shows the person; strike out fewer.")
+
+
 def check_whole(landmarks: Landmarks) -> None:
     """Raises UnfitVideo where what was seen moves as no person does, as happens with pictures of no person."""
     xy = landmarks.xy[:, 11:33]

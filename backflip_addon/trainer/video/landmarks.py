@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,20 @@ class Landmarks:
         """The same frames at another rate."""
         return dataclasses.replace(self, rate=rate)
 
+    def without(self, frames: Collection[int]) -> Landmarks:
+        """As if nobody had been seen in some frames. Raises ValueError where nobody is seen in any other."""
+        if not frames:
+            return self
+        found = self.found.copy()
+        found[list(frames)] = False
+        known = np.flatnonzero(found)
+        if not len(known):
+            raise ValueError("nobody is seen in any frame")
+        xy, world = (_filled(list(values[known]), known, len(found)) for values in (self.xy, self.world))
+        return dataclasses.replace(
+            self, found=found, xy=xy, world=world, visible=np.where(found[:, None], self.visible, 0.0)
+        )
+
 
 def from_sightings(chosen: list[Sighting | None], rate: float, width: int, height: int) -> Landmarks:
     """Landmarks of frames, those of gaps made up between their neighbours. Raises ValueError where nobody is seen."""
@@ -49,15 +64,15 @@ def from_sightings(chosen: list[Sighting | None], rate: float, width: int, heigh
         raise ValueError("nobody is seen in any frame")
     seen = [one for one in chosen if one is not None]
     xy, world = (
-        filled([one.xy for one in seen], known, len(found)),
-        filled([one.world for one in seen], known, len(found)),
+        _filled([one.xy for one in seen], known, len(found)),
+        _filled([one.world for one in seen], known, len(found)),
     )
     visible = np.zeros((len(found), LANDMARKS))
     visible[known] = [one.visible for one in seen]
     return Landmarks(rate, width, height, found, xy, world, visible)
 
 
-def filled(values: list[Array], known: IntArray, frames: int) -> Array:
+def _filled(values: list[Array], known: IntArray, frames: int) -> Array:
     """Values (K, ...) of the known frames as (frames, ...), linear in between."""
     flat = np.array(values).reshape(len(known), -1)
     filled = np.stack([np.interp(np.arange(frames), known, column) for column in flat.T], axis=1)

@@ -73,6 +73,8 @@ def _work(folder: VideoFolder) -> VideoMotion:
         raise UnfitVideo(
             f"The part looked at has {frames.count} frames; choose at least {FEWEST_FRAMES} (From and To)."
         )
+    if frames.count - len(job.struck) < FEWEST_FRAMES:
+        raise UnfitVideo(f"Fewer than {FEWEST_FRAMES} frames are left; strike out fewer.")
     told = _Teller(folder)
     seen = _known(folder, frames) or _look(folder, job, frames, told)
     if job.speed == 1.0 and (slow := inspection.slowness(seen)) != 1.0:
@@ -81,7 +83,8 @@ def _work(folder: VideoFolder) -> VideoMotion:
             f"{slow:g}.",
             slow,
         )
-    seen = seen.played_at(seen.rate * job.speed)
+    seen = seen.played_at(seen.rate * job.speed).without(job.struck)
+    inspection.check_seen(seen)
     told.begin(LOOKING_SHARE, "Fitting the motion")
     outcome = reconstruction.reconstruct(seen, job.height, told)
     return _result(outcome, seen, job)

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import torch
 
 from backflip_addon.core.body import LINK_NAMES
-from backflip_addon.trainer.video import figure, landmarks, losses
+from backflip_addon.trainer.video import figure, losses
 from backflip_addon.trainer.video.landmarks import Landmarks
 from backflip_addon.trainer.video.pose_net import LANDMARKS
 
@@ -76,14 +74,6 @@ def between(root: np.ndarray, q: np.ndarray, frames: np.ndarray) -> tuple[np.nda
     low = np.minimum(frames.astype(int), len(root) - 2)
     share = (frames - low)[:, None]
     return root[low] * (1 - share) + root[low + 1] * share, rotations.slerp(q[low], q[low + 1], share)
-
-
-def without(whole: Landmarks, lost: np.ndarray) -> Landmarks:
-    """As if nothing was seen in some frames."""
-    known = np.flatnonzero(~lost)
-    xy, world = (landmarks.filled(list(values[known]), known, len(lost)) for values in (whole.xy, whole.world))
-    visible = np.where(lost[:, None], 0.0, whole.visible)
-    return dataclasses.replace(whole, found=~lost, xy=xy, world=world, visible=visible)
 
 
 def seen(root: np.ndarray, q: np.ndarray, noise: float = 2.0, seed: int = 0) -> Landmarks:
