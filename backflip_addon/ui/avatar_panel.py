@@ -19,6 +19,7 @@ from .panel_base import (
     is_open,
     layout_of,
     open_step,
+    scale_of,
     sentence,
     step_button,
 )
@@ -68,15 +69,18 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
         """The first look: try it, or bring your own character."""
         words = step_button(layout, context, clip_library.TryIt, "PLAY", "Try It: Learn a Backflip", told=False)
         sentence(layout, context, "Or choose your own character:", "NONE")
-        self._draw_choice(layout)
+        self._draw_choice(layout, scale_of(context, "backflip.add_mannequin"))
         if words:  # below what can be pressed, which must not move when this goes
             sentence(layout, context, words, "INFO")
 
-    def _draw_choice(self, layout: bpy.types.UILayout) -> None:
+    def _draw_choice(self, layout: bpy.types.UILayout, scale: float = 1.0) -> None:
+        """Where a character comes from. scale: how high the mannequin's button is, where nothing can be tried."""
         column = layout.column(align=True)
         button(column, "backflip.pick_avatar", icon="EYEDROPPER")
         button(column, "backflip.import_avatar", icon="IMPORT")
-        button(column, "backflip.add_mannequin", icon="OUTLINER_OB_ARMATURE")
+        row = column.row()
+        row.scale_y = scale
+        button(row, "backflip.add_mannequin", icon="OUTLINER_OB_ARMATURE")
 
     def _draw_map(self, layout: bpy.types.UILayout, settings: BackflipSettings, title: str = "") -> None:
         """Which bones play which body parts."""
