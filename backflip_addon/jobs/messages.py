@@ -334,6 +334,7 @@ def _not_understood(why: str) -> JobError:
 @dataclasses.dataclass(frozen=True)
 class JobSettings:
     """How a job is to be learned. workers 0: one a core. mode: auto: search, then a policy from what landed.
+    search: then feedback to what landed, so that it does in small disturbances too. stop_when_landed: neither of both.
 
     engine: what performs; auto: PyBullet where the trainer's Python has it, else the compiled step.
     """

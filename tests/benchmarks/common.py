@@ -24,6 +24,7 @@ from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.messages import ENGINES
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.imitation.robustness import with_robustness
 from backflip_addon.trainer.physics import engines
 from backflip_addon.trainer.planning import mpc
 from backflip_addon.trainer.planning.plan import Plan
@@ -66,12 +67,13 @@ def search(
 ) -> tuple[Plan | None, Take, metrics.Measures, float, int]:
     """Search until a take's measures are enough or the limit's seconds are over.
 
-    Returns the plan (None when it failed), the last take and its measures, seconds from the start of the search, and
-    control steps.
+    Of a take that succeeds without being enough, other ends are tried; where none is enough, the one with the fewest
+    flaws is. Returns the plan (None when it failed), the take and its measures, seconds from the start of the search,
+    and control steps.
     """
     settings = mpc.SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
-    track = Track(body, reference)
+    track, best = Track(body, reference), None
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         one = mpc.Search(track, rollouts, settings, seed=seed, engine=engine)
         while True:
@@ -80,15 +82,32 @@ def search(
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps - before
             seconds = time.perf_counter() - begin
-            if enough(measures):
-                return one.plan, take, measures, seconds, steps
+            if clean(measures) and (best is None or len(measures.flaws) < len(best[2].flaws)):
+                best = one.plan, take, measures
+            if enough(measures) or (best and not one.has_another_end):
+                return *(best or (one.plan, take, measures)), seconds, steps
             if seconds > limit:
-                return None, take, measures, seconds, steps
+                return *(best or (None, take, measures)), seconds, steps
             if one.has_another_end:
                 one.try_another_end()
                 continue
             attempt += 1
             one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt, engine=engine)
+
+
+def steadied(
+    body: Body, reference: Motion, plan: Plan, workers: int, seed: int, engine: engines.EngineName
+) -> tuple[Take, float, int]:
+    """What a plan performs once feedback is fitted to it, robustness told; seconds and control steps that it took."""
+    from backflip_addon.trainer.rl.trainer import PolicyTraining
+
+    begin = time.perf_counter()
+    with PolicyTraining(body, reference, workers=workers, seed=seed, plan=plan, engine=engine) as training:
+        while training.fitting:
+            training.iterate()
+        take = training.attempt(seed)
+        seconds = time.perf_counter() - begin  # what follows only measures
+        return with_robustness(take, training.small_landings()), seconds, training.samples
 
 
 def median(values: list[float]) -> float:

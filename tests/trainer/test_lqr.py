@@ -27,4 +27,4 @@ def test_gains_are_the_textbook_regulator() -> None:
     r, count = 2.0, 200
     models = Models(np.ones((count, 1, 1)), np.ones((count, 1, 1)))
     p = (1 + np.sqrt(1 + 4 * r)) / 2
-    assert gains(models, np.ones(1), r)[0, 0, 0] == pytest.approx(-p / (r + p))
+    assert gains(models, np.ones((count, 1)), r)[0, 0, 0] == pytest.approx(-p / (r + p))

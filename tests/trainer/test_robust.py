@@ -31,6 +31,8 @@ STANDING = performances.standing(BODY)
 SMALL = RobustSettings(bodies=6, copies=2, fewest=1, horizon=8, samples=6, elites=3, rounds=2, before=30)
 HARDER = dataclasses.replace(SMALL, horizon=16, samples=48, elites=8, rounds=12, deviation=0.15)
 
+QUICK = {"feedback_fits": 1, "feedback_trials": 4, "feedback_variations": 0}  # one fit, hardly compared
+
 
 class OneWorker:
     """Stands in for workers.Pool, in this process; for as many workers as it says it has."""
@@ -108,7 +110,7 @@ def test_planned_copies_stay_up_where_the_trajectory_alone_falls() -> None:
 
 
 def test_training_plans_robustly_after_its_feedback_fit_and_a_checkpoint_knows_it(tmp_path: Path) -> None:
-    settings = LearningSettings(bodies=6, length=30, hidden=(8,), feedback_fit=0, feedback_fits=1, robust=SMALL)
+    settings = LearningSettings(bodies=6, length=30, hidden=(8,), feedback_fit=0, robust=SMALL, **QUICK)
     settings = dataclasses.replace(settings, robust_shares=(0.5, 1.0))
     plan = Plan(np.zeros((12, 28)), 4)
     with trainer.PolicyTraining(BODY, STANDING, settings, workers=1, seed=1, plan=plan, hold=0.0) as training:
@@ -206,7 +208,7 @@ def test_a_training_broken_off_in_its_robust_planning_again_and_again_gets_past_
 ) -> None:
     """Every run has time for one round, which is less than a planning takes."""
     small = dataclasses.replace(SMALL, bodies=2, rounds=1, execute=12, before=24)
-    settings = LearningSettings(bodies=4, length=8, hidden=(8,), feedback_fit=0, feedback_fits=1, robust=small)
+    settings = LearningSettings(bodies=4, length=8, hidden=(8,), feedback_fit=0, robust=small, **QUICK)
     settings = dataclasses.replace(settings, robust_shares=(1.0,))
     arguments = (BODY, STANDING, settings, 1, 1, Plan(np.zeros((12, 28)), 4), 0.3)
     targets, rounds = [], []
@@ -235,7 +237,7 @@ def test_a_training_broken_off_in_its_robust_planning_again_and_again_gets_past_
 
 def test_a_training_resumed_just_before_its_feedback_fit_explores_less_after_it(tmp_path: Path) -> None:
     """Its rollouts are lost, so that no feedback is fitted; the bold exploration for it ends all the same."""
-    settings = LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=4, feedback_fits=1)
+    settings = LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=4, **QUICK)
     plan = Plan(np.zeros((12, 28)), 4)
     arguments = (BODY, STANDING, settings, 1, 1, plan, 0.0)
     with trainer.PolicyTraining(*arguments) as training:

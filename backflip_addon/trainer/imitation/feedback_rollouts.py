@@ -95,8 +95,8 @@ class FeedbackRollouts:
     def follow(self, trajectory: TargetTrajectory) -> None:
         """Roll out this one's controls and feedback from now on."""
         self.trajectory = trajectory
-        observations = Observations(self.track.body, trajectory)
-        self.imitated = imitation_tables(observations, self._imitation, trajectory, self.layout, self.limits)
+        self.observations = Observations(self.track.body, trajectory)
+        self.imitated = imitation_tables(self.observations, self._imitation, trajectory, self.layout, self.limits)
 
     def close(self) -> None:
         """End the threads."""

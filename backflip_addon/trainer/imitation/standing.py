@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import metrics
+from ...core.arrays import BoolArray
 from ...core.body import FEET
 from ..physics.recording import RecordingSimulator
 from ..physics.simulator import CONTROL_RATE
@@ -15,22 +16,29 @@ REST_TURN = 0.5  # rad/s, about the vertical
 
 
 def still_stands(bodies: RecordingSimulator, seconds: float = metrics.STANDS_SECONDS) -> bool:
-    """Play the first of some bodies on toward the joint targets that were last set; whether it stands all the while,
-    and rests at the end.
+    """Whether the first of some bodies stands on, as who_stands()."""
+    return bool(who_stands(bodies, np.arange(bodies.count) == 0, seconds)[0])
 
-    It goes on by so many seconds, or to the moment of the fall; nothing is recorded any more.
+
+def who_stands(bodies: RecordingSimulator, which: BoolArray, seconds: float = metrics.STANDS_SECONDS) -> BoolArray:
+    """Play the bodies which (N,) on toward the joint targets that were last set; which of them (N,) stand all the
+    while, and rest at the end.
+
+    They go on by so many seconds, or to the moment of the fall; nothing is recorded any more.
     """
     feet = [bodies.body.index(name) for name in FEET]
     others = np.ones(len(bodies.body.links), dtype=bool)
     others[feet] = False
-    first = np.arange(bodies.count) == 0
     bodies.record(())
-    touching, state = bodies.contacts()[0], bodies.states()[0]
+    stand = which.copy()
     for _ in range(round(seconds * CONTROL_RATE)):
-        bodies.step(first)
-        touching, state = bodies.contacts()[0], bodies.states()[0]
+        bodies.step(stand)
+        upright = metrics.root_tilt(bodies.states().rotations) < metrics.UPRIGHT
         # Compared this way round, numbers that are not finite do not stand
-        if (touching & others).any() or not metrics.root_tilt(state.rotations) < metrics.UPRIGHT:
-            return False
-    slow = np.linalg.norm(state.velocity) < REST_SPEED and abs(state.angular_velocity[2]) < REST_TURN
-    return bool(slow and touching[feet].any())
+        stand &= upright & ~(bodies.contacts() & others).any(axis=1)
+        if not stand.any():
+            return stand
+    state = bodies.states()
+    slow = (np.linalg.norm(state.velocity, axis=1) < REST_SPEED) & (np.abs(state.angular_velocity[:, 2]) < REST_TURN)
+    rests: BoolArray = stand & slow & bodies.contacts()[:, feet].any(axis=1)
+    return rests

@@ -20,6 +20,7 @@ MOST = {
     "share": 1.0,
     "survival": 1.0,
     "landing": 1.0,
+    "feedback_lands": 1.0,
     "seed": MOST_SEED,
 }
 
@@ -31,6 +32,7 @@ class Counters:
     samples: control steps simulated. seconds: spent in iterations. updates: of the network. share: of the
     disturbances in rollouts. survival, landing: running means of the shares of episodes that reach the end, of all
     and of those from frame 0. planned: whether it set out from a plan. robust_done: robust plannings that are over.
+    feedback_lands: share of small disturbances in which the feedback at work lands; 0 until there is some.
     """
 
     seed: int
@@ -43,6 +45,7 @@ class Counters:
     updates: int = 0
     survival: float = 0.0
     landing: float = 0.0
+    feedback_lands: float = 0.0
 
     def to_numbers(self) -> dict[str, int | float]:
         """As a checkpoint keeps them."""
@@ -52,6 +55,7 @@ class Counters:
     def from_numbers(numbers: dict[str, Any], most_robust: int) -> Counters:
         """The inverse of to_numbers(). Raises ValueError, without a full stop, on numbers that make no sense, and
         KeyError on missing ones."""
+        numbers = {"feedback_lands": 0.0, **numbers}  # which earlier versions did not keep
         values = {name: within(numbers[name], 0, most) for name, most in MOST.items()}
         for name in ("samples", "iterations", "updates", "seed"):
             values[name] = int(values[name])

@@ -22,8 +22,10 @@ from ..imitation.disturbances import (
 )
 from ..imitation.environment import ImitationEnvironment, Limits, begin_trial, trial
 from ..imitation.experience import Experience
+from ..imitation.feedback_landings import who_lands
 from ..imitation.feedback_rollouts import FeedbackRollouts
 from ..imitation.reference_track import Track
+from ..imitation.standing import who_stands
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.compiled.batch import CompiledBatch
 from ..physics.engines import AUTO, EngineName, new_simulator
@@ -45,13 +47,14 @@ class RolloutSettings:
     disturbed by a share of it all, from nothing to this much, hard ones drawn more often: the easy
     ones go on teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
     begin in states that earlier episodes passed through, and not on the trajectory: what has gone wrong up to there is
-    what a landing has to cope with.
+    what a landing has to cope with. longest: control steps after which an episode is broken off, that began there.
     """
 
     disturbances: Disturbances
     start_states: Array
     share: float = 1.0
     visited: float = 0.7
+    longest: int | None = None
 
 
 class PolicyWorker:
@@ -74,6 +77,7 @@ class PolicyWorker:
         self.count = count
         self.limits = limits
         track = Track(body, reference, hold)
+        self.standing = track.standing
         bodies = CompiledBatch(body, count, track.allowed)
         self.env = CompiledEnvironment(bodies, trajectory, track.allowed, limits)
         self.with_feedback = FeedbackRollouts(track, trajectory, limits)
@@ -110,7 +114,10 @@ class PolicyWorker:
             illegal_contacts = env.step(action)
             reward, lost = env.evaluate()
             terminated = illegal_contacts | lost | ~np.isfinite(reward)
-            truncated = (env.steps >= self.trajectory.steps) & ~terminated
+            truncated = env.steps >= self.trajectory.steps
+            if rollout.longest is not None:
+                truncated |= env.steps >= self._first_steps + rollout.longest
+            truncated &= ~terminated
             reward = np.where(terminated, 0.0, reward)
             bootstrap = env.bootstrap_observation()
             ends = (terminated, truncated, bootstrap)
@@ -195,16 +202,24 @@ class PolicyWorker:
             env.step(actor(observation), active)
             env.refresh()
             rewards += env.evaluate()[0]
-        results = []
-        for i, seed in enumerate(seeds):
-            measures = metrics.evaluate_take(self.body, self.reference, bodies.recording(i).take())
-            results.append(Trial(seed, float(rewards[i] / self.trajectory.steps), measures))
+        recordings = [bodies.recording(i) for i in range(len(seeds))]
+        stand = who_stands(bodies, active) if self.standing else None
         bodies.record(())
+        results = []
+        for i, (seed, recording) in enumerate(zip(seeds, recordings, strict=True)):
+            take = recording.take(**({} if stand is None else {metrics.STANDS: bool(stand[i])}))
+            measures = metrics.evaluate_take(self.body, self.reference, take)
+            results.append(Trial(seed, float(rewards[i] / self.trajectory.steps), measures))
         return results
 
     def set_out(self, seeds: list[int], disturbances: Disturbances) -> list[EpisodeState]:
         """Where trials begin."""
         return [trial(self.body, self.trajectory, seed, disturbances) for seed in seeds]
+
+    def landings(self, seeds: list[int], disturbances: Disturbances) -> tuple[BoolArray, Array]:
+        """Which trials (N,) land under the trajectory's feedback alone, at a quick look, and their mean costs (N,)."""
+        starts, circumstances = zip(*self.set_out(seeds, disturbances), strict=True)
+        return who_lands(self.with_feedback, stacked(starts), circumstances, self.standing)
 
     def play(
         self, episode_states: list[EpisodeState], step: int, offsets: Array

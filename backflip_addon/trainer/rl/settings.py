@@ -21,7 +21,7 @@ class LearningSettings:
     hidden: tuple[int, ...] = (256, 128)  # widths of the networks' hidden layers
     # Deviation of exploration, in environment.ACTION_SCALE rad: until feedback is fitted, the network's first, from
     # scratch
-    feedback_std: float = 0.25
+    feedback_std: float = 0.5
     std: float = 0.16
     scratch_std: float = 0.4
     first_share: float = 0.1  # of the disturbances, from scratch, to begin with; from a plan it is all of them
@@ -33,8 +33,16 @@ class LearningSettings:
     limits: Limits = Limits()
     ppo: PPOSettings = PPOSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    # Share of the disturbances in the rollouts that feedback is fitted to: near the trajectory its models hold
+    feedback_share: float = 0.6
+    feedback_length: int = 12  # control steps that these rollouts go on at most
+    feedback_trials: int = 128  # small disturbances that tell which of two fits is better
+    feedback_variations: int = 16  # of the best design of gains, that are tried
+    feedback_lands: float = 0.95  # share of small disturbances in which it lands that is enough: nothing is fitted anew
     feedback_fit: int = 15  # the iteration after which feedback is fitted for the first time, with a plan
-    feedback_fits: int = 3  # times that it is, after so many iterations each, the feedback so far at work in them
+    feedback_fits: int = (
+        2  # times that it is at most, after so many iterations each, the feedback so far at work in them
+    )
     # Shares of the disturbances, one robust planning after the other. None are made: each so far ended in a plan that
     # lands less often than with the feedback alone
     robust_shares: tuple[float, ...] = ()

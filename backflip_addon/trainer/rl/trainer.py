@@ -12,7 +12,6 @@ round.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 
 from ...core import metrics
-from ...core.arrays import Array, Float32Array
+from ...core.arrays import Float32Array
 from ...core.body import Body
 from ...core.direction import Direction
 from ...core.motion import Motion, Take
@@ -45,6 +44,7 @@ from . import checkpoints
 from .counters import Counters, IterationReport
 from .episodes import Collected, Episodes, joined
 from .evaluation import Act, Evaluation, perform_take
+from .feedback_choice import Landings, best_feedback
 from .networks import ActorCritic
 from .ppo import PPO, UpdateReport
 from .rollouts import PolicyWorker, RolloutSettings
@@ -59,7 +59,7 @@ WARM_UP = 4  # updates: the average of the first few forgets faster
 LEAST_BATCHES = 4  # batches from which feedback is fitted
 SMOOTHING = 0.2  # share of a running mean that the latest iteration makes up
 LANDING_TRIALS_SEED = 1_000_000  # seeds of the trials that a landing rate is measured by: played at no other time
-FIT_TRIALS, FIT_TRIALS_SEED = 128, 500_000  # performances that tell which of two fits is better, and their seeds
+FIT_TRIALS_SEED = 500_000  # seeds of the performances that tell which of two fits is better
 SEEDS_AN_ITERATION = 10_000  # set aside for those of one iteration, half of them for a second look
 
 
@@ -148,6 +148,12 @@ class PolicyTraining:
         return self.counters.iterations
 
     @property
+    def fitting(self) -> bool:
+        """Whether it gathers rollouts for feedback: until that lands often enough, or was fitted often enough."""
+        c, s = self.counters, self.settings
+        return c.planned and c.iterations <= s.last_fit and c.feedback_lands < s.feedback_lands
+
+    @property
     def robust_done(self) -> int:
         """Robust plannings that are over."""
         return self.counters.robust_done
@@ -161,9 +167,9 @@ class PolicyTraining:
         """Rollouts, then one update; or one round of robust planning. Raises WorkerError, and what meanwhile raises."""
         began = time.monotonic()
         s = self.settings
-        if self.counters.iterations > s.last_fit and self.counters.robust_done < len(s.robust_shares):
+        if not self.fitting and self.counters.robust_done < len(s.robust_shares):
             return self._plan_robustly(began)
-        rollout = RolloutSettings(s.disturbances, self.start_states.probabilities(), self.counters.share)
+        rollout = self._rollouts_for_feedback() if self.fitting else self._rollouts()
         parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length)
         collected = time.monotonic()
         whole = joined(parts)
@@ -180,6 +186,15 @@ class PolicyTraining:
             feedback=feedback,
         )
 
+    def _rollouts(self) -> RolloutSettings:
+        return RolloutSettings(self.settings.disturbances, self.start_states.probabilities(), self.counters.share)
+
+    def _rollouts_for_feedback(self) -> RolloutSettings:
+        """Short ones from everywhere along the trajectory, near it: there its linear models are to hold."""
+        s, steps = self.settings, self.trajectory.steps
+        everywhere = np.full(steps, 1.0 / steps)
+        return RolloutSettings(s.disturbances, everywhere, s.feedback_share, visited=0.0, longest=s.feedback_length)
+
     def _report(self, mean_return: float, disturbance_share: float, **facts: Any) -> IterationReport:
         c = self.counters
         seconds = round(c.seconds, 2)
@@ -190,7 +205,7 @@ class PolicyTraining:
     def _learn(self, batch: Experience) -> tuple[UpdateReport | None, float | None]:
         """Improve the policy by a batch of rollouts: the network, or the feedback gains, whose mean norm is told."""
         counters = self.counters
-        if counters.planned and counters.iterations <= self.settings.last_fit:
+        if self.fitting:
             self._update_scale(batch)
             return None, self._learn_feedback(batch)
         if counters.iterations == 0:
@@ -209,37 +224,40 @@ class PolicyTraining:
         self.feedback.remember(batch)
         if not self.settings.fits_after(self.counters.iterations):
             return None
-        if self.counters.iterations == self.settings.last_fit:
+        norm = self._fit_feedback()
+        if self.counters.iterations == self.settings.last_fit or not self.fitting:
             self.network.explore(self.settings.std)
+        return norm
+
+    def _fit_feedback(self) -> float | None:
+        """Fit feedback to the rollouts, follow the best, and return its gains' mean norm; None: there are too few."""
         # A resumed training has lost its rollouts: too few of them would fit noise
         if len(self.feedback) < min(LEAST_BATCHES, self.counters.iterations + 1):
             logger.info("no feedback is fitted: %d batches of rollouts are too few", len(self.feedback))
             return None
-        gains = self._better_feedback(self.feedback.gains())
-        norm = float(np.linalg.norm(gains, 2, axis=(1, 2)).mean())
+        s, c = self.settings, self.counters
+        random = np.random.default_rng([c.seed, c.iterations])
+        enough, variations = s.feedback_lands, s.feedback_variations
+        best, share = best_feedback(self.feedback, self.trajectory, self._landings, random, enough, variations)
+        self._follow(best)
+        c.feedback_lands = share
+        norm = float(np.linalg.norm(best.gains, 2, axis=(1, 2)).mean())
         logger.info(
-            "feedback is fitted to %d batches of rollouts: mean norm of its gains %.2f", len(self.feedback), norm
+            "feedback is fitted to %d batches of rollouts: mean norm of its gains %.2f; %.0f %% land",
+            len(self.feedback),
+            norm,
+            100 * share,
         )
         return norm
 
-    def _better_feedback(self, gains: Array) -> Array:
-        """Follow new gains, or go on with those so far where they cost less in small disturbances; returns either."""
-        before = self.trajectory
-        cost = self._cost_of_feedback() if before.gains.size else np.inf
-        self._follow(dataclasses.replace(before, gains=gains))
-        if before.gains.size and cost < self._cost_of_feedback():
-            self._follow(before)
-        return self.trajectory.gains
-
-    def _cost_of_feedback(self) -> float:
-        """Mean cost of performances in small disturbances under the trajectory's feedback."""
-        pool, steps = self.pool, self.trajectory.steps
-        parts = even_slices(FIT_TRIALS, len(pool))
-        seeds = [FIT_TRIALS_SEED + k for k in range(FIT_TRIALS)]
-        begun = pool.share("set_out", [(seeds[part], SMALL) for part in parts])
-        still = np.zeros((FIT_TRIALS, steps, self._env.layout.width))
-        answers = pool.share("play", [(own, 0, still[part]) for own, part in zip(begun, parts, strict=True)])
-        return float(np.concatenate([costs for costs, _, _ in answers]).mean())
+    def _landings(self, trajectory: TargetTrajectory) -> Landings:
+        """Follow a trajectory, and tell how often its feedback lands in small disturbances."""
+        self._follow(trajectory)
+        seeds = [FIT_TRIALS_SEED + k for k in range(self.settings.feedback_trials)]
+        parts = even_slices(len(seeds), len(self.pool))
+        answers = self.pool.share("landings", [(seeds[part], SMALL) for part in parts])
+        landed, costs = (np.concatenate([answer[k] for answer in answers]) for k in (0, 1))
+        return float(landed.mean()), -float(costs.mean())
 
     def _follow(self, trajectory: TargetTrajectory) -> None:
         self.trajectory = trajectory

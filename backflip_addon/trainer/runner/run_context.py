@@ -86,6 +86,11 @@ class RunContext:
         """Whether a policy is trained once a plan has landed."""
         return self.settings.mode == "auto" and not self.settings.stop_when_landed
 
+    @property
+    def steadies(self) -> bool:
+        """Whether a plan that has landed gets feedback, and no network: a landing is to be a clean one."""
+        return self.settings.mode == "search" and not self.settings.stop_when_landed
+
     def rollouts(self, track: Track, lost: float) -> CompiledRollouts:
         """What tries a search's candidates: threads here, or a cluster's workers. lost: m."""
         if not self.cluster:

@@ -30,6 +30,7 @@ from .policy_phase import learn
 from .run_context import RunContext, TimeIsUp
 from .search_phase import find_landing_plan
 from .shooting import shoot_all
+from .steady_phase import steady
 
 logger = logging.getLogger(__name__)
 
@@ -165,4 +166,8 @@ class Run(RunContext):
         if self.settings.mode == "scratch":
             return learn(self, None)
         plan = find_landing_plan(self)
-        return learn(self, plan) if self.learns else "landed"
+        if self.learns:
+            return learn(self, plan)
+        if self.steadies:
+            steady(self, plan)
+        return "landed"

@@ -28,18 +28,32 @@ MOST_ATTEMPTS = 1000  # before a saved search
 NO_LONGER_LANDS = "The plan saved earlier no longer lands; another is searched for."
 
 
-def find_landing_plan(run: RunContext) -> Plan | None:
-    """The plan of an earlier run, or one searched for now. Raises what RunContext.progress() raises."""
+@dataclasses.dataclass(frozen=True)
+class Landing:
+    """A plan that lands, and how many flaws keep that from being clean, its robustness aside."""
+
+    plan: Plan
+    flaws: int
+
+
+def find_landing_plan(run: RunContext) -> Plan:
+    """The plan of an earlier run, or one searched for now; of one whose landing has flaws and is to be steadied, that
+    of several ends with the fewest. Raises what RunContext.progress() raises.
+    """
     known = _saved_plan_that_lands(run)
     if known is not None:
         return known
     settings = SearchSettings()
     with run.rollouts(run.track, settings.lost) as rollouts:
         search, attempt = _resumed_search(run, rollouts, settings)
+        best: Landing | None = None
         while True:
-            plan = _search_once(run, search, attempt)
-            if plan is not None:
-                return plan
+            landing = _search_once(run, search, attempt)
+            if landing and (best is None or landing.flaws < best.flaws):
+                best = landing
+                _save_plan(run, best.plan)
+            if best and not (best.flaws and run.steadies and search.has_another_end):
+                return best.plan
             if search.has_another_end:
                 search.try_another_end()
                 continue
@@ -104,8 +118,8 @@ def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: Searc
         return _new_search(run, rollouts, settings, 0), 0
 
 
-def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
-    """One search from where it is, frame 0 or a touchdown, to the end; its plan when that succeeded."""
+def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | None:
+    """One search from where it is, frame 0 or a touchdown, to the end; its landing when that succeeded."""
     # A search is saved more often than its steps are told of
     run.control_steps = max(run.control_steps, search.control_steps)
     before = run.control_steps - search.control_steps
@@ -151,7 +165,7 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Plan | None:
     run.record(take, name, "search", seed=seed, phase=phase)
     if not _ends_search(run, take):
         return None
-    return _save_plan(run, search)
+    return Landing(search.plan, len(metrics.evaluate_take(run.body, run.reference, take).flaws))
 
 
 def _played(performance: Performance) -> Take:
@@ -178,8 +192,6 @@ def _ends_search(run: RunContext, take: Take) -> bool:
     return metrics.is_success(metrics.evaluate_take(run.body, run.reference, take))
 
 
-def _save_plan(run: RunContext, search: Search) -> Plan:
-    plan = search.plan
+def _save_plan(run: RunContext, plan: Plan) -> None:
     write_arrays(run.folder.stages / PLAN_FILE, {"knots": plan.knots, "knot": plan.knot})
     run.tell(StageSaved(file=PLAN_FILE, phase="search", control_steps=run.control_steps))
-    return plan

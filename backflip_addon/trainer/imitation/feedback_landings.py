@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rollouts under a trajectory's feedback land: a quick look in the compiled step, by which feedback is chosen.
+
+What counts as landed is judged by core.metrics from takes of the engine that performs. This asks the same of states
+alone, some hundred times as fast: down on what may touch the floor, at rest on its soles for half a second, and still
+standing three seconds later with its targets held.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...core import metrics
+from ...core.arrays import Array, BoolArray
+from ...core.body import FEET
+from ...core.constants import GRAVITY
+from ...core.measures import balance
+from ..physics.simulator import CONTROL_RATE
+from ..physics.state import States
+from .disturbances import Circumstances
+from .environment import LARGEST_CORRECTION
+from .feedback_rollouts import NEVER, FeedbackRollouts
+from .observations import Figures
+
+STILL_STEPS = round(balance.STILL_SECONDS * CONTROL_RATE)
+REST_STEPS = round(balance.REST_SECONDS * CONTROL_RATE)
+
+
+def who_lands(
+    rollouts: FeedbackRollouts, starts: States, circumstances: Sequence[Circumstances], standing: bool
+) -> tuple[BoolArray, Array]:
+    """Which of bodies (N,) that begin at frame 0 in these states land, and their mean costs (N,).
+
+    standing: whether the clip ends on its feet; of one that does not, who is never lost.
+    """
+    trajectory, count = rollouts.trajectory, len(circumstances)
+    steps, still = trajectory.steps, min(STILL_STEPS + REST_STEPS, trajectory.steps - 1) if standing else 0
+    states, sound, costs = starts, np.ones(count, dtype=bool), np.zeros(count)
+    floors = np.array([own.scene.floor for own in circumstances])
+
+    def go_on(first: int, length: int) -> States:
+        nonlocal sound, costs
+        played = rollouts(states, circumstances, first, np.zeros((count, length, rollouts.track.layout.width)))
+        sound, costs = sound & (played.failed == NEVER), costs + played.costs.sum(axis=1) / steps
+        return played.ends
+
+    states = go_on(0, steps - still)
+    if not standing:
+        return sound, costs
+    rests, last, passed = np.ones(count, dtype=bool), np.zeros(0), [states.position]
+    for step in range(steps - still, steps):
+        last = _corrections(rollouts, states) if step == steps - 1 else last
+        states = go_on(step, 1)
+        passed.append(states.position)
+        if len(passed) > REST_STEPS:
+            moved = np.linalg.norm(passed[-1] - passed[-1 - REST_STEPS], axis=1) * CONTROL_RATE / REST_STEPS
+            rests &= (moved < balance.REST_SPEED) & stands_on_soles(rollouts, states, floors)
+    return rests & sound & _stand_on(rollouts, states, circumstances, last), costs
+
+
+def stands_on_soles(rollouts: FeedbackRollouts, states: States, floors: Array) -> BoolArray:
+    """Of which of states (N,), over floors (N,), m, the capture point is well inside the soles on the floor."""
+    body = rollouts.track.body
+    now = Figures.of(body, states)
+    height = np.maximum(now.centre[:, 2] - floors, 0.0)
+    capture = now.centre[:, :2] + now.velocity[:, :2] * np.sqrt(height / GRAVITY)[:, None]
+    corners = np.concatenate([balance.sole_corners(body, name, now.positions, now.world) for name in FEET], axis=1)
+    on = corners[..., 2] - floors[:, None] < balance.TOUCH
+    upright = metrics.root_tilt(now.world) < metrics.UPRIGHT
+    inside = [
+        balance.inside_hull(own[down, :2], point) >= balance.MARGIN
+        for own, down, point in zip(corners, on, capture, strict=True)
+    ]
+    stands: BoolArray = upright & np.array(inside, dtype=bool)
+    return stands
+
+
+def _corrections(rollouts: FeedbackRollouts, states: States) -> Array:
+    """What the feedback turns the last targets by (N, width), rad, in states (N,) before the last control step."""
+    trajectory, body = rollouts.trajectory, rollouts.track.body
+    last = np.full(len(states), trajectory.steps - 1)
+    differences = rollouts.observations(Figures.of(body, states), last)
+    if not len(trajectory.gains):
+        return np.zeros((len(states), rollouts.track.layout.width))
+    corrections: Array = np.clip(differences @ trajectory.gains[-1].T, -LARGEST_CORRECTION, LARGEST_CORRECTION)
+    return corrections
+
+
+def _stand_on(
+    rollouts: FeedbackRollouts, states: States, circumstances: Sequence[Circumstances], last: Array
+) -> BoolArray:
+    """Which of states (N,) still stand after metrics.STANDS_SECONDS, the targets of the last control step held."""
+    trajectory, count = rollouts.trajectory, round(metrics.STANDS_SECONDS * CONTROL_RATE)
+    held = dataclasses.replace(trajectory, gains=np.zeros((0, 0, 0)))
+    rollouts.follow(held)
+    try:
+        played = rollouts(states, circumstances, trajectory.steps, np.repeat(last[:, None], count, axis=1))
+    finally:
+        rollouts.follow(trajectory)
+    ends = played.ends
+    slow = np.linalg.norm(ends.velocity, axis=1) < balance.REST_SPEED
+    stands: BoolArray = (played.failed == NEVER) & slow & (metrics.root_tilt(ends.rotations) < metrics.UPRIGHT)
+    return stands

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which gains a trajectory's feedback gets: of many regulators of the same models the one that lands most often.
+
+A regulator is the best for its quadratic costs, and no such cost says what a landing is. So costs are drawn, the gains
+that are best for them tried in small disturbances, and the landings counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from ..imitation.target_trajectory import TargetTrajectory
+from ..planning.lqr import DESIGNS, Feedback
+
+Landings = tuple[float, float]  # the share of trials that land, and their mean cost, negative: the greater, the better
+
+
+def best_feedback(
+    feedback: Feedback,
+    trajectory: TargetTrajectory,
+    landings: Callable[[TargetTrajectory], Landings],
+    random: np.random.Generator,
+    enough: float,
+    variations: int,
+) -> tuple[TargetTrajectory, float]:
+    """The trajectory with the gains under which most trials land, and the share of them that do.
+
+    Tried are the gains it has, those of lqr.DESIGNS, and of so many variations of the best design; nothing more once a
+    share of enough lands.
+    """
+    models = feedback.models()
+    best, most, design = trajectory, (0.0, -np.inf), DESIGNS[0]
+    if trajectory.gains.size:
+        most = landings(trajectory)
+    for tried in range(len(DESIGNS) + variations):
+        if most[0] >= enough:
+            break
+        own = DESIGNS[tried] if tried < len(DESIGNS) else design.varied(random)
+        following = dataclasses.replace(trajectory, gains=feedback.gains(models, own, trajectory.landed))
+        if (landed := landings(following)) > most:
+            best, most, design = following, landed, own
+    return best, most[0]

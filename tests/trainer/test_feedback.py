@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feedback for a landed plan: who lands at a quick look, which gains are chosen, and what a job records of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+pytest.importorskip("torch")
+
+from backflip_addon.core import body as bodies
+from backflip_addon.core import metrics, rotations
+from backflip_addon.core import motion as motions
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job
+from backflip_addon.trainer.imitation.disturbances import NONE
+from backflip_addon.trainer.imitation.environment import trial
+from backflip_addon.trainer.imitation.feedback_landings import who_lands
+from backflip_addon.trainer.imitation.feedback_rollouts import FeedbackRollouts
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.imitation.standing import who_stands
+from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
+from backflip_addon.trainer.physics.engines import new_simulator
+from backflip_addon.trainer.physics.state import stacked
+from backflip_addon.trainer.planning.lqr import (
+    COSTS,
+    DESIGNS,
+    Design,
+    Feedback,
+    FeedbackSettings,
+    Models,
+    weights_of_differences,
+)
+from backflip_addon.trainer.rl import rollouts
+from backflip_addon.trainer.rl.feedback_choice import best_feedback
+from backflip_addon.trainer.rl.numpy_actor import Actor
+from tests.core import performances
+from tests.trainer.whole_jobs import PATIENCE, events, of_kind
+
+BODY = performances.body()
+STANDING = performances.astride(BODY, 0.3)
+TRACK = Track(BODY, STANDING)
+TRAJECTORY = TargetTrajectory.of_track(TRACK)
+
+
+def bowed() -> TargetTrajectory:
+    """Targets that bend it over until it falls."""
+    targets = TRAJECTORY.targets.copy()
+    targets[:, BODY.index("chest")] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), 1.2)
+    for side in ("L", "R"):
+        targets[:, BODY.index(f"thigh.{side}")] = rotations.from_axis_angle(np.array([-1.0, 0.0, 0.0]), 1.2)
+    return dataclasses.replace(TRAJECTORY, targets=targets)
+
+
+@pytest.mark.parametrize(("speed", "lands"), [(0.0, True), (0.1, True), (2.5, False)])
+def test_who_lands_at_a_quick_look_is_who_lands_as_takes_are_judged(speed: float, lands: bool) -> None:
+    """A body that stands, one that is nudged, and one that is thrown forward."""
+    start, own = trial(BODY, TRAJECTORY, 0, NONE)
+    start = dataclasses.replace(start, velocity=start.velocity + np.array([0.0, -speed, 0.0]))
+    looked = FeedbackRollouts(TRACK, TRAJECTORY)
+    landed, costs = who_lands(looked, stacked([start] * 3), [own] * 3, standing=True)
+    assert landed.tolist() == [lands] * 3 and np.ptp(costs) < 1e-6
+    performers = new_simulator(BODY, 1, "compiled")
+    performers.record([0])
+    performers.reset(np.array([0]), start[None])
+    for target, velocity in zip(TRAJECTORY.targets, TRAJECTORY.velocities, strict=True):
+        performers.set_targets(target[None], velocity[None])
+        performers.step()
+    recording = performers.recording(0)
+    stands = bool(who_stands(performers, np.ones(1, dtype=bool))[0])
+    judged = metrics.evaluate_take(BODY, STANDING, recording.take(**{metrics.STANDS: stands}))
+    assert judged.landed is lands
+
+
+def test_targets_that_bow_land_nowhere() -> None:
+    start, own = trial(BODY, TRAJECTORY, 0, NONE)
+    assert not who_lands(FeedbackRollouts(TRACK, bowed()), start[None], [own], standing=True)[0].any()
+
+
+def test_each_of_many_bodies_stands_or_falls_for_itself(engine: str) -> None:
+    performers = new_simulator(BODY, 3, engine)
+    state = TRACK.states[0]
+    thrown = dataclasses.replace(state, velocity=state.velocity + np.array([0.0, -2.5, 0.0]))
+    performers.reset(np.arange(3), stacked([state, thrown, state]))
+    targets = np.repeat(TRAJECTORY.targets[:1], 3, axis=0)
+    performers.set_targets(targets, np.zeros((3, len(BODY.links), 3)))
+    performers.step()
+    assert who_stands(performers, np.array([True, True, False])).tolist() == [True, False, False]
+
+
+def test_the_gains_that_land_most_often_are_chosen() -> None:
+    """Stand-ins for trials: what lands is known by how strong the gains are."""
+    parts = {"horizontal_error": 2, "support": 3}
+    feedback = Feedback(parts, 6, FeedbackSettings())
+    models = Models(np.tile(np.eye(5), (6, 1, 1)), np.tile(np.eye(5), (6, 1, 1)))
+    feedback.models = lambda: models  # type: ignore[method-assign]
+    trajectory = dataclasses.replace(TRAJECTORY, landed=3)
+    tried: list[np.ndarray] = []
+
+    def landings(own: TargetTrajectory) -> tuple[float, float]:
+        tried.append(own.gains)
+        return float(len(tried) % 5) / 10, -1.0
+
+    best, share = best_feedback(feedback, trajectory, landings, np.random.default_rng(0), 0.95, 4)
+    assert len(tried) == len(DESIGNS) + 4 and share == 0.4
+    np.testing.assert_array_equal(best.gains, tried[3])
+    assert len({gains.tobytes() for gains in tried[len(DESIGNS) :]}) == 4, "variations differ"
+    tried.clear()
+    best_feedback(feedback, best, landings, np.random.default_rng(0), 0.3, 4)
+    assert len(tried) == 3, "what it had is tried too, and nothing after what is enough"
+    np.testing.assert_array_equal(tried[0], best.gains)
+
+
+def test_costs_are_a_designs_and_fall_after_the_landing() -> None:
+    parts = {"tilt": 1, "joints": 2}
+    weights = weights_of_differences(parts, Design(landed=0.5, costs={"tilt": 4.0}, steady_costs={"joints": 6.0}), 2, 4)
+    np.testing.assert_allclose(weights[:2], [[4.0, COSTS["joints"], COSTS["joints"]]] * 2)
+    np.testing.assert_allclose(weights[2:], [[2.0, 3.0, 3.0]] * 2)
+
+
+def test_short_rollouts_are_broken_off_wherever_they_began() -> None:
+    worker = rollouts.PolicyWorker(BODY, STANDING, TRAJECTORY, None, 8, 0, rollouts.Limits())
+    width, observed = worker.env.layout.width, worker.env.observe(np.ones(8, dtype=bool))[0].shape[1]
+    layer = (np.zeros((width, observed), dtype=np.float32), np.zeros(width, dtype=np.float32))
+    actor = Actor((layer,), np.zeros(observed), np.ones(observed), np.full(width, -9.0))
+    everywhere = np.full(TRAJECTORY.steps, 1 / TRAJECTORY.steps)
+    collected = worker.collect(actor, rollouts.RolloutSettings(NONE, everywhere, visited=0.0, longest=5), 20)
+    lengths = collected.episodes.last_steps - collected.episodes.first_steps
+    assert len(lengths) >= 20 and lengths.max() == 5 and len(set(collected.episodes.first_steps.tolist())) > 5
+    assert not collected.experience.terminated.any()
+    worker.trial_env.bodies.close()
+
+
+def test_a_landing_is_steadied_and_says_in_how_many_small_disturbances_it_lands(
+    tmp_path: Path, start: Callable
+) -> None:
+    job = JobFolder(tmp_path / "job")
+    settings = {"minutes": 20.0, "seed": 1, "workers": 1, "mode": "search"}
+    job.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
+    motions.save_motion(job.reference_file, STANDING)
+    assert start(job).wait(PATIENCE) == 0
+    assert events(job)[-1]["reason"] == "landed"
+    *_, last = of_kind(job, "take")
+    take = motions.load_take(job.takes / last["file"])
+    assert (last["source"], last["name"]) == ("policy", "Steadied") and (job.stages / last["stage"]).is_file()
+    assert 16 <= take.meta["measures"]["robust_of_20"] <= 20
+    assert take.meta["measures"]["landed_cleanly"] is True and events(job)[-1]["best_take"] == last["file"]
+    # Once more: what is fitted is not fitted again, and what it performs is no new take
+    count = len(of_kind(job, "take"))
+    samples = [event["samples"] for event in of_kind(job, "stage") if "samples" in event]
+    assert start(job).wait(PATIENCE) == 0
+    assert len(of_kind(job, "take")) == count
+    assert {event["samples"] for event in of_kind(job, "stage") if "samples" in event} == set(samples)
