@@ -324,7 +324,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
     ]
     stop_when_landed: Annotated[
         bool,
-        BoolProperty(name="Stop When Landed", description="End as soon as a take has landed", default=True),
+        BoolProperty(name="Stop When Landed", description="End as soon as a take has landed", default=False),
     ]
     friction: Annotated[
         float, FloatProperty(name="Friction", description="Friction of the floor", default=0.9, min=0.0, max=3.0)

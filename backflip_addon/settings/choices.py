@@ -8,15 +8,15 @@ from typing import Any
 import bpy
 
 GOALS = (
-    ("LANDING", "Get One Landing", "End as soon as a take lands and stands. The quickest way to a shot"),
+    ("LANDING", "Get One Landing", "Land, then learn to keep its balance. The quickest way to a shot"),
     ("RELIABLE", "Make It Reliable", "Land, then practise until it lands pushed and on other floors too"),
     ("FAILURES", "Show Me Failures", "Learn from nothing, and record every fall on the way"),
 )
 # mode, stop_when_landed and minutes for each of them
-GOAL_SETTINGS = (("search", True, 5.0), ("auto", False, 20.0), ("scratch", False, 10.0))
+GOAL_SETTINGS = (("search", False, 5.0), ("auto", False, 20.0), ("scratch", False, 10.0))
 MODES = (
     ("auto", "Search, then Policy", "Find a landing by search first, then learn a policy from it"),
-    ("search", "Search Only", "Find one performance by sampling"),
+    ("search", "Search, then Balance", "Find one performance by sampling, then feedback that keeps its balance"),
     ("scratch", "Policy From Scratch", "Learn by imitation alone, as DeepMimic does: the way with the most failures"),
 )
 ENGINES = (  # jobs.messages.Engine

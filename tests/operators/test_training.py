@@ -59,7 +59,7 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
         "seed": 3,
         "workers": 0,
         "mode": "search",
-        "stop_when_landed": True,
+        "stop_when_landed": False,
         "friction": pytest.approx(0.9),
         "engine": "auto",
     }
