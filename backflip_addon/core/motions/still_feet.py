@@ -64,7 +64,7 @@ def _rise_on_toes(
     place: the foot's orientations, and how far (F, 3) it is to move, are changed. Over the floor, the hips are."""
     lack = _covering(_lack(body, positions, leg, correction * [1.0, 1.0, 0.0]), rate)
     toe = sole_points(body, positions, turns, side)[0][:, 1] - positions[:, leg.end]
-    length = np.linalg.norm(toe, axis=1)
+    length = np.maximum(np.linalg.norm(toe, axis=1), 1e-9)  # of a foot without toes
     before = np.arcsin(np.clip(toe[:, 2] / length, -1, 1))
     after = np.maximum(np.arcsin(np.clip((toe[:, 2] - lack) / length, -1, 1)), before - MOST_RAISED)
     turns[:, leg.end] = rotations.multiply(
