@@ -106,14 +106,22 @@ def test_the_gains_that_land_most_often_are_chosen() -> None:
         tried.append(own.gains)
         return float(len(tried) % 5) / 10, -1.0
 
-    best, share = best_feedback(feedback, trajectory, landings, np.random.default_rng(0), 0.95, 4)
+    def flaws(own: TargetTrajectory) -> int | None:
+        return {3: None, 4: 2}.get(len(tried), 1)  # of the fourth and the ninth that is tried, and so on
+
+    random = np.random.default_rng
+    best, share = best_feedback(feedback, trajectory, landings, lambda own: 0, random(0), 0.95, 4)
     assert len(tried) == len(DESIGNS) + 4 and share == 0.4
     np.testing.assert_array_equal(best.gains, tried[3])
     assert len({gains.tobytes() for gains in tried[len(DESIGNS) :]}) == 4, "variations differ"
     tried.clear()
-    best_feedback(feedback, best, landings, np.random.default_rng(0), 0.3, 4)
+    best_feedback(feedback, best, landings, lambda own: 0, random(0), 0.3, 4)
     assert len(tried) == 3, "what it had is tried too, and nothing after what is enough"
     np.testing.assert_array_equal(tried[0], best.gains)
+    tried.clear()
+    worse, share = best_feedback(feedback, trajectory, landings, flaws, random(0), 0.95, -4)
+    assert share == 0.2, "0.3 would not land undisturbed, and 0.4 would with more flaws"
+    np.testing.assert_array_equal(worse.gains, tried[1])
 
 
 def test_costs_are_a_designs_and_fall_after_the_landing() -> None:

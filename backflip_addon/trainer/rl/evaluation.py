@@ -66,6 +66,12 @@ class Evaluation:
         return float(np.mean([trial.measures.g_mpjpe_mm for trial in self.trials]))
 
 
+def flaws_of(measures: Measures) -> int | None:
+    """How many flaws a performance has; None: it does not land, or, of a clip that ends in mid-stride, succeed."""
+    lands = measures.success if measures.landed is None else measures.landed
+    return len(measures.flaws) if lands else None
+
+
 def perform_take(
     env: ImitationEnvironment[DirectedBodies],
     actor: Act,
@@ -74,12 +80,14 @@ def perform_take(
     disturbances: Disturbances,
     scene: Scene | None,
     start: States | None,
+    plays_out: bool = True,
     **facts: Any,
 ) -> Take:
     """One performance from frame 0 to the end of the hold, in an environment of one body.
 
     As the bodies of the environment are directed. scene, start (no leading axis): drawn from the disturbances where
-    None. facts: more that the take is to say. A failed one's fall is played out (imitation.falling).
+    None. facts: more that the take is to say. A failed one's fall is played out (imitation.falling), where
+    plays_out.
     """
     bodies = env.bodies
     bodies.record([0])
@@ -93,6 +101,7 @@ def perform_take(
     take = bodies.recording(0).take(seed=seed, **facts)
     if track.standing:
         take.meta[metrics.STANDS] = still_stands(bodies.inner)
-    take = with_fall(bodies, track, take)
+    if plays_out:
+        take = with_fall(bodies, track, take)
     bodies.record(())
     return take

@@ -22,6 +22,7 @@ def best_feedback(
     feedback: Feedback,
     trajectory: TargetTrajectory,
     landings: Callable[[TargetTrajectory], Landings],
+    flaws: Callable[[TargetTrajectory], int | None],
     random: np.random.Generator,
     enough: float,
     variations: int,
@@ -29,10 +30,12 @@ def best_feedback(
     """The trajectory with the gains under which most trials land, and the share of them that do.
 
     Tried are the gains it has, those of lqr.DESIGNS, and of so many variations of the best design; nothing more once a
-    share of enough lands.
+    share of enough lands. flaws: how many the performance of a trajectory has, undisturbed; None: it does not land.
+    Gains by which it would not land, or with more flaws than without any, are left.
     """
     models = feedback.models()
     best, most, design = trajectory, (0.0, -np.inf), DESIGNS[0]
+    allowed = flaws(trajectory)
     if trajectory.gains.size:
         most = landings(trajectory)
     for tried in range(len(DESIGNS) + variations):
@@ -40,6 +43,11 @@ def best_feedback(
             break
         own = DESIGNS[tried] if tried < len(DESIGNS) else design.varied(random)
         following = dataclasses.replace(trajectory, gains=feedback.gains(models, own, trajectory.landed))
-        if (landed := landings(following)) > most:
+        if (landed := landings(following)) > most and _as_good(flaws(following), allowed):
             best, most, design = following, landed, own
     return best, most[0]
+
+
+def _as_good(flaws: int | None, allowed: int | None) -> bool:
+    """Whether a performance is no worse than another; None: that does not land."""
+    return allowed is None or (flaws is not None and flaws <= allowed)

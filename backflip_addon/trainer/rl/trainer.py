@@ -43,7 +43,7 @@ from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
 from .counters import Counters, IterationReport
 from .episodes import Collected, Episodes, joined
-from .evaluation import Act, Evaluation, perform_take
+from .evaluation import Act, Evaluation, flaws_of, perform_take
 from .feedback_choice import Landings, best_feedback
 from .networks import ActorCritic
 from .ppo import PPO, UpdateReport
@@ -238,7 +238,8 @@ class PolicyTraining:
         s, c = self.settings, self.counters
         random = np.random.default_rng([c.seed, c.iterations])
         enough, variations = s.feedback_lands, s.feedback_variations
-        best, share = best_feedback(self.feedback, self.trajectory, self._landings, random, enough, variations)
+        tried = self._landings, self._flaws
+        best, share = best_feedback(self.feedback, self.trajectory, *tried, random, enough, variations)
         self._follow(best)
         c.feedback_lands = share
         norm = float(np.linalg.norm(best.gains, 2, axis=(1, 2)).mean())
@@ -258,6 +259,14 @@ class PolicyTraining:
         answers = self.pool.share("landings", [(seeds[part], SMALL) for part in parts])
         landed, costs = (np.concatenate([answer[k] for answer in answers]) for k in (0, 1))
         return float(landed.mean()), -float(costs.mean())
+
+    def _flaws(self, trajectory: TargetTrajectory) -> int | None:
+        """How many flaws the performance of a trajectory has, undisturbed; None: it does not land, or succeed."""
+        self._env.follow(trajectory)
+        self._env.bodies.direct(Direction(), 0)
+        actor: Act = self.network.averaged_actor()
+        take = perform_take(self._env, actor, self.track, 0, NONE, Scene(), None, plays_out=False)
+        return flaws_of(metrics.evaluate_take(self.body, self.reference, take))
 
     def _follow(self, trajectory: TargetTrajectory) -> None:
         self.trajectory = trajectory
@@ -357,7 +366,7 @@ class PolicyTraining:
         self._env.bodies.direct(direction or Direction(), seed)
         disturbances = self.settings.disturbances if disturbed else NONE
         scene = scene if scene or disturbed else Scene()
-        facts = {"disturbed": disturbed, "samples": self.counters.samples, "exploring": exploring}
+        facts: dict[str, Any] = {"disturbed": disturbed, "samples": self.counters.samples, "exploring": exploring}
         actor: Act = self.network.averaged_actor()
         if exploring:
             random, explorer = np.random.default_rng([seed, 13]), self.network.exploring_actor()

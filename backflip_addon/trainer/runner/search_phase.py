@@ -28,6 +28,14 @@ MOST_ATTEMPTS = 1000  # before a saved search
 NO_LONGER_LANDS = "The plan saved earlier no longer lands; another is searched for."
 
 
+class LandsAlready(Exception):
+    """What is planned so far lands already, played to the end."""
+
+    def __init__(self, take: Take) -> None:
+        super().__init__()
+        self.take = take
+
+
 @dataclasses.dataclass(frozen=True)
 class Landing:
     """A plan that lands, and how many flaws keep that from being clean, its robustness aside."""
@@ -146,23 +154,26 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
         if due:
             told.extend(due)
             planned = f"{round(fraction * 100)} %"
-            name = f"Take {attempt + 1}, {planned} planned"
-            run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, {planned} planned")
+            name, take = f"Take {attempt + 1}, {planned} planned", _played(search.attempt())
+            run.record(take, name, "search", seed=seed, phase=f"{phase}, {planned} planned")
+            if run.track.standing and _ends_search(run, take):
+                raise LandsAlready(take)
         whole = search.track.steps / search.track.rate
         run.longest = max(run.longest, fraction * whole)
         run.progress("search", fraction, f"Longest so far {run.longest:.1f} of {whole:.1f} s", -cost)
 
     try:
-        performance = search.perform(tell=tell)
+        take = _played(search.perform(tell=tell))
+        run.control_steps = before + search.control_steps
+        name = f"Take {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
+        run.record(take, name, "search", seed=seed, phase=phase)
+    except LandsAlready as landing:
+        take = landing.take
     except (Stopped, TimeIsUp):
         save()
         name = f"Take {attempt + 1}, broken off"
         run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, broken off")
         raise
-    run.control_steps = before + search.control_steps
-    take = _played(performance)
-    name = f"Take {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
-    run.record(take, name, "search", seed=seed, phase=phase)
     if not _ends_search(run, take):
         return None
     return Landing(search.plan, len(metrics.evaluate_take(run.body, run.reference, take).flaws))
