@@ -31,23 +31,22 @@ def best_feedback(
 
     Tried are the gains it has, those of lqr.DESIGNS, and of so many variations of the best design; nothing more once a
     share of enough lands. flaws: how many the performance of a trajectory has, undisturbed; None: it does not land.
-    Gains by which it would not land, or with more flaws than without any, are left.
+    What lands undisturbed goes before what does not, and gains with more flaws than without any are left.
     """
-    models = feedback.models()
-    best, most, design = trajectory, (0.0, -np.inf), DESIGNS[0]
-    allowed = flaws(trajectory)
+    models, design = feedback.models(), DESIGNS[0]
+    best, most, without = trajectory, (False, 0.0, -np.inf), flaws(trajectory)
     if trajectory.gains.size:
-        most = landings(trajectory)
+        most = (without is not None, *landings(trajectory))
     for tried in range(len(DESIGNS) + variations):
-        if most[0] >= enough:
+        if most[0] and most[1] >= enough:
             break
         own = DESIGNS[tried] if tried < len(DESIGNS) else design.varied(random)
         following = dataclasses.replace(trajectory, gains=feedback.gains(models, own, trajectory.landed))
-        if (landed := landings(following)) > most and _as_good(flaws(following), allowed):
-            best, most, design = following, landed, own
-    return best, most[0]
-
-
-def _as_good(flaws: int | None, allowed: int | None) -> bool:
-    """Whether a performance is no worse than another; None: that does not land."""
-    return allowed is None or (flaws is not None and flaws <= allowed)
+        landed = landings(following)
+        if (True, *landed) <= most:
+            continue
+        has = flaws(following)
+        lands = has is not None and (without is None or has <= without)
+        if (lands, *landed) > most:
+            best, most, design = following, (lands, *landed), own
+    return best, most[1] if most[0] else 0.0
