@@ -125,11 +125,11 @@ def test_it_is_compiled_once_and_progress_is_told(copy: Copy) -> None:
     said = copy.compile()
     told = [last_told(f"{line}\n") for line in said.splitlines() if line.startswith("{")]
     total = kernel_count(copy.package)
-    assert told == [
-        Told(0.0, compiler.WORDS),
-        Told(1 / total, f"Compiling the physics for this computer (1 of {total})", told[1].seconds_left),
-        Told(1.0, compiler.WORDS),
-    ]
+    assert (told[0], told[-1]) == (Told(0.0, compiler.WORDS), Told(1.0, compiler.WORDS))
+    counted = [f"Compiling the physics for this computer ({number} of {total})" for number in (1, 2)]
+    between = told[1:-1]  # a busy machine is looked at between the two kernels too
+    assert [one.message for one in between] == counted[: len(between)] and between
+    assert [one.fraction for one in between] == [number / total for number in (1, 2)][: len(between)]
     assert "scaled 2.0" in said and copy.is_marked
     kept = {path: path.stat().st_mtime_ns for path in copy.folders[0].rglob("*.nb?")}
     assert kept

@@ -8,7 +8,7 @@ network learns here.
 from __future__ import annotations
 
 from ...core import metrics
-from ...jobs.messages import StageSaved
+from ...jobs.messages import StageSaved, TakeRecorded
 from ..imitation.robustness import with_robustness
 from ..physics.state import Scene
 from ..planning.plan import Plan
@@ -28,7 +28,9 @@ def steady(run: RunContext, plan: Plan) -> None:
         return
     run.check()
     with new_training(run, plan) as training:
-        load_latest_stage(run, training, "policy")
+        known = load_latest_stage(run, training, "policy")
+        if known and not training.fitting and _is_recorded(run, known.name):
+            return
         before, whole = run.control_steps - training.samples, training.settings.last_fit + 1
         while training.fitting:
             run.control_steps = before + training.samples
@@ -43,3 +45,8 @@ def steady(run: RunContext, plan: Plan) -> None:
         if metrics.evaluate_take(run.body, run.reference, take).landed:
             take = with_robustness(take, training.small_landings())
         run.record(take, NAME, "policy", stage=file, phase=PHASE)
+
+
+def _is_recorded(run: RunContext, stage: str) -> bool:
+    """Whether an earlier run has recorded what a stage performs."""
+    return any(isinstance(event, TakeRecorded) and event.stage == stage for event in run.folder.read_events()[0])
