@@ -2,7 +2,7 @@
 """Which rollouts under a trajectory's feedback land: a quick look in the compiled step, by which feedback is chosen.
 
 What counts as landed is judged by core.metrics from takes of the engine that performs. This asks the same of states
-alone, some hundred times as fast: down on what may touch the floor, at rest on its soles for half a second, and still
+alone, some twenty times as fast: down on what may touch the floor, at rest on its soles for half a second, and still
 standing three seconds later with its targets held.
 """
 

@@ -114,8 +114,8 @@ COSTS = {
     "spin": 0.05,
     "joint_spin": 0.003,
 }
-# Which of these lands most often differs from plan to plan; each was the best for one of eight that were tried, and the
-# first is the best in the mean
+# Which of these lands most often differs from plan to plan; of eight plans that were tried the first was the best in
+# the mean
 DESIGNS = (
     Design(),
     Design(landed=1.0),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows a landing: feedback, so that the plan lands in small disturbances too, and the landings to choose from.
+"""What follows a landing: feedback, so that the plan lands in small disturbances too.
 
 A plan that is played open loop lands by a hair. The feedback is that which a policy begins with (rl.trainer); no
 network learns here.
