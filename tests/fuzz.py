@@ -27,13 +27,14 @@ import numpy as np
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion, reading
-from backflip_addon.core.clips import bvh, deepmimic, mimickit, smpl, vrma
+from backflip_addon.core.clips import bvh, deepmimic, key_poses, mimickit, smpl, vrma
 from backflip_addon.core.formats import fbx_limits, gltf_limits
 from backflip_addon.core.rigs import binding as bindings
 from backflip_addon.core.rigs import roles
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError, read_json
 from backflip_addon.jobs.status import read_status
+from tests.core import performances
 from tests.mutations import mutate
 from tests.seeds import Seed, samples, seeds
 
@@ -84,6 +85,7 @@ READERS: dict[str, Reader] = {
     "bvh": Reader(bvh.read_bvh, (reading.UnreadableFile,)),
     "deepmimic": Reader(deepmimic.load, (reading.UnreadableFile,)),
     "mimickit": Reader(mimickit.load, (reading.UnreadableFile,)),
+    "key_poses": Reader(lambda path: key_poses.load(path, performances.body()), (reading.UnreadableFile,)),
     "smpl": Reader(smpl.read_smpl, (reading.UnreadableFile,)),
     "vrma": Reader(vrma.read_vrma, (reading.UnreadableFile,)),
     "gltf": Reader(gltf_limits.read_gltf, (reading.UnreadableFile,)),

@@ -15,6 +15,7 @@ import numpy as np
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion
+from backflip_addon.core.clips import key_poses
 from backflip_addon.core.rigs import binding as bindings
 from backflip_addon.core.rigs import fit, roles
 from tests.core.skeletons import figure
@@ -74,6 +75,7 @@ def seeds() -> list[Seed]:
         Seed("clip.bvh", "text", "bvh", BVH.encode()),
         Seed("clip.txt", "json", "deepmimic", deepmimic()),
         Seed("clip.json", "json", "mimickit", _json({"fps": 30, "loop_mode": "WRAP", "frames": np.zeros((3, 34))})),
+        Seed("stunt.json", "json", "key_poses", (key_poses.FOLDER / "standing_backflip.json").read_bytes()),
         Seed("clip.npz", "npz", "mimickit", npz(fps=np.array(30), frames=np.zeros((3, 34)), loop_mode=np.array(1))),
         Seed("poses.npz", "npz", "smpl", smpl()),
         Seed("clip.vrma", "gltf", "vrma", glb(vrma_content, vrma_binary)),

@@ -12,6 +12,7 @@ import numpy as np
 from bpy.props import StringProperty
 
 from .. import compat, preferences
+from ..core.clips import key_poses
 from ..core.isolation import Interpreter
 from ..core.rotations import matrix_about_z
 from ..runtime import clips
@@ -31,9 +32,10 @@ from .reference_clip import use_file
 from .take_places import SPACING
 from .training import python, start
 
-FIRST_CLIP = "Backflip"  # what Try It learns
+FIRST_CLIP = "Standing Backflip"  # what Try It learns: one of our own, so that there is one everywhere
+# Name in the menu -> file of each clip that comes with Backflip
+STUNTS = {file.stem.replace("_", " ").title(): file for file in sorted(key_poses.FOLDER.glob("*.json"))}
 DROPPED = (".bvh", ".fbx", ".glb", ".gltf", ".vrm", ".vrma")
-NO_CLIPS = "The trainer's Python brings no clips: import one, or name a folder of them in the preferences."
 
 
 class _Own:
@@ -41,8 +43,8 @@ class _Own:
 
 
 def library() -> tuple[dict[str, Path], dict[str, Path]]:
-    """Name -> file of the clips that came with the trainer, and of the user's. Cheap enough for drawing."""
-    return STATUS.clips, _Own.clips
+    """Name -> file of the clips that came with Backflip or its trainer, and of the user's. Cheap enough for drawing."""
+    return {**STUNTS, **STATUS.clips}, _Own.clips
 
 
 def look_for_clips(trainer: Interpreter | None) -> None:
@@ -69,12 +71,6 @@ def _find_own(folder: Path) -> None:
 
 def need_runtime(_scene: bpy.types.Scene) -> str:
     return "" if STATUS.ready else "Install the trainer's Python first."
-
-
-def need_first_clip(_scene: bpy.types.Scene) -> str:
-    if FIRST_CLIP in STATUS.clips:
-        return ""
-    return NO_CLIPS if STATUS.state is not None else "Looking for the trainer's Python…"
 
 
 def need_no_avatar(scene: bpy.types.Scene) -> str:
@@ -118,7 +114,7 @@ class TryIt(Step, bpy.types.Operator):
     bl_idname = "backflip.try_it"
     bl_label = "Try It"
     bl_options = {"UNDO"}  # without REGISTER: nothing offers to do it over, with a second training
-    needs = (need_object_mode, need_no_avatar, need_runtime, need_first_clip)
+    needs = (need_object_mode, need_no_avatar, need_runtime)
 
     def run(self, context: bpy.types.Context) -> None:
         scene = current_scene(context)
@@ -129,7 +125,7 @@ class TryIt(Step, bpy.types.Operator):
         current_view_layer(context).update()
         choose(scene, armature)
         build_body(scene, settings.mass, settings.strength)
-        use_file(scene, str(STATUS.clips[FIRST_CLIP]))
+        use_file(scene, str(STUNTS[FIRST_CLIP]))
         settings.reference_label = FIRST_CLIP
         settings.goal = "LANDING"
         start(scene, trainer)

@@ -72,7 +72,7 @@ def next_press(scene: bpy.types.Scene) -> str:
     if not STATUS.ready:
         return "backflip.install_runtime" if STATUS.work is None else ""
     if settings.avatar is None:
-        return "backflip.add_mannequin" if STATUS.state is not None and not STATUS.clips else "backflip.try_it"
+        return "backflip.try_it"
     if status is not None and status.active:
         return "backflip.bake_take" if status.landed and not settings.baked_last else ""
     if what_is_missing(scene, need_body):

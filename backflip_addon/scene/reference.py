@@ -13,7 +13,7 @@ import numpy as np
 from .. import compat
 from ..core.arrays import Array
 from ..core.body import Body
-from ..core.clips import bvh, deepmimic, mimickit, smpl, video_motion, vrma
+from ..core.clips import bvh, deepmimic, key_poses, mimickit, smpl, video_motion, vrma
 from ..core.motion import Motion
 from ..core.motions import retarget
 from ..core.reading import MOST_FRAMES, UnreadableFile
@@ -68,6 +68,8 @@ def read_file(path: Path, body: Body) -> Recording | Motion:
         if _is_video_motion(path):
             seen = video_motion.load(path)
             return retarget.adapt(seen.motion, seen.leg, body)
+        if _is_stunt(path):
+            return key_poses.load(path, body)
         motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)
         return retarget.adapt(motion, leg, body)
     except (ValueError, RigError) as error:
@@ -87,6 +89,14 @@ def read_skeleton(path: Path) -> Recording | None:
         return None
     rig, matrices, rate, assumed = smpl.read_smpl(path)
     return Recording(rig, matrices, rate, assumed=assumed)
+
+
+def _is_stunt(path: Path) -> bool:
+    """Whether a file holds key poses; a damaged one is left to its reader to refuse."""
+    try:
+        return path.suffix.lower() == ".json" and key_poses.is_stunt(path)
+    except UnreadableFile:
+        return False
 
 
 def _is_mimickit(path: Path) -> bool:

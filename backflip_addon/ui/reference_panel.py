@@ -38,7 +38,7 @@ _COLUMNS, _PICTURE = 4, 2.6  # of the menu of clips, which fits 1280 x 720 at tw
 
 
 class BACKFLIP_MT_clips(bpy.types.Menu):
-    """Clips by name: those that came with the trainer, then the user's own."""
+    """Clips by name: those that came with Backflip and its trainer, then the user's own."""
 
     bl_label = "Choose a Clip"
 
@@ -51,8 +51,6 @@ class BACKFLIP_MT_clips(bpy.types.Menu):
             layout.separator()
         for name in others:
             button(layout, "backflip.use_clip", "FILE", name, name=name)
-        if not (ours or own):
-            layout.label(text="No clips here yet: import one.", icon="INFO")
 
 
 def _draw_pictured(layout: bpy.types.UILayout, names: list[str]) -> None:

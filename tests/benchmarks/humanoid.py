@@ -11,7 +11,7 @@ import pybullet_data
 
 from backflip_addon.core import motion
 from backflip_addon.core.body import HINGE_LIMITS, LINK_NAMES, LINK_PARENTS, Body, Link
-from backflip_addon.core.clips import deepmimic
+from backflip_addon.core.clips import deepmimic, key_poses
 from backflip_addon.core.motions import retarget
 from backflip_addon.core.rigs.strength_presets import PRESETS
 from backflip_addon.core.shapes import Shape
@@ -48,7 +48,9 @@ def humanoid() -> Body:
 
 
 def clip(name: str, body: Body) -> motion.Motion:
-    """The clip humanoid3d_<name>, or a file's path, on the body."""
+    """The clip humanoid3d_<name>, a stunt of our own, or a file's path, on the body."""
+    if (stunt := key_poses.FOLDER / f"{name}.json").exists():
+        return key_poses.load(stunt, body)
     path = CLIPS / f"humanoid3d_{name}.txt"
     clip_motion, leg = deepmimic.load(path if path.exists() else Path(name))
     return retarget.adapt(clip_motion, leg, body)

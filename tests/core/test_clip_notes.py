@@ -156,7 +156,7 @@ def test_a_standing_foot_that_slides_is_said_with_its_speed() -> None:
 
 
 def test_a_flight_higher_than_people_jump_is_said() -> None:
-    assert "1.28 m" in notes(leap(1.28))["high_flight"].sentence
+    assert "1.58 m" in notes(leap(1.58))["high_flight"].sentence
     assert "high_flight" not in notes(leap(0.6))
 
 

@@ -17,9 +17,10 @@ import pytest
 
 from backflip_addon.core import findings
 from backflip_addon.core import motion as motions
-from backflip_addon.core.clips import bvh, deepmimic, mimickit, smpl, vrma
+from backflip_addon.core.clips import bvh, deepmimic, key_poses, mimickit, smpl, vrma
 from backflip_addon.core.npz import read_npz
 from backflip_addon.core.reading import UnreadableFile
+from tests.core import performances
 from tests.seeds import animated, take
 from tests.seeds import glb as glb_of
 
@@ -29,6 +30,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "clip.bvh": bvh.read_bvh,
     "clip.txt": deepmimic.load,
     "clip.json": mimickit.load,
+    "stunt.json": lambda path: key_poses.load(path, performances.body()),
     "motion.npz": mimickit.load,
     "smpl.npz": smpl.read_smpl,
     "clip.vrma": vrma.read_vrma,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
-from backflip_addon.operators import baking, job_link, job_monitor, takes, training  # noqa: E402
+from backflip_addon.operators import baking, clip_library, job_link, job_monitor, takes, training  # noqa: E402
+from backflip_addon.runtime.status import STATUS  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -31,13 +33,22 @@ def settings() -> Any:
 
 
 @pytest.fixture
-def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """An avatar with a reference, in a saved file, and the stand-in for a trainer."""
-    monkeypatch.setattr(training, "python", lambda: sys.executable)
+def trainer(ops: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An empty file, and the stand-in for a trainer."""
+    for module in (training, clip_library):
+        monkeypatch.setattr(module, "python", lambda: sys.executable)
     monkeypatch.setattr(
         trainer_process, "command", lambda folder, python: [python.path, str(STAND_IN), str(folder.path.resolve())]
     )
-    armature = rigs.build(skin=True)
+    yield ops
+    if settings().job_folder:
+        trainer_process.kill(job_link.job_of(bpy.context.scene))
+
+
+@pytest.fixture
+def road(trainer: Any, tmp_path: Path) -> Any:
+    """An avatar with a reference, in a saved file, and the stand-in for a trainer."""
+    ops, armature = trainer, rigs.build(skin=True)
     ops.pick_avatar()
     ops.build_body()
     body, binding = stored_avatar.body_and_binding(bpy.context.scene)
@@ -45,9 +56,18 @@ def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     nla.show_own_animation(armature)
     ops.reference_from_action(action=result.action)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    yield ops
-    if settings().job_folder:
-        trainer_process.kill(job_link.job_of(bpy.context.scene))
+    return ops
+
+
+def test_try_it_needs_no_clip_but_our_own(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STATUS, "clips", {})
+    assert trainer.try_it() == {"FINISHED"}
+    scene = bpy.context.scene
+    assert settings().reference_label == clip_library.FIRST_CLIP and settings().reference_notes == "[]"
+    assert job_link.job_of(scene).read_job().reference["kind"] == "FILE"
+    _until(lambda: job_monitor.refresh(scene).landed > 0)
+    trainer.bake_take()
+    assert len(nla.baked_tracks(settings().avatar)) == 1
 
 
 def test_from_start_to_export(road: Any, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def flight_phases(body: Body, motion: Motion, airborne: float = AIRBORNE) -> lis
 def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Array, Array]:
     """Re-integrate one flight; returns it with root positions (F, 3) and orientations (F, 4)."""
     seconds = (last - first) / motion.rate
-    centroidal = _Centroidal.of(body, motion, first, last)
+    centroidal = Centroidal.of(body, motion, first, last)
     root = motion.rotations[first : last + 1, 0]
     centre = motion.position[first : last + 1] + rotations.rotate(root, centroidal.centre)
     times = np.arange(last - first + 1) / motion.rate
@@ -126,7 +126,7 @@ def _fly(body: Body, motion: Motion, first: int, last: int) -> tuple[Flight, Arr
 
 
 @dataclasses.dataclass(frozen=True)
-class _Centroidal:
+class Centroidal:
     """The body's changing pose seen from its root, per frame: centre of mass (F, 3), moment of
     inertia about it (F, 3, 3), and the angular momentum of the pose's change alone (F, 3)."""
 
@@ -135,7 +135,7 @@ class _Centroidal:
     momentum: Array
 
     @staticmethod
-    def of(body: Body, motion: Motion, first: int, last: int) -> _Centroidal:
+    def of(body: Body, motion: Motion, first: int, last: int) -> Centroidal:
         """Of a motion's frames first to last, in the root's frame."""
         low, high = max(first - 1, 0), min(last + 2, motion.frames)
         local = motion.rotations[low:high].copy()
@@ -156,17 +156,17 @@ class _Centroidal:
         momentum = rotations.rotate(orientations, own * local_omega).sum(axis=1)
         momentum += np.cross(arms, masses[:, None] * np.gradient(arms, 1 / rate, axis=0)).sum(axis=1)
         keep = slice(first - low, first - low + last - first + 1)
-        return _Centroidal(centre[keep], inertia[keep], momentum[keep])
+        return Centroidal(centre[keep], inertia[keep], momentum[keep])
 
 
-def _own_momentum(centroidal: _Centroidal, root: Array, rate: float) -> Array:
+def _own_momentum(centroidal: Centroidal, root: Array, rate: float) -> Array:
     """Angular momentum (F, 3) of the clip as it is, world frame."""
     omega = rotations.rotate(rotations.conjugate(root), rotations.angular_velocity(root, rate))
     body_frame = np.einsum("fij,fj->fi", centroidal.inertia, omega) + centroidal.momentum
     return rotations.rotate(root, body_frame)
 
 
-def _integrate(centroidal: _Centroidal, start: Array, momentum: Array, rate: float) -> Array:
+def _integrate(centroidal: Centroidal, start: Array, momentum: Array, rate: float) -> Array:
     """Root orientations (F, K, 4) of a body that changes its pose, for K courses of its angular
     momentum (F, K, 3) in the world's frame."""
     orientations = [np.broadcast_to(start, (momentum.shape[1], 4))]
@@ -184,7 +184,7 @@ def _integrate(centroidal: _Centroidal, start: Array, momentum: Array, rate: flo
     return np.array(orientations)
 
 
-def _evened(centroidal: _Centroidal, root: Array, own: Array, rate: float) -> tuple[Array, Array]:
+def _evened(centroidal: Centroidal, root: Array, own: Array, rate: float) -> tuple[Array, Array]:
     """The angular momentum (3,) that turns root[0] into root[-1], and the root's orientations (F, 4).
 
     Many momenta do, with fewer or more turns and twists on the way. The one that belongs to the clip
@@ -206,7 +206,7 @@ def _evened(centroidal: _Centroidal, root: Array, own: Array, rate: float) -> tu
 
 
 def _shoot(
-    centroidal: _Centroidal, root: Array, own: Array, share: float, guess: Array, rate: float
+    centroidal: Centroidal, root: Array, own: Array, share: float, guess: Array, rate: float
 ) -> tuple[Array, Array, float]:
     """Newton's method by differences for the constant part of a blended momentum; it, the root's
     orientations (F, 4), and the angle by which they miss root[-1], rad."""
