@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ...core.arrays import Array
-from . import figure
+from . import figure, joint_ranges
 from .contacts import GRAVITY, Contacts, runs
 from .figure import INDEX, ROW, tensor
 from .landmarks import Landmarks
@@ -28,7 +28,7 @@ FLIGHT, FLIGHT_PATH = 1.0, 0.015  # m/s^2 and m: off free fall, and off its para
 FLOOR, SOLE, SLIDE = 0.03, 0.02, 0.25  # m, m, m/s
 HAND_HEIGHT, HAND, HAND_SLIDE = 0.10, 0.05, 0.3  # a wrist above a hand that carries, m
 HALF_FOOT, OUTSIDE, MIDDLE = 0.04, 0.03, 0.05  # m: of the centre of mass, off what rests, and off both feet's middle
-LIMIT = 0.1  # rad past a hinge's end
+LIMIT, RANGE = 0.1, 0.05  # rad past a hinge's end, and past a ball joint's range
 KNEE, ELBOW = (-2.6, 0.0), (0.0, 2.6)
 TILTS = {"chest": 0.5, "head": 0.6, "foot.L": 0.7, "foot.R": 0.7}
 WIDE_TILTS = {"thigh.L": 1.2, "thigh.R": 1.2, "upper_arm.L": 1.6, "upper_arm.R": 1.6}
@@ -215,12 +215,13 @@ def _second(values: Any, rate: float) -> Any:
 
 
 def _limits(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
-    """Knees and elbows do not bend backwards; no joint of the trunk turns far."""
+    """Knees and elbows do not bend backwards, no joint turns farther than people's, those of the trunk little."""
     angles = tensor(problem.angles) - unknowns.turns[..., 0]
     total = torch.zeros((), dtype=figure.NUMBER)
     for names, (low, high) in ((("shin.L", "shin.R"), KNEE), (("forearm.L", "forearm.R"), ELBOW)):
         own = angles[:, [INDEX[name] for name in names]]
         total = total + (torch.relu(low - own) ** 2 + torch.relu(own - high) ** 2).sum() / LIMIT**2
+    total = total + (joint_ranges.past(pose.turns) ** 2).sum() / RANGE**2
     for weight, tilts in ((1.0, TILTS), (0.25, WIDE_TILTS)):
         for name, sigma in tilts.items():
             cosine = (pose.turns[:, INDEX[name]].diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
