@@ -18,8 +18,8 @@ class Finding:
     """Something odd about a clip, or with INFO for a level something that may be done with it.
 
     code: for programs. sentence: for the user. fix: settings that would mend it, JSON-ready, such
-    as {"time_scale": 2.0} (Motion.scaled_in_time), {"start": s} (trim), {"loops": True}, {"strength": 1} (which of
-    rigs.strength_presets.PRESETS).
+    as {"time_scale": 2.0} (Motion.scaled_in_time), {"start": s} and {"end": s} (trim), {"loops": True},
+    {"strength": 1} (which of rigs.strength_presets.PRESETS).
     """
 
     code: str

@@ -45,6 +45,8 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
         _strengthen(scene, preset)
     settings.time_scale *= float(fix.get("time_scale", 1.0))
     settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
+    if end := float(fix.get("end", 0.0)):
+        settings.trim_end = min(settings.trim_end or end, end)
     for name in _SWITCHES & fix.keys():
         setattr(settings, name, bool(fix[name]))
     reference_notes.look(scene, "REFERENCE")
@@ -58,7 +60,7 @@ def _strengthen(scene: bpy.types.Scene, preset: str) -> None:
 
 
 _SWITCHES = {"loops", "physical_flights", "physical_footing", "upright", "grounded"}
-_FIXABLE = {"time_scale", "start", "certain", "strength", *_SWITCHES}
+_FIXABLE = {"time_scale", "start", "end", "certain", "strength", *_SWITCHES}
 
 
 class ClipStep(Step):

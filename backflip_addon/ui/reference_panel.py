@@ -168,6 +168,8 @@ def fix_words(fix: dict[str, Any]) -> str:
         return f"Slow Down {scale:.3g} Times" if scale >= 1.0 else f"Speed Up {1.0 / scale:.3g} Times"
     if "start" in fix:
         return f"Start at {fix['start']:.2f} s"
+    if "end" in fix:
+        return f"End at {fix['end']:.2f} s"
     if preset := strength_presets.preset_at(fix.get("strength", -1)):
         article, _, whose = strength_presets.PRESETS[preset].whose.partition(" ")
         return f"Give It {article} {whose.capitalize()} Strength"

@@ -64,6 +64,12 @@ def leap(height: float, rate: float = 60.0) -> Motion:
     return lifted(performances.standing(BODY, (len(times) - 1) / rate, rate), up)
 
 
+def moving_off(motion: Motion, seconds: float = 0.4, speed: float = 0.8) -> Motion:
+    """Its last seconds, in which it stands, moved ahead."""
+    after = np.maximum(np.arange(motion.frames) / motion.rate - (motion.duration - seconds), 0.0)
+    return dataclasses.replace(motion, position=motion.position + np.multiply.outer(after * speed, AHEAD))
+
+
 def lifted(motion: Motion, height: np.ndarray | float) -> Motion:
     return dataclasses.replace(motion, position=motion.position + np.multiply.outer(height, UP))
 
@@ -114,6 +120,22 @@ def test_a_clip_that_floats_at_both_ends_is_said_and_put_down() -> None:
     assert "hovering" not in notes(down)
     lowest = BODY.lowest_points(*BODY.forward(down.position, down.rotations)).min(axis=1)
     assert np.median(np.abs(lowest)) < 0.005
+
+
+def test_a_clip_that_moves_off_again_after_its_landing_is_ended_before() -> None:
+    stands = leap(0.5)
+    still = performances.standing(BODY, 1.0, stands.rate)
+    landed = dataclasses.replace(
+        stands,
+        position=np.concatenate([stands.position, still.position]),
+        rotations=np.concatenate([stands.rotations, still.rotations]),
+    )
+    whole = moving_off(landed)
+    note = notes(whole)["moves_off"]
+    assert note.fix["end"] == pytest.approx(whole.duration - 0.4, abs=0.05)
+    assert "moves_off" not in notes(whole.trimmed(0.0, note.fix["end"]))
+    assert "moves_off" not in notes(moving_off(landed, 1.2)), "what goes on for long is part of it"
+    assert "moves_off" not in notes(moving_off(landed, speed=0.1)), "who sways does not go"
 
 
 def test_putting_on_the_floor_leaves_a_flight_a_flight() -> None:

@@ -352,6 +352,7 @@ def test_clips_of_other_formats(ops: Any, avatar: Any, tmp_path: Path) -> None:
         ({"time_scale": 2.0}, "Slow Down 2 Times"),
         ({"time_scale": 0.5}, "Speed Up 2 Times"),
         ({"start": 0.4}, "Start at 0.40 s"),
+        ({"end": 2.8}, "End at 2.80 s"),
         ({"strength": 1}, "Give It an Athlete's Strength"),
         ({"strength": 7}, ""),
         ({}, ""),

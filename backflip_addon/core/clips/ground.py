@@ -40,6 +40,9 @@ _LONG_SLIDE = 0.1  # s
 # tight one that rises by half a metre, as gymnasts' do, 1.4
 _HIGHEST = 1.5
 _BLEND = 0.1  # s over which the floor's height is smoothed
+_CALM, _STANDS = 0.17, 0.3  # a root that is slower (0.15 m/s), for so many seconds and over both feet, stands
+_LATE, _LATE_SHARE = 1.0, 0.25  # s and share of a clip: what comes after it has stood still for longer is part of it
+_STEPS_OFF = 0.1  # a foot that ends so far from where it stood
 
 
 class Ground:
@@ -209,4 +212,24 @@ def in_place(ground: Ground) -> Finding | None:
     return Finding(
         "in_place",
         "The clip walks on the spot and its feet slide: physics needs a clip that moves over the ground.",
+    )
+
+
+def moves_off(ground: Ground) -> Finding | None:
+    """A clip that has come to stand still and moves off again at its end, as people filmed do: who imitates it has to
+    stop in mid step."""
+    motion = ground.motion
+    speed = np.linalg.norm(np.gradient(motion.position[:, :2], axis=0), axis=1) * motion.rate
+    runs = ground.long_runs(ground.resting().all(axis=1) & (speed < _CALM * ground.leg), _STANDS)
+    start, end = runs[-1] if runs else (0, 0)
+    if start == 0 or motion.frames - end > min(_LATE * motion.rate, _LATE_SHARE * motion.frames):
+        return None
+    feet = ground.positions[:, [ground.body.index(f"foot.{side}") for side in SIDES]]
+    if np.linalg.norm(feet[-1] - feet[end - 1], axis=-1).max() < _STEPS_OFF * ground.leg:
+        return None
+    seconds = (end - 1) / motion.rate
+    return Finding(
+        "moves_off",
+        f"The clip stands still and moves off again from {seconds:.1f} s on: end it there, and it can be landed.",
+        {"end": seconds},
     )

@@ -62,6 +62,7 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
         None if pace else ground.high_flight(stance),
         on_the_spot,
         None if on_the_spot else ground.sliding_foot(stance),
+        ground.moves_off(stance),
         _cycle(motion, orientations),
     ]
     return [finding for finding in checks if finding is not None]
