@@ -221,7 +221,8 @@ def _limits(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
     for names, (low, high) in ((("shin.L", "shin.R"), KNEE), (("forearm.L", "forearm.R"), ELBOW)):
         own = angles[:, [INDEX[name] for name in names]]
         total = total + (torch.relu(low - own) ** 2 + torch.relu(own - high) ** 2).sum() / LIMIT**2
-    total = total + (joint_ranges.past(pose.turns) ** 2).sum() / RANGE**2
+    for turns in (pose.turns, (pose.turns[1:] + pose.turns[:-1]) / 2):  # and half-way between frames
+        total = total + (joint_ranges.past(turns) ** 2).sum() / RANGE**2
     for weight, tilts in ((1.0, TILTS), (0.25, WIDE_TILTS)):
         for name, sigma in tilts.items():
             cosine = (pose.turns[:, INDEX[name]].diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2

@@ -20,7 +20,7 @@ def test_ranges_are_those_of_the_body() -> None:
     """What is past them is told by the numbers of core.joint_limits, and has a slope everywhere."""
     q = rotations.normalise(np.random.default_rng(0).normal(size=(500, len(LINK_NAMES), 4)))
     matrices = figure.tensor(rotations.to_matrix(q)).requires_grad_()
-    past = joint_ranges.past(matrices)
+    past = torch.stack([joint_ranges.past(one[None])[0] for one in matrices])
     (past**2).sum().backward()
     assert torch.isfinite(matrices.grad).all()
     limited = [name for name in LINK_NAMES if joint_limits.usual_limit(name) is not None]
@@ -43,6 +43,18 @@ def test_an_arm_seen_farther_back_than_shoulders_go_is_held(monkeypatch: pytest.
         past = [joint_limits.excess(found.motion.rotations[:, i], _limit(i)) for i in SHOULDERS]
         most.append(np.degrees(np.max(past)))
     assert most[0] < 8.0 < 25.0 < most[1]
+
+
+def test_an_arm_that_goes_round_the_back_is_farther_out_the_farther_it_goes() -> None:
+    """Swung back from hanging until it is level, over 170 degrees and back: in the body's range again on its way up."""
+    swung = np.radians([0.0, 30.0, 60.0, 80.0, 100.0, 120.0, 140.0, 140.0, 100.0, 60.0, 30.0, 0.0])
+    q = np.tile(rotations.IDENTITY, (len(swung), len(LINK_NAMES), 1))
+    q[:, SHOULDERS] = rotations.from_axis_angle([1.0, 0.0, 0.0], swung)[:, None]
+    out = joint_ranges.past(figure.tensor(rotations.to_matrix(q))).amax(-1).numpy().max(axis=1)
+    assert out[0] == 0.0 == out[1]
+    assert (np.diff(out[1:7]) > np.radians(10.0)).all()
+    behind = joint_ranges.past(figure.tensor(rotations.to_matrix(q[6:8]))).amax(-1).numpy().max(axis=1)
+    assert (behind < out[6] - 1.0).all(), "it is the way there that tells"
 
 
 def _limit(link: int) -> joint_limits.JointLimit:
