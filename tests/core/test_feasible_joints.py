@@ -9,7 +9,7 @@ import pytest
 from backflip_addon.core import joint_limits, rotations
 from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.motion import Motion
-from backflip_addon.core.motions.feasible_joints import within_joints
+from backflip_addon.core.motions.feasible_joints import arms_within, within_joints
 from backflip_addon.core.motions.limb_reach import Limb
 from tests.core import performances
 
@@ -56,6 +56,23 @@ def test_a_knee_is_kept() -> None:
     angle = rotations.twist_angle(kept.rotations[:, BODY.index("shin.L")], np.array(HINGE_AXIS))
     assert found.link == "shin.L" and found.angle == pytest.approx(0.5 - high)
     assert np.allclose(angle, high)
+
+
+@pytest.mark.parametrize(("degrees", "kept"), [(55.0, True), (80.0, False)])
+def test_arms_are_within_again_after_low_passing(degrees: float, kept: bool) -> None:
+    """Swung behind the back, where they go 48 degrees: what is far past that is no trace of low-passing, and stays."""
+    motion = performances.standing(BODY, 1.0)
+    turns = motion.rotations.copy()
+    swing = np.radians(degrees) * np.sin(np.linspace(0, np.pi, motion.frames))
+    arms, thighs = ([BODY.index(f"{part}.{side}") for side in "LR"] for part in ("upper_arm", "thigh"))
+    turns[:, arms + thighs] = rotations.from_axis_angle(X, swing)[:, None]
+    after = arms_within(BODY, Motion(30.0, motion.position, turns))
+    limit = BODY.links[arms[0]].joint_limit
+    assert limit is not None
+    assert (np.degrees(joint_limits.excess(after.rotations[:, arms[0]], limit).max()) < 0.01) == kept
+    same = turns[:, thighs] if kept else turns[:, arms + thighs]
+    assert np.array_equal(after.rotations[:, thighs if kept else arms + thighs], same)
+    assert rotations.angle_between(after.rotations[1:, arms], after.rotations[:-1, arms]).max() < np.radians(10)
 
 
 @pytest.mark.parametrize("make", [Limb.leg, Limb.arm])

@@ -25,7 +25,8 @@ def feasible(body: Body, reference: Motion, rest: float = 0.0) -> tuple[Motion, 
     flat, and the body is moved over them.
     """
     within, _ = feasible_joints.within_joints(body, reference)
-    smooth = still_feet.held(body, feasible_flight.smoothed(within, feasible_flight.RATE))
+    smooth = feasible_joints.arms_within(body, feasible_flight.smoothed(within, feasible_flight.RATE))
+    smooth = still_feet.held(body, smooth)
     if rest:
         smooth = still_feet.held(body, _come_to_rest(body, smooth, rest))
     flown, flights = feasible_flight.flown(body, smooth, OFF_THE_FLOOR)

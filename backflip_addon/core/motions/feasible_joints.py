@@ -11,7 +11,10 @@ from .. import joint_limits, rotations
 from ..arrays import Array
 from ..body import Body, Link
 from ..motion import Motion
+from .foot_planting import runs
 from .limb_reach import SIDES, Limb
+
+SMOOTHED = np.radians(15.0)  # low-passing takes a joint no farther past its limit; farther, the motion itself does
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,25 @@ def within_joints(body: Body, motion: Motion) -> tuple[Motion, list[Excess]]:
         return motion, []
     clamped = dataclasses.replace(motion, rotations=_raised(body, motion, turns))
     return clamped, sorted(found, key=lambda excess: -excess.angle)
+
+
+def arms_within(body: Body, smooth: Motion) -> Motion:
+    """A low-passed motion with arms and head inside their limits again; legs, which hold the feet, stay as they are.
+
+    So does what passes right through where a joint cannot be: it would snap from the one side to the other.
+    """
+    turns = smooth.rotations.copy()
+    for i, link in enumerate(body.links):
+        if link.joint_limit is None or link.name.partition(".")[0] not in ("head", "upper_arm"):
+            continue
+        kept, over = _clamped(turns[:, i], link)
+        back = rotations.angle_between(kept, turns[:, i])
+        for start, end in runs(over > 0):
+            if back[start:end].max() < SMOOTHED:
+                turns[start:end, i] = kept[start:end]
+    if np.array_equal(turns, smooth.rotations):
+        return smooth
+    return dataclasses.replace(smooth, rotations=rotations.continuous(turns))
 
 
 def _clamped(local: Array, link: Link) -> tuple[Array, Array]:
