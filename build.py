@@ -406,7 +406,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     demo = commands.add_parser("demo", help="learn a stunt from nothing")
     demo.add_argument("--minutes", type=_minutes, default=10.0, help="learning time at most (10)")
     demo.add_argument("--out", type=lambda text: Path(text).resolve(), default=ROOT / "demo", help="folder (demo)")
-    demo.add_argument("--clip", default="backflip", help="a clip of DeepMimic's by name, or a file (backflip)")
+    demo.add_argument("--clip", default="standing_backflip", help="a clip by name, or a file (standing_backflip)")
     demo.add_argument("--seed", type=int, default=0, help="another seed, another performance (0)")
     demo.set_defaults(command=command_demo)
     test = commands.add_parser("test", help="run the tests on every Blender")

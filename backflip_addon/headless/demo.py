@@ -19,6 +19,7 @@ import bpy
 
 from .. import register
 from ..core import verdict
+from ..core.clips import key_poses
 from ..jobs.folder import JobFolder
 from ..jobs.messages import ENGINES
 from ..jobs.status import read_status
@@ -115,7 +116,7 @@ def _done(words: list[str]) -> dict[str, Any]:
 
 
 def find_clip(name: str) -> Path:
-    """A clip by DeepMimic's name or as a file. Raises DemoError.
+    """A clip of our own or DeepMimic's by its name, or as a file. Raises DemoError.
 
     pybullet_data is looked up by its place alone: importing it is the trainer's.
     """
@@ -124,11 +125,10 @@ def find_clip(name: str) -> Path:
     spec = importlib.util.find_spec("pybullet_data")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     clips = [clip for folder in folders for clip in (Path(folder) / CLIP_FOLDER).glob(f"{CLIP_PREFIX}*.txt")]
-    known = {clip.stem.removeprefix(CLIP_PREFIX): clip for clip in clips}
+    known = {clip.stem.removeprefix(CLIP_PREFIX): clip for clip in [*clips, *key_poses.FOLDER.glob("*.json")]}
     if name in known:
         return known[name]
-    names = ", ".join(sorted(known)) or "none in this environment"
-    raise DemoError(f"There is no clip {name}; give a file, or one of: {names}.")
+    raise DemoError(f"There is no clip {name}; give a file, or one of: {', '.join(sorted(known))}.")
 
 
 def _make_blend(blend: Path) -> None:
@@ -149,7 +149,7 @@ def say(line: str) -> None:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m backflip_addon.headless.demo", description=__doc__)
     parser.add_argument("--out", type=lambda text: Path(text).resolve(), default=Path("demo").resolve())
-    parser.add_argument("--clip", default="backflip")
+    parser.add_argument("--clip", default="standing_backflip")
     parser.add_argument("--character", default="", help="which armature of a clip with several")
     parser.add_argument("--action", default="", help="which action of a clip with several; the longest when left out")
     parser.add_argument("--clip-map", default="", metavar="FILE", help="bone map of the clip's own skeleton")

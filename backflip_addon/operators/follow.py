@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seeing it learn: the latest take plays by itself, and the first landing is announced and chosen."""
+"""Seeing it learn: the latest take plays by itself; the first landing, and any better one, is announced and chosen."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from ..settings import scene_settings
 from ..settings.road import turn_to
 
 SAID_SECONDS = 20.0  # the status bar says so for so long
+LANDED = "Landed: the take that stands plays in the viewport. Bake it when you like it."
+CLEANLY = "Landed cleanly: a take in the list lands in small disturbances, too. Bake it when you like it."
+BETTER = "A better landing than the one before is in the list of takes."
 
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
     """What a look at a job saw. active: a trainer is at work; takes: in the list; landed: of the job's; known: all of
-    the job's events have been read."""
+    the job's events have been read; clean: of the landed; best: the best take's file name, "" for none."""
 
     active: bool
     takes: int
     landed: int
     known: bool
+    clean: int = 0
+    best: str = ""
 
 
 def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> None:
     """Choose what is new. landing: the file name of the latest take that landed, "" for none.
 
-    Who has chosen an earlier take keeps it, but for the first landing. Of an old job that is read nothing is news.
+    Who has chosen an earlier take keeps it, but for the first landing. A better one takes its place where that is still
+    chosen, and not baked. Of an old job that is read nothing is news.
     """
     if not (before.active and before.known and now.known):
         return
@@ -36,7 +42,11 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> 
     if now.landed and not before.landed and (index := settings.takes.find(landing)) >= 0:
         settings.take_index = index
         turn_to(settings, "bake")
-        say("Landed: the take that stands plays in the viewport. Bake it when you like it.")
+        say(LANDED)
+    elif before.landed and now.best != before.best and (index := settings.takes.find(now.best)) >= 0:
+        if settings.takes.find(before.best) == settings.take_index and not settings.baked_last:
+            settings.take_index = index
+        say(CLEANLY if now.clean and not before.clean else BETTER)
     elif now.takes > before.takes and settings.take_index >= before.takes - 1 and not before.landed:
         settings.take_index = now.takes - 1
 

@@ -264,8 +264,10 @@ def _look_at(scene: bpy.types.Scene) -> float:
 
 
 def _moment(scene: bpy.types.Scene) -> follow.Moment:
-    status, (takes, landed, _clean) = status_of(scene), counts(scene)
-    return follow.Moment(bool(status and status.active), takes, landed, bool(status and status.read >= 1.0))
+    status, (takes, landed, clean) = status_of(scene), counts(scene)
+    if status is None:
+        return follow.Moment(False, takes, landed, False)
+    return follow.Moment(status.active, takes, landed, status.read >= 1.0, clean, status.best_take)
 
 
 def _landing(scene: bpy.types.Scene) -> str:

@@ -41,15 +41,14 @@ def test_physics_holds_in_every_stunt(file: Path) -> None:
     start, end = in_flight(body, motion)
     assert (end - start) / motion.rate > 0.3
     falls = np.diff(centre, 2, axis=0)[start : end - 2] * motion.rate**2
-    assert np.allclose(falls, [0.0, 0.0, -GRAVITY], atol=0.1), "a parabola"
-    assert np.ptp(momentum[start:end], axis=0).max() < 0.03 * np.abs(momentum[start:end]).max(), (
-        "whoever flies keeps it"
-    )
+    assert np.allclose(falls, [0.0, 0.0, -GRAVITY], atol=0.1), "the centre of mass does not leave its parabola"
+    kept = np.ptp(momentum[start:end], axis=0).max()
+    assert kept < 0.2 + 0.02 * np.abs(momentum[start:end]).max(), "nor does turning, kg m^2/s"
     for side in "LR":
         positions, turns = body.forward(motion.position, motion.rotations)
         toes = foot_planting.sole_points(body, positions, turns, side)[0][:, 1]
         for planted in (toes[: start - 4], toes[end + 4 :]):
-            assert np.ptp(planted, axis=0).max() < 2e-3, "no foot slides"
+            assert np.ptp(planted[:, :2], axis=0).max() < 2e-3, "no foot slides"
     assert shifted.lowest.min() > -1e-3
     for index, link in enumerate(body.links):
         if link.joint_limit is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -80,6 +81,31 @@ def test_the_latest_take_is_chosen_until_an_earlier_one_is_and_the_landing_alway
     assert settings.take_index == 0, "an old job is no news"
     follow.react(scene(), now, Moment(True, 3, 1, True), "0002_search.npz")
     assert settings.take_index == 2 and opened() == ["bake"]
+
+
+def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen_still(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    job(tmp_path / "job", {"landed": True}, {}, {"landed": True, "landed_cleanly": True})
+    said: list[str] = []
+    monkeypatch.setattr(follow, "say", said.append)
+    settings = scene().backflip
+    first, second = (item.name for item in (settings.takes[0], settings.takes[2]))
+    before, now = Moment(True, 2, 1, True, 0, first), Moment(False, 3, 2, True, 1, second)
+    settings.take_index = 1
+    follow.react(scene(), before, now, second)
+    assert settings.take_index == 1 and said == [follow.CLEANLY], "who looks at another take keeps it, and is told"
+    settings.take_index = 0
+    follow.react(scene(), before, now, second)
+    assert settings.take_index == 2
+    settings.take_index, settings.baked_last = 0, 60
+    follow.react(scene(), before, dataclasses.replace(now, clean=0), second)
+    assert settings.take_index == 0 and said[-1] == follow.BETTER, "what is baked is not taken back"
+    follow.react(scene(), now, dataclasses.replace(now, takes=4), second)
+    assert len(said) == 3, "an attempt that is no better is no news"
 
 
 def test_clips_are_known_by_name(tmp_path: Path) -> None:

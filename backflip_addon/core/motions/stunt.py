@@ -6,8 +6,8 @@ passes by it from one that does to the next. A pose that leaves begins a flight,
 
 What poses cannot say, physics does. Toes stay where they are put down. In flight the centre of mass keeps to its
 parabola and the angular momentum is constant: whoever tucks turns faster, and no pose says how far a flight has turned.
-Before a flight the body rises from its lowest pose at an even acceleration, until it is as fast as the flight asks;
-after it, it is stopped likewise. How long these two last follows; the poses' times say how they share it.
+Before a flight the body rises from its lowest pose, straight and at an even acceleration, until it is as fast as the
+flight asks; after it, it is stopped likewise. How long these two last follows; the poses' times say how they share it.
 """
 
 from __future__ import annotations
@@ -137,11 +137,24 @@ def _stance(body: Body, poses: Sequence[Pose], first: int, last: int) -> _Phase:
         positions, turns = body.forward(np.zeros((len(times), 3)), _turns(body, angles))
         centre, sole = body.centre_of_mass(positions, turns), _sole(body, positions, turns)
         ankles = positions[:, feet].mean(axis=1)
+        height = centre[:, 2] - body.lowest_points(positions, turns, feet).min(axis=1)
+        lowest = int(np.argmin(height))
+        if standing[0].lands:
+            _go_straight(balance[: lowest + 1], height[: lowest + 1])
+        if standing[-1].leaves:
+            _go_straight(balance[lowest:], height[lowest:])
         behind = (centre - ankles - sole)[:, 1] + (1 - balance) * long
         angles["lean"] = angles["lean"] + np.arctan2(behind, (centre - ankles)[:, 2])
     root = -ankles - sole
     root[:, 2] = -body.lowest_points(positions, turns, feet).min(axis=1)
     return _Phase(times - times[0], angles, root, root + centre)
+
+
+def _go_straight(balance: Array, height: Array) -> None:
+    """Have a centre of mass that rises or sinks through heights (n,), m, go straight to where it ends."""
+    way = height[-1] - height[0]
+    if abs(way) > LEAST_WAY:
+        balance[:] = balance[0] + (balance[-1] - balance[0]) * (height - height[0]) / way
 
 
 def _sole(body: Body, positions: Array, turns: Array) -> Array:
