@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import bpy
 
+from ..core.clips.key_poses import moved_here
 from ..core.motion import Motion
 from ..core.rigs import roles
 from ..core.rigs.names import REQUIRED
@@ -264,7 +265,7 @@ def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
     settings = scene_settings(scene)
     if settings.reference_kind == "FILE":
         body, _binding = stored_avatar.body_and_binding(scene)
-        clip = clips.read_file(Path(bpy.path.abspath(settings.reference_file)), body)
+        clip = clips.read_file(moved_here(Path(bpy.path.abspath(settings.reference_file))), body)
         return clip, Origin(settings.reference_label, file=settings.reference_file)
     armature, action, slot = stored_reference.source_names(scene)
     if armature is None:

@@ -116,6 +116,13 @@ def test_what_is_no_stunt_is_refused_in_words(tmp_path: Path, data: dict[str, An
     assert file.name in str(refused.value)
 
 
+def test_our_own_stunts_are_found_where_another_blender_has_them(tmp_path: Path) -> None:
+    for elsewhere in ("/gone/backflip/core/clips/stunts/", "C:\\Blender\\backflip\\core\\clips\\stunts\\"):
+        assert key_poses.moved_here(Path(elsewhere + BACKFLIP.name)) == BACKFLIP
+    for other in (tmp_path / BACKFLIP.name, tmp_path / "core" / "clips" / "stunts" / "mine.json"):
+        assert key_poses.moved_here(other) == other
+
+
 def test_a_flight_that_is_too_short_is_refused(tmp_path: Path) -> None:
     data = change()
     data["poses"] = [pose for pose in data["poses"] if not 0.77 < pose["time"] < 1.38]

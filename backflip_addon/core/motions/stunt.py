@@ -28,8 +28,8 @@ from . import foot_planting
 from .feasible_flight import Centroidal
 
 RATE = 120.0  # Hz, of the motion
-FINE = 480.0  # Hz, at which it is worked out
-LEANS = 5  # rounds in which a body is leaned over its feet until it is balanced: each leaves a tenth of what was off
+FINE = 240.0  # Hz, at which it is worked out
+LEANS = 4  # rounds in which a body is leaned over its feet until it is balanced: each leaves a tenth of what was off
 LEG = 0.9275  # hip to sole of the figure that the poses' times are for, m: the mannequin's
 
 SLOWEST, LEAST_WAY = 0.3, 0.02  # m/s at which a flight begins and ends; m that a body rises before it, and sinks after
