@@ -43,7 +43,7 @@ def test_physics_holds_in_every_stunt(file: Path) -> None:
     falls = np.diff(centre, 2, axis=0)[start : end - 2] * motion.rate**2
     assert np.allclose(falls, [0.0, 0.0, -GRAVITY], atol=0.1), "the centre of mass does not leave its parabola"
     kept = np.ptp(momentum[start:end], axis=0).max()
-    assert kept < 0.2 + 0.02 * np.abs(momentum[start:end]).max(), "nor does turning, kg m^2/s"
+    assert kept < 0.5 + 0.01 * np.abs(momentum[start:end]).max(), "nor does turning, kg m^2/s"
     for side in "LR":
         positions, turns = body.forward(motion.position, motion.rotations)
         toes = foot_planting.sole_points(body, positions, turns, side)[0][:, 1]
