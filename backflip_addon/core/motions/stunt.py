@@ -29,7 +29,7 @@ from .feasible_flight import Centroidal
 
 RATE = 120.0  # Hz, of the motion
 FINE = 240.0  # Hz, at which it is worked out
-LEANS = 4  # rounds in which a body is leaned over its feet until it is balanced: each leaves a tenth of what was off
+LEANS = 6  # rounds in which a body is leaned over its feet until it is balanced: each leaves a tenth of what was off
 LEG = 0.9275  # hip to sole of the figure that the poses' times are for, m: the mannequin's
 
 SLOWEST, LEAST_WAY = 0.3, 0.02  # m/s at which a flight begins and ends; m that a body rises before it, and sinks after
@@ -132,7 +132,9 @@ def _stance(body: Body, poses: Sequence[Pose], first: int, last: int) -> _Phase:
     balance = _curve(standing, BALANCE, times)
     feet, angles["lean"] = [body.index(name) for name in FEET], np.zeros(len(times))
     long = _sole(body, *body.forward(np.zeros((1, 3)), np.tile(rotations.IDENTITY, (1, len(body.links), 1))))[0, 1]
+    falling = np.zeros(len(times))  # rad by which it leans too far back
     for _ in range(LEANS):
+        angles["lean"] = angles["lean"] + falling
         angles["ankles"] = angles["lean"] - angles["hips"] + angles["knees"] - angles["heels"]
         positions, turns = body.forward(np.zeros((len(times), 3)), _turns(body, angles))
         centre, sole = body.centre_of_mass(positions, turns), _sole(body, positions, turns)
@@ -144,7 +146,7 @@ def _stance(body: Body, poses: Sequence[Pose], first: int, last: int) -> _Phase:
         if standing[-1].leaves:
             _go_straight(balance[lowest:], height[lowest:])
         behind = (centre - ankles - sole)[:, 1] + (1 - balance) * long
-        angles["lean"] = angles["lean"] + np.arctan2(behind, (centre - ankles)[:, 2])
+        falling = np.arctan2(behind, (centre - ankles)[:, 2])
     root = -ankles - sole
     root[:, 2] = -body.lowest_points(positions, turns, feet).min(axis=1)
     return _Phase(times - times[0], angles, root, root + centre)
