@@ -17,6 +17,9 @@ PERSON = 1.75
 GRAVITY = 9.81
 TAKE_OFF, LANDING, FRAMES = 18, 33, 51  # frames: the flight lasts half a second
 CROUCH = 0.5  # s, before and after it
+JOINTS = [figure.ROW[mark] for mark in (*range(11, 17), *range(23, 29))]
+AT_JOINTS = figure.MARKER_PLACES.copy()
+AT_JOINTS[JOINTS] = 0.0
 
 
 def backflip(facing: float = np.pi / 2) -> tuple[np.ndarray, np.ndarray]:
@@ -76,14 +79,19 @@ def between(root: np.ndarray, q: np.ndarray, frames: np.ndarray) -> tuple[np.nda
     return root[low] * (1 - share) + root[low + 1] * share, rotations.slerp(q[low], q[low + 1], share)
 
 
-def seen(root: np.ndarray, q: np.ndarray, noise: float = 2.0, seed: int = 0) -> Landmarks:
-    """What a network would see of it: landmarks with so many pixels of noise, directions with a twentieth."""
+def seen(
+    root: np.ndarray, q: np.ndarray, noise: float = 2.0, seed: int = 0, marked: np.ndarray = figure.MARKER_PLACES
+) -> Landmarks:
+    """What a network would see of it: landmarks with so many pixels of noise, directions with a twentieth.
+
+    marked (M, 3): where on their parts landmarks are.
+    """
     from backflip_addon.core import rotations
 
     rng = np.random.default_rng(seed)
     root = root + [0.0, DISTANCE, 0.0]
     origins, orientations = places(root, q)
-    marks = figure.markers(torch.from_numpy(origins), orientations, PERSON, figure.tensor(figure.MARKER_PLACES)).numpy()
+    marks = figure.markers(torch.from_numpy(origins), orientations, PERSON, figure.tensor(marked)).numpy()
     axes = losses.camera_axes(figure.tensor(PITCH), figure.tensor(0.0)).numpy()
     camera = (marks - [0.0, 0.0, CAMERA_HEIGHT]) @ axes.T
     frames = len(root)
