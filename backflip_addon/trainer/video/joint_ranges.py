@@ -13,16 +13,17 @@ from ...core.body import LINK_NAMES
 from ...core.joint_limits import usual_limit
 from .figure import INDEX, tensor
 
+INSIDE = math.radians(4)  # from a range's end: what is performed, and a motion between its frames, swings a little past
 _EDGE = 1e-3  # off where an angle has no slope
 
 _LIMITS = {name: limit for name in LINK_NAMES if (limit := usual_limit(name)) is not None}
 _BALLS = [INDEX[name] for name in _LIMITS]
 _BACK = tensor([rotations.to_matrix(rotations.conjugate(limit.frame)) for limit in _LIMITS.values()])
-_HALF = tensor([limit.half for limit in _LIMITS.values()])
+_HALF = tensor([limit.half - INSIDE for limit in _LIMITS.values()])
 
 
 def past(turns: Any) -> Any:
-    """By how much ball joints are past their ranges (F, B, 3), rad: swing about x and y, twist.
+    """By how much ball joints are past INSIDE their ranges (F, B, 3), rad: swing about x and y, twist.
 
     turns (F, L, 3, 3): each link in its parent, or a mean of two turns that are not far apart. The angles are those of
     core.joint_limits.angles(). An arm that leaves its range behind the back and would be in it again from the other
