@@ -129,6 +129,7 @@ def played_in_numpy(
     env.start(np.arange(COUNT), np.full(COUNT, first), *start)
     env.refresh()
     fresh, costs, failed = np.ones(COUNT, dtype=bool), np.zeros(offsets.shape[:2]), np.full(COUNT, NEVER)
+    passed = []
     for h in range(offsets.shape[1]):
         env.observe(fresh)
         fresh = np.zeros(COUNT, dtype=bool)
@@ -139,8 +140,9 @@ def played_in_numpy(
         floor = env.bodies.floor
         feet = Footwork(*(taken(part, COUNT)[:, track.feet] for part in (floor.load, floor.slid)))
         costs[:, h] = cost(on_level, np.minimum(env.steps, trajectory.steps) - 1, footwork=feet)
+        passed.append(env.bodies.states())
         failed = np.where((illegal | env.evaluate()[1]) & (failed == NEVER), first + h, failed)
-    return Played(costs, env.bodies.states(), failed, offsets.shape[0] * offsets.shape[1])
+    return Played(costs, passed[-1], passed, failed, offsets.shape[0] * offsets.shape[1])
 
 
 @pytest.mark.parametrize("back", [40, 2], ids=["in the clip", "past its end"])
@@ -149,13 +151,16 @@ def test_rollouts_with_feedback_cost_the_same(track: Track, trajectory: TargetTr
     start = starts_at(trajectory, np.full(COUNT, first), 5, 3)
     offsets = 0.2 * np.random.default_rng(6).normal(size=(COUNT, 4, track.layout.width))
     with FeedbackRollouts(track, trajectory, workers=2) as roll_out:
-        found, again = (roll_out(*start, first, offsets) for _ in range(2))
+        found, again = (roll_out(*start, first, offsets, kept) for kept in (3, 0))
     wanted = played_in_numpy(track, trajectory, start, first, offsets)
     # A millimetre of a slide costs 0.2: its rounding shows
     np.testing.assert_allclose(found.costs[:, 0], wanted.costs[:, 0], rtol=5e-3)
     np.testing.assert_allclose(found.costs, wanted.costs, rtol=0.05)
-    off = np.abs(found.ends.position - wanted.ends.position)
-    assert np.quantile(off, 0.95) < 2e-3 and off.max() < 0.02, "but for a foot that slips by a hair"
+    assert len(found.passed) == 3 and not again.passed
+    for one, other in zip((*found.passed, found.ends), (*wanted.passed[1:], wanted.ends), strict=True):
+        off = np.abs(one.position - other.position)
+        assert np.quantile(off, 0.95) < 2e-3 and off.max() < 0.02, "but for a foot that slips by a hair"
+    np.testing.assert_array_equal(found.passed[-1].rotations, found.ends.rotations)
     np.testing.assert_array_equal(found.costs, again.costs)
     assert found.steps == wanted.steps == 4 * COUNT
 

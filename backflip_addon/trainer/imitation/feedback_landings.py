@@ -37,28 +37,19 @@ def who_lands(
     standing: whether the clip ends on its feet; of one that does not, who is never lost.
     """
     trajectory, count = rollouts.trajectory, len(circumstances)
-    steps, still = trajectory.steps, min(STILL_STEPS + REST_STEPS, trajectory.steps - 1) if standing else 0
-    states, sound, costs = starts, np.ones(count, dtype=bool), np.zeros(count)
-    floors = np.array([own.scene.floor for own in circumstances])
-
-    def go_on(first: int, length: int) -> States:
-        nonlocal sound, costs
-        played = rollouts(states, circumstances, first, np.zeros((count, length, rollouts.track.layout.width)))
-        sound, costs = sound & (played.failed == NEVER), costs + played.costs.sum(axis=1) / steps
-        return played.ends
-
-    states = go_on(0, steps - still)
+    still = min(STILL_STEPS + REST_STEPS, trajectory.steps) if standing else 0
+    offsets = np.zeros((count, trajectory.steps, rollouts.track.layout.width))
+    played = rollouts(starts, circumstances, 0, offsets, still)
+    sound, costs = played.failed == NEVER, played.costs.mean(axis=1)
     if not standing:
         return sound, costs
-    rests, last, passed = np.ones(count, dtype=bool), np.zeros(0), [states.position]
-    for step in range(steps - still, steps):
-        last = _corrections(rollouts, states) if step == steps - 1 else last
-        states = go_on(step, 1)
-        passed.append(states.position)
-        if len(passed) > REST_STEPS:
-            moved = np.linalg.norm(passed[-1] - passed[-1 - REST_STEPS], axis=1) * CONTROL_RATE / REST_STEPS
-            rests &= (moved < balance.REST_SPEED) & stands_on_soles(rollouts, states, floors)
-    return rests & sound & _stand_on(rollouts, states, circumstances, last), costs
+    passed, floors = played.passed, np.array([own.scene.floor for own in circumstances])
+    rests = np.ones(count, dtype=bool)
+    for before, now in zip(passed[:-REST_STEPS], passed[REST_STEPS:], strict=True):
+        moved = np.linalg.norm(now.position - before.position, axis=1) * CONTROL_RATE / REST_STEPS
+        rests &= (moved < balance.REST_SPEED) & stands_on_soles(rollouts, now, floors)
+    last = _corrections(rollouts, passed[-2])
+    return rests & sound & _stand_on(rollouts, played.ends, circumstances, last), costs
 
 
 def stands_on_soles(rollouts: FeedbackRollouts, states: States, floors: Array) -> BoolArray:

@@ -27,7 +27,7 @@ from ..physics.compiled.batch import (
 )
 from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
-from ..physics.compiled.lanes import LANES, kernel, load, rows, store
+from ..physics.compiled.lanes import LANES, inlined, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.state import States
 from .compiled_cost import GoalTables, cost, goal_tables
@@ -60,12 +60,23 @@ NEVER = 1_000_000  # the step at which an episode fails that does not
 
 class Played(NamedTuple):
     """costs (N, H): of each control step (cost.Cost, anywhere). ends (N,): states got to. failed (N,): the control step
-    in which a body was lost or touched the floor with what may not touch it; NEVER: it did not. steps: simulated."""
+    in which a body was lost or touched the floor with what may not touch it; NEVER: it did not. passed: the states (N,)
+    got to by each of the last control steps that were to be kept. steps: simulated."""
 
     costs: Array
     ends: States
+    passed: list[States]
     failed: IntArray
     steps: int
+
+
+class Passed(NamedTuple):
+    """States that bodies passed through: position (G, K, 3, LANES), m; rotations (G, K, 4 L, LANES), local, the root's
+    the world's; speeds (G, K, F, LANES)."""
+
+    position: Float32Array
+    rotations: Float32Array
+    speeds: Float32Array
 
 
 class FeedbackRollouts:
@@ -109,9 +120,12 @@ class FeedbackRollouts:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __call__(self, starts: States, circumstances: Sequence[Circumstances], first: int, offsets: Array) -> Played:
+    def __call__(
+        self, starts: States, circumstances: Sequence[Circumstances], first: int, offsets: Array, kept: int = 0
+    ) -> Played:
         """Roll out offsets (N, H, width), rad, by which the trajectory's targets are turned beside its feedback, from
-        states (N,), world frame, in circumstances (N,), from control step first."""
+        states (N,), world frame, in circumstances (N,), from control step first. kept: of how many of the last steps
+        the states are told."""
         count, horizon = offsets.shape[:2]
         groups = -(-count // LANES)
         state = states_of_groups(self.tables, groups)
@@ -122,13 +136,17 @@ class FeedbackRollouts:
         controls, costs = rows(groups, horizon, offsets.shape[2]), rows(groups, horizon)
         put(controls.reshape(groups, -1, LANES), offsets.reshape(count, -1))
         failed = np.full((groups, LANES), NEVER, np.int64)
-        self._share(state, around, episodes, controls, costs, failed)
+        passed = passed_of_groups(state, kept)
+        self._share(state, around, episodes, controls, costs, passed, failed)
         summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
-        position, turns, speeds = (
-            taken(array, count).astype(float) for array in (state.position, state.rotations, state.speeds)
-        )
-        ends = self.layout.states(position, turns, speeds)
-        return Played(summed, ends, failed.reshape(-1)[:count], count * horizon)
+        each = [self._states(Passed(*(array[:, k] for array in passed)), count) for k in range(kept)]
+        ends = self._states(Passed(state.position, state.rotations, state.speeds), count)
+        return Played(summed, ends, each, failed.reshape(-1)[:count], count * horizon)
+
+    def _states(self, passed: Passed, count: int) -> States:
+        """The first so many bodies' states, of numbers (G, ..., LANES)."""
+        position, turns, speeds = (taken(array, count).astype(float) for array in passed)
+        return self.layout.states(position, turns, speeds)
 
     def _share(
         self,
@@ -137,6 +155,7 @@ class FeedbackRollouts:
         episodes: Episodes,
         controls: Float32Array,
         costs: Float32Array,
+        passed: Passed,
         failed: IntArray,
     ) -> None:
         """Run all groups, in as many threads as there are."""
@@ -153,7 +172,8 @@ class FeedbackRollouts:
             roll_out_with_feedback(
                 steps.tables, steps.workspace, self.goals, e, own_goals(e),
                 State(*(array[part] for array in state)), goal, Surroundings(*(array[part] for array in around)),
-                part_of(episodes, part), seen, controls[part], costs[part], failed[part], self._forbidden,
+                part_of(episodes, part), seen, controls[part], costs[part],
+                Passed(*(array[part] for array in passed)), failed[part], self._forbidden,
                 Contacts(*(rows(links) for _ in range(4))), steps.numbers,
             )  # fmt: skip
 
@@ -180,9 +200,21 @@ def episodes_of(circumstances: Sequence[Circumstances], steps: IntArray, groups:
     return episodes
 
 
+def passed_of_groups(state: State, kept: int) -> Passed:
+    """Memory for so many states of each of groups of bodies."""
+    return Passed(*(rows(len(a), kept, a.shape[1]) for a in (state.position, state.rotations, state.speeds)))
+
+
 def part_of(episodes: Episodes, groups: slice) -> Episodes:
     """Those of some groups."""
     return Episodes(episodes.steps[groups], episodes.delay[groups], episodes.push_steps[groups], episodes.push[groups])
+
+
+@inlined
+def copy_rows(into: Float32Array, rows_of: Float32Array) -> None:
+    """Write numbers (n, LANES) over others."""
+    for j in range(len(rows_of)):
+        store(into, j, load(rows_of, j))
 
 
 @kernel
@@ -199,13 +231,14 @@ def roll_out_with_feedback(
     seen: Observed,
     controls: Float32Array,
     costs: Float32Array,
+    passed: Passed,
     failed: IntArray,
     forbidden: IntArray,
     contacts: Contacts,
     n: StepNumbers,
 ) -> None:
     """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; failed (G, LANES): control steps."""
-    last = len(e.targets)
+    last, unkept = len(e.targets), controls.shape[1] - passed.position.shape[1]
     for g in range(controls.shape[0]):
         own = group_state(state, g)
         scene = group_surroundings(around, g)
@@ -223,6 +256,10 @@ def roll_out_with_feedback(
                 steps[lane] += 1
             look(t, e, m, w, own, floor, steps, seen.now, seen.feet, seen.told)
             store(costs[g], h, cost(t, k, w, own, contacts, floor, min(steps[0], last)))
+            if h >= unkept:
+                copy_rows(passed.position[g, h - unkept], own.position)
+                copy_rows(passed.rotations[g, h - unkept], own.rotations)
+                copy_rows(passed.speeds[g, h - unkept], own.speeds)
             for lane in range(LANES):
                 fails = seen.told[LOST, lane] > 0.5
                 for q in range(len(forbidden)):
