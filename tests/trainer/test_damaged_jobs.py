@@ -67,7 +67,7 @@ def test_a_folder_in_a_stages_place_goes_aside(job: JobFolder) -> None:
     run = running.Run(job, job.read_job())
     (job.stages / "000000_scratch.pt").mkdir()
     with policy_phase.new_training(run, None) as training:
-        policy_phase.PolicyPhase(run, training, None)._save_stage()
+        policy_phase.save_stage(run, training, "scratch")
     assert (job.stages / "000000_scratch.pt").is_file() and (job.stages / "000000_scratch.pt.damaged-1").is_dir()
 
 

@@ -26,12 +26,14 @@ def best_feedback(
     random: np.random.Generator,
     enough: float,
     variations: int,
+    tell: Callable[[float], None] = lambda share: None,
 ) -> tuple[TargetTrajectory, float]:
     """The trajectory with the gains under which most trials land, and the share of them that do.
 
     Tried are the gains it has, those of lqr.DESIGNS, and of so many variations of the best design; nothing more once a
     share of enough lands. flaws: how many the performance of a trajectory has, undisturbed; None: it does not land.
-    What lands undisturbed goes before what does not, and gains with more flaws than without any are left.
+    What lands undisturbed goes before what does not, and gains with more flaws than without any are left. tell: before
+    each try the share of all tries that is over, and may raise.
     """
     models, design = feedback.models(), DESIGNS[0]
     best, most, without = trajectory, (False, 0.0, -np.inf), flaws(trajectory)
@@ -40,6 +42,7 @@ def best_feedback(
     for tried in range(len(DESIGNS) + variations):
         if most[0] and most[1] >= enough:
             break
+        tell(tried / (len(DESIGNS) + variations))
         own = DESIGNS[tried] if tried < len(DESIGNS) else design.varied(random)
         following = dataclasses.replace(trajectory, gains=feedback.gains(models, own, trajectory.landed))
         landed = landings(following)

@@ -88,6 +88,7 @@ class PolicyTraining:
     ) -> None:
         self._new_pool = new_pool
         self.meanwhile = meanwhile
+        self.tell_fit: Callable[[float], None] = lambda share: None  # told how much of a fit of feedback is over
         self.engine = chosen(engine)
         self.body, self.reference, self.hold = body, reference, hold
         self.settings = settings or LearningSettings()
@@ -239,16 +240,12 @@ class PolicyTraining:
         random = np.random.default_rng([c.seed, c.iterations])
         enough, variations = s.feedback_lands, s.feedback_variations
         tried = self._landings, self._flaws
-        best, share = best_feedback(self.feedback, self.trajectory, *tried, random, enough, variations)
+        best, share = best_feedback(self.feedback, self.trajectory, *tried, random, enough, variations, self.tell_fit)
         self._follow(best)
         c.feedback_lands = share
         norm = float(np.linalg.norm(best.gains, 2, axis=(1, 2)).mean())
-        logger.info(
-            "feedback is fitted to %d batches of rollouts: mean norm of its gains %.2f; %.0f %% land",
-            len(self.feedback),
-            norm,
-            100 * share,
-        )
+        known = len(self.feedback)
+        logger.info("feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * share)
         return norm
 
     def _landings(self, trajectory: TargetTrajectory) -> Landings:

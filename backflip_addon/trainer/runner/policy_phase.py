@@ -99,7 +99,7 @@ class PolicyPhase:
                 share = run.seconds / (60 * run.settings.minutes)
                 run.progress(self.phase, share, *_words(told, self.phase))
                 if wanted := run.inbox.checkpoints():
-                    self._save_stage()
+                    save_stage(run, training, self.phase)
                     for request in wanted:
                         run.inbox.finish(request)
         except (Stopped, TimeIsUp):
@@ -139,21 +139,19 @@ class PolicyPhase:
         """Save a robust planning that has moved on: a run that ends in its midst must not begin it anew."""
         step = self._robust_step()
         if step is not None and step != self.robust_step:
-            self._write_stage()
+            write_stage(self.run, self.training, self.phase)
         self.robust_step = step
 
     def _record(self, unless_alike: bool = False) -> metrics.Measures:
         """Save a stage and the attempt it makes; unless_alike: the attempt only where it differs from the last."""
         training, run = self.training, self.run
-        stage, phase = self._save_stage(), self._words()
+        stage, phase = save_stage(run, training, self.phase), self._words()
         self.stage = stage
         take = training.attempt(run.settings.seed, run.scene)
         if unless_alike and self.last_take is not None and _alike(take, self.last_take):
             return metrics.evaluate_take(run.body, run.reference, take)
         self.last_take = take
-        if run.scene == Scene() and metrics.evaluate_take(run.body, run.reference, take).landed:
-            take = with_robustness(take, training.small_landings())
-        return run.record(take, self._name(), self.phase, stage=stage, phase=phase)
+        return run.record(robustness_told(run, training, take), self._name(), self.phase, stage=stage, phase=phase)
 
     def _record_tries(self) -> None:
         """Record how it tries: with the noise that it learns by, and every second time in other circumstances."""
@@ -175,16 +173,26 @@ class PolicyPhase:
         learning = "policy" if self.phase == "policy" else "from scratch"
         return f"{learning}, after {self._name()}" if self.training.samples else f"{learning}, before learning anything"
 
-    def _save_stage(self) -> str:
-        file = self._write_stage()
-        samples, steps = self.training.samples, self.run.control_steps
-        self.run.tell(StageSaved(file=file, phase=self.phase, samples=samples, control_steps=steps))
-        return file
 
-    def _write_stage(self) -> str:
-        file = f"{self.training.iterations:06d}_{self.phase}.pt"
-        self.training.save(self.run.make_way(self.run.folder.stages / file))
-        return file
+def save_stage(run: RunContext, training: PolicyTraining, phase: str) -> str:
+    """Write what was learned as a stage of a phase, and tell of it. Returns its file's name."""
+    file = write_stage(run, training, phase)
+    run.tell(StageSaved(file=file, phase=phase, samples=training.samples, control_steps=run.control_steps))
+    return file
+
+
+def write_stage(run: RunContext, training: PolicyTraining, phase: str) -> str:
+    """As save_stage(), and nobody is told."""
+    file = f"{training.iterations:06d}_{phase}.pt"
+    training.save(run.make_way(run.folder.stages / file))
+    return file
+
+
+def robustness_told(run: RunContext, training: PolicyTraining, take: Take) -> Take:
+    """An attempt of a training; of one that lands, told in how many small disturbances it does."""
+    if run.scene != Scene() or not metrics.evaluate_take(run.body, run.reference, take).landed:
+        return take
+    return with_robustness(take, training.small_landings())
 
 
 def _alike(take: Take, other: Take) -> bool:

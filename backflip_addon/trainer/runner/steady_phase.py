@@ -7,12 +7,10 @@ network learns here.
 
 from __future__ import annotations
 
-from ...core import metrics
-from ...jobs.messages import StageSaved, TakeRecorded
-from ..imitation.robustness import with_robustness
+from ...jobs.messages import TakeRecorded
 from ..physics.state import Scene
 from ..planning.plan import Plan
-from .policy_phase import load_latest_stage, new_training
+from .policy_phase import load_latest_stage, new_training, robustness_told, save_stage
 from .run_context import RunContext
 
 NAME = "Steadied"
@@ -31,20 +29,22 @@ def steady(run: RunContext, plan: Plan) -> None:
         known = load_latest_stage(run, training, "policy")
         if known and not training.fitting and _is_recorded(run, known.name):
             return
-        before, whole = run.control_steps - training.samples, training.settings.last_fit + 1
-        while training.fitting:
+        before = run.control_steps - training.samples
+
+        def tell(fitted: float = 0.0) -> None:
+            s = training.settings
             run.control_steps = before + training.samples
-            share = min(training.iterations / whole, 1.0)
+            share = min((training.iterations + s.feedback_fit * fitted) / (s.last_fit + 1), 1.0)
             run.progress("policy", share, f"Learning to keep its balance: {share:.0%}", share)
+
+        training.tell_fit = tell
+        while training.fitting:
+            tell()
             training.iterate()
         run.control_steps = before + training.samples
-        file = f"{training.iterations:06d}_policy.pt"
-        training.save(run.make_way(run.folder.stages / file))
-        run.tell(StageSaved(file=file, phase="policy", samples=training.samples, control_steps=run.control_steps))
-        take = training.attempt(run.settings.seed, run.scene)
-        if metrics.evaluate_take(run.body, run.reference, take).landed:
-            take = with_robustness(take, training.small_landings())
-        run.record(take, NAME, "policy", stage=file, phase=PHASE)
+        stage = save_stage(run, training, "policy")
+        take = robustness_told(run, training, training.attempt(run.settings.seed, run.scene))
+        run.record(take, NAME, "policy", stage=stage, phase=PHASE)
 
 
 def _is_recorded(run: RunContext, stage: str) -> bool:
