@@ -290,9 +290,9 @@ def is_success(measures: Measures) -> bool:
     return measures.success
 
 
-def is_good(measures: Measures) -> bool:
-    """Whether a search may stop here: a success without any of its flaws."""
-    return measures.success and not measures.flaws
+def unrest(body: Body, take: Take) -> float:
+    """How much a body that stands at a take's end sways and leans there (balance.unrest): 0 to 1, or more."""
+    return balance.unrest(Course.of_take(body, sound_part(performed_part(take))))
 
 
 def ends_standing(body: Body, reference: Motion) -> bool:

@@ -8,7 +8,6 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.robustness import with_robustness
 from backflip_addon.trainer.physics import engines
 from backflip_addon.trainer.planning import mpc
+from backflip_addon.trainer.planning.landing import Landing
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.workers import core_count
 
@@ -62,18 +62,19 @@ def search(
     workers: int,
     seed: int,
     limit: float = 600.0,
-    enough: Callable[[metrics.Measures], bool] = metrics.is_success,
+    thorough: bool = False,
     engine: engines.EngineName = engines.AUTO,
 ) -> tuple[Plan | None, Take, metrics.Measures, float, int]:
-    """Search until a take's measures are enough or the limit's seconds are over.
+    """Search until a take succeeds or the limit's seconds are over.
 
-    Of a take that succeeds without being enough, other ends are tried; where none is enough, the one with the fewest
-    flaws is. Returns the plan (None when it failed), the take and its measures, seconds from the start of the search,
-    and control steps.
+    thorough: of one that does not settle without flaws other ends are tried, and the best is kept, as a run does that
+    steadies its landing. Returns the plan (None when it failed), the take and its measures, seconds from the start of
+    the search, and control steps.
     """
     settings = mpc.SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
-    track, best = Track(body, reference), None
+    track = Track(body, reference)
+    best: tuple[Landing, Take, metrics.Measures] | None = None
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         one = mpc.Search(track, rollouts, settings, seed=seed, engine=engine)
         while True:
@@ -82,12 +83,14 @@ def search(
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps - before
             seconds = time.perf_counter() - begin
-            if clean(measures) and (best is None or len(measures.flaws) < len(best[2].flaws)):
-                best = one.plan, take, measures
-            if enough(measures) or (best and not one.has_another_end):
-                return *(best or (one.plan, take, measures)), seconds, steps
+            if clean(measures):
+                landing = Landing.of(body, reference, one.plan, take)
+                if landing.better_than(best[0] if best else None):
+                    best = landing, take, measures
+            if best and (best[0].settled or not thorough or not one.has_another_end or seconds > limit):
+                return best[0].plan, *best[1:], seconds, steps
             if seconds > limit:
-                return *(best or (None, take, measures)), seconds, steps
+                return None, take, measures, seconds, steps
             if one.has_another_end:
                 one.try_another_end()
                 continue

@@ -9,7 +9,7 @@ import functools
 import numpy as np
 
 from backflip_addon.core import rotations
-from backflip_addon.core.body import HINGE_AXIS, Body
+from backflip_addon.core.body import FEET, HINGE_AXIS, Body
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.core.rigs import fit, roles
 from tests.core import skeletons
@@ -46,6 +46,18 @@ def standing(figure: Body, seconds: float = 1.0, rate: float = 30.0) -> Motion:
     frames = round(seconds * rate) + 1
     position = np.tile([0.0, 0.0, hips_height(figure)], (frames, 1))
     return Motion(rate, position, neutral(figure, frames))
+
+
+def over_its_feet(figure: Body) -> Body:
+    """The body, its pelvis so heavy in front or behind that it stands with its weight over the middle of its soles."""
+    motion = standing(figure, 0.1)
+    positions, turns = figure.forward(motion.position, motion.rotations)
+    feet = [figure.index(name) for name in FEET]
+    middle = np.mean([positions[0, i, 1] + figure.links[i].shapes[0].position[1] for i in feet])
+    pelvis, centre = figure.links[0], list(figure.links[0].centre)
+    centre[1] += (middle - figure.centre_of_mass(positions, turns)[0, 1]) * figure.mass / pelvis.mass
+    moved = dataclasses.replace(pelvis, centre=tuple(centre))
+    return dataclasses.replace(figure, links=(moved, *figure.links[1:]))
 
 
 def astride(figure: Body, seconds: float = 1.0, rate: float = 30.0) -> Motion:

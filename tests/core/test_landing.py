@@ -164,6 +164,21 @@ def test_who_stands_has_the_centre_of_mass_1_cm_inside_the_soles(axis: int, sign
         course = Course.of_clip(shifted, motion)
         assert balance.stands_at_end(course) == expected
         assert balance.standing_margin(course) == pytest.approx(0.01 - beyond, abs=0.002)
+        half = BODY.links[BODY.index("foot.L")].shapes[0].size[1]
+        assert balance.unrest(course) == pytest.approx(1 - (0.01 - beyond) / half, abs=0.02)
+
+
+def test_who_sways_rests_less() -> None:
+    """The pelvis goes to and fro, the feet where they are: half of the speed that is allowed counts a half."""
+    body, motion = performances.over_its_feet(BODY), performances.standing(BODY, 2.0)
+    course = Course.of_clip(body, motion)
+    still = balance.unrest(course)
+    assert 0.0 <= still < 0.3
+    positions = course.positions.copy()
+    positions[:, 0, 2] += 0.075 * np.maximum(course.times - 1.0, 0.0)
+    swaying = dataclasses.replace(course, positions=positions)
+    assert balance.unrest(swaying) == pytest.approx(still + 0.5, abs=0.05)
+    assert balance.unrest(Course.of_clip(body, performances.standing(BODY, 0.3))) == float("inf")
 
 
 def gliding(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray) -> None:

@@ -101,7 +101,7 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
     calm = track.clip_steps if track.standing else never
     w = weights
     numbers = [w.pose, w.root, w.ends, w.centre, w.velocity, w.spin, w.momentum / tucked_inertia(body) ** 2]
-    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, w.planted, w.slide, w.impact, w.aloft, w.sole]
+    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, w.planted, w.slide, w.impact, w.aloft, w.sole, w.still]
     return GoalTables(
         rotations=_floats(turns),
         targets=_floats(targets),
@@ -345,6 +345,8 @@ def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, contacts: Contact
     goal = k.spin[g]
     total = total + weights[5] * squared(wx - goal[0], wy - goal[1], wz - goal[2])
     total = total + floor_cost(k, w, g, height) + footwork_cost(k, contacts, g)
+    if g >= k.landed[1]:
+        total = total + weights[17] * squared(px, py, pz)
     if g >= k.landed[0]:
         total = total + weights[8] * off_balance((cx - fx, cy - fy, cz - fz), (px, py, pz))
     return total

@@ -37,12 +37,13 @@ class Weights:
     sole: float = 10.0  # rad^2, tilt of a foot where the goal's rests
     planted: float = 1.0  # lack of load on a foot, as a share of PRESSES, where the goal's stays on the floor
     aloft: float = 8.0  # lack of load on all feet, as a share of FIRM, where the goal's rest on the floor
-    slide: float = 200.0  # m, that a foot slides along the floor while it touches
+    slide: float = 300.0  # m, that a foot slides along the floor while it touches
     impact: float = 0.1  # (body weights)^2, the feet's mean load over a control step, of what is above HARD
-    balance: float = 60.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
+    balance: float = 200.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
     rates: float = 0.01  # (rad/s)^2, joint speeds off the goal's
     calm: float = 1.0  # (rad/s)^2, joint speeds of a body that has come to stand
+    still: float = 40.0  # (m/s)^2, velocity of the centre of mass of a body that has come to stand
     effort: float = 2.0  # rad^2, offsets
 
 
@@ -95,7 +96,9 @@ class Cost:
         cost += w.momentum * np.sum(((momentum - track.momentum[goal]) / self._inertia) ** 2, axis=-1)
         cost += w.rates * self._joint_speeds(states.joint_velocity - goal_states.joint_velocity[goal])
         if track.standing:
-            cost += w.calm * (goal >= track.clip_steps) * self._joint_speeds(states.joint_velocity)
+            stands = goal >= track.clip_steps
+            cost += w.calm * stands * self._joint_speeds(states.joint_velocity)
+            cost += w.still * stands * np.sum(velocity**2, axis=-1)
         cost += w.spin * np.sum((states.angular_velocity - goal_states.angular_velocity[goal]) ** 2, axis=-1)
         lows = body.lowest_points(positions, world) - floor
         hovering = np.clip(lows[:, track.feet] / HOVER_MARGIN, 0, 1) ** 2

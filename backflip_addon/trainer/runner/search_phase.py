@@ -12,6 +12,7 @@ from ...core.motion import Take
 from ...jobs.messages import StageSaved, Warned
 from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.performance import Performance
+from ..planning.landing import Landing
 from ..planning.mpc import Search, SearchSettings
 from ..planning.plan import Plan
 from .inbox import Stopped
@@ -36,17 +37,9 @@ class LandsAlready(Exception):
         self.take = take
 
 
-@dataclasses.dataclass(frozen=True)
-class Landing:
-    """A plan that lands, and how many flaws keep that from being clean, its robustness aside."""
-
-    plan: Plan
-    flaws: int
-
-
 def find_landing_plan(run: RunContext) -> Plan:
-    """The plan of an earlier run, or one searched for now; of one whose landing has flaws and is to be steadied, that
-    of several ends with the fewest. Raises what RunContext.progress() raises.
+    """The plan of an earlier run, or one searched for now; of one that is to be steadied, the best of several ends
+    unless the first settles without flaws. Raises what RunContext.progress() raises.
     """
     known = _saved_plan_that_lands(run)
     if known is not None:
@@ -57,10 +50,10 @@ def find_landing_plan(run: RunContext) -> Plan:
         best: Landing | None = None
         while True:
             landing = _search_once(run, search, attempt)
-            if landing and (best is None or landing.flaws < best.flaws):
+            if landing and landing.better_than(best):
                 best = landing
                 _save_plan(run, best.plan)
-            if best and not (best.flaws and run.steadies and search.has_another_end):
+            if best and (best.settled or not (run.steadies and search.has_another_end)):
                 return best.plan
             if search.has_another_end:
                 search.try_another_end()
@@ -176,7 +169,7 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
         raise
     if not _ends_search(run, take):
         return None
-    return Landing(search.plan, len(metrics.evaluate_take(run.body, run.reference, take).flaws))
+    return Landing.of(run.body, run.reference, search.plan, take)
 
 
 def _played(performance: Performance) -> Take:

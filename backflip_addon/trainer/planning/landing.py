@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How good a landing is that a plan leads to: which of several ends is kept, and whether another one is tried."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ...core import metrics
+from ...core.body import Body
+from ...core.motion import Motion, Take
+from .plan import Plan
+
+SETTLED = 0.75  # metrics.unrest: of landings below it feedback kept 84 to 100 % in small disturbances
+
+
+@dataclasses.dataclass(frozen=True)
+class Landing:
+    """A plan whose take succeeds. flaws: how many keep it from being clean, its robustness aside. unrest: how much it
+    sways and leans at its end (metrics.unrest)."""
+
+    plan: Plan
+    flaws: int
+    unrest: float
+
+    @staticmethod
+    def of(body: Body, reference: Motion, plan: Plan, take: Take) -> Landing:
+        """Of what a plan performs."""
+        flaws = len(metrics.evaluate_take(body, reference, take).flaws)
+        unrest = metrics.unrest(body, take) if metrics.ends_standing(body, reference) else 0.0
+        return Landing(plan, flaws, unrest)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no other end is needed."""
+        return not self.flaws and self.unrest < SETTLED
+
+    def better_than(self, other: Landing | None) -> bool:
+        """Whether it has fewer flaws, or as many and comes to rest sooner."""
+        return other is None or (self.flaws, self.unrest) < (other.flaws, other.unrest)

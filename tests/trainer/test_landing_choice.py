@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of several landings of a search is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from backflip_addon.core import metrics
+from backflip_addon.trainer.planning.landing import SETTLED, Landing
+from backflip_addon.trainer.planning.plan import Plan
+from tests.core import performances
+
+BODY = performances.over_its_feet(performances.body())
+PLAN = Plan(np.zeros((2, 3)), 3)
+CLIP = performances.standing(BODY, 0.5)
+
+
+def test_the_one_with_fewer_flaws_is_kept_and_of_as_many_the_one_that_rests_sooner() -> None:
+    flawed, restless, calm = (Landing(PLAN, *each) for each in ((1, 0.1), (0, 0.9), (0, 0.3)))
+    assert flawed.better_than(None)
+    assert restless.better_than(flawed) and not flawed.better_than(restless)
+    assert calm.better_than(restless) and not restless.better_than(calm)
+    assert [each.settled for each in (flawed, restless, calm)] == [False, False, True]
+
+
+def test_who_stands_still_has_settled_and_who_still_rises_has_not() -> None:
+    take = performances.performed(BODY, CLIP)
+    landing = Landing.of(BODY, CLIP, PLAN, take)
+    assert landing.flaws == 0 and landing.settled
+    position = take.motion.position.copy()
+    position[:, 2] += 0.1 * np.maximum(np.arange(take.motion.frames) / take.motion.rate - 1.0, 0.0)
+    rising = dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=position))
+    assert metrics.unrest(BODY, rising) > SETTLED and not Landing.of(BODY, CLIP, PLAN, rising).settled
