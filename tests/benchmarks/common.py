@@ -87,7 +87,7 @@ def search(
                 landing = Landing.of(body, reference, one.plan, take)
                 if landing.better_than(best[0] if best else None):
                     best = landing, take, measures
-            if best and (best[0].settled or not thorough or not one.has_another_end or seconds > limit):
+            if best and (not thorough or best[0].enough(one.has_another_end, attempt) or seconds > limit):
                 return best[0].plan, *best[1:], seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps

@@ -28,6 +28,13 @@ def test_the_one_with_fewer_flaws_is_kept_and_of_as_many_the_one_that_rests_soon
     assert [each.settled for each in (flawed, restless, calm)] == [False, False, True]
 
 
+def test_other_ends_are_tried_until_one_settles_and_another_search_only_for_one_that_has_flaws() -> None:
+    flawed, restless, calm = (Landing(PLAN, *each) for each in ((1, 0.1), (0, 0.9), (0, 0.3)))
+    assert [each.enough(another_end=True, attempt=0) for each in (flawed, restless, calm)] == [False, False, True]
+    assert [each.enough(another_end=False, attempt=0) for each in (flawed, restless, calm)] == [False, True, True]
+    assert [each.enough(another_end=False, attempt=1) for each in (flawed, restless, calm)] == [True, True, True]
+
+
 def test_who_stands_still_has_settled_and_who_still_rises_has_not() -> None:
     take = performances.performed(BODY, CLIP)
     landing = Landing.of(BODY, CLIP, PLAN, take)

@@ -10,6 +10,7 @@ from ...core.body import Body
 from ...core.motion import Motion, Take
 from .plan import Plan
 
+SEARCHES = 2  # for a landing without flaws: what every end of one has, it has from before its touchdown
 SETTLED = 0.75  # metrics.unrest: of landings below it feedback kept 84 to 100 % in small disturbances
 
 
@@ -33,6 +34,11 @@ class Landing:
     def settled(self) -> bool:
         """Whether no other end is needed."""
         return not self.flaws and self.unrest < SETTLED
+
+    def enough(self, another_end: bool, attempt: int) -> bool:
+        """Whether a search that is to end in a clean landing may stop here, the best of so many attempts (0: the
+        first), which has another end to try or has none."""
+        return self.settled or not (another_end or self.flaws and attempt + 1 < SEARCHES)
 
     def better_than(self, other: Landing | None) -> bool:
         """Whether it has fewer flaws, or as many and comes to rest sooner."""

@@ -53,7 +53,7 @@ def find_landing_plan(run: RunContext) -> Plan:
             if landing and landing.better_than(best):
                 best = landing
                 _save_plan(run, best.plan)
-            if best and (best.settled or not (run.steadies and search.has_another_end)):
+            if best and (not run.steadies or best.enough(search.has_another_end, attempt)):
                 return best.plan
             if search.has_another_end:
                 search.try_another_end()
