@@ -25,6 +25,7 @@ STORY = (0.0, 0.05, 0.15, 0.35, 0.7)
 LATER_STORY = (0.2, 0.6)
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
+IMPROVES_FOR = 0.5  # share of a run's time within which a better landing is looked for: feedback needs the rest
 MOST_ATTEMPTS = 1000  # before a saved search
 NO_LONGER_LANDS = "The plan saved earlier no longer lands; another is searched for."
 
@@ -53,7 +54,8 @@ def find_landing_plan(run: RunContext) -> Plan:
             if landing and landing.better_than(best):
                 best = landing
                 _save_plan(run, best.plan)
-            if best and (not run.steadies or best.enough(search.has_another_end, attempt)):
+            improves = run.steadies and run.seconds < IMPROVES_FOR * run.settings.minutes * 60.0
+            if best and (not improves or best.enough(search.has_another_end, attempt)):
                 return best.plan
             if search.has_another_end:
                 search.try_another_end()
