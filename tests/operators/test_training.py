@@ -61,6 +61,7 @@ def road(trainer: Any, tmp_path: Path) -> Any:
 
 def test_try_it_needs_no_clip_but_our_own(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(STATUS, "clips", {})
+    monkeypatch.setattr(STATUS, "ready", True)
     assert trainer.try_it() == {"FINISHED"}
     scene = bpy.context.scene
     assert settings().reference_label == clip_library.FIRST_CLIP and settings().reference_notes == "[]"
