@@ -43,8 +43,8 @@ def unrest(course: Course) -> float:
     it all but stands no longer.
 
     Its root's greatest speed as a share of REST_SPEED, and the share of a sole's half length that its capture point
-    lacks to the middle. Of landings whose ends alone differed it told in how many small disturbances each would land,
-    feedback fitted (0.4 to 0.6: 84 to 100 %, above 1.4: less than 10 %).
+    lacks to the middle. Of 21 ends of three landings it told in how many small disturbances each would land, feedback
+    fitted: below 0.75 in 75 to 100 %, 90 in the mean; up to 1.2 in 82; above in 1 to 99, 45 in the mean.
     """
     if course.frames <= int(np.ceil(STILL_SECONDS * course.rate)):
         return float("inf")
