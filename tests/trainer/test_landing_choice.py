@@ -43,3 +43,5 @@ def test_who_stands_still_has_settled_and_who_still_rises_has_not() -> None:
     position[:, 2] += 0.1 * np.maximum(np.arange(take.motion.frames) / take.motion.rate - 1.0, 0.0)
     rising = dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=position))
     assert metrics.unrest(BODY, rising) > SETTLED and not Landing.of(BODY, CLIP, PLAN, rising).settled
+    strides = CLIP.position + np.linspace([0.0, 0.0, 0.0], [0.0, -3.0, 0.0], CLIP.frames)
+    assert Landing.of(BODY, dataclasses.replace(CLIP, position=strides), PLAN, rising).settled, "nothing to stand"

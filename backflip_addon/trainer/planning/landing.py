@@ -25,10 +25,11 @@ class Landing:
 
     @staticmethod
     def of(body: Body, reference: Motion, plan: Plan, take: Take) -> Landing:
-        """Of what a plan performs."""
+        """Of what a plan performs; of a clip that ends in mid-stride nothing is asked."""
+        if not metrics.ends_standing(body, reference):
+            return Landing(plan, 0, 0.0)
         flaws = len(metrics.evaluate_take(body, reference, take).flaws)
-        unrest = metrics.unrest(body, take) if metrics.ends_standing(body, reference) else 0.0
-        return Landing(plan, flaws, unrest)
+        return Landing(plan, flaws, metrics.unrest(body, take))
 
     @property
     def settled(self) -> bool:
