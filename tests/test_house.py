@@ -27,7 +27,7 @@ TELLING_LINES = 5  # a function no longer than this may leave its telling to its
 # Methods that Blender or a base class calls; what they must do is told there
 CALLED_BY_CONTRACT = {
     *("register", "unregister", "main", "draw", "draw_item", "poll", "invoke", "execute", "modal", "cancel"),
-    *("run", "lacking", "ready"),
+    *("run", "slices", "attempt", "lacking", "ready"),
 }
 
 # Word, alone or as a part of a name -> what the field says. Inflected forms are found too

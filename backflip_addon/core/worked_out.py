@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -16,6 +17,31 @@ Asked = tuple[Hashable, ...]
 # a panel is drawn: with Python's own 5 ms that would be half a second
 _SWITCH_INTERVAL = 1e-4
 _at_work = threading.Lock()  # one thread at a time: they would take Python from one another, too
+
+
+class _Switching:
+    """How many threads want it, and what was usual before the first of them."""
+
+    lock = threading.Lock()
+    wanted = 0
+    usual = 0.0
+
+
+@contextlib.contextmanager
+def switching_often() -> Iterator[None]:
+    """Have this thread, while it computes, leave Python to others as soon as they ask for it."""
+    with _Switching.lock:
+        if not _Switching.wanted:
+            _Switching.usual = sys.getswitchinterval()
+            sys.setswitchinterval(min(_Switching.usual, _SWITCH_INTERVAL))
+        _Switching.wanted += 1
+    try:
+        yield
+    finally:
+        with _Switching.lock:
+            _Switching.wanted -= 1
+            if not _Switching.wanted:
+                sys.setswitchinterval(_Switching.usual)
 
 
 @dataclasses.dataclass
@@ -71,14 +97,9 @@ class WorkedOut(Generic[Result]):
             self._known, self._wanted = {}, None
 
     def _run(self) -> None:
-        with _at_work:
-            usual = sys.getswitchinterval()
-            sys.setswitchinterval(min(usual, _SWITCH_INTERVAL))
-            try:
-                while (asked := self._next()) is not None:
-                    self._worked_out(asked)
-            finally:
-                sys.setswitchinterval(usual)
+        with _at_work, switching_often():
+            while (asked := self._next()) is not None:
+                self._worked_out(asked)
 
     def _next(self) -> Asked | None:
         """What to work out now; None ends the thread."""

@@ -13,19 +13,21 @@ from ..core.rigs import fit, roles
 from ..core.rigs.anthropometry import USUAL_BMI
 from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import Rig, RigError, check_sound
-from ..scene import mapping_pose, stored_avatar
+from ..core.slices import Slices, apart, at_once
+from ..scene import mapping_pose, stored_avatar, stored_reference
 from ..scene.armature.hierarchy import meshes_left_behind
-from ..scene.armature.rig import bound_meshes, read_rig
+from ..scene.armature.rig import bound_meshes, read_rig, read_rig_slices
 from ..scene.importing import importer, objects_as_bones
 from ..scene.importing.importer import RIG_SUFFIXES
-from ..scene.mannequin.build import add_mannequin
+from ..scene.mannequin.build import add_mannequin_slices, remove_mannequin
 from ..scene.mannequin.place import free_place
 from ..scene.typed_data import current_view_layer
 from ..settings import STRENGTHS, scene_settings
 from ..settings.road import turn_to
 from . import reference_clip
 from .base import FileStep, Step, current_scene, guess_sentence, need_avatar, need_body, need_map, need_object_mode
-from .bone_map import choose
+from .bone_map import choose_slices
+from .sliced_step import SlicedStep
 
 
 def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> tuple[bpy.types.Object, str]:
@@ -34,15 +36,23 @@ def import_avatar(scene: bpy.types.Scene, filepath: str, link: bool = False) -> 
     One whose map has gaps is kept, so that they can be filled. Raises FileError or RigError, and then leaves nothing
     behind. link: see importer.import_rig.
     """
-    armature, imported = importer.import_rig(filepath, link)
+    return at_once(import_avatar_slices(scene, filepath, link))
+
+
+def import_avatar_slices(
+    scene: bpy.types.Scene, filepath: str, link: bool = False
+) -> Slices[tuple[bpy.types.Object, str]]:
+    """import_avatar() in slices."""
+    armature, imported = yield from importer.import_rig_slices(filepath, link)
     try:
+        yield None
         rig = read_rig(armature, with_skin=False)
-        check_sound(rig)
-        _check_humanoid(rig, filepath)
-    except RigError:
+        yield from apart(check_sound, rig)
+        yield from apart(_check_humanoid, rig, filepath)
+        yield from choose_slices(scene, armature)
+    except (RigError, GeneratorExit):
         importer.remove(imported)
         raise
-    choose(scene, armature)
     _select(armature)
     return armature, _import_report(armature, imported)
 
@@ -80,12 +90,23 @@ def _import_report(armature: bpy.types.Object, imported: importer.Imported) -> s
 
 def build_body(scene: bpy.types.Scene, mass: float, strength: str) -> str:
     """Fit the body; returns a warning, "" for none. mass: kg, 0 for what is usual. strength: one of STRENGTHS."""
+    return at_once(build_body_slices(scene, mass, strength))
+
+
+def build_body_slices(scene: bpy.types.Scene, mass: float, strength: str) -> Slices[str]:
+    """build_body() in slices; one that is given up leaves the body as it was."""
     armature = stored_avatar.avatar(scene)
-    rig = read_rig(armature)
+    rig = yield from read_rig_slices(armature)
     role_map, adjustments = stored_avatar.role_map(scene), stored_avatar.adjustments(scene)
-    body, binding = fit.fit_body(rig, role_map, mass or None, adjustments, strength)
+    body, binding = yield from apart(fit.fit_body, rig, role_map, mass or None, adjustments, strength)
+    before = stored_avatar.body_as_kept(scene)
     stored_avatar.set_body(scene, body, binding)
-    return " ".join(filter(None, (_left_behind(armature), reference_clip.read_again(scene))))
+    try:
+        warning = yield from reference_clip.read_again_slices(scene)
+    except GeneratorExit:
+        stored_avatar.put_back_body(scene, before)
+        raise
+    return " ".join(filter(None, (_left_behind(armature), warning)))
 
 
 def _left_behind(armature: bpy.types.Object) -> str:
@@ -100,7 +121,27 @@ def _left_behind(armature: bpy.types.Object) -> str:
     )
 
 
-class AddMannequin(Step, bpy.types.Operator):
+def choose_mannequin_slices(context: bpy.types.Context) -> Slices[None]:
+    """Add the mannequin where there is room for it, and make it the avatar."""
+    armature = yield from add_mannequin_slices(context)
+    try:
+        armature.location.x = free_place(current_scene(context), armature)
+        current_view_layer(context).update()
+        yield from choose_slices(current_scene(context), armature)
+    except GeneratorExit:
+        remove_mannequin(armature)
+        raise
+
+
+def take_back_mannequin(scene: bpy.types.Scene) -> None:
+    """Take out the mannequin that is the avatar, with what was set for it."""
+    armature = stored_avatar.avatar(scene)
+    stored_reference.forget_reference(scene)
+    stored_avatar.forget_avatar(scene)
+    remove_mannequin(armature)
+
+
+class AddMannequin(SlicedStep, bpy.types.Operator):
     """Add the built-in character and make it the avatar"""
 
     bl_idname = "backflip.add_mannequin"
@@ -108,15 +149,11 @@ class AddMannequin(Step, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_object_mode,)
 
-    def run(self, context: bpy.types.Context) -> None:
-        scene = current_scene(context)
-        armature = add_mannequin(context)
-        armature.location.x = free_place(scene, armature)
-        current_view_layer(context).update()
-        choose(scene, armature)
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
+        yield from choose_mannequin_slices(context)
 
 
-class ImportAvatar(FileStep, bpy.types.Operator):
+class ImportAvatar(FileStep, SlicedStep, bpy.types.Operator):
     """Import a rigged character (FBX, glTF, VRM, BLEND, BVH) and make it the avatar"""
 
     bl_idname = "backflip.import_avatar"
@@ -134,13 +171,13 @@ class ImportAvatar(FileStep, bpy.types.Operator):
         ),
     ]
 
-    def run(self, context: bpy.types.Context) -> None:
-        _armature, words = import_avatar(current_scene(context), self.filepath, self.link)
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
+        _armature, words = yield from import_avatar_slices(current_scene(context), self.filepath, self.link)
         self.report({"INFO"}, words)
         _say_doubts(self, current_scene(context))
 
 
-class PickAvatar(Step, bpy.types.Operator):
+class PickAvatar(SlicedStep, bpy.types.Operator):
     """Make an armature of this scene the avatar, and map its bones"""
 
     bl_idname = "backflip.pick_avatar"
@@ -155,9 +192,9 @@ class PickAvatar(Step, bpy.types.Operator):
         ),
     ]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         armature = named_armature(context, self.armature)
-        choose(current_scene(context), armature)
+        yield from choose_slices(current_scene(context), armature)
         self.armature = armature.name
         _say_doubts(self, current_scene(context))
 
@@ -190,7 +227,7 @@ def named_armature(context: bpy.types.Context, name: str) -> bpy.types.Object:
     return ob
 
 
-class BuildBody(Step, bpy.types.Operator):
+class BuildBody(SlicedStep, bpy.types.Operator):
     """Fit a physical body to the avatar: masses, joints, shapes and strength"""
 
     bl_idname = "backflip.build_body"
@@ -213,11 +250,11 @@ class BuildBody(Step, bpy.types.Operator):
         EnumProperty(name="Strength", description="Whose muscles the body has", items=STRENGTHS, options={"SKIP_SAVE"}),
     ]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         settings = scene_settings(current_scene(context))
         settings.mass = self.given(settings, "mass")
         settings.strength = self.given(settings, "strength")
-        warning = build_body(current_scene(context), settings.mass, settings.strength)
+        warning = yield from build_body_slices(current_scene(context), settings.mass, settings.strength)
         turn_to(settings, "train" if settings.reference_data else "reference")
         self.mass = settings.mass or USUAL_BMI * settings.body_height**2
         if warning:

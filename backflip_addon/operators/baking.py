@@ -8,6 +8,7 @@ from typing import Annotated
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
+from ..core.slices import Slices, at_once
 from ..scene import mapping_pose, stored_avatar
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
@@ -18,17 +19,23 @@ from ..settings import scene_settings
 from ..settings.road import turn_to
 from . import job_monitor
 from .base import INTERNAL, Step, current_scene, need_avatar, need_object_mode
+from .sliced_step import SlicedStep
 from .takes import Shot, find_take, read_shot
 
 
 def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = "") -> Baked:
     """A take's keyframes on the avatar. Raises ActionError or StateError."""
+    return at_once(bake_shot_slices(scene, shot, start_frame, name))
+
+
+def bake_shot_slices(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = "") -> Slices[Baked]:
+    """bake_shot() in slices."""
     armature = stored_avatar.avatar(scene)
     _check_performer(scene, armature, shot)
     mapping_pose.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
     name = name or f"{armature.name} {shot.take.meta.get('name') or shot.file.stem}"
-    baked = bake.bake_take(
+    baked = yield from bake.bake_slices(
         armature, shot.binding, shot.take.motion, name=name, start_frame=start_frame, scene=scene, own=own
     )
     scene_settings(scene).baked_first, scene_settings(scene).baked_last = baked.first, baked.last
@@ -71,7 +78,7 @@ def bake_warnings(scene: bpy.types.Scene) -> list[str]:
     return nla.warnings(avatar) if avatar else []
 
 
-class BakeTake(Step, bpy.types.Operator):
+class BakeTake(SlicedStep, bpy.types.Operator):
     """Bake a take to the avatar's rig: a new action on an NLA track of its own"""
 
     bl_idname = "backflip.bake_take"
@@ -97,10 +104,11 @@ class BakeTake(Step, bpy.types.Operator):
         ),
     ]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene = current_scene(context)
         shot = read_shot(scene, find_take(scene, self.take))
-        baked = bake_shot(scene, shot, self.given(scene_settings(scene), "start_frame"), self.name)
+        yield None
+        baked = yield from bake_shot_slices(scene, shot, self.given(scene_settings(scene), "start_frame"), self.name)
         if self.fit_range:
             scene.frame_start, scene.frame_end = max(baked.first, 0), max(baked.last, 0)
             scene.frame_set(scene.frame_start)

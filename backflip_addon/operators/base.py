@@ -47,6 +47,7 @@ class Step(OperatorMixIn):
     """Mix-in of the add-on's operators: run() does the work; a known error becomes a report."""
 
     needs: ClassVar[tuple[Need, ...]] = ()
+    pressed = False  # by a person in a window, whom it must not keep waiting
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -56,8 +57,12 @@ class Step(OperatorMixIn):
         return not lacking
 
     def execute(self, context: bpy.types.Context) -> Returned:
+        return self.attempt(context, lambda: self.run(context))
+
+    def attempt(self, context: bpy.types.Context, work: Callable[[], Returned | None]) -> Returned:
+        """Do the work, or a part of it; a known error becomes a report."""
         try:
-            return self.run(context) or {"FINISHED"}
+            return work() or {"FINISHED"}
         except USER_ERRORS as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -91,6 +96,7 @@ class FileStep(Step):
     filter_glob: Annotated[str, StringProperty(options=INTERNAL)]
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Returned:
+        self.pressed = True
         if self.filepath and self.properties.is_property_set("filepath"):
             return self.execute(context)
         return self.ask(context)

@@ -13,6 +13,7 @@ from ..core.rigs import roles
 from ..core.rigs.names import ROLES
 from ..core.rigs.rig import RigError, check_sound
 from ..core.rigs.roles import RoleMap
+from ..core.slices import Slices, apart, at_once
 from ..registration import Collection
 from ..scene import stored_avatar
 from ..scene.armature.rig import read_rig
@@ -39,9 +40,14 @@ AVATAR, CLIP = "AVATAR", "CLIP"
 
 def choose(scene: bpy.types.Scene, armature: bpy.types.Object) -> RoleMap:
     """Make an armature the avatar and guess its map. Raises RigError for one that cannot be worked with."""
+    return at_once(choose_slices(scene, armature))
+
+
+def choose_slices(scene: bpy.types.Scene, armature: bpy.types.Object) -> Slices[RoleMap]:
+    """choose() in slices."""
     rig = read_rig(armature, with_skin=False)
     check_sound(rig)
-    role_map = roles.guess(rig)
+    role_map = yield from apart(roles.guess, rig)
     stored_avatar.set_avatar(scene, armature, role_map)
     turn_to(scene_settings(scene), "avatar")
     return role_map

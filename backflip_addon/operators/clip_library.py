@@ -15,22 +15,20 @@ from .. import compat, preferences
 from ..core.clips import key_poses
 from ..core.isolation import Interpreter
 from ..core.rotations import matrix_about_z
+from ..core.slices import Slices
 from ..runtime import clips
 from ..runtime.status import STATUS
 from ..scene import stored_avatar
 from ..scene.importing.importer import CLIP_SUFFIXES, RIG_SUFFIXES
-from ..scene.mannequin.build import add_mannequin
-from ..scene.mannequin.place import free_place
-from ..scene.typed_data import current_view_layer
 from ..settings import scene_settings
 from ..settings.road import turn_to
-from .avatar import build_body, import_avatar
-from .base import INTERNAL, PATH, Step, current_scene, need_body, need_object_mode
-from .bone_map import choose
+from .avatar import build_body_slices, choose_mannequin_slices, import_avatar_slices, take_back_mannequin
+from .base import INTERNAL, PATH, current_scene, need_body, need_object_mode
 from .reference import ClipStep
-from .reference_clip import use_file
+from .reference_clip import use_file_slices
+from .sliced_step import SlicedStep
 from .take_places import SPACING
-from .training import python, start
+from .training import python, start_slices
 
 FIRST_CLIP = "Standing Backflip"  # what Try It learns: one of our own, so that there is one everywhere
 # Name in the menu -> file of each clip that comes with Backflip
@@ -96,10 +94,10 @@ class UseClip(ClipStep, bpy.types.Operator):
 
     name: Annotated[str, StringProperty(name="Clip", description="The clip's name in the list", options=INTERNAL)]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         ours, own = library()
         file = ours.get(self.name) or own.get(self.name)
-        report = use_file(current_scene(context), str(file or self.name))
+        report = yield from use_file_slices(current_scene(context), str(file or self.name))
         words = report.words
         if self.name in ours:
             scene_settings(current_scene(context)).reference_label = self.name
@@ -108,7 +106,7 @@ class UseClip(ClipStep, bpy.types.Operator):
         turn_to(scene_settings(current_scene(context)), "train")
 
 
-class TryIt(Step, bpy.types.Operator):
+class TryIt(SlicedStep, bpy.types.Operator):
     """Add the mannequin, give it a backflip to learn, and start the training"""
 
     bl_idname = "backflip.try_it"
@@ -116,19 +114,20 @@ class TryIt(Step, bpy.types.Operator):
     bl_options = {"UNDO"}  # without REGISTER: nothing offers to do it over, with a second training
     needs = (need_object_mode, need_no_avatar, need_runtime)
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene = current_scene(context)
         settings = scene_settings(scene)
         trainer = python()
-        armature = add_mannequin(context)
-        armature.location.x = free_place(scene, armature)
-        current_view_layer(context).update()
-        choose(scene, armature)
-        build_body(scene, settings.mass, settings.strength)
-        use_file(scene, str(STUNTS[FIRST_CLIP]))
-        settings.reference_label = FIRST_CLIP
-        settings.goal = "LANDING"
-        start(scene, trainer)
+        yield from choose_mannequin_slices(context)
+        try:
+            yield from build_body_slices(scene, settings.mass, settings.strength)
+            yield from use_file_slices(scene, str(STUNTS[FIRST_CLIP]))
+            settings.reference_label = FIRST_CLIP
+            settings.goal = "LANDING"
+            yield from start_slices(scene, trainer)
+        except GeneratorExit:
+            take_back_mannequin(scene)
+            raise
         _frame(scene)
         self.report({"INFO"}, "The mannequin learns a backflip. It takes a minute or two.")
 
@@ -143,16 +142,16 @@ class DropFile(ClipStep, bpy.types.Operator):
 
     filepath: Annotated[str, StringProperty(name="File", subtype="FILE_PATH", options=PATH)]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene, suffix = current_scene(context), Path(self.filepath).suffix.lower()
         settings = scene_settings(scene)
         if suffix == ".vrm" or (settings.avatar is None and suffix in RIG_SUFFIXES):
-            _armature, words = import_avatar(scene, self.filepath)
+            _armature, words = yield from import_avatar_slices(scene, self.filepath)
             self.report({"INFO"}, words)
             return
         if not settings.body_json:
-            build_body(scene, settings.mass, settings.strength)  # or says what it lacks
-        report = use_file(scene, self.filepath)
+            yield from build_body_slices(scene, settings.mass, settings.strength)  # or says what it lacks
+        report = yield from use_file_slices(scene, self.filepath)
         self.report({report.level}, report.words)
         turn_to(settings, "train")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ..core.rigs.strength_presets import preset_at, with_strength
+from ..core.slices import Slices
 from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
@@ -29,8 +31,9 @@ from .base import (
     need_object_mode,
     need_reference,
 )
-from .reference_clip import ClipMapError, read_with_map, take_source, use_file
+from .reference_clip import ClipMapError, read_with_map_slices, take_source_slices, use_file_slices
 from .reference_notes import guesses
+from .sliced_step import SlicedStep
 
 
 def apply_fix(scene: bpy.types.Scene, code: str) -> None:
@@ -63,19 +66,19 @@ _SWITCHES = {"loops", "physical_flights", "physical_footing", "upright", "ground
 _FIXABLE = {"time_scale", "start", "end", "certain", "strength", *_SWITCHES}
 
 
-class ClipStep(Step):
-    """A Step that reads a clip: a refusal that the map is to blame for keeps the clip, and can be undone."""
+class ClipStep(SlicedStep):
+    """A step that reads a clip: a refusal that the map is to blame for keeps the clip, and can be undone."""
 
-    def execute(self, context: bpy.types.Context) -> Returned:
+    def attempt(self, context: bpy.types.Context, work: Callable[[], Returned | None]) -> Returned:
         try:
-            done = self.run(context) or {"FINISHED"}
+            done = work() or {"FINISHED"}
         except ClipMapError as error:
             self.report({"ERROR"}, str(error))
             return {"FINISHED"}
         except USER_ERRORS as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        for finding in guesses(current_scene(context)):
+        for finding in guesses(current_scene(context)) if "FINISHED" in done else ():
             self.report({"WARNING"}, finding.sentence)
         return done
 
@@ -112,11 +115,12 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
         ),
     ]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         role_map = bone_map_files.load(Path(bpy.path.abspath(self.map_file))) if self.map_file else None
-        report = use_file(current_scene(context), self.filepath, self.action, self.character, role_map)
+        scene = current_scene(context)
+        report = yield from use_file_slices(scene, self.filepath, self.action, self.character, role_map)
         self.report({report.level}, report.words)
-        settings = scene_settings(current_scene(context))
+        settings = scene_settings(scene)
         turn_to(settings, "train")
         self.action = settings.source_action if settings.reference_kind == "ACTION" else ""
 
@@ -154,7 +158,7 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
     ]
     last: Annotated[int, IntProperty(name="Last", description="Last frame of the visual motion", options=INTERNAL)]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         ob = bpy.data.objects.get(self.armature) if self.armature else stored_avatar.avatar(current_scene(context))
         if ob is None or ob.type != "ARMATURE":
             raise ActionError(f"There is no armature called {self.armature} in this file.")
@@ -162,7 +166,7 @@ class ReferenceFromAction(ClipStep, bpy.types.Operator):
         if frames and self.action:
             raise ActionError("An action has its own frames: leave out the action, or the frames.")
         source = reference_source.named_source(ob, self.action, self.slot, frames)
-        report = take_source(current_scene(context), source)
+        report = yield from take_source_slices(current_scene(context), source)
         self.report({report.level}, report.words)
         settings = scene_settings(current_scene(context))
         self.armature, self.action, self.slot = ob.name, settings.source_action, settings.source_slot
@@ -176,13 +180,13 @@ class UseReferenceSettings(ClipStep, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_body, need_object_mode)
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         settings = scene_settings(current_scene(context))
         ob = settings.reference_object or stored_avatar.avatar(current_scene(context))
         frames = (settings.frames_first, settings.frames_last) if settings.use_frames else None
         action = settings.reference_action
         source = reference_source.named_source(ob, action, settings.reference_slot, None if action else frames)
-        report = take_source(current_scene(context), source)
+        report = yield from take_source_slices(current_scene(context), source)
         self.report({report.level}, report.words)
         turn_to(settings, "train")
 
@@ -195,8 +199,8 @@ class ReadClipAgain(ClipStep, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
     needs = (need_clip, need_body, need_object_mode)
 
-    def run(self, context: bpy.types.Context) -> None:
-        if warning := read_with_map(current_scene(context)):
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
+        if warning := (yield from read_with_map_slices(current_scene(context))):
             self.report({"WARNING"}, warning)
 
 

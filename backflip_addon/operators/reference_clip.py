@@ -15,6 +15,7 @@ from ..core.rigs import roles
 from ..core.rigs.names import REQUIRED
 from ..core.rigs.rig import FEWEST_BONES, RigError
 from ..core.rigs.roles import RoleMap
+from ..core.slices import Slices, apart, at_once
 from ..scene import reference as clips
 from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
@@ -61,24 +62,31 @@ def use_file(
 
     action, character: which of a file with several. role_map: which joints of the clip play which body parts.
     """
+    return at_once(use_file_slices(scene, filepath, action, character, role_map))
+
+
+def use_file_slices(
+    scene: bpy.types.Scene, filepath: str, action: str = "", character: str = "", role_map: RoleMap | None = None
+) -> Slices[Report]:
+    """use_file() in slices."""
     path = Path(bpy.path.abspath(filepath))
     if path.suffix.lower() not in CLIP_SUFFIXES:
         raise FileError(refusal_messages.unknown_kind(path, CLIP_SUFFIXES, of_a_rig=False))
     if path.suffix.lower() not in clips.READ_HERE:
-        source, found, imported = reference_source.import_source(filepath, action, character)
+        source, found, imported = yield from reference_source.import_source_slices(filepath, action, character)
         try:
-            use_source(scene, source, role_map)
+            yield from _use_source_slices(scene, source, role_map)
         except ClipMapError:
             raise
-        except (FileError, ActionError, RigError):
+        except (FileError, ActionError, RigError, GeneratorExit):
             remove(imported)
             raise
         return _report_of_others(path.name, source, found, bool(character))
     if not path.is_file():
         raise FileError(f"{path} does not exist: choose another file.")
     body, _binding = stored_avatar.body_and_binding(scene)
-    clip = clips.read_file(path, body)
-    _keep(scene, clip, role_map, Origin(path.name, file=filepath))
+    clip = yield from apart(clips.read_file, path, body)
+    yield from _keep_slices(scene, clip, role_map, Origin(path.name, file=filepath))
     assumed = clip.assumed if isinstance(clip, Recording) else ""
     return Report("WARNING" if assumed else "INFO", f"{path.name} is the reference{': ' if assumed else ''}{assumed}.")
 
@@ -100,14 +108,20 @@ def _report_of_others(file: str, source: Source, found: list[Source], asked: boo
     return Report("INFO", words + (f" Others: {', '.join(dict.fromkeys(others))}." if others else ""))
 
 
-def use_source(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None = None) -> None:
+def _use_source_slices(scene: bpy.types.Scene, source: Source, role_map: RoleMap | None = None) -> Slices[None]:
     """Take an armature's action for the reference. Raises ActionError or RigError."""
-    _keep(scene, _recorded(scene, source), role_map, Origin(_label(source), source=source))
+    clip = yield from _recorded_slices(scene, source)
+    yield from _keep_slices(scene, clip, role_map, Origin(_label(source), source=source))
 
 
 def take_source(scene: bpy.types.Scene, source: Source) -> Report:
     """Take an armature's action, or what it is seen to do, for the reference. Raises ActionError or RigError."""
-    use_source(scene, source)
+    return at_once(take_source_slices(scene, source))
+
+
+def take_source_slices(scene: bpy.types.Scene, source: Source) -> Slices[Report]:
+    """take_source() in slices."""
+    yield from _use_source_slices(scene, source)
     deaf = bones_in_other_rotation_mode(source)
     if deaf:
         bones = f"{deaf[0]} and {len(deaf) - 1} more bones" if len(deaf) > 1 else deaf[0]
@@ -125,14 +139,15 @@ def _label(source: Source) -> str:
     return f"{words} ({source.slot.name_display})" if several else words
 
 
-def _recorded(scene: bpy.types.Scene, source: Source) -> Recording:
+def _recorded_slices(scene: bpy.types.Scene, source: Source) -> Slices[Recording]:
     _body, binding = stored_avatar.body_and_binding(scene)
-    return clips.read_source(scene, source, binding if source.armature == scene_settings(scene).avatar else None)
+    own = source.armature == scene_settings(scene).avatar
+    return (yield from clips.read_source_slices(scene, source, binding if own else None))
 
 
-def _keep(
+def _keep_slices(
     scene: bpy.types.Scene, clip: Recording | Motion, role_map: RoleMap | None, origin: Origin, new: bool = True
-) -> None:
+) -> Slices[None]:
     """Put a clip on the body and keep it, with the map it was read with. Raises FileError, RigError, ClipMapError.
 
     role_map: the map of the clip's own skeleton; guessed when there is none. new: not the one that was kept before.
@@ -142,12 +157,13 @@ def _keep(
     if not isinstance(clip, Recording):
         motion = clip
     elif clip.binding is not None:
-        motion = _on_body(scene, clip, stored_avatar.role_map(scene))
+        motion = yield from _on_body_slices(scene, clip, stored_avatar.role_map(scene))
     else:
-        own_map = role_map or clip.guess()
-        motion = _on_body_if_mapped(scene, clip, own_map, origin.label)
+        own_map = role_map or (yield from apart(clip.guess))
+        motion = yield from _on_body_if_mapped_slices(scene, clip, own_map, origin.label)
     if isinstance(motion, Motion) and motion.frames < 2:
         raise FileError(f"{origin.label} is a single pose: choose a clip that moves.")
+    text = (yield from apart(_as_text, motion)) if isinstance(motion, Motion) else ""
     _remember(scene, origin)
     if new:
         _start_afresh(scene_settings(scene))
@@ -158,23 +174,32 @@ def _keep(
     if isinstance(motion, ClipMapError):
         stored_reference.keep_unread(scene, str(motion))
         raise motion
-    stored_reference.set_reference(scene, motion, [])
+    stored_reference.keep_reference(scene, text, motion.duration, [])
     reference_notes.look(scene, "CLIP")
 
 
-def _on_body(scene: bpy.types.Scene, clip: Recording, role_map: RoleMap) -> Motion:
+def _as_text(motion: Motion) -> str:
+    """The clip as the .blend keeps it, and what is drawn next read back already."""
+    text = stored_reference.encode_motion(motion)
+    stored_reference.decode_motion(text)
+    return text
+
+
+def _on_body_slices(scene: bpy.types.Scene, clip: Recording, role_map: RoleMap) -> Slices[Motion]:
     """The clip on the body. Raises FileError or RigError."""
     body, _binding = stored_avatar.body_and_binding(scene)
     try:
-        return clip.on(body, role_map)
+        return (yield from apart(clip.on, body, role_map))
     except ValueError as error:
         raise FileError(str(error)) from error
 
 
-def _on_body_if_mapped(scene: bpy.types.Scene, clip: Recording, role_map: RoleMap, label: str) -> Motion | ClipMapError:
+def _on_body_if_mapped_slices(
+    scene: bpy.types.Scene, clip: Recording, role_map: RoleMap, label: str
+) -> Slices[Motion | ClipMapError]:
     """The clip on the body, or why its own map does not put it there. Raises FileError, and RigError for a prop's."""
     try:
-        return _on_body(scene, clip, role_map)
+        return (yield from _on_body_slices(scene, clip, role_map))
     except RigError as error:
         if len(clip.rig.bones) < FEWEST_BONES:
             raise RigError(_too_few(label, len(clip.rig.bones))) from error
@@ -226,12 +251,12 @@ def _remember(scene: bpy.types.Scene, origin: Origin) -> None:
     settings.reference_slot = settings.source_slot
 
 
-def read_again(scene: bpy.types.Scene) -> str:
+def read_again_slices(scene: bpy.types.Scene) -> Slices[str]:
     """Put the reference on the body that was just built; returns a warning, "" for none."""
     if not scene_settings(scene).reference_kind:
         return ""
     try:
-        return read_with_map(scene)
+        return (yield from read_with_map_slices(scene))
     except ClipMapError as error:
         return str(error)
     except (FileError, ActionError, RigError) as error:
@@ -244,28 +269,34 @@ def read_with_map(scene: bpy.types.Scene) -> str:
 
     Raises FileError, ActionError, RigError, and ClipMapError where the map still does not do.
     """
-    clip, origin = _clip_again(scene)
+    return at_once(read_with_map_slices(scene))
+
+
+def read_with_map_slices(scene: bpy.types.Scene) -> Slices[str]:
+    """read_with_map() in slices."""
+    clip, origin = yield from _clip_again_slices(scene)
     role_map = stored_avatar.clip_map(scene)
     warning = ""
     if role_map is not None and isinstance(clip, Recording) and not set(role_map.bones.values()) <= set(clip.rig.bones):
         role_map, warning = None, f"{origin.label} has different joints than before: its map was guessed again."
-    _keep(scene, clip, role_map, origin, new=False)
+    yield from _keep_slices(scene, clip, role_map, origin, new=False)
     return warning
 
 
 def clip_recording(scene: bpy.types.Scene) -> Recording:
     """The clip as it was recorded, with its own skeleton. Raises FileError, ActionError or RigError."""
-    clip, origin = _clip_again(scene)
+    clip, origin = at_once(_clip_again_slices(scene))
     if not isinstance(clip, Recording):
         raise RigError(f"{origin.label} has no skeleton of its own to be mapped.")
     return clip
 
 
-def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
+def _clip_again_slices(scene: bpy.types.Scene) -> Slices[tuple[Recording | Motion, Origin]]:
     settings = scene_settings(scene)
     if settings.reference_kind == "FILE":
         body, _binding = stored_avatar.body_and_binding(scene)
-        clip = clips.read_file(moved_here(Path(bpy.path.abspath(settings.reference_file))), body)
+        path = moved_here(Path(bpy.path.abspath(settings.reference_file)))
+        clip = yield from apart(clips.read_file, path, body)
         return clip, Origin(settings.reference_label, file=settings.reference_file)
     armature, action, slot = stored_reference.source_names(scene)
     if armature is None:
@@ -274,4 +305,4 @@ def _clip_again(scene: bpy.types.Scene) -> tuple[Recording | Motion, Origin]:
         source = Source(armature, None, None, settings.source_first, settings.source_last)
     else:
         source = reference_source.named_source(armature, action, slot)
-    return _recorded(scene, source), Origin(_label(source), source=source)
+    return (yield from _recorded_slices(scene, source)), Origin(_label(source), source=source)

@@ -17,6 +17,7 @@ from ..core import body as bodies
 from ..core.isolation import Interpreter
 from ..core.motion import save_motion
 from ..core.rigs import binding as bindings
+from ..core.slices import Slices, apart, at_once
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
@@ -29,6 +30,7 @@ from ..settings import ENGINES, MODES, scene_settings
 from ..settings.road import turn_to
 from . import job_link, job_list, job_monitor
 from .base import PATH, Returned, Step, current_scene, need_avatar, need_body, need_job, need_reference, window_manager
+from .sliced_step import SlicedStep
 
 WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would hold Blender's window
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
@@ -56,10 +58,15 @@ def new_folder(scene: bpy.types.Scene, name: str) -> Path:
 
 def create_job(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> JobFolder:
     """Write everything the trainer needs into a folder. Raises JobError or StateError."""
+    return at_once(create_job_slices(scene, path, settings))
+
+
+def create_job_slices(scene: bpy.types.Scene, path: Path, settings: JobSettings) -> Slices[JobFolder]:
+    """create_job() in slices: what the clip is made into may take a second."""
     avatar = stored_avatar.avatar(scene)
     body, binding = stored_avatar.body_and_binding(scene)
     find_bind_matrix(avatar, binding)  # or the takes would not fit it
-    motion = stored_reference.reference(scene)
+    motion = yield from apart(stored_reference.finished, stored_reference.asked(scene))
     folder = JobFolder(path)
     if folder.running():
         raise JobError(f"A trainer is running in {path}; stop it first or choose another folder.")
@@ -88,11 +95,19 @@ def start(scene: bpy.types.Scene, trainer: Interpreter, chosen: JobSettings | No
 
     Raises JobError or StateError.
     """
+    at_once(start_slices(scene, trainer, chosen, folder))
+
+
+def start_slices(
+    scene: bpy.types.Scene, trainer: Interpreter, chosen: JobSettings | None = None, folder: str = ""
+) -> Slices[None]:
+    """start() in slices."""
     settings = scene_settings(scene)
     chosen = chosen or JobSettings.from_json({name: getattr(settings, name) for name in _SETTINGS})
     label = f"{stored_avatar.avatar(scene).name}_{settings.reference_label}"
     path = Path(bpy.path.abspath(folder)) if folder else new_folder(scene, label)
-    trainer_process.start(create_job(scene, path, chosen), trainer)
+    job = yield from create_job_slices(scene, path, chosen)
+    trainer_process.start(job, trainer)
     job_monitor.set_job(scene, path)
     job_monitor.watch()
     job_list.look()
@@ -138,7 +153,7 @@ def _can_go_on(scene: bpy.types.Scene) -> str:
     return busy.get(job_monitor.expected_state(scene), "") if status is not None and status.active else ""
 
 
-class StartTraining(Step, bpy.types.Operator):
+class StartTraining(SlicedStep, bpy.types.Operator):
     """Train the avatar in a process of its own, which goes on when Blender is closed"""
 
     bl_idname = "backflip.start_training"
@@ -164,10 +179,10 @@ class StartTraining(Step, bpy.types.Operator):
     ]
     blocking: Annotated[bool, BoolProperty(name="Wait", description="Return when the training has ended", options=WAIT)]
 
-    def run(self, context: bpy.types.Context) -> None:
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene, settings = current_scene(context), scene_settings(current_scene(context))
         chosen = JobSettings.from_json({name: self.given(settings, name) for name in _SETTINGS})
-        start(scene, python(), chosen, self.folder)
+        yield from start_slices(scene, python(), chosen, self.folder)
         if self.blocking:
             status = wait(scene, chosen.minutes * 60.0 + GRACE_SECONDS)
             self.report({"INFO"}, status.message)

@@ -21,10 +21,11 @@ from ..core.rigs import roles
 from ..core.rigs.binding import Binding
 from ..core.rigs.rig import Rig, RigError
 from ..core.rigs.roles import RoleMap
+from ..core.slices import Slices, apart
 from .animation import action_slots, actions, pose_sampling
 from .animation.action_slots import ActionError
 from .animation.rna_paths import bone_of
-from .animation.visual_motion import is_static, sample_visual_poses
+from .animation.visual_motion import is_static, sample_visual_pose_slices
 from .armature.bind_matrix import find_bind_matrix
 from .armature.rig import read_rig
 from .baking.own_animation import OwnAnimation
@@ -115,14 +116,15 @@ def _is_video_motion(path: Path) -> bool:
         return False
 
 
-def read_source(scene: bpy.types.Scene, source: Source, binding: Binding | None = None) -> Recording:
+def read_source_slices(scene: bpy.types.Scene, source: Source, binding: Binding | None = None) -> Slices[Recording]:
     """An armature's action, or what it is seen to do.
 
     binding: how the body hangs on the armature, where that is the avatar itself. Raises RigError or ActionError.
     """
     armature = source.armature
     if source.action is None:
-        rate, poses = scene_rate(scene), sample_visual_poses(scene, armature, source.first, source.last)
+        rate = scene_rate(scene)
+        poses = yield from sample_visual_pose_slices(scene, armature, source.first, source.last)
     else:
         rate = action_rate(scene, source.action)
         first, last = actions.action_range(source.action, source.slot)
@@ -130,8 +132,9 @@ def read_source(scene: bpy.types.Scene, source: Source, binding: Binding | None 
         if not 2 <= count <= MOST_FRAMES:
             frames = "1 frame" if count == 1 else f"{count} frames"
             raise ActionError(f"The action {source.action.name} has {frames}; a clip needs 2 to {MOST_FRAMES:,}.")
-        poses = pose_sampling.sample_poses(armature, first + np.arange(count), source.action, source.slot)
-        if is_static(poses) and _is_keyed_to_move(source):
+        at = first + np.arange(count)
+        poses = yield from pose_sampling.sample_pose_slices(armature, at, source.action, source.slot)
+        if (yield from apart(is_static, poses)) and _is_keyed_to_move(source):
             raise ActionError(
                 f"The action {source.action.name} leaves {armature.name} as it is: its curves are muted, "
                 "or made for bones in another rotation mode."

@@ -13,6 +13,7 @@ from typing import Any
 import bpy
 
 from .. import compat
+from ..core.slices import Slices
 from .animation import action_slots, actions, visual_motion
 from .animation.action_slots import (
     ActionError,
@@ -25,7 +26,7 @@ from .animation.action_slots import (
     users_of,
 )
 from .animation.rna_paths import bone_of
-from .importing.importer import FileError, Imported, import_clip, remove
+from .importing.importer import FileError, Imported, import_clip_slices, remove
 from .typed_data import current_scene, ensure_animation_data, pose_bones, rest_bones
 
 
@@ -102,12 +103,14 @@ def _checked(armature: bpy.types.Object, action: bpy.types.Action, slot: Any) ->
     raise ActionError(f"The action {action.name} moves no bone of {armature.name}; choose another one.")
 
 
-def import_source(filepath: str, action_name: str = "", character: str = "") -> tuple[Source, list[Source], Imported]:
+def import_source_slices(
+    filepath: str, action_name: str = "", character: str = ""
+) -> Slices[tuple[Source, list[Source], Imported]]:
     """Import an FBX or glTF clip; returns the chosen source, all that the file holds, and what came. Raises FileError.
 
     Without names, the longest action of the character that moves most is taken.
     """
-    imported = import_clip(filepath)
+    imported = yield from import_clip_slices(filepath)
     try:
         found = pairs(imported.armatures, imported.actions)
         chosen = _chosen(Path(filepath).name, found, action_name, character)

@@ -55,6 +55,15 @@ def set_avatar(scene: bpy.types.Scene, armature: bpy.types.Object, role_map: Rol
     set_role_map(scene, role_map)
 
 
+def forget_avatar(scene: bpy.types.Scene) -> None:
+    """Have no avatar, and neither map nor body."""
+    settings = settings_of(scene)
+    settings.avatar = None
+    settings.roles.clear()
+    settings.parts.clear()
+    forget_body(settings)
+
+
 def set_role_map(scene: bpy.types.Scene, role_map: RoleMap) -> None:
     """Show a map in the list; the body has to be built again."""
     _show_map(settings_of(scene).roles, role_map)
@@ -132,6 +141,20 @@ def set_body(scene: bpy.types.Scene, body: Body, binding: Binding) -> None:
     settings.binding_json = json.dumps(bindings.to_json(binding))
     settings.body_height, settings.body_mass = body.height, body.mass
     settings.body_stale = False
+
+
+_KEPT = ("body_json", "binding_json", "body_height", "body_mass", "body_stale")
+
+
+def body_as_kept(scene: bpy.types.Scene) -> dict[str, Any]:
+    """What the .blend keeps of the body, for put_back_body()."""
+    return {name: getattr(settings_of(scene), name) for name in _KEPT}
+
+
+def put_back_body(scene: bpy.types.Scene, kept: dict[str, Any]) -> None:
+    """Have the body that there was before."""
+    for name, value in kept.items():
+        setattr(settings_of(scene), name, value)
 
 
 def forget_body(settings: Any) -> None:

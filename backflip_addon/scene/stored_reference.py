@@ -30,10 +30,15 @@ NO_REFERENCE = "Choose a reference first (step 2)."
 
 def set_reference(scene: bpy.types.Scene, motion: Motion, notes: list[dict[str, Any]]) -> None:
     """Keep a clip on the body, whole; trim and time scale are applied when it is asked for."""
+    keep_reference(scene, encode_motion(motion), motion.duration, notes)
+
+
+def keep_reference(scene: bpy.types.Scene, text: str, seconds: float, notes: list[dict[str, Any]]) -> None:
+    """Keep a clip that is text already, as encode_motion() makes it. seconds: how long it is."""
     settings = settings_of(scene)
-    settings.reference_data = encode_motion(motion)
+    settings.reference_data = text
     settings.reference_notes = json.dumps(notes)
-    settings.reference_seconds = motion.duration
+    settings.reference_seconds = seconds
     settings.clip_stale, settings.reference_problem, settings.notes_due = False, "", ""
 
 

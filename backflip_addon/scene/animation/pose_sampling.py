@@ -8,6 +8,7 @@ user's scene, its current frame and its values stay as they are, and the meshes 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -16,11 +17,14 @@ import numpy as np
 
 from ... import compat
 from ...core.arrays import Array
+from ...core.slices import Slices, apart, at_once
 from ..armature.rig import bone_order, without_scale
 from ..typed_data import depsgraph_of, ensure_animation_data, pose_bones
 from .action_slots import ActionError, pick_slot
 from .actions import animations
 from .depsgraph import evaluation_scene
+
+_SLICE_SECONDS = 0.02  # of evaluation between two looks at the window
 
 
 @contextlib.contextmanager
@@ -61,12 +65,32 @@ def sample_poses(
     Evaluated by Blender with constraints and drivers at frames, which need not be whole. With an
     action it alone is played, else whatever animates the armature now.
     """
+    return at_once(sample_pose_slices(armature, frames, action, slot))
+
+
+def sample_pose_slices(
+    armature: bpy.types.Object,
+    frames: Iterable[float],
+    action: bpy.types.Action | None = None,
+    slot: Any = None,
+) -> Slices[Array]:
+    """sample_poses() in slices; between them the armature is as it was."""
     order = _pose_order(armature)
-    poses = []
-    with playing_action(armature, action, slot), evaluation_scene(armature) as scene:
-        for frame in frames:
-            poses.append(_evaluate(scene, armature, float(frame))[1][order])
-    return without_scale(np.array(poses).reshape(-1, len(order), 4, 4))
+    waiting = [float(frame) for frame in frames]
+    poses: list[Array] = []
+    while len(poses) < len(waiting):
+        end = time.perf_counter() + _SLICE_SECONDS
+        with playing_action(armature, action, slot), evaluation_scene(armature) as scene:
+            for frame in waiting[len(poses) :]:
+                poses.append(_evaluate(scene, armature, frame)[1][order])
+                if time.perf_counter() > end:
+                    break
+        yield None
+    return (yield from apart(_stacked, poses, len(order)))
+
+
+def _stacked(poses: list[Array], bones: int) -> Array:
+    return without_scale(np.array(poses).reshape(-1, bones, 4, 4))
 
 
 def current_poses(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 from ...core import batched_linalg
 from ...core.arrays import Array
 from ...core.reading import MOST_FRAMES
+from ...core.slices import Slices, at_once
 from ..typed_data import action_of, depsgraph_of, pose_bones, subtype
 from . import actions, depsgraph, pose_sampling
 from .action_slots import ActionError, bindings
@@ -164,13 +165,20 @@ def sample_visual_poses(scene: bpy.types.Scene, armature: bpy.types.Object, firs
 
     Raises ActionError for a range that is no clip's, and where the armature stands still in it.
     """
+    return at_once(sample_visual_pose_slices(scene, armature, first, last))
+
+
+def sample_visual_pose_slices(
+    scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last: int
+) -> Slices[Array]:
+    """sample_visual_poses() in slices; what is played in the user's scene, such as its physics, is played in one."""
     count = last - first + 1
     if not 2 <= count <= MOST_FRAMES:
         raise ActionError(f"Frames {first} to {last} are no clip: it needs 2 to {MOST_FRAMES} frames.")
     if needs_own_scene(scene, armature):
         poses = _played(scene, armature, first, last)
     else:
-        poses = pose_sampling.sample_poses(armature, range(first, last + 1))
+        poses = yield from pose_sampling.sample_pose_slices(armature, range(first, last + 1))
     if is_static(poses):
         raise ActionError(_nothing_moves(armature, first, last))
     return poses

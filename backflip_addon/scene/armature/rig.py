@@ -11,6 +11,7 @@ from mathutils import Matrix
 
 from ...core.arrays import Array, IntArray
 from ...core.rigs.rig import Rig, Skin
+from ...core.slices import Slices, at_once
 from ..animation.depsgraph import update_world_matrices
 from ..typed_data import mesh_data, pose_bones, rest_bones, subtype
 from .envelopes import envelope_weights, uses_envelopes, uses_groups
@@ -20,6 +21,7 @@ from .surface_points import add_points
 VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own humanoid map, JSON
 SKIN_VERTICES = 20_000  # shapes are fitted to percentiles; more vertices would change nothing
 SKIN_WEIGHTS = 4  # heaviest bones of a vertex that are kept
+_SLICE_VERTICES = 2_000  # whose weights are read between two looks at the window: some 10 ms
 
 
 def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | None = None) -> Rig:
@@ -28,6 +30,11 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
     world (4, 4): where the object stands, without it where it stands now. Bones come parents first,
     in the order of bone_order(). Reading the skin takes most of the time.
     """
+    return at_once(read_rig_slices(armature, with_skin, world))
+
+
+def read_rig_slices(armature: bpy.types.Object, with_skin: bool = True, world: Array | None = None) -> Slices[Rig]:
+    """read_rig() in slices."""
     if world is None:
         update_world_matrices(armature)
     bones = bone_order(armature)
@@ -35,6 +42,7 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
     world = np.array(armature.matrix_world) if world is None else world
     local = np.array([bone.matrix_local for bone in bones], dtype=float).reshape(-1, 4, 4)
     tails = np.array([bone.tail_local for bone in bones], dtype=float).reshape(-1, 3)
+    skin = (yield from _skin_slices(armature, index)) if with_skin else None
     return Rig(
         name=armature.name,
         bones=tuple(index),
@@ -42,7 +50,7 @@ def read_rig(armature: bpy.types.Object, with_skin: bool = True, world: Array | 
         rest=without_scale(world @ local),
         tails=tails @ world[:3, :3].T + world[:3, 3],
         deform=tuple(bone.use_deform for bone in bones),
-        skin=read_skin(armature, index) if with_skin else None,
+        skin=skin,
         hints=read_hints(armature, index),
         follows=read_follows(armature, index) if with_skin else {},
     )
@@ -126,12 +134,15 @@ def _is_moved(ob: bpy.types.Object, armature: bpy.types.Object) -> bool:
     return is_deformed(ob, armature) or bool(carrying_bone(ob, armature))
 
 
-def read_skin(armature: bpy.types.Object, index: dict[str, int]) -> Skin | None:
+def _skin_slices(armature: bpy.types.Object, index: dict[str, int]) -> Slices[Skin | None]:
     """Vertices and their weights over all bound meshes; None when no vertex is bound."""
-    parts = [part for mesh in bound_meshes(armature) if (part := _read_mesh(mesh, armature, index))]
+    parts = []
+    for mesh in bound_meshes(armature):
+        if part := (yield from _mesh_slices(mesh, armature, index)):
+            parts.append(part)
     for ob in attached_objects(armature):
         parts += _read_instance(ob, armature, index)
-        parts += _read_outfit(ob, armature, index) if ob.type == "ARMATURE" else []
+        parts += (yield from _outfit_slices(ob, armature, index)) if ob.type == "ARMATURE" else []
     if not parts:
         return None
     vertices, bones, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -141,13 +152,13 @@ def read_skin(armature: bpy.types.Object, index: dict[str, int]) -> Skin | None:
 _Part = tuple[Array, IntArray, Array]  # vertices (V, 3), bones (V, SKIN_WEIGHTS), weights (V, SKIN_WEIGHTS)
 
 
-def _read_mesh(mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> _Part | None:
+def _mesh_slices(mesh: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> Slices[_Part | None]:
     """One mesh's vertices, at rest; None when none has a weight."""
     vertices, chosen = _places(mesh, rest_matrix(mesh, armature))
     if not is_deformed(mesh, armature):
         return add_points(mesh_data(mesh), armature, *_rigid(vertices, index[carrying_bone(mesh, armature)]))
     deforming = {bone.name: index[bone.name] for bone in rest_bones(armature) if bone.use_deform}
-    bones, weights = _read_weights(mesh, chosen, deforming if uses_groups(mesh, armature) else {})
+    bones, weights = yield from _weight_slices(mesh, chosen, deforming if uses_groups(mesh, armature) else {})
     if uses_envelopes(mesh, armature):
         loose = weights.sum(axis=1) == 0
         bones[loose], weights[loose] = envelope_weights(armature, vertices[loose], index)
@@ -172,7 +183,7 @@ def _read_instance(ob: bpy.types.Object, armature: bpy.types.Object, index: dict
     ]
 
 
-def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> list[_Part]:
+def _outfit_slices(other: bpy.types.Object, armature: bpy.types.Object, index: dict[str, int]) -> Slices[list[_Part]]:
     """The meshes that another armature bends whose bones copy this one's."""
     copied = {name: index[bone] for name, bone in copied_bones(other, armature).items() if bone in index}
     parts = []
@@ -184,9 +195,8 @@ def _read_outfit(other: bpy.types.Object, armature: bpy.types.Object, index: dic
             and not _is_moved(mesh, armature)
         ):
             vertices, chosen = _places(mesh, rest_matrix(mesh, other))
-            vertices, bones, weights = add_points(
-                mesh_data(mesh), armature, vertices, *_read_weights(mesh, chosen, copied)
-            )
+            read = yield from _weight_slices(mesh, chosen, copied)
+            vertices, bones, weights = add_points(mesh_data(mesh), armature, vertices, *read)
             bound = weights.sum(axis=1) > 0
             parts.append((vertices[bound], bones[bound], weights[bound]))
     return parts
@@ -209,13 +219,15 @@ def _rigid(vertices: Array, bone: int) -> _Part:
     return vertices, bones, weights
 
 
-def _read_weights(mesh: bpy.types.Object, chosen: IntArray, index: dict[str, int]) -> tuple[IntArray, Array]:
+def _weight_slices(mesh: bpy.types.Object, chosen: IntArray, index: dict[str, int]) -> Slices[tuple[IntArray, Array]]:
     """The heaviest SKIN_WEIGHTS bones of each chosen vertex, normalised; -1 and 0 where there are fewer."""
     bone_of = {group.index: index[group.name] for group in mesh.vertex_groups if group.name in index}
     bones = np.full((len(chosen), SKIN_WEIGHTS), -1)
     weights = np.zeros((len(chosen), SKIN_WEIGHTS))
-    vertices = mesh_data(mesh).vertices
     for row, vertex in enumerate(chosen.tolist()):
+        if row % _SLICE_VERTICES == 0:
+            yield None
+            vertices = mesh_data(mesh).vertices
         pairs = [(g.weight, bone_of[g.group]) for g in vertices[vertex].groups if g.group in bone_of]
         pairs.sort(reverse=True)
         for column, (weight, bone) in enumerate(pairs[:SKIN_WEIGHTS]):

@@ -19,13 +19,21 @@ from ...core.motion import Motion
 from ...core.motions import retarget
 from ...core.rigs.binding import Binding
 from ...core.rigs.control_rig import find as find_controls
+from ...core.slices import Slices, apart, at_once
 from ..animation import actions, pose_sampling
 from ..armature.bind_matrix import check_scale, find_bind_matrix
 from ..armature.rig import read_rig
 from ..typed_data import armature_data
 from ..units import scene_rate
 from . import bone_check, constraints, expected_poses, nla, pose_basis, skin_check
-from .bone_keys import STILL, KeyWriter, control_basis, switch_channels, world_scale, write_bone_keys
+from .bone_keys import (
+    STILL,
+    KeyWriter,
+    control_basis_slices,
+    switch_channels,
+    world_scale,
+    write_bone_key_slices,
+)
 from .drivers import DrivenChannels
 from .own_animation import OwnAnimation, active_animation, animated_paths, object_channels, own_channels
 from .pose_basis import Bones
@@ -57,13 +65,29 @@ def bake_take(
     The motion is sampled at the scene's frames. own: the animation of the bones the take does not
     move; without it they follow the armature's active action. Raises ActionError.
     """
+    return at_once(
+        bake_slices(armature, binding, motion, name=name, start_frame=start_frame, scene=scene, own=own),
+    )
+
+
+def bake_slices(
+    armature: bpy.types.Object,
+    binding: Binding,
+    motion: Motion,
+    *,
+    name: str,
+    start_frame: int,
+    scene: bpy.types.Scene,
+    own: OwnAnimation | None = None,
+) -> Slices[Baked]:
+    """bake_take() in slices; one that is given up leaves the animation as it was."""
     nla.check_writable(armature)
     clip = motion.resampled(scene_rate(scene))
     frames = start_frame + np.arange(clip.frames)
     bound = find_bind_matrix(armature, binding)
     rig = read_rig(armature, with_skin=False, world=bound)
     controls = find_controls(binding, rig.bones)
-    targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
+    targets = yield from apart(retarget.bone_matrices, binding, rig, clip, controls.links if controls else None)
     driven = DrivenChannels.of(armature)
     bones = pose_basis.sort_bones(armature, targets, controls, driven)
     own = own or active_animation(armature, scene, start_frame)
@@ -75,39 +99,44 @@ def bake_take(
         # The object stands still in the take, and does so before its place is asked for.
         actions.write_channels(bag, frames[:1], before.save_channels(object_channels(armature, other)))
         track = nla.add(armature, action, slot, frames)
+        yield None
         world = pose_sampling.sample_object_matrices(armature, frames.tolist())
         check_scale(armature, world, bound)
         channels = constraints.influence_channels(armature, bones.moved, other, driven, small=controls is None)
         if controls is not None:
             channels += switch_channels(armature, controls)
+        yield None
         channels += own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)
         actions.write_channels(bag, frames, before.save_channels(channels))
-        expected = expected_poses.ExpectedPoses.of(binding, rig, clip, targets, controls, frames)
+        expected = yield from apart(expected_poses.ExpectedPoses.of, binding, rig, clip, targets, controls, frames)
         writer = KeyWriter(
             armature, bag, bones, frames, STILL * expected.size / world_scale(world), other, driven, before
         )
         if controls is None:
-            write_bone_keys(writer, world, expected)
+            yield from write_bone_key_slices(writer, world, expected)
         else:
-            writer.write(control_basis(writer, world))
+            basis = yield from control_basis_slices(writer, world)
+            writer.write(basis)
         before.store_on(action)
-        said = _warnings(armature, bones, scene, driven, expected)
+        said = yield from _warning_slices(armature, bones, scene, driven, expected)
         action[nla.WARNINGS_PROPERTY] = json.dumps(said)
-    except Exception:
+    except (Exception, GeneratorExit):
         before.restore_without(action)
         raise
     return Baked(action.name, track.name, int(frames[0]), int(frames[-1]), tuple(said))
 
 
-def _warnings(
+def _warning_slices(
     armature: bpy.types.Object,
     bones: Bones,
     scene: bpy.types.Scene,
     driven: DrivenChannels,
     expected: expected_poses.ExpectedPoses,
-) -> list[str]:
+) -> Slices[list[str]]:
     """What keeps the take from being seen as it was performed, measured on the rig and its skin."""
-    said = bone_check.bone_warnings(armature, expected, bones, driven) or skin_check.skin_warnings(armature, expected)
+    said = yield from bone_check.bone_warning_slices(armature, expected, bones, driven)
+    if not said:
+        said = yield from skin_check.skin_warning_slices(armature, expected)
     if armature_data(armature).pose_position != "POSE":
         said.append(
             f"{armature_data(armature).name} is shown in rest position: switch it to pose position to see the take."

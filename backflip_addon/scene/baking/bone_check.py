@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core import rotations
 from ...core.arrays import Array
+from ...core.slices import Slices, apart
 from ..animation import pose_sampling
 from ..armature.rig import bone_order
 from ..typed_data import rest_bones
@@ -21,17 +22,17 @@ TURNED = 0.1  # degrees
 _CAUSE = 0.1  # of the farthest bone's error: what a bone above is off by this much has a part in it
 
 
-def worst_error(armature: bpy.types.Object, expected: ExpectedPoses) -> float:
+def worst_error_slices(armature: bpy.types.Object, expected: ExpectedPoses) -> Slices[float]:
     """How far the bones are from the expected poses, 1 being as far as they may be."""
-    distances, angles = _errors(armature, expected)
+    distances, angles = yield from _error_slices(armature, expected)
     return float(np.maximum(distances / FAR_MM, angles / TURNED).max())
 
 
-def bone_warnings(
+def bone_warning_slices(
     armature: bpy.types.Object, expected: ExpectedPoses, bones: Bones, driven: DrivenChannels
-) -> list[str]:
+) -> Slices[list[str]]:
     """A sentence on the bone that keeps the take from being seen, as Blender evaluates the rig, or none."""
-    distances, angles = _errors(armature, expected)
+    distances, angles = yield from _error_slices(armature, expected)
     off = np.maximum(distances / FAR_MM, angles / TURNED)
     worst = off.max(axis=0)
     if not worst.max() > 1.0:
@@ -59,10 +60,14 @@ def error_text(millimetres: float, degrees: float = 0.0) -> str:
     return " and ".join(parts)
 
 
-def _errors(armature: bpy.types.Object, expected: ExpectedPoses) -> tuple[Array, Array]:
+def _error_slices(armature: bpy.types.Object, expected: ExpectedPoses) -> Slices[tuple[Array, Array]]:
     """Distances, mm at the body's scale, and angles, degrees (K, B), of the bones from the expected poses."""
     names = [bone.name for bone in bone_order(armature)]
-    seen = pose_sampling.sample_poses(armature, expected.frames)[:, [names.index(name) for name in expected.bones]]
+    poses = yield from pose_sampling.sample_pose_slices(armature, expected.frames)
+    return (yield from apart(_errors, poses[:, [names.index(name) for name in expected.bones]], expected))
+
+
+def _errors(seen: Array, expected: ExpectedPoses) -> tuple[Array, Array]:
     wanted = np.stack(list(expected.bones.values()), axis=1)
     away = np.linalg.norm(seen[..., :3, 3] - wanted[..., :3, 3], axis=-1) * expected.scale * 1000.0
     orientations = (rotations.from_matrix(part[..., :3, :3]) for part in (seen, wanted))

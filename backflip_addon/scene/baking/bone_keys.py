@@ -12,6 +12,7 @@ import numpy as np
 from ...core import batched_linalg, rotations
 from ...core.arrays import Array, IntArray
 from ...core.rigs.control_rig import Controls
+from ...core.slices import Slices, apart
 from ..animation import actions, pose_sampling
 from ..animation.actions import Channel
 from ..animation.rna_paths import bone_path
@@ -51,33 +52,38 @@ class KeyWriter:
         noted = channels if self.curves else self.before.save_channels(channels)
         self.curves = actions.write_channels(self.bag, self.frames, noted)
 
-    def seen(self, world: Array) -> dict[str, Array]:
+    def seen_slices(self, world: Array) -> Slices[dict[str, Array]]:
         """Poses (F, 4, 4) of the moved bones, armature space without scale, as Blender makes them."""
-        poses = pose_sampling.sample_poses(self.armature, self.frames)
-        poses = without_scale(batched_linalg.inverse(world)[:, None] @ poses)
+        poses = yield from pose_sampling.sample_pose_slices(self.armature, self.frames)
+        poses = yield from apart(lambda: without_scale(batched_linalg.inverse(world)[:, None] @ poses))
         positions = {bone.name: i for i, bone in enumerate(self.bones.bones)}
         return {name: poses[:, positions[name]] for name in self.bones.moved}
 
 
-def write_bone_keys(writer: KeyWriter, world: Array, expected: expected_poses.ExpectedPoses) -> None:
+def write_bone_key_slices(writer: KeyWriter, world: Array, expected: expected_poses.ExpectedPoses) -> Slices[None]:
     """Write what brings the bones to their targets; where something comes between, evaluate and correct while it helps.
 
     world (F, 4, 4): of the armature object.
     """
     basis = pose_basis.pose_basis(writer.bones, world)
+    yield None
     writer.write(basis)
-    off = bone_check.worst_error(writer.armature, expected)
+    yield None
+    off = yield from bone_check.worst_error_slices(writer.armature, expected)
     while off > 1.0:
-        better = pose_basis.refine(writer.bones, basis, writer.seen(world), world)
+        seen = yield from writer.seen_slices(world)
+        better = pose_basis.refine(writer.bones, basis, seen, world)
+        yield None
         writer.write(better)
-        now = bone_check.worst_error(writer.armature, expected)
+        yield None
+        now = yield from bone_check.worst_error_slices(writer.armature, expected)
         if not now < _HELPS * off:
             writer.write(better if now < off else basis)
             return
         basis, off = better, now
 
 
-def control_basis(writer: KeyWriter, world: Array) -> dict[str, Array]:
+def control_basis_slices(writer: KeyWriter, world: Array) -> Slices[dict[str, Array]]:
     """Own transforms (F, 4, 4) of a control rig's controls, such that the rig shows the take."""
     armature, bones = writer.armature, writer.bones
     inverse = batched_linalg.inverse(world)
@@ -85,8 +91,10 @@ def control_basis(writer: KeyWriter, world: Array) -> dict[str, Array]:
     at_rest = dict.fromkeys(bones.carriers, np.broadcast_to(np.eye(4), (1, 4, 4)))
     basis = control_rig.first_guess(armature, poses)
     for _ in range(control_rig.ITERATIONS):
+        yield None
         writer.write(basis | at_rest)
-        seen = writer.seen(world)
+        yield None
+        seen = yield from writer.seen_slices(world)
         if control_rig.is_close(poses, seen, writer.still / STILL):
             break
         basis = control_rig.refine(armature, poses, seen, basis)

@@ -19,6 +19,7 @@ import numpy as np
 
 from ...core import batched_linalg
 from ...core.arrays import Array, IntArray
+from ...core.slices import Slices, at_once
 from ..animation.depsgraph import evaluation_scene
 from ..animation.pose_sampling import read_world
 from ..armature.envelopes import uses_groups
@@ -69,9 +70,10 @@ class _Moves:
     behind: frozenset[int]
 
 
-def skin_warnings(armature: bpy.types.Object, expected: ExpectedPoses) -> list[str]:
+def skin_warning_slices(armature: bpy.types.Object, expected: ExpectedPoses) -> Slices[list[str]]:
     """A sentence for each bone that carries skin away from the body, or leaves it behind; the farthest three."""
-    off = [found for found in skin_errors(armature, expected) if found.millimetres > FAR_MM]
+    errors = yield from _skin_error_slices(armature, expected)
+    off = [found for found in errors if found.millimetres > FAR_MM]
     worst: dict[str, SkinOff] = {}
     for found in sorted(off, key=lambda found: -found.millimetres):
         worst.setdefault(found.bone if found.left_behind else found.mesh, found)
@@ -93,12 +95,20 @@ def _sentence(found: SkinOff) -> str:
 
 def skin_errors(armature: bpy.types.Object, expected: ExpectedPoses) -> list[SkinOff]:
     """For each bound mesh its farthest vertex, over the frames that are looked at."""
-    parts = _parts(armature)
+    return at_once(_skin_error_slices(armature, expected))
+
+
+def _skin_error_slices(armature: bpy.types.Object, expected: ExpectedPoses) -> Slices[list[SkinOff]]:
+    parts = yield from _part_slices(armature)
     if not parts:
         return []
-    poses, positions = _seen(armature, parts, expected.frames)
+    poses, positions = yield from _seen_slices(armature, parts, expected.frames)
     moves = _moves(armature, expected, parts, poses)
-    return [_farthest(armature, part, moves, place, expected) for part, place in zip(parts, positions, strict=True)]
+    found = []
+    for part, place in zip(parts, positions, strict=True):
+        yield None
+        found.append(_farthest(armature, part, moves, place, expected))
+    return found
 
 
 def _farthest(
@@ -221,13 +231,17 @@ def _strays(points: Array, seen: Array, joint: Array, above: Array) -> float:
 # The meshes
 
 
-def _parts(armature: bpy.types.Object) -> list[_Part]:
+def _part_slices(armature: bpy.types.Object) -> Slices[list[_Part]]:
     index = {bone.name: i for i, bone in enumerate(bone_order(armature))}
     meshes = bound_meshes(armature)
     total = sum(len(mesh_data(mesh).vertices) for mesh in meshes)
     step = max(-(-total // _VERTICES), 1)
     steps = {mesh: max(min(step, len(mesh_data(mesh).vertices) // _FEWEST), 1) for mesh in meshes}
-    return [part for mesh in meshes if (part := _part(mesh, armature, index, steps[mesh])) is not None]
+    parts = []
+    for mesh in meshes:
+        yield None
+        parts.append(_part(mesh, armature, index, steps[mesh]))
+    return [part for part in parts if part is not None]
 
 
 def _part(mesh: bpy.types.Object, armature: bpy.types.Object, index: Mapping[str, int], step: int) -> _Part | None:
@@ -278,7 +292,7 @@ def _weights(
     return bones, np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
 
 
-def _seen(armature: bpy.types.Object, parts: list[_Part], frames: IntArray) -> tuple[Array, list[Array]]:
+def _seen_slices(armature: bpy.types.Object, parts: list[_Part], frames: IntArray) -> Slices[tuple[Array, list[Array]]]:
     """World pose matrices (K, B, 4, 4), scale and all, and each part's vertices (K, V, 3), at frames."""
     bone_index: dict[str, int] = {bone.name: i for i, bone in enumerate(pose_bones(armature))}
     order = [bone_index[bone.name] for bone in bone_order(armature)]
@@ -286,6 +300,7 @@ def _seen(armature: bpy.types.Object, parts: list[_Part], frames: IntArray) -> t
     points: list[list[Array]] = [[] for _ in parts]
     with _copies(armature, parts) as copies, evaluation_scene(armature, copies) as scene:
         for frame in frames:
+            yield None
             scene.frame_set(int(frame))
             depsgraph = depsgraph_of(scene)
             poses.append(read_world(armature.evaluated_get(depsgraph))[order])

@@ -27,6 +27,7 @@ from ...core.clips import bvh
 from ...core.formats import fbx_limits, gltf_limits, gltf_nodes_as_bones
 from ...core.reading import MOST_FRAMES, finite
 from ...core.rigs import roles
+from ...core.slices import Slices, apart, at_once
 from ..armature.hierarchy import attached_objects
 from ..armature.rig import VRM_PROPERTY, bound_meshes, read_rig
 from ..typed_data import current_scene, current_view_layer, rest_bones, subtype
@@ -65,10 +66,15 @@ def import_rig(filepath: str, link: bool = False) -> tuple[bpy.types.Object, Imp
 
     link: link the character of a .blend and override it here, instead of appending it.
     """
+    return at_once(import_rig_slices(filepath, link))
+
+
+def import_rig_slices(filepath: str, link: bool = False) -> Slices[tuple[bpy.types.Object, Imported]]:
+    """import_rig() in slices, of which Blender's own importer is one."""
     path = _existing(filepath, RIG_SUFFIXES)
     if link and path.suffix.lower() != ".blend":
         raise FileError(f"{path.name} cannot be linked: only a .blend can; import it without Link.")
-    imported = import_file(path, link)
+    imported = yield from _import_slices(path, link)
     armatures = [ob for ob in imported.armatures if ob.library is None]
     if not armatures:
         holds = refusal_messages.contents(imported.objects)
@@ -81,8 +87,13 @@ def import_rig(filepath: str, link: bool = False) -> tuple[bpy.types.Object, Imp
 
 def import_clip(filepath: str) -> Imported:
     """Import an FBX or glTF clip into the hidden collection. Raises FileError, leaving nothing behind."""
+    return at_once(import_clip_slices(filepath))
+
+
+def import_clip_slices(filepath: str) -> Slices[Imported]:
+    """import_clip() in slices, of which Blender's own importer is one."""
     path = _existing(filepath, CLIP_SUFFIXES)
-    imported = import_file(path)
+    imported = yield from _import_slices(path)
     if not imported.armatures or not imported.actions:
         words = refusal_messages.no_clip(imported.objects, bool(imported.actions))
         remove(imported)
@@ -109,7 +120,21 @@ def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
 
 def import_file(path: Path, link: bool = False) -> Imported:
     """Import everything in a file, with the scene's settings and selection as they were. Raises FileError."""
-    check_sizes(path)
+    return at_once(_import_slices(path, link))
+
+
+def _import_slices(path: Path, link: bool = False) -> Slices[Imported]:
+    yield from apart(check_sizes, path)
+    imported = _import_checked(path, link)
+    try:
+        yield None
+    except GeneratorExit:
+        remove(imported)
+        raise
+    return imported
+
+
+def _import_checked(path: Path, link: bool) -> Imported:
     before = {kind: set(getattr(bpy.data, kind)) for kind in KINDS}
     suffix = path.suffix.lower()
     with _scene_kept() as scene:

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ... import compat
+from ...core.slices import Slices, apart, at_once
 from ..typed_data import armature_data, current_scene, current_view_layer, pose_bones, subtype
 from .shape import BONES, MATERIALS, NAME, Bone
 from .skin import Skin, build_skin, right_name
@@ -17,9 +18,14 @@ from .skin import Skin, build_skin, right_name
 
 def add_mannequin(context: bpy.types.Context, name: str = NAME) -> bpy.types.Object:
     """Add the mannequin at the world's origin; returns its armature object, selected and active."""
+    return at_once(add_mannequin_slices(context, name))
+
+
+def add_mannequin_slices(context: bpy.types.Context, name: str = NAME) -> Slices[bpy.types.Object]:
+    """add_mannequin() in slices; nothing is added before all is worked out."""
+    skin = yield from apart(build_skin)
     collection = _visible_collection(context)
     armature = _add_armature(context, collection, name)
-    skin = build_skin()
     mesh = bpy.data.objects.new(f"{name} Skin", _build_mesh(f"{name} Skin", skin))
     collection.objects.link(mesh)
     _add_weights(mesh, skin)
@@ -28,6 +34,14 @@ def add_mannequin(context: bpy.types.Context, name: str = NAME) -> bpy.types.Obj
     modifier.object = armature
     current_view_layer(context).update()
     return armature
+
+
+def remove_mannequin(armature: bpy.types.Object) -> None:
+    """Take out a mannequin that was just added, with its skin."""
+    meshes = [child.data for child in armature.children]
+    data = armature.data
+    bpy.data.batch_remove([*armature.children, armature])
+    bpy.data.batch_remove([each for each in (*meshes, data) if each is not None])
 
 
 def _visible_collection(context: bpy.types.Context) -> bpy.types.Collection:
