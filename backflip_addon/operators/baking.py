@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..core.slices import Slices, at_once
+from ..core.verdict import verdict
 from ..scene import mapping_pose, stored_avatar
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
@@ -17,7 +18,7 @@ from ..scene.baking import bake, nla
 from ..scene.baking.bake import Baked
 from ..settings import scene_settings
 from ..settings.road import turn_to
-from . import job_monitor
+from . import follow, job_monitor, take_browser
 from .base import INTERNAL, Step, current_scene, need_avatar, need_object_mode
 from .sliced_step import SlicedStep
 from .takes import Shot, find_take, read_shot
@@ -34,12 +35,23 @@ def bake_shot_slices(scene: bpy.types.Scene, shot: Shot, start_frame: int, name:
     _check_performer(scene, armature, shot)
     mapping_pose.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
-    name = name or f"{armature.name} {shot.take.meta.get('name') or shot.file.stem}"
+    name = name or f"{armature.name} {_title(scene, shot)}"
     baked = yield from bake.bake_slices(
         armature, shot.binding, shot.take.motion, name=name, start_frame=start_frame, scene=scene, own=own
     )
     scene_settings(scene).baked_first, scene_settings(scene).baked_last = baked.first, baked.last
     return baked
+
+
+def _title(scene: bpy.types.Scene, shot: Shot) -> str:
+    """What the take is called in the list: by the user, or by its number and what became of it."""
+    facts = job_monitor.facts_of(scene, shot.file.name)
+    if facts is not None and (own := take_browser.note_of(scene, shot.file.name).name):
+        return own
+    if not (words := verdict(shot.take.meta)):
+        return str(shot.take.meta.get("name") or shot.file.stem)
+    number = shot.file.stem.partition("_")[0]
+    return f"Take {int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 
 
 def _check_performer(scene: bpy.types.Scene, armature: bpy.types.Object, shot: Shot) -> None:
@@ -113,6 +125,7 @@ class BakeTake(SlicedStep, bpy.types.Operator):
             scene.frame_start, scene.frame_end = max(baked.first, 0), max(baked.last, 0)
             scene.frame_set(scene.frame_start)
         scene_settings(scene).show_take = False  # the character itself plays it now
+        follow.unsay()  # that it has landed is no news any more
         turn_to(scene_settings(scene), "bake")
         self.take, self.name = self.take or shot.file.name, baked.action
         for warning in baked.warnings:

@@ -12,9 +12,9 @@ from ..settings import scene_settings
 from ..settings.road import turn_to
 
 SAID_SECONDS = 20.0  # the status bar says so for so long
-LANDED = "Landed: the take that stands plays in the viewport. Bake it when you like it."
-CLEANLY = "Landed cleanly: a take in the list lands in small disturbances, too. Bake it when you like it."
-BETTER = "A better landing than the one before is in the list of takes."
+LANDED = "Landed. The take is playing in the viewport: bake it when you like it."
+CLEANLY = "Landed cleanly: a take in the list stands small disturbances, too. Bake it when you like it."
+BETTER = "A better landing is in the list of takes."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,16 +54,17 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> 
 def say(words: str) -> None:
     """Say something in the status bar for a while."""
     compat.show_status(words)
-    if bpy.app.timers.is_registered(_unsay):
-        bpy.app.timers.unregister(_unsay)
-    bpy.app.timers.register(_unsay, first_interval=SAID_SECONDS, persistent=True)
+    if bpy.app.timers.is_registered(unsay):
+        bpy.app.timers.unregister(unsay)
+    bpy.app.timers.register(unsay, first_interval=SAID_SECONDS, persistent=True)
 
 
-def _unsay() -> None:
+def unsay() -> None:
+    """Have the status bar say what it says usually."""
     compat.show_status(None)
 
 
 def unregister() -> None:
-    if bpy.app.timers.is_registered(_unsay):
-        bpy.app.timers.unregister(_unsay)
-        _unsay()
+    if bpy.app.timers.is_registered(unsay):
+        bpy.app.timers.unregister(unsay)
+        unsay()

@@ -17,29 +17,19 @@ from backflip_addon.operators import avatar, reference_clip  # noqa: E402
 from backflip_addon.scene import stored_avatar  # noqa: E402
 from backflip_addon.scene.animation import pose_sampling  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
-from backflip_addon.scene.importing import importer  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
 
-NO_MARK = {
-    "libraries",
-    "fonts",
-    "brushes",
-    "palettes",
-    "texts",
-    "images",
-    "worlds",
-    "materials",
-}  # Blender's own, or shared
+KINDS = ("objects", "armatures", "meshes", "actions", "collections", "scenes", "cameras", "lights")
 
 
 def kept() -> dict[str, Any]:
-    """Every data-block by name, and what the scene's settings hold."""
-    found: dict[str, Any] = {kind: sorted(item.name for item in getattr(bpy.data, kind)) for kind in importer.KINDS}
+    """The data-blocks by name, and what the scene's settings hold."""
+    found: dict[str, Any] = {kind: sorted(item.name for item in getattr(bpy.data, kind)) for kind in KINDS}
     settings = bpy.context.scene.backflip
     found["settings"] = [settings.body_json, settings.binding_json, settings.reference_data, settings.reference_label]
     found["avatar"] = settings.avatar and settings.avatar.name
-    return {name: value for name, value in found.items() if name not in NO_MARK}
+    return found
 
 
 def give_up_everywhere(work: Callable[[], Slices[Any]]) -> int:
