@@ -9,7 +9,6 @@ import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..core.slices import Slices, at_once
-from ..core.verdict import verdict
 from ..scene import mapping_pose, stored_avatar
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
@@ -48,8 +47,10 @@ def _title(scene: bpy.types.Scene, shot: Shot) -> str:
     facts = job_monitor.facts_of(scene, shot.file.name)
     if facts is not None and (own := take_browser.note_of(scene, shot.file.name).name):
         return own
-    if not (words := verdict(shot.take.meta)):
-        return str(shot.take.meta.get("name") or shot.file.stem)
+    meta = shot.take.meta
+    measures = meta.get("measures")
+    if not (words := take_browser.became({**meta, **measures} if isinstance(measures, dict) else meta)):
+        return str(meta.get("name") or shot.file.stem)
     number = shot.file.stem.partition("_")[0]
     return f"Take {int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 

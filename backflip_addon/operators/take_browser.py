@@ -7,7 +7,7 @@ import dataclasses
 import math
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import bpy
@@ -136,10 +136,15 @@ def title(facts: TakeRecorded, note: TakeNote) -> str:
     return note.name or usual_title(facts)
 
 
+def became(values: Mapping[str, object]) -> str:
+    """What became of a take, and not when, by the names of its measures; "" where that is not known."""
+    return _MOMENT.sub("", verdict(values))
+
+
 def usual_title(facts: TakeRecorded) -> str:
     """The number of a take and what became of it, not when: "12 Landed cleanly"."""
     number, _, rest = facts.file.removesuffix(".npz").partition("_")
-    words = _MOMENT.sub("", verdict(vars(facts))) or facts.name or rest or number
+    words = became(vars(facts)) or facts.name or rest or number
     return f"{int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 
 

@@ -397,6 +397,9 @@ def _on_load(*_args: Any) -> None:
 
 @persistent
 def _on_undo(*_args: Any) -> None:
+    for player in _players.values():
+        if player.skin is None:  # what was being read is another object now, or is back again
+            player.reader, player.skin_of = None, ("", 0)
     wake()
 
 

@@ -15,6 +15,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.core import body as bodies  # noqa: E402
 from backflip_addon.core.motion import save_motion, save_take  # noqa: E402
 from backflip_addon.core.rigs import binding as bindings  # noqa: E402
+from backflip_addon.jobs.events import Budget  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_monitor, take_places, take_player  # noqa: E402
@@ -288,3 +289,19 @@ def test_a_computer_that_draws_slowly_keeps_as_much_time_for_its_user() -> None:
     waits.append(pace.next(take_player.FRAME_SECONDS, clock, False))
     quick, slow = take_player.FRAME_SECONDS, take_player.SLOWEST_SECONDS
     assert waits == pytest.approx([quick, quick, quick, 0.2, 0.2, slow, quick])
+
+
+def test_a_character_whose_reading_an_undo_broke_off_is_read_anew(job: JobFolder) -> None:
+    player = take_player._player(scene())
+    assert player is not None
+    player.load(scene(), wait=True)
+    for _piece in range(4):
+        assert player.read(scene(), Budget(0.0)), "more is to come"
+    mesh = bpy.data.objects["Skin"]
+    mesh.name = "Elsewhere"  # as an undo has it
+    while player.read(scene(), Budget(0.0)):
+        pass
+    mesh.name = "Skin"
+    assert not player.read(scene(), Budget()) and player.skin is None, "what cannot be read is not tried at every tick"
+    bpy.app.handlers.undo_post[bpy.app.handlers.undo_post.index(take_player._on_undo)](scene())
+    assert not player.read(scene(), Budget()) and player.skin is not None
