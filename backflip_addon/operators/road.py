@@ -78,7 +78,7 @@ def next_press(scene: bpy.types.Scene) -> str:
     if what_is_missing(scene, need_body):
         return "backflip.build_body"
     if what_is_missing(scene, need_reference):
-        return "backflip.use_clip"
+        return "backflip.reference_from_video" if settings.video.path else "backflip.use_clip"
     if not len(settings.takes):
         return "backflip.start_training"
     return "screen.animation_play" if settings.baked_last else "backflip.bake_take"

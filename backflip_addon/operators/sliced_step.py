@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import bpy
 
 from .. import compat
@@ -23,8 +25,9 @@ GONE = "What this step worked on is gone: press it again."
 class SlicedStep(Step):
     """A Step that has slices() in place of run(). Pressed in a window it works between redraws, and Esc ends it."""
 
-    _sliced: Sliced[Returned | None] | None = None
-    _timer: bpy.types.Timer | None = None
+    # Annotations are for Blender's properties
+    _sliced = cast("Sliced[Returned | None] | None", None)
+    _timer = cast("bpy.types.Timer | None", None)
 
     def slices(self, context: bpy.types.Context) -> Slices[Returned | None]:
         """The work; where it is given up it takes back what it has begun."""
@@ -77,4 +80,5 @@ class SlicedStep(Step):
         if self._timer is not None:
             window_manager(context).event_timer_remove(self._timer)
             compat.show_status(None)
+            compat.redraw()  # as Blender does by itself after what is done in one go
         self._sliced = self._timer = None

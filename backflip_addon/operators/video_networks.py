@@ -89,7 +89,7 @@ class InstallNetworksFile(FileStep, bpy.types.Operator):
     """Install the networks from a wheel of mediapipe 0.10.21, or from a folder that holds them; nothing goes online"""
 
     bl_idname = "backflip.install_networks_file"
-    bl_label = "Install Networks from File"
+    bl_label = "Install from File"
     suffixes = (".whl", ".tflite")
     nothing_named = "Choose the wheel of mediapipe 0.10.21, or one of the networks."
 

@@ -40,7 +40,7 @@ def _free_corner(area: bpy.types.Area | None) -> tuple[float, float]:
         return 0.0, 0.0
     left = max((part.x + part.width - window.x for part in shown if part.type == "TOOLS"), default=0)
     low = max((part.y + part.height - window.y for part in shown if part.type == "HUD"), default=0)
-    return float(left), float(low)
+    return float(max(left, 0)), float(max(low, 0))  # a panel that is hidden lies below
 
 
 def draw_legend(entries: list[tuple[str, Role]], left: float, bottom: float, scale: float, palette: Palette) -> None:

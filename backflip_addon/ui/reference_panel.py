@@ -34,6 +34,8 @@ _FIXES = {
 }
 
 
+_ICONS: Any = bpy.types.UILayout.bl_rna
+_BLANK = _ICONS.functions["prop"].parameters["icon"].enum_items["BLANK1"].value  # where a picture is to come
 _COLUMNS, _PICTURE = 4, 2.6  # of the menu of clips, which fits 1280 x 720 at twice the scale; in buttons' heights
 
 
@@ -59,8 +61,7 @@ def _draw_pictured(layout: bpy.types.UILayout, names: list[str]) -> None:
     for first in range(min(_COLUMNS, len(names))):
         column = row.column()  # one is filled after the other, or a menu makes stairs of them
         for name in names[first::_COLUMNS]:
-            if icon := clip_pictures.icon(name):
-                column.template_icon(icon_value=icon, scale=_PICTURE)
+            column.template_icon(icon_value=clip_pictures.icon(name) or _BLANK, scale=_PICTURE)
             button(column, "backflip.use_clip", text=name, name=name)
 
 

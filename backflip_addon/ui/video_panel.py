@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import bpy
 
 from ..operators import video, video_networks
@@ -24,9 +26,7 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         if (lacking := video.models_lacking()) or video_networks.downloading():
             self._draw_networks(context, lacking)
             return
-        row = layout.row(align=True)
-        row.prop(settings, "path", text="")
-        button(row, "backflip.choose_video", icon="FILE_FOLDER", text="")
+        layout.prop(settings, "path", text="")
         self._draw_part(layout, settings)
         if (work := video.at_work()) is not None:
             row = layout.row(align=True)
@@ -72,6 +72,8 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
             button(layout, "backflip.cancel_networks", icon="CANCEL")
             return
         sentence(layout, context, video_networks.problem() or lacking, "ERROR")
+        if not bpy.app.online_access:
+            layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         button(layout, "backflip.install_networks", icon="IMPORT")
         button(layout, "backflip.install_networks_file", icon="FILE_FOLDER", text="From File")
 
