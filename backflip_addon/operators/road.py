@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..runtime.status import STATUS
-from ..settings import scene_settings
+from ..settings import BackflipSettings, scene_settings
 from . import job_monitor
 from .base import need_body, need_reference, what_is_missing
 
@@ -38,8 +38,15 @@ def _avatar(scene: bpy.types.Scene) -> str:
 
 def _reference(scene: bpy.types.Scene) -> str:
     settings = scene_settings(scene)
-    seconds = f", {settings.reference_seconds:.1f} s" if settings.reference_data else ""
+    seconds = f", {_reference_seconds(settings):.1f} s" if settings.reference_data else ""
     return f"{settings.reference_label}{seconds}" if settings.reference_label else ""
+
+
+def _reference_seconds(settings: BackflipSettings) -> float:
+    """How long what is to be imitated takes: the part of the clip, at its speed, as often as it is performed."""
+    end = min(settings.trim_end or settings.reference_seconds, settings.reference_seconds)
+    once = max(end - settings.trim_start, 0.0) * settings.time_scale
+    return once * (settings.cycles if settings.loops else 1)
 
 
 def _train(scene: bpy.types.Scene) -> str:

@@ -159,7 +159,9 @@ def finish(scene: bpy.types.Scene, work: VideoReconstruction) -> str:
     settings.result, settings.doubts = str(result), json.dumps(video_motion.doubts(seen))
     if settings.use_camera:
         add_camera(scene)
-    return report.words
+    called = Path(settings.path).name  # as the user knows it
+    scene_settings(scene).reference_label = called
+    return report.words.replace(result.name, called)
 
 
 def add_camera(scene: bpy.types.Scene) -> None:
