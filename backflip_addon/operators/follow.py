@@ -8,6 +8,7 @@ import dataclasses
 import bpy
 
 from .. import compat
+from ..jobs.messages import Rank, TakeRecorded
 from ..settings import scene_settings
 from ..settings.road import turn_to
 
@@ -20,7 +21,8 @@ BETTER = "A better landing is in the list of takes."
 @dataclasses.dataclass(frozen=True)
 class Moment:
     """What a look at a job saw. active: a trainer is at work; takes: in the list; landed: of the job's; known: all of
-    the job's events have been read; clean: of the landed; best: the best take's file name, "" for none."""
+    the job's events have been read; clean: of the landed; best: the best take's file name, "" for none; worth: how good
+    that is."""
 
     active: bool
     takes: int
@@ -28,6 +30,7 @@ class Moment:
     known: bool
     clean: int = 0
     best: str = ""
+    worth: Rank = TakeRecorded().rank
 
 
 def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> None:
@@ -43,7 +46,7 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> 
         settings.take_index = index
         turn_to(settings, "bake")
         say(LANDED)
-    elif before.landed and now.best != before.best and (index := settings.takes.find(now.best)) >= 0:
+    elif before.landed and now.worth > before.worth and (index := settings.takes.find(now.best)) >= 0:
         if settings.takes.find(before.best) == settings.take_index and not settings.baked_last:
             settings.take_index = index
         say(CLEANLY if now.clean and not before.clean else BETTER)

@@ -222,7 +222,8 @@ def refresh(scene: bpy.types.Scene, whole: bool = False) -> JobStatus:
         job.look(Budget(STEP_SECONDS))
         if not job.reader.away and not job.more:
             shown = _shown.setdefault(scene.session_uid, Shown())
-            job.more = show(scene, shown, job.takes, Budget(STEP_SECONDS))
+            live = job.status.active and job.status.read >= 1.0
+            job.more = show(scene, shown, job.takes, Budget(STEP_SECONDS), live)
         if not (whole and job.more):
             return job.status
 
@@ -267,7 +268,8 @@ def _moment(scene: bpy.types.Scene) -> follow.Moment:
     status, (takes, landed, clean) = status_of(scene), counts(scene)
     if status is None:
         return follow.Moment(False, takes, landed, False)
-    return follow.Moment(status.active, takes, landed, status.read >= 1.0, clean, status.best_take)
+    best = facts_of(scene, status.best_take) or TakeRecorded()
+    return follow.Moment(status.active, takes, landed, status.read >= 1.0, clean, status.best_take, best.rank)
 
 
 def _landing(scene: bpy.types.Scene) -> str:

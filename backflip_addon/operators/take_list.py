@@ -36,8 +36,11 @@ class Shown:
     chosen: str = ""
 
 
-def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget) -> bool:
-    """Bring the list up to takes, as far as budget goes. Whether there is more to do."""
+def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget, live: bool = False) -> bool:
+    """Bring the list up to takes, as far as budget goes. Whether there is more to do.
+
+    The last one stays chosen where it was; live: these are news, and one that landed is held on to.
+    """
     settings, items = scene_settings(scene), scene_settings(scene).takes
     if takes is not shown.takes:
         if shown.takes is not None:  # another job: its takes may have the same names
@@ -51,7 +54,7 @@ def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget) 
     if shown.version == takes.version:
         return False
     if not shown.changing:
-        _note_choice(settings, shown)
+        _note_choice(settings, shown, live)
     if not shown.verified and not _hold(items, shown.names, takes):
         items.clear()
         shown.names.clear()
@@ -63,8 +66,10 @@ def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget) 
     return False
 
 
-def _note_choice(settings: BackflipSettings, shown: Shown) -> None:
+def _note_choice(settings: BackflipSettings, shown: Shown, live: bool) -> None:
     shown.follows = settings.take_index >= len(shown.names) - 1  # the latest was chosen, or nothing
+    if live and settings.take_index == len(shown.names) - 1 and settings.takes[settings.take_index].landed:
+        shown.follows = False
     shown.chosen = "" if shown.follows else shown.names[settings.take_index]
 
 

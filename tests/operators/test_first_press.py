@@ -15,11 +15,14 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.isolation import Interpreter  # noqa: E402
 from backflip_addon.jobs import job_summaries  # noqa: E402
-from backflip_addon.operators import follow, job_list, road  # noqa: E402
+from backflip_addon.jobs.events import Budget  # noqa: E402
+from backflip_addon.jobs.messages import TakeRecorded  # noqa: E402
+from backflip_addon.operators import follow, job_list, job_monitor, road, take_list  # noqa: E402
 from backflip_addon.operators.follow import Moment  # noqa: E402
 from backflip_addon.runtime import clips  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 from backflip_addon.settings.road import STEPS  # noqa: E402
+from tests.job_events import tell  # noqa: E402
 from tests.operators.test_buttons import job  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -94,7 +97,8 @@ def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen
     monkeypatch.setattr(follow, "say", said.append)
     settings = scene().backflip
     first, second = (item.name for item in (settings.takes[0], settings.takes[2]))
-    before, now = Moment(True, 2, 1, True, 0, first), Moment(False, 3, 2, True, 1, second)
+    worse, better = (TakeRecorded(landed=True, landed_cleanly=clean).rank for clean in (None, True))
+    before, now = Moment(True, 2, 1, True, 0, first, worse), Moment(False, 3, 2, True, 1, second, better)
     settings.take_index = 1
     follow.react(scene(), before, now, second)
     assert settings.take_index == 1 and said == [follow.CLEANLY], "who looks at another take keeps it, and is told"
@@ -105,7 +109,29 @@ def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen
     follow.react(scene(), before, dataclasses.replace(now, clean=0), second)
     assert settings.take_index == 0 and said[-1] == follow.BETTER, "what is baked is not taken back"
     follow.react(scene(), now, dataclasses.replace(now, takes=4), second)
+    follow.react(scene(), before, dataclasses.replace(now, worth=worse), second)
     assert len(said) == 3, "an attempt that is no better is no news"
+
+
+def test_a_landing_stays_chosen_when_later_takes_fall(ops: Any, tmp_path: Path) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    folder = job(tmp_path / "job", {}, {"landed": True})
+    settings, shown = scene().backflip, job_monitor._shown[scene().session_uid]
+    known = job_monitor._jobs[str(folder.path)]
+    assert settings.take_index == 1
+    for number, live, chosen in ((2, True, 1), (3, False, 1)):
+        tell(folder, "take", file=f"{number:04d}_search.npz")
+        (folder.takes / f"{number:04d}_search.npz").write_bytes((folder.takes / "0000_search.npz").read_bytes())
+        known.look(Budget())
+        assert not take_list.show(scene(), shown, known.takes, Budget(), live)
+        assert (len(settings.takes), settings.take_index) == (number + 1, chosen)
+    settings.take_index = 3
+    tell(folder, "take", file="0004_search.npz", landed=True)
+    (folder.takes / "0004_search.npz").write_bytes((folder.takes / "0000_search.npz").read_bytes())
+    job_monitor.refresh(scene(), whole=True)
+    assert settings.take_index == 4, "who looks at the latest goes on to the next"
 
 
 def test_clips_are_known_by_name(tmp_path: Path) -> None:

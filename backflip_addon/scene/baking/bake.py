@@ -116,7 +116,7 @@ def bake_slices(
             yield from write_bone_key_slices(writer, world, expected)
         else:
             basis = yield from control_basis_slices(writer, world)
-            writer.write(basis)
+            yield from writer.write_slices(basis)
         before.store_on(action)
         said = yield from _warning_slices(armature, bones, scene, driven, expected)
         action[nla.WARNINGS_PROPERTY] = json.dumps(said)

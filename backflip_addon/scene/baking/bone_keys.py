@@ -24,6 +24,7 @@ from .drivers import DrivenChannels
 from .pose_basis import Bones
 
 _HELPS = 0.8  # a correction that leaves more than this of what a rig is off does not get it there
+_SLICE_KEYS = 60_000  # that are written between two looks at the window: some 10 ms
 STILL = 1e-6  # of the rig's size: a bone that moves less from its rest place is not moved at all
 
 
@@ -44,13 +45,18 @@ class KeyWriter:
     before: nla.SavedAnimation
     curves: list[bpy.types.FCurve] = dataclasses.field(default_factory=list)
 
-    def write(self, basis: dict[str, Array]) -> None:
+    def write_slices(self, basis: dict[str, Array]) -> Slices[None]:
         """Write each bone's own transforms (F, 4, 4), in place of those written before."""
         for curve in self.curves:
             self.bag.fcurves.remove(curve)
         channels = _bone_channels(self.armature, self.bones, basis, self.still, self.other, self.driven)
         noted = channels if self.curves else self.before.save_channels(channels)
-        self.curves = actions.write_channels(self.bag, self.frames, noted)
+        self.curves = []
+        at_once = max(_SLICE_KEYS // len(self.frames), 1)
+        for first in range(0, len(noted), at_once):
+            yield None
+            self.curves += actions.write_channels(self.bag, self.frames, noted[first : first + at_once])
+        yield None
 
     def seen_slices(self, world: Array) -> Slices[dict[str, Array]]:
         """Poses (F, 4, 4) of the moved bones, armature space without scale, as Blender makes them."""
@@ -67,18 +73,16 @@ def write_bone_key_slices(writer: KeyWriter, world: Array, expected: expected_po
     """
     basis = pose_basis.pose_basis(writer.bones, world)
     yield None
-    writer.write(basis)
-    yield None
+    yield from writer.write_slices(basis)
     off = yield from bone_check.worst_error_slices(writer.armature, expected)
     while off > 1.0:
         seen = yield from writer.seen_slices(world)
         better = pose_basis.refine(writer.bones, basis, seen, world)
         yield None
-        writer.write(better)
-        yield None
+        yield from writer.write_slices(better)
         now = yield from bone_check.worst_error_slices(writer.armature, expected)
         if not now < _HELPS * off:
-            writer.write(better if now < off else basis)
+            yield from writer.write_slices(better if now < off else basis)
             return
         basis, off = better, now
 
@@ -91,9 +95,7 @@ def control_basis_slices(writer: KeyWriter, world: Array) -> Slices[dict[str, Ar
     at_rest = dict.fromkeys(bones.carriers, np.broadcast_to(np.eye(4), (1, 4, 4)))
     basis = control_rig.first_guess(armature, poses)
     for _ in range(control_rig.ITERATIONS):
-        yield None
-        writer.write(basis | at_rest)
-        yield None
+        yield from writer.write_slices(basis | at_rest)
         seen = yield from writer.seen_slices(world)
         if control_rig.is_close(poses, seen, writer.still / STILL):
             break
