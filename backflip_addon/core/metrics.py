@@ -36,6 +36,8 @@ SCORE_SCALE = 500.0  # mm of mean error by which a score falls to 1/e
 PERFORMED = "performed_frames"  # in a take's meta: how many were performed; in those after them the body falls
 STANDS = "stands_3_s"  # in a take's meta: whether it still stood, played so much further with its pose held
 STANDS_SECONDS = 3.0
+BEGINS = "begins_at"  # in a take's meta: s of the clip at which it was begun, in the clip's own state there
+LEAST_LEFT = 0.2  # s of the clip that a take which is begun in its midst has before it
 ROBUST = "robust_of_20"  # in a take's meta: in how many of TRIALS small disturbances what performed it lands
 TRIALS = 20
 
@@ -110,12 +112,43 @@ class Measures:
 
 
 def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
-    """All measures of a take that follows a reference from its frame 0.
+    """All measures of a take that follows a reference from its frame 0, or from where it says that it begins.
 
-    A take that is known to fall after its last frame has not landed. Of a fall that was played out, what was performed
-    is measured. A simulation that breaks down into numbers that are not finite is measured up to there. Raises
-    ValueError when that is its first frame.
+    A take that is known to fall after its last frame has not landed. One that was begun in the clip's midst has been
+    given its speed and its turning: it has neither landed nor succeeded, whatever it came to, and what it followed is a
+    share of the whole clip. Of a fall that was played out, what was performed is measured. A simulation that breaks
+    down into numbers that are not finite is measured up to there. Raises ValueError when that is its first frame.
     """
+    measures = measured_from_its_beginning(body, reference, take)
+    begins = begins_at(reference, take)
+    if not begins:
+        return measures
+    denied = None if measures.landed is None else False
+    share = measures.followed * (1.0 - begins / reference.duration)
+    return dataclasses.replace(measures, landed=denied, landed_cleanly=denied, success=False, followed=share)
+
+
+def begins_at(reference: Motion, take: Take) -> float:
+    """Seconds of the reference at which a take was begun; 0 of most."""
+    told = take.meta.get(BEGINS)
+    if isinstance(told, bool) or not isinstance(told, (int, float)):
+        return 0.0
+    return float(told) if 0.0 < told < reference.duration - LEAST_LEFT else 0.0
+
+
+def clip_of_take(reference: Motion, take: Take) -> Motion:
+    """What a take follows from its frame 0: the reference, or what is left of it where the take was begun."""
+    begins = begins_at(reference, take)
+    if not begins:
+        return reference
+    times = begins + np.arange(int((reference.duration - begins) * reference.rate + 1e-6) + 1) / reference.rate
+    position, orientations = reference.sample(times)
+    return dataclasses.replace(reference, position=position, rotations=orientations)
+
+
+def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Measures:
+    """As evaluate_take(), and as if the clip began where the take does: landed says what then became of it."""
+    allowed, reference = allowed_contacts(body, reference), clip_of_take(reference, take)
     body, take = body_of_take(body, take), performed_part(take)
     frames, take = take.motion.frames, sound_part(take)
     course, clip = Course.of_take(body, take), Course.of_clip(body, reference)
@@ -124,7 +157,7 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
     complete = bool(course.frames == frames and course.times[-1] >= needed)
     errors = _Errors.of(course, reference)
     turns = _Turns.of(course, reference)
-    illegal = (take.contacts | course.touching) & ~allowed_contacts(body, reference)
+    illegal = (take.contacts | course.touching) & ~allowed
     stands_on = take.meta.get(STANDS)
     stands = stands_on is not False and balance.stands_at_end(course)
     landed = complete and not illegal.any() and stands and turns.agree if standing else None

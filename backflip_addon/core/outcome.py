@@ -29,8 +29,9 @@ UNDER_ROTATED, OVER_ROTATED, NEVER_LEFT = "under_rotated", "over_rotated", "neve
 FELL_FORWARD, FELL_BACKWARD, FELL_SIDEWAYS, SLUMPED = "fell_forward", "fell_backward", "fell_sideways", "slumped"
 ON_HEAD, ON_BACK, ON_KNEES, ON_HANDS = "on_head", "on_back", "on_knees", "on_hands"
 STRAYED, EXPLODED, FOLLOWED, BROKEN_OFF = "strayed", "exploded", "followed", "broken_off"
+CAME_THROUGH = "came_through"  # of a take that was begun in the clip's midst, which is no landing
 KINDS = (
-    *(LANDED, STUMBLED, FOLLOWED, UNDER_ROTATED, OVER_ROTATED, NEVER_LEFT),
+    *(LANDED, STUMBLED, FOLLOWED, CAME_THROUGH, UNDER_ROTATED, OVER_ROTATED, NEVER_LEFT),
     *(FELL_FORWARD, FELL_BACKWARD, FELL_SIDEWAYS, SLUMPED, ON_HEAD, ON_BACK, ON_KNEES, ON_HANDS),
     *(STRAYED, EXPLODED, BROKEN_OFF),
 )
@@ -62,6 +63,7 @@ HIT_TOGETHER = 0.3
 # Of the trunk from upright: a body that comes down like that, its legs in the air, was thrown over, where one that
 # topples lies down at 90 degrees; and its head is what it comes down on, though the back came some thousandths before
 UPSIDE_DOWN = np.radians(105)
+ON_ITS_NECK = np.radians(120)  # of a trunk that comes down on a shoulder: it is the neck and the head that are hit
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
@@ -111,19 +113,21 @@ class Outcome:
 
 
 def what_happened(body: Body, reference: Motion, take: Take, measures: Measures | None = None) -> Outcome:
-    """What happened in a take that follows a reference from its frame 0.
+    """What happened in a take that follows a reference from its frame 0, or from where it says that it begins.
 
     measures: of metrics.evaluate_take, where they are known. Raises ValueError, as that does, on a take whose first
     frame holds numbers that are not finite.
     """
+    allowed, begun = metrics.allowed_contacts(body, reference), metrics.begins_at(reference, take) > 0
+    if begun or measures is None:
+        measures = metrics.measured_from_its_beginning(body, reference, take)
     body, sound = body_of_take(body, take), metrics.sound_part(take)
-    measures = measures or metrics.evaluate_take(body, reference, take)
     course = Course.of_take(body, sound)
-    clip = Course.of_clip(body, reference)
-    story = _Story(course, clip, measures, metrics.allowed_contacts(body, reference))
+    clip = Course.of_clip(body, metrics.clip_of_take(reference, take))
+    story = _Story(course, clip, measures, allowed, begun)
     broken = _explosion(course) if sound.motion.frames == take.motion.frames else sound.motion.frames - 1
     kind, frame, part = (EXPLODED, broken, "") if broken is not None else story.end()
-    degrees = story.rotation_off(frame) if kind not in (FOLLOWED, EXPLODED) else 0.0
+    degrees = story.rotation_off(frame) if kind not in (FOLLOWED, CAME_THROUGH, EXPLODED) else 0.0
     impact, link = _hardest_impact(course)
     return Outcome(
         kind=kind,
@@ -140,21 +144,23 @@ def what_happened(body: Body, reference: Motion, take: Take, measures: Measures 
 
 @dataclasses.dataclass(frozen=True)
 class _Story:
-    """A take held against its clip. allowed (L,): links that may touch the floor."""
+    """A take held against its clip. allowed (L,): links that may touch the floor. begun: in the clip's midst."""
 
     course: Course
     clip: Course
     measures: Measures
     allowed: BoolArray
+    begun: bool = False
 
     def end(self) -> tuple[str, int, str]:
         """Kind, frame and part of a take whose numbers are a body's."""
         m, last = self.measures, self.course.frames - 1
         if m.landed and m.stands_3_s is not False:
             kind = STUMBLED if m.hops_after or m.steps_after > metrics.CLEAN_STEPS else LANDED
+            kind = CAME_THROUGH if self.begun else kind
             return kind, self._touchdown(last) or min(self._clip_end(), last), ""
         if m.landed is None and m.success:
-            return FOLLOWED, min(self._clip_end(), last), ""
+            return CAME_THROUGH if self.begun else FOLLOWED, min(self._clip_end(), last), ""
         hit = self._first_hit()
         if hit is not None:
             return self._fall(hit)
@@ -177,11 +183,13 @@ class _Story:
             late = clips is not None and hit / self.course.rate > clips[1] / self.clip.rate
             return NEVER_LEFT if late else self._direction(hit), hit, part
         since = flight[1] if flight else hit
-        caught = self.course.touching[since:hit, self._feet].any(axis=1).sum() / self.course.rate > CAUGHT
-        if part == "head" and not caught:
-            return ON_HEAD, hit, part
+        stands = self.course.touching[since:hit, self._feet].any(axis=1)
+        caught = stands.sum() / self.course.rate > CAUGHT
+        stood_up = (stands & (self.course.tilt[since:hit] < STILL_LEANS)).sum() / self.course.rate > CAUGHT
+        if not caught and (part == "head" or part == "shoulder" and self.course.tilt[down] > ON_ITS_NECK):
+            return ON_HEAD, hit, "head"
         off = abs(self.rotation_off(hit))
-        if off > metrics.TURN_TOLERANCE and (off < FAR_OFF or part not in _ON):
+        if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
         if caught or part not in _ON:
             return self._direction(hit), hit, part
@@ -300,9 +308,10 @@ class _Story:
 
     def _flight(self, before: int) -> Phase | None:
         """The take's longest flight that ends by a frame, of those that it leaped into; one that it begins with is no
-        leap."""
+        leap, unless it was begun in the clip's."""
         rising = balance.centre_velocity(self.course)[:, 2] > LEAP
-        leaps = [(start, end) for start, end in footwork.airborne(self.course) if 0 < start < before and rising[start]]
+        flights = [(start, end) for start, end in footwork.airborne(self.course) if start < before]
+        leaps = [(start, end) for start, end in flights if (rising[start] if start else self.begun)]
         return _longest([(start, min(end, before)) for start, end in leaps], self.course.rate)
 
     def _left_the_floor(self, before: int) -> bool:

@@ -55,6 +55,8 @@ def outcome_words(values: Mapping[str, object]) -> str:
         return _FELL[str(kind)] + (f", {on}{when}" if on else when)
     if kind in _ON:
         return f"On its {part if on else _ON[str(kind)]}{when}" + (f", {turned}" if turned else "")
+    if kind == outcome.CAME_THROUGH:
+        return "Came through, begun in mid-clip"
     if kind == outcome.STUMBLED:
         return "On its feet, but not at rest"
     return f"{_OTHER[str(kind)]}{when}" if kind in _OTHER else ""

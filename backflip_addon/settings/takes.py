@@ -17,6 +17,7 @@ OUTCOMES = (
     ("landed", "Landed", "Takes that landed and stand"),
     ("stumbled", "Stumbled", "Landed, with steps or hops after touchdown"),
     ("followed", "Followed", "Takes that followed a clip which does not end standing"),
+    ("came_through", "Came Through", "Begun in the midst of the clip, they came to its end. That is no landing"),
     ("under_rotated", "Under-Rotated", "Came down before the turn was complete"),
     ("over_rotated", "Over-Rotated", "Turned too far"),
     ("never_left", "Never Left the Floor", "Did not get into the air"),

@@ -123,6 +123,7 @@ OUTCOME_ICONS: dict[str, IconItems] = {
     "landed": "CHECKMARK",
     "stumbled": "CHECKBOX_DEHLT",
     "followed": "TRACKING_FORWARDS_SINGLE",
+    "came_through": "FF",
     "under_rotated": "LOOP_BACK",
     "over_rotated": "LOOP_FORWARDS",
     "never_left": "TRIA_DOWN_BAR",

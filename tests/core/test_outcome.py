@@ -249,3 +249,46 @@ def test_a_take_that_goes_elsewhere_on_its_feet_has_strayed() -> None:
     take = performances.performed(BODY, walk, 0.0)
     told = happened(take, going)
     assert told.kind == outcome.STRAYED and told.at == pytest.approx(0.175, abs=0.02), "0.35 m at 2 m/s"
+
+
+def begun_at(seconds: float) -> Take:
+    """The somersault, begun in its midst and done from there on as it should be."""
+    first = round(seconds * RATE)
+    motion = TAKE.motion
+    rest = dataclasses.replace(motion, position=motion.position[first:], rotations=motion.rotations[first:])
+    parts = {"contacts": TAKE.contacts[first:], "torque": TAKE.torque[first:], "assist": TAKE.assist[first:]}
+    return dataclasses.replace(TAKE, motion=rest, **parts, meta={metrics.BEGINS: seconds})
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.7])
+def test_what_was_begun_in_the_clips_midst_has_landed_nothing(seconds: float) -> None:
+    take = begun_at(seconds)
+    measured = metrics.evaluate_take(BODY, REFERENCE, take)
+    assert (measured.landed, measured.landed_cleanly, measured.success) == (False, False, False)
+    assert measured.worst_error_mm < 1.0, "it is held against what is left of the clip"
+    assert measured.followed == pytest.approx(1 - seconds / REFERENCE.duration, abs=0.02), "which is no more of it"
+    assert happened(take).kind == outcome.CAME_THROUGH and happened(take).degrees == 0
+    assert words(take) == "Came through, begun in mid-clip"
+    assert metrics.measured_from_its_beginning(BODY, REFERENCE, TAKE) == metrics.evaluate_take(BODY, REFERENCE, TAKE)
+
+
+def test_what_falls_from_the_clips_midst_is_told_as_any_fall_is() -> None:
+    position, turns = TAKE.motion.position.copy(), TAKE.motion.rotations.copy()
+    first = round(0.7 * RATE)
+    turns[first:] = turns[first]  # it turns no further, and comes down so
+    lows = BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+    position[:, 2] += np.where(np.arange(len(position)) < first, 0.0, np.maximum(-lows, 0.0))
+    whole = moved(TAKE, position, turns)
+    cut_off = begun_at(0.7)
+    motion = dataclasses.replace(cut_off.motion, position=position[first:], rotations=turns[first:])
+    contacts = BODY.lowest_points(*BODY.forward(position, turns)) < 0.01
+    fallen = dataclasses.replace(cut_off, motion=motion, contacts=contacts[first:])
+    told, of_whole = happened(fallen), happened(dataclasses.replace(whole, contacts=contacts))
+    assert (told.kind, told.part) == (of_whole.kind, of_whole.part) and told.kind != outcome.NEVER_LEFT
+    assert told.frame + first == of_whole.frame
+
+
+@pytest.mark.parametrize("told", [True, float("nan"), -1.0, 1e9, REFERENCE.duration, "0.5", None])
+def test_a_beginning_that_makes_no_sense_is_the_first_frame(told: object) -> None:
+    take = dataclasses.replace(TAKE, meta={metrics.BEGINS: told})
+    assert metrics.begins_at(REFERENCE, take) == 0 and happened(take).kind == outcome.LANDED

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,32 @@ def test_the_story_is_dense_early_and_sparse_late() -> None:
         "12th",
         "21st",
     ]
+
+
+class Trying:
+    """A training of which each try that is begun in the midst ends as told, by its number."""
+
+    iterations, samples = 3, 0
+    trajectory = types.SimpleNamespace(landed=9)
+    start_states = types.SimpleNamespace(draw=lambda random, first, last: 2)
+
+    def attempt(self, seed: int, scene: object, disturbed: bool, exploring: bool, begins: int) -> Take:
+        assert exploring and disturbed and begins == 2
+        return performances.performed(BODY, CLIP, 0.1 * (seed // policy_phase.OTHER_TRY % 10 + 1))
+
+
+def test_of_tries_from_the_midst_one_is_kept_whose_like_has_not_been_seen_for_long(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = policy_phase.PolicyPhase.__new__(policy_phase.PolicyPhase)
+    phase.run, phase.training, phase.tries = run, Trying(), 2  # type: ignore[assignment]
+    for before, endings, kept in (
+        ([], "abc", "a"),
+        (["a", "b", "c"], "abc", "a"),
+        (["c", "a", "b"], "bca", "c"),
+        (["d", *"ababab"], "abd", "d"),
+    ):
+        phase.told = before
+        kinds = {4 + number: kind for number, kind in enumerate(endings)}  # by the take's length, tenths of a second
+        monkeypatch.setattr(phase, "_kind", lambda take, kinds=kinds: kinds[round(take.motion.duration * 10)])
+        assert phase._kind(phase._try_in_the_midst()) == kept

@@ -15,9 +15,11 @@ from backflip_addon.core.constants import GRAVITY
 from backflip_addon.core.direction import Direction
 from backflip_addon.core.motion import Take
 from backflip_addon.trainer.imitation import falling
+from backflip_addon.trainer.imitation.directed_bodies import DirectedBodies
 from backflip_addon.trainer.imitation.kinematics import momenta
 from backflip_addon.trainer.imitation.performance import Performance
 from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.physics.engines import new_simulator
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
 from tests.trainer.conftest import ENGINES
@@ -153,3 +155,25 @@ def test_the_head_is_kept_from_the_floor() -> None:
     axis = np.array(BODY.links[BODY.index("shin.L")].axis)
     assert rotations.twist_angle(knees[1], axis) < rotations.twist_angle(knees[0], axis) < -0.5, "they give on impact"
     assert momenta(BODY, state[None], *BODY.forward(state.position[None], local[None]))[0][0, 1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_limb_is_held_up_by_a_body_that_lies(engine: str) -> None:
+    """Lying on its back with its arms raised halfway up: they come to the floor before it is at rest."""
+    local = TRACK.states[0].rotations.copy()
+    local[0] = rotations.from_axis_angle(X, -np.pi / 2)
+    for side in ("L", "R"):
+        local[BODY.index(f"upper_arm.{side}")] = rotations.from_axis_angle(X, -2.2)
+    position, turns = BODY.forward(np.zeros((1, 3)), local[None])
+    lying = np.array([0.0, 0.0, -BODY.lowest_points(position, turns).min()])
+    still = np.zeros((len(BODY.links), 3))
+    bodies = DirectedBodies(new_simulator(BODY, 1, engine))
+    bodies.reset(np.array([0]), States(lying, local, np.zeros(3), np.zeros(3), still)[None])
+    raised = bodies.states()
+    seconds = falling.play_out(bodies, TRACK, 0, Direction(tone=0.0, reflex=False))
+    hands = [BODY.index(name) for name in ("hand.L", "hand.R")]
+    before, after = (
+        BODY.forward(state.position, state.rotations)[0][0, hands, 2] for state in (raised, bodies.states())
+    )
+    bodies.close()
+    assert (before > 0.3).all() and (after < 0.15).all() and seconds < falling.LONGEST_FALL

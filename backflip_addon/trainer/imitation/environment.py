@@ -206,16 +206,22 @@ def begin_trial(
     disturbances: Disturbances,
     scene: Scene | None = None,
     start: States | None = None,
+    step: int = 0,
 ) -> None:
-    """Set up one trial from frame 0."""
-    state, own = trial(env.body, env.trajectory, seed, disturbances, scene)
-    env.start(np.array([index]), np.array([0]), (start or state)[None], [own])
+    """Set up one trial from frame 0, or from a control step."""
+    state, own = trial(env.body, env.trajectory, seed, disturbances, scene, step)
+    env.start(np.array([index]), np.array([step]), (start or state)[None], [own])
 
 
 def trial(
-    body: Body, trajectory: TargetTrajectory, seed: int, disturbances: Disturbances, scene: Scene | None = None
+    body: Body,
+    trajectory: TargetTrajectory,
+    seed: int,
+    disturbances: Disturbances,
+    scene: Scene | None = None,
+    step: int = 0,
 ) -> EpisodeState:
-    """How a trial from frame 0 begins: everything random follows from its seed."""
+    """How a trial from a control step begins: everything random follows from its seed."""
     random = np.random.default_rng([seed, 7])
     own = draw_circumstances(disturbances, random, trajectory.steps, scene)
-    return disturbed(body, trajectory.states[0], disturbances, random, own.scene.floor), own
+    return disturbed(body, trajectory.states[step], disturbances, random, own.scene.floor), own

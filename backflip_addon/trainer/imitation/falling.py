@@ -30,8 +30,8 @@ LONGEST_FALL = 8.0  # s that a body is given to come to rest
 FORESEEN = 0.25  # s before a part comes down from which on a fall is fought: protective arms start within 0.2 to 0.3 s
 FASTEST_SPIN, FASTEST = 25.0, 15.0  # rad/s and m/s of a falling root: more than any somersault, and any height here
 LEAST_STEPS = 2  # control steps that are performed before a fall
-REST_SPEED, REST_TURN = 0.03, 0.3  # m/s of the root, rad/s of root and joints, of a body at rest
-REST_SECONDS = 0.2  # for which it must rest
+REST_SPEED, REST_TURN = 0.03, 0.15  # m/s of the root, rad/s of root and joints, of a body at rest
+REST_SECONDS = 0.4  # for which it must rest
 
 LIMP = 0.04  # share of a joint's greatest torque that a limp one holds against: passive tissue, and what ends swinging
 BRACED = {"upper_arm": 0.35, "forearm": 0.3, "hand": 0.2, "head": 0.6, "chest": 0.25, "thigh": 0.2, "shin": 0.2}
@@ -40,8 +40,11 @@ CALM_AFTER = 0.5  # s after the first part has come down, in which reflexes fade
 # "Identification of passive elastic joint moments in the lower extremities", J. Biomech. 32)
 STRETCHED = np.radians(15)  # before a ball joint's limit
 TISSUE = 0.8  # share of the joint's greatest torque that tissue holds with at the limit
-# A body that lies lets its joints stay as they have come to lie: by friction, and no muscle gives way and catches again
-LIES_AFTER, LIES_SLOW = 0.8, 0.4  # s after the first part has come down, at the soonest; m/s of the root
+# A body that lies lets its joints stay as they have come to lie, by friction: no muscle gives way and catches again. It
+# lies when nothing of it falls any more (an arm that is let go turns at 2 rad/s after so long), or, at the latest, when
+# it has rocked for so long
+LIES_AFTER, LIES_AT_LAST = 0.5, 4.0  # s after the first part has come down, at the soonest and at the latest
+LIES_SLOW, LIES_TURN, LIES_SECONDS = 0.2, 0.6, 0.3  # m/s of the root, rad/s of joints, and s for which it is so slow
 HELD, HELD_WITHIN = 0.4, 0.5  # share of the greatest torque that holds them, and s in which it comes to that
 LEAD = 0.6  # of the way of the fall that hands reach for: straight down, and so much along where the body is going
 
@@ -65,12 +68,13 @@ def with_fall(bodies: DirectedBodies, track: Track, take: Take) -> Take:
     if lost is None:
         return take
     performed = min(lost, (take.motion.frames - 1) // FRAMES_A_STEP)
+    begins = round(metrics.begins_at(track.reference, take) * CONTROL_RATE)
     meta = {**take.meta, metrics.PERFORMED: performed * FRAMES_A_STEP + 1}
     for softer in (asked, dataclasses.replace(asked, reflex=False), dataclasses.replace(asked, reflex=False, tone=0.0)):
         bodies.go_back(performed)
         if take.meta.get(metrics.STANDS) is False and performed * FRAMES_A_STEP + 1 >= take.motion.frames:
             _stand_until_lost(bodies.inner, track)
-        play_out(bodies, track, performed, softer)
+        play_out(bodies, track, begins + performed, softer)
         meta["fall"] = {"tone": softer.tone, "reflex": softer.reflex}  # as it was, which may not be as asked
         if not _is_thrown(bodies.recording(0).states[performed * FRAMES_A_STEP :]):
             break
@@ -92,6 +96,8 @@ def _lost_step(track: Track, take: Take, asked: Direction) -> int | None:
     if measures.landed or measures.success:
         return None
     happened = outcomes.what_happened(track.body, track.reference, take, measures)
+    if happened.kind == outcomes.CAME_THROUGH:
+        return None
     if happened.part in ("", "feet"):
         return last
     return max(int((happened.frame / TAKE_RATE - FORESEEN) * CONTROL_RATE), LEAST_STEPS)
@@ -109,7 +115,7 @@ def play_out(bodies: DirectedBodies, track: Track, step: int, asked: Direction) 
     """Fall as asked from the present state, at a control step of the track, until the body rests; returns the
     seconds."""
     inner = bodies.inner
-    down, still, played, since = 0.0, 0, 0, 0
+    down, still, played, since, quiet = 0.0, 0, 0, 0, 0
     lies: Array | None = None  # how the joints have come to lie
     for played in range(1, round(LONGEST_FALL * CONTROL_RATE) + 1):
         state = inner.states()[0]
@@ -120,7 +126,8 @@ def play_out(bodies: DirectedBodies, track: Track, step: int, asked: Direction) 
         down += (down > 0 or bool(touched.any())) / CONTROL_RATE
         own = min(step + played - 1, track.steps - 1)
         targets, strengths = posture(track.body, state, track.controls[own], asked, down)
-        if lies is None and asked.tone < 1.0 and down > LIES_AFTER and np.linalg.norm(state.velocity) < LIES_SLOW:
+        quiet = quiet + 1 if _is_quiet(state) else 0
+        if lies is None and asked.tone < 1.0 and _lies(down, quiet):
             lies, since = state.rotations, played
         if lies is not None:
             share = min((played - since) / (HELD_WITHIN * CONTROL_RATE), 1.0)
@@ -130,6 +137,16 @@ def play_out(bodies: DirectedBodies, track: Track, step: int, asked: Direction) 
         inner.step()
         bodies.steps += 1
     return played / CONTROL_RATE
+
+
+def _is_quiet(state: States) -> bool:
+    """Whether nothing of the body falls."""
+    return bool(np.linalg.norm(state.velocity) < LIES_SLOW and np.abs(state.joint_velocity).max() < LIES_TURN)
+
+
+def _lies(down: float, quiet: int) -> bool:
+    """Whether a body has come to lie. down: s since a part came down; quiet: control steps for which it has been so."""
+    return down > LIES_AT_LAST or down > LIES_AFTER and quiet >= LIES_SECONDS * CONTROL_RATE
 
 
 def _rests(state: States) -> bool:

@@ -20,7 +20,10 @@ from ..imitation.environment import ImitationEnvironment, begin_trial
 from ..imitation.falling import with_fall
 from ..imitation.reference_track import Track
 from ..imitation.standing import still_stands
+from ..physics.simulator import CONTROL_RATE
 from ..physics.state import Scene, States
+
+DECIDED = 0.5  # s after a part has come down that may not, in which all is seen that tells what happened
 
 Act = Callable[[Float32Array], Float32Array]  # from observations (N, n) to actions (N, width): a numpy_actor.Actor
 
@@ -81,25 +84,34 @@ def perform_take(
     scene: Scene | None,
     start: States | None,
     plays_out: bool = True,
+    begins: int = 0,
     **facts: Any,
 ) -> Take:
-    """One performance from frame 0 to the end of the hold, in an environment of one body.
+    """One performance from frame 0, or from the control step at which it begins, to the end of the hold, in an
+    environment of one body.
 
     As the bodies of the environment are directed. scene, start (no leading axis): drawn from the disturbances where
     None. facts: more that the take is to say. A failed one's fall is played out (imitation.falling), where
-    plays_out.
+    plays_out; of one that can no longer land nothing else is performed past it.
     """
     bodies = env.bodies
     bodies.record([0])
-    begin_trial(env, 0, seed, disturbances, scene, start)
+    begin_trial(env, 0, seed, disturbances, scene, start, begins)
     fresh = np.ones(1, dtype=bool)
-    for _ in range(env.trajectory.steps):
+    ends_early = plays_out and track.standing and not bodies.direction.gives_up
+    down = 0  # control steps since a part came down that may not
+    for _ in range(begins, env.trajectory.steps):
         env.refresh()
         observation, _ = env.observe(fresh)
         fresh = np.zeros(1, dtype=bool)
-        env.step(actor(observation))
+        touched = bool(env.step(actor(observation))[0])
+        down += down > 0 or touched
+        if ends_early and down > DECIDED * CONTROL_RATE:
+            break
+    if begins:
+        facts[metrics.BEGINS] = begins / CONTROL_RATE
     take = bodies.recording(0).take(seed=seed, **facts)
-    if track.standing:
+    if track.standing and not down:
         take.meta[metrics.STANDS] = still_stands(bodies.inner)
     if plays_out:
         take = with_fall(bodies, track, take)

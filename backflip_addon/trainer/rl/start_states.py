@@ -44,3 +44,8 @@ class StartStates:
         mixed[0] += self.from_start
         mixed /= mixed.sum()
         return mixed
+
+    def draw(self, random: np.random.Generator, first: int, last: int) -> int:
+        """A control step from first to before last at which an episode might begin; 0 where there is none."""
+        chances = self.probabilities()[first:last]
+        return first + int(random.choice(len(chances), p=chances / chances.sum())) if len(chances) else 0

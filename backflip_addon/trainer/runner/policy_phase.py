@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core import metrics
+from ...core import metrics, outcome
 from ...core.body import Body
 from ...core.motion import Take
 from ...jobs.messages import Evaluated, StageSaved
 from ..imitation.robustness import with_robustness
+from ..physics.simulator import CONTROL_RATE
 from ..physics.state import Scene
 from ..planning.plan import Plan
 from .inbox import Stopped
@@ -26,6 +27,8 @@ ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many distur
 EARLY, EARLY_TRIES = 4, 2  # iterations within which so many tries are recorded each time, later one
 SOON = 25  # iterations, some twenty seconds: a landing is noticed so soon while there have been few
 TRY_SEEDS = 1000  # seeds set aside for the tries of one iteration
+LOOKS, OTHER_TRY = 3, 100  # tries of which one is recorded, where all end as others have of late; between their seeds
+RECENT = 4  # recorded tries in which a verdict has not come up that is worth recording at once
 ALIKE = 0.05  # m: attempts that stay as near to each other in all frames as they are performed are the same once more
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
 
@@ -81,6 +84,7 @@ class PolicyPhase:
         self.last_take: Take | None = None  # the last attempt without noise that was recorded
         self.stage = ""  # the file of the one that was saved last
         self.tries = 0  # attempts with noise that were recorded
+        self.told: list[str] = []  # what became of them (outcome.KINDS)
 
     def go(self) -> str:
         """Train until there is a reason to end, and return it.
@@ -154,16 +158,49 @@ class PolicyPhase:
         return run.record(robustness_told(run, training, take), self._name(), self.phase, stage=stage, phase=phase)
 
     def _record_tries(self) -> None:
-        """Record how it tries: with the noise that it learns by, and every second time in other circumstances."""
-        training, run = self.training, self.run
+        """Record how it tries: with the noise that it learns by, and every second time in other circumstances.
+
+        From scratch most of its episodes begin in the midst of the clip, where they show what the first frame never
+        leads to; so does every second try then.
+        """
+        run, training = self.run, self.training
         for _ in range(EARLY_TRIES if training.iterations < EARLY else 1):
             run.check()
             self.tries += 1
-            seed = run.settings.seed + TRY_SEEDS * training.iterations + self.tries
-            disturbed = self.tries % 2 == 0
-            take = training.attempt(seed, None if disturbed else run.scene, disturbed, exploring=True)
-            name, phase = f"{self._name()}, try {self.tries}", f"{self._words()}, a try"
+            take = self._try_in_the_midst() if self.phase == "scratch" and self.tries % 2 == 0 else self._try(0)
+            begins = metrics.begins_at(run.reference, take)
+            name = f"{self._name()}, try {self.tries}" + (f" from {begins:.1f} s on" if begins else "")
+            phase = f"{self._words()}, a try" + (f" from {begins:.1f} s of the clip on" if begins else "")
             run.record(take, name, self.phase, stage=self.stage, phase=phase)
+            self.told.append(self._kind(take))
+
+    def _try(self, number: int, begins: int = 0) -> Take:
+        """One try; number: of those of which one is recorded."""
+        training, run = self.training, self.run
+        seed = run.settings.seed + TRY_SEEDS * training.iterations + self.tries + OTHER_TRY * number
+        disturbed = self.tries % 2 == 0
+        return training.attempt(seed, None if disturbed else run.scene, disturbed, exploring=True, begins=begins)
+
+    def _try_in_the_midst(self) -> Take:
+        """A try that begins where an episode might; of a few the one whose like has not been recorded for longest."""
+        training, reference = self.training, self.run.reference
+        steps = int((reference.duration - metrics.LEAST_LEFT) * CONTROL_RATE)
+        last = min(training.trajectory.landed, steps)
+        tries: list[Take] = []
+        for number in range(LOOKS):
+            random = np.random.default_rng([self.run.settings.seed, training.iterations, self.tries, number])
+            tries.append(self._try(number, training.start_states.draw(random, 1, last)))
+            if self._since(tries[-1]) > RECENT:
+                break
+        return max(tries, key=self._since)
+
+    def _since(self, take: Take) -> int:
+        """How many tries ago one with the same verdict was recorded."""
+        kind = self._kind(take)
+        return self.told[::-1].index(kind) if kind in self.told else len(self.told) + RECENT + 1
+
+    def _kind(self, take: Take) -> str:
+        return outcome.what_happened(self.run.body, self.run.reference, take).kind
 
     def _name(self) -> str:
         return f"{self.training.samples / 1e6:.2f} M steps"

@@ -93,7 +93,9 @@ class TakeRecorder:
         facts = {name: getattr(about, name) for name in ("name", "source", "seed", "stage", "control_steps", "phase")}
         if about.request:
             facts["request"] = about.request
-        known = {"score": metrics.score(measures), "measures": measures.to_json(), "seconds_since_start": about.seconds}
+        # What was begun in the clip's midst is not ranked among those that did it all
+        score = 0.0 if metrics.begins_at(self.reference, take) else metrics.score(measures)
+        known = {"score": score, "measures": measures.to_json(), "seconds_since_start": about.seconds}
         meta = json_ready({**take.meta, **facts, **happened, **known})
         file = self._free_name(about.source)
         motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
