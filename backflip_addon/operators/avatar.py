@@ -74,7 +74,7 @@ def _check_humanoid(rig: Rig, filepath: str) -> None:
         menu = "File > Append" if filepath.lower().endswith(".blend") else "File > Import"
         raise RigError(
             f"{rig.name} does not look like a humanoid: of {len(REQUIRED)} body parts {len(lacking)} were not "
-            f"found. To choose its bones yourself, bring it in with {menu} and press Use as Avatar (step 1)."
+            f"found. To choose its bones yourself, import it with {menu} and press Use as Avatar (step 1)."
         )
 
 

@@ -122,6 +122,7 @@ class SaveStep(FileStep):
     """A FileStep that writes: a button always asks, and a file that exists is never replaced unasked."""
 
     nothing_named = "Name the file to write."
+    last_folder: ClassVar[list[str]] = []  # where the last file was written in this session, at most one
 
     check_existing: Annotated[
         bool, BoolProperty(default=True, options=INTERNAL)
@@ -152,12 +153,17 @@ class SaveStep(FileStep):
         final = self.named(path)
         if self.asked and final != path and final.exists():
             raise FileError(f"{final.name} exists already; choose it in the dialog to replace it.")
+        if self.asked:
+            SaveStep.last_folder[:] = [str(final.parent)]
         return str(final)
 
     def proposed(self, context: bpy.types.Context) -> str:
-        """A name to begin with, beside the .blend where that was saved."""
+        """A name to begin with, where the last file was written, else beside the .blend where that was saved."""
         name = self.named(Path(bpy.path.clean_name(self.title(context)))).name
-        return str(Path(bpy.data.filepath).with_name(name)) if bpy.data.filepath else name
+        folder = next((last for last in SaveStep.last_folder if Path(last).is_dir()), "")
+        if not folder:
+            return str(Path(bpy.data.filepath).with_name(name)) if bpy.data.filepath else name
+        return str(Path(folder, name))
 
     def title(self, context: bpy.types.Context) -> str:
         """What to call the file, without an ending."""

@@ -85,7 +85,7 @@ def _frame(scene: bpy.types.Scene) -> None:
 
 
 class UseClip(ClipStep, bpy.types.Operator):
-    """Take a clip from the list for the reference"""
+    """Use a clip from the list as the reference"""
 
     bl_idname = "backflip.use_clip"
     bl_label = "Use Clip"
@@ -129,11 +129,11 @@ class TryIt(SlicedStep, bpy.types.Operator):
             take_back_mannequin(scene)
             raise
         _frame(scene)
-        self.report({"INFO"}, "The mannequin learns a backflip. It takes a minute or two.")
+        self.report({"INFO"}, "The mannequin is learning a backflip. It takes a minute or two.")
 
 
 class DropFile(ClipStep, bpy.types.Operator):
-    """Take a dropped file for the avatar where there is none yet, else for the reference"""
+    """Use a dropped file as the avatar if there is none yet, otherwise as the reference"""
 
     bl_idname = "backflip.drop_file"
     bl_label = "Backflip: Avatar or Reference"

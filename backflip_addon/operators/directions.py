@@ -185,7 +185,7 @@ def _folder() -> Path:
 
 
 class UseDirection(Step, bpy.types.Operator):
-    """Ask for what this preset says, and for nothing else"""
+    """Use the settings of this preset, and no others"""
 
     bl_idname = "backflip.use_direction"
     bl_label = "Use Preset"
@@ -253,7 +253,7 @@ class AddLoad(Step, bpy.types.Operator):
 
 
 class RemoveLoad(Step, bpy.types.Operator):
-    """Take this load off"""
+    """Remove this load"""
 
     bl_idname = "backflip.remove_load"
     bl_label = "Remove Load"

@@ -13,8 +13,8 @@ from ..settings import scene_settings
 from ..settings.road import turn_to
 
 SAID_SECONDS = 20.0  # the status bar says so for so long
-LANDED = "Landed. The take is playing in the viewport: bake it when you like it."
-CLEANLY = "Landed cleanly: a take in the list stands small disturbances, too. Bake it when you like it."
+LANDED = "Landed. The take is playing in the viewport: bake it when you like."
+CLEANLY = "Landed cleanly: a take in the list withstands small disturbances, too. Bake it when you like."
 BETTER = "A better landing is in the list of takes."
 
 

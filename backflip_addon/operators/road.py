@@ -80,8 +80,8 @@ def next_press(scene: bpy.types.Scene) -> str:
         return "backflip.install_runtime" if STATUS.work is None else ""
     if settings.avatar is None:
         return "backflip.try_it"
-    if status is not None and status.active:
-        return "backflip.bake_take" if status.landed and not settings.baked_last else ""
+    if status is not None and status.active and not settings.baked_last:
+        return "backflip.bake_take" if status.landed else ""
     if what_is_missing(scene, need_body):
         return "backflip.build_body"
     if what_is_missing(scene, need_reference):

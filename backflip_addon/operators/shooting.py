@@ -73,7 +73,7 @@ class Shoot(Step, bpy.types.Operator):
 
 
 class EmptyQueue(Step, bpy.types.Operator):
-    """Shoot none of the takes that wait. The one that is being shot is finished"""
+    """Cancel the takes that are waiting. The one being shot is finished"""
 
     bl_idname = "backflip.empty_queue"
     bl_label = "Empty Queue"
@@ -82,7 +82,7 @@ class EmptyQueue(Step, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         count = job_link.job_of(current_scene(context)).withdraw_shots()
         if not count:
-            raise JobError("No take waits to be shot.")
+            raise JobError("No take is waiting to be shot.")
         job_monitor.refresh(current_scene(context))
         compat.redraw(sidebar_alone=True)
         self.report({"INFO"}, f"{count} {'take' if count == 1 else 'takes'} will not be shot.")

@@ -194,11 +194,11 @@ def _need_takes(scene: bpy.types.Scene) -> str:
 
 
 def _need_shown(scene: bpy.types.Scene) -> str:
-    return "" if view(scene).shown else "The list shows no take: choose other takes to show."
+    return "" if view(scene).shown else "The list shows no takes: choose which takes to show."
 
 
 class FavouriteTake(Step, bpy.types.Operator):
-    """Mark this take as a favourite, or no longer. It is kept beside the takes"""
+    """Mark or unmark this take as a favourite. It is kept beside the takes"""
 
     bl_idname = "backflip.favourite_take"
     bl_label = "Favourite"
@@ -265,7 +265,7 @@ class RestoreTake(Step, bpy.types.Operator):
 
 
 class ChooseTake(Step, bpy.types.Operator):
-    """Choose another take of those that the list shows"""
+    """Choose another of the takes in the list"""
 
     bl_idname = "backflip.choose_take"
     bl_label = "Choose Take"
@@ -288,7 +288,7 @@ class ChooseTake(Step, bpy.types.Operator):
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         which = {"NEXT": "next", "PREVIOUS": "previous", "FIRST": "first", "LAST": "last"}[properties.which]
-        return f"Choose the {which} take of those that the list shows"
+        return f"Choose the {which} take in the list"
 
     def run(self, context: bpy.types.Context) -> None:
         settings, shown = scene_settings(current_scene(context)), view(current_scene(context)).shown

@@ -351,7 +351,7 @@ class PlayTake(Step, bpy.types.Operator):
 
 
 class CompareTake(Step, bpy.types.Operator):
-    """Keep this take in the viewport while others are chosen, to compare them; or no longer"""
+    """Keep this take in the viewport to compare it with others, or stop keeping it"""
 
     bl_idname = "backflip.compare_take"
     bl_label = "Compare"
@@ -370,7 +370,7 @@ class CompareTake(Step, bpy.types.Operator):
         elif take not in scene_settings(scene).takes:
             raise JobError(f"There is no take called {take}; choose one of the list.")
         elif len(player.pins) >= MOST_COMPARED:
-            raise JobError(f"{MOST_COMPARED} takes are compared already; take one of them out first.")
+            raise JobError(f"{MOST_COMPARED} takes are being compared already; remove one of them first.")
         else:
             player.pins.append(take)
         wake()

@@ -220,7 +220,7 @@ class ShootMore(Step, bpy.types.Operator):
 
 
 class ExplainMeasure(Step, bpy.types.Operator):
-    """What a measure of a take says"""
+    """Say what this measure means"""
 
     bl_idname = "backflip.explain_measure"
     bl_label = "Explain Measure"

@@ -249,7 +249,7 @@ def need_models(_scene: bpy.types.Scene) -> str:
 
 
 def need_no_work(_scene: bpy.types.Scene) -> str:
-    return "Wait until the video has been looked at, or cancel it." if at_work() is not None else ""
+    return "Wait until the video is done, or cancel it." if at_work() is not None else ""
 
 
 def need_result(scene: bpy.types.Scene) -> str:
@@ -320,7 +320,7 @@ def learn(operator: bpy.types.Operator, scene: bpy.types.Scene, blocking: bool) 
 
 
 class LearnFromVideo(Step, bpy.types.Operator):
-    """Find the person in the video and take the motion for the reference; Blender can be used meanwhile"""
+    """Find the person in the video and use the motion as the reference; you can go on working meanwhile"""
 
     bl_idname = "backflip.reference_from_video"
     bl_label = "Make Reference"
@@ -334,7 +334,7 @@ class LearnFromVideo(Step, bpy.types.Operator):
 
 
 class CancelVideo(Step, bpy.types.Operator):
-    """Cancel looking at the video"""
+    """Stop working on the video"""
 
     bl_idname = "backflip.cancel_video"
     bl_label = "Cancel Video"
@@ -342,7 +342,7 @@ class CancelVideo(Step, bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if at_work() is None:
-            cls.poll_message_set("No video is being looked at.")
+            cls.poll_message_set("No video is being worked on.")
             return False
         return True
 
@@ -352,7 +352,7 @@ class CancelVideo(Step, bpy.types.Operator):
 
 
 class UseSlowMotion(Step, bpy.types.Operator):
-    """Take the video for as slow as the person's fall tells, and make the reference"""
+    """Use the slow motion that the person's fall suggests, and make the reference"""
 
     bl_idname = "backflip.use_slow_motion"
     bl_label = "Use Slow Motion"
@@ -365,13 +365,13 @@ class UseSlowMotion(Step, bpy.types.Operator):
         scene = current_scene(context)
         settings = video_settings(scene)
         if not settings.suggested_speed:
-            raise FileError("Nothing tells that the video plays slower than life.")
+            raise FileError("Nothing suggests that the video is in slow motion.")
         settings.speed = settings.suggested_speed
         learn(self, scene, self.blocking)
 
 
 class AddVideoCamera(Step, bpy.types.Operator):
-    """Add a camera that stands where the video's stood, with the video as its background"""
+    """Add a camera where the video's stood, with the video as its background"""
 
     bl_idname = "backflip.add_video_camera"
     bl_label = "Add Video Camera"
@@ -383,7 +383,7 @@ class AddVideoCamera(Step, bpy.types.Operator):
 
 
 class StrikeOutFrame(Step, bpy.types.Operator):
-    """Leave out the video's frame at the present time, or take it again"""
+    """Leave out the video's frame at the current time, or use it again"""
 
     bl_idname = "backflip.strike_out_frame"
     bl_label = "Strike Out Frame"

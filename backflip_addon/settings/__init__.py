@@ -117,7 +117,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         str,
         EnumProperty(
             name="Strength",
-            description="Whose muscles the body has, for its mass and height: how hard its joints turn, and how fast",
+            description="Whose muscles the body has for its mass and height: how hard and how fast its joints turn",
             items=STRENGTHS,
             default="athlete",
             update=adjusted,
@@ -229,7 +229,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Upright",
-            description="Turn a clip that lies down throughout, because another axis is up in it, so that it stands",
+            description="Stand up a clip that lies down throughout because another axis is up in it",
         ),
     ]
     grounded: Annotated[

@@ -248,7 +248,7 @@ class BackflipDirection(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Delay",
-            description="How late it reacts to what happens",
+            description="How late it reacts",
             min=0.0,
             max=1.0,
             precision=3,

@@ -141,10 +141,10 @@ class BackflipTake(bpy.types.PropertyGroup):
 class BackflipBrowser(bpy.types.PropertyGroup):
     """How the takes are listed and played."""
 
-    show: Annotated[str, EnumProperty(name="Show", description="Which takes the list shows", items=FILTERS)]
-    sort: Annotated[str, EnumProperty(name="Sort By", description="In which order the list shows takes", items=SORTS)]
+    show: Annotated[str, EnumProperty(name="Show", description="Which takes to list", items=FILTERS)]
+    sort: Annotated[str, EnumProperty(name="Sort By", description="The order in which takes are listed", items=SORTS)]
     descending: Annotated[
-        bool, BoolProperty(name="Greatest First", description="Turn the order around: the latest or greatest first")
+        bool, BoolProperty(name="Greatest First", description="Reverse the order: the latest or greatest first")
     ]
     position: Annotated[
         float,

@@ -64,7 +64,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Person Box",
-            description="Look at a part of the picture only: around all of the person's way, with nobody else in it",
+            description="Look at part of the picture only: all of the person's path, with nobody else in it",
         ),
     ]
     left: Annotated[
@@ -100,7 +100,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Camera with Footage",
-            description="Add a camera that stands where the video's stood, with the video as its background",
+            description="Add a camera where the video's stood, with the video as its background",
             default=True,
         ),
     ]
@@ -108,8 +108,8 @@ class BackflipVideo(bpy.types.PropertyGroup):
     show_strip: Annotated[
         bool,
         BoolProperty(
-            name="Show How Sure",
-            description="Show along the time how well each part of the body is seen in the video",
+            name="Show Confidence",
+            description="Show over time how well each part of the body can be seen in the video",
             default=True,
         ),
     ]

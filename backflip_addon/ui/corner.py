@@ -18,18 +18,37 @@ _LINE, _LETTERS, _PAD, _SWATCH = 18, 12, 6, 14
 
 def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
     """Draw all that the scene has for it."""
-    left, bottom = (free + MARGIN * scale for free in _free_corner(bpy.context.area))
+    area = bpy.context.area
+    left, bottom = (free + MARGIN * scale for free in _free_corner(area))
     curve = learning_curve.curve(scene) if learning_curve.shown(scene) else None
+    strips = [strip for one in (contact_strip, video_strip) if (strip := one.strip(scene, palette)) is not None]
+    wide = strip_drawing.WHOLE_WIDTH if strips else curve_drawing.WIDTH
+    fitted = fitting(scale, wide, _free_right(area) - left)
     if curve is not None:
-        curve_drawing.draw(curve, left, bottom, scale, palette)
-        bottom += (curve_drawing.HEIGHT + _GAP) * scale
-    for strip in (contact_strip.strip(scene, palette), video_strip.strip(scene, palette)):
-        if strip is not None:
-            strip_drawing.draw(strip, left, bottom, scale, palette)
-            bottom += (strip.height() + _GAP) * scale
+        curve_drawing.draw(curve, left, bottom, fitted, palette)
+        bottom += (curve_drawing.HEIGHT + _GAP) * fitted
+    for strip in strips:
+        strip_drawing.draw(strip, left, bottom, fitted, palette)
+        bottom += (strip.height() + _GAP) * fitted
     lines = [(translated(name), role) for name, role in line_legend.entries(scene)]
     takes = [(name, TAKES[colour]) for name, colour in take_drawing.named(scene)]
     draw_legend([*takes, *lines], left, bottom, scale, palette)
+
+
+def fitting(scale: float, wide: float, room: float) -> float:
+    """The resolution scale, or a smaller one down to 1 at which what is so wide fits into the room there is, pixels."""
+    return max(min(scale, room / wide), min(scale, 1.0))
+
+
+def _free_right(area: bpy.types.Area | None) -> float:
+    """How far a viewport is free of its sidebar, pixels from its left."""
+    shown = [region for region in area.regions if region.width > 1 and region.height > 1] if area else []
+    window = next((region for region in shown if region.type == "WINDOW"), None)
+    if window is None:
+        return 0.0
+    middle = window.x + window.width / 2
+    sides = [part.x - window.x for part in shown if part.type == "UI" and part.x + part.width / 2 > middle]
+    return float(min([window.width, *sides]))
 
 
 def _free_corner(area: bpy.types.Area | None) -> tuple[float, float]:

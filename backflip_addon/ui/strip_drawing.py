@@ -15,6 +15,7 @@ from .colours import Palette
 WIDTH, ROW, LABEL = 240, 12, 92  # pixels at a resolution scale of 1, as all here
 FULL = 0.8  # of a row's height that is filled
 _LETTERS, _PAD = 10, 4
+WHOLE_WIDTH = LABEL + WIDTH + 2 * _PAD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Strip:
 def draw(strip: Strip, left: float, bottom: float, scale: float, palette: Palette) -> None:
     """Draw a strip with its lower left corner there, pixels."""
     low = np.array([left, bottom])
-    whole = np.array([LABEL + WIDTH + 2 * _PAD, strip.height()]) * scale
+    whole = np.array([WHOLE_WIDTH, strip.height()]) * scale
     flat.draw_triangles(flat.boxes(low, low + whole), palette.ground, 0.7)
     start, size = low + np.array([LABEL + _PAD, _PAD]) * scale, np.array([WIDTH, ROW]) * scale
     if len(strip.corners):

@@ -140,7 +140,7 @@ def test_the_queue_is_shown_and_can_be_emptied(folder: JobFolder, ops: Any) -> N
     assert len(waiting) == 100 and waiting[0].name == "Shot 0: gravity 1.62 m/s²" and waiting[99].seed == 99
     assert ops.empty_queue() == {"FINISHED"}
     assert job_monitor.queue(bpy.context.scene) == [] and [shot["kind"] for shot in asked(folder)] == ["pause"]
-    with pytest.raises(RuntimeError, match="No take waits"):
+    with pytest.raises(RuntimeError, match="No take is waiting"):
         ops.empty_queue()
 
 

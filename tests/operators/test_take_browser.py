@@ -14,6 +14,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job, TakeRecorded  # noqa: E402
 from backflip_addon.jobs.take_notes import TakeNotes  # noqa: E402
 from backflip_addon.operators import job_monitor, take_browser  # noqa: E402
+from backflip_addon.settings.road import turn_to  # noqa: E402
 from backflip_addon.settings.takes import OUTCOMES  # noqa: E402
 from backflip_addon.ui import lists, takes_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
@@ -205,10 +206,13 @@ def test_undo_takes_back_what_was_said_of_takes_and_redo_says_it_again(folder: J
 
 def test_undo_brings_a_deleted_take_back_with_its_words(folder: JobFolder, ops: Any) -> None:
     settings().takes[3].title = "Last"
+    turn_to(settings(), "bake")
     bpy.ops.ed.undo_push(message="Name")
+    turn_to(settings(), "takes")  # a fold is no undo step
     undo_step(ops, "delete_take", take="0003_search.npz")
     (folder.takes / "0003_search.npz").write_text("a trainer counts on from the last take that it finds")
     bpy.ops.ed.undo()
+    assert settings().road.takes and not settings().road.bake, "the list that is looked at stays open"
     assert (folder.takes / "0003_search-2.npz").read_text() == "" and said(folder, "0003_search-2.npz")[1] == "Last"
     bpy.ops.ed.redo()
     assert not (folder.takes / "0003_search-2.npz").exists() and (folder.takes / "0003_search.npz").exists()

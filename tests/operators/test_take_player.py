@@ -164,7 +164,7 @@ def test_four_takes_and_the_reference_are_compared(job: JobFolder, ops: Any) -> 
         np.testing.assert_allclose(places[name], np.broadcast_to(times * step, places[name].shape), atol=1e-5)
     ops.compare_take(take="0003_search.npz")
     assert len(figures()) == 5, "never more than four takes"
-    with pytest.raises(RuntimeError, match="4 takes are compared already"):
+    with pytest.raises(RuntimeError, match="4 takes are being compared already"):
         ops.compare_take()
     ops.compare_take(take="0001_search.npz")
     assert [figure.name[:4] for figure in figures()] == ["0004", "0000", "0002", "0003", ""]

@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.operators import background_work, reference_notes, viewport_lines  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
-from backflip_addon.ui import colours, contact_strip, line_legend  # noqa: E402
+from backflip_addon.ui import colours, contact_strip, corner, line_legend  # noqa: E402
 from tests.core import performances  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 
@@ -112,3 +112,9 @@ def test_all_colours_stand_out_from_their_ground(ground: colours.Colour) -> None
     on_dark = colours.made_of((0.239, 0.239, 0.239), colours._USUAL)
     assert on_dark.roles["reference"] == pytest.approx(colours._USUAL[4]), "what stands out already stays as it is"
     assert len(set(on_dark.roles[role] for role in colours.TAKES)) == 5
+
+
+def test_strips_and_curve_are_drawn_smaller_where_the_sidebar_leaves_them_no_room() -> None:
+    assert corner.fitting(1.0, 340.0, 200.0) == 1.0, "never smaller than at a resolution scale of 1"
+    assert corner.fitting(2.0, 340.0, 510.0) == 1.5
+    assert corner.fitting(2.0, 340.0, 900.0) == 2.0

@@ -212,7 +212,9 @@ def _bvh(path: str, staged: ExportScene) -> None:
 def _need(operator: str, name: str) -> None:
     """Raises ExportError where this Blender was built without a format."""
     if not compat.has_operator(operator):
-        raise ExportError(f"This Blender was built without {name}: choose another format, or take Blender's own build.")
+        raise ExportError(
+            f"This Blender was built without {name}: choose another format, or use the one from blender.org."
+        )
 
 
 _WRITERS = {"FBX": _fbx, "USD": _usd, "ALEMBIC": _alembic, "GLTF": _gltf, "BVH": _bvh}
