@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -91,6 +92,7 @@ class FileStep(Step):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     nothing_named: ClassVar[str] = "Choose a file."
+    folders: ClassVar[dict[str, str]] = {}  # an operator's bl_idname -> the folder of what it was last asked for
 
     filepath: Annotated[str, StringProperty(name="File", subtype="FILE_PATH", options=PATH)]
     filter_glob: Annotated[str, StringProperty(options=INTERNAL)]
@@ -105,14 +107,24 @@ class FileStep(Step):
         if not self.names_file():
             self.report({"ERROR"}, self.nothing_named)
             return {"CANCELLED"}
+        if self.pressed:
+            self.folders[self.bl_idname] = str(Path(bpy.path.abspath(self.filepath)).parent)
         return super().execute(context)
 
     def names_file(self) -> bool:
         """Whether the path is more than a folder's: the dialog gives that where no file was chosen in it."""
         return not self.filepath.endswith(("/", "\\")) and bool(Path(self.filepath).name)
 
+    def last_folder(self) -> str:
+        """Where the dialog was left, "" for nowhere yet, or where there is no folder any more."""
+        folder = self.folders.get(self.bl_idname, "")
+        return folder if folder and Path(folder).is_dir() else ""
+
     def ask(self, context: bpy.types.Context) -> Returned:
-        """Open the file dialog."""
+        """Open the file dialog, where it was left in this session; else Blender chooses."""
+        self.pressed = True
+        if not self.filepath and (folder := self.last_folder()):
+            self.filepath = f"{folder}{os.sep}"
         self.filter_glob = ";".join(f"*{suffix}" for suffix in self.suffixes)
         window_manager(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -122,7 +134,6 @@ class SaveStep(FileStep):
     """A FileStep that writes: a button always asks, and a file that exists is never replaced unasked."""
 
     nothing_named = "Name the file to write."
-    last_folder: ClassVar[list[str]] = []  # where the last file was written in this session, at most one
 
     check_existing: Annotated[
         bool, BoolProperty(default=True, options=INTERNAL)
@@ -153,17 +164,14 @@ class SaveStep(FileStep):
         final = self.named(path)
         if self.asked and final != path and final.exists():
             raise FileError(f"{final.name} exists already; choose it in the dialog to replace it.")
-        if self.asked:
-            SaveStep.last_folder[:] = [str(final.parent)]
         return str(final)
 
     def proposed(self, context: bpy.types.Context) -> str:
         """A name to begin with, where the last file was written, else beside the .blend where that was saved."""
         name = self.named(Path(bpy.path.clean_name(self.title(context)))).name
-        folder = next((last for last in SaveStep.last_folder if Path(last).is_dir()), "")
-        if not folder:
-            return str(Path(bpy.data.filepath).with_name(name)) if bpy.data.filepath else name
-        return str(Path(folder, name))
+        if folder := self.last_folder():
+            return str(Path(folder, name))
+        return str(Path(bpy.data.filepath).with_name(name)) if bpy.data.filepath else name
 
     def title(self, context: bpy.types.Context) -> str:
         """What to call the file, without an ending."""

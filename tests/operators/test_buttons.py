@@ -232,10 +232,12 @@ def test_a_good_export_survives_a_failed_one(
         assert buffer == "shot.bin" and (place / buffer).is_file()
 
 
-def test_a_name_is_proposed_beside_the_file(baked: Any, ops: Any, tmp_path: Path) -> None:
+def test_a_name_is_proposed(baked: Any, ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     pressed = Pressed(export.ExportShot, format="GLTF")
-    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0.glb")
+    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0.glb"), "beside the file"
+    monkeypatch.setitem(SaveStep.folders, pressed.bl_idname, str(tmp_path.parent))
+    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path.parent / "Hero_Take_0.glb"), "where it was left"
 
 
 WROTE = exporter.Exported(Path("x.fbx"), 1, 1)
