@@ -117,8 +117,8 @@ def _beyond(needed: str, body: Body, demand: _Demand) -> str:
 
 def _than(preset: str, body: Body, demand: _Demand) -> str:
     load = _load(with_strength(body, preset), demand)
-    times = f"{load.times:.1f} times" if load.times >= 1.05 else "all of"
-    return f" ({_WORDS.get(load.part, load.part)} {times} {PRESETS[preset].whose})"
+    part, whose = _WORDS.get(load.part, load.part), PRESETS[preset].whose
+    return f" ({part} {load.times:.1f} times {whose})" if load.times >= 1.05 else f" ({part} at {whose} limit)"
 
 
 def _slow_enough(motion: Motion, body: Body) -> float:
