@@ -71,7 +71,9 @@ def _check_performer(scene: bpy.types.Scene, armature: bpy.types.Object, shot: S
 
 def _has_takes(scene: bpy.types.Scene) -> str:
     settings = scene_settings(scene)
-    if len(settings.takes):
+    if len(settings.takes) or len(
+        job_monitor.scores(scene)[0]
+    ):  # while a bake is done over the list is as it was before
         return ""
     if not settings.job_folder:
         return "There is no take yet: train first (step 3)."

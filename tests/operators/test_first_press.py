@@ -134,6 +134,18 @@ def test_a_landing_stays_chosen_when_later_takes_fall(ops: Any, tmp_path: Path) 
     assert settings.take_index == 4, "who looks at the latest goes on to the next"
 
 
+def test_a_bake_can_be_done_over_though_the_undo_step_before_it_knew_no_take(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    job(tmp_path / "job", {"landed": True})
+    monkeypatch.setattr(job_monitor, "any_take", lambda _scene: False)  # which is for Blenders without a window
+    scene().backflip.takes.clear()
+    assert ops.bake_take.poll()
+
+
 def test_clips_are_known_by_name(tmp_path: Path) -> None:
     folder = tmp_path / clips.FOLDER
     folder.mkdir(parents=True)
