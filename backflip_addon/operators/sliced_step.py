@@ -13,7 +13,7 @@ from . import background_work
 from .base import Returned, Step, window_manager
 
 TICK_SECONDS = 0.01
-SLICE_SECONDS = 0.012  # of work between two looks at the window; a slice that has begun is ended
+SLICE_SECONDS = 0.008  # of work between two looks at the window; a slice that has begun is ended
 # What goes on as ever while a step works; all other presses would change what it works on
 _LOOKING = {
     *("MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "WINDOW_DEACTIVATE", "MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE"),

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...core import batched_linalg
 from ...core.arrays import Array, IntArray
-from ...core.slices import Slices, at_once
+from ...core.slices import Slices, apart, at_once
 from ..animation.depsgraph import evaluation_scene
 from ..animation.pose_sampling import read_world
 from ..armature.envelopes import uses_groups
@@ -103,20 +103,20 @@ def _skin_error_slices(armature: bpy.types.Object, expected: ExpectedPoses) -> S
     if not parts:
         return []
     poses, positions = yield from _seen_slices(armature, parts, expected.frames)
+    yield None
     moves = _moves(armature, expected, parts, poses)
     found = []
     for part, place in zip(parts, positions, strict=True):
-        yield None
-        found.append(_farthest(armature, part, moves, place, expected))
+        found.append((yield from _farthest_slices(armature, part, moves, place, expected)))
     return found
 
 
-def _farthest(
+def _farthest_slices(
     armature: bpy.types.Object, part: _Part, moves: _Moves, positions: Array, expected: ExpectedPoses
-) -> SkinOff:
+) -> Slices[SkinOff]:
     """positions (K, V, 3): where the part's vertices are seen, world."""
     if is_deformed(part.mesh, armature):
-        wanted = _blended(part, moves.meant)
+        wanted = yield from apart(_blended, part, moves.meant)
     else:  # what a rigid mesh does of its own is its own affair
         bone = int(part.bones[0, 0])
         back = moves.meant[:, bone] @ batched_linalg.inverse(moves.seen[:, bone])
