@@ -60,10 +60,11 @@ LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips
 SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
 # s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
 HIT_TOGETHER = 0.3
-# Of the trunk from upright: a body that comes down like that, its legs in the air, was thrown over, where one that
-# topples lies down at 90 degrees; and its head is what it comes down on, though the back came some thousandths before
-UPSIDE_DOWN = np.radians(105)
-ON_ITS_NECK = np.radians(120)  # of a trunk that comes down on a shoulder: it is the neck and the head that are hit
+# Of the line from hips to head, from upright: a body that comes down like that, its legs in the air, was thrown over,
+# where one that topples lies down at 90 degrees; and its head is what it comes down on, though a shoulder, or the back,
+# came some thousandths before.
+# (Of 67 takes all that are over 110 degrees come down on their heads by eye, and of those below two)
+UPSIDE_DOWN = np.radians(110)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
@@ -186,7 +187,7 @@ class _Story:
         stands = self.course.touching[since:hit, self._feet].any(axis=1)
         caught = stands.sum() / self.course.rate > CAUGHT
         stood_up = (stands & (self.course.tilt[since:hit] < STILL_LEANS)).sum() / self.course.rate > CAUGHT
-        if not caught and (part == "head" or part == "shoulder" and self.course.tilt[down] > ON_ITS_NECK):
+        if not caught and (part == "head" or part == "shoulder" and self._thrown_over[down]):
             return ON_HEAD, hit, "head"
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
@@ -279,8 +280,10 @@ class _Story:
     @property
     def _thrown_over(self) -> BoolArray:
         """The frames (F,) in which the body is upside down, with nothing of its legs on the floor."""
-        legs = [i for i, name in enumerate(self.course.body.names) if name.startswith(_LEGS)]
-        thrown: BoolArray = (self.course.tilt > UPSIDE_DOWN) & ~self.course.touching[:, legs].any(axis=1)
+        course = self.course
+        legs = [i for i, name in enumerate(course.body.names) if name.startswith(_LEGS)]
+        line = rotations.normalise(course.positions[:, course.body.index("head")] - course.positions[:, 0])
+        thrown: BoolArray = (line[:, 2] < np.cos(UPSIDE_DOWN)) & ~course.touching[:, legs].any(axis=1)
         return thrown
 
     @property
@@ -308,11 +311,17 @@ class _Story:
 
     def _flight(self, before: int) -> Phase | None:
         """The take's longest flight that ends by a frame, of those that it leaped into; one that it begins with is no
-        leap, unless it was begun in the clip's."""
+        leap, unless it was begun in the clip's, which is the one to tell of then."""
         rising = balance.centre_velocity(self.course)[:, 2] > LEAP
         flights = [(start, end) for start, end in footwork.airborne(self.course) if start < before]
-        leaps = [(start, end) for start, end in flights if (rising[start] if start else self.begun)]
+        leaps = [(start, end) for start, end in flights if start and rising[start]]
+        if self._begun_in_the_air and flights and not flights[0][0]:
+            leaps = flights[:1]
         return _longest([(start, min(end, before)) for start, end in leaps], self.course.rate)
+
+    @property
+    def _begun_in_the_air(self) -> bool:
+        return self.begun and any(not start for start, _ in footwork.airborne(self.clip))
 
     def _left_the_floor(self, before: int) -> bool:
         return self._flight(before) is not None

@@ -30,7 +30,7 @@ from .known_job import KnownJob, avatar_of
 from .take_list import Shown, show
 
 READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.01, 0.5, 2.0, 5.0
-STEP_SECONDS = 0.002  # for reading, and again for the list
+STEP_SECONDS = 0.0015  # for reading, and again for the list
 MOST_JOBS_BESIDE = 200
 
 _log = logging.getLogger(__name__)

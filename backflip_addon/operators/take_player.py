@@ -35,7 +35,7 @@ from .take_tracks import REFERENCE, Track, Tracks
 FRAME_SECONDS = 1 / 30  # between two pictures
 SLOWEST_SECONDS = 0.5  # between two pictures on a slow computer
 TRAINING_SHARE = 4.0  # times as long as a picture takes, while a training could use the processor
-WORK_SECONDS = 0.003  # for reading the meshes, in a tick of the timer
+WORK_SECONDS = 0.0015  # for reading the meshes, in a tick of the timer
 WAIT_SECONDS = 0.005  # until the next look at what is being loaded or read
 REST_SECONDS = 0.7  # the last pose is held so long before the take begins again
 SIDEBAR_SECONDS = 0.2  # between two drawings of the sidebar, whose slider goes along

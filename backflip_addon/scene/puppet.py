@@ -55,12 +55,12 @@ def read_puppet(armature: bpy.types.Object, binding: Binding) -> Iterator[Skin |
     for mesh in meshes:
         reader = _MeshReader(name, mesh, bound, links, deforming, evaluated)
         yield from reader.read(len(binding.links))
-        rows += reader.rows
+        rows.append(reader.rows)
         triangles.append(reader.triangles + count)
-        count += sum(map(len, reader.rows))
+        count += len(reader.rows)
     if not count:
         raise PuppetError(f"{name} has no mesh that its bones move")
-    whole = np.concatenate(rows)
+    whole = rows[0] if len(rows) == 1 else np.concatenate(rows)
     yield None
     yield Skin(whole, np.concatenate(triangles))
 
@@ -119,7 +119,7 @@ class _MeshReader:
     links: dict[str, int]
     deforming: frozenset[str]
     evaluated: bool
-    rows: list[Float32Array] = dataclasses.field(default_factory=list)
+    rows: Float32Array = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.float32))
     triangles: IntArray = dataclasses.field(default_factory=lambda: np.zeros((0, 3), np.int32))
 
     def read(self, count: int) -> Iterator[None]:
@@ -128,11 +128,12 @@ class _MeshReader:
         points = _points(_shown(ob, self.evaluated))
         # The pose of this very moment: the next piece of work may see another
         posed = self.evaluated and ob.visible_get()
-        local = _apply(self._to_armature(ob, armature, posed), points)
         pose = self._pose(armature) if posed else None
+        local = _apply(self._to_armature(ob, armature, posed), points)
         carrier = "" if is_deformed(ob, armature) else carrying_bone(ob, armature)
         of_bone = np.array(list(self.links.values()))
         weighed = np.zeros(len(points), dtype=bool)
+        self.rows = np.empty((len(points), 4 * count), dtype=np.float32)
         yield None
         triangles = _triangles(_shown(_object(self.mesh), self.evaluated))
         yield None
@@ -140,7 +141,7 @@ class _MeshReader:
             some = slice(start, start + VERTICES_AT_A_TIME)
             bones, weights = self._weights(some, len(points), carrier)
             rest = local[some] if pose is None else _unposed(local[some], bones, weights, pose)
-            self.rows.append(skin_rows(_apply(self.bound, rest), of_bone[bones], weights, count))
+            self.rows[some] = skin_rows(_apply(self.bound, rest), of_bone[bones], weights, count)
             weighed[some] = weights.sum(axis=1) > _LEAST_WEIGHT
             yield None
         if len(triangles) and triangles.max() >= len(points):

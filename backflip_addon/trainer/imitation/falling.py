@@ -33,7 +33,7 @@ LEAST_STEPS = 2  # control steps that are performed before a fall
 REST_SPEED, REST_TURN = 0.03, 0.15  # m/s of the root, rad/s of root and joints, of a body at rest
 REST_SECONDS = 0.4  # for which it must rest
 
-LIMP = 0.04  # share of a joint's greatest torque that a limp one holds against: passive tissue, and what ends swinging
+LIMP = 0.015  # share of a joint's greatest torque that a limp one holds against: passive tissue, and what ends swinging
 BRACED = {"upper_arm": 0.35, "forearm": 0.3, "hand": 0.2, "head": 0.6, "chest": 0.25, "thigh": 0.2, "shin": 0.2}
 CALM_AFTER = 0.5  # s after the first part has come down, in which reflexes fade, and tone
 # Near the end of its range a joint's tissue stretches, and holds: passive moments grow steeply (Riener and Edrich 1999,
