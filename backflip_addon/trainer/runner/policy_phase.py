@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 ROBUST, ROBUST_TRIALS = 0.9, 50  # a policy that lands so many of so many disturbed trials is done
 EARLY, EARLY_TRIES = 4, 2  # iterations within which so many tries are recorded each time, later one
+EARLY_FROM_SCRATCH = 3  # of which two begin in the midst, as 7 of 10 episodes do (rl.settings)
 SOON = 25  # iterations, some twenty seconds: a landing is noticed so soon while there have been few
 TRY_SEEDS = 1000  # seeds set aside for the tries of one iteration
-LOOKS, OTHER_TRY = 3, 100  # tries of which one is recorded, where all end as others have of late; between their seeds
+LOOKS, OTHER_TRY = 2, 100  # tries of which one is recorded, where all end as others have of late; between their seeds
 RECENT = 4  # recorded tries in which a verdict has not come up that is worth recording at once
 ALIKE = 0.05  # m: attempts that stay as near to each other in all frames as they are performed are the same once more
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
@@ -161,13 +162,14 @@ class PolicyPhase:
         """Record how it tries: with the noise that it learns by, and every second time in other circumstances.
 
         From scratch most of its episodes begin in the midst of the clip, where they show what the first frame never
-        leads to; so does every second try then.
+        leads to; so do two of three tries then.
         """
-        run, training = self.run, self.training
-        for _ in range(EARLY_TRIES if training.iterations < EARLY else 1):
+        run, training, scratch = self.run, self.training, self.phase == "scratch"
+        early = EARLY_FROM_SCRATCH if scratch else EARLY_TRIES
+        for _ in range(early if training.iterations < EARLY else 1):
             run.check()
             self.tries += 1
-            take = self._try_in_the_midst() if self.phase == "scratch" and self.tries % 2 == 0 else self._try(0)
+            take = self._try_in_the_midst() if scratch and self.tries % 3 != 1 else self._try(0)
             begins = metrics.begins_at(run.reference, take)
             name = f"{self._name()}, try {self.tries}" + (f" from {begins:.1f} s on" if begins else "")
             phase = f"{self._words()}, a try" + (f" from {begins:.1f} s of the clip on" if begins else "")
@@ -178,18 +180,20 @@ class PolicyPhase:
         """One try; number: of those of which one is recorded."""
         training, run = self.training, self.run
         seed = run.settings.seed + TRY_SEEDS * training.iterations + self.tries + OTHER_TRY * number
-        disturbed = self.tries % 2 == 0
+        disturbed = begins > 0 or self.tries % 2 == 0
         return training.attempt(seed, None if disturbed else run.scene, disturbed, exploring=True, begins=begins)
 
     def _try_in_the_midst(self) -> Take:
-        """A try that begins where an episode might; of a few the one whose like has not been recorded for longest."""
+        """A try that begins where an episode might, and another one where its like has just been recorded; the one
+        whose like has not been for longer."""
         training, reference = self.training, self.run.reference
         steps = int((reference.duration - metrics.LEAST_LEFT) * CONTROL_RATE)
-        last = min(training.trajectory.landed, steps)
+        last = max(min(training.trajectory.landed, steps), 2)
         tries: list[Take] = []
         for number in range(LOOKS):
             random = np.random.default_rng([self.run.settings.seed, training.iterations, self.tries, number])
-            tries.append(self._try(number, training.start_states.draw(random, 1, last)))
+            begins = int(random.integers(1, last)) if number else training.start_states.draw(random, 1, last)
+            tries.append(self._try(number, begins))
             if self._since(tries[-1]) > RECENT:
                 break
         return max(tries, key=self._since)
