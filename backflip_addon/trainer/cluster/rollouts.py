@@ -76,7 +76,7 @@ class ClusterRollouts(CompiledRollouts):
                 scenes[part] if len(scenes) == count else scenes,
                 first,
                 offsets[part],
-                before,
+                before[part] if before is not None and before.ndim > 1 else before,
             )
             for part in parts
         ]

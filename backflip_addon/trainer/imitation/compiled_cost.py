@@ -54,12 +54,11 @@ class GoalTables(NamedTuple):
 
     rotations (T + 1, 4 L); speeds (T + 1, F - 6) of all joints; position (T + 1, 3)
     of the root; ends (T + 1, E, 3) of end links from the centre of mass; centre, velocity, momentum, spin (T + 1, 3);
-    resting (T + 1, 2); soles (T + 1, 2, 3), the vertical as the feet see it; feet_middle (T + 1, 3); landed (3,): steps
-    from which on it has landed, from which on it stands still, and from which on it may stand anywhere. targets
-    (T, 4 L), angles, rates (T, H) of hinges: the controls of
-    the control steps. columns (L,): a link's first number in an action. end_links (E,),
-    feet (2,), forbidden (Q,): links. shape (L + 1,): where a link's shapes begin; kind (S,), solid (S, 13): centre 3,
-    radius, three half axes. weights: cost.Weights.
+    resting (T + 1, 2); soles (T + 1, 2, 3), the vertical as the feet see it; feet_middle (T + 1, 3); leaning
+    (T + 1, 2); landed (3,): steps from which on it has landed, from which on it stands still, and from which on it may
+    stand anywhere. targets (T, 4 L), angles, rates (T, H) of hinges: the controls of the control steps. columns
+    (L,): a link's first number in an action. end_links (E,), feet (2,), forbidden (Q,): links. shape (L + 1,): where a
+    link's shapes begin; kind (S,), solid (S, 13): centre 3, radius, three half axes. weights: cost.Weights.
     """
 
     rotations: Float32Array
@@ -76,6 +75,7 @@ class GoalTables(NamedTuple):
     resting: Float32Array
     soles: Float32Array
     feet_middle: Float32Array
+    leaning: Float32Array
     landed: IntArray
     columns: IntArray
     end_links: IntArray
@@ -117,6 +117,7 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
         resting=_floats(track.resting),
         soles=_floats(verticals(track.world[:, track.feet])),
         feet_middle=_floats(feet_middle(body, track.positions, track.world)),
+        leaning=_floats(track.leaning),
         landed=_integers([track.landed, calm, track.landed if anywhere else never]),
         columns=_integers(columns),
         end_links=_integers(ends),
@@ -307,10 +308,10 @@ def middle_of_feet(feet: IntArray, w: Workspace) -> Vector:
 
 
 @inlined
-def off_balance(arm: Vector, velocity: Vector) -> Lanes:
-    """Squared level distance of the capture point from the feet's middle: kinematics.imbalance() in lanes."""
+def off_balance(arm: Vector, velocity: Vector, wanted: tuple[float, float]) -> Lanes:
+    """Squared level distance of the capture point from where it is wanted: kinematics.imbalance() in lanes."""
     seconds = square_root(greatest(arm[2], everywhere(LEAST_HEIGHT)) * (1.0 / GRAVITY))
-    x, y = arm[0] + velocity[0] * seconds, arm[1] + velocity[1] * seconds
+    x, y = arm[0] + velocity[0] * seconds - wanted[0], arm[1] + velocity[1] * seconds - wanted[1]
     return x * x + y * y
 
 
@@ -348,7 +349,9 @@ def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, contacts: Contact
     if g >= k.landed[1]:
         total = total + weights[17] * squared(px, py, pz)
     if g >= k.landed[0]:
-        total = total + weights[8] * off_balance((cx - fx, cy - fy, cz - fz), (px, py, pz))
+        total = total + weights[8] * off_balance(
+            (cx - fx, cy - fy, cz - fz), (px, py, pz), (k.leaning[g, 0], k.leaning[g, 1])
+        )
     return total
 
 

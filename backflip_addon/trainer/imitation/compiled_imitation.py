@@ -341,7 +341,7 @@ def look(
     root, ends, distance = apart(t, e, m, w, s, px - ox, py - oy, pz - floor)
     root = root + ROOT_TURN * tilt + ROOT_SPIN * spin
     reward = imitation_reward(turned, fast, ends, root, squared(dx, dy, dz))
-    off = off_balance((cx - fx, cy - fy, cz - fz), (vx, vy, vz)) * (1.0 / REACH_OF_FEET**2)
+    off = off_balance((cx - fx, cy - fy, cz - fz), (vx, vy, vz), (0.0, 0.0)) * (1.0 / REACH_OF_FEET**2)
     off = off + (ox * ox + oy * oy) * (1.0 / FAR_OFF**2)
     off = off + squared(dx, dy, dz) * (1.0 / SWAY**2)
     stands = exponential(-off) * (0.5 * (load(feet, 0) + load(feet, 1)))

@@ -79,7 +79,7 @@ class CompiledRollouts:
         self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
     ) -> Rolled:
         """Roll out offsets (N, H, width), rad, from control step first. starts (N,), scenes (N,): one each, or one for
-        all. before (width,): the offsets of the control step before; None: none was taken."""
+        all. before (N, width), or (width,) for all: the offsets of the control step before; None: none was taken."""
         count, horizon = offsets.shape[:2]
         groups = -(-count // LANES)
         state, around = states_of_groups(self.tables, groups), surroundings_of_groups(groups)
@@ -88,11 +88,9 @@ class CompiledRollouts:
         put_scenes(around, scenes if len(scenes) == count else scenes * count)
         controls, costs = rows(groups, horizon, offsets.shape[2]), rows(groups, horizon)
         put(controls.reshape(groups, -1, LANES), offsets.reshape(count, -1))
-        last_one = (
-            np.ascontiguousarray(np.repeat(before[:, None], LANES, axis=1), np.float32)
-            if before is not None
-            else rows(0)
-        )
+        last_one = rows(0 if before is None else groups, offsets.shape[2])
+        if before is not None:
+            put(last_one, np.broadcast_to(before, (count, offsets.shape[2])))
         steps = self._share(state, around, first, controls, last_one, costs)
         summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
         position, turns, speeds = (
@@ -122,7 +120,7 @@ class CompiledRollouts:
                 roll_out(
                     steps.tables, steps.workspace, self.goals, State(*(array[part] for array in state)), memory,
                     Surroundings(*(array[part] for array in around)), first, self.track.steps, controls[part],
-                    before, costs[part], self.lost, Contacts(*(rows(len(self.tables.parents)) for _ in range(4))),
+                    before[part], costs[part], self.lost, Contacts(*(rows(len(self.tables.parents)) for _ in range(4))),
                     steps.numbers,
                 )
             )  # fmt: skip
@@ -150,7 +148,7 @@ def roll_out(
 ) -> int:
     """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; returns control steps of groups.
 
-    previous (width): the controls of the step before; empty: there was none.
+    previous (G, width): the controls of the step before; empty: there was none.
     """
     steps = 0
     horizon = controls.shape[1]
@@ -160,7 +158,7 @@ def roll_out(
         floor = load(scene.floor, 0)
         pose(t, w, own.rotations)
         if len(previous) > 0:
-            set_goal(t, k, goal, max(first - 1, 0), previous)
+            set_goal(t, k, goal, max(first - 1, 0), previous[g])
             hold_goal(goal)
         alive, before = everywhere(1.0), everywhere(0.0)
         for h in range(horizon):

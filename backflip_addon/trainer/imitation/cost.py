@@ -39,7 +39,7 @@ class Weights:
     aloft: float = 8.0  # lack of load on all feet, as a share of FIRM, where the goal's rest on the floor
     slide: float = 300.0  # m, that a foot slides along the floor while it touches
     impact: float = 0.1  # (body weights)^2, the feet's mean load over a control step, of what is above HARD
-    balance: float = 200.0  # m^2, after the last touchdown: where the body would come to rest, off the feet's middle
+    balance: float = 200.0  # m^2, once landed: its capture point, off its feet's middle or where the goal leans
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
     rates: float = 0.01  # (rad/s)^2, joint speeds off the goal's
     calm: float = 1.0  # (rad/s)^2, joint speeds of a body that has come to stand
@@ -106,7 +106,11 @@ class Cost:
         tilts = np.sum(tilted**2, axis=-1)
         cost += np.sum((w.contact * hovering + w.sole * tilts) * track.resting[goal], axis=1)
         cost += w.floor * np.sum(np.clip(1 - lows[:, self._forbidden] / FLOOR_MARGIN, 0, 1), axis=1)
-        cost += w.balance * (goal >= track.landed) * imbalance(centre - feet_middle(body, positions, world), velocity)
+        cost += (
+            w.balance
+            * (goal >= track.landed)
+            * imbalance(centre - feet_middle(body, positions, world), velocity, track.leaning[goal])
+        )
         if footwork is not None:
             cost += self._of_footwork(footwork, goal)
         bounded: Array = LARGE_COST * np.log1p(cost / LARGE_COST)

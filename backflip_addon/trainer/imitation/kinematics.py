@@ -26,13 +26,21 @@ def verticals(world: Array) -> Array:
     return seen
 
 
-def imbalance(arm: Array, velocity: Array) -> Array:
-    """Squared level distance (N,), m^2, of the capture point (Pratt et al. 2006) from the feet's middle.
+def capture_point(arm: Array, velocity: Array) -> Array:
+    """Where a body would come to rest (N, 2): its capture point (Pratt et al. 2006) from the feet's middle, level, m.
 
     arm (N, 3): the centre of mass from there, m; velocity (N, 3): of it, m/s.
     """
-    point = arm[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(arm[:, 2:], 0.1) / GRAVITY)
-    distance: Array = np.sum(point**2, axis=1)
+    point: Array = arm[:, :2] + velocity[:, :2] * np.sqrt(np.maximum(arm[:, 2:], 0.1) / GRAVITY)
+    return point
+
+
+def imbalance(arm: Array, velocity: Array, wanted: Array | float = 0.0) -> Array:
+    """Squared level distance (N,), m^2, of the capture point from where it is wanted (N, 2), from the feet's middle, m.
+
+    arm (N, 3), velocity (N, 3): see capture_point().
+    """
+    distance: Array = np.sum((capture_point(arm, velocity) - wanted) ** 2, axis=1)
     return distance
 
 

@@ -116,6 +116,8 @@ def _followed(track: Track, motion: Motion, step: int) -> Track:
         _with(track.centre_velocity, own, velocity),
         _with(track.momentum, own, momentum),
     )
+    leaning = track.leaning_of(positions, world, new.centre[own], velocity) * track.leaning[own].any(axis=1)[:, None]
+    new.leaning = _with(track.leaning, own, leaning)
     new.resting = _with(track.resting, own, lows < metrics.RESTING_HEIGHT)
     return new
 

@@ -23,11 +23,12 @@ from ..physics.servo_gains import servo_lag
 from ..physics.simulator import CONTROL_RATE
 from ..physics.state import States
 from .action_layout import ActionLayout
-from .kinematics import momenta
+from .kinematics import capture_point, feet_middle, momenta
 
 END_LINKS = ("head", "hand.R", "foot.R", "hand.L", "foot.L")
 
 
+LEANS = 0.1  # m from the feet's middle, some half a sole: a capture point further off is none of a quiet stance
 BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
 
 
@@ -38,9 +39,10 @@ class Track:
     positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
     momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
     (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end; past T
-    for a clip that ends in mid-stride. controls, control_speeds (T, L, 4), (T, L, 3): joint targets of the control
-    steps without offsets, and their speeds, rad/s. allowed (L,): links that may touch the floor. layout: of its
-    offsets.
+    for a clip that ends in mid-stride. leaning (T + 1, 2): the goal's capture point from the middle of its feet, m,
+    where it is LEANS or more away, on one foot or between two steps; elsewhere 0. controls, control_speeds (T, L, 4),
+    (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s. allowed (L,): links that may
+    touch the floor. layout: of its offsets.
     """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
@@ -66,8 +68,14 @@ class Track:
         lows = body.lowest_points(positions, world)[:, self.feet]
         self.resting = lows < metrics.RESTING_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
+        self.leaning = self.leaning_of(self.positions, self.world, self.centre, self.centre_velocity)
         self.allowed = metrics.allowed_contacts(body, reference)
         self.layout = ActionLayout(body)
+
+    def leaning_of(self, positions: Array, world: Array, centre: Array, velocity: Array) -> Array:
+        """leaning (N, 2) of goals (N, ...)."""
+        point = capture_point(centre - feet_middle(self.body, positions, world), velocity)
+        return np.where(np.linalg.norm(point, axis=1, keepdims=True) < LEANS, 0.0, point)
 
     def _last_touchdown(self) -> int:
         """The step from which on a foot rests to the end; the clip's end where none ever leaves the floor."""

@@ -58,10 +58,20 @@ class Design:
 
 @dataclasses.dataclass(frozen=True)
 class Models:
-    """Linear models a control step: differences (T, n, n), actions (T, n, width)."""
+    """Linear models of control steps: differences after one, by those before it (T, n, n), by actions (T, n, width),
+    and what they become without either, drift (T, n)."""
 
     of_state: Array
     of_action: Array
+    drift: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Regulator:
+    """action = gains @ differences + actions: gains (T, width, n), actions (T, width), rad."""
+
+    gains: Array
+    actions: Array
 
 
 def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings) -> Models:
@@ -73,16 +83,17 @@ def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int
     sound = (np.abs(inputs) < MOST_INPUT).all(axis=1) & (np.abs(outputs) < MOST_OUTPUT).all(axis=1)
     steps, inputs, outputs = steps[sound], inputs[sound], outputs[sound]
     n, width = before.shape[1], actions.shape[1]
-    of_state, of_action = np.zeros((count, n, n)), np.zeros((count, n, width))
+    models = Models(np.zeros((count, n, n)), np.zeros((count, n, width)), np.zeros((count, n)))
     for t in range(count):
         near = np.abs(steps - t) <= 2 * settings.spread
         weight = np.exp(-0.5 * ((steps[near] - t) / settings.spread) ** 2)
         x, y = inputs[near], outputs[near]
         gram = (x * weight[:, None]).T @ x + (settings.ridge * weight.sum() + 1e-6) * np.eye(x.shape[1])
         solved = np.linalg.solve(gram, (x * weight[:, None]).T @ y)
-        of_state[t] = solved[:n].T * size[:, None] / size
-        of_action[t] = solved[n:-1].T * size[:, None] / force
-    return Models(of_state, of_action)
+        models.of_state[t] = solved[:n].T * size[:, None] / size
+        models.of_action[t] = solved[n:-1].T * size[:, None] / force
+        models.drift[t] = solved[-1] * size
+    return models
 
 
 def gains(models: Models, weights: Array, effort: float) -> Array:
@@ -90,14 +101,30 @@ def gains(models: Models, weights: Array, effort: float) -> Array:
 
     weights (T, n): cost of squared differences after each control step; effort: of squared actions.
     """
-    ahead = LAST_COST * np.diag(weights[-1])
+    undrifting = dataclasses.replace(models, drift=np.zeros_like(models.drift))
+    return regulator(undrifting, weights, effort, np.zeros(weights.shape[1])).gains
+
+
+def regulator(models: Models, weights: Array, effort: float, wanted: Array) -> Regulator:
+    """What costs least to the end: Riccati's recursion for models that drift, and for differences that are not to
+    vanish (Anderson and Moore, "Optimal Control: Linear Quadratic Methods", 1990, section 4).
+
+    weights, effort: see gains(). wanted (T, n) or (n,): the differences that are aimed at after each control step.
+    """
     count, n, width = models.of_action.shape
-    result = np.zeros((count, width, n))
+    wanted = np.broadcast_to(wanted, (count, n))
+    ahead, pull = LAST_COST * np.diag(weights[-1]), -LAST_COST * weights[-1] * wanted[-1]
+    result = Regulator(np.zeros((count, width, n)), np.zeros((count, width)))
     for t in range(count - 1, -1, -1):
-        a, b = models.of_state[t], models.of_action[t]
-        result[t] = -np.linalg.solve(effort * np.eye(width) + b.T @ ahead @ b, b.T @ ahead @ a)
-        closed = a + b @ result[t]
-        ahead = np.diag(weights[t]) + closed.T @ ahead @ closed + effort * result[t].T @ result[t]
+        a, b, drift = models.of_state[t], models.of_action[t], models.drift[t]
+        drawn = ahead @ drift + pull
+        both = np.concatenate([b.T @ ahead @ a, (b.T @ drawn)[:, None]], axis=1)
+        solved = -np.linalg.solve(effort * np.eye(width) + b.T @ ahead @ b, both)
+        gain = result.gains[t] = solved[:, :-1]
+        result.actions[t] = solved[:, -1]
+        closed, before = a + b @ gain, max(t - 1, 0)
+        pull = closed.T @ drawn - weights[t] * wanted[before]
+        ahead = np.diag(weights[t]) + closed.T @ ahead @ closed + effort * gain.T @ gain
         ahead = (ahead + ahead.T) / 2
     return result
 

@@ -30,8 +30,9 @@ from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States, stacked
 from .cem import KnotDistribution, iterate
 from .mirror import Mirror
-from .plan import KnotGrid, Plan, interpolate
+from .plan import KnotGrid, Plan, interpolate, knots_along
 from .planted_feet import PlantedFeet
+from .settling import Settling
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 LAST_STEPS = 10  # of an open-loop rollout: they tell how it ends
 GOOD_END = 1.5  # mean cost of those steps: what ends worse is down, or far off
+CAUGHT = 0.4  # s after a body has come down from which on a regulator can bring it to rest
 SETTLING = 1.0  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
 LEGS = ("thigh", "shin", "foot")
@@ -52,6 +54,7 @@ class SearchSettings:
 
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 3  # steps performed a window
+    execute_down: int = 6  # the same once the body has come down
     knot: int = 3  # steps between knots
     samples: int = 64  # candidates a round
     copies: int = 2  # of the body that each is tried on: as it is, and disturbed, so that no plan lands by a hair
@@ -84,13 +87,25 @@ class CopyNoise:
     floor: float = 0.01  # m
 
 
+@dataclasses.dataclass
+class Onward:
+    """The reference from where a body has come down at a control step: its track, the offsets (T - step, width), rad,
+    that lead along it, and what brings the body to rest, once that is fitted."""
+
+    track: Track
+    step: int
+    offsets: Array
+    settling: Settling | None = None
+
+
 class Rollouts(Protocol):
     """What tries candidates: imitation.compiled_rollouts.CompiledRollouts."""
 
     def __call__(
         self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
     ) -> Rolled:
-        """Roll out offsets (N, H, width), rad, from control step first; before (width,): those of the step before."""
+        """Roll out offsets (N, H, width), rad, from control step first. before (N, width) or (width,): those of the
+        step before."""
 
     def follow(self, track: Track) -> None:
         """Go on with other goals for the same controls."""
@@ -138,7 +153,7 @@ class Search:
         self.performed = 0
         self.end = 0
         self._flies = track.standing and not track.resting[: track.landed].any(axis=1).all()
-        self._onward: Array | None = None  # knots that lead along the reference from where the body has landed
+        self._onward: Onward | None = None  # what is left of the reference once the body has come down
 
     def start_from(self, plan: Plan) -> None:
         """Warm start: refine an older plan instead of the bare reference."""
@@ -173,7 +188,7 @@ class Search:
             here = performance.state()
             self._follow_onward(here, first)
             self._refine(here, first, self.settings.rounds if first else self.settings.first_rounds, tell)
-            count = min(self.settings.execute, self.track.steps - first)
+            count = self._stride(first)
             performance.run(self._targets(first, count))
             self.control_steps += count
             self.performed += count
@@ -185,18 +200,33 @@ class Search:
         """Perform what is known already: the past of a search that is resumed, or tries another end."""
         self._onward = None
         self.rollouts.follow(self.track)
-        for first in range(0, self.performed, self.settings.execute):
+        first = 0
+        while first < self.performed:
             self._follow_onward(performance.state(), first)
-            performance.run(self._targets(first, min(self.settings.execute, self.performed - first)))
+            count = min(self._stride(first), self.performed - first)
+            performance.run(self._targets(first, count))
+            first += count
+
+    def _stride(self, first: int) -> int:
+        """Control steps that are performed at once, from a step on."""
+        s = self.settings
+        return min(s.execute_down if self._onward else s.execute, self.track.steps - first)
 
     def _follow_onward(self, here: States, first: int) -> None:
-        """Once the body has landed, follow what is left of the reference from there."""
+        """Once the body has come down, follow what is left of the reference from there; once that is caught, find out
+        what brings it to rest."""
         due = self._flies and self._onward is None and first >= self.track.landed
         if due and both_feet_down(self.track, here, self.scene.floor):
             track, offsets = onward(self.track, here, first, self.scene.floor)
             self.rollouts.follow(track)
-            knots = np.arange(self.grid.count) * self.settings.knot
-            self._onward = offsets[np.clip(knots - first, 0, len(offsets) - 1)]
+            self._onward = Onward(track, first, offsets)
+        on = self._onward
+        if on and on.settling is None and first >= on.step + CAUGHT * self.track.rate and first < self.track.steps:
+            random = np.random.default_rng([self._directed[1], self.end, first])
+            on.settling = Settling(on.track, self.rollouts, self.scene, random)
+            offsets = np.concatenate([self._offset_before(first)[None], on.offsets[first - on.step :]])
+            on.settling.fit(here, first, offsets)
+            self.control_steps += on.settling.steps
 
     @property
     def has_another_end(self) -> bool:
@@ -313,9 +343,9 @@ class Search:
         logger.debug("window at step %d: cost %.4f, %d stale rounds", first, best_cost, stale)
 
     def _first_guess(self, here: States, first: int, window: slice) -> Array:
-        """Knots (K, width) to begin a window with: those that lead onward from a landing, those so far, none, or, where
-        they do better, those that keep the legs, or all joints, as far off the clip's as they are now: feet that stand
-        elsewhere than the clip's would be dragged to its places."""
+        """Knots (K, width) to begin a window with: those that bring a landed body to rest, or lead it onward, those so
+        far, none, or, where they do better, those that keep the legs, or all joints, as far off the clip's as they are
+        now: feet that stand elsewhere than the clip's would be dragged to its places."""
         mean = self._distribution.mean
         off = self.track.layout.offsets_to(self.track.controls[first], here.rotations)
         legs = np.zeros_like(off)
@@ -324,12 +354,24 @@ class Search:
             mean[window],
             *(np.broadcast_to(each, mean[window].shape) for each in (np.zeros_like(off), legs, off)),
         ]
-        if self._onward is not None:
-            guesses.insert(0, self._onward[window])
         options = np.repeat(mean[None], len(guesses), axis=0)
         options[:, window] = np.stack(guesses)
+        if self._onward is not None:
+            options = np.concatenate([np.stack(self._onward_guesses(self._onward, here, first)), options])
         chosen: Array = options[self._plainest(here, first, options)]
         return chosen
+
+    def _onward_guesses(self, on: Onward, here: States, first: int) -> list[Array]:
+        """Knots (K, width) that lead onward from a landing; and before them those that bring it to rest."""
+        mean, spacing = self._distribution.mean, self.settings.knot
+        guesses = [knots_along(mean, spacing, first, on.offsets[first - on.step :])]
+        if on.settling:
+            steps = on.settling.steps
+            guesses.insert(
+                0, knots_along(mean, spacing, first, on.settling.offsets(here, first, self._offset_before(first)))
+            )
+            self.control_steps += on.settling.steps - steps
+        return guesses
 
     def _choose(self, here: States, first: int, window: slice, best: Array) -> None:
         """The plainer of two that is nearly as good as the better: the mean of what was learned, and the best
@@ -363,7 +405,12 @@ class Search:
 
     def _before(self, first: int) -> Array | None:
         """The offsets (width,) of the control step before, which are final; None: there is none."""
-        return interpolate(self._distribution.mean, self.settings.knot, first - 1, 1)[0] if first else None
+        return self._offset_before(first) if first else None
+
+    def _offset_before(self, first: int) -> Array:
+        """The offsets (width,) of the control step before a step that is not the first."""
+        offsets: Array = interpolate(self._distribution.mean, self.settings.knot, first - 1, 1)[0]
+        return offsets
 
     def _copies(self, here: States) -> tuple[States, list[Scene]]:
         """States (C,) and scenes to try candidates in: the present one first, but for its grip."""

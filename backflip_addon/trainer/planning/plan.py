@@ -66,6 +66,19 @@ def interpolate(knots: Array, spacing: int, first: int, count: int) -> Array:
     return offsets
 
 
+def knots_along(knots: Array, spacing: int, first: int, offsets: Array) -> Array:
+    """Knots (K, width) between which offsets (H, width) from step first on are met best, in least squares: those up to
+    that step stay as they are, and those past the offsets' end keep their last."""
+    fixed, last = first // spacing + 1, first + len(offsets) - 1
+    shares = interpolate(np.eye(len(knots)), spacing, first, len(offsets))
+    result = np.array(knots)
+    free = slice(fixed, min(-(-last // spacing) + 1, len(knots)))
+    result[free.stop :] = offsets[-1]
+    rest = offsets - shares[:, :fixed] @ knots[:fixed]
+    result[free] = np.linalg.lstsq(shares[:, free], rest, rcond=None)[0]
+    return result
+
+
 def trajectory_of_plan(
     track: Track, plan: Plan, scene: Scene | None = None, engine: EngineName = AUTO
 ) -> TargetTrajectory:

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a body that has come down is brought to rest: a regulator around what is left of the reference.
+
+Candidates drawn at random find out how a landing is caught; of standing still they find little: whatever they do to
+three dozen joints sways the body. That is what linear-quadratic regulators are for. Linear models are fitted to short
+rollouts from states about the reference's own (planning.lqr). Unlike those of a plan's feedback they drift: the
+reference was never performed, gravity pulls at its servos, its feet were put down elsewhere. What the regulator does
+from where the body is, is the guess that a search goes on from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from ...core.arrays import Array
+from ..imitation.compiled_rollouts import Rolled
+from ..imitation.disturbances import shaken
+from ..imitation.environment import LARGEST_CORRECTION
+from ..imitation.observations import Figures, Observations
+from ..imitation.reference_track import Track
+from ..imitation.target_trajectory import TargetTrajectory
+from ..physics.state import Scene, States
+from .lqr import Design, FeedbackSettings, Regulator, fit, regulator, weights_of_differences
+
+SAMPLES = 16_000  # control steps that models are fitted to, in all
+LENGTH = 3  # of them that are rolled out from one state: a step on, it bears on the floor as bodies do
+FITTED = FeedbackSettings(spread=1.5)
+DESIGN = Design(landed=1.0, costs={"velocity": 15.0, "spin": 0.2})
+ROUNDS = 2  # fits: around the reference, then around what the regulator made of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """Deviations of the states and controls that models are fitted to."""
+
+    pose: float = 0.03  # rad, every joint axis
+    velocity: float = 0.1  # m/s, root
+    spin: float = 0.2  # rad/s, root
+    joint_spin: float = 0.3  # rad/s
+    action: float = 0.06  # rad
+
+
+class Rollouts(Protocol):
+    """What tries controls: imitation.compiled_rollouts.CompiledRollouts."""
+
+    def __call__(
+        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+    ) -> Rolled:
+        """Roll out offsets (N, H, width), rad, from control step first. before (N, width) or (width,): those of the
+        step before."""
+
+
+class Settling:
+    """A regulator from a control step on. track: whose controls are turned, and which is led along.
+
+    steps: control steps simulated.
+    """
+
+    def __init__(self, track: Track, rollouts: Rollouts, scene: Scene, random: np.random.Generator) -> None:
+        self.track, self._rollouts, self._scene, self._random = track, rollouts, scene, random
+        self.steps = 0
+        self._best: tuple[float, _Around] | None = None
+
+    def fit(self, here: States, first: int, offsets: Array) -> None:
+        """Fit the regulator. here: the state at step first (no leading axis). offsets (T - first + 1, width), rad: what
+        leads along the track from the step before on."""
+        goals = self.track.states[first:]
+        lifted = dataclasses.replace(goals, position=goals.position + [0, 0, self._scene.floor])
+        around = _Around(lifted, offsets, first)
+        for _ in range(ROUNDS):
+            around = dataclasses.replace(around, regulator=self._regulator(around))
+            applied, states, cost = self._closed_loop(around, here, first)
+            if self._best is None or cost < self._best[0]:
+                self._best = cost, around
+            around = _Around(states, np.concatenate([offsets[:1], applied]), first)
+
+    def offsets(self, here: States, first: int, before: Array) -> Array:
+        """What the regulator does from a state at step first to the end (T - first, width), rad. before (width,): the
+        offsets of the step before. Raises RuntimeError when nothing is fitted."""
+        if self._best is None:
+            raise RuntimeError("nothing is fitted yet")
+        return self._closed_loop(self._best[1], here, first, before)[0]
+
+    def _regulator(self, around: _Around) -> Regulator:
+        first, count = around.first, len(around.offsets) - 1
+        observations, width = self._observations(around), around.offsets.shape[1]
+        each = max(SAMPLES // LENGTH // count, 1)
+        steps, starts, actions, ends = [], [], [], []
+        for begin in range(count):
+            here = self._shaken(around.states[np.full(each, begin)])
+            last = np.broadcast_to(around.offsets[begin], (each, width))
+            for k in range(begin, min(begin + LENGTH, count)):
+                action = Noise.action * self._random.standard_normal((each, width))
+                now = around.offsets[k + 1] + action
+                rolled = self._rollouts(here, [self._scene], first + k, now[:, None], last)
+                self.steps += rolled.steps
+                steps.append(np.full(each, k))
+                starts.append(here)
+                actions.append(action)
+                ends.append(rolled.ends)
+                here, last = rolled.ends, now
+        at = np.concatenate(steps)
+        before, after = (
+            observations(Figures.of(self.track.body, _joined(states)), first + at + ahead)
+            for states, ahead in ((starts, 0), (ends, 1))
+        )
+        models = fit(at, before, np.concatenate(actions), after, count, FITTED)
+        weights = weights_of_differences(observations.parts, DESIGN, 0, count)
+        goals = Figures.of(self.track.body, self.track.states[first + 1 :])
+        wanted = observations(goals, first + 1 + np.arange(count))
+        return regulator(models, weights, DESIGN.effort, wanted)
+
+    def _closed_loop(
+        self, around: _Around, here: States, first: int, before: Array | None = None
+    ) -> tuple[Array, States, float]:
+        """Offsets (T - first, width) that the regulator comes to from a state, the states (T - first + 1,) it leads
+        through, and their mean cost."""
+        passed = first - around.first
+        observations, last = self._observations(around), around.offsets[passed] if before is None else before
+        applied, states, costs = [], [here[None]], []
+        for k in range(passed, len(around.offsets) - 1):
+            off = observations(Figures.of(self.track.body, states[-1]), np.array([around.first + k]))[0]
+            turned = around.regulator.gains[k] @ off + around.regulator.actions[k]
+            now = around.offsets[k + 1] + np.clip(turned, -LARGEST_CORRECTION, LARGEST_CORRECTION)
+            rolled = self._rollouts(states[-1], [self._scene], around.first + k, now[None, None], last)
+            self.steps += rolled.steps
+            applied.append(now)
+            states.append(rolled.ends)
+            costs.append(float(rolled.costs[0, 0]))
+            last = now
+        return np.array(applied), _joined(states), float(np.mean(costs))
+
+    def _observations(self, around: _Around) -> Observations:
+        """Differences from the states that models hold around, by control-step boundary."""
+        states = _joined([self.track.states[: around.first], around.states])
+        none = self.track.velocities(0, self.track.steps)
+        return Observations(self.track.body, TargetTrajectory(states, self.track.controls, none, 0))
+
+    def _shaken(self, states: States) -> States:
+        """States (N,) about these."""
+        noisy = shaken(states, self._random, Noise.pose, Noise.velocity, Noise.spin)
+        turned = Noise.joint_spin * self._random.standard_normal(states.joint_velocity.shape)
+        turned[:, 0] = 0.0  # the root is none
+        return dataclasses.replace(noisy, joint_velocity=noisy.joint_velocity + turned)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Around:
+    """Where models hold: states (T - first + 1,) from a step on, offsets (T - first + 1, width), rad, from the step
+    before on."""
+
+    states: States
+    offsets: Array
+    first: int
+    regulator: Regulator = dataclasses.field(default_factory=lambda: Regulator(np.zeros((0, 0, 0)), np.zeros((0, 0))))
+
+
+def _joined(states: list[States]) -> States:
+    """States (N,) one after another."""
+    names = [field.name for field in dataclasses.fields(States)]
+    return States(*(np.concatenate([getattr(each, name) for each in states]) for name in names))
