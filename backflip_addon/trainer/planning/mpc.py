@@ -41,6 +41,8 @@ GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even t
 LAST_STEPS = 10  # of an open-loop rollout: they tell how it ends
 GOOD_END = 1.5  # mean cost of those steps: what ends worse is down, or far off
 CAUGHT = 0.4  # s after a body has come down from which on a regulator can bring it to rest
+RESTS = 1.5  # mean cost of what brings a body to rest; what costs more is fitted anew a little later
+FITS = 2  # after one touchdown
 SETTLING = 1.0  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
 LEGS = ("thigh", "shin", "foot")
@@ -96,6 +98,12 @@ class Onward:
     step: int
     offsets: Array
     settling: Settling | None = None
+    fits: int = 0
+
+    @property
+    def rests(self) -> bool:
+        """Whether that does it, or won't be tried on any more."""
+        return self.fits == FITS or self.settling is not None and self.settling.cost < RESTS
 
 
 class Rollouts(Protocol):
@@ -221,12 +229,17 @@ class Search:
             self.rollouts.follow(track)
             self._onward = Onward(track, first, offsets)
         on = self._onward
-        if on and on.settling is None and first >= on.step + CAUGHT * self.track.rate and first < self.track.steps:
-            random = np.random.default_rng([self._directed[1], self.end, first])
-            on.settling = Settling(on.track, self.rollouts, self.scene, random)
-            offsets = np.concatenate([self._offset_before(first)[None], on.offsets[first - on.step :]])
-            on.settling.fit(here, first, offsets)
-            self.control_steps += on.settling.steps
+        if on and not on.rests and CAUGHT * self.track.rate <= first - on.step < self.track.steps - on.step:
+            on.settling, on.fits = self._settling(on, here, first), on.fits + 1
+
+    def _settling(self, on: Onward, here: States, first: int) -> Settling:
+        """What brings a body to rest that has been caught."""
+        random = np.random.default_rng([self._directed[1], self.end, first])
+        settling = Settling(on.track, self.rollouts, self.scene, random)
+        offsets = np.concatenate([self._offset_before(first)[None], on.offsets[first - on.step :]])
+        settling.fit(here, first, offsets)
+        self.control_steps += settling.steps
+        return settling
 
     @property
     def has_another_end(self) -> bool:

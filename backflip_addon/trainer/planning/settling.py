@@ -29,7 +29,6 @@ SAMPLES = 16_000  # control steps that models are fitted to, in all
 LENGTH = 3  # of them that are rolled out from one state: a step on, it bears on the floor as bodies do
 FITTED = FeedbackSettings(spread=1.5)
 DESIGN = Design(landed=1.0, costs={"velocity": 15.0, "spin": 0.2})
-ROUNDS = 2  # fits: around the reference, then around what the regulator made of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +55,13 @@ class Rollouts(Protocol):
 class Settling:
     """A regulator from a control step on. track: whose controls are turned, and which is led along.
 
-    steps: control steps simulated.
+    steps: control steps simulated. cost: mean cost of what it does from where it was fitted.
     """
 
     def __init__(self, track: Track, rollouts: Rollouts, scene: Scene, random: np.random.Generator) -> None:
         self.track, self._rollouts, self._scene, self._random = track, rollouts, scene, random
-        self.steps = 0
-        self._best: tuple[float, _Around] | None = None
+        self.steps, self.cost = 0, np.inf
+        self._around: _Around | None = None
 
     def fit(self, here: States, first: int, offsets: Array) -> None:
         """Fit the regulator. here: the state at step first (no leading axis). offsets (T - first + 1, width), rad: what
@@ -70,19 +69,15 @@ class Settling:
         goals = self.track.states[first:]
         lifted = dataclasses.replace(goals, position=goals.position + [0, 0, self._scene.floor])
         around = _Around(lifted, offsets, first)
-        for _ in range(ROUNDS):
-            around = dataclasses.replace(around, regulator=self._regulator(around))
-            applied, states, cost = self._closed_loop(around, here, first)
-            if self._best is None or cost < self._best[0]:
-                self._best = cost, around
-            around = _Around(states, np.concatenate([offsets[:1], applied]), first)
+        self._around = dataclasses.replace(around, regulator=self._regulator(around))
+        self.cost = self._closed_loop(self._around, here, first)[1]
 
     def offsets(self, here: States, first: int, before: Array) -> Array:
         """What the regulator does from a state at step first to the end (T - first, width), rad. before (width,): the
         offsets of the step before. Raises RuntimeError when nothing is fitted."""
-        if self._best is None:
+        if self._around is None:
             raise RuntimeError("nothing is fitted yet")
-        return self._closed_loop(self._best[1], here, first, before)[0]
+        return self._closed_loop(self._around, here, first, before)[0]
 
     def _regulator(self, around: _Around) -> Regulator:
         first, count = around.first, len(around.offsets) - 1
@@ -115,23 +110,21 @@ class Settling:
 
     def _closed_loop(
         self, around: _Around, here: States, first: int, before: Array | None = None
-    ) -> tuple[Array, States, float]:
-        """Offsets (T - first, width) that the regulator comes to from a state, the states (T - first + 1,) it leads
-        through, and their mean cost."""
+    ) -> tuple[Array, float]:
+        """Offsets (T - first, width) that the regulator comes to from a state, and their mean cost."""
         passed = first - around.first
         observations, last = self._observations(around), around.offsets[passed] if before is None else before
-        applied, states, costs = [], [here[None]], []
+        applied, costs, state = [], [], here[None]
         for k in range(passed, len(around.offsets) - 1):
-            off = observations(Figures.of(self.track.body, states[-1]), np.array([around.first + k]))[0]
+            off = observations(Figures.of(self.track.body, state), np.array([around.first + k]))[0]
             turned = around.regulator.gains[k] @ off + around.regulator.actions[k]
             now = around.offsets[k + 1] + np.clip(turned, -LARGEST_CORRECTION, LARGEST_CORRECTION)
-            rolled = self._rollouts(states[-1], [self._scene], around.first + k, now[None, None], last)
+            rolled = self._rollouts(state, [self._scene], around.first + k, now[None, None], last)
             self.steps += rolled.steps
             applied.append(now)
-            states.append(rolled.ends)
             costs.append(float(rolled.costs[0, 0]))
-            last = now
-        return np.array(applied), _joined(states), float(np.mean(costs))
+            last, state = now, rolled.ends
+        return np.array(applied), float(np.mean(costs))
 
     def _observations(self, around: _Around) -> Observations:
         """Differences from the states that models hold around, by control-step boundary."""
