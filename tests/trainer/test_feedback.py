@@ -97,7 +97,7 @@ def test_the_gains_that_land_most_often_are_chosen() -> None:
     """Stand-ins for trials: what lands is known by how strong the gains are."""
     parts = {"horizontal_error": 2, "support": 3}
     feedback = Feedback(parts, 6, FeedbackSettings())
-    models = Models(np.tile(np.eye(5), (6, 1, 1)), np.tile(np.eye(5), (6, 1, 1)))
+    models = Models(np.tile(np.eye(5), (6, 1, 1)), np.tile(np.eye(5), (6, 1, 1)), np.zeros((6, 5)))
     feedback.models = lambda: models  # type: ignore[method-assign]
     trajectory = dataclasses.replace(TRAJECTORY, landed=3)
     tried: list[np.ndarray] = []

@@ -23,7 +23,7 @@ from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.cem import KnotDistribution
 from backflip_addon.trainer.planning.mirror import Mirror
 from backflip_addon.trainer.planning.mpc import Search, SearchSettings
-from backflip_addon.trainer.planning.plan import Plan, interpolate
+from backflip_addon.trainer.planning.plan import Plan, interpolate, knots_along
 from tests.core import performances
 
 BODY = performances.body()
@@ -69,6 +69,18 @@ def test_interpolation_goes_through_the_knots() -> None:
     assert np.allclose(interpolate(knots, 4, 8, 6)[:, 0], 8.0), "held past the last knot"
     assert np.allclose(interpolate(np.stack([knots, 2 * knots]), 4, 2, 3)[1], 2 * interpolate(knots, 4, 2, 3))
     assert np.allclose(Plan(knots, 4).offsets(1, 2), interpolate(knots, 4, 1, 2))
+
+
+@pytest.mark.parametrize("first, count", [(6, 9), (7, 10), (8, 3)])
+def test_knots_are_laid_along_offsets_and_those_of_the_past_stay(first: int, count: int) -> None:
+    random = np.random.default_rng(0)
+    knots, others = random.normal(size=(2, 8, 4))
+    others[: first // 3 + 1] = knots[: first // 3 + 1]
+    wanted = interpolate(others, 3, first, count)
+    laid = knots_along(knots, 3, first, wanted)
+    np.testing.assert_allclose(interpolate(laid, 3, first, count), wanted, atol=1e-9)
+    assert np.array_equal(laid[: first // 3 + 1], knots[: first // 3 + 1])
+    assert np.array_equal(laid[-1], wanted[-1]), "past their end they keep their last"
 
 
 def test_the_same_seed_finds_the_same_take_and_another_another(rollouts: CompiledRollouts) -> None:

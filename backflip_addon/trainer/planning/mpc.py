@@ -56,7 +56,7 @@ class SearchSettings:
 
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 3  # steps performed a window
-    execute_down: int = 6  # the same once the body has come down
+    execute_down: int = 6  # the same once the body has come down: by fewer changes of mind it sways less
     knot: int = 3  # steps between knots
     samples: int = 64  # candidates a round
     copies: int = 2  # of the body that each is tried on: as it is, and disturbed, so that no plan lands by a hair
@@ -234,7 +234,7 @@ class Search:
 
     def _settling(self, on: Onward, here: States, first: int) -> Settling:
         """What brings a body to rest that has been caught."""
-        random = np.random.default_rng([self._directed[1], self.end, first])
+        random = np.random.default_rng(first)  # and of no seed: a search that is taken up comes to the same
         settling = Settling(on.track, self.rollouts, self.scene, random)
         offsets = np.concatenate([self._offset_before(first)[None], on.offsets[first - on.step :]])
         settling.fit(here, first, offsets)
