@@ -40,7 +40,7 @@ class Track:
     momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
     (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end; past T
     for a clip that ends in mid-stride. leaning (T + 1, 2): the goal's capture point from the middle of its feet, m,
-    where it is LEANS or more away, on one foot or between two steps; elsewhere 0. controls, control_speeds (T, L, 4),
+    where it is LEANS or more away and not both of them rest on the floor; elsewhere 0. controls, control_speeds (T, L, 4),
     (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s. allowed (L,): links that may
     touch the floor. layout: of its offsets.
     """
@@ -69,6 +69,7 @@ class Track:
         self.resting = lows < metrics.RESTING_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
         self.leaning = self.leaning_of(self.positions, self.world, self.centre, self.centre_velocity)
+        self.leaning[self.resting.all(axis=1)] = 0.0  # asked to lean as it comes down, a body lands off its balance
         self.allowed = metrics.allowed_contacts(body, reference)
         self.layout = ActionLayout(body)
 

@@ -40,6 +40,7 @@ MOST_STEPS = 10**15  # control steps that a job can have come to
 GOOD_FROM = 0.25  # share of a track below which its open-loop end is not even tried
 LAST_STEPS = 10  # of an open-loop rollout: they tell how it ends
 GOOD_END = 1.5  # mean cost of those steps: what ends worse is down, or far off
+ABSORBED = 0.2  # s after a body has come down in which it hops, or does not: they are planned in small steps
 CAUGHT = 0.4  # s after a body has come down from which on a regulator can bring it to rest
 RESTS = 1.5  # mean cost of what brings a body to rest; what costs more is fitted anew a little later
 FITS = 2  # after one touchdown
@@ -56,7 +57,7 @@ class SearchSettings:
 
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 3  # steps performed a window
-    execute_down: int = 6  # the same once the body has come down: by fewer changes of mind it sways less
+    execute_down: int = 6  # the same once the landing is absorbed
     knot: int = 3  # steps between knots
     samples: int = 64  # candidates a round
     copies: int = 2  # of the body that each is tried on: as it is, and disturbed, so that no plan lands by a hair
@@ -216,9 +217,11 @@ class Search:
             first += count
 
     def _stride(self, first: int) -> int:
-        """Control steps that are performed at once, from a step on."""
+        """Control steps that are performed at once, from a step on: once the landing is absorbed fewer changes of mind
+        sway less."""
         s = self.settings
-        return min(s.execute_down if self._onward else s.execute, self.track.steps - first)
+        down = self._onward and first >= self._onward.step + ABSORBED * self.track.rate
+        return min(s.execute_down if down else s.execute, self.track.steps - first)
 
     def _follow_onward(self, here: States, first: int) -> None:
         """Once the body has come down, follow what is left of the reference from there; once that is caught, find out
