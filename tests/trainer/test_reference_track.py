@@ -167,6 +167,23 @@ def test_the_goal_costs_nothing_and_less_than_its_surroundings() -> None:
     assert np.all(further > shifted)
 
 
+def test_who_stands_on_one_foot_is_not_to_lean_to_the_middle_of_both() -> None:
+    turns = STANDING.rotations.copy()
+    thigh = BODY.index("thigh.L")
+    turns[:, thigh] = rotations.multiply(turns[:, thigh], rotations.from_axis_angle(X, -1.0))
+    track = Track(BODY, Motion(STANDING.rate, STANDING.position, turns))
+    track.landed = 0
+    assert (track.resting == [track.feet == BODY.index("foot.R")]).all(), "one is raised"
+    off = (track.centre - track.positions[:, track.feet].mean(axis=1))[-1, :2]
+    assert np.linalg.norm(off) > 0.1 and track.leaning[-1] == pytest.approx(
+        off, abs=0.06
+    )  # a foot's middle is further on
+    last = np.array([track.steps - 1])
+    weighed = [Cost(track, Weights(balance=balance))(track.states[-1:], last)[0] for balance in (0.0, 200.0)]
+    assert weighed[1] == pytest.approx(weighed[0], abs=1e-6)
+    assert not Track(BODY, STANDING).leaning.any()
+
+
 def test_a_falls_cost_stays_sensible() -> None:
     track = Track(BODY, STANDING)
     cost = Cost(track)

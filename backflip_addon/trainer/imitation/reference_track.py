@@ -40,9 +40,9 @@ class Track:
     momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
     (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end; past T
     for a clip that ends in mid-stride. leaning (T + 1, 2): the goal's capture point from the middle of its feet, m,
-    where it is LEANS or more away and not both of them rest on the floor; elsewhere 0. controls, control_speeds (T, L, 4),
-    (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s. allowed (L,): links that may
-    touch the floor. layout: of its offsets.
+    where it is LEANS or more away and not both of them rest on the floor; elsewhere 0. controls, control_speeds
+    (T, L, 4), (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s. allowed (L,):
+    links that may touch the floor. layout: of its offsets.
     """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:

@@ -59,11 +59,11 @@ class Design:
 @dataclasses.dataclass(frozen=True)
 class Models:
     """Linear models of control steps: differences after one, by those before it (T, n, n), by actions (T, n, width),
-    and what they become without either, drift (T, n)."""
+    and what they become without either, constant (T, n)."""
 
     of_state: Array
     of_action: Array
-    drift: Array
+    constant: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int
         solved = np.linalg.solve(gram, (x * weight[:, None]).T @ y)
         models.of_state[t] = solved[:n].T * size[:, None] / size
         models.of_action[t] = solved[n:-1].T * size[:, None] / force
-        models.drift[t] = solved[-1] * size
+        models.constant[t] = solved[-1] * size
     return models
 
 
@@ -101,12 +101,12 @@ def gains(models: Models, weights: Array, effort: float) -> Array:
 
     weights (T, n): cost of squared differences after each control step; effort: of squared actions.
     """
-    undrifting = dataclasses.replace(models, drift=np.zeros_like(models.drift))
-    return regulator(undrifting, weights, effort, np.zeros(weights.shape[1])).gains
+    without = dataclasses.replace(models, constant=np.zeros_like(models.constant))
+    return regulator(without, weights, effort, np.zeros(weights.shape[1])).gains
 
 
 def regulator(models: Models, weights: Array, effort: float, wanted: Array) -> Regulator:
-    """What costs least to the end: Riccati's recursion for models that drift, and for differences that are not to
+    """What costs least to the end: Riccati's recursion for models with a constant, and differences that are not to
     vanish (Anderson and Moore, "Optimal Control: Linear Quadratic Methods", 1990, section 4).
 
     weights, effort: see gains(). wanted (T, n) or (n,): the differences that are aimed at after each control step.
@@ -116,8 +116,8 @@ def regulator(models: Models, weights: Array, effort: float, wanted: Array) -> R
     ahead, pull = LAST_COST * np.diag(weights[-1]), -LAST_COST * weights[-1] * wanted[-1]
     result = Regulator(np.zeros((count, width, n)), np.zeros((count, width)))
     for t in range(count - 1, -1, -1):
-        a, b, drift = models.of_state[t], models.of_action[t], models.drift[t]
-        drawn = ahead @ drift + pull
+        a, b, constant = models.of_state[t], models.of_action[t], models.constant[t]
+        drawn = ahead @ constant + pull
         both = np.concatenate([b.T @ ahead @ a, (b.T @ drawn)[:, None]], axis=1)
         solved = -np.linalg.solve(effort * np.eye(width) + b.T @ ahead @ b, both)
         gain = result.gains[t] = solved[:, :-1]
