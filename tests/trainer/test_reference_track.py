@@ -174,10 +174,12 @@ def test_who_stands_on_one_foot_is_not_to_lean_to_the_middle_of_both() -> None:
     track = Track(BODY, Motion(STANDING.rate, STANDING.position, turns))
     track.landed = 0
     assert (track.resting == [track.feet == BODY.index("foot.R")]).all(), "one is raised"
-    off = (track.centre - track.positions[:, track.feet].mean(axis=1))[-1, :2]
-    assert np.linalg.norm(off) > 0.1 and track.leaning[-1] == pytest.approx(
-        off, abs=0.06
-    )  # a foot's middle is further on
+    soles = [
+        track.positions[-1, i] + rotations.rotate(track.world[-1, i], np.array(BODY.links[i].centre))
+        for i in track.feet
+    ]
+    off = (track.centre[-1] - np.mean(soles, axis=0))[:2]
+    assert np.linalg.norm(off) > 0.1 and track.leaning[-1] == pytest.approx(off, abs=0.005)
     last = np.array([track.steps - 1])
     weighed = [Cost(track, Weights(balance=balance))(track.states[-1:], last)[0] for balance in (0.0, 200.0)]
     assert weighed[1] == pytest.approx(weighed[0], abs=1e-6)
