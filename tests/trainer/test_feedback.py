@@ -57,18 +57,30 @@ def bowed() -> TargetTrajectory:
     return dataclasses.replace(TRAJECTORY, targets=targets)
 
 
-@pytest.mark.parametrize(("speed", "lands"), [(0.0, True), (0.1, True), (2.5, False)])
-def test_who_lands_at_a_quick_look_is_who_lands_as_takes_are_judged(speed: float, lands: bool) -> None:
-    """A body that stands, one that is nudged, and one that is thrown forward."""
-    start, own = trial(BODY, TRAJECTORY, 0, NONE)
+def swivelling(turns: float) -> TargetTrajectory:
+    """Targets that turn the trunk to and fro by so much, rad, 1.5 times a second: the pelvis turns against it."""
+    targets, chest = TRAJECTORY.targets.copy(), BODY.index("chest")
+    for t in range(TRAJECTORY.steps):
+        turn = rotations.from_axis_angle(np.array([0.0, 0.0, 1.0]), turns * np.sin(2 * np.pi * 1.5 * t / 30))
+        targets[t, chest] = rotations.multiply(targets[t, chest], turn)
+    return dataclasses.replace(TRAJECTORY, targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("speed", "turns", "lands"), [(0.0, 0.0, True), (0.1, 0.0, True), (2.5, 0.0, False), (0.0, 0.7, False)]
+)
+def test_who_lands_at_a_quick_look_is_who_lands_as_takes_are_judged(speed: float, turns: float, lands: bool) -> None:
+    """A body that stands, one that is nudged, one that is thrown forward, and one that swivels where it stands."""
+    trajectory = swivelling(turns)
+    start, own = trial(BODY, trajectory, 0, NONE)
     start = dataclasses.replace(start, velocity=start.velocity + np.array([0.0, -speed, 0.0]))
-    looked = FeedbackRollouts(TRACK, TRAJECTORY)
+    looked = FeedbackRollouts(TRACK, trajectory)
     landed, costs = who_lands(looked, stacked([start] * 3), [own] * 3, standing=True)
     assert landed.tolist() == [lands] * 3 and np.ptp(costs) < 1e-6
     performers = new_simulator(BODY, 1, "compiled")
     performers.record([0])
     performers.reset(np.array([0]), start[None])
-    for target, velocity in zip(TRAJECTORY.targets, TRAJECTORY.velocities, strict=True):
+    for target, velocity in zip(trajectory.targets, trajectory.velocities, strict=True):
         performers.set_targets(target[None], velocity[None])
         performers.step()
     recording = performers.recording(0)

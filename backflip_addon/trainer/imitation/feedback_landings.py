@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...core import metrics
+from ...core import metrics, rotations
 from ...core.arrays import Array, BoolArray
 from ...core.body import FEET
 from ...core.constants import GRAVITY
@@ -47,9 +47,19 @@ def who_lands(
     rests = np.ones(count, dtype=bool)
     for before, now in zip(passed[:-REST_STEPS], passed[REST_STEPS:], strict=True):
         moved = np.linalg.norm(now.position - before.position, axis=1) * CONTROL_RATE / REST_STEPS
-        rests &= (moved < balance.REST_SPEED) & stands_on_soles(rollouts, now, floors)
+        turned = np.abs(_turns(before, now)) * CONTROL_RATE / REST_STEPS
+        rests &= (moved < balance.REST_SPEED) & (turned < balance.REST_TURN) & stands_on_soles(rollouts, now, floors)
     last = _corrections(rollouts, passed[-2])
     return rests & sound & _stand_on(rollouts, played.ends, circumstances, last), costs
+
+
+def _turns(before: States, now: States) -> Array:
+    """What roots (N,) turned about the vertical, rad."""
+    first, last = (
+        rotations.rotate(states.rotations[:, 0], np.array([0.0, -1.0, 0.0]))[:, :2] for states in (before, now)
+    )
+    turns: Array = np.arctan2(first[:, 0] * last[:, 1] - first[:, 1] * last[:, 0], (first * last).sum(axis=1))
+    return turns
 
 
 def stands_on_soles(rollouts: FeedbackRollouts, states: States, floors: Array) -> BoolArray:
