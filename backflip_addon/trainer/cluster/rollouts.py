@@ -14,7 +14,7 @@ from ..imitation.compiled_rollouts import CompiledRollouts, Rolled
 from ..imitation.cost import Weights
 from ..imitation.reference_track import Track
 from ..physics.compiled.lanes import LANES
-from ..physics.state import Scene, States
+from ..physics.state import Scene, States, joined
 from ..workers import even_slices
 from .rounds import Machines, Rounds
 
@@ -82,6 +82,5 @@ class ClusterRollouts(CompiledRollouts):
         ]
         rolled: list[Rolled] = self.rounds.scatter("roll", jobs)
         self.seconds += time.monotonic() - began
-        names = ("position", "rotations", "velocity", "angular_velocity", "joint_velocity")
-        ends = States(*(np.concatenate([getattr(each.ends, name) for each in rolled]) for name in names))
+        ends = joined([each.ends for each in rolled])
         return Rolled(np.concatenate([each.costs for each in rolled]), ends, sum(each.steps for each in rolled))

@@ -54,6 +54,12 @@ class States:
         return States(*(getattr(self, field.name).copy() for field in dataclasses.fields(self)))
 
 
+def joined(states: Sequence[States]) -> States:
+    """States (N,), one after the other."""
+    names = [field.name for field in dataclasses.fields(States)]
+    return States(*(np.concatenate([getattr(each, name) for each in states]) for name in names))
+
+
 def stacked(states: Sequence[States]) -> States:
     """States without a leading axis, one after the other."""
     names = [field.name for field in dataclasses.fields(States)]

@@ -76,6 +76,8 @@ class Regulator:
 
 def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings) -> Models:
     """Models for count control steps of rollouts (N,), (N, n), (N, width), (N, n)."""
+    finite = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)  # a simulation may break down
+    steps, before, actions, after = steps[finite], before[finite], actions[finite], after[finite]
     size, force = before.std(0) + 1e-6, actions.std(0) + 1e-6
     inputs = np.concatenate([before / size, actions / force, np.ones((len(before), 1))], axis=1)
     outputs = after / size

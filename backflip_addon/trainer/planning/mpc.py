@@ -383,10 +383,10 @@ class Search:
         guesses = [knots_along(mean, spacing, first, on.offsets[first - on.step :])]
         if on.settling:
             steps = on.settling.steps
-            guesses.insert(
-                0, knots_along(mean, spacing, first, on.settling.offsets(here, first, self._offset_before(first)))
-            )
+            offsets = on.settling.offsets(here, first, self._offset_before(first))
             self.control_steps += on.settling.steps - steps
+            if np.isfinite(offsets).all():
+                guesses.insert(0, knots_along(mean, spacing, first, offsets))
         return guesses
 
     def _choose(self, here: States, first: int, window: slice, best: Array) -> None:

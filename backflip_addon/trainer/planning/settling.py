@@ -22,7 +22,7 @@ from ..imitation.environment import LARGEST_CORRECTION
 from ..imitation.observations import Figures, Observations
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
-from ..physics.state import Scene, States
+from ..physics.state import Scene, States, joined
 from .lqr import Design, FeedbackSettings, Regulator, fit, regulator, weights_of_differences
 
 SAMPLES = 16_000  # control steps that models are fitted to, in all
@@ -99,7 +99,7 @@ class Settling:
                 here, last = rolled.ends, now
         at = np.concatenate(steps)
         before, after = (
-            observations(Figures.of(self.track.body, _joined(states)), first + at + ahead)
+            observations(Figures.of(self.track.body, joined(states)), first + at + ahead)
             for states, ahead in ((starts, 0), (ends, 1))
         )
         models = fit(at, before, np.concatenate(actions), after, count, FITTED)
@@ -128,7 +128,7 @@ class Settling:
 
     def _observations(self, around: _Around) -> Observations:
         """Differences from the states that models hold around, by control-step boundary."""
-        states = _joined([self.track.states[: around.first], around.states])
+        states = joined([self.track.states[: around.first], around.states])
         none = self.track.velocities(0, self.track.steps)
         return Observations(self.track.body, TargetTrajectory(states, self.track.controls, none, 0))
 
@@ -149,9 +149,3 @@ class _Around:
     offsets: Array
     first: int
     regulator: Regulator = dataclasses.field(default_factory=lambda: Regulator(np.zeros((0, 0, 0)), np.zeros((0, 0))))
-
-
-def _joined(states: list[States]) -> States:
-    """States (N,) one after another."""
-    names = [field.name for field in dataclasses.fields(States)]
-    return States(*(np.concatenate([getattr(each, name) for each in states]) for name in names))
