@@ -36,9 +36,6 @@ ROOT = Path(__file__).resolve().parent
 STAMP_NAME = "backflip-stamp.json"
 LOCKS = ROOT / ".ci" / "locks"  # of the tests' environments
 
-# What Blender's module takes from a Linux system, all of which a desktop has and a server may lack.
-SYSTEM_PACKAGES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libgl1 libegl1"
-
 
 class BuildError(Exception):
     """What stops the work, in one sentence for the user."""
@@ -167,44 +164,40 @@ def _run_quietly(step: packages.Step) -> tuple[int, str]:
 
 def _check_blender(environment: Environment) -> None:
     """Raises BuildError when Blender's module cannot be imported."""
-    python = str(environment.interpreter)
-    command = isolation.python_command(python, "-c", "import bpy; print(*bpy.app.version, sep='.')")
-    run = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=isolation.clean_environment(),
-        cwd=isolation.safe_folder(python),
-        check=False,
-    )
-    if run.returncode == 0:
-        say(f"  Blender {run.stdout.split()[-1]} is ready")
-        return
-    print(run.stderr[-2000:], file=sys.stderr)
-    raise BuildError(import_words(run.stderr))
+    command = packages.isolated(str(environment.interpreter), str(ROOT / ".ci" / "check_blender.py"))
+    code, told = _run_quietly(packages.Step("Starting Blender", command, 1.0))
+    last = [line for line in told.splitlines() if line.strip()][-1:] or ["Blender's module ended without a word."]
+    if code:
+        raise BuildError(last[0])
+    say(f"  {last[0]}")
 
 
-def import_words(errors: str) -> str:
-    """One sentence for why Blender's module cannot be imported."""
-    if "cannot open shared object file" in errors:
-        library = errors.rpartition("ImportError: ")[2].partition(":")[0]
-        return (
-            f"Blender needs the system library {library}; on Debian and Ubuntu run: "
-            f"sudo apt-get install {SYSTEM_PACKAGES}"
-        )
-    last = [line for line in errors.splitlines() if line.strip()][-1:] or ["it ended without a word"]
-    return f"Blender's module cannot be imported: {last[0].strip()}"
+def _trainer(options: argparse.Namespace) -> Path:
+    """The interpreter that trains, with PyBullet or, where that is asked, without."""
+    python = make_environment(MAIN)
+    return without_pybullet(MAIN) if options.without_pybullet else python
+
+
+def without_pybullet(environment: Environment) -> Path:
+    """The interpreter of a copy (of hard links) without PyBullet: as on the systems that have no wheels of it."""
+    copy = dataclasses.replace(environment, name=f"{environment.name}-without-pybullet")
+    if _stamp(copy) != _stamp(environment):
+        say(f"Making {copy.folder.name}")
+        shutil.rmtree(copy.folder, ignore_errors=True)
+        left_out = shutil.ignore_patterns("pybullet*", STAMP_NAME)
+        shutil.copytree(environment.folder, copy.folder, symlinks=True, ignore=left_out, copy_function=os.link)
+        shutil.copyfile(environment.folder / STAMP_NAME, copy.folder / STAMP_NAME)
+    return copy.interpreter
 
 
 # The zip
 
 
-def load_zip_builder() -> ModuleType:
-    """.ci/build_zip.py, which a name cannot import."""
-    spec = importlib.util.spec_from_file_location("build_zip", ROOT / ".ci" / "build_zip.py")
+def load_file(name: str) -> ModuleType:
+    """A file of .ci/, which a name cannot import."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     if spec is None or spec.loader is None:
-        raise BuildError("The file .ci/build_zip.py is missing from this copy of the repository.")
+        raise BuildError(f"The file .ci/{name}.py is missing from this copy of the repository.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -212,7 +205,7 @@ def load_zip_builder() -> ModuleType:
 
 def command_zip(options: argparse.Namespace) -> int:
     """Validate the manifest and write dist's zip, with the standard library alone."""
-    build_zip = load_zip_builder()
+    build_zip = load_file("build_zip")
     try:
         zip_file = build_zip.make_zip(ROOT, ROOT / "dist")
     except build_zip.ZipError as error:
@@ -226,7 +219,7 @@ def command_zip(options: argparse.Namespace) -> int:
 
 def command_demo(options: argparse.Namespace) -> int:
     """Walk the whole road without a window."""
-    python = make_environment(MAIN)
+    python = _trainer(options)
     command = [str(python), "-m", "backflip_addon.headless.demo", "--out", str(options.out), "--clip", options.clip]
     command += ["--minutes", str(options.minutes), "--seed", str(options.seed)]
     with _blender_variables() as variables:
@@ -268,7 +261,7 @@ def _check_types() -> int:
 def command_test(options: argparse.Namespace) -> int:
     """What needs Blender on every Blender, the rest on every Python, two runs of tests at once; 0: all are green."""
     begin = time.monotonic()
-    main = make_environment(MAIN)
+    main = _trainer(options)
     codes: list[int] = []
     closing: list[str] = []
     runs: list[tuple[str, Future[tuple[int, str]]]] = []
@@ -276,7 +269,7 @@ def command_test(options: argparse.Namespace) -> int:
         compiled = lanes.submit(_take_step, packages.compile_step(str(main)))  # once, not in each test
         for environment in (MAIN, *OTHERS):
             try:
-                python = make_environment(environment)
+                python = main if environment is MAIN else make_environment(environment)
             except BuildError as error:
                 if pythons.find_python(environment.python, (sys.executable,), with_venv=True):
                     codes.append(1)
@@ -410,6 +403,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     demo.add_argument("--seed", type=int, default=0, help="another seed, another performance (0)")
     demo.set_defaults(command=command_demo)
     test = commands.add_parser("test", help="run the tests on every Blender")
+    for command in (demo, test):
+        words = "as on a system that has no wheels of PyBullet"
+        command.add_argument("--without-pybullet", action="store_true", help=words)
     test.add_argument("arguments", nargs="*", help="passed on to pytest after --")
     test.set_defaults(command=command_test)
     lint = commands.add_parser("lint", help="hold the code's style")

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,6 +17,17 @@ _RESOURCES = tempfile.mkdtemp(prefix="backflip-tests-")
 os.environ["BLENDER_USER_RESOURCES"] = _RESOURCES  # read when bpy is imported
 
 _exit_status = 0
+
+
+@pytest.fixture(scope="session")
+def build() -> ModuleType:
+    """build.py, as a module."""
+    spec = importlib.util.spec_from_file_location("backflip_build", Path(__file__).resolve().parents[1] / "build.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:
