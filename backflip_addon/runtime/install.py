@@ -5,21 +5,20 @@ Nothing blocks: Installation.begin(), then poll() from a timer. The runtime is b
 installation's own and moved to its name when it has been checked, so that an installed runtime is a whole one. All
 that an installation writes lies in that folder, pip's own temporary files too, so that what a crash leaves can be
 found and removed. The interpreter stays where it is, in Blender mostly, and nothing is written there.
+
+The physics needs all packages but the largest, torch; so it is compiled while that one is downloaded.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
-import signal
-import subprocess
 import time
 from pathlib import Path
 
-from ..core import background, isolation
-from ..core.files import extended, replace
-from ..core.progress_lines import last_told
+from ..core.files import replace
 from . import deletion, folders, packages, pins, pythons
 from .deletion import UNFINISHED_PREFIX
 from .folder_lock import BUSY, FolderLock
@@ -27,13 +26,12 @@ from .packages import Step
 from .probe import Probe
 from .progress import DISK_FULL, Progress, State, error_words
 from .pythons import Base
+from .step_run import StepRun
 
 SPARE_BYTES = 300_000_000  # beside the packages: bytecode, the compiled physics, pip's own files
 FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
-SURE_OF_A_STEP = 0.95  # other programs write too: until a step has ended it is not said to be done
 LOG_NAME = "install.log"
-WATCHDOG = Path(__file__).with_name("watchdog.py")
-KILL_SECONDS = 5.0
+CHECK_WEIGHT = 1.0  # of the last check, as steps have one
 _WINDOWS = os.name == "nt"
 
 
@@ -49,17 +47,17 @@ class Installation:
         self._runtime = self.folder / "runtime"
         self._interpreter = folders.interpreter(self._runtime, base.python if base is not None else "")
         self._temporary = self.folder / "tmp"
-        self._steps = self._planned(base) if base is not None else []
-        self._weights = [step.weight for step in self._steps] + [1.0]  # the check is the last
-        self._done = 0
+        self._stages = self._planned(base) if base is not None else []
+        self._total = sum(step.weight for stage in self._stages for step in stage) + CHECK_WEIGHT
+        self._done = 0  # stages
+        self._done_weight = 0.0
         self._lock: FolderLock | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._runs: list[StepRun] = []  # of the present stage
+        self._begun = 0  # steps
         self._probe: Probe | None = None
-        self._log_start = 0
         self._remark = ""
         self._least_free = SPARE_BYTES
-        self._free = self._step_free = 0
-        self._inside = 0.0  # of the present step
+        self._free = 0
         self._result: Progress | None = None
 
     @classmethod
@@ -77,10 +75,12 @@ class Installation:
             lacking = error_words(error, home)
         return installation._end("failed", lacking) if lacking else installation
 
-    def _planned(self, base: Base) -> list[Step]:
+    def _planned(self, base: Base) -> list[tuple[Step, ...]]:
+        """The stages, one after the other; a stage's steps run side by side."""
         into, pip = folders.packages_folder(self._runtime), self.folder / "pip.zip"
         steps = packages.runtime_steps(into, base.python, base.version, pip, self._wheels)
-        return [*steps, packages.compile_step(self._interpreter)]
+        *first, torch = steps
+        return [*((step,) for step in first), (torch, packages.compile_step(self._interpreter))]
 
     def _prepare(self) -> str:
         """Take the folder to work in; returns what is lacking, in a sentence. Raises OSError."""
@@ -143,42 +143,43 @@ class Installation:
         return progress
 
     def _advance(self) -> None:
-        if self._done == len(self._steps):
+        if self._done == len(self._stages):
             self._advance_probe()
-        elif self._process is None:
-            self._start_step()
-        elif (code := self._process.poll()) is not None:
-            _close_input(self._process)
-            self._process = None
-            self._end_step(code)
+        elif not self._runs:
+            for step in self._stages[self._done]:
+                self._start(step)
+        else:
+            for run in list(self._runs):
+                if self._result is None and (code := run.poll()) is not None:
+                    self._end_step(run, code)
+            if not self._runs:
+                self._done += 1
 
-    def _start_step(self) -> None:
-        self._log_start, self._step_free, self._inside = self.log_file.stat().st_size, self._free, 0.0
-        step = self._steps[self._done]
-        command = step.command
-        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), extended(self._temporary))
-        with open(self.log_file, "ab") as log:
-            self._process = background.start(  # a group of its own, so that cancelling ends pip's children too
-                isolation.python_command(command[0], "-B", str(WATCHDOG), *command),
-                stdin=subprocess.PIPE,  # whose end tells that Blender's has come
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=isolation.clean_environment() | dict(step.variables) | temporary,
-                cwd=isolation.safe_folder(command[0]),
-            )
+    def _start(self, step: Step) -> None:
+        self._begun += 1
+        log_file = self.folder / f"step-{self._begun}.log"
+        self._runs.append(StepRun(step, log_file, self._temporary, self._free))
 
-    def _end_step(self, code: int) -> None:
-        step = self._steps[self._done]
-        if code == 0:
-            self._done += 1
-        elif step.fallback and packages.found_no_file(self._step_log()):
-            self._steps[self._done] = step.fallback
+    def _end_step(self, run: StepRun, code: int) -> None:
+        step = run.step
+        if code and step.fallback and packages.found_no_file(run.log()):
             if lacking := self._lacks_room(step.fallback.disk):
                 self._end("failed", lacking)
-        elif step.otherwise:
-            self._remark, self._done = step.otherwise, self._done + 1
+                return
+            self._start(dataclasses.replace(step.fallback, weight=step.weight))
+        elif code and not step.otherwise:
+            self._end("failed", self._failure_words(packages.failure_words(run.log())))
+            return
         else:
-            self._end("failed", self._failure_words(packages.failure_words(self._step_log())))
+            self._done_weight += step.weight
+            self._remark = step.otherwise if code else self._remark
+        self._runs.remove(run)
+        self._note_log(run)
+
+    def _note_log(self, run: StepRun) -> None:
+        """Add what a step wrote to what the user can read."""
+        with open(self.log_file, "a", encoding="utf-8") as log:
+            log.write(run.log())
 
     def _advance_probe(self) -> None:
         if self._probe is None:
@@ -209,7 +210,12 @@ class Installation:
         """Stop what runs, keep the log where the user can read it, and let go of the rest."""
         if self._probe is not None:
             self._probe.cancel()
-        self._kill()
+        runs, self._runs = self._runs, []
+        for run in runs:
+            run.kill()
+        with contextlib.suppress(OSError):
+            for run in runs:
+                self._note_log(run)
         with contextlib.suppress(OSError):
             replace(self.log_file, self.home / LOG_NAME)
         remark = self._remark if state == "done" else ""
@@ -219,16 +225,6 @@ class Installation:
         if self._lock is not None:
             self._lock.release()
         return self
-
-    def _kill(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            if os.name != "nt":
-                os.killpg(process.pid, signal.SIGKILL)
-            _close_input(process)  # on Windows the watchdog then ends all below it
-            process.wait(KILL_SECONDS)
 
     def _note_free(self) -> None:
         with contextlib.suppress(OSError):
@@ -258,42 +254,22 @@ class Installation:
         return f"{self.folder} was moved or removed while the installation was at work; press Install again."
 
     def _place(self) -> tuple[int, int]:
-        """Which step is at work, and how many there are; the check is the last."""
-        return self._done + 1, len(self._steps) + 1
+        """Which stage is at work, and how many there are; the check is the last."""
+        return self._done + 1, len(self._stages) + 1
 
     def _fraction(self) -> float:
-        inside = self._weights[self._done] * self._step_fraction() if self._process is not None else 0.0
-        return (sum(self._weights[: self._done]) + inside) / sum(self._weights)
-
-    def _step_fraction(self) -> float:
-        """How far the present step is: as it tells, else by what has come onto the disk; pip tells of whole files."""
-        step = self._steps[self._done]
-        if (told := last_told(self._step_log())) is not None:
-            return told.fraction
-        if step.disk:
-            self._inside = max(self._inside, min((self._step_free - self._free) / step.disk, SURE_OF_A_STEP))
-        return self._inside
+        inside = sum(run.step.weight * run.fraction(self._free) for run in self._runs)
+        return (self._done_weight + inside) / self._total
 
     def _words(self) -> str:
-        if self._done == len(self._steps):
+        if self._done == len(self._stages):
             return "Checking what was installed"
-        words = self._steps[self._done].words
-        if self._process is None:
-            return words
-        log = self._step_log()
-        told = last_told(log)
-        return told.in_words() if told is not None else packages.with_pip_line(words, log)
-
-    def _step_log(self) -> str:
-        with contextlib.suppress(OSError), open(self.log_file, "rb") as log:
-            log.seek(self._log_start)
-            return log.read().decode("utf-8", "replace")
-        return ""
-
-
-def _close_input(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
+        if not self._runs:
+            return self._stages[self._done][0].words
+        if len(self._runs) == 1:
+            return self._runs[0].words()
+        first, second = self._runs[0].step.words, self._runs[1].words()  # with all of both a line would be too long
+        return f"{first}; {second[:1].lower()}{second[1:]}"
 
 
 def _long_paths_allowed() -> bool:

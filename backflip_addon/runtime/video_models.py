@@ -22,8 +22,8 @@ from ..core import background, isolation
 from ..core.files import write_whole
 from ..core.isolation import Interpreter
 from . import deletion, packages, pythons
-from .install import WATCHDOG
 from .progress import Progress, State, error_words
+from .step_run import WATCHDOG
 
 WHEEL = "mediapipe==0.10.21"
 WHEEL_HASH = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"  # of the one for Linux and Python 3.11

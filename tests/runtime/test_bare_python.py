@@ -128,7 +128,7 @@ def test_a_folder_of_wheels_does_for_a_computer_without_a_network(
     with zipfile.ZipFile(wheels / "torch-1.0+cpu-py3-none-any.whl", "a") as other:
         other.writestr("more.py", "")
     installation = install.Installation.begin(home, bare_python, wheels=str(wheels))
-    assert installation.poll().in_words().startswith("1 of 5: ")
+    assert installation.poll().in_words().startswith("1 of 4: ")
     progress = installation.wait()
     assert progress.state == "done", progress.message + (home / install.LOG_NAME).read_text()
     assert find.find_runtime("", home).python == bare_python

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last step of an installation, which compiles the physics: told, cancelled, and no loss where it fails."""
+"""The step of an installation that compiles the physics: beside the last download, told, cancelled, no loss if it
+fails."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from backflip_addon.core.isolation import Interpreter
 from backflip_addon.core.progress_lines import Told, last_told
 from backflip_addon.runtime import find, install, packages
 from backflip_addon.runtime.packages import Step
-from tests.runtime.stand_ins import leftovers, script
+from tests.runtime.stand_ins import leftovers, script, until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
@@ -33,22 +34,55 @@ def compiles(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(packages, "compile_step", step)
 
 
-def test_it_is_the_last_step_and_tells_how_far_it_is(
+def test_it_runs_beside_the_last_download_and_tells_how_far_it_is(
     tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiles(monkeypatch, TELLING.replace("SECONDS", "0.5"))
-    stand_in.append(Step("Installing", script("pass"), 5.0))
+    made = f"import pathlib; assert list(pathlib.Path({str(tmp_path)!r}).rglob('packages/numpy')); "
+    compiles(monkeypatch, made + TELLING.replace("SECONDS", "1.0"))
+    done = tmp_path / "downloaded"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(done)!r}).exists(): time.sleep(0.02)"
+    stand_in.append(Step("Installing torch", script(wait), 5.0))
     installation = install.Installation.begin(tmp_path, sys.executable)
+    both = f"2 of 3: Installing torch; c{HALF.message[1:]}, 40 s left"
     seen = []
     while (progress := installation.poll()).state == "running":
         seen.append(progress)
+        if seen[-1].in_words() == both and not done.exists():
+            done.touch()  # the download ends first, and the compilation is waited for
         time.sleep(0.02)
     assert progress.state == "done" and progress.remark == ""
-    (half,) = {p.fraction for p in seen if p.message == f"{HALF.message}, 40 s left"}
-    begun = max(p.fraction for p in seen if p.message == "Compiling the physics for this computer")
-    assert begun < half, "what is told counts"
+    told = [p.in_words() for p in seen]
+    assert both in told and f"2 of 3: {HALF.message}, 40 s left" in told
     assert [p.fraction for p in seen] == sorted(p.fraction for p in seen)
+    assert told.index(both) > 0 and seen[told.index(both)].fraction > seen[0].fraction, "what is told counts"
     assert seen[-1].message == "Checking what was installed"
+    log = (tmp_path / install.LOG_NAME).read_text()
+    assert log.count(HALF.to_line()) == 1, "what each of them wrote is kept"
+
+
+def test_a_download_that_fails_ends_the_compilation(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiles(monkeypatch, TELLING.replace("SECONDS", "1e6"))
+    stand_in.append(
+        Step("Installing", script("import time; time.sleep(1); print('ERROR: full'); raise SystemExit(1)"), 5.0)
+    )
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    processes = until(lambda: installation.poll() and len(installation._runs) == 2 and [*installation._runs])
+    progress = installation.wait()
+    assert progress.state == "failed" and "full" in progress.message
+    assert all(run.process.poll() is not None for run in processes) and leftovers(tmp_path) == []
+
+
+def test_another_index_is_asked_while_it_compiles(
+    tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiles(monkeypatch, TELLING.replace("SECONDS", "2"))
+    second = Step("Asking another index", script("print('found')"), 1.0)
+    first = script("print('ERROR: No matching distribution found for torch'); raise SystemExit(1)")
+    stand_in.append(Step("Installing", first, 5.0, second))
+    progress = install.Installation.begin(tmp_path, sys.executable).wait()
+    assert progress.state == "done" and progress.remark == "" and progress.fraction == 1.0
 
 
 def test_failure_is_said_and_the_runtime_is_kept(

@@ -30,6 +30,7 @@ from backflip_addon.runtime import (
     uninstall,
 )
 from backflip_addon.runtime.packages import Step
+from backflip_addon.runtime.step_run import SURE_OF_A_STEP
 from tests.runtime import stand_ins
 from tests.runtime.stand_ins import NAMES, failing, leftovers, runtime_folder, script, until
 
@@ -133,14 +134,16 @@ def test_download_moves_the_bar_by_what_has_come_onto_the_disk(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**10, 0, free[0]))
     stand_in.append(Step("Installing", script("import time; time.sleep(1e6)"), 6.0, disk=10**9))
     installation = install.Installation.begin(tmp_path, sys.executable)
-    until(lambda: installation.poll() and installation._done == 1 and installation._process)
+    until(lambda: installation.poll() and installation._done == 1 and len(installation._runs) == 1)
     seen = []
     for taken in (0, 10**8, 5 * 10**8, 4 * 10**8, 3 * 10**9):
         free[0] = 9 * 10**9 - taken
         seen.append(installation.poll().fraction)
     installation.cancel()
-    total = sum(installation._weights)
-    expected = [(1.0 + 6.0 * inside) / total for inside in (0.0, 0.1, 0.5, 0.5, install.SURE_OF_A_STEP)]
+    compiled = packages.compile_step(sys.executable).weight  # it has failed: there is nothing to compile with
+    expected = [
+        (1.0 + compiled + 6.0 * inside) / installation._total for inside in (0.0, 0.1, 0.5, 0.5, SURE_OF_A_STEP)
+    ]
     assert seen == pytest.approx(expected)
 
 
@@ -232,7 +235,7 @@ def test_full_disk_is_said_when_the_log_cannot_be_written(
         monkeypatch.setattr(Path, "write_bytes", failing(number))
     installation = install.Installation.begin(tmp_path, sys.executable)
     if when == "step":
-        monkeypatch.setattr(install.subprocess, "Popen", failing(number))
+        monkeypatch.setattr(subprocess, "Popen", failing(number))
     assert installation.wait().message == progress.DISK_FULL
 
 
@@ -298,9 +301,9 @@ def test_folder_that_goes_away_is_said(tmp_path: Path, stand_in: list[Step]) -> 
     stand_in.append(Step("Installing", script("import time; time.sleep(1e6)"), 1.0))
     home = tmp_path / "home"
     installation = install.Installation.begin(home, sys.executable)
-    process = until(lambda: installation.poll() and installation._done == 1 and installation._process)
+    (run,) = until(lambda: installation.poll() and installation._done == 1 and installation._runs)[:1]
     home.rename(tmp_path / "elsewhere")
-    os.killpg(process.pid, signal.SIGKILL)
+    os.killpg(run.process.pid, signal.SIGKILL)
     sentence = installation.wait().message
     assert "was moved or removed while the installation was at work; press Install again" in sentence
 
