@@ -143,7 +143,7 @@ def clip_of_take(reference: Motion, take: Take) -> Motion:
         return reference
     times = begins + np.arange(int((reference.duration - begins) * reference.rate + 1e-6) + 1) / reference.rate
     position, orientations = reference.sample(times)
-    return dataclasses.replace(reference, position=position, rotations=orientations)
+    return dataclasses.replace(reference, position=position, rotations=orientations, sure=reference.sure_at(times))
 
 
 def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Measures:

@@ -36,12 +36,14 @@ class Motion:
     position (F, 3): root origin, world, m (z up, floor at 0).
     rotations (F, L, 4): the root's world orientation, then joint rotations, as Body.forward takes.
     loops: the clip is a cycle (a walk), not a single performance.
+    sure (F, L): how sure the links' poses are, 0 to 1; None: as sure as can be.
     """
 
     rate: float
     position: Array
     rotations: Array
     loops: bool = False
+    sure: Array | None = None
 
     @property
     def frames(self) -> int:
@@ -66,8 +68,17 @@ class Motion:
     def resampled(self, rate: float) -> Motion:
         """The same motion at another rate; the last frame is the last that fits."""
         count = int(np.floor(self.duration * rate + 1e-6)) + 1
-        position, orientations = self.sample(np.arange(count) / rate)
-        return dataclasses.replace(self, rate=rate, position=position, rotations=orientations)
+        times = np.arange(count) / rate
+        position, orientations = self.sample(times)
+        sure = self.sure_at(times)
+        return dataclasses.replace(self, rate=rate, position=position, rotations=orientations, sure=sure)
+
+    def sure_at(self, times: ArrayLike) -> Array | None:
+        """How sure the links are (T, L) at times (T,), s; None where nothing is unsure."""
+        if self.sure is None:
+            return None
+        frame = np.clip(np.asarray(times, dtype=float) * self.rate, 0, self.frames - 1)
+        return np.stack([np.interp(frame, np.arange(self.frames), link) for link in self.sure.T], axis=1)
 
     def scaled_in_time(self, factor: float) -> Motion:
         """The motion slowed down factor times (0.5: twice as fast)."""
@@ -80,7 +91,8 @@ class Motion:
         if last <= first:
             raise ValueError("the trim range leaves fewer than two frames of the clip")
         keep = slice(first, last + 1)
-        return dataclasses.replace(self, position=self.position[keep], rotations=self.rotations[keep])
+        sure = None if self.sure is None else self.sure[keep]
+        return dataclasses.replace(self, position=self.position[keep], rotations=self.rotations[keep], sure=sure)
 
     def repeated(self, count: int) -> Motion:
         """A cycle performed count times on end, each time on from where the time before ended, and in its heading.
@@ -104,7 +116,8 @@ class Motion:
             position.append(positions[1:])
             every.append(orientations[1:])
         together = rotations.continuous(np.concatenate(every))
-        return dataclasses.replace(self, position=np.concatenate(position), rotations=together)
+        sure = None if self.sure is None else np.concatenate([self.sure, *[self.sure[1:]] * (count - 1)])
+        return dataclasses.replace(self, position=np.concatenate(position), rotations=together, sure=sure)
 
 
 def validate(motion: Motion, link_count: int) -> None:
@@ -117,6 +130,8 @@ def validate(motion: Motion, link_count: int) -> None:
         raise ValueError("the motion holds numbers that are not finite")
     if np.any(np.abs(np.linalg.norm(motion.rotations, axis=-1) - 1) > 0.01):
         raise ValueError("the motion holds rotations that are none: their quaternions are not of unit length")
+    if motion.sure is not None and (motion.sure.shape != motion.rotations.shape[:2] or not finite(motion.sure)):
+        raise ValueError("the motion says of other links than its own how sure they are")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +156,7 @@ class Take:
     def first(self, count: int) -> Take:
         """Its first frames."""
         motion = self.motion
-        motion = dataclasses.replace(motion, position=motion.position[:count], rotations=motion.rotations[:count])
+        motion = Motion(motion.rate, motion.position[:count], motion.rotations[:count], motion.loops)
         load = None if self.load is None else self.load[:count]
         return Take(motion, self.contacts[:count], self.torque[:count], self.assist[:count], self.meta, load)
 
@@ -197,13 +212,14 @@ def load_take_meta(path: Path) -> dict[str, Any]:
 
 
 def _motion_arrays(motion: Motion) -> dict[str, AnyArray]:
-    return {
+    arrays: dict[str, AnyArray] = {
         "version": np.array(MOTION_VERSION),
         "rate": np.array(motion.rate),
         "loops": np.array(motion.loops),
         "position": motion.position,
         "rotations": motion.rotations,
     }
+    return arrays if motion.sure is None else {**arrays, "sure": motion.sure}
 
 
 def _motion_from(arrays: dict[str, AnyArray], path: Path) -> Motion:
@@ -220,9 +236,12 @@ def _motion_from(arrays: dict[str, AnyArray], path: Path) -> Motion:
     sound = position.dtype.kind == orientations.dtype.kind == "f" and orientations.ndim == 3
     if not sound or position.shape != (len(orientations), 3) or orientations.shape[2] != 4:
         raise ValueError(f"{path.name} is damaged: it holds no frames of a body")
-    if not math.isfinite(rate) or not finite(position, orientations):
+    sure = arrays.get("sure")
+    if sure is not None and (sure.dtype.kind != "f" or sure.shape != orientations.shape[:2]):
+        raise ValueError(f"{path.name} is damaged: how sure its links are fits other ones")
+    if not math.isfinite(rate) or not finite(position, orientations, *([] if sure is None else [sure])):
         raise ValueError(f"{path.name} is damaged: it holds numbers that are not finite")
-    return Motion(rate, position, orientations, loops)
+    return Motion(rate, position, orientations, loops, sure)
 
 
 def _read_npz(path: Path, only: Collection[str] = ()) -> dict[str, AnyArray]:

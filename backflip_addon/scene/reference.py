@@ -68,7 +68,7 @@ def read_file(path: Path, body: Body) -> Recording | Motion:
             return recording
         if _is_video_motion(path):
             seen = video_motion.load(path)
-            return retarget.adapt(seen.motion, seen.leg, body)
+            return retarget.adapt(video_motion.with_sureness(seen), seen.leg, body)
         if _is_stunt(path):
             return key_poses.load(path, body)
         motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)

@@ -149,6 +149,8 @@ def encode_motion(motion: Motion) -> str:
         "position": motion.position.astype(np.float32),
         "rotations": motion.rotations.astype(np.float32),
     }
+    if motion.sure is not None:
+        arrays["sure"] = motion.sure.astype(np.float32)
     return base64.b64encode(pack_npz(arrays)).decode()
 
 
@@ -160,7 +162,8 @@ def decode_motion(text: str) -> Motion:
     try:
         arrays = unpack_npz(io.BytesIO(base64.b64decode(text)), MOST_MOTION_BYTES)
         rate, loops = float(arrays["rate"]), bool(arrays["loops"])
-        motion = Motion(rate, arrays["position"].astype(float), arrays["rotations"].astype(float), loops)
+        sure = arrays["sure"].astype(float) if "sure" in arrays else None
+        motion = Motion(rate, arrays["position"].astype(float), arrays["rotations"].astype(float), loops, sure)
         motions.validate(motion, motion.rotations.shape[1])
     except Exception as error:  # a stranger's text can be damaged in a dozen ways
         raise ValueError("The reference in this file is damaged") from error

@@ -136,6 +136,23 @@ def test_trimmed_keeps_the_frames_between() -> None:
             steady(30.0).trimmed(start, end)
 
 
+def test_how_sure_links_are_goes_with_the_frames(tmp_path: Path) -> None:
+    """Through trims, other rates, cycles and files; and what does not fit is refused."""
+    sure = np.linspace(0.0, 1.0, 61)[:, None] * np.ones(LINKS)
+    motion = dataclasses.replace(steady(30.0), sure=sure)
+    changed = motion.trimmed(1.0, 2.0).resampled(60.0)
+    assert changed.sure is not None and np.allclose(changed.sure[:, 0], np.linspace(0.5, 1.0, 61))
+    twice = motion.repeated(2)
+    assert twice.sure is not None and twice.sure.shape == (twice.frames, LINKS)
+    assert steady().sure_at([0.5]) is None
+    motions.save_motion(tmp_path / "a.npz", motion)
+    again = motions.load_motion(tmp_path / "a.npz")
+    assert again.sure is not None and np.array_equal(again.sure, sure)
+    motions.save_motion(tmp_path / "a.npz", dataclasses.replace(motion, sure=sure[1:]))
+    with pytest.raises(ValueError, match="how sure"):
+        motions.load_motion(tmp_path / "a.npz")
+
+
 def test_motion_file_returns_to_the_bit(tmp_path: Path) -> None:
     motion = dataclasses.replace(steady(), loops=True)
     motions.save_motion(tmp_path / "a.npz", motion)

@@ -25,6 +25,7 @@ PARTS = ("head", "trunk", "left arm", "right arm", "left leg", "right leg")
 HIDDEN, HIDDEN_SECONDS = 0.3, 0.15  # a part that is less sure than that for so long is told of
 USUAL_GRAVITY, GRAVITY_ERROR = 9.81, 0.15  # m/s^2, and the share by which a fall may be off before it is told of
 TOWARDS_CAMERA = 0.8  # of a motion's way, along the line of sight: then its depth is a guess
+LANDMARKS = 33  # that the network knows of a person
 _MARK = "video_version"
 
 
@@ -43,7 +44,8 @@ class FilmedBy:
 @dataclasses.dataclass(frozen=True)
 class VideoMotion:
     """leg: hip to sole of the person, m. sure (F, 6): of each of PARTS, 0 to 1. gravity: as its longest flight fell,
-    m/s^2, 0 without one. first: the video's frame that it begins with, from 0."""
+    m/s^2, 0 without one. first: the video's frame that it begins with, from 0. marks (F, 33, 2): where landmarks are
+    seen, shares of the picture from its upper left; none (0, 33, 2) in files of earlier versions."""
 
     motion: Motion
     leg: float
@@ -51,6 +53,21 @@ class VideoMotion:
     sure: Array
     gravity: float
     first: int
+    marks: Array = dataclasses.field(default_factory=lambda: np.zeros((0, LANDMARKS, 2)))
+
+
+def with_sureness(seen: VideoMotion) -> Motion:
+    """Its motion, each link as sure as its part."""
+    return dataclasses.replace(seen.motion, sure=seen.sure[:, [_part_of(link) for link in LINK_NAMES]])
+
+
+def _part_of(link: str) -> int:
+    """Of PARTS, that of a link."""
+    name, _dot, side = link.partition(".")
+    if not side:
+        return PARTS.index("head" if name == "head" else "trunk")
+    limb = "arm" if name in ("upper_arm", "forearm", "hand") else "leg"
+    return PARTS.index(f"{'left' if side == 'L' else 'right'} {limb}")
 
 
 @told
@@ -71,6 +88,7 @@ def save(path: Path, seen: VideoMotion) -> None:
         "sure": seen.sure,
         "gravity": seen.gravity,
         "first": seen.first,
+        "marks": seen.marks,
         "camera_position": camera.position,
         "camera_axes": camera.axes,
         "camera_picture": np.array([camera.focal, camera.width, camera.height], float),
@@ -88,14 +106,17 @@ def load(path: Path) -> VideoMotion:
     motions.validate(motion, len(LINK_NAMES))
     sure, position, axes = (arrays[name].astype(float) for name in ("sure", "camera_position", "camera_axes"))
     focal, width, height = (float(x) for x in arrays["camera_picture"])
+    marks = arrays["marks"].astype(float) if "marks" in arrays else np.zeros((0, LANDMARKS, 2))
     leg, gravity, first = float(arrays["leg"]), float(arrays["gravity"]), int(arrays["first"])
     shapes = (sure.shape, position.shape, axes.shape) == ((motion.frames, len(PARTS)), (3,), (3, 3))
-    numbers = finite(sure, position, axes, motion.position) and math.isfinite(gravity) and 0.05 < leg < 5.0
+    shapes = shapes and marks.shape[1:] == (LANDMARKS, 2) and len(marks) in (0, motion.frames)
+    numbers = finite(sure, position, axes, motion.position, marks) and math.isfinite(gravity) and 0.05 < leg < 5.0
     if not shapes or not numbers or first < 0 or not (1.0 < focal < 1e6 and 1 <= width <= 1e5 and 1 <= height <= 1e5):
         raise ValueError(f"{path.name} is damaged: its parts do not fit together.")
     if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-3):
         raise ValueError(f"{path.name} is damaged: its camera is none.")
-    return VideoMotion(motion, leg, FilmedBy(position, axes, focal, int(width), int(height)), sure, gravity, first)
+    camera = FilmedBy(position, axes, focal, int(width), int(height))
+    return VideoMotion(motion, leg, camera, sure, gravity, first, marks)
 
 
 def doubts(seen: VideoMotion) -> list[str]:
@@ -107,7 +128,7 @@ def doubts(seen: VideoMotion) -> list[str]:
     for column, part in enumerate(PARTS):
         hidden = (seen.sure[:, column] < HIDDEN) & ~lost
         found += [
-            f"The {part} is hidden {_when(run, rate)}."
+            f"The {part} is hidden {_when(run, rate)}, where the stunt need not follow it closely."
             for run in _runs(hidden)
             if run[1] - run[0] >= HIDDEN_SECONDS * rate
         ]

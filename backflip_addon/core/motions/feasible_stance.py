@@ -252,9 +252,7 @@ class _Piece:
     def poses(self, count: int) -> Poses:
         """Of count frames of the motion from the piece's first on."""
         frames = slice(self.start.frame, self.start.frame + count)
-        motion = dataclasses.replace(
-            self.smooth, position=self.smooth.position[frames], rotations=self.smooth.rotations[frames]
-        )
+        motion = Motion(self.smooth.rate, self.smooth.position[frames], self.smooth.rotations[frames])
         basis = self.spline.basis(np.arange(count) / self.smooth.rate)
         return ShiftedBody(self.shifted.body, motion).poses(basis.of(self.controls))
 

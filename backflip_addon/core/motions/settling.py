@@ -25,8 +25,10 @@ def settled(motion: Motion, seconds: float) -> Motion:
     moved = motion.position[-1] - motion.position[-1 - span]
     turned = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(before), last))
     onward = rotations.from_rotation_vector(way[:, None, None] * turned)
+    sure = None if motion.sure is None else np.concatenate([motion.sure, np.repeat(motion.sure[-1:], count, axis=0)])
     return dataclasses.replace(
         motion,
+        sure=sure,
         position=np.concatenate([motion.position, motion.position[-1] + way[:, None] * moved]),
         rotations=np.concatenate([motion.rotations, rotations.multiply(last, onward)]),
     )

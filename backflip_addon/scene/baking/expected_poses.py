@@ -49,7 +49,9 @@ class ExpectedPoses:
         some = np.unique(np.linspace(0, len(frames) - 1, _LOOKS).astype(int))
         bones = {name: without_scale(matrices[some]) for name, matrices in targets.items()}
         if controls is not None:
-            looked_at = dataclasses.replace(clip, position=clip.position[some], rotations=clip.rotations[some])
+            looked_at = dataclasses.replace(
+                clip, position=clip.position[some], rotations=clip.rotations[some], sure=None
+            )
             played = retarget.bone_matrices(binding, rig, looked_at)
             bones |= {name: played[name] for name in binding.link_bones.values()}
         unturned = frozenset(controls.turned_by if controls else ())

@@ -56,9 +56,10 @@ class GoalTables(NamedTuple):
     of the root; ends (T + 1, E, 3) of end links from the centre of mass; centre, velocity, momentum, spin (T + 1, 3);
     resting (T + 1, 2); soles (T + 1, 2, 3), the vertical as the feet see it; feet_middle (T + 1, 3); leaning
     (T + 1, 2); landed (3,): steps from which on it has landed, from which on it stands still, and from which on it may
-    stand anywhere. targets (T, 4 L), angles, rates (T, H) of hinges: the controls of the control steps. columns
-    (L,): a link's first number in an action. end_links (E,), feet (2,), forbidden (Q,): links. shape (L + 1,): where a
-    link's shapes begin; kind (S,), solid (S, 13): centre 3, radius, three half axes. weights: cost.Weights.
+    stand anywhere. trust (T + 1, L), ends_trust (T + 1, E): Track.trust, and that of end links. targets (T, 4 L),
+    angles, rates (T, H) of hinges: the controls of the control steps. columns (L,): a link's first number in an action.
+    end_links (E,), feet (2,), forbidden (Q,): links. shape (L + 1,): where a link's shapes begin; kind (S,), solid
+    (S, 13): centre 3, radius, three half axes. weights: cost.Weights.
     """
 
     rotations: Float32Array
@@ -77,6 +78,8 @@ class GoalTables(NamedTuple):
     feet_middle: Float32Array
     leaning: Float32Array
     landed: IntArray
+    trust: Float32Array
+    ends_trust: Float32Array
     columns: IntArray
     end_links: IntArray
     feet: IntArray
@@ -119,6 +122,8 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
         feet_middle=_floats(feet_middle(body, track.positions, track.world)),
         leaning=_floats(track.leaning),
         landed=_integers([track.landed, calm, track.landed if anywhere else never]),
+        trust=_floats(track.trust),
+        ends_trust=_floats(track.trust[:, ends]),
         columns=_integers(columns),
         end_links=_integers(ends),
         feet=_integers(track.feet),
@@ -244,7 +249,7 @@ def pose_cost(t: BodyTables, k: GoalTables, s: State, g: int) -> Lanes:
         if i == 0:
             root = angle * angle
         else:
-            turned = turned + angle * angle
+            turned = turned + k.trust[g, i] * (angle * angle)
             count += 1.0
     freedoms = len(t.torque)
     own = everywhere(0.0)
@@ -328,7 +333,7 @@ def cost(t: BodyTables, k: GoalTables, w: Workspace, s: State, contacts: Contact
     for q in range(len(k.end_links)):
         x, y, z = load3(w.origin, 3 * k.end_links[q])
         goal = k.ends[g, q]
-        apart = apart + squared(x - cx - goal[0], y - cy - goal[1], z - cz - goal[2])
+        apart = apart + k.ends_trust[g, q] * squared(x - cx - goal[0], y - cy - goal[1], z - cz - goal[2])
     total = total + weights[2] * (apart * (1.0 / len(k.end_links)))
     rx, ry, rz = load3(s.position, 0)
     height = rz - floor

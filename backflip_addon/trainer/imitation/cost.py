@@ -82,8 +82,9 @@ class Cost:
         ends = (positions[:, self._ends] - centre[:, None]) - (
             track.positions[goal][:, self._ends] - track.centre[goal][:, None]
         )
-        cost = w.pose * np.mean(pose**2, axis=1) + w.root * root**2
-        cost += w.ends * np.mean(np.sum(ends**2, axis=-1), axis=1)
+        trust = track.trust[goal]
+        cost = w.pose * np.mean(trust[:, self._joints] * pose**2, axis=1) + w.root * root**2
+        cost += w.ends * np.mean(trust[:, self._ends] * np.sum(ends**2, axis=-1), axis=1)
         away = centre - track.centre[goal] - [0, 0, floor]
         if self.anywhere:
             landing_offset = feet_middle(body, positions, world) - feet_middle(

@@ -28,6 +28,7 @@ from .kinematics import capture_point, feet_middle, momenta
 END_LINKS = ("head", "hand.R", "foot.R", "hand.L", "foot.L")
 
 
+UNSURE, SURE, LOOSE = 0.3, 0.7, 0.1  # how sure a link is that is followed loosely, fully; and how much loosely is
 LEANS = 0.1  # m from the feet's middle, some half a sole: a capture point further off is none of a quiet stance
 BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
 
@@ -42,7 +43,8 @@ class Track:
     for a clip that ends in mid-stride. leaning (T + 1, 2): the goal's capture point from the middle of its feet, m,
     where it is LEANS or more away and not both of them rest on the floor; elsewhere 0. controls, control_speeds
     (T, L, 4), (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s. allowed (L,):
-    links that may touch the floor. layout: of its offsets.
+    links that may touch the floor. trust (T + 1, L): how much it counts that a link is off its goal, LOOSE to 1.
+    layout: of its offsets.
     """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
@@ -71,6 +73,7 @@ class Track:
         self.leaning = self.leaning_of(self.positions, self.world, self.centre, self.centre_velocity)
         self.leaning[self.resting.all(axis=1)] = 0.0  # asked to lean as it comes down, a body lands off its balance
         self.allowed = metrics.allowed_contacts(body, reference)
+        self.trust = _trust(reference, times, len(body.links))
         self.layout = ActionLayout(body)
 
     def leaning_of(self, positions: Array, world: Array, centre: Array, velocity: Array) -> Array:
@@ -110,6 +113,14 @@ class Track:
         steps = np.minimum(np.arange(first, first + count), self.steps - 1)
         velocities: Array = self.control_speeds[steps]
         return velocities
+
+
+def _trust(reference: Motion, times: Array, links: int) -> Array:
+    """trust (T, L) at times (T,): less where the reference is unsure, as of what a video hid."""
+    sure = reference.sure_at(times)
+    if sure is None:
+        return np.ones((len(times), links))
+    return np.clip(LOOSE + (1 - LOOSE) * (sure - UNSURE) / (SURE - UNSURE), LOOSE, 1.0)
 
 
 def states_of(motion: Motion, times: Array, rate: float) -> States:
