@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from ...core.arrays import Array, BoolArray
+from ...core.arrays import Array, BoolArray, IntArray
 from ...core.rigs.anthropometry import CENTRE_SHARE, MASS_SHARE
 from .landmarks import Landmarks
 
@@ -18,6 +18,11 @@ FEWEST = 3  # frames: what rests for less does not rest
 FEWEST_IN_FLIGHT = 4
 STILL_SPEED = 0.7  # m/s: a foot or hand slower than that rests, if it is low
 LOW_FOOT, LOW_HAND, OFF_FLOOR = 0.4, 0.35, 0.05  # m from the floor's line
+MOSTLY, NEAR_GROUND = 0.95, 0.3  # share of all that rests, and m: what rests so far above that quantile is no floor
+USUAL_CAMERA_HEIGHT = 1.3  # m: held at the chest, or on a tripod
+CAMERA_DOUBT = 0.1  # squares of shares of the scale that a way must have gone to say as much as what is usual
+SCALE_SECONDS = 0.17  # over which the person's size is smoothed
+SCALE_ERROR = 0.08  # share by which the network's own size of a person differs from posture to posture
 FALLS = (4.0, 17.0)  # m/s^2: what may be a fall, of what is measured
 
 # Of each part: landmarks at its ends, how far along its mass lies, and its share of the whole (de Leva 1996)
@@ -45,28 +50,59 @@ class Contacts:
 
 def scale_of(landmarks: Landmarks) -> float:
     """Pixels per metre at the person, by the network's own metres: the median over the frames."""
+    return max(float(np.median(_scales(landmarks))), 1e-3)
+
+
+def scales_of(landmarks: Landmarks) -> Array:
+    """The same of each frame (F,), smoothed: a person who comes nearer grows. A small change is a posture's."""
+    usual = scale_of(landmarks)
+    off = smoothed(_scales(landmarks), SCALE_SECONDS * landmarks.rate) / usual - 1
+    scales: Array = usual * np.maximum(1 + np.sign(off) * np.maximum(np.abs(off) - SCALE_ERROR, 0.0), 0.2)
+    return scales
+
+
+def _scales(landmarks: Landmarks) -> Array:
     world = landmarks.world[:, 11:33, :2]
     picture = landmarks.xy[:, 11:33]
     world, picture = world - world.mean(axis=1, keepdims=True), picture - picture.mean(axis=1, keepdims=True)
-    ratios = (world * picture).sum(axis=(1, 2)) / np.maximum((world * world).sum(axis=(1, 2)), 1e-6)
-    return float(max(np.median(ratios), 1e-3))
+    ratios: Array = (world * picture).sum(axis=(1, 2)) / np.maximum((world * world).sum(axis=(1, 2)), 1e-6)
+    return ratios
 
 
 def see(landmarks: Landmarks, scale: float) -> Contacts:
     """Contacts as the picture alone tells them. scale: pixels per metre."""
     low, speed = _lowest_and_speed(landmarks, FEET, scale)
-    still = _each(speed < STILL_SPEED, FEWEST)
-    ground = float(np.quantile(low.max(axis=1), 0.75))
-    if still.any():
-        resting = low[still]
-        ground = float(np.median(resting[resting >= np.quantile(resting, 0.3)]))
+    hand_low, hand_speed = _lowest_and_speed(landmarks, HANDS, scale)
+    still, still_hands = _each(speed < STILL_SPEED, FEWEST), _each(hand_speed < STILL_SPEED, FEWEST)
+    rows = [np.flatnonzero(mask) // 2 for mask in (still, still_hands)]
+    near = scales_of(landmarks) - scale
+    resting = np.concatenate([low[still], hand_low[still_hands]])
+    ground = _floor_line(low, resting, np.concatenate(rows), near, scale)[:, None]
     height = (ground - low) / scale
     feet = _each(still & (height < LOW_FOOT), FEWEST)
-    hand_low, hand_speed = _lowest_and_speed(landmarks, HANDS, scale)
-    hands = _each((hand_speed < STILL_SPEED) & (np.abs(ground - hand_low) / scale < LOW_HAND), FEWEST)
+    hands = _each(still_hands & (np.abs(ground - hand_low) / scale < LOW_HAND), FEWEST)
     off = (height.min(axis=1) > OFF_FLOOR) & ~feet.any(axis=1) & ~hands.any(axis=1)
     fall = _fallen(landmarks)[:, None] * [0.0, 0.0, 1.0] / scale
     return Contacts(feet, hands, falls_in(off, fall, landmarks.rate))
+
+
+def _floor_line(low: Array, resting: Array, rows: IntArray, near: Array, scale: float) -> Array:
+    """Where the floor under the person is in each frame (F,), pixels down: where the lowest of what rests is.
+
+    Feet are held still in the air as well, hands at the sides. Nearer to a level camera the floor is lower in the
+    picture, by the camera's height in pixels: what is usual, unless the person's way tells better. low (F, 2): of the
+    feet. resting (N,): of what rests, in frames rows (N,). near (F,): pixels per metre, more than scale.
+    """
+    if not len(resting):
+        return np.full(len(low), np.quantile(low.max(axis=1), 0.75))
+    level = resting - USUAL_CAMERA_HEIGHT * near[rows]
+    lowest = level >= np.quantile(level, MOSTLY) - NEAR_GROUND * scale
+    lowest &= level >= np.quantile(level[lowest], 0.3)
+    x, y = near[rows][lowest], level[lowest]
+    x, y = x - x.mean(), y - y.mean()
+    tilt = float((x * y).sum() / ((x * x).sum() + CAMERA_DOUBT * scale**2))
+    line: Array = (USUAL_CAMERA_HEIGHT + tilt) * near
+    return line + float(np.median(resting[lowest] - line[rows][lowest]))
 
 
 def falls_in(off: BoolArray, centre: Array, rate: float) -> BoolArray:

@@ -94,7 +94,7 @@ def slowness(landmarks: Landmarks) -> float:
     for factor in SLOW_FACTORS:
         faster = landmarks.played_at(landmarks.rate * factor)
         gravity, seconds = contacts.gravity_seen(faster, scale)
-        if not gravity or not SHORTEST_FLIGHT <= seconds <= LONGEST_FLIGHT or not _stands_beside(faster, scale):
+        if not gravity or not SHORTEST_FLIGHT <= seconds <= LONGEST_FLIGHT or not _is_flight(landmarks, faster, scale):
             continue
         off = abs(math.log(gravity / contacts.GRAVITY))
         if factor == 1.0 and off < 2 * SLOW_ERROR:
@@ -104,9 +104,17 @@ def slowness(landmarks: Landmarks) -> float:
     return best
 
 
-def _stands_beside(landmarks: Landmarks, scale: float) -> bool:
-    """Whether the person rests on the floor before the longest flight, or after it."""
-    seen = contacts.see(landmarks, scale)
+def _is_flight(landmarks: Landmarks, faster: Landmarks, scale: float) -> bool:
+    """Whether the longest flight of the frames played faster is one: the person rests on the floor before it, or after
+    it, and at no speed in its middle. Played ten times as fast, what trembles a little does not seem to rest."""
+    seen = contacts.see(faster, scale)
     first, last = max(contacts.runs(seen.flight), key=lambda run: run[1] - run[0])
-    rests: BoolArray = seen.feet.any(axis=1) | seen.hands.any(axis=1)
-    return bool(rests[:first].any() or rests[last:].any())
+    third = (last - first) // 3
+    rests, rests_as_played = (_rests(contacts.see(frames, scale)) for frames in (faster, landmarks))
+    beside = rests[:first].any() or rests[last:].any()
+    return bool(beside and not rests_as_played[first + third : last - third].any())
+
+
+def _rests(seen: contacts.Contacts) -> BoolArray:
+    resting: BoolArray = seen.feet.any(axis=1) | seen.hands.any(axis=1)
+    return resting

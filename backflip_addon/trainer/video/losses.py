@@ -16,7 +16,7 @@ import torch
 
 from ...core.arrays import Array
 from . import figure, joint_ranges
-from .contacts import GRAVITY, Contacts, runs
+from .contacts import GRAVITY, USUAL_CAMERA_HEIGHT, Contacts, runs
 from .figure import INDEX, ROW, tensor
 from .landmarks import Landmarks
 
@@ -34,7 +34,6 @@ TILTS = {"chest": 0.5, "head": 0.6, "foot.L": 0.7, "foot.R": 0.7}
 WIDE_TILTS = {"thigh.L": 1.2, "thigh.R": 1.2, "upper_arm.L": 1.6, "upper_arm.R": 1.6}
 # Priors: of the camera's focal length (logarithm), tilt, roll, height; of the person's parts (logarithm)
 FOCAL, PITCH, ROLL, CAMERA_HEIGHT = 0.15, 0.15, 0.02, 0.5
-USUAL_CAMERA_HEIGHT = 1.3  # m: held at the chest, or on a tripod
 PART, ALL_PARTS, SYMMETRY = 0.08, 0.01, 0.006
 LAG = 0.5  # frames that a frame of an uneven video may be late or early
 LEAN = 0.1  # rad, of everybody that the network sees in a video, towards the camera or from it
@@ -49,7 +48,7 @@ _BONES = (
 )
 _FROM, _TO = [a for a, _b, _w in _BONES], [b for _a, b, _w in _BONES]
 _PAIRS = [(ROW[mark], ROW[mark + 1]) for mark in (7, 11, 13, 15, 23, 25, 27, 29, 31)]
-_SOLES, _WRISTS = ((29, 31), (30, 32)), (15, 16)
+_SOLES, WRISTS = ((29, 31), (30, 32)), (15, 16)
 
 
 @dataclasses.dataclass
@@ -256,7 +255,7 @@ def _contacts(problem: Problem, pose: Shown) -> Any:
         low = -torch.logsumexp(-60 * foot[..., 2], 1) / 60
         slid = _cauchy((((foot[1:] - foot[:-1]) * rate) ** 2).sum(-1) / SLIDE**2, 2.0).amin(-1)
         total = total + (rests * ((low - 0.015) / SOLE) ** 2).sum() + (rests[1:] * rests[:-1] * slid).sum()
-    for side, mark in enumerate(_WRISTS):
+    for side, mark in enumerate(WRISTS):
         rests = tensor(contacts.hands[:, side])
         hand = pose.marks[:, ROW[mark]]
         slid = _cauchy((((hand[1:] - hand[:-1]) * rate) ** 2).sum(-1) / HAND_SLIDE**2, 2.0)
@@ -273,7 +272,7 @@ def _balance(problem: Problem, pose: Shown, sight: Any) -> Any:
     contacts = problem.contacts
     level = torch.nn.functional.normalize(sight * tensor([1.0, 1.0, 0.0]), dim=0)
     centre = pose.centre @ level
-    places = pose.marks[:, [ROW[mark] for mark in (*_SOLES[0], *_SOLES[1], *_WRISTS)]] @ level
+    places = pose.marks[:, [ROW[mark] for mark in (*_SOLES[0], *_SOLES[1], *WRISTS)]] @ level
     resting = np.concatenate([contacts.feet, contacts.hands], axis=1)
     rests = torch.from_numpy(np.repeat(resting, (2, 2, 1, 1), axis=1))
     low = torch.where(rests, places, torch.inf).amin(1) - HALF_FOOT

@@ -32,6 +32,7 @@ HEIGHT_SIGMA = 0.05  # of the logarithm of the height that was told
 LAGS_FROM = 3  # the stage: with them from the start, flights come out a frame too long
 UNEVEN = 0.1  # share of frames that repeat others, from which on none is taken to be on time
 FOOT_NEAR, FOOT_SLOW = 0.3, 0.8  # m and m/s: a fitted foot below both rests
+WRIST_NEAR, WRIST_SLOW = 0.25, 0.7  # the same of a hand, by its wrist
 
 Told = Callable[[float], None]
 
@@ -79,16 +80,16 @@ def _begin(landmarks: Landmarks, height: float) -> tuple[Problem, Unknowns]:
     focal = USUAL_FOCAL * max(landmarks.width, landmarks.height)
     scale = contacts.scale_of(landmarks)
     seen = contacts.see(landmarks, scale)
-    distance = focal / scale
+    distance = focal / contacts.scales_of(landmarks)
     soles = np.stack([landmarks.xy[:, side, 1].max(axis=1) for side in contacts.FEET], axis=1)
-    floor = float(np.median(soles[seen.feet])) if seen.feet.any() else float(soles.max())
-    up = losses.USUAL_CAMERA_HEIGHT
-    pitch = math.atan2(up, distance) - math.atan2(floor - landmarks.height / 2, focal)
+    up = contacts.USUAL_CAMERA_HEIGHT
+    pitches = np.arctan2(up, distance)[:, None] - np.arctan2(soles - landmarks.height / 2, focal)
+    pitch = float(np.median(pitches[seen.feet]) if seen.feet.any() else pitches.min())
     axes = losses.camera_axes(tensor(pitch), tensor(0.0)).numpy()
     landmarks = _from_where_it_is(landmarks, focal)
     pose, angles = first_guess.orientations(contacts.smoothed(landmarks.world, 0.6) @ axes)
     hips = landmarks.xy[:, [23, 24]].mean(axis=1) - [landmarks.width / 2, landmarks.height / 2]
-    rays = np.concatenate([hips / focal, np.ones((len(hips), 1))], axis=1) * distance
+    rays = np.concatenate([hips / focal, np.ones((len(hips), 1))], axis=1) * distance[:, None]
     problem = Problem(
         landmarks, height, HEIGHT_SIGMA, focal, pitch, scale, seen, pose, rays @ axes + [0.0, 0.0, up], angles
     )
@@ -203,14 +204,18 @@ def _solve(
 
 
 def _contacts_of(problem: Problem, unknowns: Unknowns, pose: Shown) -> Contacts:
-    """Contacts and flights of the fitted feet; hands stay as the picture told."""
+    """Contacts and flights of the fitted feet and hands; hands that the picture told to rest do so."""
     rate, marks = problem.landmarks.rate, pose.marks.detach().numpy()
     feet = np.stack([marks[:, [ROW[heel], ROW[toe]]] for _ankle, heel, toe in contacts.FEET], axis=1)
     height = feet[..., 2].min(axis=-1)
     speed = np.linalg.norm(np.gradient(feet, axis=0), axis=-1).min(axis=-1) * rate
     near = (height < FOOT_NEAR) & (speed < FOOT_SLOW)
     rests = np.stack([contacts.at_least(column, contacts.FEWEST) for column in near.T], axis=1)
-    hands = problem.contacts.hands
+    wrists = marks[:, [ROW[mark] for mark in losses.WRISTS]]
+    wrist_speed = np.linalg.norm(np.gradient(wrists, axis=0), axis=-1) * rate
+    hands = (wrists[..., 2] < WRIST_NEAR) & (wrist_speed < WRIST_SLOW)
+    hands = np.stack([contacts.at_least(column, contacts.FEWEST) for column in hands.T], axis=1)
+    hands |= problem.contacts.hands
     off = (height.min(axis=1) > contacts.OFF_FLOOR) & ~rests.any(axis=1) & ~hands.any(axis=1)
     flight = contacts.falls_in(off, pose.centre.detach().numpy(), rate)
     return Contacts(rests, hands, flight)
