@@ -17,12 +17,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ..core.clips.video_motion import LANDMARKS
 from .json_files import MOST_SHORT_BYTES, JobError, read_json, write_json
 
 VERSION = 1
 MOST_FRAMES = 900  # of what is looked at: half a minute at 30 frames a second
 LONGEST_SIDE = 1280  # pixels that a frame is brought to: a person's crop is looked at with 256
 HEIGHTS = (0.5, 2.6)  # m, of a person
+Correction = tuple[int, int, float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as shares of the picture from its upper left
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
@@ -33,7 +35,8 @@ class VideoJob:
 
     video: its path. first, count: which of its frames, from 0. height: the person's, m. box: where the person stays.
     speed: how many times slower than life the video plays. models: the folder with the networks. struck: which of the
-    frames that are looked at are left out, from 0.
+    frames that are looked at are left out, from 0. corrected: of such a frame, a landmark, and where it is, as shares
+    of the picture from its upper left.
     """
 
     video: str
@@ -44,6 +47,7 @@ class VideoJob:
     speed: float = 1.0
     models: str = ""
     struck: tuple[int, ...] = ()
+    corrected: tuple[Correction, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"version": VERSION, **dataclasses.asdict(self)}
@@ -62,6 +66,7 @@ class VideoJob:
                 float(data["speed"]),
                 str(data["models"]),
                 tuple(int(frame) for frame in data.get("struck", ())),
+                tuple((int(f), int(m), float(x), float(y)) for f, m, x, y in data.get("corrected", ())),
             )
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise JobError("video.json is damaged: it lacks what it should hold.") from error
@@ -69,6 +74,10 @@ class VideoJob:
         sound = 0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0 and job.first >= 0
         sound = sound and 2 <= job.count <= MOST_FRAMES and HEIGHTS[0] <= job.height <= HEIGHTS[1]
         sound = sound and all(0 <= frame < job.count for frame in job.struck)
+        sound = sound and all(
+            0 <= frame < job.count and 0 <= mark < LANDMARKS and -1.0 <= x <= 2.0 and -1.0 <= y <= 2.0
+            for frame, mark, x, y in job.corrected
+        )
         if not sound or not 0.1 <= job.speed <= 100.0:
             raise JobError("video.json is damaged: its numbers make no sense.")
         return job

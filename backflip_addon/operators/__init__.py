@@ -79,6 +79,7 @@ def _classes() -> list[type]:
         takes,
         training,
         video,
+        video_frames,
         video_networks,
     )
 
@@ -96,5 +97,7 @@ def _classes() -> list[type]:
         shooting,
         baking,
     )
-    operators = [cls for module in (*modules, export, runtime, video, video_networks) for cls in module.CLASSES]
+    operators = [
+        cls for module in (*modules, export, runtime, video, video_frames, video_networks) for cls in module.CLASSES
+    ]
     return [*operators, *clip_library.HANDLERS]

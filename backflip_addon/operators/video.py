@@ -4,7 +4,6 @@ reference."""
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import math
@@ -16,7 +15,6 @@ import bpy
 from bpy.props import BoolProperty
 
 from .. import compat, preferences
-from ..core.arrays import Array
 from ..core.clips import video_motion
 from ..core.files import replace
 from ..jobs.json_files import JobError
@@ -27,7 +25,6 @@ from ..scene import footage, stored_avatar, stored_reference
 from ..scene.footage import VIDEO_SUFFIXES, Footage
 from ..scene.importing.importer import FileError
 from ..scene.typed_data import current_scene as scene_of_blender
-from ..scene.units import scene_rate
 from ..settings import scene_settings
 from ..settings.road import turn_to
 from ..settings.video import BackflipVideo
@@ -35,6 +32,7 @@ from .base import USER_ERRORS, FileStep, Step, current_scene, need_body, need_ob
 from .clip_library import over_viewport
 from .reference_clip import ClipMapError, use_file
 from .training import WAIT, new_folder, python
+from .video_result import corrections, doubts, struck_frames, video_settings
 
 TICK_SECONDS = 0.2
 FEWEST_FRAMES = 8
@@ -50,11 +48,6 @@ class _Work:
 
 
 _work = _Work()
-
-
-def video_settings(scene: bpy.types.Scene) -> BackflipVideo:
-    """What a scene keeps of its video."""
-    return scene_settings(scene).video
 
 
 def models_folder() -> Path:
@@ -84,7 +77,7 @@ def choose(scene: bpy.types.Scene, path: str) -> Footage:
     settings.start = settings.end = 0.0
     settings.speed, settings.use_box = 1.0, False
     settings.problem, settings.suggested_speed, settings.result, settings.doubts = "", 0.0, "", ""
-    settings.struck = ""
+    settings.struck = settings.corrected = ""
     return found
 
 
@@ -103,7 +96,8 @@ def job_for(settings: BackflipVideo, found: Footage, models: Path) -> VideoJob:
         raise FileError("The person's box has no inside: its left side lies right of its right one, or its top below.")
     path = str(Path(bpy.path.abspath(settings.path)).resolve())
     struck = tuple(frame - first for frame in struck_frames(settings) if first <= frame < last)
-    return VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models), struck)
+    corrected = tuple((f - first, mark, x, y) for f, mark, x, y in corrections(settings) if first <= f < last)
+    return VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models), struck, corrected)
 
 
 def begin(scene: bpy.types.Scene) -> VideoReconstruction:
@@ -176,68 +170,6 @@ def add_camera(scene: bpy.types.Scene) -> None:
     whole = stored_reference.whole_reference(scene)
     footage.place_camera(scene, found, seen, whole, body, binding, scene_settings(scene).start_frame)
     footage.fit_picture(scene, found)
-
-
-def doubts(settings: BackflipVideo) -> list[str]:
-    """What is unsure of the motion, a sentence each."""
-    return [str(one) for one in _listed(settings.doubts)]
-
-
-def struck_frames(settings: BackflipVideo) -> list[int]:
-    """The frames of the video that are left out, from 0."""
-    return sorted({one for one in _listed(settings.struck) if isinstance(one, int)})
-
-
-def _listed(text: str) -> list[Any]:
-    """What a list in JSON holds; nothing where it is none."""
-    try:
-        found = json.loads(text or "[]")
-    except ValueError:
-        return []
-    return found if isinstance(found, list) else []
-
-
-def strike(scene: bpy.types.Scene) -> bool:
-    """Leave the video's frame at the scene's present time out, or take it again; returns whether it is left out now.
-
-    Raises FileError where the present time is not in the video's motion.
-    """
-    settings = video_settings(scene)
-    share, known = share_of_strip(scene), _kept(settings.result)
-    if known is None or not 0.0 <= share <= 1.0:
-        raise FileError("Go to a time within the reference that was made from the video.")
-    frame = known[2] + round(share * (len(known[0]) - 1))
-    struck = set(struck_frames(settings)) ^ {frame}
-    settings.struck = json.dumps(sorted(struck))
-    return frame in struck
-
-
-@functools.lru_cache(maxsize=4)
-def _kept(path: str) -> tuple[Array, float, int] | None:
-    """How sure each part of a motion's file is (F, 6), its frames a second, and the video's frame that it begins with;
-    None where it cannot be read."""
-    try:
-        seen = video_motion.load(Path(path))
-    except ValueError:
-        return None
-    return seen.sure, seen.motion.rate, seen.first
-
-
-def sureness(scene: bpy.types.Scene) -> Array | None:
-    """How sure each part of the reference is (F, 6), where it came from the scene's video and is to be shown. Cheap."""
-    settings = video_settings(scene)
-    is_reference = settings.result and settings.result == scene_settings(scene).reference_file
-    known = _kept(settings.result) if settings.show_strip and is_reference else None
-    return known[0] if known else None
-
-
-def share_of_strip(scene: bpy.types.Scene) -> float:
-    """How far along the video's motion the scene's present frame is, 0 to 1 within it."""
-    known, settings = _kept(video_settings(scene).result), scene_settings(scene)
-    if known is None:
-        return -1.0
-    seconds = (scene.frame_current - settings.start_frame) / scene_rate(scene) / settings.time_scale
-    return (seconds + settings.trim_start) * known[1] / max(len(known[0]) - 1, 1)
 
 
 def need_video(scene: bpy.types.Scene) -> str:
@@ -382,18 +314,6 @@ class AddVideoCamera(Step, bpy.types.Operator):
         add_camera(current_scene(context))
 
 
-class StrikeOutFrame(Step, bpy.types.Operator):
-    """Leave out the video's frame at the current time, or use it again"""
-
-    bl_idname = "backflip.strike_out_frame"
-    bl_label = "Strike Out Frame"
-    bl_options = {"REGISTER", "UNDO"}
-    needs = (need_result, need_no_work)
-
-    def run(self, context: bpy.types.Context) -> None:
-        strike(current_scene(context))
-
-
 class VideoFileHandler(bpy.types.FileHandler):
     """Drop a video into the viewport to learn from it."""
 
@@ -413,7 +333,6 @@ CLASSES: tuple[Any, ...] = (
     CancelVideo,
     UseSlowMotion,
     AddVideoCamera,
-    StrikeOutFrame,
     VideoFileHandler,
 )
 

@@ -23,6 +23,7 @@ from .importing.importer import FileError
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".mts", ".3gp")
 SENSOR = 36.0  # mm, of Blender's own cameras
 CAMERA_NAME = "Video Camera"
+UNKNOWN_PLACE = (0.0, -5.0, 1.3)  # of a camera of which nothing is known yet
 _WRITER = Path(__file__).with_name("write_frames.py")
 
 
@@ -87,10 +88,7 @@ def place_camera(
     right, down, away = seen.camera.axes @ matrix_about_z(binding.yaw).T
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = np.stack([right, -down, -away], axis=1), place
-    camera = scene.objects.get(CAMERA_NAME)
-    if camera is None or camera.type != "CAMERA":
-        camera = bpy.data.objects.new(CAMERA_NAME, bpy.data.cameras.new(CAMERA_NAME))
-        scene.collection.objects.link(camera)
+    camera = _camera(scene) or _new_camera(scene)
     camera.matrix_world = Matrix(matrix.tolist())
     data = camera.data
     assert isinstance(data, bpy.types.Camera)
@@ -102,6 +100,33 @@ def place_camera(
     footage.clip.frame_start = start_frame - seen.first
     scene.camera = camera
     return camera
+
+
+def _camera(scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The video's camera, where there is one already."""
+    camera = scene.objects.get(CAMERA_NAME)
+    return camera if camera is not None and camera.type == "CAMERA" else None
+
+
+def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
+    camera = bpy.data.objects.new(CAMERA_NAME, bpy.data.cameras.new(CAMERA_NAME))
+    scene.collection.objects.link(camera)
+    return camera
+
+
+def show(scene: bpy.types.Scene, footage: Footage, start_frame: int) -> None:
+    """Make the video's camera the scene's, with the footage behind it; before anything is known of where the video was
+    filmed from, a camera in front of the world's origin. start_frame: at which the footage begins then."""
+    camera = _camera(scene)
+    if camera is None:
+        camera = _new_camera(scene)
+        camera.matrix_world = Matrix.Translation(UNKNOWN_PLACE) @ Matrix.Rotation(np.pi / 2, 4, "X")
+        data = camera.data
+        assert isinstance(data, bpy.types.Camera)
+        _show_footage(data, footage.clip)
+        footage.clip.frame_start = start_frame
+        fit_picture(scene, footage)
+    scene.camera = camera
 
 
 def _show_footage(camera: bpy.types.Camera, clip: bpy.types.MovieClip) -> None:

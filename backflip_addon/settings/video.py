@@ -114,8 +114,18 @@ class BackflipVideo(bpy.types.PropertyGroup):
         ),
     ]
 
+    show_landmarks: Annotated[
+        bool,
+        BoolProperty(
+            name="Show Landmarks",
+            description="Show the skeleton that was found in the video over its picture, in a view through its camera",
+            default=True,
+        ),
+    ]
+
     # What came of it
     struck: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: the video's frames that are left out, from 0
+    corrected: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: [frame of the video, landmark, x, y], each
     frames: Annotated[int, IntProperty(options={"HIDDEN"})]
     rate: Annotated[float, FloatProperty(options={"HIDDEN"})]
     problem: Annotated[str, StringProperty(options={"HIDDEN"})]  # why there is no motion, a sentence

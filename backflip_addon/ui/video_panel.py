@@ -7,7 +7,7 @@ from typing import cast
 
 import bpy
 
-from ..operators import video, video_networks
+from ..operators import video, video_networks, video_result
 from ..operators.base import current_scene
 from ..settings.video import BackflipVideo
 from .panel_base import SidebarPanel, button, is_open, layout_of, sentence, step_button
@@ -19,10 +19,10 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return is_open(context, "reference") and bool(video.video_settings(current_scene(context)).path)
+        return is_open(context, "reference") and bool(video_result.video_settings(current_scene(context)).path)
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = layout_of(self), video.video_settings(current_scene(context))
+        layout, settings = layout_of(self), video_result.video_settings(current_scene(context))
         if (lacking := video.models_lacking()) or video_networks.downloading():
             self._draw_networks(context, lacking)
             return
@@ -39,14 +39,16 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         if settings.suggested_speed:
             words = f"Slow Motion, {settings.suggested_speed:g} Times"
             button(layout, "backflip.use_slow_motion", icon="MOD_TIME", text=words)
-        for words in video.doubts(settings):
+        for words in video_result.doubts(settings):
             sentence(layout, context, words, "INFO")
         if settings.result:
             layout.prop(settings, "show_strip")
-            button(layout, "backflip.strike_out_frame", icon="X")
-            if struck := len(video.struck_frames(settings)):
-                frames = "1 frame is" if struck == 1 else f"{struck} frames are"
-                sentence(layout, context, f"{frames} struck out: press Make Reference.", "INFO")
+            layout.prop(settings, "show_landmarks")
+            row = layout.row(align=True)
+            button(row, "backflip.strike_out_frame", icon="X")
+            button(row, "backflip.correct_landmark", icon="TRACKER")
+            for words in _changed(settings):
+                sentence(layout, context, words, "INFO")
             button(layout, "backflip.add_video_camera", icon="CAMERA_DATA")
 
     def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipVideo) -> None:
@@ -56,7 +58,9 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         column = layout.column()
         column.prop(settings, "height")
         column.prop(settings, "speed")
-        column.prop(settings, "use_box")
+        row = column.row(align=True)
+        row.prop(settings, "use_box")
+        button(row, "backflip.draw_person_box", icon="SELECT_SET", text="Draw")
         if settings.use_box:
             for pair in (("left", "right"), ("top", "bottom")):
                 row = column.row(align=True)
@@ -76,6 +80,15 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
             layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         button(layout, "backflip.install_networks", icon="IMPORT")
         button(layout, "backflip.install_networks_file", icon="FILE_FOLDER", text="From File")
+
+
+def _changed(settings: BackflipVideo) -> list[str]:
+    """What was said of the frames, for which the reference is to be made anew."""
+    struck, moved = len(video_result.struck_frames(settings)), len(video_result.corrections(settings))
+    frames = "1 frame is" if struck == 1 else f"{struck} frames are"
+    marks = "1 landmark is" if moved == 1 else f"{moved} landmarks are"
+    found = [f"{frames} struck out: press Make Reference."] if struck else []
+    return found + ([f"{marks} corrected: press Make Reference."] if moved else [])
 
 
 CLASSES = (BACKFLIP_PT_video,)

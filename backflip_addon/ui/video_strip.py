@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.arrays import Array
 from ..core.clips.video_motion import HIDDEN, PARTS
-from ..operators import video
+from ..operators import video_result
 from .colours import Colour, Palette
 from .flat_drawing import CORNERS
 from .strip_drawing import FULL, Strip
@@ -19,11 +19,11 @@ _OPACITY = 0.9
 
 def strip(scene: bpy.types.Scene, palette: Palette) -> Strip | None:
     """The strip of the scene's video; None where there is none to be shown."""
-    sure = video.sureness(scene)
+    sure = video_result.sureness(scene)
     if sure is None:
         return None
     corners, colours = cells_of(sure, palette.roles["unsure"], palette.roles["landed"])
-    return Strip(tuple(part.capitalize() for part in PARTS), corners, colours, video.share_of_strip(scene))
+    return Strip(tuple(part.capitalize() for part in PARTS), corners, colours, video_result.share_of_strip(scene))
 
 
 def cells_of(sure: Array, lowest: Colour, highest: Colour) -> tuple[Array, Array]:

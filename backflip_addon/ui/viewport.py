@@ -13,7 +13,7 @@ from ..operators import take_player, viewport_lines
 from ..operators.base import current_scene
 from ..operators.viewport_lines import Kind
 from ..settings import scene_settings
-from . import colours, corner, take_drawing
+from . import colours, corner, take_drawing, video_picture
 from .line_legend import LOOKS
 
 _handles: list[Any] = []
@@ -62,6 +62,13 @@ def _draw_corner() -> None:
         corner.draw(current_scene(bpy.context), colours.palette(bpy.context.space_data), _scale())
 
 
+def _draw_picture() -> None:
+    space, region = bpy.context.space_data, bpy.context.region
+    if not _shown() or not isinstance(space, bpy.types.SpaceView3D) or region is None or space.region_3d is None:
+        return
+    video_picture.draw(current_scene(bpy.context), region, space.region_3d, colours.palette(space), _scale())
+
+
 def _shown() -> bool:
     space = bpy.context.space_data
     if not scene_settings(current_scene(bpy.context)).road.overlays:
@@ -94,7 +101,8 @@ def _draw_switch(panel: Any, context: bpy.types.Context) -> None:
 def register() -> None:
     if bpy.app.background:
         return
-    for draw, when in ((_draw_lines, "POST_VIEW"), (_draw_takes, "POST_VIEW"), (_draw_corner, "POST_PIXEL")):
+    in_pixels = ((_draw_picture, "POST_PIXEL"), (_draw_corner, "POST_PIXEL"))
+    for draw, when in ((_draw_lines, "POST_VIEW"), (_draw_takes, "POST_VIEW"), *in_pixels):
         _handles.append(bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when))
     _overlay_panel().append(_draw_switch)
 

@@ -17,7 +17,8 @@ from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.core.clips import video_motion  # noqa: E402
 from backflip_addon.core.clips.video_motion import FilmedBy, VideoMotion  # noqa: E402
 from backflip_addon.core.motion import Motion  # noqa: E402
-from backflip_addon.operators import video  # noqa: E402
+from backflip_addon.operators import video, video_frames, video_result  # noqa: E402
+from backflip_addon.operators.picture_frame import PictureFrame  # noqa: E402
 from backflip_addon.runtime import video_models  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -78,7 +79,8 @@ def seen(rate: float = 30.0) -> VideoMotion:
     sure = np.full((30, len(video_motion.PARTS)), 0.9)
     sure[10:20, 2] = 0.1
     camera = FilmedBy(np.array([5.0, 0.0, 1.2]), axes, 1400.0, 1280, 720)
-    return VideoMotion(Motion(rate, position, turns), 0.9, camera, sure, 7.0, 3)
+    marks = np.full((30, video_motion.LANDMARKS, 2), 0.4)
+    return VideoMotion(Motion(rate, position, turns), 0.9, camera, sure, 7.0, 3, marks)
 
 
 def test_a_file_that_is_no_video_is_refused(ops: Any, tmp_path: Path) -> None:
@@ -140,6 +142,9 @@ def test_a_motion_from_a_video_is_a_reference_with_its_camera(
     scene = bpy.context.scene
     motion = stored_reference.reference(scene)
     assert motion.duration == pytest.approx(29 / 30)
+    assert motion.sure is not None
+    unsure = {name for name, sure in zip(LINK_NAMES, motion.sure[15], strict=True) if sure < 0.5}
+    assert unsure == {"upper_arm.L", "forearm.L", "hand.L"}
     assert np.ptp(motion.position[:, 2]) > 0.2
     settings().result = str(path)
     ops.add_video_camera()
@@ -158,7 +163,7 @@ def test_a_motion_from_a_video_is_a_reference_with_its_camera(
 
 def test_what_is_unsure_is_said(tmp_path: Path) -> None:
     hidden, gravity = video_motion.doubts(seen())
-    assert hidden == "The left arm is hidden from 0.3 to 0.7 s."
+    assert hidden == "The left arm is hidden from 0.3 to 0.7 s, where the stunt need not follow it closely."
     assert "7.0 m/s²" in gravity
     path = tmp_path / "hop.npz"
     video_motion.save(path, seen())
@@ -190,7 +195,7 @@ def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -
     ops.import_reference(filepath=str(path))
     settings().result = str(path)
     scene = bpy.context.scene
-    sure = video.sureness(scene)
+    sure = video_result.sureness(scene)
     assert sure is not None
     corners, colours = video_strip.cells_of(sure, (0.9, 0.25, 0.2), (0.35, 0.8, 0.35))
     cells = colours[::6].reshape(30, len(video_motion.PARTS), 4)[:, ::-1]
@@ -198,9 +203,9 @@ def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -
     assert (cells[10:20, 2, 0] > 0.8).all()
     assert (np.delete(cells[..., 0], range(10, 20), axis=0) < 0.5).all()
     scene.frame_set(scene.backflip.start_frame)
-    assert video.share_of_strip(scene) == 0.0
+    assert video_result.share_of_strip(scene) == 0.0
     scene.backflip.reference_file = "another.bvh"
-    assert video.sureness(scene) is None
+    assert video_result.sureness(scene) is None
 
 
 def test_a_frame_at_the_present_time_is_struck_out(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
@@ -214,10 +219,49 @@ def test_a_frame_at_the_present_time_is_struck_out(ops: Any, avatar: Any, film: 
     scene.render.fps = 30
     scene.frame_set(scene.backflip.start_frame + 2)
     ops.strike_out_frame()
-    assert video.struck_frames(settings()) == [seen().first + 2]
+    assert video_result.struck_frames(settings()) == [seen().first + 2]
     assert video.job_for(settings(), video.footage.open_video(film), tmp_path).struck == (seen().first + 2,)
     ops.strike_out_frame()
-    assert video.struck_frames(settings()) == []
+    assert video_result.struck_frames(settings()) == []
     scene.frame_set(scene.backflip.start_frame + 200)
     with pytest.raises(RuntimeError, match="Go to a time within the reference"):
         ops.strike_out_frame()
+
+
+def test_a_landmark_is_put_elsewhere(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+    """In the frame of the present time alone; once more, and the last place counts; the fit is told of it."""
+    ops.choose_video(filepath=str(film))
+    path = tmp_path / "hop.npz"
+    video_motion.save(path, seen())
+    ops.import_reference(filepath=str(path))
+    settings().result = str(path)
+    scene = bpy.context.scene
+    scene.render.fps = 30
+    scene.frame_set(scene.backflip.start_frame + 2)
+    assert (video_result.landmarks_at(scene) == 0.4).all()
+    ops.correct_landmark(mark=15, place=(0.1, 0.2))
+    ops.correct_landmark(mark=15, place=(0.3, 0.2))
+    np.testing.assert_allclose(video_result.landmarks_at(scene)[15], [0.3, 0.2], atol=1e-6)
+    ((frame, mark, x, _y),) = video.job_for(settings(), video.footage.open_video(film), tmp_path).corrected
+    assert (frame, mark, round(x, 3)) == (seen().first + 2, 15, 0.3)
+    scene.frame_set(scene.backflip.start_frame + 3)
+    assert (video_result.landmarks_at(scene) == 0.4).all()
+    scene.frame_set(scene.backflip.start_frame + 200)
+    assert not len(video_result.landmarks_at(scene))
+    with pytest.raises(RuntimeError, match="Go to a time within the reference"):
+        ops.correct_landmark(mark=15, place=(0.1, 0.2))
+
+
+def test_a_box_is_drawn_in_the_picture(ops: Any, avatar: Any, film: Path) -> None:
+    """From any corner to the one across, and no further than the picture; a mere click is no box."""
+    frame = PictureFrame(100.0, 50.0, 300.0, 150.0)
+    corners = frame.shares([[280.0, 140.0], [80.0, 60.0]])
+    np.testing.assert_allclose(frame.places(corners), [[280.0, 140.0], [80.0, 60.0]])
+    np.testing.assert_allclose(video_frames.box_between(*corners), [0.0, 0.9, 0.1, 0.9])
+    assert video_frames.box_between(corners[0], corners[0] + 0.01) is None
+    ops.choose_video(filepath=str(film))
+    ops.draw_person_box(corners=(0.1, 0.6, 0.2, 0.9))
+    assert settings().use_box
+    assert (settings().left, settings().bottom) == pytest.approx((0.1, 0.9))
+    with pytest.raises(RuntimeError, match="box has no inside"):
+        ops.draw_person_box(corners=(0.5, 0.5, 0.2, 0.9))

@@ -19,6 +19,7 @@ from ...core.motion import Motion
 from ...jobs.json_files import JobError
 from ...jobs.video_folder import WHOLE, FramesRecord, VideoFolder, VideoJob, VideoProgress
 from . import contacts, inspection, landmarks, reconstruction, second_looks, tracking
+from .corrections import corrected
 from .inspection import MOST_REPEATS, UnfitVideo
 from .landmarks import Landmarks
 from .pictures import Pictures, UnreadablePicture
@@ -83,7 +84,7 @@ def _work(folder: VideoFolder) -> VideoMotion:
             f"{slow:g}.",
             slow,
         )
-    seen = seen.played_at(seen.rate * job.speed).without(job.struck)
+    seen = corrected(seen.played_at(seen.rate * job.speed), job.corrected).without(job.struck)
     inspection.check_seen(seen)
     told.begin(LOOKING_SHARE, "Fitting the motion")
     outcome = reconstruction.reconstruct(seen, job.height, told)
@@ -140,7 +141,8 @@ def _result(outcome: Outcome, seen: Landmarks, job: VideoJob) -> VideoMotion:
         camera.height,
     )
     gravity = contacts.gravity_seen(seen, contacts.scale_of(seen))[0]
-    return VideoMotion(moved, outcome.leg, filmed, sureness(seen, outcome.off), gravity, job.first)
+    marks = seen.xy / [seen.width, seen.height]
+    return VideoMotion(moved, outcome.leg, filmed, sureness(seen, outcome.off), gravity, job.first, marks)
 
 
 def sureness(seen: Landmarks, off: Array) -> Array:
@@ -148,7 +150,8 @@ def sureness(seen: Landmarks, off: Array) -> Array:
 
     Frames that repeat another are as sure as those beside them.
     """
-    visible = np.stack([seen.visible[:, list(marks)].mean(axis=1) for marks in _PART_MARKS], axis=1)
+    visible = np.minimum(seen.visible, 1.0)
+    visible = np.stack([visible[:, list(marks)].mean(axis=1) for marks in _PART_MARKS], axis=1)
     agrees = np.clip(1.0 - (off - 0.05) / 0.15, 0.2, 1.0)  # from 5 cm off at the person it counts less
     sure: Array = visible * agrees[:, None]
     known = np.flatnonzero(seen.found)
