@@ -32,7 +32,7 @@ from .base import USER_ERRORS, FileStep, Step, current_scene, need_body, need_ob
 from .clip_library import over_viewport
 from .reference_clip import ClipMapError, use_file
 from .training import WAIT, new_folder, python
-from .video_result import corrections, doubts, struck_frames, video_settings
+from .video_result import asked_of_frames, corrections, doubts, struck_frames, video_settings
 
 TICK_SECONDS = 0.2
 FEWEST_FRAMES = 8
@@ -45,6 +45,7 @@ class _Work:
 
     reconstruction: VideoReconstruction | None = None
     scene: str = ""
+    asked: str = ""  # of its frames (video_result.asked_of_frames)
 
 
 _work = _Work()
@@ -77,7 +78,7 @@ def choose(scene: bpy.types.Scene, path: str) -> Footage:
     settings.start = settings.end = 0.0
     settings.speed, settings.use_box = 1.0, False
     settings.problem, settings.suggested_speed, settings.result, settings.doubts = "", 0.0, "", ""
-    settings.struck = settings.corrected = ""
+    settings.struck = settings.corrected = settings.made_with = ""
     return found
 
 
@@ -112,6 +113,7 @@ def begin(scene: bpy.types.Scene) -> VideoReconstruction:
     folder.create(job)
     settings.problem, settings.suggested_speed = "", 0.0
     _work.reconstruction = VideoReconstruction.begin(folder, footage.writer_command(), python())
+    _work.asked = asked_of_frames(settings)
     _work.scene = scene.name
     return _work.reconstruction
 
@@ -151,6 +153,7 @@ def finish(scene: bpy.types.Scene, work: VideoReconstruction) -> str:
     report = use_file(scene, str(result))
     seen = video_motion.load(result)
     settings.result, settings.doubts = str(result), json.dumps(video_motion.doubts(seen))
+    settings.made_with = _work.asked
     if settings.use_camera:
         add_camera(scene)
     called = Path(settings.path).name  # as the user knows it

@@ -36,6 +36,16 @@ def struck_frames(settings: BackflipVideo) -> list[int]:
     return sorted({one for one in _listed(settings.struck) if isinstance(one, int)})
 
 
+def asked_of_frames(settings: BackflipVideo) -> str:
+    """What is struck out and corrected, as text to be compared."""
+    return json.dumps([struck_frames(settings), corrections(settings)])
+
+
+def is_outdated(settings: BackflipVideo) -> bool:
+    """Whether more or less is struck out and corrected than when the motion was made."""
+    return asked_of_frames(settings) != (settings.made_with or json.dumps([[], []]))
+
+
 def corrections(settings: BackflipVideo) -> list[Correction]:
     """Frames of the video, landmarks, and where somebody has put them."""
     found = [one for one in _listed(settings.corrected) if isinstance(one, list) and len(one) == 4]

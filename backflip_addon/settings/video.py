@@ -126,6 +126,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
     # What came of it
     struck: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: the video's frames that are left out, from 0
     corrected: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: [frame of the video, landmark, x, y], each
+    made_with: Annotated[str, StringProperty(options={"HIDDEN"})]  # what was struck and corrected for the result
     frames: Annotated[int, IntProperty(options={"HIDDEN"})]
     rate: Annotated[float, FloatProperty(options={"HIDDEN"})]
     problem: Annotated[str, StringProperty(options={"HIDDEN"})]  # why there is no motion, a sentence

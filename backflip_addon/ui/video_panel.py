@@ -44,9 +44,9 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         if settings.result:
             layout.prop(settings, "show_strip")
             layout.prop(settings, "show_landmarks")
-            row = layout.row(align=True)
-            button(row, "backflip.strike_out_frame", icon="X")
-            button(row, "backflip.correct_landmark", icon="TRACKER")
+            column = layout.column(align=True)
+            button(column, "backflip.strike_out_frame", icon="X")
+            button(column, "backflip.correct_landmark", icon="TRACKER")
             for words in _changed(settings):
                 sentence(layout, context, words, "INFO")
             button(layout, "backflip.add_video_camera", icon="CAMERA_DATA")
@@ -87,8 +87,9 @@ def _changed(settings: BackflipVideo) -> list[str]:
     struck, moved = len(video_result.struck_frames(settings)), len(video_result.corrections(settings))
     frames = "1 frame is" if struck == 1 else f"{struck} frames are"
     marks = "1 landmark is" if moved == 1 else f"{moved} landmarks are"
-    found = [f"{frames} struck out: press Make Reference."] if struck else []
-    return found + ([f"{marks} corrected: press Make Reference."] if moved else [])
+    found = [f"{frames} struck out."] if struck else []
+    found += [f"{marks} corrected."] if moved else []
+    return [*found, "Press Make Reference to take account of it."] if video_result.is_outdated(settings) else found
 
 
 CLASSES = (BACKFLIP_PT_video,)

@@ -19,6 +19,7 @@ BONES = (
 )
 POINTS = sorted({mark for bone in BONES for mark in bone})
 _WIDE, _POINT, _EDGE = 1.5, 4.0, 1.0  # half widths, pixels at a resolution scale of 1
+_POINT_SHARE = 0.005  # of the picture's width, in a small view
 
 
 def draw(
@@ -36,7 +37,7 @@ def draw(
     if len(marks):
         places = frame.places(marks)
         flat.draw_triangles(_bones(places, _WIDE * scale), palette.roles["unsure"], 0.9)
-        half = _POINT * scale
+        half = min(_POINT * scale, _POINT_SHARE * (frame.right - frame.left))
         flat.draw_triangles(flat.boxes(places[POINTS] - half, places[POINTS] + half), palette.text)
 
 

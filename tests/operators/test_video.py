@@ -244,6 +244,9 @@ def test_a_landmark_is_put_elsewhere(ops: Any, avatar: Any, film: Path, tmp_path
     np.testing.assert_allclose(video_result.landmarks_at(scene)[15], [0.3, 0.2], atol=1e-6)
     ((frame, mark, x, _y),) = video.job_for(settings(), video.footage.open_video(film), tmp_path).corrected
     assert (frame, mark, round(x, 3)) == (seen().first + 2, 15, 0.3)
+    assert video_result.is_outdated(settings())
+    settings().made_with = video_result.asked_of_frames(settings())
+    assert not video_result.is_outdated(settings())
     scene.frame_set(scene.backflip.start_frame + 3)
     assert (video_result.landmarks_at(scene) == 0.4).all()
     scene.frame_set(scene.backflip.start_frame + 200)
