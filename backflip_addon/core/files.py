@@ -25,6 +25,7 @@ _WINDOWS = os.name == "nt"
 _EXTENDED = "\\\\?\\"
 REPLACE_SECONDS = 0.5  # of trying again; a scanner or reader is done in some hundredths
 REPLACE_PAUSE_SECONDS = 0.02
+MOST_PATH = 259  # letters of a path on Windows where long ones are not allowed (MAX_PATH less its closing zero)
 TEMPORARY = ".tmp"  # how the names of files that are being written end
 
 
@@ -117,6 +118,28 @@ def extended(path: Path) -> str:
     if not _WINDOWS or text.startswith(_EXTENDED):
         return text
     return f"{_EXTENDED}UNC{text[1:]}" if text.startswith("\\\\") else f"{_EXTENDED}{text}"
+
+
+def too_deep(folder: Path, inside: int) -> str:
+    """The sentence for a folder in which Windows would refuse paths of so many letters more, "" for any other."""
+    letters = len(str(folder)) + 1 + inside
+    if not _WINDOWS or letters <= MOST_PATH or long_paths_allowed():
+        return ""
+    return (
+        f"The folder {folder} is too deep for Windows: paths of {letters} letters would be needed, and it takes "
+        f"{MOST_PATH}; choose another, or have long paths enabled (LongPathsEnabled in the registry), and try again."
+    )
+
+
+def long_paths_allowed() -> bool:
+    """Whether this Windows takes paths of more than 260 letters from programs that can name them, as Python can."""
+    try:
+        import winreg
+
+        key = winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem")  # type: ignore[attr-defined]  # Windows alone has it
+        return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])  # type: ignore[attr-defined]
+    except (ImportError, OSError):
+        return False
 
 
 def is_link(path: Path) -> bool:

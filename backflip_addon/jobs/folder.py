@@ -28,7 +28,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..core.files import TEMPORARY, RefusedFile, is_own_folder, open_regular
+from ..core.files import TEMPORARY, RefusedFile, is_own_folder, open_regular, too_deep
 from .json_files import MOST_SHORT_BYTES, JobError, parse_object, read_json, write_json
 from .lock import FileLock, is_held
 from .messages import Event, Job, Request, RequestKind, TrainerRecord, event_from_json, event_to_json
@@ -40,7 +40,9 @@ HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 30.0  # a trainer that has not beaten for so long is taken for dead, unless it holds the lock
 HOLD_SECONDS = 5.0  # a trainer waits so long for the lock, which its starter still has
 LONGEST_NAME = 100  # of a take or stage
+LONGEST_INSIDE = 64  # letters of the path of a request that is being written, the longest that is in every job
 LEFT_SECONDS = 60.0  # a temporary file that Blender may have been writing is left for so long
+_WINDOWS = os.name == "nt"
 
 # What is being written has these names and an ending of its own; what a killed process left of it is removed.
 _OUR_FILES = (
@@ -100,7 +102,9 @@ class JobFolder:
         return self.path / "bin"
 
     def create(self, job: Job) -> None:
-        """Make the folder and write job.json. Raises JobError when the disk refuses."""
+        """Make the folder and write job.json. Raises JobError when the disk refuses, or Windows so long a path."""
+        if lacking := too_deep(self.path, LONGEST_INSIDE):
+            raise JobError(lacking)
         with self._written():
             self.path.mkdir(parents=True, exist_ok=True)
             self.make_rooms()
@@ -255,7 +259,7 @@ class JobFolder:
         line = command_line(pid)
         if "backflip" in line and line.endswith(f" {self.path.resolve()}"):
             return True
-        known = "python" in Path(line).name.lower() if os.name == "nt" else "backflip" in line
+        known = "python" in Path(line).name.lower() if _WINDOWS else "backflip" in line
         return known and is_held(self._lock.path) is True
 
     def starting(self) -> FileLock:

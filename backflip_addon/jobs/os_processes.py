@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 MOST_PID = 2**31
+_WINDOWS = os.name == "nt"
 
 
 def process_alive(pid: int) -> bool:
     """Whether a process of that id runs on this machine (a zombie does not count)."""
     if not 0 < pid < MOST_PID:
         return False
-    if os.name == "nt":
+    if _WINDOWS:
         return bool(_windows_program(pid))
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
@@ -37,7 +38,7 @@ def command_line(pid: int) -> str:
     """A live process's command line (on Windows its program alone); "" where it cannot be known."""
     if not process_alive(pid):
         return ""
-    if os.name == "nt":
+    if _WINDOWS:
         return _windows_program(pid)
     try:
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).removesuffix("\0").replace("\0", " ")

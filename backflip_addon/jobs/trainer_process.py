@@ -30,6 +30,7 @@ ALIAS_PATH = Path(__file__).resolve().parent / "alias"  # where `backflip_addon`
 START_SCRIPT = ALIAS_PATH / "backflip_trainer.py"
 LOCK_PATIENCE = 0.25  # seconds: others may be looking whether the lock is held
 LOG_BYTES = 2_000_000  # a longer trainer.log is put aside when the trainer starts again
+_WINDOWS = os.name == "nt"
 
 
 class AlreadyRunning(JobError):
@@ -215,7 +216,7 @@ def kill(folder: JobFolder) -> bool:
     if pid not in _children and not folder.is_trainer(pid):
         return False
     try:
-        if os.name == "nt":
+        if _WINDOWS:
             killer = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
             command = [killer, "/F", "/T", "/PID", str(pid)]
             done = subprocess.run(command, capture_output=True, check=False, creationflags=background.HIDDEN)

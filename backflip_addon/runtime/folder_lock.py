@@ -8,14 +8,15 @@ that no unfinished installation in the folder is still at work.
 from __future__ import annotations
 
 import errno
+import importlib
 import os
-import sys
 from pathlib import Path
+from typing import Any
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+_WINDOWS = os.name == "nt"
+# Each system has one of them, and a type checker knows its own system's alone.
+msvcrt: Any = importlib.import_module("msvcrt") if _WINDOWS else None
+fcntl: Any = None if _WINDOWS else importlib.import_module("fcntl")
 
 LOCK_NAME = "install.lock"
 BUSY = "The trainer's Python is being installed or removed just now, by this or another Blender; wait for its end."
@@ -35,7 +36,7 @@ class FolderLock:
         """The lock of a folder, None when somebody has it. Raises OSError where the folder cannot be written."""
         handle = os.open(home / LOCK_NAME, _FLAGS, 0o666)  # not inherited by what is started
         try:
-            if sys.platform == "win32":
+            if _WINDOWS:
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,7 +18,7 @@ import shutil
 import time
 from pathlib import Path
 
-from ..core.files import replace
+from ..core.files import replace, too_deep
 from . import deletion, folders, packages, pins, pythons
 from .deletion import UNFINISHED_PREFIX
 from .folder_lock import BUSY, FolderLock
@@ -32,7 +32,6 @@ SPARE_BYTES = 300_000_000  # beside the packages: bytecode, the compiled physics
 FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
 LOG_NAME = "install.log"
 CHECK_WEIGHT = 1.0  # of the last check, as steps have one
-_WINDOWS = os.name == "nt"
 
 
 class Installation:
@@ -113,13 +112,8 @@ class Installation:
 
     def _lacks_letters(self, longest: int) -> str:
         """The sentence for a folder so deep that Windows would refuse the longest path in it, "" for any other."""
-        letters = len(str(folders.packages_folder(folders.runtime_folder(self.home, pins.PYTHONS[0])))) + 1 + longest
-        if not _WINDOWS or letters <= pins.MOST_PATH or _long_paths_allowed():
-            return ""
-        return (
-            f"The folder {self.home} is too deep for Windows: paths of {letters} letters would be needed, and it takes "
-            f"{pins.MOST_PATH}; have long paths enabled (LongPathsEnabled in the registry) and try again."
-        )
+        deepest = folders.packages_folder(folders.runtime_folder(self.home, pins.PYTHONS[0]))
+        return too_deep(self.home, len(str(deepest)) - len(str(self.home)) + longest)
 
     def poll(self) -> Progress:
         """Go on as far as possible without waiting, and say how far it is."""
@@ -147,34 +141,33 @@ class Installation:
             self._advance_probe()
         elif not self._runs:
             for step in self._stages[self._done]:
-                self._start(step)
+                self._runs.append(self._begin(step))
         else:
             for run in list(self._runs):
                 if self._result is None and (code := run.poll()) is not None:
                     self._end_step(run, code)
-            if not self._runs:
+            if not self._runs and self._result is None:
                 self._done += 1
 
-    def _start(self, step: Step) -> None:
+    def _begin(self, step: Step) -> StepRun:
         self._begun += 1
-        log_file = self.folder / f"step-{self._begun}.log"
-        self._runs.append(StepRun(step, log_file, self._temporary, self._free))
+        return StepRun(step, self.folder / f"step-{self._begun}.log", self._temporary, self._free)
 
     def _end_step(self, run: StepRun, code: int) -> None:
-        step = run.step
+        step, place = run.step, self._runs.index(run)
+        del self._runs[place]
+        self._note_log(run)
         if code and step.fallback and packages.found_no_file(run.log()):
             if lacking := self._lacks_room(step.fallback.disk):
                 self._end("failed", lacking)
-                return
-            self._start(dataclasses.replace(step.fallback, weight=step.weight))
+            else:
+                fallback = dataclasses.replace(step.fallback, weight=step.weight)
+                self._runs.insert(place, self._begin(fallback))
         elif code and not step.otherwise:
             self._end("failed", self._failure_words(packages.failure_words(run.log())))
-            return
         else:
             self._done_weight += step.weight
             self._remark = step.otherwise if code else self._remark
-        self._runs.remove(run)
-        self._note_log(run)
 
     def _note_log(self, run: StepRun) -> None:
         """Add what a step wrote to what the user can read."""
@@ -266,18 +259,5 @@ class Installation:
             return "Checking what was installed"
         if not self._runs:
             return self._stages[self._done][0].words
-        if len(self._runs) == 1:
-            return self._runs[0].words()
-        first, second = self._runs[0].step.words, self._runs[1].words()  # with all of both a line would be too long
-        return f"{first}; {second[:1].lower()}{second[1:]}"
-
-
-def _long_paths_allowed() -> bool:
-    """Whether this Windows takes paths of more than 260 letters from programs that can name them, as Python can."""
-    try:
-        import winreg
-
-        key = winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem")  # type: ignore[attr-defined]  # Windows alone has it
-        return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])  # type: ignore[attr-defined]
-    except (ImportError, OSError):
-        return False
+        *others, last = self._runs  # with all that each has to say a line would be too long
+        return ". ".join([*(run.step.words for run in others), last.words()])

@@ -25,7 +25,6 @@ PYBULLET = "pybullet==3.2.7"
 PYBULLET_SYSTEM = "linux_x86_64"  # the one with wheels of it, for Pythons up to this
 PYBULLET_NEWEST_PYTHON = (3, 11)
 OLDEST_MAC = (14, 0)  # whose wheels are taken: torch has none for older ones
-MOST_PATH = 259  # letters of a path on Windows where long ones are not allowed (MAX_PATH less its closing zero)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..core import background, isolation
 from . import pins
 
 PROBE_SECONDS = 15.0
+_WINDOWS = os.name == "nt"
 _PROBE = "import sys; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)"
 _ABLE = f"import venv, ensurepip; {_PROBE}"
 
@@ -121,7 +122,7 @@ def _may_be_changed_by_all(program: str) -> bool:
 def _on_path(version: pins.Version) -> Iterator[str]:
     name = f"{version[0]}.{version[1]}"
     yield from _programs(f"python{name}")  # all of them: the first may be broken and the next sound
-    if os.name == "nt":
+    if _WINDOWS:
         for launcher in _programs("py"):
             yield from _ask_launcher(launcher, name)
     for plain in ("python3", "python"):
@@ -130,7 +131,7 @@ def _on_path(version: pins.Version) -> Iterator[str]:
 
 def _programs(name: str) -> Iterator[str]:
     """Programs of that name on the path; not by which(), which on Windows looks into the working directory first."""
-    file = f"{name}.exe" if os.name == "nt" else name
+    file = f"{name}.exe" if _WINDOWS else name
     for folder in isolation.trusted_path(os.environ.get("PATH", os.defpath)):
         program = os.path.join(folder, file)
         if os.path.isfile(program) and os.access(program, os.X_OK):
@@ -160,7 +161,7 @@ def _in_known_folders(version: pins.Version) -> Iterator[str]:
         interpreter = folder / "bin" / f"python{name}"
         if interpreter.is_file():
             yield str(interpreter)
-    if os.name == "nt":
+    if _WINDOWS:
         short = f"Python{version[0]}{version[1]}"
         for base in (os.environ.get("LOCALAPPDATA", ""), os.environ.get("PROGRAMFILES", "")):
             for folder in (Path(base, "Programs", "Python", short), Path(base, short)):

@@ -18,6 +18,7 @@ from .packages import Step
 SURE_OF_A_STEP = 0.95  # other programs write too: until a step has ended it is not said to be done
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 KILL_SECONDS = 5.0
+_WINDOWS = os.name == "nt"
 
 
 class StepRun:
@@ -53,7 +54,7 @@ class StepRun:
     def kill(self) -> None:
         """End it, with all that it has started."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            if os.name != "nt":
+            if not _WINDOWS:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self._close_input()  # on Windows the watchdog then ends all below it
             self.process.wait(KILL_SECONDS)

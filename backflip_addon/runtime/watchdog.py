@@ -13,6 +13,8 @@ import subprocess
 import sys
 import threading
 
+_WINDOWS = os.name == "nt"
+
 
 def main(command: list[str]) -> int:
     """Returns the command's exit status; 128 and its number where a signal ended it."""
@@ -32,7 +34,7 @@ def _end_with_starter() -> None:
             pass
     except OSError:
         pass
-    if os.name == "nt":
+    if _WINDOWS:
         system = os.environ.get("SYSTEMROOT", "C:\\Windows")
         taskkill = os.path.join(system, "System32", "taskkill.exe")
         subprocess.call([taskkill, "/F", "/T", "/PID", str(os.getpid())])

@@ -37,6 +37,7 @@ PACKAGE = Path(os.path.abspath(__file__)).parents[1]
 VARIABLE = "NUMBA_CACHE_DIR"  # read by numba, and by the workers of a trainer
 MARK_NAME = "compiled.json"
 UNUSED_DAYS = 30.0  # a folder of another checkout, Blender or processor goes when nobody has used it for so long
+_WINDOWS = os.name == "nt"
 
 _FOLDER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
 
@@ -133,9 +134,9 @@ def _places() -> Iterator[Path]:
     A Python that is neither is the system's or the user's, and nothing of ours is put there. Nor on Windows: the
     runtime lies deep, and numba's files below it would pass the 260 characters that a path may have.
     """
-    if os.name != "nt" and (own := _own_folder()) is not None:
+    if not _WINDOWS and (own := _own_folder()) is not None:
         yield own / "compiled"
-    if sys.platform == "win32":
+    if _WINDOWS:
         cache = os.environ.get("LOCALAPPDATA", "")
     elif sys.platform == "darwin":
         cache = os.path.expanduser("~/Library/Caches")

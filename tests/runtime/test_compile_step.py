@@ -43,7 +43,7 @@ def test_it_runs_beside_the_last_download_and_tells_how_far_it_is(
     wait = f"import pathlib, time\nwhile not pathlib.Path({str(done)!r}).exists(): time.sleep(0.02)"
     stand_in.append(Step("Installing torch", script(wait), 5.0))
     installation = install.Installation.begin(tmp_path, sys.executable)
-    both = f"2 of 3: Installing torch; c{HALF.message[1:]}, 40 s left"
+    both = f"2 of 3: Installing torch. {HALF.message}, 40 s left"
     seen = []
     while (progress := installation.poll()).state == "running":
         seen.append(progress)
@@ -72,17 +72,24 @@ def test_a_download_that_fails_ends_the_compilation(
     progress = installation.wait()
     assert progress.state == "failed" and "full" in progress.message
     assert all(run.process.poll() is not None for run in processes) and leftovers(tmp_path) == []
+    log = (tmp_path / install.LOG_NAME).read_text()
+    assert log.count("ERROR: full") == 1 and HALF.to_line() in log, "each is kept, once"
 
 
 def test_another_index_is_asked_while_it_compiles(
     tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiles(monkeypatch, TELLING.replace("SECONDS", "2"))
-    second = Step("Asking another index", script("print('found')"), 1.0)
+    second = Step("Asking another index", script("import time; time.sleep(1); print('found')"), 1.0)
     first = script("print('ERROR: No matching distribution found for torch'); raise SystemExit(1)")
     stand_in.append(Step("Installing", first, 5.0, second))
-    progress = install.Installation.begin(tmp_path, sys.executable).wait()
+    installation = install.Installation.begin(tmp_path, sys.executable)
+    both = f"Asking another index. {HALF.message}, 40 s left"
+    until(lambda: installation.poll().message == both)
+    progress = installation.wait()
     assert progress.state == "done" and progress.remark == "" and progress.fraction == 1.0
+    log = (tmp_path / install.LOG_NAME).read_text()
+    assert log.index("No matching distribution") < log.index("found\n"), "the first one's words are kept"
 
 
 def test_failure_is_said_and_the_runtime_is_kept(

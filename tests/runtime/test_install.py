@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from backflip_addon.core import files
 from backflip_addon.core.isolation import Interpreter
 from backflip_addon.runtime import (
     deletion,
@@ -115,8 +116,8 @@ def test_disk_that_is_too_small_for_the_last_resort_is_said(
 def test_folder_too_deep_for_windows_is_said(
     tmp_path: Path, stand_in: list[Step], monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
-    monkeypatch.setattr(install, "_WINDOWS", True)
-    monkeypatch.setattr(install, "_long_paths_allowed", lambda: allowed)
+    monkeypatch.setattr(files, "_WINDOWS", True)
+    monkeypatch.setattr(files, "long_paths_allowed", lambda: allowed)
     home = tmp_path / "a folder of many letters, deep inside others".replace(" ", "_" * 12)
     progress = install.Installation.begin(home, sys.executable).wait()
     if allowed:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from backflip_addon.core import isolation
+from backflip_addon.core import files, isolation
 from backflip_addon.runtime import packages, pins
 from backflip_addon.runtime.packages import Step
 
@@ -79,7 +79,7 @@ def test_size_is_known_before_anything_is_asked_for(system: str, version: pins.V
     """torch alone has more than 100 MB, and 450 unpacked; and Windows takes all of it below a folder of 92 letters."""
     size = pins.size(pins.torch_lock(version, system), pins.trainer_lock(version, system))
     assert 150e6 < size.download < 450e6 and 650e6 < size.disk < 1.5e9
-    assert size.path <= pins.MOST_PATH - 92 or not system.startswith("win")
+    assert size.path <= files.MOST_PATH - 92 or not system.startswith("win")
     cuda = pins.cuda_lock(version, system)
     assert cuda.is_file() is system.startswith("linux")
     assert not cuda.is_file() or pins.size(cuda).download > 2e9

@@ -27,7 +27,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def job(tmp_path: Path) -> JobFolder:
-    return make_job(tmp_path / "job with space")
+    return make_job(tmp_path / "Zoë's job 日本")
 
 
 @pytest.fixture
