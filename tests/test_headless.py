@@ -24,6 +24,7 @@ from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
 from backflip_addon.operators import training as road  # noqa: E402
+from backflip_addon.runtime import find  # noqa: E402
 from backflip_addon.scene.film import render  # noqa: E402
 from backflip_addon.settings import BackflipDirection, BackflipSettings  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
@@ -134,7 +135,7 @@ def standing_clip(path: Path) -> Path:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A trainer without physics, and a film of the size of a stamp."""
     trainer = Path(__file__).parent / "operators" / "stand_in_trainer.py"
-    monkeypatch.setattr(road, "python", lambda: sys.executable)
+    monkeypatch.setattr(road, "python", lambda *_: sys.executable)
     monkeypatch.setattr(
         trainer_process, "command", lambda folder, python: [python.path, str(trainer), str(folder.path.resolve())]
     )
@@ -266,7 +267,7 @@ def told(file: Path, *arguments: object, code: int) -> Any:
 
 
 @pytest.mark.parametrize("family", ["makehuman", "rigify", "mannequin", "generated"])
-def test_words_on_files_by_others(addon: None, tmp_path: Path, family: str) -> None:
+def test_words_on_files_by_others(addon: None, tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job is written, trained elsewhere (a take comes back), found by the words, baked and exported."""
     blend, clip, out = saved(tmp_path / "a shot.blend", family), standing_clip(tmp_path / "stand.txt"), tmp_path / "r"
     before = blend.read_bytes()
@@ -274,6 +275,10 @@ def test_words_on_files_by_others(addon: None, tmp_path: Path, family: str) -> N
     train = ["train", blend, "--character", "Hero", "--clip", clip, "--job", job, "--prepare"]
     dry = told(out, *train, "--dry-run", code=0)
     assert dry["missing"] == [] and not job.exists()
+    here = find.Runtime(sys.executable, (), "Ready.", "variable")
+    monkeypatch.setattr(road, "find_runtime", lambda *_: here)
+    assert told(out, *train[:-1], "--engine", "auto", "--dry-run", code=0)["missing"] == []
+    assert told(out, *train[:-1], "--engine", "pybullet", "--dry-run", code=1)["missing"] == [road.NO_PYBULLET]
     told(out, *train, "--minutes", "0.5", "--friction", "0.4", "--parts", "name=thigh,mass=1.5", code=0)
     made = JobFolder(job).read_job()
     assert made.settings["minutes"] == 0.5 and made.settings["friction"] == pytest.approx(0.4) and made.avatar == "Hero"

@@ -127,7 +127,7 @@ def too_deep(folder: Path, inside: int) -> str:
         return ""
     return (
         f"The folder {folder} is too deep for Windows: paths of {letters} letters would be needed, and it takes "
-        f"{MOST_PATH}; choose another, or have long paths enabled (LongPathsEnabled in the registry), and try again."
+        f"{MOST_PATH}; choose another, or enable long paths (LongPathsEnabled in the registry), and try again."
     )
 
 

@@ -42,7 +42,7 @@ def train(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     else:
         console.say(f"{kept.path} holds a job already: it is gone on with, as it was set up.")
         lacking = []
-    python, trouble = _python(options)
+    python, trouble = _python(opened, options, kept)
     lacking += [trouble] if trouble else []
     folder = kept or JobFolder(_new_folder(opened, options))
     report: Report = {"character": opened.armature.name, "job": str(folder.path), "missing": lacking}
@@ -109,12 +109,13 @@ def stop(folder: JobFolder) -> JobStatus:
     return wait_for_end(folder, STOP_SECONDS)
 
 
-def _python(options: argparse.Namespace) -> tuple[Interpreter | None, str]:
+def _python(opened: Opened, options: argparse.Namespace, kept: JobFolder | None) -> tuple[Interpreter | None, str]:
     """The trainer's Python, or a sentence on what it lacks; none is needed to prepare a job."""
     if options.prepare:
         return None, ""
     try:
-        return road.python(), ""
+        asked = JobSettings.from_json(kept.read_job().settings) if kept is not None else scene_settings(opened.scene)
+        return road.python(asked.engine), ""
     except JobError as error:
         return None, str(error)
 

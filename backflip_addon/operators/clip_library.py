@@ -117,7 +117,7 @@ class TryIt(SlicedStep, bpy.types.Operator):
     def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene = current_scene(context)
         settings = scene_settings(scene)
-        trainer = python()
+        trainer = python(settings.engine)
         yield from choose_mannequin_slices(context)
         try:
             yield from build_body_slices(scene, settings.mass, settings.strength)

@@ -38,7 +38,7 @@ def _note(runtime: Runtime) -> bool:
     STATUS.installed = None
     STATUS.lines = tuple(f"{runtime.sentence}\n{STATUS.remark}".splitlines())
     STATUS.icon = "CHECKMARK" if runtime.ready else "ERROR"
-    STATUS.ready, STATUS.state = runtime.ready, runtime.state
+    STATUS.ready, STATUS.state, STATUS.pybullet = runtime.ready, runtime.state, runtime.pybullet
     clip_library.look_for_clips(runtime.interpreter if runtime.ready else None)
     return runtime.ready
 

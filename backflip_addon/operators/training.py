@@ -24,6 +24,7 @@ from ..jobs.json_files import JobError
 from ..jobs.messages import Job, JobSettings
 from ..jobs.status import JobStatus, wait_for_end
 from ..runtime.find import find_runtime
+from ..runtime.status import STATUS
 from ..scene import stored_avatar, stored_reference
 from ..scene.armature.bind_matrix import find_bind_matrix
 from ..settings import ENGINES, MODES, scene_settings
@@ -36,12 +37,23 @@ WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
 
 
-def python() -> Interpreter:
-    """The trainer's Python. Raises JobError with what it lacks."""
+NO_PYBULLET = "The trainer's Python has no PyBullet: choose Automatic under Advanced > Physics, or another Python."
+
+
+def python(engine: str = "auto") -> Interpreter:
+    """The trainer's Python, for takes that this engine simulates. Raises JobError with what it lacks."""
     runtime = find_runtime(preferences.trainer_python(), preferences.runtime_home())
     if not runtime.ready:
         raise JobError(runtime.sentence)
+    if engine == "pybullet" and not runtime.pybullet:
+        raise JobError(NO_PYBULLET)
     return runtime.interpreter
+
+
+def lacks_engine(scene: bpy.types.Scene) -> str:
+    """The sentence for an engine that was chosen and is not there, as far as was looked; "" for any other."""
+    asked = scene_settings(scene).engine == "pybullet"
+    return NO_PYBULLET if asked and STATUS.ready and not STATUS.pybullet else ""
 
 
 def new_folder(scene: bpy.types.Scene, name: str) -> Path:
@@ -182,7 +194,7 @@ class StartTraining(SlicedStep, bpy.types.Operator):
     def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene, settings = current_scene(context), scene_settings(current_scene(context))
         chosen = JobSettings.from_json({name: self.given(settings, name) for name in _SETTINGS})
-        yield from start_slices(scene, python(), chosen, self.folder)
+        yield from start_slices(scene, python(chosen.engine), chosen, self.folder)
         if self.blocking:
             status = wait(scene, chosen.minutes * 60.0 + GRACE_SECONDS)
             self.report({"INFO"}, status.message)
@@ -217,7 +229,7 @@ class ResumeTraining(Step, bpy.types.Operator):
             trainer_process.request_resume(folder)
             job_monitor.ask(current_scene(context), "running")
         else:
-            trainer_process.start(folder, python())
+            trainer_process.start(folder, python(JobSettings.from_json(job.settings).engine))
         job_monitor.refresh(current_scene(context))
         job_monitor.watch()
         if self.blocking:

@@ -13,7 +13,7 @@ from typing import Literal
 from ..core.isolation import Interpreter
 from . import deletion, folders, pins
 from .folders import Installed
-from .probe import Probe, ProbeResult, interpreter
+from .probe import Probe, ProbeResult, as_installed, interpreter
 
 VARIABLE = "BACKFLIP_PYTHON"
 State = Literal["ready", "missing", "outdated", "broken"]
@@ -26,6 +26,7 @@ class Runtime:
     python: the interpreter, "" when there is none to speak of. missing: what it lacks, () when it can
     train. sentence: for the user. source: "preference", "variable", "installed", "own" or "". packages: the
     folder that holds its packages, "" where it has its own. older: there is none but what an earlier version installed.
+    pybullet: whether it has PyBullet, without which it can do too.
     """
 
     python: str
@@ -34,6 +35,7 @@ class Runtime:
     source: str = ""
     packages: str = ""
     older: bool = False
+    pybullet: bool = False
 
     @property
     def state(self) -> State:
@@ -144,6 +146,7 @@ def _named(path: str, hint: str) -> tuple[str, str]:
 def _installed(result: ProbeResult, installed: Installed) -> Runtime:
     if result.version and result.version[:2] != installed.version:
         return _gone(installed)
+    result = as_installed(result)
     runtime = _from(result, "installed")
     if not result.ready:
         words = f"The installed runtime is damaged; repair it in the preferences. {result.sentence}"
@@ -161,7 +164,7 @@ def _gone(installed: Installed) -> Runtime:
 
 
 def _from(result: ProbeResult, source: str) -> Runtime:
-    return Runtime(result.python, result.missing, result.sentence, source)
+    return Runtime(result.python, result.missing, result.sentence, source, pybullet=result.pybullet)
 
 
 def _none(home: str | Path | None) -> Runtime:

@@ -23,7 +23,7 @@ from . import deletion, folders, packages, pins, pythons
 from .deletion import UNFINISHED_PREFIX
 from .folder_lock import BUSY, FolderLock
 from .packages import Step
-from .probe import Probe
+from .probe import Probe, as_installed
 from .progress import DISK_FULL, Progress, State, error_words
 from .pythons import Base
 from .step_run import StepRun
@@ -178,6 +178,7 @@ class Installation:
         if self._probe is None:
             self._probe = Probe.begin(self._interpreter, imports=True)
         result = self._probe.poll()
+        result = as_installed(result) if result else None
         if result and not result.ready:
             self._end("failed", self._failure_words(f"What was installed does not work: {result.sentence}"))
         elif result:

@@ -21,9 +21,12 @@ from . import packages, pins
 PROBE_SECONDS = 20.0
 IMPORT_SECONDS = 120.0  # torch's first import on a cold disk is slow
 
+WITHOUT_PYBULLET = "Takes are simulated by Backflip's own physics: it has no PyBullet."
+
 _MARK = "backflip-check:"
 
-_ASKED = ("numpy", "torch", "numba", pins.package_name(pins.PYBULLET))
+_NEEDED = ("numpy", "torch", "numba")
+_PYBULLET = pins.package_name(pins.PYBULLET)
 
 # Runs in the other Python, which may be of any version: plain syntax, no imports that may be missing.
 _PROBE = """
@@ -55,13 +58,14 @@ class ProbeResult:
     """What a Python is and lacks.
 
     version: () when it does not run. missing: the packages that are absent or broken, in words.
-    sentence: for the user, whether all is well or not.
+    sentence: for the user, whether all is well or not. pybullet: whether it has PyBullet, without which it can do too.
     """
 
     python: str
     version: tuple[int, ...]
     missing: tuple[str, ...]
     sentence: str
+    pybullet: bool = False
 
     @property
     def ready(self) -> bool:
@@ -86,7 +90,7 @@ class Probe:
         """
         asked = python if isinstance(python, Interpreter) else Interpreter(interpreter(python))
         python = asked.path
-        question = json.dumps([_ASKED, imports])
+        question = json.dumps([(*_NEEDED, _PYBULLET), imports])
         process = None
         try:
             out = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended, in poll()
@@ -176,10 +180,24 @@ def _read_answer(python: str, output: str) -> ProbeResult:
     if version < pins.PYTHONS[0] or bits != 64:
         words = f"{python} is a {bits}-bit Python {name}; the trainer needs a 64-bit Python {lowest} or newer."
         return ProbeResult(python, version, (f"Python {lowest}",), words)
-    lacks = tuple(filter(None, (_lack(package, found, broken) for package in pins.package_names((major, minor)))))
+    lacks = tuple(filter(None, (_lack(package, found, broken) for package in _NEEDED)))
+    pybullet = not _lack(_PYBULLET, found, broken)
     if lacks:
-        return ProbeResult(python, version, lacks, f"Python {name} at {python} lacks {_join(lacks)}.")
-    return ProbeResult(python, version, (), f"Python {name} with {_versions(found)} is ready.")
+        return ProbeResult(python, version, lacks, f"Python {name} at {python} lacks {_join(lacks)}.", pybullet)
+    words = f"Python {name} with {_versions(found)} is ready."
+    return ProbeResult(python, version, (), words if pybullet else f"{words} {WITHOUT_PYBULLET}", pybullet)
+
+
+def as_installed(result: ProbeResult) -> ProbeResult:
+    """What was found in packages that we have installed: PyBullet is to be among them where there is a wheel of it."""
+    version = result.version[:2]
+    if result.pybullet or version not in pins.PYTHONS or not pins.has_pybullet(version):
+        return result
+    missing = (*result.missing, _PYBULLET)
+    name = ".".join(map(str, result.version))
+    return dataclasses.replace(
+        result, missing=missing, sentence=f"Python {name} at {result.python} lacks {_join(missing)}."
+    )
 
 
 def _lack(package: str, found: dict[str, str], broken: dict[str, str]) -> str:

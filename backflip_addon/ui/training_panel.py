@@ -49,6 +49,8 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
             body.use_property_split, body.use_property_decorate = True, False
             for name in ("mode", "stop_when_landed", "friction", "seed", "workers", "engine"):
                 body.prop(settings, name)
+            if lacking := training.lacks_engine(current_scene(context)):
+                sentence(body, context, lacking, "ERROR")
         button(body, "backflip.find_job", icon="FILE_FOLDER", ask=True)
 
     def _draw_running(self, context: bpy.types.Context, layout: bpy.types.UILayout, status: JobStatus) -> None:

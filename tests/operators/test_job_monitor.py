@@ -284,7 +284,7 @@ def test_a_disk_that_is_away_keeps_the_list(folder: JobFolder) -> None:
 @pytest.fixture
 def road(ops: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A saved file, an avatar, and a trainer that does nothing."""
-    monkeypatch.setattr(training, "python", lambda: sys.executable)
+    monkeypatch.setattr(training, "python", lambda *_: sys.executable)
     line = [sys.executable, "-c", "import time; time.sleep(60)", "backflip_addon"]
     monkeypatch.setattr(trainer_process, "command", lambda folder, python: line)
     armature = rigs.build(skin=True)
@@ -392,7 +392,7 @@ def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monk
     with pytest.raises(RuntimeError, match="No trainer is running"):
         ops.checkpoint()
     monkeypatch.setattr(trainer_process, "start", lambda *_args: None)
-    monkeypatch.setattr(training, "python", lambda: sys.executable)
+    monkeypatch.setattr(training, "python", lambda *_: sys.executable)
     monkeypatch.setattr(JobFolder, "running", lambda _folder: True)
     folder.trainer_file.write_text(json.dumps({"pid": os.getpid(), "started": time.time() + 100.0}))
     job_monitor._tick()

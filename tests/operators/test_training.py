@@ -17,8 +17,10 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
+from backflip_addon.jobs.json_files import JobError  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import baking, clip_library, job_link, job_monitor, takes, training  # noqa: E402
+from backflip_addon.runtime import find  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
@@ -36,7 +38,7 @@ def settings() -> Any:
 def trainer(ops: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty file, and the stand-in for a trainer."""
     for module in (training, clip_library):
-        monkeypatch.setattr(module, "python", lambda: sys.executable)
+        monkeypatch.setattr(module, "python", lambda *_: sys.executable)
     monkeypatch.setattr(
         trainer_process, "command", lambda folder, python: [python.path, str(STAND_IN), str(folder.path.resolve())]
     )
@@ -232,3 +234,23 @@ def test_a_take_on_a_rig_of_somebody_else(ops: Any, samples: Path, tmp_path: Pat
     baking.bake_shot(scene, takes.read_shot(scene, tmp_path / "clip.npz"), 1)
     millimetres, degrees = bake_error.bake_error(settings().avatar, body, binding, motion, 1, scene)
     assert millimetres < 1.0 and degrees < 0.1
+
+
+def test_an_engine_that_is_not_there_is_said_before_the_start(ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(pybullet: bool) -> None:
+        monkeypatch.setattr(STATUS, "ready", True)
+        monkeypatch.setattr(STATUS, "pybullet", pybullet)
+        runtime = find.Runtime(sys.executable, (), "Ready.", "variable", pybullet=pybullet)
+        monkeypatch.setattr(training, "find_runtime", lambda *_: runtime)
+
+    look(pybullet=False)
+    for engine in ("auto", "compiled"):
+        settings().engine = engine
+        assert training.python(engine).path == sys.executable and not training.lacks_engine(bpy.context.scene)
+    settings().engine = "pybullet"
+    assert training.lacks_engine(bpy.context.scene) == training.NO_PYBULLET
+    for start in (lambda: training.python("pybullet"), ops.try_it):
+        with pytest.raises((JobError, RuntimeError), match="has no PyBullet: choose Automatic"):
+            start()
+    look(pybullet=True)
+    assert training.python("pybullet").path == sys.executable and not training.lacks_engine(bpy.context.scene)

@@ -48,8 +48,9 @@ def test_check_of_this_python_tells_the_truth() -> None:
             return False
 
     lacking = {name for name in NAMES if not here(name)}
-    assert set(result.missing) == lacking
-    assert all(name in result.sentence for name in lacking)
+    assert result.pybullet is here("pybullet")
+    assert set(result.missing) == lacking - {"pybullet"}
+    assert all(name in result.sentence for name in result.missing)
 
 
 @posix_only
@@ -70,12 +71,25 @@ def test_what_is_lacking_is_said(tmp_path: Path) -> None:
         ("macosx_arm64", (3, 13, 1), False),
     ],
 )
-def test_pybullet_is_missing_only_where_there_is_a_wheel_of_it(
+def test_pybullet_is_missing_only_of_what_was_installed_where_there_is_a_wheel_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, version: tuple[int, ...], needed: bool
 ) -> None:
     monkeypatch.setattr(pins, "system_name", lambda: system)
     python = fake_python(tmp_path / "python", WHOLE | {"pybullet": ""}, version)
-    assert probe.probe(python).missing == (("pybullet",) if needed else ())
+    result = probe.probe(python)
+    assert result.ready and not result.pybullet, "a Python that somebody chose can do without it"
+    assert result.sentence.endswith(probe.WITHOUT_PYBULLET)
+    assert probe.as_installed(result).missing == (("pybullet",) if needed else ())
+    assert find.find_runtime(python).ready and not find.find_runtime(python).pybullet
+    whole = probe.probe(fake_python(tmp_path / "other", WHOLE, version))
+    assert whole.pybullet and probe.as_installed(whole) == whole and "Backflip's own" not in whole.sentence
+
+
+@posix_only
+def test_a_pybullet_that_cannot_be_imported_is_none(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "python", WHOLE, broken={"pybullet": "DLL load failed"})
+    result = probe.probe(python, imports=True)
+    assert result.ready and not result.pybullet
 
 
 @posix_only
