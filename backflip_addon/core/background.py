@@ -33,7 +33,7 @@ def start(command: Sequence[str], outlives: bool = False, **options: Any) -> sub
     if not _WINDOWS:
         process = subprocess.Popen(command, start_new_session=True, **options)
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, process.pid, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
         return process
     flags = CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW | BELOW_NORMAL_PRIORITY_CLASS
     if outlives:

@@ -18,6 +18,7 @@ from backflip_addon.core.constants import GRAVITY
 from backflip_addon.core.joint_limits import LARGEST_ANGLE, LARGEST_SWING_Y, JointLimit
 from backflip_addon.trainer.imitation.kinematics import momenta
 from backflip_addon.trainer.physics import pybullet_world
+from backflip_addon.trainer.physics.compiled import solver
 from backflip_addon.trainer.physics.compiled.batch import CompiledBatch
 from backflip_addon.trainer.physics.simulator import CONTROL_RATE, SUBSTEPS
 from backflip_addon.trainer.physics.state import Scene, States, stacked
@@ -380,3 +381,9 @@ def test_what_may_not_touch_passes_through_the_floor_and_is_told() -> None:
     touched = bodies.step()
     assert touched[0, body.index("head")] and not touched[0, feet(body)].any()
     assert bodies.states().velocity[0, 2] == pytest.approx(-GRAVITY * SECONDS, rel=0.2)
+
+
+def test_a_part_of_a_kernel_refuses_pythons_calls() -> None:
+    """There is no code for them, and to jump there would end the process."""
+    with pytest.raises(TypeError, match=r"solve_friction\(\) is a part of kernels"):
+        solver.solve_friction()
