@@ -225,7 +225,7 @@ def _watch() -> None:
 
 
 class ChooseVideo(FileStep, bpy.types.Operator):
-    """Choose a video that shows the stunt: one person from head to toe, filmed by one camera that keeps still"""
+    """Choose a video that shows the stunt: one person from head to toe, filmed by a camera that stays in place"""
 
     bl_idname = "backflip.choose_video"
     bl_label = "Learn from Video"  # in the menu of what can be done with a dropped file, too

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from ..core.arrays import Array
 from ..core.body import Body
 from ..core.clips.video_motion import VideoMotion
 from ..core.motion import Motion
@@ -85,11 +86,11 @@ def place_camera(
     scale = hip_to_sole(body) / seen.leg
     shift = reference.position[0] - seen.motion.position[0] * scale
     place = binding.to_world(seen.camera.position * scale + shift)
-    right, down, away = seen.camera.axes @ matrix_about_z(binding.yaw).T
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = np.stack([right, -down, -away], axis=1), place
+    axes = seen.camera.axes @ matrix_about_z(binding.yaw).T
     camera = _camera(scene) or _new_camera(scene)
-    camera.matrix_world = Matrix(matrix.tolist())
+    camera.animation_data_clear()
+    camera.matrix_world = _matrix(axes, place)
+    _turn(camera, [_matrix(turn @ axes, place) for turn in seen.turns], start_frame)
     data = camera.data
     assert isinstance(data, bpy.types.Camera)
     # Focal lengths are in pixels of a picture that may have been made smaller: its longer side is the sensor's
@@ -100,6 +101,27 @@ def place_camera(
     footage.clip.frame_start = start_frame - seen.first
     scene.camera = camera
     return camera
+
+
+def _matrix(axes: Array, place: Array) -> Matrix:
+    """A camera's matrix from its axes (3, 3), rows right, down, away, and its place."""
+    right, down, away = axes
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = np.stack([right, -down, -away], axis=1), place
+    return Matrix(matrix.tolist())
+
+
+def _turn(camera: bpy.types.Object, matrices: list[Matrix], start_frame: int) -> None:
+    """Key a camera's turns, one a frame of the footage."""
+    if not matrices:
+        return
+    camera.rotation_mode = "QUATERNION"
+    before = matrices[0].to_quaternion()
+    for frame, matrix in enumerate(matrices):
+        turn = matrix.to_quaternion()
+        turn.make_compatible(before)
+        camera.rotation_quaternion = before = turn
+        camera.keyframe_insert("rotation_quaternion", frame=start_frame + frame)
 
 
 def _camera(scene: bpy.types.Scene) -> bpy.types.Object | None:

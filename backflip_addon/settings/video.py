@@ -16,7 +16,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
         str,
         StringProperty(
             name="Video",
-            description="Video that shows the stunt: one person from head to toe, filmed by one still camera",
+            description="Video that shows the stunt: one person from head to toe, by a camera that stays in place",
             subtype="FILE_PATH",
             options={"PATH_SUPPORTS_BLEND_RELATIVE"},
         ),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,30 @@ def test_a_motion_from_a_video_is_a_reference_with_its_camera(
     assert image.clip.frame_start == scene.backflip.start_frame - 3
     ops.add_video_camera()
     assert sum(ob.type == "CAMERA" for ob in scene.objects) == 1
+
+
+def test_a_camera_that_panned_pans_behind_the_reference(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+    """By the angle that it turned in the video, frame by frame with its footage; and a still one afterwards keeps
+    still."""
+    ops.choose_video(filepath=str(film))
+    path = tmp_path / "hop.npz"
+    turns = rotations.to_matrix(rotations.from_axis_angle([0.0, 1.0, 0.0], np.linspace(0.0, 0.3, 30)))
+    panned = dataclasses.replace(seen(), turns=turns)
+    video_motion.save(path, panned)
+    assert any("turns by up to 17°" in words for words in video_motion.doubts(video_motion.load(path)))
+    ops.import_reference(filepath=str(path))
+    settings().result = str(path)
+    ops.add_video_camera()
+    scene = bpy.context.scene
+    looks = []
+    for frame in (0, 29):
+        scene.frame_set(scene.backflip.start_frame + frame)
+        looks.append(np.array(scene.objects["Video Camera"].matrix_world)[:3, :3])
+    turned = (np.trace(looks[0].T @ looks[1]) - 1) / 2
+    assert np.arccos(turned) == pytest.approx(0.3, abs=1e-3)
+    video_motion.save(path, seen())
+    ops.add_video_camera()
+    assert scene.objects["Video Camera"].animation_data is None
 
 
 def test_what_is_unsure_is_said(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import motion as motions
+from .. import rotations
 from ..arrays import AnyArray, Array
 from ..body import LINK_NAMES
 from ..motion import Motion
@@ -24,6 +25,7 @@ VERSION = 1
 PARTS = ("head", "trunk", "left arm", "right arm", "left leg", "right leg")
 HIDDEN, HIDDEN_SECONDS = 0.3, 0.15  # a part that is less sure than that for so long is told of
 USUAL_GRAVITY, GRAVITY_ERROR = 9.81, 0.15  # m/s^2, and the share by which a fall may be off before it is told of
+TURNS = math.radians(3.0)  # of a camera: less needs no telling
 TOWARDS_CAMERA = 0.8  # of a motion's way, along the line of sight: then its depth is a guess
 LANDMARKS = 33  # that the network knows of a person
 _MARK = "video_version"
@@ -45,7 +47,8 @@ class FilmedBy:
 class VideoMotion:
     """leg: hip to sole of the person, m. sure (F, 6): of each of PARTS, 0 to 1. gravity: as its longest flight fell,
     m/s^2, 0 without one. first: the video's frame that it begins with, from 0. marks (F, 33, 2): where landmarks are
-    seen, shares of the picture from its upper left; none (0, 33, 2) in files of earlier versions."""
+    seen, shares of the picture from its upper left; none (0, 33, 2) in files of earlier versions. turns
+    (F, 3, 3): of the camera, from its axes in the first frame; none (0, 3, 3) where it keeps still."""
 
     motion: Motion
     leg: float
@@ -54,6 +57,15 @@ class VideoMotion:
     gravity: float
     first: int
     marks: Array = dataclasses.field(default_factory=lambda: np.zeros((0, LANDMARKS, 2)))
+    turns: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 3, 3)))
+
+    @property
+    def turned(self) -> float:
+        """How far the camera turns at most from where it looks at first, rad."""
+        if not len(self.turns):
+            return 0.0
+        vectors = rotations.to_rotation_vector(rotations.from_matrix(self.turns))
+        return float(np.linalg.norm(vectors, axis=-1).max())
 
 
 def with_sureness(seen: VideoMotion) -> Motion:
@@ -89,6 +101,7 @@ def save(path: Path, seen: VideoMotion) -> None:
         "gravity": seen.gravity,
         "first": seen.first,
         "marks": seen.marks,
+        "turns": seen.turns,
         "camera_position": camera.position,
         "camera_axes": camera.axes,
         "camera_picture": np.array([camera.focal, camera.width, camera.height], float),
@@ -107,16 +120,21 @@ def load(path: Path) -> VideoMotion:
     sure, position, axes = (arrays[name].astype(float) for name in ("sure", "camera_position", "camera_axes"))
     focal, width, height = (float(x) for x in arrays["camera_picture"])
     marks = arrays["marks"].astype(float) if "marks" in arrays else np.zeros((0, LANDMARKS, 2))
+    turns = arrays["turns"].astype(float) if "turns" in arrays else np.zeros((0, 3, 3))
     leg, gravity, first = float(arrays["leg"]), float(arrays["gravity"]), int(arrays["first"])
     shapes = (sure.shape, position.shape, axes.shape) == ((motion.frames, len(PARTS)), (3,), (3, 3))
     shapes = shapes and marks.shape[1:] == (LANDMARKS, 2) and len(marks) in (0, motion.frames)
-    numbers = finite(sure, position, axes, motion.position, marks) and math.isfinite(gravity) and 0.05 < leg < 5.0
+    shapes = shapes and turns.shape[1:] == (3, 3) and len(turns) in (0, motion.frames)
+    numbers = (
+        finite(sure, position, axes, motion.position, marks, turns) and math.isfinite(gravity) and 0.05 < leg < 5.0
+    )
     if not shapes or not numbers or first < 0 or not (1.0 < focal < 1e6 and 1 <= width <= 1e5 and 1 <= height <= 1e5):
         raise ValueError(f"{path.name} is damaged: its parts do not fit together.")
-    if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-3):
+    every = np.concatenate([axes[None], turns])
+    if not np.allclose(np.swapaxes(every, 1, 2) @ every, np.eye(3), atol=1e-3):
         raise ValueError(f"{path.name} is damaged: its camera is none.")
     camera = FilmedBy(position, axes, focal, int(width), int(height))
-    return VideoMotion(motion, leg, camera, sure, gravity, first, marks)
+    return VideoMotion(motion, leg, camera, sure, gravity, first, marks, turns)
 
 
 def doubts(seen: VideoMotion) -> list[str]:
@@ -138,6 +156,10 @@ def doubts(seen: VideoMotion) -> list[str]:
         found.append(
             f"The flight falls at {seen.gravity:.1f} m/s² instead of 9.8: the height is not right, or the video plays "
             f"{how} than life."
+        )
+    if seen.turned > TURNS:
+        found.append(
+            f"The camera turns by up to {math.degrees(seen.turned):.0f}°: it is taken to stay where it is meanwhile."
         )
     if _runs_towards(seen):
         found.append("The motion runs towards the camera or away from it: how far it goes is a guess.")

@@ -22,7 +22,8 @@ class Landmarks:
 
     rate: frames a second of the video. width, height: pixels of a frame. found (F,): in which frames a person was seen.
     xy (F, 33, 2): pixels. world (F, 33, 3): metres about the hips' middle, camera's axes. visible (F, 33): 0 to 1,
-    0 in frames without a person, where places are those between the frames beside them.
+    0 in frames without a person, where places are those between the frames beside them. turns (F, 3, 3): of the camera,
+    from its axes in the first frame; none (0, 3, 3) where it keeps still.
     """
 
     rate: float
@@ -32,6 +33,7 @@ class Landmarks:
     xy: Array
     world: Array
     visible: Array
+    turns: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 3, 3)))
 
     @property
     def frames(self) -> int:
@@ -92,6 +94,8 @@ def load(path: Path) -> Landmarks:
         f = len(found)
         shapes = {"xy": (f, LANDMARKS, 2), "world": (f, LANDMARKS, 3), "visible": (f, LANDMARKS)}
         sound = found.dtype == bool and found.ndim == 1 and all(arrays[key].shape == shapes[key] for key in shapes)
+        turns = arrays["turns"].astype(float) if "turns" in arrays else np.zeros((0, 3, 3))
+        sound = sound and turns.shape[1:] == (3, 3) and len(turns) in (0, f) and bool(np.isfinite(turns).all())
         if not sound or not all(np.isfinite(arrays[key]).all() for key in (*shapes, "rate")):
             raise ValueError("the landmarks are damaged")
         return Landmarks(
@@ -99,7 +103,10 @@ def load(path: Path) -> Landmarks:
             int(arrays["width"]),
             int(arrays["height"]),
             found,
-            *(arrays[key].astype(float) for key in shapes),
+            arrays["xy"].astype(float),
+            arrays["world"].astype(float),
+            arrays["visible"].astype(float),
+            turns,
         )
     except (KeyError, TypeError) as error:
         raise ValueError("the landmarks are damaged") from error

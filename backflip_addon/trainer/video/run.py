@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 import zipfile
@@ -18,7 +19,7 @@ from ...core.clips.video_motion import FilmedBy, VideoMotion
 from ...core.motion import Motion
 from ...jobs.json_files import JobError
 from ...jobs.video_folder import WHOLE, FramesRecord, VideoFolder, VideoJob, VideoProgress
-from . import contacts, inspection, landmarks, reconstruction, second_looks, tracking
+from . import camera_turns, contacts, inspection, landmarks, reconstruction, second_looks, tracking
 from .corrections import corrected
 from .inspection import MOST_REPEATS, UnfitVideo
 from .landmarks import Landmarks
@@ -28,7 +29,7 @@ from .reconstruction import Outcome
 from .tflite_file import UnreadableNetwork
 
 LOOKING_SHARE = 0.75  # of the whole work
-FIRST_LOOKS = 0.65  # of the looking
+FIRST_LOOKS, CAMERA_SHARE = 0.6, 0.05  # of the looking
 TELL_SECONDS = 0.3
 FEWEST_FRAMES = 8
 # Landmarks that each part of video_motion.PARTS is seen by
@@ -77,18 +78,20 @@ def _work(folder: VideoFolder) -> VideoMotion:
     if frames.count - len(job.struck) < FEWEST_FRAMES:
         raise UnfitVideo(f"Fewer than {FEWEST_FRAMES} frames are left; strike out fewer.")
     told = _Teller(folder)
-    seen = _known(folder, frames) or _look(folder, job, frames, told)
-    if job.speed == 1.0 and (slow := inspection.slowness(seen)) != 1.0:
+    known = _known(folder, frames) or _look(folder, job, frames, told)
+    focal = reconstruction.USUAL_FOCAL * max(known.width, known.height)
+    if job.speed == 1.0 and (slow := inspection.slowness(camera_turns.steadied(known, focal))) != 1.0:
         raise UnfitVideo(
             f"The video plays about {slow:g} times slower than life, by the way the person falls; set Slow Motion to "
             f"{slow:g}.",
             slow,
         )
-    seen = corrected(seen.played_at(seen.rate * job.speed), job.corrected).without(job.struck)
-    inspection.check_seen(seen)
+    shown = corrected(known.played_at(known.rate * job.speed), job.corrected).without(job.struck)
+    inspection.check_seen(shown)
+    seen = camera_turns.steadied(shown, focal)
     told.begin(LOOKING_SHARE, "Fitting the motion")
     outcome = reconstruction.reconstruct(seen, job.height, told)
-    return _result(outcome, seen, job)
+    return _result(outcome, seen, job, shown)
 
 
 def _known(folder: VideoFolder, frames: FramesRecord) -> Landmarks | None:
@@ -114,19 +117,23 @@ def _look(folder: VideoFolder, job: VideoJob, frames: FramesRecord, told: _Telle
     found = tracking.look(pictures, detect, mark, own, lambda share: told(share * FIRST_LOOKS))
     chosen = tracking.likeliest(found)
     inspection.check_people(found, chosen, job.box != WHOLE)
-    told.begin(FIRST_LOOKS * LOOKING_SHARE, "Looking at the person again")
+    told.begin(FIRST_LOOKS * LOOKING_SHARE, "Looking whether the camera turns")
+    focal = reconstruction.USUAL_FOCAL * max(pictures.width, pictures.height)
+    turns = camera_turns.camera_turns(pictures, own, chosen, focal, lambda share: told(share * CAMERA_SHARE))
+    told.begin((FIRST_LOOKS + CAMERA_SHARE) * LOOKING_SHARE, "Looking at the person again")
     chosen = second_looks.looked_again(pictures, mark, own, chosen, told)
     everywhere = dict(zip(own, chosen, strict=True))
     seen = landmarks.from_sightings(
         [everywhere.get(frame) for frame in range(frames.count)], frames.rate, pictures.width, pictures.height
     )
-    inspection.check_whole(seen)
+    seen = dataclasses.replace(seen, turns=turns)
+    inspection.check_whole(camera_turns.steadied(seen, focal))
     landmarks.save(folder.landmarks_file, seen)
     return seen
 
 
-def _result(outcome: Outcome, seen: Landmarks, job: VideoJob) -> VideoMotion:
-    """The motion moved so that it starts over the origin, facing -Y, with its camera."""
+def _result(outcome: Outcome, seen: Landmarks, job: VideoJob, shown: Landmarks) -> VideoMotion:
+    """The motion moved so that it starts over the origin, facing -Y, with its camera. shown: as the frames show it."""
     motion, camera = outcome.motion, outcome.camera
     back = rotations.conjugate(rotations.heading(motion.rotations[0, 0]))
     start = motion.position[0] * [1.0, 1.0, 0.0]
@@ -141,8 +148,8 @@ def _result(outcome: Outcome, seen: Landmarks, job: VideoJob) -> VideoMotion:
         camera.height,
     )
     gravity = contacts.gravity_seen(seen, contacts.scale_of(seen))[0]
-    marks = seen.xy / [seen.width, seen.height]
-    return VideoMotion(moved, outcome.leg, filmed, sureness(seen, outcome.off), gravity, job.first, marks)
+    marks, sure = shown.xy / [shown.width, shown.height], sureness(seen, outcome.off)
+    return VideoMotion(moved, outcome.leg, filmed, sure, gravity, job.first, marks, shown.turns)
 
 
 def sureness(seen: Landmarks, off: Array) -> Array:
