@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import bpy
 import numpy as np
-from bpy.props import FloatVectorProperty, IntProperty
+from bpy.props import BoolProperty, FloatVectorProperty, IntProperty
 
 from .. import compat
 from ..core.arrays import Array
@@ -44,10 +44,54 @@ def show_video(context: bpy.types.Context) -> None:
     scene = current_scene(context)
     settings = video_settings(scene)
     found = footage.open_video(Path(bpy.path.abspath(settings.path)))
-    footage.show(scene, found, scene_settings(scene).start_frame - round(settings.start * found.rate))
+    footage.show(scene, found, scene_settings(scene).start_frame)
     space = context.space_data
     if isinstance(space, bpy.types.SpaceView3D) and space.region_3d is not None:
         space.region_3d.view_perspective = "CAMERA"
+
+
+def trim(scene: bpy.types.Scene, end: bool) -> None:
+    """Begin the part that is looked at with the frame of the footage at the scene's present time, or end it with that.
+
+    Raises FileError where the footage is not shown, or has no such frame.
+    """
+    settings = video_settings(scene)
+    found = footage.open_video(Path(bpy.path.abspath(settings.path)))
+    frame = footage.shown_frame(scene, found)
+    if frame is None:
+        raise FileError("Press Show Video first, then go to a time at which it shows a picture.")
+    if end:
+        settings.end = (frame + 1) / found.rate
+    else:
+        settings.start = frame / found.rate
+    if 0.0 < settings.end <= settings.start:
+        settings.start, settings.end = (0.0, settings.end) if end else (settings.start, 0.0)
+
+
+class ShowVideo(Step, bpy.types.Operator):
+    """Look at the video, through a camera that has it behind it"""
+
+    bl_idname = "backflip.show_video"
+    bl_label = "Show Video"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_video,)
+
+    def run(self, context: bpy.types.Context) -> None:
+        show_video(context)
+
+
+class TrimVideo(Step, bpy.types.Operator):
+    """Begin with the picture that is shown at the current time, or end with it"""
+
+    bl_idname = "backflip.trim_video"
+    bl_label = "Trim Video"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_video, need_no_work)
+
+    end: Annotated[bool, BoolProperty(name="End", description="End with it; otherwise begin with it", options=INTERNAL)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        trim(current_scene(context), self.end)
 
 
 class StrikeOutFrame(Step, bpy.types.Operator):
@@ -237,4 +281,4 @@ class CorrectLandmark(_InPicture, bpy.types.Operator):
         video_settings(current_scene(context)).corrected = self._before
 
 
-CLASSES: tuple[Any, ...] = (StrikeOutFrame, DrawPersonBox, CorrectLandmark)
+CLASSES: tuple[Any, ...] = (ShowVideo, TrimVideo, StrikeOutFrame, DrawPersonBox, CorrectLandmark)

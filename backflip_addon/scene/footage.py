@@ -143,12 +143,26 @@ def show(scene: bpy.types.Scene, footage: Footage, start_frame: int) -> None:
     if camera is None:
         camera = _new_camera(scene)
         camera.matrix_world = Matrix.Translation(UNKNOWN_PLACE) @ Matrix.Rotation(np.pi / 2, 4, "X")
-        data = camera.data
-        assert isinstance(data, bpy.types.Camera)
+    data = camera.data
+    assert isinstance(data, bpy.types.Camera)
+    if not _is_behind(footage, data):
         _show_footage(data, footage.clip)
         footage.clip.frame_start = start_frame
         fit_picture(scene, footage)
     scene.camera = camera
+
+
+def shown_frame(scene: bpy.types.Scene, footage: Footage) -> int | None:
+    """The footage's frame, from 0, behind the scene's camera at the present time; None where there is none."""
+    camera = scene.camera.data if scene.camera is not None else None
+    if not isinstance(camera, bpy.types.Camera):
+        return None
+    frame = scene.frame_current - footage.clip.frame_start
+    return frame if _is_behind(footage, camera) and 0 <= frame < footage.frames else None
+
+
+def _is_behind(footage: Footage, camera: bpy.types.Camera) -> bool:
+    return any(image.clip == footage.clip for image in camera.background_images)
 
 
 def _show_footage(camera: bpy.types.Camera, clip: bpy.types.MovieClip) -> None:

@@ -52,9 +52,12 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
             button(layout, "backflip.add_video_camera", icon="CAMERA_DATA")
 
     def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipVideo) -> None:
-        row = layout.row(align=True)
-        row.prop(settings, "start")
-        row.prop(settings, "end")
+        button(layout, "backflip.show_video", icon="CAMERA_DATA")
+        column = layout.column(align=True)
+        for name, words, end in (("start", "Begin Here", False), ("end", "End Here", True)):
+            row = column.row(align=True)
+            row.prop(settings, name)
+            button(row, "backflip.trim_video", text=words, end=end)
         column = layout.column()
         column.prop(settings, "height")
         column.prop(settings, "speed")

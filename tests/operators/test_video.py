@@ -293,3 +293,26 @@ def test_a_box_is_drawn_in_the_picture(ops: Any, avatar: Any, film: Path) -> Non
     assert (settings().left, settings().bottom) == pytest.approx((0.1, 0.9))
     with pytest.raises(RuntimeError, match="box has no inside"):
         ops.draw_person_box(corners=(0.5, 0.5, 0.2, 0.9))
+
+
+def test_a_video_is_trimmed_where_one_looks(ops: Any, avatar: Any, film: Path) -> None:
+    """By the picture behind the camera at the present time; a begin past the end leaves the end open."""
+    ops.choose_video(filepath=str(film))
+    scene = bpy.context.scene
+    with pytest.raises(RuntimeError, match="Press Show Video first"):
+        ops.trim_video()
+    ops.show_video()
+    rate = settings().rate
+    scene.frame_set(scene.backflip.start_frame + 9)
+    ops.trim_video(end=True)
+    scene.frame_set(scene.backflip.start_frame + 1)
+    ops.trim_video(end=False)
+    assert (settings().start * rate, settings().end * rate) == pytest.approx((1.0, 10.0), abs=1e-3)
+    job = video.job_for(settings(), video.footage.open_video(film), Path())
+    assert (job.first, job.count) == (1, 9)
+    scene.frame_set(scene.backflip.start_frame + 11)
+    ops.trim_video(end=False)
+    assert settings().end == 0.0
+    scene.frame_set(scene.backflip.start_frame + FRAMES)
+    with pytest.raises(RuntimeError, match="Press Show Video first"):
+        ops.trim_video()
