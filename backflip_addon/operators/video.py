@@ -22,9 +22,10 @@ from ..jobs.video_folder import MOST_FRAMES, WHOLE, Box, VideoFolder, VideoJob
 from ..jobs.video_process import VideoReconstruction
 from ..runtime import video_models
 from ..scene import footage, stored_avatar, stored_reference
-from ..scene.footage import VIDEO_SUFFIXES, Footage
+from ..scene.footage import VIDEO_SUFFIXES, Footage, Timing
 from ..scene.importing.importer import FileError
 from ..scene.typed_data import current_scene as scene_of_blender
+from ..scene.units import scene_rate
 from ..settings import scene_settings
 from ..settings.road import turn_to
 from ..settings.video import BackflipVideo
@@ -171,7 +172,9 @@ def add_camera(scene: bpy.types.Scene) -> None:
     found = footage.open_video(Path(bpy.path.abspath(settings.path)))
     body, binding = stored_avatar.body_and_binding(scene)
     whole = stored_reference.whole_reference(scene)
-    footage.place_camera(scene, found, seen, whole, body, binding, scene_settings(scene).start_frame)
+    kept = scene_settings(scene)
+    timing = Timing(kept.start_frame, scene_rate(scene), kept.time_scale, kept.trim_start)
+    footage.place_camera(scene, found, seen, whole, body, binding, timing)
     footage.fit_picture(scene, found)
 
 

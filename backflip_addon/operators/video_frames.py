@@ -14,7 +14,9 @@ from bpy.props import BoolProperty, FloatVectorProperty, IntProperty
 from .. import compat
 from ..core.arrays import Array
 from ..scene import footage
+from ..scene.footage import Timing
 from ..scene.importing.importer import FileError
+from ..scene.units import scene_rate
 from ..settings import scene_settings
 from ..settings.video import BackflipVideo
 from .base import INTERNAL, Returned, Step, current_scene, window_manager
@@ -44,7 +46,7 @@ def show_video(context: bpy.types.Context) -> None:
     scene = current_scene(context)
     settings = video_settings(scene)
     found = footage.open_video(Path(bpy.path.abspath(settings.path)))
-    footage.show(scene, found, scene_settings(scene).start_frame)
+    footage.show(scene, found, Timing(scene_settings(scene).start_frame, scene_rate(scene)))
     space = context.space_data
     if isinstance(space, bpy.types.SpaceView3D) and space.region_3d is not None:
         space.region_3d.view_perspective = "CAMERA"

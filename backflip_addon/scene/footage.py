@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,25 @@ class Footage:
         return self.frames / self.rate
 
 
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """When the footage is seen in a scene: the frame at which the reference starts, the scene's frames a second, how
+    many times slower than life it is performed, and seconds of the motion that are left out before."""
+
+    start: int
+    rate: float
+    slower: float = 1.0
+    skipped: float = 0.0
+
+    def scene_frame(self, seconds: float) -> float:
+        """The scene's frame at a time in the motion."""
+        return self.start + (seconds - self.skipped) * self.rate * self.slower
+
+    def seconds(self, frame: float) -> float:
+        """The inverse of scene_frame()."""
+        return (frame - self.start) / (self.rate * self.slower) + self.skipped
+
+
 def open_video(path: Path) -> Footage:
     """Look at a video; it becomes a movie clip of the .blend, once. Raises FileError with one sentence."""
     if not path.is_file():
@@ -76,12 +96,11 @@ def place_camera(
     reference: Motion,
     body: Body,
     binding: Binding,
-    start_frame: int,
+    timing: Timing,
 ) -> bpy.types.Object:
     """Add the camera that filmed a motion, or move the one that was added before, and show the footage behind it.
 
     reference: the motion as it was put on the body, from which one sees how it was scaled and set down.
-    start_frame: the scene's frame at which the reference begins.
     """
     scale = hip_to_sole(body) / seen.leg
     shift = reference.position[0] - seen.motion.position[0] * scale
@@ -90,7 +109,7 @@ def place_camera(
     camera = _camera(scene) or _new_camera(scene)
     camera.animation_data_clear()
     camera.matrix_world = _matrix(axes, place)
-    _turn(camera, [_matrix(turn @ axes, place) for turn in seen.turns], start_frame)
+    _turn(camera, [_matrix(turn @ axes, place) for turn in seen.turns], seen.motion.rate, timing)
     data = camera.data
     assert isinstance(data, bpy.types.Camera)
     # Focal lengths are in pixels of a picture that may have been made smaller: its longer side is the sensor's
@@ -98,7 +117,7 @@ def place_camera(
     data.lens = seen.camera.focal / max(seen.camera.width, seen.camera.height) * SENSOR
     data.clip_start = 0.1 / binding.scale
     _show_footage(data, footage.clip)
-    footage.clip.frame_start = start_frame - seen.first
+    _set_time(footage, timing, seen.motion.rate, seen.first, seen.motion.frames)
     scene.camera = camera
     return camera
 
@@ -111,8 +130,24 @@ def _matrix(axes: Array, place: Array) -> Matrix:
     return Matrix(matrix.tolist())
 
 
-def _turn(camera: bpy.types.Object, matrices: list[Matrix], start_frame: int) -> None:
-    """Key a camera's turns, one a frame of the footage."""
+def _set_time(footage: Footage, timing: Timing, rate: float, first: int, frames: int) -> None:
+    """Have the footage's frames seen when the motion is at them, whatever the scene's rate; from 0, first is the one at
+    which the motion starts. Blender itself shows one frame of a movie at each of the scene's."""
+    clip = footage.clip
+    clip.animation_data_clear()
+    clip.frame_start, clip.frame_offset = timing.start - first, 0
+    last = math.ceil(timing.scene_frame((frames - 1) / rate))
+    offsets = [round(timing.seconds(frame) * rate) - (frame - timing.start) for frame in range(timing.start, last + 1)]
+    clip.frame_offset = offsets[0] if offsets else 0
+    if len(set(offsets)) < 2:
+        return
+    for frame, offset in enumerate(offsets, timing.start):
+        clip.frame_offset = offset
+        clip.keyframe_insert("frame_offset", frame=frame)
+
+
+def _turn(camera: bpy.types.Object, matrices: list[Matrix], rate: float, timing: Timing) -> None:
+    """Key a camera's turns, one a frame of the footage, of which there are so many a second."""
     if not matrices:
         return
     camera.rotation_mode = "QUATERNION"
@@ -121,7 +156,7 @@ def _turn(camera: bpy.types.Object, matrices: list[Matrix], start_frame: int) ->
         turn = matrix.to_quaternion()
         turn.make_compatible(before)
         camera.rotation_quaternion = before = turn
-        camera.keyframe_insert("rotation_quaternion", frame=start_frame + frame)
+        camera.keyframe_insert("rotation_quaternion", frame=timing.scene_frame(frame / rate))
 
 
 def _camera(scene: bpy.types.Scene) -> bpy.types.Object | None:
@@ -136,9 +171,9 @@ def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
     return camera
 
 
-def show(scene: bpy.types.Scene, footage: Footage, start_frame: int) -> None:
+def show(scene: bpy.types.Scene, footage: Footage, timing: Timing) -> None:
     """Make the video's camera the scene's, with the footage behind it; before anything is known of where the video was
-    filmed from, a camera in front of the world's origin. start_frame: at which the footage begins then."""
+    filmed from, a camera in front of the world's origin, and the footage from its beginning."""
     camera = _camera(scene)
     if camera is None:
         camera = _new_camera(scene)
@@ -147,7 +182,7 @@ def show(scene: bpy.types.Scene, footage: Footage, start_frame: int) -> None:
     assert isinstance(data, bpy.types.Camera)
     if not _is_behind(footage, data):
         _show_footage(data, footage.clip)
-        footage.clip.frame_start = start_frame
+        _set_time(footage, timing, footage.rate, 0, footage.frames)
         fit_picture(scene, footage)
     scene.camera = camera
 
@@ -157,7 +192,7 @@ def shown_frame(scene: bpy.types.Scene, footage: Footage) -> int | None:
     camera = scene.camera.data if scene.camera is not None else None
     if not isinstance(camera, bpy.types.Camera):
         return None
-    frame = scene.frame_current - footage.clip.frame_start
+    frame = scene.frame_current - footage.clip.frame_start + footage.clip.frame_offset
     return frame if _is_behind(footage, camera) and 0 <= frame < footage.frames else None
 
 

@@ -157,7 +157,14 @@ def test_a_motion_from_a_video_is_a_reference_with_its_camera(
     assert beside[0] > 3.0
     assert abs(beside[1]) < 0.2
     image = camera.data.background_images[0]
-    assert image.clip.frame_start == scene.backflip.start_frame - 3
+    clip, start = image.clip, scene.backflip.start_frame
+    for rate, frame in ((30, 20), (24, 16), (60, 40)):  # two thirds of a second on: the video's frame 3 + 20
+        scene.render.fps = rate
+        ops.add_video_camera()
+        scene.frame_set(start + frame)
+        assert scene.frame_current - clip.frame_start + clip.frame_offset == seen().first + 20
+        scene.frame_set(start)
+        assert scene.frame_current - clip.frame_start + clip.frame_offset == seen().first
     ops.add_video_camera()
     assert sum(ob.type == "CAMERA" for ob in scene.objects) == 1
 
@@ -173,8 +180,9 @@ def test_a_camera_that_panned_pans_behind_the_reference(ops: Any, avatar: Any, f
     assert any("turns by up to 17°" in words for words in video_motion.doubts(video_motion.load(path)))
     ops.import_reference(filepath=str(path))
     settings().result = str(path)
-    ops.add_video_camera()
     scene = bpy.context.scene
+    scene.render.fps = 30
+    ops.add_video_camera()
     looks = []
     for frame in (0, 29):
         scene.frame_set(scene.backflip.start_frame + frame)
@@ -302,7 +310,7 @@ def test_a_video_is_trimmed_where_one_looks(ops: Any, avatar: Any, film: Path) -
     with pytest.raises(RuntimeError, match="Press Show Video first"):
         ops.trim_video()
     ops.show_video()
-    rate = settings().rate
+    rate = settings().rate  # the film's own is the scene's
     scene.frame_set(scene.backflip.start_frame + 9)
     ops.trim_video(end=True)
     scene.frame_set(scene.backflip.start_frame + 1)
