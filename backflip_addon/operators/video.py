@@ -33,7 +33,16 @@ from .base import USER_ERRORS, FileStep, Step, current_scene, need_body, need_ob
 from .clip_library import over_viewport
 from .reference_clip import ClipMapError, use_file
 from .training import WAIT, new_folder, python
-from .video_result import asked_of_frames, corrections, doubts, struck_frames, video_settings
+from .video_result import (
+    Tried,
+    asked_of_frames,
+    corrections,
+    doubts,
+    note_tried,
+    struck_frames,
+    tried,
+    video_settings,
+)
 
 TICK_SECONDS = 0.2
 FEWEST_FRAMES = 8
@@ -151,15 +160,31 @@ def finish(scene: bpy.types.Scene, work: VideoReconstruction) -> str:
         replace(work.folder.result_file, result)
     except OSError as error:
         raise JobError(f"{result} cannot be written: {error.strerror or error}.") from error
-    report = use_file(scene, str(result))
-    seen = video_motion.load(result)
-    settings.result, settings.doubts = str(result), json.dumps(video_motion.doubts(seen))
+    own = note_tried(settings, str(result))
+    best = tried(settings)[0]
+    if best.video != own.video:
+        take(scene, best)
+        surer = f"its motion is surer ({best.quality:.0%}) than that of {own.name} ({own.quality:.0%})"
+        return f"{best.name} stays the reference: {surer}."
+    words = take(scene, own)
     settings.made_with = _work.asked
+    return words
+
+
+def take(scene: bpy.types.Scene, one: Tried) -> str:
+    """Use a motion that came of a video, with its camera; returns the words for it. Raises what use_file() raises."""
+    settings, result = video_settings(scene), Path(one.result)
+    report = use_file(scene, one.result)
+    seen = video_motion.load(result)
+    if settings.path != one.video:
+        settings.path, settings.frames, settings.rate = one.video, one.frames, one.rate
+        settings.start, settings.end = one.start, one.end
+        settings.struck = settings.corrected = settings.made_with = ""
+    settings.result, settings.doubts = one.result, json.dumps(video_motion.doubts(seen))
     if settings.use_camera:
         add_camera(scene)
-    called = Path(settings.path).name  # as the user knows it
-    scene_settings(scene).reference_label = called
-    return report.words.replace(result.name, called)
+    scene_settings(scene).reference_label = one.name  # as the user knows it
+    return report.words.replace(result.name, one.name)
 
 
 def add_camera(scene: bpy.types.Scene) -> None:

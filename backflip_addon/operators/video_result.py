@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 import numpy as np
@@ -34,6 +34,40 @@ def doubts(settings: BackflipVideo) -> list[str]:
 def struck_frames(settings: BackflipVideo) -> list[int]:
     """The frames of the video that are left out, from 0."""
     return sorted({one for one in _listed(settings.struck) if isinstance(one, int)})
+
+
+class Tried(NamedTuple):
+    """A motion that came of a video: its file; the video's path, its length in frames, its rate, and the part of it
+    that was looked at, s; and the motion's quality."""
+
+    result: str
+    video: str
+    frames: int
+    rate: float
+    start: float
+    end: float
+    quality: float
+
+    @property
+    def name(self) -> str:
+        return Path(self.video).name
+
+
+def tried(settings: BackflipVideo) -> list[Tried]:
+    """The motions of the same stunt that there are, the best first; those whose files are gone are left out."""
+    found = [Tried(*one) for one in _listed(settings.tried) if isinstance(one, list) and len(one) == 7]
+    return sorted((one for one in found if Path(one.result).is_file()), key=lambda one: -one.quality)
+
+
+def note_tried(settings: BackflipVideo, result: str) -> Tried:
+    """Remember the motion in a file that has come of the scene's video, in the place of one that came of it before, and
+    of all others unless the best is to be kept. Raises UnreadableFile."""
+    quality = video_motion.quality(video_motion.load(Path(result)))
+    part = (settings.frames, settings.rate, settings.start, settings.end)
+    own = Tried(result, settings.path, *part, quality)
+    others = [one for one in tried(settings) if one.video != own.video] if settings.keep_best else []
+    settings.tried = json.dumps([own, *others])
+    return own
 
 
 def asked_of_frames(settings: BackflipVideo) -> str:

@@ -123,6 +123,15 @@ class BackflipVideo(bpy.types.PropertyGroup):
         ),
     ]
 
+    keep_best: Annotated[
+        bool,
+        BoolProperty(
+            name="Keep the Best",
+            description="The video shows the same stunt as the ones before: of all of them the motion that is surest "
+            "by itself becomes the reference",
+        ),
+    ]
+
     # What came of it
     struck: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: the video's frames that are left out, from 0
     corrected: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: [frame of the video, landmark, x, y], each
@@ -132,6 +141,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
     problem: Annotated[str, StringProperty(options={"HIDDEN"})]  # why there is no motion, a sentence
     suggested_speed: Annotated[float, FloatProperty(options={"HIDDEN"})]  # 0 for none
     result: Annotated[str, StringProperty(options={"HIDDEN"})]  # the motion's file
+    tried: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: motions of the same stunt, video_result.Tried
     doubts: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: what is unsure of it, a list of sentences
 
 

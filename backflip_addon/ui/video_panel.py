@@ -39,6 +39,7 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         if settings.suggested_speed:
             words = f"Slow Motion, {settings.suggested_speed:g} Times"
             button(layout, "backflip.use_slow_motion", icon="MOD_TIME", text=words)
+        self._draw_tried(layout, context, settings)
         for words in video_result.doubts(settings):
             sentence(layout, context, words, "INFO")
         if settings.result:
@@ -50,6 +51,16 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
             for words in _changed(settings):
                 sentence(layout, context, words, "INFO")
             button(layout, "backflip.add_video_camera", icon="CAMERA_DATA")
+
+    def _draw_tried(self, layout: bpy.types.UILayout, context: bpy.types.Context, settings: BackflipVideo) -> None:
+        """Of several videos of one stunt, how sure each is."""
+        found = video_result.tried(settings)
+        if not found:
+            return
+        layout.prop(settings, "keep_best")
+        if settings.keep_best:
+            for one in found:
+                sentence(layout, context, f"{one.name}: {one.quality:.0%} sure", "FILE_MOVIE")
 
     def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipVideo) -> None:
         button(layout, "backflip.show_video", icon="CAMERA_DATA")

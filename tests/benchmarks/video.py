@@ -35,7 +35,7 @@ from backflip_addon.core.body import LINK_NAMES
 from backflip_addon.core.clips import video_motion
 from backflip_addon.core.clips.video_motion import VideoMotion
 from backflip_addon.jobs.video_folder import FramesRecord, VideoFolder, VideoJob
-from backflip_addon.trainer.video import contacts, landmarks, reconstruction, run
+from backflip_addon.trainer.video import camera_turns, contacts, landmarks, reconstruction, run
 
 CLIP_NAMES = ("backflip", "jump", "walk", "spinkick", "cartwheel", "kick")
 AZIMUTHS = (90, 45, 135, 0)
@@ -84,7 +84,8 @@ def measure(name: str, azimuth: int, shown: Performance, options: argparse.Names
             return {**facts, "problem": folder.read_progress().problem}
         seen = video_motion.load(folder.result_file)
         marks = landmarks.load(folder.landmarks_file)
-    outcome = reconstruction.reconstruct(marks, TOLD_HEIGHT)
+    focal = reconstruction.USUAL_FOCAL * max(marks.width, marks.height)
+    outcome = reconstruction.reconstruct(camera_turns.steadied(marks, focal), TOLD_HEIGHT)
     return facts | errors(shown, view, seen, outcome.origins, outcome.contacts.flight) | looked(shown, view, marks)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.core.clips import video_motion  # noqa: E402
 from backflip_addon.core.clips.video_motion import FilmedBy, VideoMotion  # noqa: E402
 from backflip_addon.core.motion import Motion  # noqa: E402
+from backflip_addon.jobs.video_folder import VideoFolder  # noqa: E402
 from backflip_addon.operators import video, video_frames, video_result  # noqa: E402
 from backflip_addon.operators.picture_frame import PictureFrame  # noqa: E402
 from backflip_addon.runtime import video_models  # noqa: E402
@@ -324,3 +326,31 @@ def test_a_video_is_trimmed_where_one_looks(ops: Any, avatar: Any, film: Path) -
     scene.frame_set(scene.backflip.start_frame + FRAMES)
     with pytest.raises(RuntimeError, match="Press Show Video first"):
         ops.trim_video()
+
+
+def test_of_several_videos_of_a_stunt_the_surest_is_kept(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+    """Whichever comes last; without the switch the last one is taken."""
+    other = tmp_path / "other.mp4"
+    other.write_bytes(film.read_bytes())
+    good = dataclasses.replace(seen(), gravity=9.8, sure=np.full((30, len(video_motion.PARTS)), 0.9))
+    assert video_motion.quality(good) > video_motion.quality(seen())
+    scene = bpy.context.scene
+
+    def made(path: Path, motion: VideoMotion) -> str:
+        ops.choose_video(filepath=str(path))
+        folder = VideoFolder(tmp_path / f"of_{path.stem}")
+        folder.create(video.job_for(settings(), video.footage.open_video(path), tmp_path))
+        video_motion.save(folder.result_file, motion)
+        done: Any = SimpleNamespace(state="done", folder=folder)
+        return video.finish(scene, done)
+
+    made(film, good)
+    settings().keep_best = True
+    words = made(other, seen())
+    assert words.startswith("film.mp4 stays the reference: its motion is surer (90%) than that of other.mp4")
+    assert (Path(settings().path).name, scene.backflip.reference_label) == ("film.mp4", "film.mp4")
+    assert video_result.is_reference(scene)
+    assert [one.name for one in video_result.tried(settings())] == ["film.mp4", "other.mp4"]
+    settings().keep_best = False
+    assert made(other, seen()) == "other.mp4 is the reference."
+    assert [one.name for one in video_result.tried(settings())] == ["other.mp4"]

@@ -25,6 +25,7 @@ VERSION = 1
 PARTS = ("head", "trunk", "left arm", "right arm", "left leg", "right leg")
 HIDDEN, HIDDEN_SECONDS = 0.3, 0.15  # a part that is less sure than that for so long is told of
 USUAL_GRAVITY, GRAVITY_ERROR = 9.81, 0.15  # m/s^2, and the share by which a fall may be off before it is told of
+DOUBT = 0.1  # share of a motion's quality that each doubt costs
 TURNS = math.radians(3.0)  # of a camera: less needs no telling
 TOWARDS_CAMERA = 0.8  # of a motion's way, along the line of sight: then its depth is a guess
 LANDMARKS = 33  # that the network knows of a person
@@ -164,6 +165,12 @@ def doubts(seen: VideoMotion) -> list[str]:
     if _runs_towards(seen):
         found.append("The motion runs towards the camera or away from it: how far it goes is a guess.")
     return found
+
+
+def quality(seen: VideoMotion) -> float:
+    """How good a motion is as a reference, 0 to 1, by itself: how sure its parts are on the mean, less a share for each
+    doubt; a fall at another rate than things fall at is one."""
+    return float(np.clip(seen.sure, 0.0, 1.0).mean()) * (1 - DOUBT) ** len(doubts(seen))
 
 
 def _runs_towards(seen: VideoMotion) -> bool:
