@@ -19,6 +19,7 @@ import backflip_addon  # noqa: E402
 from backflip_addon.core import body as bodies  # noqa: E402
 from backflip_addon.core.motion import Motion, Take, save_take  # noqa: E402
 from backflip_addon.headless import console, demo, options, training, words  # noqa: E402
+from backflip_addon.headless import takes as takes_words  # noqa: E402
 from backflip_addon.headless.measuring import as_shown  # noqa: E402
 from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
@@ -267,7 +268,9 @@ def told(file: Path, *arguments: object, code: int) -> Any:
 
 
 @pytest.mark.parametrize("family", ["makehuman", "rigify", "mannequin", "generated"])
-def test_words_on_files_by_others(addon: None, tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_on_files_by_others(
+    addon: None, tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     """A job is written, trained elsewhere (a take comes back), found by the words, baked and exported."""
     blend, clip, out = saved(tmp_path / "a shot.blend", family), standing_clip(tmp_path / "stand.txt"), tmp_path / "r"
     before = blend.read_bytes()
@@ -284,11 +287,14 @@ def test_words_on_files_by_others(addon: None, tmp_path: Path, family: str, monk
     assert made.settings["minutes"] == 0.5 and made.settings["friction"] == pytest.approx(0.4) and made.avatar == "Hero"
     assert blend.read_bytes() == before, "the .blend is saved where that is asked for"
     assert told(out, "status", blend, code=0)["state"] == "idle"
-    take = takes.take(bodies.from_json(dict(made.body)), name="From the farm", measures={"landed": False})
+    take = takes.take(
+        bodies.from_json(dict(made.body)), name="From the farm", engine="compiled", measures={"landed": False}
+    )
     save_take(JobFolder(job).takes / "0001_search.npz", take)
     assert "--out" not in told(out, "export", blend, "--character", "Hero", code=1)["error"]
     baked = told(out, "bake", blend, "--character", "Hero", "--start-frame", "5", code=0)
     assert baked["frames"][0] == 5 and baked["bake_error_mm"] < 1.0 and baked["take"] == "0001_search.npz"
+    assert baked["engine"] == "compiled" and "Backflip's own physics" in capsys.readouterr().out
     shot = tmp_path / "shot.bvh"
     assert told(out, "export", blend, "--character", "Hero", "--out", shot, code=0)["format"] == "BVH"
     assert shot.read_text().startswith("HIERARCHY")
@@ -307,6 +313,9 @@ def test_train_and_shoot_with_a_trainer(
     (job / "stages" / "plan.npz").write_bytes(b"")
     shots = told(out, "shoot", *named, "--count", "2", "--seed", "7", "--slope", "10", code=3)
     assert [take["seed"] for take in shots["takes"]] == [7, 8] and "sloping" in shots["asked_for"]
+    assert all(take["engine"] in ("", "pybullet", "compiled") for take in shots["takes"])
+    simulated = [takes_words.simulated_by({"engine": name}) for name in ("pybullet", "compiled", "", "else")]
+    assert simulated == [", PyBullet", ", Backflip's own physics", "", ""]
 
 
 def test_wrong_use_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..core.motion import Motion, load_motion, validate
-from ..core.verdict import verdict
+from ..core.verdict import engine_words, verdict
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.messages import TakeRecorded
@@ -58,12 +59,12 @@ def shoot(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
         trainer_process.start(folder, python)
     takes = _wait_for(folder, ids, console)
     report["takes"] = [
-        {name: getattr(take, name) for name in ("file", "name", "seed", "landed", "success", "outcome")}
+        {name: getattr(take, name) for name in ("file", "name", "seed", "landed", "success", "outcome", "engine")}
         | {"verdict": verdict(vars(take))}
         for take in takes
     ]
     for take in report["takes"]:
-        console.say(f"  {take['file']}: {take['verdict']}")
+        console.say(f"  {take['file']}: {take['verdict']}{simulated_by(take)}")
     if len(takes) < len(ids):
         raise HeadlessError(f"{len(ids) - len(takes)} of {len(ids)} takes were not recorded: {_why_not(folder)}")
     return (DONE if any(take.success for take in takes) else NOT_LANDED), report
@@ -119,8 +120,15 @@ def bake(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     report |= {"source": meta.get("source", ""), "engine": meta.get("engine", "")}
     report |= {"action": baked.action, "frames": list(frames), "warnings": list(baked.warnings)}
     report["saved"] = save(opened, options, unasked=True)
-    console.say(f"{baked.action}: frames {baked.first} to {baked.last}, saved in {Path(report['saved']).name}")
+    told = f"{baked.action}: frames {baked.first} to {baked.last}{simulated_by(meta)}"
+    console.say(f"{told}, saved in {Path(report['saved']).name}")
     return DONE, report
+
+
+def simulated_by(values: Mapping[str, object]) -> str:
+    """Which physics made a take, as the end of a line on it; "" where that is not known."""
+    words = engine_words(values)
+    return f", {words if words == 'PyBullet' else words + ' physics'}" if words else ""
 
 
 def reference_of(shot: Shot) -> Motion | None:
