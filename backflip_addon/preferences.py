@@ -82,16 +82,17 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         name, state = translated("Trainer's Python"), translated(STATUS.heading)
         box.label(text=f"{name}: {state}", icon=STATUS.icon)
         if STATUS.work is not None:
-            row = box.row()
-            row.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
-            row.operator("backflip.cancel_runtime", text="Cancel", icon="CANCEL")
+            box.progress(factor=STATUS.fraction, text=f"{STATUS.fraction:.0%}", type="BAR")
+            box.label(text=" ".join(STATUS.lines), icon="BLANK1")
+            box.operator("backflip.cancel_runtime", text="Cancel", icon="CANCEL")
             return
         for line in STATUS.lines:
             box.label(text=line, icon="BLANK1")
         if not STATUS.ready:
             for line in before_installing(runtime_home(), wheels_folder()):
                 box.label(text=line, icon="BLANK1")
-        if not (bpy.app.online_access or self.wheels_folder):
+        ready = STATUS.ready and bpy.app.online_access
+        if not (ready or self.wheels_folder):  # ticked it stays, or Install would move away from under the mouse
             box.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         row = box.row()
         row.operator("backflip.check_runtime", text="Check", icon="CHECKMARK")

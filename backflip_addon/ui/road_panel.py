@@ -30,8 +30,9 @@ class BACKFLIP_PT_road(SidebarPanel, bpy.types.Panel):
         layout = layout_of(self)
         if STATUS.work is not None:
             row = layout.row(align=True)
-            row.progress(factor=STATUS.fraction, text=" ".join(STATUS.lines), type="BAR")
+            row.progress(factor=STATUS.fraction, text=f"{STATUS.fraction:.0%}", type="BAR")
             button(row, "backflip.cancel_runtime", "X", "")
+            sentence(layout, context, " ".join(STATUS.lines), "NONE")
         elif not STATUS.ready:
             self._draw_missing(context, layout)
 
@@ -41,7 +42,7 @@ class BACKFLIP_PT_road(SidebarPanel, bpy.types.Panel):
         wheels = preferences.wheels_folder()
         for line in (*STATUS.lines, *before_installing(preferences.runtime_home(), wheels)):
             sentence(layout, context, line, "BLANK1")
-        if not (bpy.app.online_access or wheels):
+        if not wheels:  # ticked it stays, or the button below would move away from under the mouse
             layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         row = layout.row()
         row.scale_y = scale_of(context, "backflip.install_runtime")
