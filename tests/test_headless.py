@@ -294,7 +294,7 @@ def test_words_on_files_by_others(
     assert "--out" not in told(out, "export", blend, "--character", "Hero", code=1)["error"]
     baked = told(out, "bake", blend, "--character", "Hero", "--start-frame", "5", code=0)
     assert baked["frames"][0] == 5 and baked["bake_error_mm"] < 1.0 and baked["take"] == "0001_search.npz"
-    assert baked["engine"] == "compiled" and "Backflip's own physics" in capsys.readouterr().out
+    assert baked["engine"] == "compiled" and "Backflip's physics" in capsys.readouterr().out
     shot = tmp_path / "shot.bvh"
     assert told(out, "export", blend, "--character", "Hero", "--out", shot, code=0)["format"] == "BVH"
     assert shot.read_text().startswith("HIERARCHY")
@@ -315,7 +315,7 @@ def test_train_and_shoot_with_a_trainer(
     assert [take["seed"] for take in shots["takes"]] == [7, 8] and "sloping" in shots["asked_for"]
     assert all(take["engine"] in ("", "pybullet", "compiled") for take in shots["takes"])
     simulated = [takes_words.simulated_by({"engine": name}) for name in ("pybullet", "compiled", "", "else")]
-    assert simulated == [", PyBullet", ", Backflip's own physics", "", ""]
+    assert simulated == [", PyBullet", ", Backflip's physics", "", ""]
 
 
 def test_wrong_use_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

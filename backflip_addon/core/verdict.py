@@ -127,7 +127,7 @@ def meaning_of(name: str) -> str:
 
 def engine_words(values: Mapping[str, object]) -> str:
     """What simulated a take, for its details; "" where that isn't known."""
-    return {"pybullet": "PyBullet", "compiled": "Backflip's own"}.get(str(values.get("engine", "")), "")
+    return {"pybullet": "PyBullet", "compiled": "Backflip's physics"}.get(str(values.get("engine", "")), "")
 
 
 # Name, label, text of the value times a factor, what it says

@@ -128,7 +128,7 @@ def bake(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
 def simulated_by(values: Mapping[str, object]) -> str:
     """Which physics made a take, as the end of a line on it; "" where that is not known."""
     words = engine_words(values)
-    return f", {words if words == 'PyBullet' else words + ' physics'}" if words else ""
+    return f", {words}" if words else ""
 
 
 def reference_of(shot: Shot) -> Motion | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 
 from ..core.verdict import engine_words, figures, verdict
 from ..jobs.messages import TakeRecorded
@@ -66,8 +67,9 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
         settings, facts = scene_settings(scene), _facts(scene)
         if facts is None or settings.take_index >= len(settings.takes):
             return
-        if words := verdict(vars(facts)):
-            sentence(layout, context, words, take_icon(facts))
+        if words := translated(verdict(vars(facts))):
+            physics = engine_words(vars(facts))
+            sentence(layout, context, f"{words} ({translated(physics)})" if physics else words, take_icon(facts))
         layout.prop(settings.takes[settings.take_index], "note", text="", placeholder="Note", icon="TEXT")
 
     def _draw_player(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
