@@ -62,6 +62,7 @@ def tried(settings: BackflipVideo) -> list[Tried]:
 def note_tried(settings: BackflipVideo, result: str) -> Tried:
     """Remember the motion in a file that has come of the scene's video, in the place of one that came of it before, and
     of all others unless the best is to be kept. Raises UnreadableFile."""
+    _kept.cache_clear()  # the file may be a fit anew, in the place of the last one
     quality = video_motion.quality(video_motion.load(Path(result)))
     part = (settings.frames, settings.rate, settings.start, settings.end)
     own = Tried(result, settings.path, *part, quality)

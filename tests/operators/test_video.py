@@ -354,3 +354,6 @@ def test_of_several_videos_of_a_stunt_the_surest_is_kept(ops: Any, avatar: Any, 
     settings().keep_best = False
     assert made(other, seen()) == "other.mp4 is the reference."
     assert [one.name for one in video_result.tried(settings())] == ["other.mp4"]
+    assert video_result.sureness(scene)[15, 2] < 0.2
+    made(other, good)
+    assert video_result.sureness(scene)[15, 2] == pytest.approx(0.9), "a fit anew in the same file"

@@ -21,6 +21,7 @@ from .figure import INDEX, ROW, tensor
 from .landmarks import Landmarks
 
 # Sigmas: metres, rad, seconds, where nothing else is said
+NARROW, WIDE = 8.0, 1000.0  # squares of sigmas over which landmarks' squares are flattened
 PICTURE, DIRECTION = 0.025, 0.2  # of a landmark in the picture, at the person; of a bone's direction (of length 1)
 ACCELERATION, TURNING = 35.0, 120.0  # of landmarks, m/s^2; of links, rad/s^2
 LEVEL_PUSH, RISING_PUSH = 3.0, 15.0  # m/s^2: of the centre of mass while something may push it
@@ -163,7 +164,7 @@ def lagging(values: Any, lags: Any) -> Any:
     return values - late * (after - before) / 2 + late**2 * (after - 2 * values + before) / 2
 
 
-def _cauchy(square: Any, width: float) -> Any:
+def _cauchy(square: Any, width: Any) -> Any:
     return width * torch.log1p(square / width)
 
 
@@ -173,7 +174,9 @@ def _picture(problem: Problem, unknowns: Unknowns, seen: Any) -> Any:
     middle = tensor([data.width / 2, data.height / 2])
     spots = seen[..., :2] / seen[..., 2:].clamp(min=0.3) * torch.exp(unknowns.focal) + middle
     off = (spots - tensor(data.xy[:, figure.MARKS])) / (problem.scale * PICTURE)
-    return (tensor(data.visible[:, figure.MARKS]) * _cauchy((off * off).sum(-1), 8.0)).sum()
+    visible = tensor(data.visible[:, figure.MARKS])
+    width = torch.where(visible > 1.0, WIDE, NARROW)  # what a person has put there is no outlier
+    return (visible * _cauchy((off * off).sum(-1), width)).sum()
 
 
 def _direction(data: Landmarks, seen: Any, lean: Any) -> Any:

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
-from backflip_addon.trainer.video import contacts, inspection, reconstruction  # noqa: E402
+from backflip_addon.trainer.video import contacts, corrections, inspection, reconstruction  # noqa: E402
 from tests.trainer.video import projected  # noqa: E402
 
 
@@ -81,3 +81,18 @@ def test_a_person_whom_the_network_sees_lean_stands_over_its_feet(flip: tuple[np
     parts = [LINK_NAMES.index(name) for name in ("chest", "foot.L", "foot.R")]
     depth = (found.origins[: projected.TAKE_OFF - 4, parts] - found.camera.position) @ found.camera.axes[2]
     assert abs((depth[:, 0] - depth[:, 1:].mean(axis=1)).mean()) < 0.03
+
+
+def test_the_fit_goes_after_landmarks_that_a_person_has_put_elsewhere(flip: tuple[np.ndarray, np.ndarray]) -> None:
+    """A wrist 15 cm higher over five frames: most of the way, and no farther than that a moment before and after."""
+    seen = projected.seen(*flip, noise=1.0)
+    wrist, frames = 15, range(6, 11)
+    up = 0.15 * contacts.scale_of(seen)
+    moved = [(f, wrist, seen.xy[f, wrist, 0] / seen.width, (seen.xy[f, wrist, 1] - up) / seen.height) for f in frames]
+    heights = []
+    for told in ([], moved):
+        found = reconstruction.reconstruct(corrections.corrected(seen, told), projected.PERSON, stages=(20, 30, 10, 5))
+        heights.append(found.origins[:, LINK_NAMES.index("hand.L"), 2])
+    way = heights[1] - heights[0]
+    assert 0.08 < way[8] < 0.2
+    assert np.abs(way[20:]).max() < 0.04
