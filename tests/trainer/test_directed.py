@@ -24,7 +24,6 @@ from backflip_addon.trainer.physics.engines import new_simulator
 from backflip_addon.trainer.physics.impulse import after_impulse
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
-from tests.trainer.conftest import ENGINES
 
 BODY = performances.body()
 X, Y, Z = np.eye(3)
@@ -86,7 +85,6 @@ def test_an_impulse_changes_momentum_by_itself_and_angular_momentum_by_its_arm(l
     np.testing.assert_allclose((after[1] - before[1])[0], np.cross(arm, impulse), atol=1e-7)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("link", ["chest", "thigh.L"])
 def test_a_push_in_the_air_gives_the_momentum_that_was_asked_for(engine: str, link: str) -> None:
     asked = Direction(push_at=0.2, push_link=link, push_impulse=(0.0, -30.0, 10.0))
@@ -97,7 +95,6 @@ def test_a_push_in_the_air_gives_the_momentum_that_was_asked_for(engine: str, li
     assert first in (25, 26), "in the control step at 0.2 s, and not before"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_whoever_stands_is_pushed_too(engine: str) -> None:
     asked = Direction(push_at=0.2, push_link="chest", push_impulse=(0.0, -30.0, 0.0))
     pushed, alone = (performed(engine, one) for one in (asked, Direction()))
@@ -106,7 +103,6 @@ def test_whoever_stands_is_pushed_too(engine: str) -> None:
     assert -36.0 < gained[1] < -28.0 and abs(gained[0]) < 1.0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("gravity", [1.62, 24.79])
 def test_what_falls_falls_by_its_own_gravity(engine: str, gravity: float) -> None:
     take = performed(engine, Direction(gravity=gravity), height=6.0)
@@ -114,7 +110,6 @@ def test_what_falls_falls_by_its_own_gravity(engine: str, gravity: float) -> Non
     assert fallen == pytest.approx(gravity * 0.5**2 / 2, rel=0.01)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_on_a_slope_a_body_falls_along_the_vertical_of_the_world(engine: str) -> None:
     asked = Direction(slope_deg=20.0, slope_heading_deg=90.0)  # down to the character's left, +X
     take = performed(engine, asked, height=6.0)
@@ -127,7 +122,6 @@ def test_on_a_slope_a_body_falls_along_the_vertical_of_the_world(engine: str) ->
     assert normal[0] > 0.3, "a floor that goes down to the left leans to the left"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_body_slides_down_an_icy_slope_and_stays_on_a_rough_one(engine: str) -> None:
     asked = Direction(slope_deg=10.0)
     ways = []
@@ -151,13 +145,11 @@ def collapse(engine: str, **asked: Any) -> float:
     return float(take.motion.position[0, 2] - take.motion.position[84, 2])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_who_has_no_strength_collapses_and_who_tires_does_so_later(engine: str) -> None:
     strong, weak, tiring = (collapse(engine, **one) for one in ({}, {"strength": 0.02}, {"fatigue": 2.0}))
     assert strong < 0.1 < 0.2 < tiring < weak
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     "asked",
     [

@@ -22,7 +22,6 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.engines import new_simulator
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
-from tests.trainer.conftest import ENGINES
 
 BODY = performances.body()
 REFERENCE = performances.astride(BODY, 0.6)
@@ -62,7 +61,6 @@ def mechanical_energy(take: Take) -> np.ndarray:
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_fall_ends_at_rest_on_the_floor_and_leaves_what_was_performed(engine: str, way: str) -> None:
     before, after = fallen(engine, WAYS[way])
@@ -157,7 +155,6 @@ def test_the_head_is_kept_from_the_floor() -> None:
     assert momenta(BODY, state[None], *BODY.forward(state.position[None], local[None]))[0][0, 1] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_no_limb_is_held_up_by_a_body_that_lies(engine: str) -> None:
     """Lying on its back with its arms raised halfway up: they come to the floor before it is at rest."""
     local = TRACK.states[0].rotations.copy()
