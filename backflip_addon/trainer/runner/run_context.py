@@ -145,7 +145,8 @@ class RunContext:
     ) -> Measures:
         """Measure, save and tell of a take. Returns the measures. phase: where it came from, in words.
 
-        What is the same attempt once more, to the number, is measured and not recorded, unless it was asked for.
+        What is the same attempt once more, to the number, is measured and not recorded, unless it was asked for or says
+        in how many small disturbances it lands: in the compiled step feedback performs its plan once more.
         """
         about = TakeRecorded(
             name=name,
@@ -157,7 +158,7 @@ class RunContext:
             request=request,
             phase=phase,
         )
-        digest = hashlib.sha256(take.motion.position.tobytes() + take.motion.rotations.tobytes()).hexdigest()
+        digest = digest_of(take)
         if digest in self._recorded and not request:
             return metrics.evaluate_take(self.body, self.reference, take)
         self._recorded.add(digest)
@@ -202,3 +203,9 @@ class RunContext:
             )
         if self.seconds > limit and phase != "shoot":
             raise TimeIsUp
+
+
+def digest_of(take: Take) -> str:
+    """What tells a take from others: its poses, and what is known of its robustness."""
+    robust = str(take.meta.get(metrics.ROBUST, "")).encode()
+    return hashlib.sha256(take.motion.position.tobytes() + take.motion.rotations.tobytes() + robust).hexdigest()
