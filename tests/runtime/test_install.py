@@ -39,17 +39,20 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell
 
 
 def test_runtime_appears_whole(tmp_path: Path, stand_in: list[Step]) -> None:
-    collect = script("print('Collecting torch', flush=True); import time; time.sleep(.5)")
-    stand_in.append(Step("Installing all", collect, 9.0))
+    seen_it = tmp_path / "seen"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(seen_it)!r}).exists(): time.sleep(0.02)"
+    stand_in.append(Step("Installing all", script(f"print('Collecting torch', flush=True)\n{wait}"), 9.0))
     installation = install.Installation.begin(tmp_path, sys.executable)
     seen = []
     while (progress := installation.poll()).state == "running":
         assert folders.installed(tmp_path) is None, "nothing has the final name before it is checked"
         seen.append(progress)
+        if progress.message == "Installing all: collecting torch":
+            seen_it.touch()
         time.sleep(0.02)
+    seen_it.unlink()
     assert progress.state == "done" and progress.fraction == 1.0
     assert [p.fraction for p in seen] == sorted(p.fraction for p in seen)
-    assert any(p.message == "Installing all: collecting torch" for p in seen)
     assert find.find_runtime("", tmp_path).ready
     assert leftovers(tmp_path) == [runtime_folder(tmp_path).name]
     assert "Collecting torch" in (tmp_path / install.LOG_NAME).read_text()
