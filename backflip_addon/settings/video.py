@@ -118,7 +118,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Show Landmarks",
-            description="Show the skeleton that was found in the video over its picture, in a view through its camera",
+            description="Show the skeleton that was found, over the picture, in a view through the camera",
             default=True,
         ),
     ]
