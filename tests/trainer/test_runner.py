@@ -120,6 +120,7 @@ def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> No
 
 def test_a_policy_killed_in_its_rollouts_goes_on(tmp_path: Path, start: Callable) -> None:
     pytest.importorskip("torch")
+    from backflip_addon.trainer.physics import engines
     from backflip_addon.trainer.rl.settings import LearningSettings
 
     job = make_job(tmp_path / "job", mode="auto")
@@ -142,8 +143,10 @@ def test_a_policy_killed_in_its_rollouts_goes_on(tmp_path: Path, start: Callable
     assert min(e["samples"] for e in again if e["kind"] == "stage" and "samples" in e) >= samples
     assert again[-1]["reason"] in ("stopped", "robust"), "so easy a clip may be mastered before the stop is read"
     policy = [take for take in of_kind(job, "take") if take["source"] == "policy" and "try" not in take["name"]]
-    first, fitted = (int(take["stage"].split("_")[0]) for take in policy[:2])
-    assert first == 0 and fitted > LearningSettings().feedback_fit, "until its feedback is fitted it performs as it did"
+    # Until its feedback is fitted it performs as it did: without PyBullet the plan to the number, which is recorded
+    stages = [int(take["stage"].split("_")[0]) for take in policy]
+    before_it, fitted = ([], stages[0]) if engines.chosen("auto") == "compiled" else (stages[:1], stages[1])
+    assert not any(before_it) and fitted > LearningSettings().feedback_fit
 
 
 def test_while_a_policy_is_to_follow_a_search_tells_the_whole_works_progress(tmp_path: Path, start: Callable) -> None:
