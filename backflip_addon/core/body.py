@@ -47,6 +47,7 @@ LINK_PARENTS: dict[str, str | None] = {
 }
 LINK_NAMES: tuple[str, ...] = tuple(LINK_PARENTS)
 FEET = ("foot.L", "foot.R")
+TRUNK = ("pelvis", "chest")
 
 # Knees and elbows turn about the body's right: a knee bends by a negative angle, an elbow by a
 # positive one (the convention of DeepMimic's humanoid3d).

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import rotations
 from .arrays import Array, BoolArray
-from .body import FEET, Body
+from .body import FEET, TRUNK, Body
 from .burden import body_of_take
 from .measures import balance, flight, footwork, joints
 from .measures.course import Course
@@ -31,6 +31,7 @@ SLOW_END = 0.65  # leg lengths a second: a clip whose root goes on faster does n
 REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 RESTING_HEIGHT = 0.03  # m: a foot of the reference that is lower rests
 HIPS_HIGH = 0.6  # leg lengths over the lower foot: a body that stands holds its hips higher
+TRUNK_LOW = 0.11  # leg lengths: a body whose pelvis or chest the reference brings so near the floor lies there
 KNEE_LOW = 0.25  # leg lengths: a knee that the reference brings so near the floor may touch it
 SCORE_SCALE = 500.0  # mm of mean error by which a score falls to 1/e
 PERFORMED = "performed_frames"  # in a take's meta: how many were performed; in those after them the body falls
@@ -100,6 +101,12 @@ class Measures:
     illegal_contacts: tuple[str, ...]
     complete: bool
     seconds: float
+
+    @property
+    def turned_off(self) -> float:
+        """How far it has turned too much or too little, as a share of what a landing may: somersault or twist."""
+        off = max(abs(self.somersault_deg - self.reference_somersault_deg), abs(self.twist_off_deg))
+        return float(np.radians(off) / TURN_TOLERANCE)
 
     @property
     def flaws(self) -> tuple[str, ...]:
@@ -324,7 +331,7 @@ def is_success(measures: Measures) -> bool:
 
 
 def unrest(body: Body, take: Take) -> float:
-    """How much a body that stands at a take's end sways and leans there (balance.unrest): 0 to 1, or more."""
+    """How much a body that stands at a take's end sways, swivels and leans there (balance.unrest): 0 to 1, or more."""
     return balance.unrest(Course.of_take(body, sound_part(performed_part(take))))
 
 
@@ -345,10 +352,16 @@ def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     """Links (L,) that may touch the floor: the feet, and what the reference itself brings there.
 
     Each link counts for itself: of an arm that the reference puts down on its hand, the hand may touch and the
-    forearm may not.
+    forearm may not. A body that lies, rolls or gets up may touch with all of itself, and with its head where that comes
+    as near: on what else it rolls or leans a fitted body cannot tell, and a fall would show by what it does.
     """
     positions, orientations = body.forward(reference.position, reference.rotations)
-    allowed: BoolArray = (body.lowest_points(positions, orientations) < REFERENCE_TOUCH).any(axis=0)
+    lows = body.lowest_points(positions, orientations)
+    allowed: BoolArray = (lows < REFERENCE_TOUCH).any(axis=0)
+    near = (lows < TRUNK_LOW * hip_to_sole(body)).any(axis=0)
+    head = np.array([name == "head" for name in body.names])
+    if near[[name in TRUNK for name in body.names]].any():
+        return np.asarray(~head | near | allowed)
     for side in ("L", "R"):
         foot, shin = body.index(f"foot.{side}"), body.index(f"shin.{side}")
         allowed[foot] = True

@@ -169,7 +169,7 @@ def test_who_stands_has_the_centre_of_mass_1_cm_inside_the_soles(axis: int, sign
 
 
 def test_who_sways_rests_less() -> None:
-    """The pelvis goes to and fro, the feet where they are: half of the speed that is allowed counts a half."""
+    """The pelvis goes up, or round, the feet where they are: half of the speed that is allowed counts a half."""
     body, motion = performances.over_its_feet(BODY), performances.standing(BODY, 2.0)
     course = Course.of_clip(body, motion)
     still = balance.unrest(course)
@@ -178,6 +178,11 @@ def test_who_sways_rests_less() -> None:
     positions[:, 0, 2] += 0.075 * np.maximum(course.times - 1.0, 0.0)
     swaying = dataclasses.replace(course, positions=positions)
     assert balance.unrest(swaying) == pytest.approx(still + 0.5, abs=0.05)
+    orientations = course.orientations.copy()
+    round_and_round = rotations.from_axis_angle(np.array([0.0, 0.0, 1.0]), 0.25 * np.maximum(course.times - 1.0, 0.0))
+    orientations[:, 0] = rotations.multiply(round_and_round, orientations[:, 0])
+    swivelling = dataclasses.replace(course, orientations=orientations)
+    assert balance.unrest(swivelling) == pytest.approx(still + 0.5, abs=0.05)
     assert balance.unrest(Course.of_clip(body, performances.standing(BODY, 0.3))) == float("inf")
 
 

@@ -96,6 +96,26 @@ def test_a_hand_on_the_floor_is_allowed_where_the_reference_puts_it() -> None:
     assert metrics.allowed_contacts(BODY, sunk)[BODY.index("hand.L")]
 
 
+@pytest.mark.parametrize(("gap", "all_of_it"), [(0.0, True), (0.07, True), (0.2, False)])
+def test_a_body_that_lies_may_touch_with_all_of_itself_and_its_head_where_that_lies_too(
+    gap: float, all_of_it: bool
+) -> None:
+    """On its back, a gap over the floor: fitted bodies are thinner or thicker than people. Then its head held up."""
+    motion = performances.standing(BODY)
+    position, turns = motion.position.copy(), motion.rotations.copy()
+    turns[:, 0] = rotations.from_axis_angle(X, -np.pi / 2)
+    trunk = [BODY.index(name) for name in ("pelvis", "chest")]
+    lows = BODY.lowest_points(*BODY.forward(position, turns))[0]
+    position[:, 2] += gap - lows[trunk].min()
+    lying = dataclasses.replace(motion, position=position, rotations=turns)
+    head = BODY.index("head")
+    allowed, low = metrics.allowed_contacts(BODY, lying), lows[head] + gap - lows[trunk].min()
+    assert np.delete(allowed, head).all() == all_of_it
+    assert allowed[head] == (all_of_it and low < 0.11 * metrics.hip_to_sole(BODY))
+    turns[:, head] = rotations.from_axis_angle(X, np.pi / 2)
+    assert not metrics.allowed_contacts(BODY, lying)[head]
+
+
 # Single measures
 
 

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from backflip_addon.core import metrics
+from backflip_addon.core import metrics, rotations
 from backflip_addon.trainer.planning.landing import SETTLED, Landing
 from backflip_addon.trainer.planning.plan import Plan
 from tests.core import performances
@@ -26,6 +26,20 @@ def test_the_one_with_fewer_flaws_is_kept_and_of_as_many_the_one_that_rests_soon
     assert restless.better_than(flawed) and not flawed.better_than(restless)
     assert calm.better_than(restless) and not restless.better_than(calm)
     assert [each.settled for each in (flawed, restless, calm)] == [False, False, True]
+
+
+def test_one_that_has_turned_too_far_by_much_of_what_is_granted_is_not_good_enough() -> None:
+    calm, turned = Landing(PLAN, 0, 0.3, 0.1), Landing(PLAN, 0, 0.3, 0.7)
+    assert calm.settled and not turned.settled and calm.better_than(turned)
+    still = performances.performed(BODY, CLIP)
+    times = np.arange(still.motion.frames) / still.motion.rate
+    turns = rotations.from_axis_angle(np.array([0.0, 0.0, 1.0]), np.radians(20.0) * np.minimum(times / 0.4, 1.0))
+    turning = still.motion.rotations.copy()
+    turning[:, 0] = rotations.multiply(turns, turning[:, 0])
+    take = dataclasses.replace(still, motion=dataclasses.replace(still.motion, rotations=turning))
+    landing = Landing.of(BODY, CLIP, PLAN, take)
+    assert landing.turned == pytest.approx(20.0 / 30.0, abs=0.01) and not landing.settled
+    assert Landing.of(BODY, CLIP, PLAN, still).turned < 0.01
 
 
 def test_other_ends_are_tried_until_one_settles_and_another_search_only_for_one_that_has_flaws() -> None:

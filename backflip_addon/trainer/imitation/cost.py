@@ -27,7 +27,7 @@ class Weights:
     """Of the cost's terms; each term is a mean square over links or axes."""
 
     pose: float = 1.0  # rad^2, joints
-    root: float = 2.0  # rad^2, root orientation
+    root: float = 6.0  # rad^2, root orientation: a landing that faces elsewhere is soon none
     ends: float = 10.0  # m^2, end links about the centre of mass
     centre: float = 20.0  # m^2, centre of mass
     velocity: float = 2.0  # (m/s)^2, its velocity: half a second later it is a distance

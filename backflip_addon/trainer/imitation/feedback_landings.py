@@ -2,8 +2,8 @@
 """Which rollouts under a trajectory's feedback land: a quick look in the compiled step, by which feedback is chosen.
 
 What counts as landed is judged by core.metrics from takes of the engine that performs. This asks the same of states
-alone, some twenty times as fast: down on what may touch the floor, at rest on its soles for half a second, and still
-standing three seconds later with its targets held.
+alone, some twenty times as fast: down on what may touch the floor, facing where the clip does at its end, at rest on
+its soles for half a second, and still standing three seconds later with its targets held.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .observations import Figures
 
 STILL_STEPS = round(balance.STILL_SECONDS * CONTROL_RATE)
 REST_STEPS = round(balance.REST_SECONDS * CONTROL_RATE)
+ROOM = 0.9  # share of a limit that a look grants: feedback is chosen by these trials, and judged by others
 
 
 def who_lands(
@@ -37,20 +38,33 @@ def who_lands(
     standing: whether the clip ends on its feet; of one that does not, who is never lost.
     """
     trajectory, count = rollouts.trajectory, len(circumstances)
-    still = min(STILL_STEPS + REST_STEPS, trajectory.steps) if standing else 0
+    still, since_clip = STILL_STEPS + REST_STEPS, trajectory.steps - rollouts.track.clip_steps + 1
+    kept = min(max(still, since_clip), trajectory.steps) if standing else 0
     offsets = np.zeros((count, trajectory.steps, rollouts.track.layout.width))
-    played = rollouts(starts, circumstances, 0, offsets, still)
+    played = rollouts(starts, circumstances, 0, offsets, kept)
     sound, costs = played.failed == NEVER, played.costs.mean(axis=1)
     if not standing:
         return sound, costs
-    passed, floors = played.passed, np.array([own.scene.floor for own in circumstances])
+    faces = _faces_as_clip(rollouts, starts, played.passed[-since_clip])
+    passed, floors = played.passed[-still:], np.array([own.scene.floor for own in circumstances])
     rests = np.ones(count, dtype=bool)
     for before, now in zip(passed[:-REST_STEPS], passed[REST_STEPS:], strict=True):
         moved = np.linalg.norm(now.position - before.position, axis=1) * CONTROL_RATE / REST_STEPS
         turned = np.abs(_turns(before, now)) * CONTROL_RATE / REST_STEPS
-        rests &= (moved < balance.REST_SPEED) & (turned < balance.REST_TURN) & stands_on_soles(rollouts, now, floors)
+        rests &= (moved < ROOM * balance.REST_SPEED) & (turned < ROOM * balance.REST_TURN)
+        rests &= stands_on_soles(rollouts, now, floors)
     last = _corrections(rollouts, passed[-2])
-    return rests & sound & _stand_on(rollouts, played.ends, circumstances, last), costs
+    return faces & rests & sound & _stand_on(rollouts, played.ends, circumstances, last), costs
+
+
+def _faces_as_clip(rollouts: FeedbackRollouts, starts: States, ends: States) -> BoolArray:
+    """Which of states (N,) at the clip's end have not twisted off it since they began (metrics.twist_off; a whole turn
+    off is none here)."""
+    clip, step = rollouts.track.states.rotations[:, 0], rollouts.track.clip_steps
+    passed = np.stack([starts.rotations[:, 0], ends.rotations[:, 0]])
+    off = np.array([metrics.twist_off(own, clip[[0, step]]) for own in passed.swapaxes(0, 1)])
+    faces: BoolArray = np.abs(off) <= ROOM * metrics.TURN_TOLERANCE
+    return faces
 
 
 def _turns(before: States, now: States) -> Array:

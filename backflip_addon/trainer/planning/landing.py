@@ -12,29 +12,37 @@ from .plan import Plan
 
 SEARCHES = 2  # for a landing without flaws: what every end of one has, it has from before its touchdown
 SETTLED = 0.75  # metrics.unrest: below it feedback landed in nine of ten small disturbances in the mean
+TURNED = 0.5  # Measures.turned_off: small disturbances turn a landing by 10 to 15 degrees more, or less
 
 
 @dataclasses.dataclass(frozen=True)
 class Landing:
     """A plan whose take succeeds. flaws: how many keep it from being clean, its robustness aside. unrest: how much it
-    sways and leans at its end (metrics.unrest)."""
+    sways and leans at its end (metrics.unrest). turned: how far it has turned too much or too little
+    (metrics.Measures.turned_off)."""
 
     plan: Plan
     flaws: int
     unrest: float
+    turned: float = 0.0
 
     @staticmethod
     def of(body: Body, reference: Motion, plan: Plan, take: Take) -> Landing:
         """Of what a plan performs; of a clip that ends in mid-stride nothing is asked."""
         if not metrics.ends_standing(body, reference):
             return Landing(plan, 0, 0.0)
-        flaws = len(metrics.evaluate_take(body, reference, take).flaws)
-        return Landing(plan, flaws, metrics.unrest(body, take))
+        measures = metrics.evaluate_take(body, reference, take)
+        return Landing(plan, len(measures.flaws), metrics.unrest(body, take), measures.turned_off)
+
+    @property
+    def strain(self) -> float:
+        """How near it is to what would not count as a landing; below 1 there is room for small disturbances."""
+        return max(self.unrest / SETTLED, self.turned / TURNED)
 
     @property
     def settled(self) -> bool:
         """Whether no other end is needed."""
-        return not self.flaws and self.unrest < SETTLED
+        return not self.flaws and self.strain < 1.0
 
     def enough(self, another_end: bool, attempt: int) -> bool:
         """Whether a search that is to end in a clean landing may stop here, the best of so many attempts (0: the
@@ -42,5 +50,5 @@ class Landing:
         return self.settled or not (another_end or self.flaws and attempt + 1 < SEARCHES)
 
     def better_than(self, other: Landing | None) -> bool:
-        """Whether it has fewer flaws, or as many and comes to rest sooner."""
-        return other is None or (self.flaws, self.unrest) < (other.flaws, other.unrest)
+        """Whether it has fewer flaws, or as many and is further from not being one."""
+        return other is None or (self.flaws, self.strain) < (other.flaws, other.strain)
