@@ -51,7 +51,8 @@ def unrest(course: Course) -> float:
         return float("inf")
     speed, turning = _rest_speeds(course)
     lengths = [np.ptp(extent(course.body.links[course.body.index(name)].shapes), axis=0)[:2].max() for name in FEET]
-    return max(speed / REST_SPEED, turning / REST_TURN) + max(1.0 - standing_margin(course) / (float(np.mean(lengths)) / 2), 0.0)
+    leans = max(1.0 - standing_margin(course) / (float(np.mean(lengths)) / 2), 0.0)
+    return max(speed / REST_SPEED, turning / REST_TURN) + leans
 
 
 def _rest_speeds(course: Course) -> tuple[float, float]:
