@@ -23,13 +23,15 @@ from .measures.course import root_tilt as root_tilt
 from .motion import Motion, Take
 from .proportions import hip_to_sole
 
-TAIL_SECONDS = 1.0  # a take goes on so long after a clip that ends standing
+TAIL_SECONDS = 1.0  # a take goes on so long after a clip that ends standing,
+STEP_SECONDS = 0.5  # and so much longer where a foot is to be put down first
 FOLLOWED_ERROR = 0.35  # m, mean link error past which the clip is lost
 UPRIGHT = balance.UPRIGHT
 TURN_TOLERANCE = np.radians(30)  # between the take's net somersault and twist and the reference's
 SLOW_END = 0.65  # leg lengths a second: a clip whose root goes on faster does not end standing
 REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 RESTING_HEIGHT = 0.03  # m: a foot of the reference that is lower rests
+HANGING_LOW, HANGING_HIGH = 0.04, 0.12  # m: one between hangs over the floor; a higher one is meant to be up
 HIPS_HIGH = 0.6  # leg lengths over the lower foot: a body that stands holds its hips higher
 TRUNK_LOW = 0.11  # leg lengths: a body whose pelvis or chest the reference brings so near the floor lies there
 KNEE_LOW = 0.25  # leg lengths: a knee that the reference brings so near the floor may touch it
@@ -160,7 +162,7 @@ def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Me
     frames, take = take.motion.frames, sound_part(take)
     course, clip = Course.of_take(body, take), Course.of_clip(body, reference)
     standing = ends_standing(body, reference)
-    needed = reference.duration + (TAIL_SECONDS if standing else 0.0) - 1.5 / course.rate
+    needed = reference.duration + tail_seconds(body, reference) - 1.5 / course.rate
     complete = bool(course.frames == frames and course.times[-1] >= needed)
     errors = _Errors.of(course, reference)
     turns = _Turns.of(course, reference)
@@ -348,6 +350,21 @@ def ends_standing(body: Body, reference: Motion) -> bool:
     return bool(min(lows[feet]) < REFERENCE_TOUCH and hips_high and speed < SLOW_END * hip_to_sole(body))
 
 
+def tail_seconds(body: Body, reference: Motion) -> float:
+    """How long a take goes on after its clip, s: until one that ends standing has come to rest."""
+    if not ends_standing(body, reference):
+        return 0.0
+    last = reference.position[-1:], reference.rotations[-1:]
+    lows = body.lowest_points(*body.forward(*last), [body.index(name) for name in FEET])[0]
+    return TAIL_SECONDS + (STEP_SECONDS if hanging_foot(lows) is not None else 0.0)
+
+
+def hanging_foot(lows: Array) -> int | None:
+    """Which of two feet whose lowest points (2,) are so high, m, hangs just over the floor on which the other rests."""
+    hanging = (lows >= HANGING_LOW) & (lows < HANGING_HIGH)
+    return int(np.argmax(hanging)) if hanging.sum() == 1 and lows.min() < HANGING_LOW else None
+
+
 def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     """Links (L,) that may touch the floor: the feet, and what the reference itself brings there.
 
@@ -357,18 +374,23 @@ def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     """
     positions, orientations = body.forward(reference.position, reference.rotations)
     lows = body.lowest_points(positions, orientations)
-    allowed: BoolArray = (lows < REFERENCE_TOUCH).any(axis=0)
+    allowed: BoolArray = brought_down(body, positions, orientations).any(axis=0)
     near = (lows < TRUNK_LOW * hip_to_sole(body)).any(axis=0)
-    head = np.array([name == "head" for name in body.names])
     if near[[name in TRUNK for name in body.names]].any():
-        return np.asarray(~head | near | allowed)
-    for side in ("L", "R"):
-        foot, shin = body.index(f"foot.{side}"), body.index(f"shin.{side}")
-        allowed[foot] = True
-        # A shin's lower end comes near the floor in any crouch; only a knee down there is meant
-        knee_low = (positions[:, shin, 2] < KNEE_LOW * hip_to_sole(body)).any()
-        allowed[shin] &= knee_low
+        return np.array([name != "head" for name in body.names]) | near
+    allowed[[body.index(name) for name in FEET]] = True
     return allowed
+
+
+def brought_down(body: Body, positions: Array, orientations: Array) -> BoolArray:
+    """Which links (F, L) a reference, in frames (F, L, 3), (F, L, 4), brings so near the floor that they are meant to
+    touch."""
+    down: BoolArray = body.lowest_points(positions, orientations) < REFERENCE_TOUCH
+    for side in ("L", "R"):
+        # A shin's lower end comes near the floor in any crouch; only a knee down there is meant
+        shin = body.index(f"shin.{side}")
+        down[:, shin] &= positions[:, shin, 2] < KNEE_LOW * hip_to_sole(body)
+    return down
 
 
 def net_somersault(root: Array) -> float:

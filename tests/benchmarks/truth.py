@@ -101,7 +101,7 @@ def performed(body: Body, reference: Motion, plan: Plan, trials: int, engine: En
 
 def as_take(body: Body, reference: Motion) -> Take:
     """A clip as if it had been performed at its own rate, and held for as long as a take goes on."""
-    tail = metrics.TAIL_SECONDS if metrics.ends_standing(body, reference) else 0.0
+    tail = metrics.tail_seconds(body, reference)
     times = np.arange(reference.frames + int(np.ceil(tail * reference.rate))) / reference.rate
     motion = Motion(reference.rate, *reference.sample(times))
     nothing = np.zeros(motion.frames)

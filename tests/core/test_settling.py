@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backflip_addon.core import rotations
+from backflip_addon.core import metrics, rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import settling
 from backflip_addon.core.motions.feasible import feasible
@@ -75,3 +75,32 @@ def test_a_straight_knee_goes_no_further_at_rest() -> None:
     for side in ("L", "R"):
         knee = rotations.twist_angle(motion.rotations[:, BODY.index(f"shin.{side}")], X)
         assert knee.min() > -np.radians(2)
+
+
+def on_one_foot(height: float) -> Motion:
+    """Standing, the left knee so far bent that its foot is so high over the floor, m."""
+    motion = performances.standing(BODY, 0.5)
+    foot, left = BODY.index("foot.L"), [BODY.index(f"{part}.L") for part in ("thigh", "shin", "foot")]
+    angles = np.linspace(0.0, 1.2, 400)
+    tried = performances.neutral(BODY, len(angles))
+    tried[:, left] = performances.bent(BODY, tried.copy(), angles)[:, left]
+    lows = BODY.lowest_points(*BODY.forward(np.repeat(motion.position[:1], len(angles), axis=0), tried))[:, foot]
+    turns = motion.rotations.copy()
+    turns[:, left] = tried[int(np.argmin(np.abs(lows - height)))][left]
+    return dataclasses.replace(motion, rotations=turns)
+
+
+@pytest.mark.parametrize(("height", "seconds", "put_down"), [(0.08, 1.5, True), (0.02, 1.0, True), (0.3, 1.0, False)])
+def test_a_foot_that_hangs_just_over_the_floor_is_put_down_and_one_that_is_up_is_not(
+    height: float, seconds: float, put_down: bool
+) -> None:
+    clip = on_one_foot(height)
+    assert metrics.ends_standing(BODY, clip) and metrics.tail_seconds(BODY, clip) == seconds
+    motion, flights, _ = feasible(BODY, clip, seconds)
+    feet = [BODY.index(name) for name in ("foot.L", "foot.R")]
+    lows = BODY.lowest_points(*BODY.forward(motion.position, motion.rotations), feet)
+    assert not flights and (lows[-30:, 1] < 0.01).all()
+    assert (lows[-30:, 0] < 0.01).all() if put_down else (lows[:, 0] > 0.2).all()
+    if height > 0.04:
+        during = lows[: round(clip.duration * motion.rate) - 2, 0]
+        assert (np.abs(during - height) < 0.05).all(), "during the clip it stays where it is"

@@ -35,8 +35,9 @@ def feasible(body: Body, reference: Motion, rest: float = 0.0) -> tuple[Motion, 
 
 
 def _come_to_rest(body: Body, smooth: Motion, seconds: float) -> Motion:
-    """The motion, settled, in what is added within the joints' limits: a knee goes no further than straight."""
-    onward = settling.settled(smooth, seconds)
+    """The motion, settled on its feet, in what is added within the joints' limits: a knee goes no further than
+    straight."""
+    onward = settling.feet_put_down(body, settling.settled(smooth, seconds), smooth.frames - 1)
     turns = feasible_joints.within_joints(body, onward)[0].rotations.copy()
     turns[: smooth.frames] = smooth.rotations  # within them but for smoothing: bounded again, it would snap
     return dataclasses.replace(onward, rotations=turns)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A motion that comes to rest after its last frame: a clip is cut while limbs still move, and no body stops dead."""
+"""A motion that comes to rest after its last frame: a clip is cut while limbs still move, and no body stops dead, or
+holds a foot a hand's breadth over the floor."""
 
 from __future__ import annotations
 
@@ -7,11 +8,16 @@ import dataclasses
 
 import numpy as np
 
-from .. import rotations
+from .. import metrics, rotations
+from ..body import Body
 from ..motion import Motion
+from .foot_planting import ease
+from .limb_reach import SIDES, Limb
 
 EASE = 0.07  # s in which speeds fall to 1/e: an arm that swings down goes on for a few degrees
 SPEED_SECONDS = 1 / 30  # before the end, over which its speeds are taken
+PUT_DOWN = 0.3  # s in which one between is put down
+STRETCHED = 0.995  # of a leg's length, for its foot to be put down
 
 
 def settled(motion: Motion, seconds: float) -> Motion:
@@ -32,3 +38,24 @@ def settled(motion: Motion, seconds: float) -> Motion:
         position=np.concatenate([motion.position, motion.position[-1] + way[:, None] * moved]),
         rotations=np.concatenate([motion.rotations, rotations.multiply(last, onward)]),
     )
+
+
+def feet_put_down(body: Body, motion: Motion, end: int) -> Motion:
+    """The motion with a foot that hangs over the floor at a clip's last frame, end, put down after it: who comes to
+    rest does so on both."""
+    positions, turns = body.forward(motion.position, motion.rotations)
+    legs = [Limb.leg(body, side) for side in SIDES]
+    lows = body.lowest_points(positions, turns, [leg.end for leg in legs])
+    hanging = metrics.hanging_foot(lows[end])
+    if hanging is None:
+        return motion
+    after = slice(end + 1, motion.frames)
+    leg, low = legs[hanging], lows[after, hanging]
+    share = ease(np.arange(1, len(low) + 1) / (PUT_DOWN * motion.rate))
+    away = positions[after, leg.end] - positions[after, leg.upper] - (share * low)[:, None] * [0.0, 0.0, 1.0]
+    length = np.linalg.norm(away, axis=1, keepdims=True)
+    away *= np.minimum(STRETCHED * leg.longest(body) / length, 1.0)
+    turns[after, leg.upper], turns[after, leg.lower] = leg.reaching(
+        body, turns[after, leg.upper], turns[after, leg.lower], away
+    )
+    return dataclasses.replace(motion, rotations=rotations.continuous(body.local_rotations(turns)))

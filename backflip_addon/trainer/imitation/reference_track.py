@@ -39,12 +39,12 @@ class Track:
     hold: seconds of it; None: as long as core.metrics asks for. T control steps, boundaries 0 ... T: states (T + 1,),
     positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
     momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
-    (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end; past T
-    for a clip that ends in mid-stride. leaning (T + 1, 2): the goal's capture point from the middle of its feet, m,
-    where it is LEANS or more away and not both of them rest on the floor; elsewhere 0. controls, control_speeds
-    (T, L, 4), (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s. allowed (L,):
-    links that may touch the floor. trust (T + 1, L): how much it counts that a link is off its goal, LOOSE to 1.
-    layout: of its offsets.
+    (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end, and nothing but
+    feet; past T for a clip that ends in mid-stride. leaning (T + 1, 2): the goal's capture point from the middle of its
+    feet, m, where it is LEANS or more away and not both of them rest on the floor; elsewhere 0. controls,
+    control_speeds (T, L, 4), (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s.
+    allowed (L,): links that may touch the floor. trust (T + 1, L): how much it counts that a link is off its goal,
+    LOOSE to 1. layout: of its offsets.
     """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
@@ -52,7 +52,7 @@ class Track:
         self.reference = reference
         self.rate = rate
         self.standing = metrics.ends_standing(body, reference)
-        self.hold = (metrics.TAIL_SECONDS if self.standing else 0.0) if hold is None else hold
+        self.hold = metrics.tail_seconds(body, reference) if hold is None else hold
         self.clip_steps = int(np.floor(reference.duration * rate + 1e-6))
         self.steps = int(np.ceil((reference.duration + self.hold) * rate - 1e-6))
         goal, flights, _ = feasible(body, reference, self.hold)
@@ -82,9 +82,12 @@ class Track:
         return np.where(np.linalg.norm(point, axis=1, keepdims=True) < LEANS, 0.0, point)
 
     def _last_touchdown(self) -> int:
-        """The step from which on a foot rests to the end; the clip's end where none ever leaves the floor."""
-        airborne = np.flatnonzero(~self.resting.any(axis=1))
-        return int(airborne[-1]) + 1 if len(airborne) else self.clip_steps
+        """The step from which on a foot rests to the end, and nothing but feet; the clip's end where that is so all
+        along."""
+        down = metrics.brought_down(self.body, self.positions, self.world)
+        down[:, self.feet] = False
+        elsewhere = np.flatnonzero(~self.resting.any(axis=1) | down.any(axis=1))
+        return int(elsewhere[-1]) + 1 if len(elsewhere) else self.clip_steps
 
     def _build_up(self, flight: Flight, times: Array) -> None:
         """Give the goals the momentum that a flight needs: kept in the air, and what take-off lacks built up before."""
