@@ -375,10 +375,10 @@ def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     positions, orientations = body.forward(reference.position, reference.rotations)
     lows = body.lowest_points(positions, orientations)
     allowed: BoolArray = brought_down(body, positions, orientations).any(axis=0)
-    near = (lows < TRUNK_LOW * hip_to_sole(body)).any(axis=0)
-    if near[[name in TRUNK for name in body.names]].any():
-        return np.array([name != "head" for name in body.names]) | near
     allowed[[body.index(name) for name in FEET]] = True
+    near: BoolArray = (lows < TRUNK_LOW * hip_to_sole(body)).any(axis=0)
+    if near[[name in TRUNK for name in body.names]].any():
+        allowed |= near | np.array([name != "head" for name in body.names])
     return allowed
 
 
