@@ -105,6 +105,7 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
     w = weights
     numbers = [w.pose, w.root, w.ends, w.centre, w.velocity, w.spin, w.momentum / tucked_inertia(body) ** 2]
     numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, w.planted, w.slide, w.impact, w.aloft, w.sole, w.still]
+    numbers += [w.heading]
     return GoalTables(
         rotations=_floats(turns),
         targets=_floats(targets),
@@ -247,7 +248,8 @@ def pose_cost(t: BodyTables, k: GoalTables, s: State, g: int) -> Lanes:
         alike = least(alike, everywhere(1.0))
         angle = 2.0 * arctan2(square_root(greatest(1.0 - alike * alike, everywhere(1e-12))), alike)
         if i == 0:
-            root = angle * angle
+            about_vertical = 2.0 * (z * r[0] - w * r[3] + y * r[1] - x * r[2])
+            root = k.weights[1] * angle * angle + k.weights[18] * about_vertical * about_vertical
         else:
             turned = turned + k.trust[g, i] * (angle * angle)
             count += 1.0
@@ -259,7 +261,7 @@ def pose_cost(t: BodyTables, k: GoalTables, s: State, g: int) -> Lanes:
         fast = fast + off * off
         own = own + rate * rate
     weights = k.weights
-    total = weights[0] * (turned * (1.0 / count)) + weights[1] * root + (weights[10] / (freedoms - 6.0)) * fast
+    total = weights[0] * (turned * (1.0 / count)) + root + (weights[10] / (freedoms - 6.0)) * fast
     if g >= k.landed[1]:
         total = total + (weights[11] / (freedoms - 6.0)) * own
     return total

@@ -27,7 +27,8 @@ class Weights:
     """Of the cost's terms; each term is a mean square over links or axes."""
 
     pose: float = 1.0  # rad^2, joints
-    root: float = 6.0  # rad^2, root orientation: a landing that faces elsewhere is soon none
+    root: float = 2.0  # rad^2, root orientation
+    heading: float = 4.0  # rad^2, what of it is a turn about the vertical: a landing that faces elsewhere is none
     ends: float = 10.0  # m^2, end links about the centre of mass
     centre: float = 20.0  # m^2, centre of mass
     velocity: float = 2.0  # (m/s)^2, its velocity: half a second later it is a distance
@@ -83,7 +84,9 @@ class Cost:
             track.positions[goal][:, self._ends] - track.centre[goal][:, None]
         )
         trust = track.trust[goal]
+        off = rotations.multiply(states.rotations[:, 0], rotations.conjugate(goal_states.rotations[goal][:, 0]))
         cost = w.pose * np.mean(trust[:, self._joints] * pose**2, axis=1) + w.root * root**2
+        cost += w.heading * (2 * off[:, 3]) ** 2
         cost += w.ends * np.mean(trust[:, self._ends] * np.sum(ends**2, axis=-1), axis=1)
         away = centre - track.centre[goal] - [0, 0, floor]
         if self.anywhere:

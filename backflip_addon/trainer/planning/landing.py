@@ -10,7 +10,7 @@ from ...core.body import Body
 from ...core.motion import Motion, Take
 from .plan import Plan
 
-SEARCHES = 2  # for a landing without flaws: what every end of one has, it has from before its touchdown
+SEARCHES = 3  # for a landing that settles: what every end of one lacks, it lacks from before its touchdown
 SETTLED = 0.75  # metrics.unrest: below it feedback landed in nine of ten small disturbances in the mean
 TURNED = 0.5  # Measures.turned_off: small disturbances turn a landing by 10 to 15 degrees more, or less
 
@@ -47,7 +47,7 @@ class Landing:
     def enough(self, another_end: bool, attempt: int) -> bool:
         """Whether a search that is to end in a clean landing may stop here, the best of so many attempts (0: the
         first), which has another end to try or has none."""
-        return self.settled or not (another_end or self.flaws and attempt + 1 < SEARCHES)
+        return self.settled or not another_end and attempt + 1 >= SEARCHES
 
     def better_than(self, other: Landing | None) -> bool:
         """Whether it has fewer flaws, or as many and is further from not being one."""

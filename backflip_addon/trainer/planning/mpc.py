@@ -74,7 +74,7 @@ class SearchSettings:
     smoothing: float = 0.2  # share of the old mean and deviation kept a round
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
     grip: float = 0.7  # share of the floor's friction that a plan counts on: what draws on all of it slides
-    other_ends: int = 4  # tried after a touchdown whose end is not good
+    other_ends: int = 2  # tried after a touchdown whose end is not good
     near_best: float = 0.05  # a plainer plan of a window is taken where it costs no more above the best
 
 
