@@ -37,7 +37,7 @@ from backflip_addon.trainer.planning.lqr import (
     weights_of_differences,
 )
 from backflip_addon.trainer.rl import rollouts
-from backflip_addon.trainer.rl.feedback_choice import best_feedback
+from backflip_addon.trainer.rl.feedback_choice import best_feedback, looked_at
 from backflip_addon.trainer.rl.numpy_actor import Actor
 from tests.core import performances
 from tests.trainer.whole_jobs import PATIENCE, events, of_kind
@@ -114,7 +114,7 @@ def test_the_gains_that_land_most_often_are_chosen() -> None:
     trajectory = dataclasses.replace(TRAJECTORY, landed=3)
     tried: list[np.ndarray] = []
 
-    def landings(own: TargetTrajectory) -> tuple[float, float]:
+    def landings(own: TargetTrajectory, beat: float) -> tuple[float, float]:
         tried.append(own.gains)
         return float(len(tried) % 5) / 10, -1.0
 
@@ -134,6 +134,28 @@ def test_the_gains_that_land_most_often_are_chosen() -> None:
     worse, share = best_feedback(feedback, trajectory, landings, flaws, random(0), 0.95, -4)
     assert share == 0.2, "0.3 would not land undisturbed, and 0.4 would with more flaws"
     np.testing.assert_array_equal(worse.gains, tried[1])
+
+
+class Trials:
+    """Stand-ins for two workers: of every ten trials so many land."""
+
+    def __init__(self, of_ten: int) -> None:
+        self.of_ten, self.seeds = of_ten, list[int]()
+
+    def __len__(self) -> int:
+        return 2
+
+    def share(self, method: str, calls: list[tuple[list[int], object]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        assert method == "landings"
+        self.seeds += [seed for seeds, _ in calls for seed in seeds]
+        return [(np.array([seed % 10 < self.of_ten for seed in seeds]), np.full(len(seeds), 2.0)) for seeds, _ in calls]
+
+
+@pytest.mark.parametrize(("of_ten", "beat", "tried"), [(5, 0.0, 80), (5, 0.6, 80), (5, 0.8, 20), (9, 0.8, 80)])
+def test_of_gains_that_fall_far_behind_a_quarter_of_the_trials_is_enough(of_ten: int, beat: float, tried: int) -> None:
+    trials = Trials(of_ten)
+    assert looked_at(trials, list(range(80)), beat) == (of_ten / 10, -2.0)  # type: ignore[arg-type]
+    assert trials.seeds == list(range(tried))
 
 
 def test_costs_are_a_designs_and_fall_after_the_landing() -> None:

@@ -44,7 +44,7 @@ from . import checkpoints
 from .counters import Counters, IterationReport
 from .episodes import Collected, Episodes, joined
 from .evaluation import Act, Evaluation, flaws_of, perform_take
-from .feedback_choice import Landings, best_feedback
+from .feedback_choice import Landings, best_feedback, looked_at
 from .networks import ActorCritic
 from .ppo import PPO, UpdateReport
 from .rollouts import PolicyWorker, RolloutSettings
@@ -248,14 +248,10 @@ class PolicyTraining:
         logger.info("feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * share)
         return norm
 
-    def _landings(self, trajectory: TargetTrajectory) -> Landings:
-        """Follow a trajectory, and tell how often its feedback lands in small disturbances."""
+    def _landings(self, trajectory: TargetTrajectory, beat: float) -> Landings:
+        """Follow a trajectory, and tell how often its feedback lands in small disturbances (see looked_at)."""
         self._follow(trajectory)
-        seeds = [FIT_TRIALS_SEED + k for k in range(self.settings.feedback_trials)]
-        parts = even_slices(len(seeds), len(self.pool))
-        answers = self.pool.share("landings", [(seeds[part], SMALL) for part in parts])
-        landed, costs = (np.concatenate([answer[k] for answer in answers]) for k in (0, 1))
-        return float(landed.mean()), -float(costs.mean())
+        return looked_at(self.pool, [FIT_TRIALS_SEED + k for k in range(self.settings.feedback_trials)], beat)
 
     def _flaws(self, trajectory: TargetTrajectory) -> int | None:
         """How many flaws the performance of a trajectory has, undisturbed; None: it does not land, or succeed."""
