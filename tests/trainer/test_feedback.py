@@ -119,21 +119,29 @@ def test_the_gains_that_land_most_often_are_chosen() -> None:
         return float(len(tried) % 5) / 10, -1.0
 
     def flaws(own: TargetTrajectory) -> int | None:
-        return {3: None, 4: 2}.get(len(tried), 1)  # of the fourth and the ninth that is tried, and so on
+        """Of the third that is tried two, of the fourth none lands, and of the others one."""
+        which = [k for k, gains in enumerate(tried, 1) if gains is own.gains]
+        return {3: 2, 4: None}.get(which[0] if which else 0, 1)
 
     random = np.random.default_rng
-    best, share = best_feedback(feedback, trajectory, landings, lambda own: 0, random(0), 0.95, 4)
-    assert len(tried) == len(DESIGNS) + 4 and share == 0.4
-    np.testing.assert_array_equal(best.gains, tried[3])
+    best = best_feedback(feedback, trajectory, landings, lambda own: 0, random(0), 0.95, 4)
+    assert len(tried) == len(DESIGNS) + 4 and best.lands == 0.4 and best.design == DESIGNS[3]
+    np.testing.assert_array_equal(best.trajectory.gains, tried[3])
     assert len({gains.tobytes() for gains in tried[len(DESIGNS) :]}) == 4, "variations differ"
     tried.clear()
-    best_feedback(feedback, best, landings, lambda own: 0, random(0), 0.3, 4)
+    best_feedback(feedback, best.trajectory, landings, lambda own: 0, random(0), 0.3, 4)
     assert len(tried) == 3, "what it had is tried too, and nothing after what is enough"
-    np.testing.assert_array_equal(tried[0], best.gains)
+    np.testing.assert_array_equal(tried[0], best.trajectory.gains)
     tried.clear()
-    worse, share = best_feedback(feedback, trajectory, landings, flaws, random(0), 0.95, -4)
-    assert share == 0.2, "0.3 would not land undisturbed, and 0.4 would with more flaws"
-    np.testing.assert_array_equal(worse.gains, tried[1])
+    again = best_feedback(feedback, trajectory, landings, lambda own: 0, random(0), 0.95, 2, design=DESIGNS[5])
+    assert len(tried) == 3 and again.lands == 0.3 and again.design not in DESIGNS, "from an earlier fit's design on"
+    tried.clear()
+    worse = best_feedback(feedback, trajectory, landings, flaws, random(0), 0.95, -4)
+    assert worse.lands == 0.2, "0.4 would not land undisturbed, and 0.3 would with more flaws"
+    np.testing.assert_array_equal(worse.trajectory.gains, tried[1])
+    tried.clear()
+    none = best_feedback(feedback, trajectory, landings, lambda own: None, random(0), 0.95, -4)
+    assert none.lands == 0.0 and none.trajectory.gains is tried[3], "the best of what does not land, and none lands"
 
 
 class Trials:

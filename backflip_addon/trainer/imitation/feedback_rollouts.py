@@ -29,6 +29,7 @@ from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import LANES, inlined, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
+from ..physics.simulator import COMPILED_ITERATIONS
 from ..physics.state import States
 from .compiled_cost import GoalTables, cost, goal_tables
 from .compiled_imitation import (
@@ -82,7 +83,7 @@ class Passed(NamedTuple):
 class FeedbackRollouts:
     """Rollouts of a trajectory's controls, shared out over so many threads; to be closed.
 
-    track: what costs are measured by. limits: when a body is lost.
+    track: what costs are measured by. limits: when a body is lost. iterations: of the contact solver.
     """
 
     def __init__(
@@ -92,10 +93,11 @@ class FeedbackRollouts:
         limits: Limits | None = None,
         workers: int = 1,
         weights: Weights | None = None,
+        iterations: int = COMPILED_ITERATIONS,
     ) -> None:
         self.track, self.limits = track, limits or Limits()
         self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
-        self._steps = [Steps(track.body, track.allowed) for _ in range(max(workers, 1))]
+        self._steps = [Steps(track.body, track.allowed, iterations=iterations) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
         self.goals = goal_tables(track, self.layout, weights or Weights(), anywhere=True)

@@ -29,6 +29,7 @@ from ..imitation.standing import who_stands
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.compiled.batch import CompiledBatch
 from ..physics.engines import AUTO, EngineName, new_simulator
+from ..physics.simulator import LOOK_ITERATIONS
 from ..physics.state import States, stacked
 from .episodes import Collected, Episodes, joined_episodes
 from .evaluation import Trial
@@ -80,7 +81,7 @@ class PolicyWorker:
         self.standing = track.standing
         bodies = CompiledBatch(body, count, track.allowed)
         self.env = CompiledEnvironment(bodies, trajectory, track.allowed, limits)
-        self.with_feedback = FeedbackRollouts(track, trajectory, limits)
+        self.with_feedback = FeedbackRollouts(track, trajectory, limits, iterations=LOOK_ITERATIONS)
         performers = new_simulator(body, TRIALS, engine)
         self.trial_env = ImitationEnvironment(performers, trajectory, track.allowed, limits)
         self.random = np.random.default_rng(seed)

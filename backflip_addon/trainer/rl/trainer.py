@@ -36,7 +36,7 @@ from ..imitation.robustness import SMALL
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.engines import AUTO, EngineName, chosen, new_simulator
 from ..physics.state import Scene, States
-from ..planning.lqr import Feedback
+from ..planning.lqr import Design, Feedback
 from ..planning.plan import Plan, trajectory_of_plan
 from ..planning.robust import RobustPlanning
 from ..workers import Pool, Workers, core_count, even_slices
@@ -114,6 +114,7 @@ class PolicyTraining:
         self.ppo = PPO(self.network, s.ppo, seed)
         self.robust: RobustPlanning | None = None
         self.feedback = Feedback(self._env.observations.parts, self.trajectory.steps, s.feedback)
+        self._design: Design | None = None  # of the feedback so far
 
     def _new_env(self) -> ImitationEnvironment[DirectedBodies]:
         """An environment for takes: one body."""
@@ -238,14 +239,16 @@ class PolicyTraining:
             return None
         s, c = self.settings, self.counters
         random = np.random.default_rng([c.seed, c.iterations])
-        enough, variations = s.feedback_lands, s.feedback_variations
-        tried = self._landings, self._flaws
-        best, share = best_feedback(self.feedback, self.trajectory, *tried, random, enough, variations, self.tell_fit)
-        self._follow(best)
-        c.feedback_lands = share
-        norm = float(np.linalg.norm(best.gains, 2, axis=(1, 2)).mean())
-        known = len(self.feedback)
-        logger.info("feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * share)
+        best = best_feedback(
+            self.feedback, self.trajectory, self._landings, self._flaws, random,
+            s.feedback_lands, s.feedback_variations, self.tell_fit, self._design,
+        )  # fmt: skip
+        self._follow(best.trajectory)
+        c.feedback_lands, self._design = best.lands, best.design
+        norm, known = float(np.linalg.norm(best.trajectory.gains, 2, axis=(1, 2)).mean()), len(self.feedback)
+        logger.info(
+            "feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * best.lands
+        )
         return norm
 
     def _landings(self, trajectory: TargetTrajectory, beat: float) -> Landings:
