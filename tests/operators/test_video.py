@@ -243,16 +243,22 @@ def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -
     assert video_result.sureness(scene) is None
 
 
-def test_a_frame_at_the_present_time_is_struck_out(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
-    """By its number in the video; again, and it is taken; where the motion is not, nothing is."""
+def seen_at_its_third_frame(ops: Any, film: Path, folder: Path) -> bpy.types.Scene:
+    """The scene with what was seen in a film as its reference, two frames after its start."""
     ops.choose_video(filepath=str(film))
-    path = tmp_path / "hop.npz"
+    path = folder / "hop.npz"
     video_motion.save(path, seen())
     ops.import_reference(filepath=str(path))
     settings().result = str(path)
     scene = bpy.context.scene
     scene.render.fps = 30
     scene.frame_set(scene.backflip.start_frame + 2)
+    return scene
+
+
+def test_a_frame_at_the_present_time_is_struck_out(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+    """By its number in the video; again, and it is taken; where the motion is not, nothing is."""
+    scene = seen_at_its_third_frame(ops, film, tmp_path)
     ops.strike_out_frame()
     assert video_result.struck_frames(settings()) == [seen().first + 2]
     assert video.job_for(settings(), video.footage.open_video(film), tmp_path).struck == (seen().first + 2,)
@@ -265,14 +271,7 @@ def test_a_frame_at_the_present_time_is_struck_out(ops: Any, avatar: Any, film: 
 
 def test_a_landmark_is_put_elsewhere(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
     """In the frame of the present time alone; once more, and the last place counts; the fit is told of it."""
-    ops.choose_video(filepath=str(film))
-    path = tmp_path / "hop.npz"
-    video_motion.save(path, seen())
-    ops.import_reference(filepath=str(path))
-    settings().result = str(path)
-    scene = bpy.context.scene
-    scene.render.fps = 30
-    scene.frame_set(scene.backflip.start_frame + 2)
+    scene = seen_at_its_third_frame(ops, film, tmp_path)
     assert (video_result.landmarks_at(scene) == 0.4).all()
     ops.correct_landmark(mark=15, place=(0.1, 0.2))
     ops.correct_landmark(mark=15, place=(0.3, 0.2))

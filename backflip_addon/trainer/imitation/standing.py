@@ -8,11 +8,9 @@ import numpy as np
 from ...core import metrics
 from ...core.arrays import BoolArray
 from ...core.body import FEET
+from ...core.measures.balance import REST_SPEED, REST_TURN
 from ..physics.recording import RecordingSimulator
 from ..physics.simulator import CONTROL_RATE
-
-REST_SPEED = 0.15  # m/s, of the root of a body that stands
-REST_TURN = 0.5  # rad/s, about the vertical
 
 
 def still_stands(bodies: RecordingSimulator, seconds: float = metrics.STANDS_SECONDS) -> bool:
