@@ -103,6 +103,8 @@ class Copy:
     def start(self, module: str = "compile", *arguments: str, **options: Any) -> subprocess.Popen:
         name = f"backflip_addon.{'trainer.compile' if module == 'compile' else module}"
         variables = {**os.environ, "PYTHONPATH": str(self.root), "HOME": str(self.home), "XDG_CACHE_HOME": ""}
+        # A file that is changed within a second, its length the same, would be read as it was
+        variables["PYTHONDONTWRITEBYTECODE"] = "1"
         line = [sys.executable, "-c", RUN, str(self.environment), name, *arguments]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
         return subprocess.Popen(line, cwd=self.root, env=variables, text=True, **options)
