@@ -7,6 +7,7 @@ from __future__ import annotations
 def register() -> None:
     from ..registration import register_classes
     from . import (
+        clip_choice,
         clip_library,
         clip_pictures,
         job_list,
@@ -21,7 +22,7 @@ def register() -> None:
 
     register_classes(_classes())
     undone = (job_monitor, take_undo, take_player)  # in the order in which they are told of a step that was undone
-    clips = (clip_library, clip_pictures, reference_notes)
+    clips = (clip_library, clip_pictures, clip_choice, reference_notes)
     for part in (*clips, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
 
@@ -30,6 +31,7 @@ def unregister() -> None:
     from ..registration import unregister_classes
     from . import (
         background_work,
+        clip_choice,
         clip_pictures,
         job_list,
         job_monitor,
@@ -47,6 +49,7 @@ def unregister() -> None:
         background_work,
         viewport_lines,
         reference_notes,
+        clip_choice,
         clip_pictures,
         take_player,
         take_undo,

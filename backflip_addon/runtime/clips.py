@@ -29,9 +29,9 @@ NAMES = {
     "run": "Run",
     "crawl": "Crawl",
     "dance_a": "Dance",
-    "dance_b": "Dance, Second",
-    "getup_facedown": "Get Up From the Face",
-    "getup_faceup": "Get Up From the Back",
+    "dance_b": "Second Dance",
+    "getup_facedown": "Get Up, Face Down",
+    "getup_faceup": "Get Up, Face Up",
 }
 
 

@@ -9,7 +9,7 @@ import bpy
 
 from ..core import findings
 from ..core.rigs import strength_presets
-from ..operators import background_work, clip_library, clip_pictures, reference, viewport_lines
+from ..operators import background_work, clip_choice, clip_library, clip_pictures, viewport_lines
 from ..operators.base import current_scene, what_is_missing
 from ..settings import BackflipSettings, scene_settings
 from .panel_base import (
@@ -23,7 +23,6 @@ from .panel_base import (
     open_step,
     scale_of,
     sentence,
-    step_button,
 )
 
 _FIXES = {
@@ -34,9 +33,8 @@ _FIXES = {
 }
 
 
-_ICONS: Any = bpy.types.UILayout.bl_rna
-_BLANK = _ICONS.functions["prop"].parameters["icon"].enum_items["BLANK1"].value  # where a picture is to come
-_COLUMNS, _PICTURE = 4, 2.6  # of the menu of clips, which fits 1280 x 720 at twice the scale; in buttons' heights
+_COLUMN, _COLUMNS = 6, 4  # of the menu of clips, which fits half of 1280 x 720 at twice the scale
+_BUTTONS = 2.0  # below the one that shows the clips, in their heights
 
 
 class BACKFLIP_MT_clips(bpy.types.Menu):
@@ -45,24 +43,13 @@ class BACKFLIP_MT_clips(bpy.types.Menu):
     bl_label = "Choose a Clip"
 
     def draw(self, _context: bpy.types.Context | None) -> None:
-        layout = cast(bpy.types.UILayout, self.layout)
         ours, own = clip_library.library()
-        _draw_pictured(layout, [*ours, *(name for name in own if clip_pictures.icon(name))])
-        others = [name for name in own if not clip_pictures.icon(name)]
-        if others:
-            layout.separator()
-        for name in others:
-            button(layout, "backflip.use_clip", "FILE", name, name=name)
-
-
-def _draw_pictured(layout: bpy.types.UILayout, names: list[str]) -> None:
-    """Clips by their pictures, and their names as buttons."""
-    row = layout.row(align=True)
-    for first in range(min(_COLUMNS, len(names))):
-        column = row.column()  # one is filled after the other, or a menu makes stairs of them
-        for name in names[first::_COLUMNS]:
-            column.template_icon(icon_value=clip_pictures.icon(name) or _BLANK, scale=_PICTURE)
-            button(column, "backflip.use_clip", text=name, name=name)
+        names = [*ours, *own]
+        row, high = cast(bpy.types.UILayout, self.layout).row(), max(_COLUMN, -(-len(names) // _COLUMNS))
+        for first in range(0, len(names), high):
+            column = row.column()  # one is filled after the other, or a menu makes stairs of them
+            for name in names[first : first + high]:
+                button(column, "backflip.use_clip", "NONE" if name in ours else "FILE", name, name=name)
 
 
 class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
@@ -73,16 +60,35 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
         if layout is None:
             return
         clip_pictures.draw_ahead()
-        row = layout.row()
-        row.enabled = not what_is_missing(current_scene(context), *clip_library.UseClip.needs)
-        row.scale_y = scale_of(context, "backflip.use_clip")
-        row.menu("BACKFLIP_MT_clips", icon="POSE_HLT")
-        step_button(layout, context, reference.ImportReference, "IMPORT")
-        button(layout, "backflip.choose_video", icon="FILE_MOVIE", text="From Video…")
+        self._draw_sources(context, layout)
         if settings.reference_kind or settings.reference_data:
             self._draw_clip(context, layout, settings)
         if (body := fold(layout, "action", "From This File")) is not None:
             self._draw_source(body.column(align=True), settings)
+
+    def _draw_sources(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+        """Where a clip comes from: the list, as pictures and as names, a file, or a video."""
+        lacking = what_is_missing(current_scene(context), *clip_library.UseClip.needs)
+        large, row = scale_of(context, "backflip.use_clip"), layout.row()
+        size, named = clip_choice.picture_scale(context)
+        pictures = row.column()
+        pictures.enabled = not lacking
+        pictures.template_icon_view(
+            cast(bpy.types.WindowManager, context.window_manager),
+            clip_choice.PROPERTY,
+            show_labels=named,
+            scale=large + _BUTTONS,
+            scale_popup=size,
+        )
+        column = row.column(align=True)
+        menu = column.row(align=True)
+        menu.enabled = not lacking
+        menu.scale_y = large
+        menu.menu("BACKFLIP_MT_clips", icon="POSE_HLT")
+        button(column, "backflip.import_reference", icon="IMPORT")
+        button(column, "backflip.choose_video", icon="FILE_MOVIE", text="From Video…")
+        if lacking:
+            sentence(layout, context, lacking, "INFO")
 
     def _draw_clip(self, context: bpy.types.Context, layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
         """The clip, what is odd in it, and how it is read."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 previews = pytest.importorskip("bpy.utils.previews")
 
-from backflip_addon.operators import background_work, clip_library, clip_pictures  # noqa: E402
+from backflip_addon.operators import background_work, clip_choice, clip_library, clip_pictures  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 
 
@@ -56,3 +57,33 @@ def drawn_again(folder: Path) -> None:
     while background_work._tick() is not None:
         assert time.monotonic() < end, "it is never done"
         time.sleep(0.01)
+
+
+def test_a_picture_that_is_pressed_uses_its_clip(ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ops.add_mannequin()
+    ops.build_body()
+    manager, settings = bpy.context.window_manager, bpy.context.scene.backflip
+    names = [name for name, *_rest in clip_choice.choices()]
+    assert names[: len(clip_library.STUNTS)] == list(clip_library.STUNTS)
+    assert manager.backflip_clip == names[-1] == clip_choice._FILE, "no clip is chosen, and none is shown as chosen"
+    waiting: list[Any] = []
+    monkeypatch.setattr(bpy.app.timers, "register", lambda work, **_when: waiting.append(work))
+    manager.backflip_clip = "Tuck Jump"
+    assert not settings.reference_data, "not in the midst of a press"
+    waiting[-1]()
+    assert settings.reference_label == manager.backflip_clip == "Tuck Jump" and settings.reference_data
+
+
+def test_all_pictures_fit_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_choice, "choices", lambda: [("", "", "", 0, i) for i in range(19)])
+
+    def shown(width: int, height: int, scale: float) -> tuple[float, bool]:
+        system = SimpleNamespace(ui_scale=scale)
+        window = SimpleNamespace(width=width, height=height)
+        context: Any = SimpleNamespace(preferences=SimpleNamespace(system=system), window=window)
+        size, named = clip_choice.picture_scale(context)
+        button = 20.0 * scale
+        assert size * clip_choice.COLUMNS * button < width and 3 * (size + named) * button < height / 2
+        return size, named
+
+    assert shown(1920, 1200, 1.0) == (6.0, True) and shown(1280, 720, 1.0)[1] and not shown(1280, 720, 2.0)[1]
