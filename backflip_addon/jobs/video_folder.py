@@ -5,6 +5,7 @@ video.json      what to look at (VideoJob), by Blender
 frames/         the frames as uncompressed pictures, 000001.bmp and on, by a Blender of its own (scene/footage)
 frames.json     how many they are and how large (FramesRecord), once all are written
 landmarks.npz   what the networks saw (trainer/video/landmarks), kept: another height or speed needs no second look
+beside.npz      the landmarks of another video of the same performance, with beside.json, its VideoJob, by Blender
 progress.json   how far the work is (VideoProgress); also why it ended without a result
 result.npz      the motion, its camera and how sure it is (core/clips/reconstruction)
 video.log       what the processes printed
@@ -15,15 +16,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..core.clips.video_motion import LANDMARKS
+from ..core.files import RefusedFile, read_limited, write_whole
 from .json_files import MOST_SHORT_BYTES, JobError, read_json, write_json
 
 VERSION = 1
 MOST_FRAMES = 900  # of what is looked at: half a minute at 30 frames a second
+MOST_BESIDE_BYTES = 64_000_000
 LONGEST_SIDE = 1280  # pixels that a frame is brought to: a person's crop is looked at with 256
 HEIGHTS = (0.5, 2.6)  # m, of a person
+LONGEST_DELAY = 36_000.0  # s, between two videos of one performance
 Correction = tuple[int, int, float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as shares of the picture from its upper left
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -36,7 +40,9 @@ class VideoJob:
     video: its path. first, count: which of its frames, from 0. height: the person's, m. box: where the person stays.
     speed: how many times slower than life the video plays. models: the folder with the networks. struck: which of the
     frames that are looked at are left out, from 0. corrected: of such a frame, a landmark, and where it is, as shares
-    of the picture from its upper left.
+    of the picture from its upper left. together: whether it is fitted together with the video beside it. delay: by how
+    many seconds it began later than that one; None where that is to be found. floor: where the floor under the person
+    is in such a frame, as a share of the picture from above; None where it is to be found.
     """
 
     video: str
@@ -48,6 +54,9 @@ class VideoJob:
     models: str = ""
     struck: tuple[int, ...] = ()
     corrected: tuple[Correction, ...] = ()
+    together: bool = False
+    delay: float | None = None
+    floor: tuple[int, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"version": VERSION, **dataclasses.asdict(self)}
@@ -57,6 +66,7 @@ class VideoJob:
         """Raises JobError where the numbers make no sense."""
         try:
             box = tuple(float(x) for x in data["box"])
+            delay, floor = data.get("delay"), data.get("floor")
             job = cls(
                 str(data["video"]),
                 int(data["first"]),
@@ -67,6 +77,9 @@ class VideoJob:
                 str(data["models"]),
                 tuple(int(frame) for frame in data.get("struck", ())),
                 tuple((int(f), int(m), float(x), float(y)) for f, m, x, y in data.get("corrected", ())),
+                bool(data.get("together", False)),
+                None if delay is None else float(delay),
+                None if floor is None else (int(floor[0]), float(floor[1])),
             )
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise JobError("video.json is damaged: it lacks what it should hold.") from error
@@ -78,6 +91,8 @@ class VideoJob:
             0 <= frame < job.count and 0 <= mark < LANDMARKS and -1.0 <= x <= 2.0 and -1.0 <= y <= 2.0
             for frame, mark, x, y in job.corrected
         )
+        sound = sound and (job.delay is None or abs(job.delay) <= LONGEST_DELAY)
+        sound = sound and (job.floor is None or (0 <= job.floor[0] < job.count and -1.0 <= job.floor[1] <= 2.0))
         if not sound or not 0.1 <= job.speed <= 100.0:
             raise JobError("video.json is damaged: its numbers make no sense.")
         return job
@@ -129,6 +144,8 @@ class VideoFolder:
         self.frames = self.path / "frames"
         self.frames_file = self.path / "frames.json"
         self.landmarks_file = self.path / "landmarks.npz"
+        self.beside_file = self.path / "beside.npz"
+        self.beside_job_file = self.path / "beside.json"
         self.progress_file = self.path / "progress.json"
         self.result_file = self.path / "result.npz"
         self.log_file = self.path / "video.log"
@@ -140,6 +157,24 @@ class VideoFolder:
     def read_job(self) -> VideoJob:
         """Raises JobError."""
         return VideoJob.from_json(read_json(self.job_file, MOST_SHORT_BYTES))
+
+    def read_beside_job(self) -> VideoJob:
+        """What was looked at in the video beside this one. Raises JobError."""
+        return VideoJob.from_json(read_json(self.beside_job_file, MOST_SHORT_BYTES))
+
+    def put_beside(self, other: VideoFolder) -> None:
+        """Copy what another folder knows of its video into this one. Raises JobError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            for source, target in (
+                (other.landmarks_file, self.beside_file),
+                (other.job_file, self.beside_job_file),
+            ):
+                _copy(source, target)
+        except (OSError, RefusedFile) as error:
+            raise JobError(
+                f"What was seen in the other video is gone from {other.path}; make its reference again first."
+            ) from error
 
     def write_frames(self, record: FramesRecord) -> None:
         self._write(self.frames_file, dataclasses.asdict(record))
@@ -173,3 +208,12 @@ class VideoFolder:
             write_json(file, data)
         except OSError as error:
             raise JobError(f"The folder {self.path} cannot be written: {error.strerror or error}.") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    data = read_limited(source, MOST_BESIDE_BYTES)
+
+    def write(file: BinaryIO) -> None:
+        file.write(data)
+
+    write_whole(target, write)

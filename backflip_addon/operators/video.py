@@ -4,6 +4,7 @@ reference."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import math
@@ -39,6 +40,7 @@ from .video_result import (
     corrections,
     doubts,
     note_tried,
+    other_video,
     struck_frames,
     tried,
     video_settings,
@@ -87,6 +89,7 @@ def choose(scene: bpy.types.Scene, path: str) -> Footage:
     settings.path, settings.frames, settings.rate = path, found.frames, found.rate
     settings.start = settings.end = 0.0
     settings.speed, settings.use_box = 1.0, False
+    settings.use_floor = settings.use_delay = False
     settings.problem, settings.suggested_speed, settings.result, settings.doubts = "", 0.0, "", ""
     settings.struck = settings.corrected = settings.made_with = ""
     return found
@@ -108,7 +111,11 @@ def job_for(settings: BackflipVideo, found: Footage, models: Path) -> VideoJob:
     path = str(Path(bpy.path.abspath(settings.path)).resolve())
     struck = tuple(frame - first for frame in struck_frames(settings) if first <= frame < last)
     corrected = tuple((f - first, mark, x, y) for f, mark, x, y in corrections(settings) if first <= f < last)
-    return VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models), struck, corrected)
+    job = VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models), struck, corrected)
+    floor = (min(max(settings.floor_frame - first, 0), job.count - 1), settings.floor) if settings.use_floor else None
+    together = settings.together and other_video(settings) is not None
+    delay = settings.delay if together and settings.use_delay else None
+    return dataclasses.replace(job, together=together, delay=delay, floor=floor)
 
 
 def begin(scene: bpy.types.Scene) -> VideoReconstruction:
@@ -121,6 +128,8 @@ def begin(scene: bpy.types.Scene) -> VideoReconstruction:
     job = job_for(settings, found, models)
     folder = _folder_for(scene, job)
     folder.create(job)
+    if job.together and (other := other_video(settings)) is not None:
+        folder.put_beside(VideoFolder(Path(other.result).parent))
     settings.problem, settings.suggested_speed = "", 0.0
     _work.reconstruction = VideoReconstruction.begin(folder, footage.writer_command(), python())
     _work.asked = asked_of_frames(settings)
@@ -162,7 +171,7 @@ def finish(scene: bpy.types.Scene, work: VideoReconstruction) -> str:
         raise JobError(f"{result} cannot be written: {error.strerror or error}.") from error
     own = note_tried(settings, str(result))
     best = tried(settings)[0]
-    if best.video != own.video:
+    if best.video != own.video and not settings.together:
         take(scene, best)
         surer = f"its motion is surer ({best.quality:.0%}) than that of {own.name} ({own.quality:.0%})"
         return f"{best.name} stays the reference: {surer}."
@@ -180,7 +189,10 @@ def take(scene: bpy.types.Scene, one: Tried) -> str:
         settings.path, settings.frames, settings.rate = one.video, one.frames, one.rate
         settings.start, settings.end = one.start, one.end
         settings.struck = settings.corrected = settings.made_with = ""
-    settings.result, settings.doubts = one.result, json.dumps(video_motion.doubts(seen))
+        settings.use_box, settings.use_floor = one.use_box, False
+        settings.left, settings.right, settings.top, settings.bottom = one.box
+    settings.result = one.result
+    settings.doubts = json.dumps([*video_motion.remarks(seen), *video_motion.doubts(seen)])
     if settings.use_camera:
         add_camera(scene)
     scene_settings(scene).reference_label = one.name  # as the user knows it

@@ -4,12 +4,13 @@ put where they belong."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import bpy
 import numpy as np
-from bpy.props import BoolProperty, FloatVectorProperty, IntProperty
+from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, IntProperty
 
 from .. import compat
 from ..core.arrays import Array
@@ -70,6 +71,15 @@ def trim(scene: bpy.types.Scene, end: bool) -> None:
         settings.start, settings.end = (0.0, settings.end) if end else (settings.start, 0.0)
 
 
+def set_floor(scene: bpy.types.Scene, share: float) -> None:
+    """Put the floor under the person so far down in the picture, in the frame of the footage at the present time."""
+    settings = video_settings(scene)
+    found = footage.open_video(Path(bpy.path.abspath(settings.path)))
+    frame = footage.shown_frame(scene, found)
+    settings.use_floor, settings.floor = True, share
+    settings.floor_frame = math.floor(settings.start * found.rate + 1e-4) if frame is None else frame
+
+
 class ShowVideo(Step, bpy.types.Operator):
     """Look at the video, through a camera that has it behind it"""
 
@@ -119,6 +129,10 @@ class _InPicture(Step):
         return self.attempt(context, lambda: self._begin(context))
 
     def _begin(self, context: bpy.types.Context) -> Returned:
+        self._seen = footage.as_seen(current_scene(context))
+        space = context.space_data
+        view = space.region_3d if isinstance(space, bpy.types.SpaceView3D) else None
+        self._perspective = view.view_perspective if view is not None else ""
         self.prepare(context)
         self._start: Array | None = None
         area, window = context.area, context.window
@@ -133,6 +147,7 @@ class _InPicture(Step):
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> Returned:
         if event.type in {"ESC", "RIGHTMOUSE"}:
             self.abandon(context)
+            self._restore(context)
             return self._end(context, {"CANCELLED"})
         if self._start is None and event.type in {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE"}:
             return {"PASS_THROUGH"}
@@ -151,6 +166,13 @@ class _InPicture(Step):
             self.abandon(context)
             self._start = None
         return {"RUNNING_MODAL"}
+
+    def _restore(self, context: bpy.types.Context) -> None:
+        """The view and the scene's camera are as before the video was shown for it."""
+        footage.see_as(current_scene(context), self._seen)
+        space = context.space_data
+        if isinstance(space, bpy.types.SpaceView3D) and space.region_3d is not None and self._perspective:
+            space.region_3d.view_perspective = self._perspective
 
     def _end(self, context: bpy.types.Context, returned: Returned) -> Returned:
         if context.area is not None:
@@ -236,6 +258,42 @@ class DrawPersonBox(_InPicture, bpy.types.Operator):
         settings.use_box = self._before[0]
 
 
+class DrawFloorLine(_InPicture, bpy.types.Operator):
+    """Drag the line of the floor to where it is under the person in the current frame; Make Reference then fits anew"""
+
+    bl_idname = "backflip.draw_floor_line"
+    bl_label = "Draw Floor Line"
+    bl_options = {"REGISTER", "UNDO"}
+    needs = (need_video, need_no_work)
+    asks = "Drag the line to where the floor is under the person. Esc: leave it as it is"
+
+    floor: Annotated[float, FloatProperty(name="Floor", min=0.0, max=1.0, options=INTERNAL)]
+
+    def run(self, context: bpy.types.Context) -> None:
+        set_floor(current_scene(context), self.floor)
+
+    def prepare(self, context: bpy.types.Context) -> None:
+        """The video is shown, and the line remembered as it was."""
+        show_video(context)
+        settings = video_settings(current_scene(context))
+        self._before = settings.use_floor, settings.floor, settings.floor_frame
+
+    def grasp(self, _context: bpy.types.Context, _place: Array) -> bool:
+        """The line comes to the mouse from anywhere."""
+        return True
+
+    def drag(self, context: bpy.types.Context, _start: Array, place: Array) -> bool:
+        """The line is as high as the mouse."""
+        self.floor = float(np.clip(place[1], 0.0, 1.0))
+        self.run(context)
+        return True
+
+    def abandon(self, context: bpy.types.Context) -> None:
+        """The line is where it was."""
+        settings = video_settings(current_scene(context))
+        settings.use_floor, settings.floor, settings.floor_frame = self._before
+
+
 class CorrectLandmark(_InPicture, bpy.types.Operator):
     """Drag a landmark of the current frame to where it belongs; Make Reference then fits the motion anew"""
 
@@ -283,4 +341,4 @@ class CorrectLandmark(_InPicture, bpy.types.Operator):
         video_settings(current_scene(context)).corrected = self._before
 
 
-CLASSES: tuple[Any, ...] = (ShowVideo, TrimVideo, StrikeOutFrame, DrawPersonBox, CorrectLandmark)
+CLASSES: tuple[Any, ...] = (ShowVideo, TrimVideo, StrikeOutFrame, DrawPersonBox, DrawFloorLine, CorrectLandmark)

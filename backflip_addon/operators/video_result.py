@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from ..core.arrays import Array
 from ..core.clips import video_motion
 from ..core.clips.video_motion import LANDMARKS, VideoMotion
-from ..jobs.video_folder import Correction
+from ..jobs.video_folder import Correction, VideoFolder
 from ..scene.importing.importer import FileError
 from ..scene.units import scene_rate
 from ..settings import scene_settings
@@ -38,7 +39,8 @@ def struck_frames(settings: BackflipVideo) -> list[int]:
 
 class Tried(NamedTuple):
     """A motion that came of a video: its file; the video's path, its length in frames, its rate, and the part of it
-    that was looked at, s; and the motion's quality."""
+    that was looked at, s; the motion's quality; and the person's box: whether there is one, left, right, top,
+    bottom."""
 
     result: str
     video: str
@@ -47,6 +49,8 @@ class Tried(NamedTuple):
     start: float
     end: float
     quality: float
+    use_box: bool = False
+    box: Sequence[float] = (0.0, 1.0, 0.0, 1.0)
 
     @property
     def name(self) -> str:
@@ -55,7 +59,7 @@ class Tried(NamedTuple):
 
 def tried(settings: BackflipVideo) -> list[Tried]:
     """The motions of the same stunt that there are, the best first; those whose files are gone are left out."""
-    found = [Tried(*one) for one in _listed(settings.tried) if isinstance(one, list) and len(one) == 7]
+    found = [Tried(*one) for one in _listed(settings.tried) if isinstance(one, list) and len(one) in (7, 9)]
     return sorted((one for one in found if Path(one.result).is_file()), key=lambda one: -one.quality)
 
 
@@ -65,19 +69,32 @@ def note_tried(settings: BackflipVideo, result: str) -> Tried:
     _kept.cache_clear()  # the file may be a fit anew, in the place of the last one
     quality = video_motion.quality(video_motion.load(Path(result)))
     part = (settings.frames, settings.rate, settings.start, settings.end)
-    own = Tried(result, settings.path, *part, quality)
-    others = [one for one in tried(settings) if one.video != own.video] if settings.keep_best else []
+    box = (settings.left, settings.right, settings.top, settings.bottom)
+    own = Tried(result, settings.path, *part, quality, settings.use_box, box)
+    several = settings.keep_best or settings.together
+    others = [one for one in tried(settings) if one.video != own.video] if several else []
     settings.tried = json.dumps([own, *others])
     return own
 
 
+def other_video(settings: BackflipVideo) -> Tried | None:
+    """Another video, the surest, whose landmarks are known, so that this one may be fitted together with it."""
+    others = (one for one in tried(settings) if one.video != settings.path)
+    return next((one for one in others if VideoFolder(Path(one.result).parent).landmarks_file.is_file()), None)
+
+
 def asked_of_frames(settings: BackflipVideo) -> str:
-    """What is struck out and corrected, as text to be compared."""
-    return json.dumps([struck_frames(settings), corrections(settings)])
+    """What is struck out, corrected and told of the floor, and whether with another video: as text to be compared."""
+    asked: list[Any] = [struck_frames(settings), corrections(settings)]
+    if settings.use_floor:
+        asked.append([settings.floor_frame, round(settings.floor, 5)])
+    if settings.together:
+        asked.append(["together", round(settings.delay, 4) if settings.use_delay else None])
+    return json.dumps(asked)
 
 
 def is_outdated(settings: BackflipVideo) -> bool:
-    """Whether more or less is struck out and corrected than when the motion was made."""
+    """Whether more or less of that is asked for than when the motion was made."""
     return asked_of_frames(settings) != (settings.made_with or json.dumps([[], []]))
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 import numpy as np
@@ -185,6 +185,32 @@ def show(scene: bpy.types.Scene, footage: Footage, timing: Timing) -> None:
         _set_time(footage, timing, footage.rate, 0, footage.frames)
         fit_picture(scene, footage)
     scene.camera = camera
+
+
+class Seen(NamedTuple):
+    """What show() changes of a scene: whether there is a video's camera, the scene's camera, and its picture's size."""
+
+    had_camera: bool
+    camera: str
+    size: tuple[int, int]
+
+
+def as_seen(scene: bpy.types.Scene) -> Seen:
+    """What show() would change, to be put back by see_as()."""
+    name = scene.camera.name if scene.camera is not None else ""
+    return Seen(_camera(scene) is not None, name, (scene.render.resolution_x, scene.render.resolution_y))
+
+
+def see_as(scene: bpy.types.Scene, before: Seen) -> None:
+    """Take back what show() has done since."""
+    camera = _camera(scene)
+    if camera is not None and not before.had_camera:
+        data = camera.data
+        bpy.data.objects.remove(camera)
+        if isinstance(data, bpy.types.Camera):
+            bpy.data.cameras.remove(data)
+    scene.camera = scene.objects.get(before.camera) if before.camera else None
+    scene.render.resolution_x, scene.render.resolution_y = before.size
 
 
 def shown_frame(scene: bpy.types.Scene, footage: Footage) -> int | None:

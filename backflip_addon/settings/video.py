@@ -132,7 +132,52 @@ class BackflipVideo(bpy.types.PropertyGroup):
         ),
     ]
 
+    together: Annotated[
+        bool,
+        BoolProperty(
+            name="Same Performance",
+            description="The other video shows the very same performance, filmed at the same time by another camera: "
+            "both are fitted together, and what one of them shows badly the other one tells",
+        ),
+    ]
+    use_delay: Annotated[
+        bool,
+        BoolProperty(
+            name="Known Delay",
+            description="Set how much later this video began than the other one; otherwise it is found from the motion",
+        ),
+    ]
+    delay: Annotated[
+        float,
+        FloatProperty(
+            name="Began Later By",
+            description="How much later this video began than the other one; negative for earlier",
+            min=-36000.0,
+            max=36000.0,
+            precision=3,
+            unit="TIME_ABSOLUTE",
+        ),
+    ]
+    use_floor: Annotated[
+        bool,
+        BoolProperty(
+            name="Floor Line",
+            description="Set where the floor under the person is in the picture; otherwise it is found from what rests",
+        ),
+    ]
+    floor: Annotated[
+        float,
+        FloatProperty(
+            name="Floor",
+            description="Height of the floor under the person, as a share of the picture from its upper side",
+            default=0.9,
+            min=0.0,
+            max=1.0,
+        ),
+    ]
+
     # What came of it
+    floor_frame: Annotated[int, IntProperty(options={"HIDDEN"})]  # of the video, from 0, in which the floor line is so
     struck: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: the video's frames that are left out, from 0
     corrected: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: [frame of the video, landmark, x, y], each
     made_with: Annotated[str, StringProperty(options={"HIDDEN"})]  # what was struck and corrected for the result

@@ -61,6 +61,15 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         if settings.keep_best:
             for one in found:
                 sentence(layout, context, f"{one.name}: {one.quality:.0%} sure", "FILE_MOVIE")
+        if (other := video_result.other_video(settings)) is None:
+            return
+        layout.prop(settings, "together")
+        if settings.together:
+            sentence(layout, context, f"It is fitted together with {other.name}.", "FILE_MOVIE")
+            column = layout.column(align=True)
+            column.prop(settings, "use_delay")
+            if settings.use_delay:
+                column.prop(settings, "delay")
 
     def _draw_part(self, layout: bpy.types.UILayout, settings: BackflipVideo) -> None:
         button(layout, "backflip.show_video", icon="CAMERA_DATA")
@@ -80,6 +89,11 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
                 row = column.row(align=True)
                 for name in pair:
                     row.prop(settings, name, slider=True)
+        row = column.row(align=True)
+        row.prop(settings, "use_floor")
+        button(row, "backflip.draw_floor_line", icon="AXIS_TOP", text="Draw")
+        if settings.use_floor:
+            column.prop(settings, "floor", slider=True)
         column.prop(settings, "use_camera")
 
     def _draw_networks(self, context: bpy.types.Context, lacking: str) -> None:

@@ -33,6 +33,9 @@ def draw(
     if settings.use_box:
         box = np.array([[settings.left, settings.top], [settings.right, settings.bottom]])
         flat.draw_triangles(_edges(frame, box, _EDGE * scale), palette.text)
+    if settings.use_floor:
+        line = frame.places(np.array([[0.0, settings.floor], [1.0, settings.floor]]))
+        flat.draw_triangles(flat.boxes(line[:1] - [0.0, _EDGE * scale], line[1:] + [0.0, _EDGE * scale]), palette.text)
     marks = video_result.landmarks_at(scene) if settings.show_landmarks else np.zeros((0, 2))
     if len(marks):
         places = frame.places(marks)

@@ -19,6 +19,7 @@ from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.core.clips import video_motion  # noqa: E402
 from backflip_addon.core.clips.video_motion import FilmedBy, VideoMotion  # noqa: E402
 from backflip_addon.core.motion import Motion  # noqa: E402
+from backflip_addon.jobs.json_files import JobError  # noqa: E402
 from backflip_addon.jobs.video_folder import VideoFolder  # noqa: E402
 from backflip_addon.operators import video, video_frames, video_result  # noqa: E402
 from backflip_addon.operators.picture_frame import PictureFrame  # noqa: E402
@@ -200,6 +201,12 @@ def test_what_is_unsure_is_said(tmp_path: Path) -> None:
     hidden, gravity = video_motion.doubts(seen())
     assert hidden == "The left arm is hidden from 0.3 to 0.7 s, where the stunt need not follow it closely."
     assert "7.0 m/s²" in gravity
+    others = np.arange(30) >= 15
+    path = tmp_path / "more.npz"
+    video_motion.save(path, dataclasses.replace(seen(), zoom=1.25, lost=0.2, others=others))
+    more = video_motion.doubts(video_motion.load(path))
+    for words in ("grows or shrinks 1.25 times", "followed in 20% of the frames", "Somebody else is seen from 0.5 to"):
+        assert any(words in sentence for sentence in more)
     path = tmp_path / "hop.npz"
     video_motion.save(path, seen())
     path.write_bytes(path.read_bytes()[:-400])
@@ -356,3 +363,56 @@ def test_of_several_videos_of_a_stunt_the_surest_is_kept(ops: Any, avatar: Any, 
     assert video_result.sureness(scene)[15, 2] < 0.2
     made(other, good)
     assert video_result.sureness(scene)[15, 2] == pytest.approx(0.9), "a fit anew in the same file"
+
+
+def test_a_video_is_fitted_together_with_the_one_before(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+    """What was seen in that one goes into its folder; its motion is taken, and what was told of it is asked for."""
+    other = tmp_path / "other.mp4"
+    other.write_bytes(film.read_bytes())
+    ops.choose_video(filepath=str(film))
+    settings().left, settings().use_box = 0.25, True
+    before = VideoFolder(tmp_path / "before")
+    before.create(video.job_for(settings(), video.footage.open_video(film), tmp_path))
+    video_motion.save(before.result_file, seen())
+    done: Any = SimpleNamespace(state="done", folder=before)
+    video.finish(bpy.context.scene, done)
+    settings().keep_best = True
+    ops.choose_video(filepath=str(other))
+    assert video_result.other_video(settings()) is None, "nothing is known of its landmarks"
+    before.landmarks_file.write_bytes(b"landmarks")
+    settings().together, settings().use_delay, settings().delay = True, True, 0.5
+    job = video.job_for(settings(), video.footage.open_video(other), tmp_path)
+    assert (job.together, job.delay, job.floor) == (True, 0.5, None)
+    folder = VideoFolder(tmp_path / "own")
+    folder.create(job)
+    assert folder.read_job() == job
+    folder.put_beside(before)
+    assert folder.beside_file.read_bytes() == b"landmarks"
+    assert folder.read_beside_job() == before.read_job()
+    video_motion.save(folder.result_file, dataclasses.replace(seen(), beside=0.5))
+    done = SimpleNamespace(state="done", folder=folder)
+    assert video.finish(bpy.context.scene, done) == "other.mp4 is the reference."
+    words = "Fitted together with the other camera's video, which began 0.50 s earlier."
+    assert words in video_result.doubts(settings())
+    assert not settings().use_box
+    video.take(bpy.context.scene, next(one for one in video_result.tried(settings()) if one.name == "film.mp4"))
+    assert settings().use_box
+    assert settings().left == pytest.approx(0.25)
+    before.landmarks_file.unlink()
+    with pytest.raises(JobError, match="make its reference again first"):
+        folder.put_beside(before)
+
+
+def test_the_floor_is_set_in_the_picture(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+    """In the frame that is shown; and what showing the video has changed can be taken back."""
+    scene = bpy.context.scene
+    ops.choose_video(filepath=str(film))
+    was = video.footage.as_seen(scene)
+    ops.show_video()
+    scene.frame_set(scene.backflip.start_frame + 5)
+    ops.draw_floor_line(floor=0.75)
+    assert video.job_for(settings(), video.footage.open_video(film), tmp_path).floor == pytest.approx((5, 0.75))
+    assert video_result.is_outdated(settings())
+    video.footage.see_as(scene, was)
+    assert video.footage.as_seen(scene) == was
+    assert not any(ob.name.startswith(video.footage.CAMERA_NAME) for ob in scene.objects)

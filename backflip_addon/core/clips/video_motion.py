@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import motion as motions
 from .. import rotations
-from ..arrays import AnyArray, Array
+from ..arrays import AnyArray, Array, BoolArray
 from ..body import LINK_NAMES
 from ..motion import Motion
 from ..npz import npz_names, read_npz, write_npz
@@ -27,6 +27,8 @@ HIDDEN, HIDDEN_SECONDS = 0.3, 0.15  # a part that is less sure than that for so 
 USUAL_GRAVITY, GRAVITY_ERROR = 9.81, 0.15  # m/s^2, and the share by which a fall may be off before it is told of
 DOUBT = 0.1  # share of a motion's quality that each doubt costs
 TURNS = math.radians(3.0)  # of a camera: less needs no telling
+ZOOM, LOST = 1.08, 0.1  # times, and share of the frames: more is told of
+OTHERS_SECONDS = 0.3
 TOWARDS_CAMERA = 0.8  # of a motion's way, along the line of sight: then its depth is a guess
 LANDMARKS = 33  # that the network knows of a person
 _MARK = "video_version"
@@ -49,7 +51,11 @@ class VideoMotion:
     """leg: hip to sole of the person, m. sure (F, 6): of each of PARTS, 0 to 1. gravity: as its longest flight fell,
     m/s^2, 0 without one. first: the video's frame that it begins with, from 0. marks (F, 33, 2): where landmarks are
     seen, shares of the picture from its upper left; none (0, 33, 2) in files of earlier versions. turns
-    (F, 3, 3): of the camera, from its axes in the first frame; none (0, 3, 3) where it keeps still."""
+    (F, 3, 3): of the camera, from its axes in the first frame; none (0, 3, 3) where it keeps still. beside: by how many
+    seconds the video began later than another camera's of the same performance, with which it was fitted; None where
+    there is none. others (F,): in which frames somebody else is seen as well; none (0,) in files of earlier versions.
+    zoom: how many times as large the background is at most as at least. lost: share of the frames in which it is
+    another one than before."""
 
     motion: Motion
     leg: float
@@ -59,6 +65,10 @@ class VideoMotion:
     first: int
     marks: Array = dataclasses.field(default_factory=lambda: np.zeros((0, LANDMARKS, 2)))
     turns: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 3, 3)))
+    beside: float | None = None
+    others: BoolArray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
+    zoom: float = 1.0
+    lost: float = 0.0
 
     @property
     def turned(self) -> float:
@@ -103,6 +113,10 @@ def save(path: Path, seen: VideoMotion) -> None:
         "first": seen.first,
         "marks": seen.marks,
         "turns": seen.turns,
+        "beside": math.nan if seen.beside is None else seen.beside,
+        "others": seen.others,
+        "zoom": seen.zoom,
+        "lost": seen.lost,
         "camera_position": camera.position,
         "camera_axes": camera.axes,
         "camera_picture": np.array([camera.focal, camera.width, camera.height], float),
@@ -126,6 +140,10 @@ def load(path: Path) -> VideoMotion:
     shapes = (sure.shape, position.shape, axes.shape) == ((motion.frames, len(PARTS)), (3,), (3, 3))
     shapes = shapes and marks.shape[1:] == (LANDMARKS, 2) and len(marks) in (0, motion.frames)
     shapes = shapes and turns.shape[1:] == (3, 3) and len(turns) in (0, motion.frames)
+    others = arrays["others"].astype(bool) if "others" in arrays else np.zeros(0, bool)
+    usual = {"beside": math.nan, "zoom": 1.0, "lost": 0.0}
+    beside, zoom, lost = (float(arrays.get(name, value)) for name, value in usual.items())
+    shapes = shapes and others.ndim == 1 and len(others) in (0, motion.frames) and math.isfinite(zoom + lost)
     numbers = (
         finite(sure, position, axes, motion.position, marks, turns) and math.isfinite(gravity) and 0.05 < leg < 5.0
     )
@@ -135,7 +153,16 @@ def load(path: Path) -> VideoMotion:
     if not np.allclose(np.swapaxes(every, 1, 2) @ every, np.eye(3), atol=1e-3):
         raise ValueError(f"{path.name} is damaged: its camera is none.")
     camera = FilmedBy(position, axes, focal, int(width), int(height))
-    return VideoMotion(motion, leg, camera, sure, gravity, first, marks, turns)
+    began = beside if math.isfinite(beside) else None
+    return VideoMotion(motion, leg, camera, sure, gravity, first, marks, turns, began, others, zoom, lost)
+
+
+def remarks(seen: VideoMotion) -> list[str]:
+    """What else is to be known of how it was made, a sentence each, for the user."""
+    if seen.beside is None:
+        return []
+    when = "earlier" if seen.beside > 0 else "later"
+    return [f"Fitted together with the other camera's video, which began {abs(seen.beside):.2f} s {when}."]
 
 
 def doubts(seen: VideoMotion) -> list[str]:
@@ -162,7 +189,23 @@ def doubts(seen: VideoMotion) -> list[str]:
         found.append(
             f"The camera turns by up to {math.degrees(seen.turned):.0f}°: it is taken to stay where it is meanwhile."
         )
-    if _runs_towards(seen):
+    if seen.zoom > ZOOM:
+        found.append(
+            f"The camera zooms or walks: the background grows or shrinks {seen.zoom:.2f} times. It is taken to do "
+            "neither, so how far the motion goes is a guess."
+        )
+    if seen.lost > LOST:
+        found.append(
+            f"The background cannot be followed in {seen.lost:.0%} of the frames: the camera seems to walk along, and "
+            "is taken to stay where it is."
+        )
+    found += [
+        f"Somebody else is seen {_when(run, rate)}: look whether the skeleton is always the right person's, or draw a "
+        "box around that one (Person Box)."
+        for run in _runs(seen.others)
+        if run[1] - run[0] >= OTHERS_SECONDS * rate
+    ]
+    if seen.beside is None and _runs_towards(seen):
         found.append("The motion runs towards the camera or away from it: how far it goes is a guess.")
     return found
 

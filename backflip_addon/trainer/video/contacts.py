@@ -18,6 +18,7 @@ FEWEST = 3  # frames: what rests for less does not rest
 FEWEST_IN_FLIGHT = 4
 STILL_SPEED = 0.7  # m/s: a foot or hand slower than that rests, if it is low
 LOW_FOOT, LOW_HAND, OFF_FLOOR = 0.4, 0.35, 0.05  # m from the floor's line
+LOW_TOLD = 0.12  # m, where somebody has put that line
 MOSTLY, NEAR_GROUND = 0.95, 0.3  # share of all that rests, and m: what rests so far above that quantile is no floor
 USUAL_CAMERA_HEIGHT = 1.3  # m: held at the chest, or on a tripod
 CAMERA_DOUBT = 0.1  # squares of shares of the scale that a way must have gone to say as much as what is usual
@@ -69,8 +70,9 @@ def _scales(landmarks: Landmarks) -> Array:
     return ratios
 
 
-def see(landmarks: Landmarks, scale: float) -> Contacts:
-    """Contacts as the picture alone tells them. scale: pixels per metre."""
+def see(landmarks: Landmarks, scale: float, floor: tuple[int, float] | None = None) -> Contacts:
+    """Contacts as the picture alone tells them. scale: pixels per metre. floor: a frame, and where in its picture the
+    floor under the person is known to be, pixels from above."""
     low, speed = _lowest_and_speed(landmarks, FEET, scale)
     hand_low, hand_speed = _lowest_and_speed(landmarks, HANDS, scale)
     still, still_hands = _each(speed < STILL_SPEED, FEWEST), _each(hand_speed < STILL_SPEED, FEWEST)
@@ -78,9 +80,12 @@ def see(landmarks: Landmarks, scale: float) -> Contacts:
     near = scales_of(landmarks) - scale
     resting = np.concatenate([low[still], hand_low[still_hands]])
     ground = _floor_line(low, resting, np.concatenate(rows), near, scale)[:, None]
+    if floor is not None:
+        ground = ground + (floor[1] - ground[floor[0]])
     height = (ground - low) / scale
-    feet = _each(still & (height < LOW_FOOT), FEWEST)
-    hands = _each(still_hands & (np.abs(ground - hand_low) / scale < LOW_HAND), FEWEST)
+    low_foot, low_hand = (LOW_FOOT, LOW_HAND) if floor is None else (LOW_TOLD, LOW_TOLD)
+    feet = _each(still & (height < low_foot), FEWEST)
+    hands = _each(still_hands & (np.abs(ground - hand_low) / scale < low_hand), FEWEST)
     off = (height.min(axis=1) > OFF_FLOOR) & ~feet.any(axis=1) & ~hands.any(axis=1)
     fall = _fallen(landmarks)[:, None] * [0.0, 0.0, 1.0] / scale
     return Contacts(feet, hands, falls_in(off, fall, landmarks.rate))

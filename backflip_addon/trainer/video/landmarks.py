@@ -23,7 +23,8 @@ class Landmarks:
     rate: frames a second of the video. width, height: pixels of a frame. found (F,): in which frames a person was seen.
     xy (F, 33, 2): pixels. world (F, 33, 3): metres about the hips' middle, camera's axes. visible (F, 33): 0 to 1,
     0 in frames without a person, where places are those between the frames beside them. turns (F, 3, 3): of the camera,
-    from its axes in the first frame; none (0, 3, 3) where it keeps still.
+    from its axes in the first frame; none (0, 3, 3) where it keeps still. others (F,): where somebody else is seen as
+    well; none (0,) where nobody has looked. zoom, lost: as core.clips.video_motion has them.
     """
 
     rate: float
@@ -34,6 +35,9 @@ class Landmarks:
     world: Array
     visible: Array
     turns: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 3, 3)))
+    others: BoolArray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
+    zoom: float = 1.0
+    lost: float = 0.0
 
     @property
     def frames(self) -> int:
@@ -55,6 +59,25 @@ class Landmarks:
         xy, world = (_filled(list(values[known]), known, len(found)) for values in (self.xy, self.world))
         return dataclasses.replace(
             self, found=found, xy=xy, world=world, visible=np.where(found[:, None], self.visible, 0.0)
+        )
+
+    def at(self, times: Array, rate: float) -> Landmarks:
+        """What was seen at other times, s, so many of them a second: linear between frames, nobody beyond the ends."""
+        place = times * self.rate
+        inside = (place > -1e-6) & (place < self.frames - 1 + 1e-6)
+        low = np.clip(np.floor(place + 1e-6).astype(int), 0, max(self.frames - 2, 0))
+        share = np.clip(place - low, 0.0, 1.0)
+        high = np.minimum(low + 1, self.frames - 1)
+
+        def between(values: Array) -> Array:
+            part = share.reshape(-1, *(1,) * (values.ndim - 1))
+            mixed: Array = values[low] * (1 - part) + values[high] * part
+            return mixed
+
+        found = inside & (self.found[low] | (share > 0.99)) & (self.found[high] | (share < 0.01))
+        visible = np.where(found[:, None], np.minimum(between(self.visible), 4.0), 0.0)
+        return Landmarks(
+            rate, self.width, self.height, found, between(self.xy), between(self.world), visible, self.turns[:0]
         )
 
 
@@ -96,6 +119,8 @@ def load(path: Path) -> Landmarks:
         sound = found.dtype == bool and found.ndim == 1 and all(arrays[key].shape == shapes[key] for key in shapes)
         turns = arrays["turns"].astype(float) if "turns" in arrays else np.zeros((0, 3, 3))
         sound = sound and turns.shape[1:] == (3, 3) and len(turns) in (0, f) and bool(np.isfinite(turns).all())
+        others = arrays["others"].astype(bool) if "others" in arrays else np.zeros(0, bool)
+        sound = sound and others.ndim == 1 and len(others) in (0, f)
         if not sound or not all(np.isfinite(arrays[key]).all() for key in (*shapes, "rate")):
             raise ValueError("the landmarks are damaged")
         return Landmarks(
@@ -107,6 +132,9 @@ def load(path: Path) -> Landmarks:
             arrays["world"].astype(float),
             arrays["visible"].astype(float),
             turns,
+            others,
+            float(arrays.get("zoom", 1.0)),
+            float(arrays.get("lost", 0.0)),
         )
     except (KeyError, TypeError) as error:
         raise ValueError("the landmarks are damaged") from error

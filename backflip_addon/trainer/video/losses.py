@@ -15,18 +15,17 @@ import numpy as np
 import torch
 
 from ...core.arrays import Array
-from . import figure, joint_ranges
+from . import figure, joint_ranges, views
 from .contacts import GRAVITY, USUAL_CAMERA_HEIGHT, Contacts, runs
 from .figure import INDEX, ROW, tensor
-from .landmarks import Landmarks
+from .views import View
 
 # Sigmas: metres, rad, seconds, where nothing else is said
-NARROW, WIDE = 8.0, 1000.0  # squares of sigmas over which landmarks' squares are flattened
-PICTURE, DIRECTION = 0.025, 0.2  # of a landmark in the picture, at the person; of a bone's direction (of length 1)
 ACCELERATION, TURNING = 35.0, 120.0  # of landmarks, m/s^2; of links, rad/s^2
 LEVEL_PUSH, RISING_PUSH = 3.0, 15.0  # m/s^2: of the centre of mass while something may push it
 FLIGHT, FLIGHT_PATH = 1.0, 0.015  # m/s^2 and m: off free fall, and off its parabola
 FLOOR, SOLE, SLIDE = 0.03, 0.02, 0.25  # m, m, m/s
+TOLD_FLOOR = 0.005  # m at the person: it is one number against those of all frames
 HAND_HEIGHT, HAND, HAND_SLIDE = 0.10, 0.05, 0.3  # a wrist above a hand that carries, m
 HALF_FOOT, OUTSIDE, MIDDLE = 0.04, 0.03, 0.05  # m: of the centre of mass, off what rests, and off both feet's middle
 LIMIT, RANGE = 0.1, 0.05  # rad past a hinge's end, and past a ball joint's range
@@ -37,17 +36,10 @@ WIDE_TILTS = {"thigh.L": 1.2, "thigh.R": 1.2, "upper_arm.L": 1.6, "upper_arm.R":
 FOCAL, PITCH, ROLL, CAMERA_HEIGHT = 0.15, 0.15, 0.02, 0.5
 PART, ALL_PARTS, SYMMETRY = 0.08, 0.01, 0.006
 LAG = 0.5  # frames that a frame of an uneven video may be late or early
+DELAY = 0.5  # frames that another camera's pictures may be off the times that they were brought to
 LEAN = 0.1  # rad, of everybody that the network sees in a video, towards the camera or from it
 STEADY = 4  # frames to both sides over which lags are none on the mean
 
-# Bones that the network tells the direction of, and how much it is worth
-_BONES = (
-    *((a, b, 1.0) for a, b in ((11, 12), (23, 24), (11, 23), (12, 24), (11, 13), (13, 15), (12, 14), (14, 16))),
-    *((a, b, 1.0) for a, b in ((23, 25), (25, 27), (24, 26), (26, 28))),
-    *((a, b, 0.7) for a, b in ((29, 31), (30, 32), (7, 8))),
-    *((a, b, 0.5) for a, b in ((0, 7), (0, 8))),
-)
-_FROM, _TO = [a for a, _b, _w in _BONES], [b for _a, b, _w in _BONES]
 _PAIRS = [(ROW[mark], ROW[mark + 1]) for mark in (7, 11, 13, 15, 23, 25, 27, 29, 31)]
 _SOLES, WRISTS = ((29, 31), (30, 32)), (15, 16)
 
@@ -58,8 +50,10 @@ class Unknowns:
 
     turns (F, L, 3): rotation vectors on top of the pose so far. shift (F, 3): on top of the root so far, m.
     height: logarithm of the person's, m. lengths (G,): logarithms of its parts' factors. places (M, 3): landmarks.
-    focal: logarithm, pixels. pitch: downwards, roll, rad. camera: its height, m. lags (F,): how much earlier than its
-    turn a frame was taken, in frames. lean: by how much the network sees persons lean from the camera, rad.
+    lags (F,): how much earlier than its turn a frame was taken, in frames.
+    Of each view (V,): focal: logarithm, pixels. pitch: downwards, roll, rad. camera: its height, m. lean: by how much
+    the network sees persons lean from the camera, rad. heading: about the vertical, off the first camera's, rad. spot
+    (V, 2): on the floor, m. delay: by how many frames its pictures were taken earlier than thought.
     """
 
     turns: Any
@@ -67,33 +61,37 @@ class Unknowns:
     height: Any
     lengths: Any
     places: Any
+    lags: Any
     focal: Any
     pitch: Any
     roll: Any
     camera: Any
-    lags: Any
     lean: Any
+    heading: Any
+    spot: Any
+    delay: Any
 
 
 @dataclasses.dataclass
 class Problem:
     """What is known, and the pose so far.
 
-    told_height: m, and sigma of its logarithm. focal: pixels, the first guess. pitch: the first guess.
-    scale: pixels per metre. pose (F, L, 3, 3), root (F, 3), angles (F, L): the pose so far.
+    told_height: m, and sigma of its logarithm. pose (F, L, 3, 3), root (F, 3), angles (F, L): the pose so far.
     """
 
-    landmarks: Landmarks
+    views: tuple[View, ...]
     told_height: float
     height_sigma: float
-    focal: float
-    pitch: float
-    scale: float
     contacts: Contacts
     pose: Array
     root: Array
     angles: Array
     flights: bool = True
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return self.views[0].landmarks.rate
 
 
 @dataclasses.dataclass
@@ -107,15 +105,6 @@ class Shown:
     centre: Any
 
 
-def camera_axes(pitch: Any, roll: Any) -> Any:
-    """Rows (3, 3): the camera's right, down and away in the world. Unpitched it looks along +Y."""
-    one, zero = torch.ones((), dtype=figure.NUMBER), torch.zeros((), dtype=figure.NUMBER)
-    c, s = torch.cos(pitch), torch.sin(pitch)
-    level = torch.stack([one, zero, zero, zero, -s, -c, zero, c, -s]).reshape(3, 3)
-    c, s = torch.cos(roll), torch.sin(roll)
-    return torch.stack([c, -s, zero, s, c, zero, zero, zero, one]).reshape(3, 3) @ level
-
-
 def shown(problem: Problem, unknowns: Unknowns, free: Any) -> Shown:
     """The pose. free (L, 3): 1 for the axes about which a joint turns."""
     turns = tensor(problem.pose) @ figure.turns_of(unknowns.turns * free)
@@ -127,26 +116,51 @@ def shown(problem: Problem, unknowns: Unknowns, free: Any) -> Shown:
 
 def all_terms(problem: Problem, unknowns: Unknowns, pose: Shown) -> dict[str, Any]:
     """Every term, by name."""
-    axes = camera_axes(unknowns.pitch, unknowns.roll)
-    zero = torch.zeros((), dtype=figure.NUMBER)
     lags = unsteady(unknowns.lags)
-    seen = (lagging(pose.marks, lags) - torch.stack([zero, zero, unknowns.camera])) @ axes.T
-    terms = {
-        "picture": _picture(problem, unknowns, seen),
-        "direction": _direction(problem.landmarks, seen, unknowns.lean),
-        "smooth": _smooth(problem, unknowns, pose, seen),
+    terms = {"picture": 0.0, "direction": 0.0}
+    for n, view in enumerate(problem.views):
+        seen = seen_by(unknowns, n, pose.marks)
+        terms["picture"] = terms["picture"] + views.picture_term(view, unknowns.focal[n], seen)
+        terms["direction"] = terms["direction"] + views.direction_term(view.landmarks, seen, unknowns.lean[n])
+    terms |= {
+        "smooth": _smooth(problem, unknowns, pose),
         "limits": _limits(problem, unknowns, pose),
         "camera": _camera(problem, unknowns),
         "lags": (lags**2).sum() / LAG**2,
-        "lean": (unknowns.lean / LEAN) ** 2,
         "shape": _shape(problem, unknowns),
-        "floor": (torch.relu(-pose.marks[..., 2]) ** 2).sum() / FLOOR**2,
+        "floor": (torch.relu(-pose.marks[..., 2]) ** 2).sum() / FLOOR**2 + _told_floor(problem, unknowns, pose),
         "contacts": _contacts(problem, pose),
-        "balance": _balance(problem, pose, axes[2]),
+        "balance": _balance(problem, pose, views.camera_axes(unknowns.pitch[0], unknowns.roll[0])[2]),
     }
     if problem.flights and problem.contacts.flight.any():
         terms["flight"] = _flight(problem, pose)
     return terms
+
+
+def seen_by(unknowns: Unknowns, view: int, marks: Any) -> Any:
+    """Places (F, ..., 3) in the world, in the axes of a view's camera, at the times of its pictures."""
+    late = lagging(marks, unsteady(unknowns.lags) if view == 0 else unknowns.delay[view].expand(len(marks)))
+    axes, position = camera_of(unknowns, view)
+    return (late - position) @ axes.T
+
+
+def camera_of(unknowns: Unknowns, view: int) -> tuple[Any, Any]:
+    """A view's axes (3, 3), rows right, down, away in the world, and where it stands (3,)."""
+    axes = views.camera_axes(unknowns.pitch[view], unknowns.roll[view])
+    position = torch.cat([unknowns.spot[view], unknowns.camera[view : view + 1]])
+    return axes @ views.about_vertical(-unknowns.heading[view]), position
+
+
+def _told_floor(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
+    """The floor below the hips is where somebody has put it in the first camera's picture."""
+    view = problem.views[0]
+    if view.floor is None:
+        return torch.zeros((), dtype=figure.NUMBER)
+    frame, told = view.floor
+    axes, position = camera_of(unknowns, 0)
+    below = pose.origins[frame, :1] * tensor([1.0, 1.0, 0.0])
+    off = views.spots(view.landmarks, unknowns.focal[0], (below - position) @ axes.T)[0, 1] - told
+    return (off / (view.scale * TOLD_FLOOR)) ** 2
 
 
 def unsteady(lags: Any) -> Any:
@@ -164,36 +178,10 @@ def lagging(values: Any, lags: Any) -> Any:
     return values - late * (after - before) / 2 + late**2 * (after - 2 * values + before) / 2
 
 
-def _cauchy(square: Any, width: Any) -> Any:
-    return width * torch.log1p(square / width)
-
-
-def _picture(problem: Problem, unknowns: Unknowns, seen: Any) -> Any:
-    """Landmarks against where the network sees them in the picture."""
-    data = problem.landmarks
-    middle = tensor([data.width / 2, data.height / 2])
-    spots = seen[..., :2] / seen[..., 2:].clamp(min=0.3) * torch.exp(unknowns.focal) + middle
-    off = (spots - tensor(data.xy[:, figure.MARKS])) / (problem.scale * PICTURE)
-    visible = tensor(data.visible[:, figure.MARKS])
-    width = torch.where(visible > 1.0, WIDE, NARROW)  # what a person has put there is no outlier
-    return (visible * _cauchy((off * off).sum(-1), width)).sum()
-
-
-def _direction(data: Landmarks, seen: Any, lean: Any) -> Any:
-    """Bones' directions against those that the network tells, in the camera's axes."""
-    right, down, away = tensor(data.world[:, _TO] - data.world[:, _FROM]).unbind(-1)
-    c, s = torch.cos(lean), torch.sin(lean)
-    told = torch.nn.functional.normalize(torch.stack([right, c * down - s * away, s * down + c * away], -1), dim=-1)
-    rows = [ROW[mark] for mark in _TO], [ROW[mark] for mark in _FROM]
-    own = torch.nn.functional.normalize(seen[:, rows[0]] - seen[:, rows[1]], dim=-1)
-    visible = np.maximum(np.minimum(data.visible[:, _FROM], data.visible[:, _TO]), 0.15) * data.found[:, None]
-    weight = tensor(visible * [w for _a, _b, w in _BONES])
-    return (weight * _cauchy(((own - told) ** 2).sum(-1) / DIRECTION**2, 4.0)).sum()
-
-
-def _smooth(problem: Problem, unknowns: Unknowns, pose: Shown, seen: Any) -> Any:
-    rate = problem.landmarks.rate
-    metre = seen[..., 2].mean() / torch.exp(unknowns.focal) * problem.scale
+def _smooth(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
+    rate = problem.rate
+    away = seen_by(unknowns, 0, pose.marks)[..., 2].mean()
+    metre = away / torch.exp(unknowns.focal[0]) * problem.views[0].scale
     bent = _second(pose.marks, rate) / metre
     relative = pose.orientations.transpose(-1, -2)[:-1] @ pose.orientations[1:]
     speed = torch.stack(
@@ -206,8 +194,8 @@ def _smooth(problem: Problem, unknowns: Unknowns, pose: Shown, seen: Any) -> Any
     )
     turned = (speed[1:] - speed[:-1]) / 2 * rate**2
     pushed = _second(pose.centre, rate)
-    landmarks = _cauchy((bent**2).sum(-1) / ACCELERATION**2, 4.0).sum()
-    links = 0.5 * _cauchy((turned**2).sum(-1) / TURNING**2, 4.0).sum()
+    landmarks = views.cauchy((bent**2).sum(-1) / ACCELERATION**2, 4.0).sum()
+    links = 0.5 * views.cauchy((turned**2).sum(-1) / TURNING**2, 4.0).sum()
     centre = 2 * ((pushed[:, :2] ** 2).sum() / LEVEL_PUSH**2 + (pushed[:, 2] ** 2).sum() / RISING_PUSH**2)
     return landmarks + links + centre
 
@@ -233,9 +221,11 @@ def _limits(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
 
 
 def _camera(problem: Problem, unknowns: Unknowns) -> Any:
-    focal = (unknowns.focal - math.log(problem.focal)) / FOCAL
+    guessed = tensor([[math.log(view.focal), view.pitch] for view in problem.views])
+    focal, pitch = (unknowns.focal - guessed[:, 0]) / FOCAL, (unknowns.pitch - guessed[:, 1]) / PITCH
     height = (unknowns.camera - USUAL_CAMERA_HEIGHT) / CAMERA_HEIGHT
-    return focal**2 + ((unknowns.pitch - problem.pitch) / PITCH) ** 2 + (unknowns.roll / ROLL) ** 2 + height**2
+    lean, delay = unknowns.lean / LEAN, unknowns.delay / DELAY
+    return (focal**2 + pitch**2 + (unknowns.roll / ROLL) ** 2 + height**2 + lean**2 + delay**2).sum()
 
 
 def _shape(problem: Problem, unknowns: Unknowns) -> Any:
@@ -250,18 +240,18 @@ def _shape(problem: Problem, unknowns: Unknowns) -> Any:
 
 def _contacts(problem: Problem, pose: Shown) -> Any:
     """What rests on the floor is on it, and stays there."""
-    contacts, rate = problem.contacts, problem.landmarks.rate
+    contacts, rate = problem.contacts, problem.rate
     total = torch.zeros((), dtype=figure.NUMBER)
     for side, marks in enumerate(_SOLES):
         rests = tensor(contacts.feet[:, side])
         foot = pose.marks[:, [ROW[mark] for mark in marks]]
         low = -torch.logsumexp(-60 * foot[..., 2], 1) / 60
-        slid = _cauchy((((foot[1:] - foot[:-1]) * rate) ** 2).sum(-1) / SLIDE**2, 2.0).amin(-1)
+        slid = views.cauchy((((foot[1:] - foot[:-1]) * rate) ** 2).sum(-1) / SLIDE**2, 2.0).amin(-1)
         total = total + (rests * ((low - 0.015) / SOLE) ** 2).sum() + (rests[1:] * rests[:-1] * slid).sum()
     for side, mark in enumerate(WRISTS):
         rests = tensor(contacts.hands[:, side])
         hand = pose.marks[:, ROW[mark]]
-        slid = _cauchy((((hand[1:] - hand[:-1]) * rate) ** 2).sum(-1) / HAND_SLIDE**2, 2.0)
+        slid = views.cauchy((((hand[1:] - hand[:-1]) * rate) ** 2).sum(-1) / HAND_SLIDE**2, 2.0)
         total = total + (rests * ((hand[:, 2] - HAND_HEIGHT) / HAND) ** 2).sum()
         total = total + (rests[1:] * rests[:-1] * slid).sum()
     return total
@@ -288,7 +278,7 @@ def _balance(problem: Problem, pose: Shown, sight: Any) -> Any:
 
 def _flight(problem: Problem, pose: Shown) -> Any:
     """In flight the centre of mass falls freely, from frame to frame and over the whole of it."""
-    rate, flight = problem.landmarks.rate, problem.contacts.flight
+    rate, flight = problem.rate, problem.contacts.flight
     inside = tensor(flight[2:] & flight[1:-1] & flight[:-2])
     push = _second(pose.centre, rate) + tensor([0.0, 0.0, GRAVITY])
     total = (inside[:, None] * (push / FLIGHT) ** 2).sum()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,12 @@ from ...core import rotations
 from ...core.arrays import Array
 from ...core.clips.video_motion import FilmedBy
 from ...core.motion import Motion
-from . import contacts, figure, first_guess, losses
+from . import contacts, figure, first_guess, losses, views
 from .contacts import Contacts
 from .figure import INDEX, ROW, tensor
 from .landmarks import Landmarks
 from .losses import Problem, Shown, Unknowns
+from .views import View
 
 STAGES = (60, 80, 120, 120)  # iterations
 USUAL_FOCAL = 1.1  # of a camera, in long sides of its picture: 49 degrees across
@@ -35,6 +36,7 @@ FOOT_NEAR, FOOT_SLOW = 0.3, 0.8  # m and m/s: a fitted foot below both rests
 WRIST_NEAR, WRIST_SLOW = 0.25, 0.7  # the same of a hand, by its wrist
 
 Told = Callable[[float], None]
+Floor = tuple[int, float]  # a frame, and where the floor under the person is in its picture, pixels from above
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,57 +56,90 @@ class Outcome:
     off: Array
 
 
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One of the searches that follow one another. names: of the unknowns that are looked for. contacts: whether those
+    that the pose shows are looked at anew after it."""
+
+    names: tuple[str, ...]
+    iterations: int
+    flights: bool
+    contacts: bool = True
+
+
 def reconstruct(
-    landmarks: Landmarks, height: float, told: Told = lambda _share: None, stages: tuple[int, ...] = STAGES
+    landmarks: Landmarks,
+    height: float,
+    told: Told = lambda _share: None,
+    stages: tuple[int, ...] = STAGES,
+    floor: Floor | None = None,
 ) -> Outcome:
-    """The motion of a person of about that height, m. told: is called with the share done; may raise to end it."""
-    problem, unknowns = _begin(landmarks, height)
-    free = _free_axes()
-    done, whole = 0, sum(stages)
-    for stage, iterations in enumerate(stages):
-        problem.flights = stage >= 2
-        names = _BY_STAGE[stage] + (("lags",) if stage >= LAGS_FROM and _is_uneven(landmarks) else ())
+    """The motion of a person of about that height, m. told: is called with the share done; may raise to end it. floor:
+    where somebody has put it."""
+    problem, unknowns = begin(landmarks, height, floor)
+    pose = fit(problem, unknowns, stages_of(landmarks, stages), told)
+    return outcome(problem, unknowns, pose)
+
+
+def stages_of(landmarks: Landmarks, iterations: tuple[int, ...]) -> list[Stage]:
+    """The stages for what one camera has seen, with so many iterations each."""
+    lags = ("lags",) if _is_uneven(landmarks) else ()
+    return [
+        Stage(_BY_STAGE[n] + (lags if n >= LAGS_FROM else ()), count, n >= 2, n >= 1)
+        for n, count in enumerate(iterations)
+    ]
+
+
+def fit(problem: Problem, unknowns: Unknowns, stages: Sequence[Stage], told: Told) -> Shown:
+    """Go through stages, the last pose found and its contacts being the problem's then; returns that pose."""
+    done, whole = 0, sum(stage.iterations for stage in stages)
+    for stage in stages:
+        problem.flights = stage.flights
 
         def count(step: int, done: int = done) -> None:
             told(min((done + step) / whole, 1.0))
 
-        pose = _solve(problem, unknowns, free, names, iterations, count)
-        if stage >= 1:
+        pose = _solve(problem, unknowns, _FREE, stage.names, stage.iterations, count)
+        if stage.contacts:
             problem.contacts = _contacts_of(problem, unknowns, pose)
-        done += iterations
-    return _outcome(problem, unknowns, pose)
+        done += stage.iterations
+    return pose
 
 
-def _begin(landmarks: Landmarks, height: float) -> tuple[Problem, Unknowns]:
+def begin(landmarks: Landmarks, height: float, floor: Floor | None = None) -> tuple[Problem, Unknowns]:
     """The network's own directions, at the distance that the person's size in the picture tells, on a level floor."""
     focal = USUAL_FOCAL * max(landmarks.width, landmarks.height)
     scale = contacts.scale_of(landmarks)
-    seen = contacts.see(landmarks, scale)
+    seen = contacts.see(landmarks, scale, floor)
     distance = focal / contacts.scales_of(landmarks)
     soles = np.stack([landmarks.xy[:, side, 1].max(axis=1) for side in contacts.FEET], axis=1)
     up = contacts.USUAL_CAMERA_HEIGHT
     pitches = np.arctan2(up, distance)[:, None] - np.arctan2(soles - landmarks.height / 2, focal)
     pitch = float(np.median(pitches[seen.feet]) if seen.feet.any() else pitches.min())
-    axes = losses.camera_axes(tensor(pitch), tensor(0.0)).numpy()
+    if floor is not None:
+        pitch = math.atan2(up, distance[floor[0]]) - math.atan2(floor[1] - landmarks.height / 2, focal)
+    axes = views.camera_axes(tensor(pitch), tensor(0.0)).numpy()
     landmarks = _from_where_it_is(landmarks, focal)
     pose, angles = first_guess.orientations(contacts.smoothed(landmarks.world, 0.6) @ axes)
     hips = landmarks.xy[:, [23, 24]].mean(axis=1) - [landmarks.width / 2, landmarks.height / 2]
     rays = np.concatenate([hips / focal, np.ones((len(hips), 1))], axis=1) * distance[:, None]
-    problem = Problem(
-        landmarks, height, HEIGHT_SIGMA, focal, pitch, scale, seen, pose, rays @ axes + [0.0, 0.0, up], angles
-    )
+    view = View(landmarks, focal, pitch, scale, floor)
+    problem = Problem((view,), height, HEIGHT_SIGMA, seen, pose, rays @ axes + [0.0, 0.0, up], angles)
     return problem, Unknowns(
         tensor(np.zeros((landmarks.frames, figure.L, 3))),
         tensor(np.zeros((landmarks.frames, 3))),
         tensor(math.log(height)),
         tensor(np.zeros(len(figure.GROUPS))),
         tensor(figure.MARKER_PLACES),
-        tensor(math.log(focal)),
-        tensor(pitch),
-        tensor(0.0),
-        tensor(up),
         tensor(np.zeros(landmarks.frames)),
-        tensor(0.0),
+        focal=tensor([math.log(focal)]),
+        pitch=tensor([pitch]),
+        roll=tensor([0.0]),
+        camera=tensor([up]),
+        lean=tensor([0.0]),
+        heading=tensor([0.0]),
+        spot=tensor([[0.0, 0.0]]),
+        delay=tensor([0.0]),
     )
 
 
@@ -132,22 +167,25 @@ def _free_axes() -> Array:
     return free
 
 
+_FREE = _free_axes()
 _POSE = ("turns", "shift")
-_PERSON = (*_POSE, "height", "lengths", "places", "camera", "pitch", "roll", "lean")
-_BY_STAGE: tuple[tuple[str, ...], ...] = (_POSE, _PERSON, (*_PERSON, "focal"), (*_PERSON, "focal"))
+PERSON = (*_POSE, "height", "lengths", "places", "camera", "pitch", "roll", "lean")
+_BY_STAGE: tuple[tuple[str, ...], ...] = (_POSE, PERSON, (*PERSON, "focal"), (*PERSON, "focal"))
 
 
 # How far one step of the search goes in each unknown: measured to bring the cost down furthest in as many
 # iterations. With equal steps depth and camera stay nearly where they began, for many times as long.
 STEPS = {"turns": 4.0, "shift": 1.0, "height": 1.0, "lengths": 1.0, "places": 0.5, "lags": 20.0}
 STEPS |= {"camera": 1.0, "pitch": 0.2, "roll": 0.2, "lean": 3.0, "focal": 1.0}
+STEPS |= {"heading": 0.2, "spot": 3.0, "delay": 1.0}
+OF_OTHERS = ("heading", "spot", "delay")  # the first camera's are none: it is where all is measured from
 DEPTH_STEP = 3.0
 _ACROSS = tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _rays(problem: Problem, unknowns: Unknowns) -> Any:
     """Lines of sight (F, 3), of unit length, from the camera to the hips."""
-    away = problem.root - [0.0, 0.0, float(unknowns.camera)]
+    away = problem.root - [0.0, 0.0, float(unknowns.camera[0])]
     return tensor(rotations.normalise(away))
 
 
@@ -167,7 +205,10 @@ def _solve(
 
     def take() -> None:
         for name in names:
-            setattr(unknowns, name, start[name] + STEPS[name] * steps[name])
+            step = STEPS[name] * steps[name]
+            if name in OF_OTHERS:
+                step = torch.cat([torch.zeros_like(step[:1]), step[1:]])
+            setattr(unknowns, name, start[name] + step)
         unknowns.shift = start["shift"] + steps["shift"][:, :2] @ _ACROSS + DEPTH_STEP * steps["shift"][:, 2:] * rays
 
     search = torch.optim.LBFGS(
@@ -205,11 +246,12 @@ def _solve(
 
 def _contacts_of(problem: Problem, unknowns: Unknowns, pose: Shown) -> Contacts:
     """Contacts and flights of the fitted feet and hands; hands that the picture told to rest do so."""
-    rate, marks = problem.landmarks.rate, pose.marks.detach().numpy()
+    rate, marks = problem.rate, pose.marks.detach().numpy()
     feet = np.stack([marks[:, [ROW[heel], ROW[toe]]] for _ankle, heel, toe in contacts.FEET], axis=1)
     height = feet[..., 2].min(axis=-1)
     speed = np.linalg.norm(np.gradient(feet, axis=0), axis=-1).min(axis=-1) * rate
-    near = (height < FOOT_NEAR) & (speed < FOOT_SLOW)
+    nearest = FOOT_NEAR if problem.views[0].floor is None else contacts.LOW_TOLD
+    near = (height < nearest) & (speed < FOOT_SLOW)
     rests = np.stack([contacts.at_least(column, contacts.FEWEST) for column in near.T], axis=1)
     wrists = marks[:, [ROW[mark] for mark in losses.WRISTS]]
     wrist_speed = np.linalg.norm(np.gradient(wrists, axis=0), axis=-1) * rate
@@ -221,22 +263,35 @@ def _contacts_of(problem: Problem, unknowns: Unknowns, pose: Shown) -> Contacts:
     return Contacts(rests, hands, flight)
 
 
-def _outcome(problem: Problem, unknowns: Unknowns, pose: Shown) -> Outcome:
-    data, height = problem.landmarks, float(torch.exp(unknowns.height))
-    axes = losses.camera_axes(unknowns.pitch, unknowns.roll).numpy()
-    camera = FilmedBy(
-        np.array([0.0, 0.0, float(unknowns.camera)]), axes, float(torch.exp(unknowns.focal)), data.width, data.height
-    )
+def outcome(problem: Problem, unknowns: Unknowns, pose: Shown) -> Outcome:
+    """What was found."""
+    height = float(torch.exp(unknowns.height))
     factors = np.exp(figure.MEMBERS @ unknowns.lengths.numpy())
     legs = [
         np.linalg.norm(figure.OFFSETS[INDEX[f"{part}.L"]]) * factors[INDEX[f"{part}.L"]] for part in ("shin", "foot")
     ]
     leg = (float(sum(legs)) + figure.ANKLE_HEIGHT) * height
     turns = rotations.continuous(rotations.from_matrix(problem.pose))
-    seen = (losses.lagging(pose.marks, losses.unsteady(unknowns.lags)).detach().numpy() - camera.position) @ axes.T
-    spots = seen[..., :2] / np.maximum(seen[..., 2:], 0.3) * camera.focal + [data.width / 2, data.height / 2]
-    away = np.linalg.norm(spots - data.xy[:, figure.MARKS], axis=-1) * seen[..., 2] / camera.focal
+    motion = Motion(problem.rate, problem.root.copy(), turns)
+    camera = filmed_by(problem, unknowns, 0)
+    origins = pose.origins.detach().numpy()
+    return Outcome(motion, leg, height, camera, problem.contacts, origins, off_by(problem, unknowns, pose, 0))
+
+
+def filmed_by(problem: Problem, unknowns: Unknowns, view: int) -> FilmedBy:
+    """The camera of a view."""
+    axes, position = losses.camera_of(unknowns, view)
+    data = problem.views[view].landmarks
+    return FilmedBy(position.numpy(), axes.numpy(), float(torch.exp(unknowns.focal[view])), data.width, data.height)
+
+
+def off_by(problem: Problem, unknowns: Unknowns, pose: Shown, view: int) -> Array:
+    """How far landmarks are (F,) from where a view's network sees them, m at the person, mean by visibility."""
+    data = problem.views[view].landmarks
+    seen = losses.seen_by(unknowns, view, pose.marks.detach())
+    spots = views.spots(data, unknowns.focal[view], seen).numpy()
+    metres = seen[..., 2].numpy() / float(torch.exp(unknowns.focal[view]))
+    away = np.linalg.norm(spots - data.xy[:, figure.MARKS], axis=-1) * metres
     weight = data.visible[:, figure.MARKS]
-    off = (away * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6)
-    motion = Motion(data.rate, problem.root.copy(), turns)
-    return Outcome(motion, leg, height, camera, problem.contacts, pose.origins.detach().numpy(), off)
+    off: Array = (away * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6)
+    return off

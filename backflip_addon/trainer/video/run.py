@@ -19,19 +19,20 @@ from ...core.clips.video_motion import FilmedBy, VideoMotion
 from ...core.motion import Motion
 from ...jobs.json_files import JobError
 from ...jobs.video_folder import WHOLE, FramesRecord, VideoFolder, VideoJob, VideoProgress
-from . import camera_turns, contacts, inspection, landmarks, reconstruction, second_looks, tracking
+from . import camera_turns, contacts, inspection, landmarks, reconstruction, second_looks, tracking, two_cameras
 from .corrections import corrected
 from .inspection import MOST_REPEATS, UnfitVideo
 from .landmarks import Landmarks
 from .pictures import Pictures, UnreadablePicture
 from .pose_net import Detector, Landmarker
-from .reconstruction import Outcome
+from .reconstruction import Floor, Outcome
 from .tflite_file import UnreadableNetwork
 
 LOOKING_SHARE = 0.75  # of the whole work
 FIRST_LOOKS, CAMERA_SHARE = 0.6, 0.05  # of the looking
 TELL_SECONDS = 0.3
 FEWEST_FRAMES = 8
+MOST_APART = 0.07  # m: two videos that agree no better are not of one performance
 # Landmarks that each part of video_motion.PARTS is seen by
 _PART_MARKS = (
     (0, 7, 8),
@@ -89,9 +90,54 @@ def _work(folder: VideoFolder) -> VideoMotion:
     shown = corrected(known.played_at(known.rate * job.speed), job.corrected).without(job.struck)
     inspection.check_seen(shown)
     seen = camera_turns.steadied(shown, focal)
+    if job.together:
+        return _together(folder, job, seen, shown, told)
     told.begin(LOOKING_SHARE, "Fitting the motion")
-    outcome = reconstruction.reconstruct(seen, job.height, told)
+    outcome = reconstruction.reconstruct(seen, job.height, told, floor=floor_of(job, shown, focal))
     return _result(outcome, seen, job, shown)
+
+
+def floor_of(job: VideoJob, shown: Landmarks, focal: float) -> Floor | None:
+    """The floor that somebody has put in a frame, where the first frame's camera sees it. focal: pixels."""
+    if job.floor is None:
+        return None
+    frame, share = job.floor
+    marks = shown.xy.copy()
+    marks[frame, :, 1] = share * shown.height
+    marks[frame, :, 0] = shown.xy[frame, [23, 24], 0].mean()
+    return frame, float(camera_turns.steadied(dataclasses.replace(shown, xy=marks), focal).xy[frame, 0, 1])
+
+
+def _together(folder: VideoFolder, job: VideoJob, seen: Landmarks, shown: Landmarks, told: _Teller) -> VideoMotion:
+    """What the video and the one beside it show, by two cameras."""
+    other = folder.read_beside_job()
+    try:
+        known = landmarks.load(folder.beside_file)
+        focal = reconstruction.USUAL_FOCAL * max(known.width, known.height)
+        second = corrected(known.played_at(known.rate * other.speed), other.corrected).without(other.struck)
+        second = camera_turns.steadied(second, focal)
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise UnfitVideo("What was seen in the other video is damaged; make its reference again first.") from error
+    begins = other.first / second.rate - job.first / seen.rate  # how much later its part begins, were both in step
+    told.begin(LOOKING_SHARE, "Fitting both videos together")
+    floor = floor_of(job, shown, reconstruction.USUAL_FOCAL * max(seen.width, seen.height))
+    delay = None if job.delay is None else begins - job.delay
+    try:
+        found = two_cameras.reconstruct(seen, second, job.height, delay, told, floor=floor)
+    except ValueError as error:
+        raise UnfitVideo(
+            "The two videos show too little at the same time: choose the same part of both (From and To), or set "
+            "how much later this one began."
+        ) from error
+    off = max(float(one.mean()) for one in (found.outcome.off, found.off[found.second.found]))
+    if off > MOST_APART:
+        raise UnfitVideo(
+            "The two videos do not seem to show the same performance: they come no nearer to one another than "
+            f"{100 * off:.0f} cm. Switch Same Performance off, or set how much later this one began."
+        )
+    result = _result(found.outcome, seen, job, shown)
+    sure = np.maximum(result.sure, sureness(found.second, found.off))
+    return dataclasses.replace(result, sure=sure, beside=begins - found.delay)
 
 
 def _known(folder: VideoFolder, frames: FramesRecord) -> Landmarks | None:
@@ -119,14 +165,16 @@ def _look(folder: VideoFolder, job: VideoJob, frames: FramesRecord, told: _Telle
     inspection.check_people(found, chosen, job.box != WHOLE)
     told.begin(FIRST_LOOKS * LOOKING_SHARE, "Looking whether the camera turns")
     focal = reconstruction.USUAL_FOCAL * max(pictures.width, pictures.height)
-    turns = camera_turns.camera_turns(pictures, own, chosen, focal, lambda share: told(share * CAMERA_SHARE))
+    behind = camera_turns.camera_turns(pictures, own, chosen, focal, lambda share: told(share * CAMERA_SHARE))
     told.begin((FIRST_LOOKS + CAMERA_SHARE) * LOOKING_SHARE, "Looking at the person again")
     chosen = second_looks.looked_again(pictures, mark, own, chosen, told)
     everywhere = dict(zip(own, chosen, strict=True))
     seen = landmarks.from_sightings(
         [everywhere.get(frame) for frame in range(frames.count)], frames.rate, pictures.width, pictures.height
     )
-    seen = dataclasses.replace(seen, turns=turns)
+    others = np.zeros(frames.count, bool)
+    others[own] = [tracking.persons(one) > 1 for one in found]
+    seen = dataclasses.replace(seen, turns=behind.turns, zoom=behind.zoom, lost=behind.lost, others=others)
     inspection.check_whole(camera_turns.steadied(seen, focal))
     landmarks.save(folder.landmarks_file, seen)
     return seen
@@ -149,7 +197,8 @@ def _result(outcome: Outcome, seen: Landmarks, job: VideoJob, shown: Landmarks) 
     )
     gravity = contacts.gravity_seen(seen, contacts.scale_of(seen))[0]
     marks, sure = shown.xy / [shown.width, shown.height], sureness(seen, outcome.off)
-    return VideoMotion(moved, outcome.leg, filmed, sure, gravity, job.first, marks, shown.turns)
+    by_one = VideoMotion(moved, outcome.leg, filmed, sure, gravity, job.first, marks, shown.turns)
+    return dataclasses.replace(by_one, others=shown.others, zoom=shown.zoom, lost=shown.lost)
 
 
 def sureness(seen: Landmarks, off: Array) -> Array:

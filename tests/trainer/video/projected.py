@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from backflip_addon.core.body import LINK_NAMES
-from backflip_addon.trainer.video import figure, losses
+from backflip_addon.trainer.video import figure, views
 from backflip_addon.trainer.video.landmarks import Landmarks
 from backflip_addon.trainer.video.pose_net import LANDMARKS
 
@@ -92,7 +92,7 @@ def seen(
     root = root + [0.0, DISTANCE, 0.0]
     origins, orientations = places(root, q)
     marks = figure.markers(torch.from_numpy(origins), orientations, PERSON, figure.tensor(marked)).numpy()
-    axes = losses.camera_axes(figure.tensor(PITCH), figure.tensor(0.0)).numpy()
+    axes = views.camera_axes(figure.tensor(PITCH), figure.tensor(0.0)).numpy()
     camera = (marks - [0.0, 0.0, CAMERA_HEIGHT]) @ axes.T
     frames = len(root)
     xy, world = np.zeros((frames, LANDMARKS, 2)), np.zeros((frames, LANDMARKS, 3))
