@@ -136,8 +136,8 @@ class BackflipVideo(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Same Performance",
-            description="The other video shows the very same performance, filmed at the same time by another camera: "
-            "both are fitted together, and what one of them shows badly the other one tells",
+            description="The other video shows the very same performance from another side, at the same time. "
+            "Both are fitted together: what one of them shows badly, the other one tells",
         ),
     ]
     use_delay: Annotated[

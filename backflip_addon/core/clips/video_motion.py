@@ -200,8 +200,8 @@ def doubts(seen: VideoMotion) -> list[str]:
             "is taken to stay where it is."
         )
     found += [
-        f"Somebody else is seen {_when(run, rate)}: look whether the skeleton is always the right person's, or draw a "
-        "box around that one (Person Box)."
+        f"Somebody else is seen {_when(run, rate)}. Check that the skeleton is always the right person's, or draw a "
+        "Person Box."
         for run in _runs(seen.others)
         if run[1] - run[0] >= OTHERS_SECONDS * rate
     ]
