@@ -13,6 +13,7 @@ def register() -> None:
         job_list,
         job_monitor,
         reference_notes,
+        road_undo,
         runtime,
         take_browser,
         take_player,
@@ -21,7 +22,8 @@ def register() -> None:
     )
 
     register_classes(_classes())
-    undone = (job_monitor, take_undo, take_player)  # in the order in which they are told of a step that was undone
+    # In the order in which they are told of a step that was undone
+    undone = (job_monitor, take_undo, take_player, road_undo)
     clips = (clip_library, clip_pictures, clip_choice, reference_notes)
     for part in (*clips, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
@@ -36,6 +38,7 @@ def unregister() -> None:
         job_list,
         job_monitor,
         reference_notes,
+        road_undo,
         runtime,
         take_browser,
         take_player,
@@ -51,6 +54,7 @@ def unregister() -> None:
         reference_notes,
         clip_choice,
         clip_pictures,
+        road_undo,
         take_player,
         take_undo,
         take_browser,

@@ -284,7 +284,9 @@ class ResetParts(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         for part in scene_settings(current_scene(context)).parts:
-            part.mass = part.size = part.strength = part.reach = 1.0
+            for factor in ("mass", "size", "strength", "reach"):
+                if getattr(part, factor) != 1.0:  # one that is set calls for another body, were it to the same
+                    setattr(part, factor, 1.0)
 
 
 class CheckPose(Step, bpy.types.Operator):

@@ -37,10 +37,13 @@ def jobs() -> tuple[JobSummary, ...]:
 
 
 def line(job: JobSummary) -> str:
-    """A job in a line that fits the sidebar, whose icon says what became of it: "Mannequin, Backflip, 3 May 14:02"."""
-    when = time.localtime(job.changed)
-    date = f"{when.tm_mday} {time.strftime('%b %H:%M', when)}"
-    return ", ".join(filter(None, (job.avatar, job.clip, date)))
+    """A job in a line, whose icon says what became of it: "Backflip, Mannequin, 3 May", or of today its time.
+
+    Blender leaves out the middle of what is too long: beginning and end tell jobs from each other.
+    """
+    when, today = time.localtime(job.changed), time.localtime()
+    date = f"{when.tm_mday} {time.strftime('%b', when)}" if when[:3] != today[:3] else time.strftime("%H:%M", when)
+    return ", ".join(filter(None, (job.clip, job.avatar, date)))
 
 
 def look() -> None:

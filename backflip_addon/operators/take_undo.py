@@ -18,7 +18,6 @@ from ..jobs.json_files import JobError
 from ..jobs.take_notes import TakeNotes
 from ..registration import persistent
 from ..settings import scene_settings
-from ..settings.road import STEPS, turn_to
 from . import job_monitor, take_player
 
 
@@ -68,7 +67,6 @@ class _Journal:
 
 
 _journals: dict[int, _Journal] = {}  # by the scene's session_uid
-_open: dict[int, list[str]] = {}  # the steps that are open, while Blender undoes, by the same
 
 
 def change(scene: bpy.types.Scene, notes: TakeNotes, take: str, **fields: Any) -> None:
@@ -105,19 +103,11 @@ def _note(scene: bpy.types.Scene, notes: TakeNotes, made: _Words | _Move) -> Non
 
 
 @persistent
-def _before_undo(*_args: Any) -> None:
-    for scene in bpy.data.scenes:
-        _open[scene.session_uid] = [step for step in STEPS if getattr(scene_settings(scene).road, step)]
-
-
-@persistent
 def _after_undo(*_args: Any) -> None:
     for scene in bpy.data.scenes:
         journal, settings = _journals.get(scene.session_uid), scene_settings(scene)
         if journal is not None and settings.browser.edits != journal.done:
             _bring_to(scene, journal, settings.browser.edits)
-            turn_to(settings, *_open.get(scene.session_uid, ()))  # the list is looked at, whatever was before it
-    _open.clear()
 
 
 def _bring_to(scene: bpy.types.Scene, journal: _Journal, count: int) -> None:
@@ -144,10 +134,7 @@ def _on_load(*_args: Any) -> None:
     _journals.clear()
 
 
-_HANDLERS = {
-    **{"load_post": _on_load, "undo_pre": _before_undo, "redo_pre": _before_undo},
-    **{"undo_post": _after_undo, "redo_post": _after_undo},
-}
+_HANDLERS = {"load_post": _on_load, "undo_post": _after_undo, "redo_post": _after_undo}
 
 
 def register() -> None:

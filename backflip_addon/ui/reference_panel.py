@@ -64,7 +64,7 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
         if settings.reference_kind or settings.reference_data:
             self._draw_clip(context, layout, settings)
         if (body := fold(layout, "action", "From This File")) is not None:
-            self._draw_source(body.column(align=True), settings)
+            self._draw_source(body, settings)
 
     def _draw_sources(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         """Where a clip comes from: the list, as pictures and as names, a file, or a video."""
@@ -125,23 +125,22 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
         if settings.loops:
             layout.prop(settings, "cycles")
 
-    def _draw_source(self, column: bpy.types.UILayout, settings: BackflipSettings) -> None:
+    def _draw_source(self, layout: bpy.types.UILayout, settings: BackflipSettings) -> None:
         """What to choose from in this file: an armature, its action and slot, or the frames to look at."""
-        column.prop(settings, "reference_object", text="", icon="ARMATURE_DATA")
-        column.prop_search(settings, "reference_action", bpy.data, "actions", text="")
+        layout.use_property_split, layout.use_property_decorate = True, False
+        column = layout.column(align=True)
+        column.prop(settings, "reference_object")
+        column.prop_search(settings, "reference_action", bpy.data, "actions")
         action = bpy.data.actions.get(settings.reference_action)
         if action is not None and len(action.slots) > 1:
-            column.prop(settings, "slot_choice", text="", icon="ACTION_SLOT")
+            column.prop(settings, "slot_choice")
         elif action is None:
-            row = column.row(align=True)
-            row.prop(
-                settings, "use_frames", toggle=True, icon="PREVIEW_RANGE", text="" if settings.use_frames else None
-            )
+            column.prop(settings, "use_frames")
             if settings.use_frames:
-                row.prop(settings, "frames_first")
-                row.prop(settings, "frames_last")
+                column.prop(settings, "frames_first")
+                column.prop(settings, "frames_last")
         words = "Use Action" if settings.reference_action else "Use Visual Motion"
-        button(column, "backflip.use_chosen_action", text=words, icon="ACTION")
+        button(layout, "backflip.use_chosen_action", text=words, icon="ACTION")
 
 
 class BACKFLIP_PT_clip_map(SidebarPanel, bpy.types.Panel):

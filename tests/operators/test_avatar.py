@@ -222,6 +222,9 @@ def test_parts_are_adjusted(ops: Any) -> None:
     assert links["forearm.L"]["limits"][0] == pytest.approx(-0.05)
     ops.reset_parts()
     assert parts["thigh"].mass == 1.0 and settings().body_stale
+    ops.build_body(mass=70.0)
+    ops.reset_parts()
+    assert not settings().body_stale, "nothing has changed"
 
 
 @pytest.mark.parametrize("guise", [{}, {"bones": rigs.a_pose(), "across": True, "matrix": rigs.SCALED_AND_TURNED}])

@@ -21,7 +21,7 @@ from backflip_addon.operators import follow, job_list, job_monitor, road, take_l
 from backflip_addon.operators.follow import Moment  # noqa: E402
 from backflip_addon.runtime import clips  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
-from backflip_addon.settings.road import STEPS  # noqa: E402
+from backflip_addon.settings.road import STEPS, turn_to  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.operators.test_buttons import job  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
@@ -159,6 +159,28 @@ def test_clips_are_known_by_name(tmp_path: Path) -> None:
     assert not clips.user_clips(tmp_path / "nowhere", (".bvh",))
 
 
+def test_undo_leaves_open_what_is_looked_at_until_another_button_is_next(
+    ops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STATUS, "ready", True)
+    bpy.ops.ed.undo_push(message="Before")
+    ops.add_mannequin("EXEC_DEFAULT", True)
+    ops.build_body("EXEC_DEFAULT", True)
+    ops.use_clip("EXEC_DEFAULT", True, name="Tuck Jump")
+    turn_to(scene().backflip, "avatar", "takes")  # by a press on their headers, which is no undo step
+    scene().frame_end = 99
+    bpy.ops.ed.undo_push(message="End Frame")
+    bpy.ops.ed.undo()
+    assert opened() == ["avatar", "takes"]
+    bpy.ops.ed.undo()
+    assert road.next_press(scene()) == "backflip.use_clip" and opened() == ["reference"]
+    turn_to(scene().backflip)
+    bpy.ops.ed.undo()
+    assert road.next_press(scene()) == "backflip.build_body" and opened() == ["avatar"]
+    bpy.ops.ed.redo()
+    assert opened() == ["reference"]
+
+
 def test_the_mannequin_stands_beside_what_is_there(ops: Any) -> None:
     bpy.ops.mesh.primitive_plane_add(size=10.0)
     ops.add_mannequin()
@@ -166,6 +188,8 @@ def test_the_mannequin_stands_beside_what_is_there(ops: Any) -> None:
     bpy.ops.mesh.primitive_cube_add(size=2.0)
     ops.add_mannequin()
     assert scene().backflip.avatar.location.x == pytest.approx(2.0)
+    ops.add_mannequin()
+    assert scene().backflip.avatar.location.x > 3.0, "nor in one another"
 
 
 def test_earlier_trainings_are_listed_and_deleted_and_no_other_folder_is(

@@ -13,11 +13,14 @@ FARTHEST = 20.0  # m
 
 def free_place(scene: bpy.types.Scene, newcomer: bpy.types.Object) -> float:
     """Where on the x axis the mannequin stands free of what is there already, such as Blender's first cube; m."""
-    ends = [0.0]
+    taken = []
     for ob in scene.objects:
         if ob.type == "MESH" and ob.visible_get() and ob.parent != newcomer:
             corners = [ob.matrix_world @ Vector(corner) for corner in ob.bound_box]
-            if min(corner.x for corner in corners) < CLEARANCE and max(corner.x for corner in corners) > -CLEARANCE:
-                high = max(corner.z for corner in corners) > FLOOR_LIKE
-                ends += [max(corner.x for corner in corners) + CLEARANCE] if high else []
-    return min(max(ends), FARTHEST)
+            if max(corner.z for corner in corners) > FLOOR_LIKE:
+                across = [corner.x for corner in corners]
+                taken.append((min(across) - CLEARANCE, max(across) + CLEARANCE))
+    x = 0.0
+    for first, last in sorted(taken):
+        x = max(x, last) if first < x < last else x
+    return min(x, FARTHEST)
