@@ -23,6 +23,7 @@ NO_FOLDER = (
     "Blender has no folder for its user's data on this computer; set the variable HOME (or BLENDER_USER_RESOURCES) "
     "before it starts."
 )
+ONLINE = "Install needs online access:"
 
 
 class BackflipPreferences(bpy.types.AddonPreferences):
@@ -43,7 +44,7 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         str,
         StringProperty(
             name="Packages",
-            description="A folder of the packages' wheels, for a computer without a network. Install then takes them "
+            description="A folder with the packages as wheels, for a computer without a network. Install takes them "
             "from there and downloads nothing",
             subtype="DIR_PATH",
         ),
@@ -52,7 +53,7 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         str,
         StringProperty(
             name="Trainings",
-            description="Where trainings of unsaved files are kept; empty for Blender's own data folder",
+            description="Where trainings of unsaved files are kept; leave it empty for Blender's own data folder",
             subtype="DIR_PATH",
         ),
     ]
@@ -61,7 +62,7 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         str,
         StringProperty(
             name="Clips",
-            description="A folder of your own clips, which the list of clips then shows, folders in it included",
+            description="A folder of your own clips, which are added to the list of clips; subfolders are included",
             subtype="DIR_PATH",
             update=lambda _self, _context: clips_changed(),
         ),
@@ -93,6 +94,7 @@ class BackflipPreferences(bpy.types.AddonPreferences):
                 box.label(text=line, icon="BLANK1")
         ready = STATUS.ready and bpy.app.online_access
         if not (ready or self.wheels_folder):  # ticked it stays, or Install would move away from under the mouse
+            box.label(text=ONLINE, icon="BLANK1")
             box.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         row = box.row()
         row.operator("backflip.check_runtime", text="Check", icon="CHECKMARK")

@@ -332,7 +332,7 @@ def test_wrong_use_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.Cap
         (["bake", str(blend), "--start-frame", "9999999999"], "too far from 0"),
         (["train", str(blend)], "Hero, Prop"),
         (["train", str(blend), "--character", "Nobody"], "no armature called Nobody"),
-        (["train", str(blend), "--minutes", "soon"], "'soon' is no number"),
+        (["train", str(blend), "--minutes", "soon"], "'soon' is not a number"),
         (["train", str(blend), "--cycles", "1"], "1 is not within 2 to 20"),
         (["train", str(blend), "--parts", "name=tail,mass=2"], "name=tail is none of"),
         (["train", str(blend), "--parts", "girth=2"], "'girth=2' is none of"),

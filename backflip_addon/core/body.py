@@ -229,7 +229,7 @@ def validate(body: Body) -> None:
         raise ValueError("the body has no sensible height")
     for i, link in enumerate(body.links):
         if not isinstance(link.name, str) or type(link.parent) is not int:
-            raise ValueError("the body has a part whose name is no text, or whose parent is no number")
+            raise ValueError("the body has a part whose name is not text, or whose parent is not a number")
         vectors = (link.offset, link.centre, link.inertia, link.axis, link.ball or (0.0, 0.0, 0.0))
         if any(len(vector) != 3 for vector in vectors) or len(link.limits) != 2:
             raise ValueError(f"the body's part {link.name} has a vector of the wrong length")

@@ -120,7 +120,7 @@ class Direction:
         Raises ValueError, with one sentence, on what makes no sense.
         """
         if not isinstance(data, Mapping):
-            raise ValueError("A direction is no JSON object.")
+            raise ValueError("A direction is not a JSON object.")
         values: dict[str, Any] = {name: _bounded(name, data[name]) for name in BOUNDS if _given(data, name)}
         if "reflex" in data:
             if not isinstance(data["reflex"], bool):
@@ -156,7 +156,7 @@ def _given(data: Mapping[str, Any], name: str) -> bool:
 def _number(value: Any, least: float, most: float, what: str) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not least <= value <= most:
-        raise ValueError(f"In a direction, {what} is no number from {least:g} to {most:g}.")
+        raise ValueError(f"In a direction, {what} is not a number from {least:g} to {most:g}.")
     return float(value)
 
 
@@ -166,7 +166,7 @@ def _bounded(name: str, value: Any) -> float:
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 100:
-        raise ValueError("In a direction, a part of the body is named by something that is no name.")
+        raise ValueError("In a direction, a part of the body is named by something that is not a name.")
     return value
 
 
@@ -181,7 +181,7 @@ def _impulse(value: Any) -> Vector:
 
 def _part_mass(value: Any) -> dict[str, float]:
     if not isinstance(value, Mapping) or len(value) > MOST_PARTS:
-        raise ValueError("In a direction, the weight of parts is no object of names and kilograms.")
+        raise ValueError("In a direction, the weight of parts is not an object of names and kilograms.")
     what = "what a part carries, in kg,"
     return {_name(name): _number(kg, 0.0, MOST_PART_MASS, what) for name, kg in value.items()}
 

@@ -45,15 +45,15 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, follow: bool = False) -> 
     if not follow and is_link(path):
         raise RefusedFile(f"{path.name} is a link; Backflip follows no links in a training's folder")
     if os.path.exists(path) and not os.path.isfile(path):
-        raise RefusedFile(f"{path.name} is no ordinary file")
+        raise RefusedFile(f"{path.name} is not a regular file")
     try:
         handle = os.open(path, flags | _BINARY | _NO_WAIT | (0 if follow else _NO_FOLLOW), 0o666)
     except ValueError as error:
-        raise RefusedFile(f"{path.name!r} is no name of a file ({error})") from error
+        raise RefusedFile(f"{path.name!r} is not a file name ({error})") from error
     try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise RefusedFile(f"{path.name} is no ordinary file")
+            raise RefusedFile(f"{path.name} is not a regular file")
         if writes and facts.st_nlink > 1:
             raise RefusedFile(f"{path.name} is a second name of another file; Backflip does not write to it")
         return os.fdopen(handle, "ab" if flags & os.O_APPEND else "wb" if writes else "rb")

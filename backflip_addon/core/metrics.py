@@ -209,7 +209,7 @@ def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Me
 def flaws(values: Mapping[str, object]) -> tuple[str, ...]:
     """What keeps a landing from being clean, of measures by their names, the worst to look at first.
 
-    What isn't there, or is no number, is no flaw that is known.
+    What isn't there, or is not a number, is no flaw that is known.
     """
     numbers = {
         name: value for name, value in values.items() if isinstance(value, (int, float)) and not isinstance(value, bool)

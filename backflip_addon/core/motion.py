@@ -225,7 +225,7 @@ def _motion_arrays(motion: Motion) -> dict[str, AnyArray]:
 def _motion_from(arrays: dict[str, AnyArray], path: Path) -> Motion:
     marks = [arrays[key] for key in ("version", "rate", "loops") if key in arrays]
     if any(mark.shape or mark.dtype.kind not in "biuf" for mark in marks):
-        raise ValueError(f"{path.name} is damaged: its version, rate or loop mark is no number")
+        raise ValueError(f"{path.name} is damaged: its version, rate or loop mark is not a number")
     try:
         if int(arrays["version"]) != MOTION_VERSION:
             raise ValueError(f"{path.name} was written by another version of Backflip")

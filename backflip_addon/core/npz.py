@@ -73,7 +73,7 @@ def _members(archive: zipfile.ZipFile, most: int, only: Collection[str] = ()) ->
     for info in infos:
         name = info.filename.removesuffix(".npy")
         if name == info.filename or name in found or info.flag_bits & _ENCRYPTED:
-            raise ValueError("it is no archive of arrays")
+            raise ValueError("it is not an archive of arrays")
         if not only or name in only:
             found[name] = info
     if sum(info.file_size for info in found.values()) > most:

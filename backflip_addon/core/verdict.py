@@ -142,7 +142,7 @@ _FIGURES: tuple[tuple[str, str, str, float, str], ...] = (
         1,
         "Speed of what touches the floor along it, weighted by how hard it presses",
     ),
-    ("highest_m", "Highest", "{:.2f} m", 1, "How high the centre of mass gets over the floor"),
+    ("highest_m", "Highest", "{:.2f} m", 1, "How high the center of mass gets above the floor"),
     ("turned_deg", "Turned", "{:.0f}°", 1, "How far the body has turned over when it comes down"),
     ("impact_m_s", "Hardest hit", "{:.1f} m/s", 1, "The greatest speed at which a part of the body hits the floor"),
     ("landing_bw", "Impact", "{:.1f} body weights", 1, "The floor's greatest force over a twentieth of a second"),
@@ -155,7 +155,13 @@ _FIGURES: tuple[tuple[str, str, str, float, str], ...] = (
     ),
     ("limit_excess_deg", "Past joint limits", "{:.1f}°", 1, "How far a joint bends more than a person's does"),
     ("penetration_cm", "In the floor", "{:.1f} cm", 1, "How deep a part is under the floor at most. Clean: below 1 cm"),
-    ("flight_parabola_cm", "Off its parabola", "{:.1f} cm", 1, "How far the centre of mass leaves its way in the air"),
+    (
+        "flight_parabola_cm",
+        "Off its parabola",
+        "{:.1f} cm",
+        1,
+        "How far the center of mass strays from free fall",
+    ),
     (
         "flight_momentum_change",
         "Spin made in the air",
@@ -163,13 +169,13 @@ _FIGURES: tuple[tuple[str, str, str, float, str], ...] = (
         100,
         "By how much angular momentum changes in the air, where nothing can change it",
     ),
-    ("shake", "Shake", "{:.1f} x the clip's", 1, "How much of the joints' movement is faster than 8 a second"),
+    ("shake", "Shake", "{:.1f} x the clip's", 1, "How much of the joints' movement is faster than 8 times a second"),
     (
         "robust_of_20",
         "Robust",
         "{:.0f} of 20",
         1,
-        "Landings of 20 takes on slightly other floors, heavier or lighter, from other starts. Clean: 16",
+        "Landings out of 20 takes on slightly different floors, with other weights and starts. Clean: 16",
     ),
 )
 

@@ -73,7 +73,7 @@ def finish(
         status = run_trainer(folder, python, console, cluster)
     report |= facts_of(status)
     if status.state in ("failed", "died", "unreadable"):
-        raise HeadlessError(status.message or "The trainer ended without a word.")
+        raise HeadlessError(status.message or "The trainer ended unexpectedly.")
     if status.active:
         raise HeadlessError("The trainer did not stop in time.")
     return (DONE if succeeded(folder) else NOT_LANDED), report
@@ -204,7 +204,7 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
         console.say(f"  {report.words}")
     if "clip_roles" in given:
         if not len(settings.clip_roles):
-            raise WrongUse("The clip has no skeleton of its own to be mapped (--clip-roles).")
+            raise WrongUse("The clip has no skeleton of its own to map (--clip-roles).")
         settings_options.apply(scene, settings, {"clip_roles": given["clip_roles"]})
         reference_clip.read_with_map(scene)
 

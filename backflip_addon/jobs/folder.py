@@ -334,7 +334,7 @@ class JobFolder:
                 room.mkdir()
             if not is_own_folder(room):
                 raise JobError(
-                    f"{room} is no folder of this training's own; Backflip follows no links in a training's folder."
+                    f"{room} is not this training's own folder; Backflip follows no links in a training's folder."
                 )
 
     @contextlib.contextmanager

@@ -24,7 +24,7 @@ def read_json(path: Path, most: int = MOST_BYTES, follow: bool = False) -> dict[
     try:
         return load_object(path, most, follow)
     except FileNotFoundError:
-        raise JobError(f"{path} is missing; this is no folder of a Backflip training.") from None
+        raise JobError(f"{path} is missing; this is not the folder of a Backflip training.") from None
     except RefusedFile as error:
         raise JobError(f"{path} cannot be read: {error}.") from error
     except OSError as error:
@@ -69,7 +69,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(text: str) -> float:

@@ -262,12 +262,12 @@ class Request:
 
     @staticmethod
     def from_json(data: Mapping[str, Any], name: str) -> Request:
-        """Raises ValueError on what asks for nothing that is known."""
+        """Raises ValueError on what asks for something unknown."""
         kind = data.get("kind")
         for known in REQUEST_KINDS:
             if kind == known:
                 return Request(known, name, {key: data[key] for key in data if key not in ("kind", "id")})
-        raise ValueError(f"{name} asks for nothing that is known")
+        raise ValueError(f"{name} asks for something unknown")
 
     def to_json(self) -> dict[str, Any]:
         return {**self.fields, "kind": self.kind, "id": self.id}
@@ -296,9 +296,9 @@ class ShotRequest:
         """friction: the job's own. Raises JobError with a sentence on what makes no sense."""
         given = {**vars(ShotRequest(friction=friction, disturbed="direction" not in request.fields)), **request.fields}
         if not is_whole(given["seed"], MOST_SEED):
-            raise _not_understood("its random number is no whole number from 0 to 2^63 - 1")
+            raise _not_understood("its random number is not a whole number from 0 to 2^63 - 1")
         if not is_number(given["friction"], 0.0, MOST_FRICTION):
-            raise _not_understood(f"its friction is no number from 0 to {MOST_FRICTION:g}")
+            raise _not_understood(f"its friction is not a number from 0 to {MOST_FRICTION:g}")
         if not is_number(given["mass"], *MASS_FACTORS):
             raise _not_understood(f"its mass is no factor from {MASS_FACTORS[0]:g} to {MASS_FACTORS[1]:g}")
         if not isinstance(given["disturbed"], bool) or not isinstance(given["replan"], bool):

@@ -138,7 +138,7 @@ class JobReader:
         except (FileNotFoundError, NotADirectoryError):
             return JobStatus(
                 "failed",
-                message=f"{plain(self.folder.job_file)} is missing; this is no folder of a training, or it was moved, "
+                message=f"{plain(self.folder.job_file)} is missing; this is not a training's folder, or it was moved, "
                 "or its disk is not connected.",
             )
         self.away = False
@@ -271,7 +271,7 @@ def _message(state: State, folder: JobFolder, story: Story) -> str:
     if state == "died":
         return _death_words(log_tail(folder))
     if state == "stopped":
-        return "Stopped; training can go on from here."
+        return "Stopped; resume to continue from here."
     return _end_words(story.end.reason if isinstance(story.end, Finished) else "", story.landed)
 
 
@@ -291,10 +291,10 @@ def _end_words(reason: str, landed: bool) -> str:
 
 
 def _death_words(tail: str) -> str:
-    words = "The trainer ended without a word; resume the training to go on from there."
+    words = "The trainer ended unexpectedly; resume the training to continue from there."
     lacking = re.search(r"No module named '?(\w+)", tail)
     if lacking and lacking[1] != "backflip_addon":
-        words = f"The trainer's Python lacks {lacking[1]}; choose another or install the runtime in the preferences."
+        words = f"The trainer's Python lacks {lacking[1]}; choose another or press Install in the preferences."
     return f"{words}\n{tail}" if tail else words
 
 

@@ -235,7 +235,7 @@ def _move(source: Path, target: Path, names: list[str]) -> dict[str, str]:
         for folder in (source, target):
             if not is_own_folder(folder):
                 raise JobError(
-                    f"{folder} is no folder of this training's own; Backflip follows no links in a training's folder."
+                    f"{folder} is not this training's own folder; Backflip follows no links in a training's folder."
                 )
         for name in names:
             if os.path.lexists(source / name):

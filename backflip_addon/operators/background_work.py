@@ -13,7 +13,7 @@ from ..core.worked_out import WorkedOut
 Result = TypeVar("Result")
 
 TICK_SECONDS = 0.05
-WORDS = "Being worked out…"  # what a panel says meanwhile
+WORDS = "Calculating…"  # what a panel says meanwhile
 
 _asked: dict[WorkedOut[Any], Callable[[], None]] = {}  # works whose results are waited for -> what to call then
 

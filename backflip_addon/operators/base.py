@@ -232,7 +232,7 @@ def need_clip_map(scene: bpy.types.Scene) -> str:
     lacking = need_clip(scene)
     if lacking or len(scene_settings(scene).clip_roles):
         return lacking
-    return "The clip has no skeleton of its own to be mapped."
+    return "The clip has no skeleton of its own to map."
 
 
 def need_job(scene: bpy.types.Scene) -> str:

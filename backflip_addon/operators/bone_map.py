@@ -240,7 +240,7 @@ class LoadMap(FileStep, MapStep, bpy.types.Operator):
         lost = sorted(bone for bone in role_map.bones.values() if bone not in self.bones(scene))
         if lost:
             owner = self.owner(scene)
-            raise RigError(f"{owner} lacks bones of this map, such as {lost[0]}: the map is of another rig.")
+            raise RigError(f"{owner} lacks bones of this map, such as {lost[0]}: the map belongs to another rig.")
         self.show(scene, role_map)
 
 

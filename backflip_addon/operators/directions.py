@@ -204,7 +204,7 @@ class UseDirection(Step, bpy.types.Operator):
 
 
 class SaveDirection(Step, bpy.types.Operator):
-    """Keep what is asked for as a preset of your own, for all files"""
+    """Save these settings as a preset of your own, for use in all files"""
 
     bl_idname = "backflip.save_direction"
     bl_label = "Save Preset"
@@ -216,11 +216,11 @@ class SaveDirection(Step, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> None:
         file = save_direction(self.name, direction_of(scene_settings(current_scene(context)).direction))
-        self.report({"INFO"}, f"Kept as {file.stem}.")
+        self.report({"INFO"}, f"Saved as {file.stem}.")
 
 
 class DeleteDirection(Step, bpy.types.Operator):
-    """Delete this preset of yours"""
+    """Delete this preset"""
 
     bl_idname = "backflip.delete_direction"
     bl_label = "Delete Preset"
@@ -242,7 +242,7 @@ class DeleteDirection(Step, bpy.types.Operator):
 
 
 class AddLoad(Step, bpy.types.Operator):
-    """Have a part of the body carry something"""
+    """Make a part of the body carry something"""
 
     bl_idname = "backflip.add_load"
     bl_label = "Add Load"

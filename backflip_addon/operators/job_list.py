@@ -37,13 +37,13 @@ def jobs() -> tuple[JobSummary, ...]:
 
 
 def line(job: JobSummary) -> str:
-    """A job in a line, whose icon says what became of it: "3 May: Backflip, Mannequin", or "14:02: …" of today.
+    """A job in a line, whose icon says what became of it: "3 May Backflip, Mannequin", or "14:02 …" of today.
 
     What is too long is cut at its end, so that what tells one from another comes first.
     """
     when, today = time.localtime(job.changed), time.localtime()
     date = f"{when.tm_mday} {time.strftime('%b', when)}" if when[:3] != today[:3] else time.strftime("%H:%M", when)
-    return f"{date}: {', '.join(filter(None, (job.clip, job.avatar)))}"
+    return f"{date} {', '.join(filter(None, (job.clip, job.avatar)))}"
 
 
 def look() -> None:

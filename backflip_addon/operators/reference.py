@@ -96,7 +96,7 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
         str,
         StringProperty(
             name="Character",
-            description="Which armature to use of a file with several animated ones",
+            description="Which armature to use from a file with several animated ones",
             options={"SKIP_SAVE"},
         ),
     ]
@@ -104,7 +104,7 @@ class ImportReference(FileStep, ClipStep, bpy.types.Operator):
         str,
         StringProperty(
             name="Action",
-            description="Which action to use of a file with several; the longest when empty",
+            description="Which action to use from a file with several; the longest when empty",
             options={"SKIP_SAVE"},
         ),
     ]

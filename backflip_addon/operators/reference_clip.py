@@ -287,7 +287,7 @@ def clip_recording(scene: bpy.types.Scene) -> Recording:
     """The clip as it was recorded, with its own skeleton. Raises FileError, ActionError or RigError."""
     clip, origin = at_once(_clip_again_slices(scene))
     if not isinstance(clip, Recording):
-        raise RigError(f"{origin.label} has no skeleton of its own to be mapped.")
+        raise RigError(f"{origin.label} has no skeleton of its own to map.")
     return clip
 
 

@@ -100,7 +100,7 @@ def _wheels() -> str:
     """The folder to install from, "" for the network. Raises JobError for one that is not there."""
     folder = preferences.wheels_folder()
     if folder and not Path(folder).is_dir():
-        raise JobError(f"There is no folder {folder}: choose another one for the packages in the preferences.")
+        raise JobError(f"There is no folder {folder}: choose another folder for the packages in the preferences.")
     return folder
 
 
@@ -162,7 +162,7 @@ class _Download(_Work):
 
 
 class InstallRuntime(_Download, bpy.types.Operator):
-    """Download the packages that the trainer needs and keep them in a folder of the add-on's own"""
+    """Download the packages that the trainer needs into the add-on's own folder"""
 
     bl_idname = "backflip.install_runtime"
     bl_label = "Install Trainer's Python"
@@ -226,7 +226,7 @@ class CancelRuntime(Step, bpy.types.Operator):
 
 
 class ShowInstallLog(Step, bpy.types.Operator):
-    """Show what was written while the packages were installed last"""
+    """Show the log of the last installation"""
 
     bl_idname = "backflip.show_install_log"
     bl_label = "Show Installation Log"

@@ -37,7 +37,7 @@ def _check_stage(scene: bpy.types.Scene, stage: str) -> None:
 
 
 class Shoot(Step, bpy.types.Operator):
-    """Shoot takes as directed, one after the other in the background; a training goes on meanwhile"""
+    """Shoot takes as directed, one after the other in the background; a running training continues"""
 
     bl_idname = "backflip.shoot"
     bl_label = "Shoot"

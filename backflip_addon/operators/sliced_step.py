@@ -19,7 +19,7 @@ _LOOKING = {
     *("MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "WINDOW_DEACTIVATE", "MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE"),
     *("TRACKPADPAN", "TRACKPADZOOM", "TIMER0", "TIMER1", "TIMER2", "TIMERREGION"),
 }
-GONE = "What this step worked on is gone: press it again."
+GONE = "What this step was working on is gone: press the button again."
 
 
 class SlicedStep(Step):

@@ -185,7 +185,7 @@ def _named(scene: bpy.types.Scene, take: str) -> str:
     if not take and scene_settings(scene).take_index < len(items):
         take = items[scene_settings(scene).take_index].name
     if not take or take not in items:
-        raise JobError(f"There is no take called {take}; choose one of the list." if take else "Choose a take first.")
+        raise JobError(f"There is no take called {take}; choose one from the list." if take else "Choose a take first.")
     return take
 
 
@@ -198,10 +198,10 @@ def _need_shown(scene: bpy.types.Scene) -> str:
 
 
 class FavouriteTake(Step, bpy.types.Operator):
-    """Mark or unmark this take as a favourite. It is kept beside the takes"""
+    """Mark or unmark this take as a favorite. The mark is kept with the takes"""
 
     bl_idname = "backflip.favourite_take"
-    bl_label = "Favourite"
+    bl_label = "Favorite"
     bl_options = {"UNDO"}
     needs = (need_job, _need_takes)
 
@@ -238,7 +238,7 @@ class DeleteTake(Step, bpy.types.Operator):
 
 
 class RestoreTake(Step, bpy.types.Operator):
-    """Bring the take that was deleted last back out of the bin"""
+    """Bring the last deleted take back from the bin"""
 
     bl_idname = "backflip.restore_take"
     bl_label = "Restore Take"
@@ -265,7 +265,7 @@ class RestoreTake(Step, bpy.types.Operator):
 
 
 class ChooseTake(Step, bpy.types.Operator):
-    """Choose another of the takes in the list"""
+    """Choose another take from the list"""
 
     bl_idname = "backflip.choose_take"
     bl_label = "Choose Take"

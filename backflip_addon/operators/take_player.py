@@ -325,7 +325,7 @@ def _need_chosen(scene: bpy.types.Scene) -> str:
 
 
 class PlayTake(Step, bpy.types.Operator):
-    """Play the chosen take in the viewport, or hold it. The timeline stays where it is"""
+    """Play or pause the chosen take in the viewport. The timeline stays where it is"""
 
     bl_idname = "backflip.play_take"
     bl_label = "Play Take"
@@ -351,7 +351,7 @@ class PlayTake(Step, bpy.types.Operator):
 
 
 class CompareTake(Step, bpy.types.Operator):
-    """Keep this take in the viewport to compare it with others, or stop keeping it"""
+    """Keep showing this take beside others to compare them, or stop showing it"""
 
     bl_idname = "backflip.compare_take"
     bl_label = "Compare"
@@ -368,7 +368,7 @@ class CompareTake(Step, bpy.types.Operator):
         if take in player.pins:
             player.pins.remove(take)
         elif take not in scene_settings(scene).takes:
-            raise JobError(f"There is no take called {take}; choose one of the list.")
+            raise JobError(f"There is no take called {take}; choose one from the list.")
         elif len(player.pins) >= MOST_COMPARED:
             raise JobError(f"{MOST_COMPARED} takes are being compared already; remove one of them first.")
         else:

@@ -62,7 +62,7 @@ def find_take(scene: bpy.types.Scene, name: str = "") -> Path:
         for candidate in (name, f"{name}.npz"):
             if candidate in files:
                 return files[candidate]
-        raise JobError(f"There is no take called {name}; choose one of the list.")
+        raise JobError(f"There is no take called {name}; choose one from the list.")
     return files.get(read_status(folder).best_take) or _best(scene, files)
 
 

@@ -83,7 +83,7 @@ def create_job_slices(scene: bpy.types.Scene, path: Path, settings: JobSettings)
     if folder.running():
         raise JobError(f"A trainer is running in {path}; stop it first or choose another folder.")
     if folder.job_file.exists():
-        raise JobError(f"{path} already holds a training; choose another folder, or resume that.")
+        raise JobError(f"{path} already holds a training; choose another folder, or resume that one.")
     facts = stored_reference.reference_origin(scene)
     folder.create(
         Job(
@@ -166,7 +166,7 @@ def _can_go_on(scene: bpy.types.Scene) -> str:
 
 
 class StartTraining(SlicedStep, bpy.types.Operator):
-    """Train the avatar in a process of its own, which goes on when Blender is closed"""
+    """Train the avatar in the background; training goes on even when Blender is closed"""
 
     bl_idname = "backflip.start_training"
     bl_label = "Start Training"

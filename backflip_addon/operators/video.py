@@ -277,6 +277,7 @@ class ChooseVideo(FileStep, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         found = choose(current_scene(context), self.filepath)
         turn_to(scene_settings(current_scene(context)), "reference")
+        compat.redraw()  # which Blender leaves out where a file was dropped
         self.report(
             {"INFO"}, f"{found.width} x {found.height}, {found.seconds:.2f} s, {found.rate:.4g} frames a second."
         )

@@ -56,7 +56,7 @@ class Removal:
             return Progress("running", 0.0, "Removing")
         left = [path for path in self.paths if os.path.lexists(path)]
         if left:
-            words = f"{left[0]} could not be removed whole; see whether it is in use or may not be written."
+            words = f"{left[0]} could not be removed completely; check whether it is in use or write-protected."
             return Progress("failed", 1.0, words)
         return Progress("done", 1.0, self._words)
 

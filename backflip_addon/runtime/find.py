@@ -172,4 +172,4 @@ def _none(home: str | Path | None) -> Runtime:
     if home is not None and deletion.runtimes(Path(home)):
         words = "What is installed belongs to another version of Backflip or of Python: press Install."
         return Runtime("", missing, words, older=True)
-    return Runtime("", missing, "The trainer has no Python yet: press Install, or choose one in the preferences.")
+    return Runtime("", missing, "The trainer has no Python yet: press Install, or choose a Python of your own.")

@@ -19,7 +19,7 @@ msvcrt: Any = importlib.import_module("msvcrt") if _WINDOWS else None
 fcntl: Any = None if _WINDOWS else importlib.import_module("fcntl")
 
 LOCK_NAME = "install.lock"
-BUSY = "The trainer's Python is being installed or removed just now, by this or another Blender; wait for its end."
+BUSY = "The trainer's Python is being installed or removed by this or another Blender; wait until that is done."
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 

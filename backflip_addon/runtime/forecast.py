@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import pins
 
-LICENCES = "Licences: PyTorch and numba BSD, and PyBullet, where there is one, zlib."
+LICENCES = "Licenses: BSD (PyTorch, numba) and zlib (PyBullet, where there is one)."
 
 
 def before_installing(home: Path | None, wheels: str = "") -> list[str]:

@@ -236,7 +236,7 @@ def failure_words(log: str) -> str:
     errors = [line for line in log.splitlines() if re.match(r"\s*(ERROR|Error|error)\b", line)]
     written = [line for line in log.splitlines() if line.strip()]
     if not written:
-        return "The installation ended without a word; see that there is room on the disk and in memory, and try again."
+        return "The installation ended unexpectedly; check that there is room on the disk and in memory, and try again."
     last = (errors or written)[-1].strip()
     return f"The installation failed: {last}"
 

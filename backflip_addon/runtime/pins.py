@@ -123,10 +123,10 @@ def lacks_lock(*locks: Path) -> str:
     if all(lock.is_file() for lock in locks):
         return ""
     if sys.maxsize <= 2**32:
-        return "This is a 32-bit Python, for which there is no torch any more; use a 64-bit Blender."
+        return "This is a 32-bit Python, for which torch is no longer made; use a 64-bit Blender."
     if system == "macosx_x86_64":
         return (
-            "There is no torch any more for Macs with Intel processors, so nothing is learned on one. On a Mac with "
+            "Torch is no longer made for Macs with Intel processors, so they cannot train. On a Mac with "
             "Apple's own processor use the Blender made for it; else train on another computer."
         )
     return f"Backflip has no list of packages for this system ({system}); use one of {', '.join(SYSTEMS)}."

@@ -96,7 +96,7 @@ class Probe:
             out = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended, in poll()
         except OSError:
             running = cls(python, None, io.BytesIO(), 0.0)
-            words = f"{python} cannot be asked: no temporary file can be written; see whether the disk is full."
+            words = f"{python} cannot be asked: no temporary file can be written; check whether the disk is full."
             running._finish(ProbeResult(python, (), ("Python",), words))
             return running
         with contextlib.suppress(OSError, ValueError):  # told by poll()

@@ -71,13 +71,13 @@ def open_video(path: Path) -> Footage:
     try:
         clip = bpy.data.movieclips.load(str(path), check_existing=True)
     except RuntimeError as error:
-        raise FileError(f"{path.name} is no video that Blender can read; choose another file.") from error
+        raise FileError(f"{path.name} is not a video that Blender can read; choose another file.") from error
     size: Any = clip.size
     width, height = size
     if clip.source != "MOVIE" or width < 1 or height < 1 or clip.fps <= 0.0 or clip.frame_duration < 2:
         if clip not in known:
             bpy.data.movieclips.remove(clip)
-        raise FileError(f"{path.name} is no video that Blender can read; choose another file.")
+        raise FileError(f"{path.name} is not a video that Blender can read; choose another file.")
     return Footage(clip, clip.frame_duration, float(clip.fps), int(width), int(height))
 
 

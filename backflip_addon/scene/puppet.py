@@ -68,7 +68,7 @@ def read_puppet(armature: bpy.types.Object, binding: Binding) -> Iterator[Skin |
 def _object(name: str) -> bpy.types.Object:
     ob = bpy.data.objects.get(name)
     if ob is None:
-        raise PuppetError(f"{name} is there no more")
+        raise PuppetError(f"{name} no longer exists")
     return ob
 
 

@@ -94,7 +94,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Mass",
-            description="Mass of the whole body. Set it to 0 for the usual mass of its height",
+            description="Mass of the whole body. Set it to 0 for the usual mass for its height",
             default=0.0,
             min=0.0,
             soft_max=150.0,
@@ -108,7 +108,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Own Mass",
-            description="Give the body a mass of your own instead of the usual one of its height",
+            description="Enter the body's mass yourself instead of using the usual one for its height",
             get=choices.get_own_mass,
             set=choices.set_own_mass,
         ),
@@ -229,7 +229,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Upright",
-            description="Stand up a clip that lies down throughout because another axis is up in it",
+            description="Stand up a clip that lies down throughout because it has another up axis",
         ),
     ]
     grounded: Annotated[
@@ -243,7 +243,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         bool,
         BoolProperty(
             name="Physical Flights",
-            description="Imitate the nearest motion that is possible in free flight: the centre of mass on a parabola, "
+            description="Imitate the nearest motion that is possible in free flight: the center of mass on a parabola, "
             "rotating evenly. The ghost shows it",
         ),
     ]
@@ -275,7 +275,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         str,
         EnumProperty(
             name="Goal",
-            description="What you want of the training",
+            description="What you want from the training",
             items=choices.GOALS,
             get=choices.get_goal,
             set=choices.set_goal,
@@ -285,7 +285,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Up To",
-            description="Longest time to train; it ends earlier when the goal is reached",
+            description="Longest time to train; training ends earlier once the goal is reached",
             min=3.0,
             soft_max=7200.0,
             max=36000.0,

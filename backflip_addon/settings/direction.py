@@ -46,7 +46,7 @@ SWEEPS = (
     ("mass", "Weight", "Factor of the character's weight"),
     ("strength", "Strength", "Factor of its strength"),
     ("fatigue", "Fatigue", "Share of its strength that is lost a second"),
-    ("clumsiness", "Clumsiness", "How far its joints go astray, degrees"),
+    ("clumsiness", "Clumsiness", "How far its joints stray, degrees"),
     ("delay", "Delay", "How late it reacts, s"),
     ("drunk", "Drunk", "How far its sense of balance is off, 0 to 1"),
     ("start_noise", "Start", "How unsteady its start is"),
@@ -222,7 +222,7 @@ class BackflipDirection(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Fatigue",
-            description="The share of its strength that is lost a second",
+            description="The share of its strength that it loses per second",
             min=0.0,
             max=2.0,
             soft_max=0.5,
@@ -230,13 +230,13 @@ class BackflipDirection(bpy.types.PropertyGroup):
     ]
     clumsiness: Annotated[
         float,
-        FloatProperty(name="Clumsiness", description="How far its joints go astray", min=0.0, max=1.0, subtype="ANGLE"),
+        FloatProperty(name="Clumsiness", description="How far its joints stray", min=0.0, max=1.0, subtype="ANGLE"),
     ]
     clumsiness_time: Annotated[
         float,
         FloatProperty(
             name="Over",
-            description="How long a joint goes astray one way: short is a tremble, long a sway",
+            description="How long a joint strays in one direction: short is a tremble, long a sway",
             default=0.3,
             min=0.02,
             max=5.0,
@@ -291,7 +291,7 @@ class BackflipDirection(bpy.types.PropertyGroup):
     gives_up: Annotated[
         bool,
         BoolProperty(
-            name="Gives Up", description="It gives up at a moment of your choice, and not when the take is lost"
+            name="Gives Up", description="It gives up at a moment of your choice instead of when the take is lost"
         ),
     ]
     falls_at: Annotated[

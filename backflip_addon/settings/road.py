@@ -30,16 +30,16 @@ class BackflipRoad(bpy.types.PropertyGroup):
     path: Annotated[
         bool,
         BoolProperty(
-            name="Centre of Mass",
-            description="Draw the path of the reference's centre of mass and, dashed, where free fall would take it",
+            name="Center of Mass",
+            description="Draw the path of the reference's center of mass and, dashed, where free fall would take it",
             default=True,
         ),
     ]
     before: Annotated[
         bool,
         BoolProperty(
-            name="Before Mending",
-            description="Draw the reference as it was before it was mended beside the ghost",
+            name="Before Fixes",
+            description="Draw the reference as it was before it was fixed, beside the ghost",
             default=True,
         ),
     ]

@@ -35,7 +35,7 @@ OUTCOMES = (
 )
 FILTERS = (
     ("all", "All Takes", "Show every take"),
-    ("favourite", "Favourites", "Show your favourites alone"),
+    ("favourite", "Favorites", "Show your favorites only"),
     ("success", "Landed or Followed", "Show the takes that did what was asked"),
     ("failure", "Failed", "Show the takes that did not"),
     *((f"outcome_{kind}", label, f"{meaning}") for kind, label, meaning in OUTCOMES),
@@ -150,7 +150,7 @@ class BackflipBrowser(bpy.types.PropertyGroup):
         float,
         FloatProperty(
             name="Time",
-            description="Where in the take the viewport is; drag to look through it",
+            description="The moment of the take that the viewport shows; drag to scrub through it",
             min=0.0,
             max=1.0,
             subtype="FACTOR",

@@ -23,11 +23,11 @@ class Look:
 
 
 LOOKS: dict[Kind, Look] = {
-    "before": Look("Before Mending", "before", 0.8, 1.0),
+    "before": Look("Before Fixes", "before", 0.8, 1.0),
     "path_before": Look("", "before", 0.8, 1.4),
     "body": Look("Body", "body", 0.85, 1.4),
     "ghost": Look("Reference", "reference", 0.7, 1.4),
-    "path": Look("Centre of Mass", "path", 0.95, 2.0),
+    "path": Look("Center of Mass", "path", 0.95, 2.0),
     "fall": Look("Free Fall", "fall", 0.95, 2.0),
 }
 

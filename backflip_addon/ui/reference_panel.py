@@ -106,7 +106,7 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
         if settings.notes_due or viewport_lines.busy(current_scene(context)):
             sentence(layout, context, background_work.WORDS, "SORTTIME")
         if settings.clip_stale:
-            sentence(layout, context, "The clip's map was changed since it was read.", "ERROR")
+            sentence(layout, context, "The clip's map has changed since the clip was read.", "ERROR")
             button(layout, "backflip.read_clip_again", icon="FILE_REFRESH")
         layout.prop(settings, "show_ghost")
         if (body := fold(layout, "clip", "Part and Speed")) is not None:
@@ -116,9 +116,9 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
         layout.use_property_split, layout.use_property_decorate = True, False
         column = layout.column(align=True)
         column.prop(settings, "trim_start")
-        column.prop(settings, "trim_end")
+        column.prop(settings, "trim_end", text=None if settings.trim_end else "To (End)")
         layout.prop(settings, "time_scale")
-        column = layout.column(heading="Mend", align=True)
+        column = layout.column(heading="Fix", align=True)
         for fix in _FIXES:
             column.prop(settings, fix)
         layout.prop(settings, "loops")

@@ -43,6 +43,7 @@ class BACKFLIP_PT_road(SidebarPanel, bpy.types.Panel):
         for line in (*STATUS.lines, *before_installing(preferences.runtime_home(), wheels)):
             sentence(layout, context, line, "BLANK1")
         if not wheels:  # ticked it stays, or the button below would move away from under the mouse
+            sentence(layout, context, preferences.ONLINE, "BLANK1")
             layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         row = layout.row()
         row.scale_y = scale_of(context, "backflip.install_runtime")

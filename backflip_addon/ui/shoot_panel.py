@@ -63,7 +63,7 @@ def _draw_queue(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     button(row, "backflip.empty_queue", "X")
     column = layout.column(align=True)
     for shot in waiting[:_SHOWN_OF_QUEUE]:
-        column.label(text=shot.name if shot else "A request that makes no sense", icon="BLANK1")
+        column.label(text=shot.name if shot else "A request that cannot be read", icon="BLANK1")
     if len(waiting) > _SHOWN_OF_QUEUE:
         column.label(text=f"and {len(waiting) - _SHOWN_OF_QUEUE} more", icon="BLANK1")
 

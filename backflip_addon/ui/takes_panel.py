@@ -27,7 +27,7 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
             sentence(layout, context, "Takes appear here while the avatar learns (step 3).", "INFO")
             return
         if other := job_monitor.other_avatar(current_scene(context)):
-            words = f"These takes are of {other}: choose it as the avatar (step 1), or start a new training (step 3)."
+            words = f"These takes belong to {other}: make it the avatar (step 1), or start a new training (step 3)."
             sentence(layout, context, words, "ERROR")
         self._draw_list(context, layout)
         self._draw_chosen(context, layout)

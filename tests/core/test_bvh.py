@@ -90,13 +90,13 @@ LONE_END = "HIERARCHY\nEnd Site\n{\nOFFSET 1 2 3\n}\n"
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        (lambda text: text.replace("HIERARCHY", "<html>"), "no BVH"),
+        (lambda text: text.replace("HIERARCHY", "<html>"), "not a BVH"),
         (lambda text: text[: text.index("MOTION")], "cut off"),
         (lambda text: text[: text.index("End Site")], "cut off"),
         (lambda text: text.replace("\n}\nMOTION", "\nMOTION"), "cut off"),
         (lambda text: text.replace("1 12 3", "nan 12 3"), "line 29: a number is not finite"),
         (lambda text: text.replace("1 12 3", "1e400 12 3"), "line 29: a number is not finite"),
-        (lambda text: text.replace("1 12 3", "1 12 x"), "line 29: .* no number"),
+        (lambda text: text.replace("1 12 3", "1 12 x"), "line 29: .* not a number"),
         (lambda text: text.replace("0.025", "0"), "line 27: a frame cannot last"),
         (lambda text: text.replace("0.025", "-inf"), "line 27: the frame count or frame time"),
         (lambda text: text.replace("Frames: 2", "Frames: inf"), "line 26: the frame count"),
@@ -107,7 +107,7 @@ LONE_END = "HIERARCHY\nEnd Site\n{\nOFFSET 1 2 3\n}\n"
         (lambda text: LONE_END + text[text.index("MOTION") :], "line 4: .* no joint"),
         (lambda text: text.replace("HIERARCHY\n", "HIERARCHY\n}\n"), "line 2"),
         (lambda text: text[: text.index("0 10 0 0 0") + 5], "whole frame"),
-        (lambda text: "", "no BVH"),
+        (lambda text: "", "not a BVH"),
     ],
 )
 def test_damaged_files_are_refused_with_a_sentence(tmp_path: Path, change: object, word: str) -> None:

@@ -148,11 +148,11 @@ def test_what_smpl_lacks_is_named(tmp_path: Path, arrays: dict, words: str) -> N
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"poses": np.zeros((5, 10))}, "no SMPL motion"),
-        ({"trans": np.zeros((4, 3))}, "no SMPL motion"),
+        ({"poses": np.zeros((5, 10))}, "not an SMPL motion"),
+        ({"trans": np.zeros((4, 3))}, "not an SMPL motion"),
         ({"trans": np.full((5, 3), np.nan)}, "not finite"),
         ({"mocap_framerate": np.array(0.0)}, "frame rate"),
-        ({"poses": np.array([{}], dtype=object)}, "no SMPL motion"),
+        ({"poses": np.array([{}], dtype=object)}, "not an SMPL motion"),
     ],
 )
 def test_damaged_smpl_is_refused(tmp_path: Path, changes: dict, sentence: str) -> None:

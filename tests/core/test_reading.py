@@ -219,7 +219,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, number: str) ->
 @pytest.mark.parametrize("name", READERS)
 def test_a_pipe_or_a_folder_never_hangs_a_reader(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
-    assert "no ordinary file" in refusal(READERS[name], tmp_path / name)
+    assert "not a regular file" in refusal(READERS[name], tmp_path / name)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / name).mkdir()
     refusal(READERS[name], tmp_path / "folder" / name)

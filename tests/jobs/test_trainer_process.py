@@ -184,7 +184,7 @@ def test_damaged_job_is_refused(launch: SimpleNamespace, tmp_path: Path, text: s
 
 def test_missing_job_is_a_failed_job(launch: SimpleNamespace, tmp_path: Path) -> None:
     status = launch.read_status(launch.JobFolder(tmp_path / "gone"))
-    assert status.state == "failed" and "no folder of a training" in status.message
+    assert status.state == "failed" and "not a training's folder" in status.message
 
 
 def test_nobody_hears_a_request(launch: SimpleNamespace, make_job: Callable[..., Any]) -> None:

@@ -147,7 +147,7 @@ def test_takes_of_another_character_are_said_to_be(folder: JobFolder) -> None:
     assert job_monitor.job_avatar(scene()) == "Hero" and not job_monitor.other_avatar(scene())
     scene().backflip.avatar = other
     assert job_monitor.other_avatar(scene()) == "Hero"
-    assert any("These takes are of Hero" in text for text in drawn())
+    assert any("These takes belong to Hero" in text for text in drawn())
     bpy.data.objects.remove(hero)
     assert not job_monitor.other_avatar(scene()), "a character that was renamed is the same one"
 

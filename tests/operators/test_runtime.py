@@ -139,7 +139,7 @@ def test_the_first_look_outlives_the_file_that_blender_is_started_with(ops: Any,
 def test_failed_removal_is_said(ops: Any, home: Path) -> None:
     stand_ins.runtime_folder(home).mkdir(parents=True)
     held = folder_lock.FolderLock.acquire(home)
-    with pytest.raises(RuntimeError, match="by this or another Blender; wait for its end"):
+    with pytest.raises(RuntimeError, match="by this or another Blender; wait until that is done"):
         ops.remove_runtime()
     assert stand_ins.runtime_folder(home).exists() and STATUS.work is None
     held.release()

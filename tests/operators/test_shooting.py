@@ -174,7 +174,7 @@ def test_a_sweep_goes_from_one_value_to_another(
 
 def test_a_sweep_that_makes_no_sense_is_refused_and_nothing_is_asked_for(folder: JobFolder, ops: Any) -> None:
     fields().count, fields().sweep, fields().sweep_what, fields().sweep_to = 3, True, "gravity", 99.0
-    with pytest.raises(RuntimeError, match="gravity, in m/s², is no number from 0.5 to 30"):
+    with pytest.raises(RuntimeError, match="gravity, in m/s², is not a number from 0.5 to 30"):
         ops.shoot()
     fields().sweep_what = "push_at"
     with pytest.raises(RuntimeError, match="Nothing is pushed"):

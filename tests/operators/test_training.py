@@ -196,7 +196,7 @@ def test_damaged_jobs_and_takes_get_a_sentence(road: Any, tmp_path: Path) -> Non
     folder.job_file.write_text('{"version": 1, "name"')
     with pytest.raises(RuntimeError, match="half written"):
         road.bake_take(take="0001_search")
-    with pytest.raises(RuntimeError, match="no folder of a Backflip training"):
+    with pytest.raises(RuntimeError, match="not the folder of a Backflip training"):
         road.find_job(directory=str(tmp_path))
     assert not nla.baked_tracks(settings().avatar)[1:]
 

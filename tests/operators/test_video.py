@@ -90,7 +90,7 @@ def seen(rate: float = 30.0) -> VideoMotion:
 def test_a_file_that_is_no_video_is_refused(ops: Any, tmp_path: Path) -> None:
     words = tmp_path / "words.mp4"
     words.write_text("no video")
-    with pytest.raises(RuntimeError, match="words.mp4 is no video that Blender can read"):
+    with pytest.raises(RuntimeError, match="words.mp4 is not a video that Blender can read"):
         ops.choose_video(filepath=str(words))
     with pytest.raises(RuntimeError, match="does not exist"):
         ops.choose_video(filepath=str(tmp_path / "none.mp4"))
@@ -127,7 +127,7 @@ def test_the_frames_are_written_by_another_blender(
     pytest.importorskip("torch")
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     ops.choose_video(filepath=str(film))
-    with pytest.raises(RuntimeError, match="pose_detection.tflite is no network that Backflip can run"):
+    with pytest.raises(RuntimeError, match="pose_detection.tflite is not a network that Backflip can run"):
         ops.reference_from_video(blocking=True)
     assert "no network" in settings().problem
     work = video._work.reconstruction

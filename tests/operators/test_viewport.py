@@ -36,10 +36,10 @@ def reference(ops: Any, tmp_path: Path) -> Any:
 
 
 def test_the_reference_is_drawn_with_its_path_and_as_it_was(reference: Any) -> None:
-    assert legend() == ["Reference", "Centre of Mass"], "it never flies, and the body is built"
+    assert legend() == ["Reference", "Center of Mass"], "it never flies, and the body is built"
     assert viewport_lines.contacts(scene()) is None, "its step is not open"
     reference.road.reference = reference.grounded = True
-    assert legend() == ["Before Mending", "Reference", "Centre of Mass"]
+    assert legend() == ["Before Fixes", "Reference", "Center of Mass"]
     path = viewport_lines.lines(scene())[1]["path"]
     motion = stored_reference.reference(scene())
     assert len(path) == motion.frames - 1 + 3, "and a cross where it is now"

@@ -295,7 +295,7 @@ def test_limit_of_the_system_is_said_as_a_full_disk(tmp_path: Path) -> None:
 def test_silent_end_is_one_sentence(tmp_path: Path, stand_in: list[Step]) -> None:
     stand_in.append(Step("Installing", script("import os; os.kill(os.getpid(), 9)"), 1.0))
     sentence = install.Installation.begin(tmp_path, sys.executable).wait().message
-    assert "ended without a word; see that there is room on the disk and in memory" in sentence
+    assert "ended unexpectedly; check that there is room on the disk and in memory" in sentence
 
 
 # A folder that goes, or was never there

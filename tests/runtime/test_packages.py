@@ -216,7 +216,7 @@ def test_what_has_no_hash_comes_from_its_own_index_alone(
         ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", "certificate"),
         ("[Errno 13] Permission denied: '/opt/x'", "cannot be written"),
         ("Collecting x\nERROR: the moon is full\n", "the moon is full"),
-        ("", "ended without a word"),
+        ("", "ended unexpectedly"),
         ("OSError: [Errno 122] Disk quota exceeded", "disk is full"),
         ("OSError: [Errno 27] File too large: 'x'", "disk is full"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "checksum differs"),
@@ -239,7 +239,7 @@ def test_local_label_is_no_other_version() -> None:
 @pytest.mark.parametrize(
     ("machine", "most", "words"),
     [
-        (("Darwin", "x86_64"), 2**63 - 1, "no torch any more for Macs with Intel processors"),
+        (("Darwin", "x86_64"), 2**63 - 1, "no longer made for Macs with Intel processors"),
         (("Windows", "AMD64"), 2**31 - 1, "a 32-bit Python"),
         (("Windows", "ARM64"), 2**63 - 1, "no list of packages for this system (win_arm64); use one of linux_x86_64"),
     ],

@@ -99,7 +99,7 @@ def test_installation_of_another_blender_is_neither_joined_nor_removed(
     at_work = [path for path in home.iterdir() if path.is_dir()]
     os.utime(at_work[0], (time.time() - 1e6,) * 2)
     assert install.Installation.begin(home, sys.executable).poll().message == folder_lock.BUSY
-    with pytest.raises(uninstall.RuntimeFolderError, match="just now, by this or another Blender"):
+    with pytest.raises(uninstall.RuntimeFolderError, match="by this or another Blender"):
         uninstall.remove(home)
     assert repair.clean(home).paths == () and at_work[0].is_dir()
     assert repair.begin(home, sys.executable).poll().message == folder_lock.BUSY
@@ -194,7 +194,7 @@ def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     left.mkdir()
     monkeypatch.setattr(deletion, "_PROGRAM", "")
     progress = uninstall.remove(tmp_path).wait()
-    assert progress.state == "failed" and f"{left} could not be removed whole" in progress.message
+    assert progress.state == "failed" and f"{left} could not be removed completely" in progress.message
 
 
 def test_blender_without_a_python_program_removes_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

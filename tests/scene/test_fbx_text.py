@@ -100,7 +100,7 @@ def test_what_the_first_reader_left_half_done_is_gone_before_the_second_reads(
             "longer than it says",
         ),
         ("; FBX 7.4.0 project file\n" + "Objects:  {\n" * 5_000, "cannot be imported: it is damaged"),
-        ("Kaydara? No.", "no FBX file"),
+        ("Kaydara? No.", "not an FBX file"),
     ],
 )
 def test_damaged_text_is_refused(tmp_path: Path, text: str, words: str) -> None:

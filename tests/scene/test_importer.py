@@ -247,7 +247,7 @@ def test_a_pipe_a_device_or_a_folder_never_holds_the_window(tmp_path: Path, suff
     folder.mkdir()
     device.symlink_to("/dev/zero")
     for path in (pipe, folder, device):
-        assert "no ordinary file" in refusal(path)
+        assert "not a regular file" in refusal(path)
 
 
 def test_a_gltf_that_names_a_pipe_never_holds_the_window(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_damaged_file_is_told_and_makes_no_room_for_what_it_claims(tmp_path: P
 
 def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "plan.npz").mkdir()
-    with pytest.raises(ValueError, match="no ordinary file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         plan_files.read_arrays(tmp_path / "plan.npz")
     plan_files.write_arrays(tmp_path / "elsewhere.npz", {"knots": KNOTS, "knot": 4})
     (tmp_path / "search.npz").symlink_to(tmp_path / "elsewhere.npz")

@@ -59,7 +59,7 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
     rig = _rig(path.stem, joints, parents, rest, np.eye(3))
     axis = up or up_axis(rig, positions)
     if axis not in _TO_Z_UP:
-        raise ValueError(f"{axis!r} is no axis: the up axis of a clip is X, Y or Z.")
+        raise ValueError(f"{axis!r} is not an axis: the up axis of a clip is X, Y or Z.")
     convert = _TO_Z_UP[axis]
     matrices = np.zeros((len(values), len(joints), 4, 4))
     # the rest pose is unturned in our axes too: turning by convert on both sides keeps it so
@@ -91,7 +91,7 @@ def _split(path: Path) -> tuple[list[Line], list[Line]]:
     text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines or not lines[0][1].upper().startswith("HIERARCHY"):
-        raise UnreadableFile(f"{path.name} is no BVH file: it does not begin with HIERARCHY.")
+        raise UnreadableFile(f"{path.name} is not a BVH file: it does not begin with HIERARCHY.")
     title = next((i for i, (_, line) in enumerate(lines) if line.upper().startswith("MOTION")), len(lines))
     if len(lines) < title + 4:
         raise UnreadableFile(f"{path.name} is cut off: it holds no motion; export or download it again.")
@@ -238,7 +238,7 @@ def _wrapped(rows: list[tuple[int, list[str]]], channels: int, frames: int, file
     whole = len(words) // channels if channels else 0
     if whole and not usual and len(words) not in (whole * channels, frames * channels):
         raise UnreadableFile(
-            f"{file}: its {len(words)} numbers are no whole number of frames of {channels}, one is missing or too many."
+            f"{file}: its {len(words)} numbers do not fill whole frames of {channels}: one is missing or too many."
         )
     return [(rows[0][0], words[i * channels : (i + 1) * channels]) for i in range(whole)]
 
@@ -260,7 +260,7 @@ def _row(number: int, words: list[str], channels: int, file: str) -> list[float]
     except ValueError as error:
         if any(re.fullmatch(r"[-+]?\d+,\d+", word) for word in words):
             raise UnreadableFile(f"{file}, line {number}: {_COMMA}") from error
-        raise UnreadableFile(f"{file}, line {number}: the motion holds something that is no number.") from error
+        raise UnreadableFile(f"{file}, line {number}: the motion holds something that is not a number.") from error
     if not all(abs(value) <= MOST_NUMBER for value in values):
         raise UnreadableFile(f"{file}, line {number}: a number is not finite, or larger than can be; repair it.")
     return values

@@ -68,9 +68,9 @@ def _read_frames(path: Path) -> tuple[Array, bool]:
     except RefusedFile:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UnreadableFile(f"{path.name} is no DeepMimic clip, or is cut off: {error}.") from error
+        raise UnreadableFile(f"{path.name} is not a DeepMimic clip, or is cut off: {error}.") from error
     if frames.ndim != 2 or frames.shape[1] != FRAME_NUMBERS or len(frames) < 2:
-        raise ValueError(f"{path.name} is no humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
+        raise ValueError(f"{path.name} is not a humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
     if len(frames) > MOST_FRAMES or not finite(frames):
         raise ValueError(f"{path.name} holds numbers that are not finite, or too many frames.")
     quaternions = [frames[:, c : c + 4] for c in _quaternion_columns()]

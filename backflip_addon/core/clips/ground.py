@@ -131,7 +131,8 @@ def hovering(ground: Ground) -> Finding | None:
     return Finding(
         "hovering",
         f"From {start / ground.motion.rate:.1f} to {(end - 1) / ground.motion.rate:.1f} s the clip stands "
-        f"{np.median(height[start:end]) * 100:.0f} cm over the floor{often}: put it down, if nothing is there.",
+        f"{np.median(height[start:end]) * 100:.0f} cm over the floor{often}: "
+        "put it down, unless it stands on something.",
         {"grounded": True},
     )
 
@@ -166,7 +167,7 @@ def high_flight(ground: Ground) -> Finding | None:
     return Finding(
         "high_flight",
         f"At {at / ground.motion.rate:.1f} s the clip is {height:.2f} m over the floor, higher than people jump: "
-        "look whether its scale is right, or expect a lower jump.",
+        "check its scale, or expect a lower jump.",
     )
 
 
@@ -186,7 +187,8 @@ def sliding_foot(ground: Ground) -> Finding | None:
     return Finding(
         "sliding_foot",
         f"From {start / ground.motion.rate:.1f} to {end / ground.motion.rate:.1f} s the {('left', 'right')[side]} foot "
-        f"slides at {fastest * 100:.0f} cm/s while it carries the body: what is learned will stand there or step.",
+        f"slides at {fastest * 100:.0f} cm/s while it carries the body: "
+        "the avatar will stand still there, or take steps.",
     )
 
 

@@ -101,7 +101,7 @@ def _time_scale(motion: Motion, centre: Array, lowest: Array) -> Finding | None:
     scale, recorded = _likely_scale(motion.rate, exact)
     return Finding(
         "time_scale",
-        f"In the air the clip falls under {gravity:.1f} m/s² instead of 9.8. It seems to play {flown} than it was "
+        f"In the air the clip falls at {gravity:.1f} m/s² instead of 9.8. It seems to play {flown} than it was "
         f"recorded{recorded}: {_advice(scale)}.",
         {"time_scale": scale},
     )
@@ -164,7 +164,7 @@ def _jumps(motion: Motion, orientations: Array) -> Finding | None:
     turn_at = int(np.argmax(change))
     if change[turn_at] * motion.rate > _JUMP_RATE and change[turn_at] > _JUMP_TURN:
         return Finding(
-            "jump", f"At {(turn_at + 1) / motion.rate:.2f} s a body part turns over within one frame: look at it there."
+            "jump", f"At {(turn_at + 1) / motion.rate:.2f} s a body part flips over within one frame: check it there."
         )
     if (step * motion.rate).max(initial=0.0) > _JUMP_SPEED:
         at = (int(np.argmax(step)) + 1) / motion.rate
@@ -188,7 +188,7 @@ def _cycle(motion: Motion, orientations: Array) -> Finding | None:
     if moving and gap.max() < likeness and abs(motion.position[0, 2] - motion.position[-1, 2]) < _CYCLE_RISE:
         return Finding(
             "loops",
-            "The clip ends as it begins, in motion: it can be performed several times on end.",
+            "The clip ends as it begins, in motion: it can be performed several times in a row.",
             {"loops": True},
             INFO,
         )

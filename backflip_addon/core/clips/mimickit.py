@@ -55,9 +55,9 @@ def load(path: Path) -> tuple[Motion, float]:
     except RefusedFile:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
-        raise UnreadableFile(f"{path.name} is no MimicKit motion, or is cut off: {error}.") from error
+        raise UnreadableFile(f"{path.name} is not a MimicKit motion, or is cut off: {error}.") from error
     if frames.ndim != 2 or frames.shape[1] != FRAME_NUMBERS or len(frames) < 2:
-        raise ValueError(f"{path.name} is no humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
+        raise ValueError(f"{path.name} is not a humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
     if len(frames) > MOST_FRAMES or not finite(frames) or not 1.0 <= rate <= 1000.0:
         raise ValueError(f"{path.name} holds numbers that are not finite, or no sensible frame rate.")
     return _to_motion(frames, rate, loops), LEG_LENGTH

@@ -107,7 +107,7 @@ def _read(path: Path) -> tuple[Array, Array, float]:
     data = _arrays(path)
     whole, root, body = (next((data[name] for name in names if name in data), None) for names in (_WHOLE, _ROOT, _BODY))
     position = next((data[name] for name in _POSITION if name in data), None)
-    lacking = f"{path.name} is no SMPL motion, or is cut off: it lacks the body's "
+    lacking = f"{path.name} is not an SMPL motion, or is cut off: it lacks the body's "
     if position is None:
         raise UnreadableFile(lacking + "position (trans or transl).")
     positions = _numbers(path, position).reshape(-1, position.shape[-1] if position.ndim else 1)
@@ -119,7 +119,7 @@ def _read(path: Path) -> tuple[Array, Array, float]:
         raise UnreadableFile(lacking + "joints (poses, or global_orient and body_pose).")
     if orientations.shape[1] < len(_JOINTS) or positions.shape != (len(orientations), 3):
         raise UnreadableFile(
-            f"{path.name} is no SMPL motion of one body: it needs {len(_JOINTS)} joints or more and "
+            f"{path.name} is not an SMPL motion of one body: it needs {len(_JOINTS)} joints or more and "
             "a position each frame."
         )
     scale = float(data[_SCALE].ravel()[0]) if _SCALE in data and data[_SCALE].size else 1.0
@@ -144,7 +144,7 @@ def _arrays(path: Path) -> dict[str, Array]:
         raise
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UnreadableFile(
-            f"{path.name} is no SMPL motion of plain numbers, or is cut off: save its arrays with numpy's savez."
+            f"{path.name} is not an SMPL motion of plain numbers, or is cut off: save its arrays with numpy's savez."
         ) from error
     return {last: data[name] for last, name in found.items()}
 
@@ -158,7 +158,7 @@ def _in_parts(path: Path, root: Array, body: Array) -> Array:
 
 def _numbers(path: Path, array: Array) -> Array:
     if array.dtype.kind not in "iuf":
-        raise UnreadableFile(f"{path.name} is no SMPL motion: it holds something else than numbers.")
+        raise UnreadableFile(f"{path.name} is not an SMPL motion: it holds something else than numbers.")
     return np.array(array, dtype=float)
 
 
@@ -176,14 +176,14 @@ def _rotations(path: Path, array: Array, root: bool = False) -> Array:
         raise UnreadableFile(f"{path.name} holds several bodies: save the motion of one of them.")
     if width == 6 or numbers.ndim != 3 + matrices - flat or width % 3 or not width:
         raise UnreadableFile(
-            f"{path.name} is no SMPL motion that is known: save its poses as rotation vectors (three numbers a joint)."
+            f"{path.name} is an unknown kind of SMPL motion: save poses as rotation vectors (three numbers a joint)."
         )
     if not finite(numbers):
         raise UnreadableFile(f"{path.name} holds numbers that are not finite.")
     if not matrices:
         return rotations.to_matrix(rotations.from_rotation_vector(numbers.reshape(len(numbers), -1, 3)))
     if np.abs(np.linalg.det(numbers) - 1.0).max(initial=0.0) > 0.1:
-        raise UnreadableFile(f"{path.name} is no SMPL motion: its joints' matrices are no rotations.")
+        raise UnreadableFile(f"{path.name} is not an SMPL motion: its joints' matrices are not rotations.")
     return rotations.to_matrix(rotations.from_matrix(numbers))
 
 

@@ -41,7 +41,7 @@ def read_vrma(path: Path) -> tuple[Rig, Array, float]:
         channels = _channels(file)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UnreadableFile(
-            f"{path.name} is no VRM animation, or is damaged: {str(error)[:100]} is missing or wrong."
+            f"{path.name} is not a VRM animation, or is damaged: {str(error)[:100]} is missing or wrong."
         ) from error
     return _motion(path, nodes, parents, channels, named)
 

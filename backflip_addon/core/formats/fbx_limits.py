@@ -39,7 +39,7 @@ def check_fbx(path: Path) -> None:
     elif _TEXT_HEAD.search(data[:_TEXT_HEAD_BYTES]):
         _check_text(path.name, data)
     else:
-        raise UnreadableFile(f"{path.name} is damaged or no FBX file: export it again as binary FBX, or as GLB.")
+        raise UnreadableFile(f"{path.name} is damaged, or not an FBX file: export it again as binary FBX, or as GLB.")
 
 
 @told

@@ -67,7 +67,7 @@ def read_gltf(path: Path) -> Gltf:
     for name in _LISTS:
         items = content.get(name, [])
         if not isinstance(items, list) or len(items) > MOST_ITEMS or not all(isinstance(i, dict) for i in items):
-            raise ValueError(f"its {name} are no list of at most {MOST_ITEMS:,} parts")
+            raise ValueError(f"its {name} are not a list of at most {MOST_ITEMS:,} parts")
     later = [_whole(buffer, "byteLength") for buffer in content.get("buffers", []) if _is_unpacked_later(buffer)]
     if sum(later) > MOST_PACKED_BYTES:
         raise ValueError("it unpacks to more than such a file may")
@@ -99,7 +99,7 @@ def _split(path: Path) -> tuple[dict[str, Any], bytes]:
                 raise ValueError("it is cut off in its first line")
             version, _whole, length, kind = struct.unpack_from("<4I", begin, 4)
             if version != 2 or kind != 0x4E4F534A:
-                raise ValueError("its first part is no JSON of glTF 2")
+                raise ValueError("its first part is not glTF 2")
             if length > MOST_JSON_BYTES or os.fstat(file.fileno()).st_size > MOST_BYTES:
                 raise ValueError("it is larger than a character can be")
             text = _part_of(file, length, "description")
@@ -130,7 +130,7 @@ def _buffer(buffer: dict[str, Any], binary: bytes, path: Path) -> bytes:
     elif uri is None:
         data = binary
     elif not isinstance(uri, str):
-        raise ValueError("a buffer's place is no text")
+        raise ValueError("a buffer's place is not text")
     elif uri.startswith("data:"):
         try:
             data = base64.b64decode(uri.partition(",")[2], validate=True)
@@ -165,7 +165,7 @@ def _whole(item: dict[str, Any], key: str, default: int | None = None) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
-        raise ValueError(f"its {key} {str(value)[:40]!r} is no sensible number")
+        raise ValueError(f"its {key} {str(value)[:40]!r} is not a sensible number")
     item[key] = value
     return value
 

@@ -101,12 +101,12 @@ class _Worst:
 def _worst(demands: Demands, rate: float) -> _Worst | None:
     if run := _gravest(demands.pull, PULL, PULL_SECONDS * rate):
         weights = f"{demands.pull[run].max():.1f} body weights"
-        words, instead = f"hangs from the floor, pulling with {weights}", "press on it"
+        words, instead = f"pulls on the floor, with {weights}", "press on it"
     elif run := _gravest(demands.slip, SLIP, SLIP_SECONDS * rate):
         words, instead = "pushes sideways harder than the floor can hold", "not slip there"
     elif run := _gravest(demands.lean, LEAN, LEAN_SECONDS * rate):
         far = f"{demands.lean[run].max() * 100:.0f} cm"
-        words = f"leans as nobody could without falling, up to {far} past what it stands on"
+        words = f"leans further than anyone could without falling, up to {far} past what it stands on"
         return _Worst(words, "keep its balance", run.start / rate, run.stop / rate, True)
     else:
         return None

@@ -162,7 +162,7 @@ def _load(body: Body, demand: _Demand) -> _Load:
 def _flight_words(flight: feasible_flight.Flight) -> Finding:
     return Finding(
         "impossible_flight",
-        f"In the air from {flight.start:.1f} to {flight.end:.1f} s the clip turns as no free body can. The take will "
-        f"turn evenly there, up to {np.degrees(flight.change):.0f}° away from it.",
+        f"In the air from {flight.start:.1f} to {flight.end:.1f} s the clip turns in a way that no free body can. "
+        f"The take will turn evenly there, up to {np.degrees(flight.change):.0f}° away from it.",
         {"physical_flights": True},
     )

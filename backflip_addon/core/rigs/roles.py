@@ -222,7 +222,7 @@ def to_json(role_map: RoleMap) -> dict[str, Any]:
 def from_json(data: dict[str, Any]) -> RoleMap:
     """The inverse of to_json. Raises ValueError with a sentence on data that is no map."""
     if not isinstance(data, dict) or data.get("version") != MAP_VERSION:
-        raise ValueError("the bone map was written by another version of Backflip or is no bone map")
+        raise ValueError("the bone map was written by another version of Backflip or is not a bone map")
     bones, certain = data.get("bones"), data.get("certain", {})
     if not isinstance(bones, dict) or not isinstance(certain, dict):
         raise ValueError("the bone map is damaged: its list of bones is missing")

@@ -174,7 +174,7 @@ def sample_visual_pose_slices(
     """sample_visual_poses() in slices; what is played in the user's scene, such as its physics, is played in one."""
     count = last - first + 1
     if not 2 <= count <= MOST_FRAMES:
-        raise ActionError(f"Frames {first} to {last} are no clip: it needs 2 to {MOST_FRAMES} frames.")
+        raise ActionError(f"Frames {first} to {last} are not a clip: it needs 2 to {MOST_FRAMES} frames.")
     if needs_own_scene(scene, armature):
         poses = _played(scene, armature, first, last)
     else:

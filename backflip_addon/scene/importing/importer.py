@@ -274,7 +274,7 @@ def _existing(filepath: str, suffixes: tuple[str, ...]) -> Path:
         words = getattr(error, "strerror", None) or "its name is none"
         raise FileError(f"{path.name!r} cannot be read: {words}.") from error
     if not ordinary:
-        raise FileError(f"{path.name} is no ordinary file: choose another one.")
+        raise FileError(f"{path.name} is not a regular file: choose another one.")
     return path
 
 
@@ -287,10 +287,10 @@ def _sentence(error: Exception) -> str:
         return "it is damaged."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if any(line.endswith("Traceback (most recent call last):") for line in lines):
-        return "it is damaged, or of a kind that Blender's importer does not know."
+        return "it is damaged, or of a kind that Blender's importer does not support."
     words = lines[-1].removeprefix("Error: ") if lines else "it is damaged"
     if "Cannot import file" in words:  # FBX's newer reader, which gives the path and a word for programmers
-        return "it is damaged, or of a kind that Blender's importer does not know."
+        return "it is damaged, or of a kind that Blender's importer does not support."
     if "decoder library not found" in words:
         return "it is packed with meshopt, which this Blender was built without; export it again without."
     if unknown := re.match(r"Extension (\w+) is not available", words):  # glTF's

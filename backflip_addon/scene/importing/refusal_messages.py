@@ -46,7 +46,7 @@ def unknown_kind(path: Path, suffixes: Iterable[str], of_a_rig: bool) -> str:
     if hint:
         return f"{path.name} cannot be read here: {hint}."
     kinds = ", ".join(known[1:].upper() for known in suffixes)
-    return f"{path.name or 'That'} is no file this step can read: choose one of {kinds}."
+    return f"{path.name or 'That'} is not a file that this step can read: choose one of {kinds}."
 
 
 def contents(objects: Iterable[bpy.types.Object]) -> str:

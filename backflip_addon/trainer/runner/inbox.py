@@ -21,7 +21,7 @@ from . import signals
 
 LOOK_SECONDS = 0.1  # between looks into the folder
 PAUSE_SECONDS = 0.1  # between looks while paused
-KEPT = "The training is paused; the shots that were asked for are taken when it goes on."
+KEPT = "The training is paused; the takes that were asked for are shot when it resumes."
 
 
 class Stopped(Exception):

@@ -53,7 +53,7 @@ def read_plan(path: Path, track: Track) -> Plan | None:
     if knots is None or knot is None or knot.shape or knot.dtype.kind not in "iu" or not 1 <= int(knot) <= LARGEST_KNOT:
         raise ValueError(f"{path.name} holds no plan")
     if knots.dtype.kind != "f" or knots.ndim != 2 or not len(knots) or not np.all(np.abs(knots) <= LARGEST_OFFSET):
-        raise ValueError(f"{path.name} is damaged: its plan is no table of joint offsets")
+        raise ValueError(f"{path.name} is damaged: its plan is not a table of joint offsets")
     if knots.shape[1] != track.layout.width:
         raise ValueError(f"{path.name} belongs to another body or clip")
     return Plan(knots.astype(float), int(knot))

@@ -106,7 +106,7 @@ def _heartbeat(folder: JobFolder) -> Iterator[None]:
 
 
 def _make_room_for_events(folder: JobFolder) -> None:
-    """What stands in the place of events.jsonl and is no ordinary file goes under another name.
+    """What stands in the place of events.jsonl and is not a regular file goes under another name.
 
     Of a file with a second name (a backup by hard links, or a stranger's trick) a copy takes the place.
     """

@@ -27,7 +27,7 @@ HARDER = 1.5  # an attempt that failed is followed by one with so many more roll
 MOST_SAMPLES = 256
 IMPROVES_FOR = 0.5  # share of a run's time within which a better landing is looked for: feedback needs the rest
 MOST_ATTEMPTS = 1000  # before a saved search
-NO_LONGER_LANDS = "The plan saved earlier no longer lands; another is searched for."
+NO_LONGER_LANDS = "The plan saved earlier no longer lands; looking for another one."
 
 
 class LandsAlready(Exception):
@@ -112,7 +112,7 @@ def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: Searc
             return _new_search(run, rollouts, settings, 0), 0
         attempt = arrays.get("attempt", np.zeros(1))
         if attempt.shape or attempt.dtype.kind not in "iu" or not 0 <= int(attempt) <= MOST_ATTEMPTS:
-            raise ValueError(f"{file.name} is damaged: its take is no number")
+            raise ValueError(f"{file.name} is damaged: its take is not a number")
         search = _new_search(run, rollouts, settings, int(attempt))
         search.load_state(arrays)
         return search, int(attempt)

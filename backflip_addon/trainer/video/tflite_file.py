@@ -92,7 +92,7 @@ def read_network(path: Path) -> NetworkFile:
         return _network(Table.root(data, IDENTIFIER))
     except (ValueError, IndexError, ArithmeticError) as error:
         words = str(error) if isinstance(error, DamagedBuffer) else "its parts do not fit together"
-        raise UnreadableNetwork(f"{path.name} is no network that Backflip can run: {words}.") from error
+        raise UnreadableNetwork(f"{path.name} is not a network that Backflip can run: {words}.") from error
 
 
 def _network(model: Table) -> NetworkFile:
