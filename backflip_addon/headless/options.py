@@ -131,7 +131,7 @@ def _number(text: str, prop: Any) -> float | int:
     try:
         value: float | int = int(text) if whole else float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {'whole number' if whole else 'number'}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole number' if whole else 'number'}") from None
     least, most = prop.hard_min, prop.hard_max
     factor = 180 / math.pi if _turns(prop) else 1.0
     if not (math.isfinite(value) and least * factor - 1e-4 <= value <= most * factor + 1e-4):
