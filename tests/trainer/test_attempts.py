@@ -86,30 +86,38 @@ def test_the_story_is_dense_early_and_sparse_late() -> None:
 
 
 class Trying:
-    """A training of which each try that is begun in the midst ends as told, by its number."""
+    """A training of which each try ends as told, by its number."""
 
     iterations, samples = 3, 0
     trajectory = types.SimpleNamespace(landed=9)
     start_states = types.SimpleNamespace(draw=lambda random, first, last: 2)
 
-    def attempt(self, seed: int, scene: object, disturbed: bool, exploring: bool, begins: int) -> Take:
-        assert exploring and disturbed and 0 < begins < 9
+    def __init__(self, first_frame: bool) -> None:
+        self.first_frame, self.looks = first_frame, 0
+
+    def attempt(self, seed: int, scene: object, disturbed: bool, exploring: bool, begins: int, plays_out: bool) -> Take:
+        assert exploring and begins < 9 and (begins == 0) == self.first_frame and (disturbed or not begins)
+        self.looks += not plays_out
         return performances.performed(BODY, CLIP, 0.1 * (seed // policy_phase.OTHER_TRY % 10 + 1))
 
 
-def test_of_tries_from_the_midst_one_is_kept_whose_like_has_not_been_seen_for_long(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tries", [1, 2])
+def test_of_tries_from_scratch_one_is_kept_whose_like_has_not_been_seen_for_long(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tries: int
 ) -> None:
+    """Falls are played out of none but the one that is kept; one that begins well is enough."""
     phase = policy_phase.PolicyPhase.__new__(policy_phase.PolicyPhase)
-    phase.run, phase.training, phase.tries = run, Trying(), 2  # type: ignore[assignment]
-    for before, endings, kept in (
-        ([], "ab", "a"),
-        (["a", "b", "c"], "ab", "a"),
-        (["c", "a", "b"], "ac", "c"),
-        (["d", *"ababab"], "ad", "d"),
-        (["d", *"ababab"], "da", "d"),
+    phase.run, phase.tries, phase.phase = run, tries, "scratch"
+    for before, endings, kept, looks in (
+        ("", "abcd", "a", 1),
+        ("abc", "abca", "a", 4),
+        ("cab", "accc", "c", 4),
+        ("dababab", "abda", "d", 3),
+        ("dababab", "dabb", "d", 1),
     ):
-        phase.told = before
+        phase.training = training = Trying(first_frame=tries == 1)  # type: ignore[assignment]
+        phase.told = list(before)
         kinds = {4 + number: kind for number, kind in enumerate(endings)}  # by the take's length, tenths of a second
         monkeypatch.setattr(phase, "_kind", lambda take, kinds=kinds: kinds[round(take.motion.duration * 10)])
-        assert phase._kind(phase._try_in_the_midst()) == kept
+        assert phase._kind(phase._unlike_others()) == kept
+        assert training.looks == looks

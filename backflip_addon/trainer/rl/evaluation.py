@@ -98,7 +98,7 @@ def perform_take(
     bodies.record([0])
     begin_trial(env, 0, seed, disturbances, scene, start, begins)
     fresh = np.ones(1, dtype=bool)
-    ends_early = plays_out and track.standing and not bodies.direction.gives_up
+    ends_early = track.standing and not bodies.direction.gives_up
     down = 0  # control steps since a part came down that may not
     for _ in range(begins, env.trajectory.steps):
         env.refresh()

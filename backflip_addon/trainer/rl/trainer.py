@@ -354,11 +354,12 @@ class PolicyTraining:
         direction: Direction | None = None,
         exploring: bool = False,
         begins: int = 0,
+        plays_out: bool = True,
     ) -> Take:
         """One performance of the present policy, from frame 0 to the end of the hold, as directed.
 
-        exploring: as it tries while it learns, with noise on its actions; begins: from which control step on. A failed
-        one's fall is played out. Raises ValueError with a sentence on a direction that does not fit the body.
+        exploring: as it tries while it learns, with noise on its actions; begins: from which control step on;
+        plays_out: a failed one's fall is. Raises ValueError with a sentence on a direction that does not fit the body.
         """
         self._env.bodies.direct(direction or Direction(), seed)
         disturbances = self.settings.disturbances if disturbed else NONE
@@ -368,7 +369,9 @@ class PolicyTraining:
         if exploring:
             random, explorer = np.random.default_rng([seed, 13]), self.network.exploring_actor()
             actor = lambda observations: explorer.sample(observations, random)[0]  # noqa: E731
-        return perform_take(self._env, actor, self.track, seed, disturbances, scene, start, begins=begins, **facts)
+        return perform_take(
+            self._env, actor, self.track, seed, disturbances, scene, start, plays_out, begins=begins, **facts
+        )
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint: enough to go on training, and to play takes, elsewhere. Raises OSError."""

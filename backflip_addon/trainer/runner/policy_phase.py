@@ -28,7 +28,9 @@ EARLY, EARLY_TRIES = 4, 2  # iterations within which so many tries are recorded 
 EARLY_FROM_SCRATCH = 3  # of which two begin in the midst, as 7 of 10 episodes do (rl.settings)
 SOON = 25  # iterations, some twenty seconds: a landing is noticed so soon while there have been few
 TRY_SEEDS = 1000  # seeds set aside for the tries of one iteration
-LOOKS, OTHER_TRY = 2, 100  # tries of which one is recorded, where all end as others have of late; between their seeds
+# Tries of which one is recorded, where all end as others have of late: what tells it takes two fifths of the time that
+# a try takes with its fall. Between their seeds
+LOOKS, OTHER_TRY = 4, 100
 RECENT = 4  # recorded tries in which a verdict has not come up that is worth recording at once
 ALIKE = 0.05  # m: attempts that stay as near to each other in all frames as they are performed are the same once more
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
@@ -169,34 +171,39 @@ class PolicyPhase:
         for _ in range(early if training.iterations < EARLY else 1):
             run.check()
             self.tries += 1
-            take = self._try_in_the_midst() if scratch and self.tries % 3 != 1 else self._try(0)
+            take = self._unlike_others() if scratch else self._try(0)
             begins = metrics.begins_at(run.reference, take)
             name = f"{self._name()}, try {self.tries}" + (f" from {begins:.1f} s on" if begins else "")
             phase = f"{self._words()}, a try" + (f" from {begins:.1f} s of the clip on" if begins else "")
             run.record(take, name, self.phase, stage=self.stage, phase=phase)
             self.told.append(self._kind(take))
 
-    def _try(self, number: int, begins: int = 0) -> Take:
+    def _try(self, number: int, plays_out: bool = True) -> Take:
         """One try; number: of those of which one is recorded."""
         training, run = self.training, self.run
         seed = run.settings.seed + TRY_SEEDS * training.iterations + self.tries + OTHER_TRY * number
+        begins = self._begins(number) if self.phase == "scratch" and self.tries % 3 != 1 else 0
         disturbed = begins > 0 or self.tries % 2 == 0
-        return training.attempt(seed, None if disturbed else run.scene, disturbed, exploring=True, begins=begins)
+        return training.attempt(
+            seed, None if disturbed else run.scene, disturbed, exploring=True, begins=begins, plays_out=plays_out
+        )
 
-    def _try_in_the_midst(self) -> Take:
-        """A try that begins where an episode might, and another one where its like has just been recorded; the one
-        whose like has not been for longer."""
+    def _begins(self, number: int) -> int:
+        """The control step at which a try in the midst begins: the first where an episode might, others anywhere."""
         training, reference = self.training, self.run.reference
         steps = int((reference.duration - metrics.LEAST_LEFT) * CONTROL_RATE)
         last = max(min(training.trajectory.landed, steps), 2)
-        tries: list[Take] = []
-        for number in range(LOOKS):
-            random = np.random.default_rng([self.run.settings.seed, training.iterations, self.tries, number])
-            begins = int(random.integers(1, last)) if number else training.start_states.draw(random, 1, last)
-            tries.append(self._try(number, begins))
-            if self._since(tries[-1]) > RECENT:
-                break
-        return max(tries, key=self._since)
+        random = np.random.default_rng([self.run.settings.seed, training.iterations, self.tries, number])
+        return int(random.integers(1, last)) if number else training.start_states.draw(random, 1, last)
+
+    def _unlike_others(self) -> Take:
+        """A try whose like has not just been recorded; of some that all have been, the one whose like has not been for
+        longest."""
+        since: list[int] = []
+        while len(since) < LOOKS and max(since, default=0) <= RECENT:
+            self.run.check()
+            since.append(self._since(self._try(len(since), plays_out=False)))
+        return self._try(int(np.argmax(since)))
 
     def _since(self, take: Take) -> int:
         """How many tries ago one with the same verdict was recorded."""
