@@ -15,7 +15,7 @@ import numpy as np
 
 from . import metrics, rotations
 from .arrays import BoolArray
-from .body import FEET, Body
+from .body import FEET, TRUNK, Body
 from .burden import body_of_take
 from .measures import balance, footwork
 from .measures.course import Course, Phase, phases, without_chatter
@@ -57,6 +57,8 @@ _LEGS = ("thigh", "shin", "foot")
 
 FLIGHT = 0.1  # s off the floor at least: a shorter one is a twitch, no leap (of measures.flight)
 LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips over lifts its feet while it sinks
+CLIP_LEAPS = 0.25  # s off the floor, from which on a clip is one that leaps: strides of a run are shorter
+HIGH_LEAP = 0.3  # m that a flight so long rises: no stride that goes wrong, whatever the clip
 SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
 # s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
 HIT_TOGETHER = 0.3
@@ -68,6 +70,8 @@ UPSIDE_DOWN = np.radians(110)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
+LOW = 0.45  # leg lengths: hips that end lower, where the clip's do not, have come down for good
+FACES = 0.5  # of the way up or down: a trunk's front that faces more so is what it comes down on, or its back is
 WENT = 0.25  # leg lengths that the hips come away from the feet in a fall with a direction
 HIT_FRAMES = 2  # before a touch, over which a part's speed is taken
 LEAST_IMPACT = 0.3  # m/s: slower parts are put down
@@ -163,9 +167,13 @@ class _Story:
         if m.landed is None and m.success:
             return CAME_THROUGH if self.begun else FOLLOWED, min(self._clip_end(), last), ""
         hit = self._first_hit()
+        if hit is not None and self._clip_low[0] and not self._stands[: hit + 1].any():
+            return self._stayed_down(hit)
         if hit is not None:
             return self._fall(hit)
-        if not self._left_the_floor(last) and self._clip_flies and m.complete:
+        if m.complete and self._low[last] and not self._clip_low[-1]:
+            return self._stayed_down(last)
+        if self._flight(last) is None and self._clip_leaps and m.complete:
             return NEVER_LEFT, min(self._clip_end(), last), "feet"
         if self._must_rotate and abs(self.rotation_off(last)) > metrics.TURN_TOLERANCE and m.complete:
             touchdown = self._touchdown(last) or min(self._clip_end(), last)
@@ -179,22 +187,42 @@ class _Story:
         """Of a take in which a part that may not comes down at a frame."""
         part, down = self._part(hit)
         flight = self._flight(hit)
-        if flight is None and not self._thrown_over[down]:
+        if flight and not self._clip_leaps and not self.begun and self._rise(flight) < HIGH_LEAP:
+            flight = None
+        thrown = bool(self._thrown_over[[hit, down]].any())
+        if flight is None and not (thrown and self._clip_turns_over):
             clips = self._clip_flight()
             late = clips is not None and hit / self.course.rate > clips[1] / self.clip.rate
-            return NEVER_LEFT if late else self._direction(hit), hit, part
+            return NEVER_LEFT if late and self._clip_leaps else self._direction(hit, down), hit, part
         since = flight[1] if flight else hit
         stands = self.course.touching[since:hit, self._feet].any(axis=1)
         caught = stands.sum() / self.course.rate > CAUGHT
         stood_up = (stands & (self.course.tilt[since:hit] < STILL_LEANS)).sum() / self.course.rate > CAUGHT
-        if not caught and (part == "head" or part == "shoulder" and self._thrown_over[down]):
+        sat_down = part == "seat" and bool(stands.any())  # from its feet, however short they bore it
+        if not caught and self._thrown_over[down] and part in ("head", "shoulder"):
             return ON_HEAD, hit, "head"
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
-        if caught or part not in _ON:
-            return self._direction(hit), hit, part
+        flat = part == "head" or part in ("shoulder", "side") and abs(self._faces_up(down)) < FACES
+        if caught or sat_down or flat or part not in _ON:
+            return self._direction(hit, down), hit, part
         return _ON[part], hit, part
+
+    def _stayed_down(self, last: int) -> tuple[str, int, str]:
+        """Of a take that ends down where its clip does not, and in which all that came down may: it fell, or, where the
+        clip lies as well or it never was up, it did not get up."""
+        up = np.flatnonzero(self._stands)
+        down = int(up[-1]) + 1 if len(up) else 0
+        if not down or self._clip_low[min(round(down / self.course.rate * self.clip.rate), self.clip.frames - 1)]:
+            lost = self._lost()
+            return STRAYED, last if lost is None else lost, ""
+        return self._direction(down, down), down, self._trunk_part(0, down)
+
+    def _rise(self, flight: Phase) -> float:
+        """How high a flight as long goes, m: g t^2 / 8."""
+        seconds = (flight[1] - flight[0]) / self.course.rate
+        return float(np.linalg.norm(self.course.gravity)) * seconds**2 / 8
 
     def _turned_wrongly(self, frame: int) -> str:
         return UNDER_ROTATED if self.rotation_off(frame) < 0 else OVER_ROTATED
@@ -250,22 +278,29 @@ class _Story:
             return "side"
         return "back" if ahead[2] > 0 else "chest"
 
-    def _direction(self, hit: int) -> str:
-        """Which way the body went down: where its hips are from its feet, as it faced when it last stood."""
+    def _direction(self, hit: int, down: int) -> str:
+        """Which way the body went down: where its centre is from its feet, as it faced when its hips were level last:
+        who tips forward or backward goes on facing as before, and who lies on a side faces nowhere. Who comes down on
+        the other side of the trunk than that has turned about on the way, and fell sideways."""
         course = self.course
-        upright = np.flatnonzero(course.tilt[: hit + 1] < metrics.UPRIGHT)
-        stood = int(upright[-1]) if len(upright) else 0
-        left = rotations.rotate(course.orientations[stood, 0], np.array([1.0, 0.0, 0.0]))[:2]
+        lefts = rotations.rotate(course.orientations[: hit + 1, 0], np.array([1.0, 0.0, 0.0]))
+        level = np.flatnonzero(np.abs(lefts[:, 2]) < np.sin(STILL_LEANS))
+        left = lefts[level[-1] if len(level) else hit, :2]
         ahead = np.array([left[1], -left[0]])  # faces -Y with +X to its left
         feet = course.positions[hit, self._feet, :2].mean(axis=0)
         way = course.centre[hit, :2] - feet
-        leans = course.tilt[hit]
-        if np.linalg.norm(way) < WENT * self._leg and leans < STILL_LEANS:
+        if np.linalg.norm(way) < WENT * self._leg and course.tilt[hit] < STILL_LEANS:
             return SLUMPED
         forward, sideways = float(way @ ahead), float(way @ left)
-        if abs(sideways) > abs(forward):
+        if abs(sideways) > abs(forward) or forward * self._faces_up(down) > abs(forward) * FACES:
             return FELL_SIDEWAYS
         return FELL_FORWARD if forward > 0 else FELL_BACKWARD
+
+    def _faces_up(self, frame: int) -> float:
+        """How far the trunk's front faces up, -1 to 1."""
+        trunk = [i for i, name in enumerate(self.course.body.names) if name in TRUNK]
+        ahead = rotations.rotate(self.course.orientations[frame, trunk], np.array([0.0, -1.0, 0.0]))
+        return float(ahead[:, 2].mean())
 
     def _lost(self) -> int | None:
         """The first frame in which the mean link error is greater than one that still follows the clip."""
@@ -282,8 +317,7 @@ class _Story:
         """The frames (F,) in which the body is upside down, with nothing of its legs on the floor."""
         course = self.course
         legs = [i for i, name in enumerate(course.body.names) if name.startswith(_LEGS)]
-        line = rotations.normalise(course.positions[:, course.body.index("head")] - course.positions[:, 0])
-        thrown: BoolArray = (line[:, 2] < np.cos(UPSIDE_DOWN)) & ~course.touching[:, legs].any(axis=1)
+        thrown: BoolArray = _upside_down(course) & ~course.touching[:, legs].any(axis=1)
         return thrown
 
     @property
@@ -302,8 +336,31 @@ class _Story:
         return _longest(footwork.airborne(self.clip), self.clip.rate)
 
     @property
-    def _clip_flies(self) -> bool:
-        return self._clip_flight() is not None
+    def _clip_leaps(self) -> bool:
+        flight = self._clip_flight()
+        return flight is not None and flight[1] - flight[0] >= CLIP_LEAPS * self.clip.rate
+
+    @property
+    def _clip_turns_over(self) -> bool:
+        return bool(_upside_down(self.clip).any())
+
+    @property
+    def _low(self) -> BoolArray:
+        """The frames (F,) in which the hips are down."""
+        low: BoolArray = self.course.positions[:, 0, 2] < LOW * self._leg
+        return low
+
+    @property
+    def _stands(self) -> BoolArray:
+        """The frames (F,) in which the body is up, on a foot or both."""
+        on_feet = self.course.touching[:, self._feet].any(axis=1) & ~self._low
+        stands: BoolArray = on_feet & (self.course.tilt < STILL_LEANS)
+        return stands
+
+    @property
+    def _clip_low(self) -> BoolArray:
+        low: BoolArray = self.clip.positions[:, 0, 2] < LOW * self._leg
+        return low
 
     @property
     def _must_rotate(self) -> bool:
@@ -323,13 +380,17 @@ class _Story:
     def _begun_in_the_air(self) -> bool:
         return self.begun and any(not start for start, _ in footwork.airborne(self.clip))
 
-    def _left_the_floor(self, before: int) -> bool:
-        return self._flight(before) is not None
-
     def _touchdown(self, before: int) -> int | None:
         """The frame in which the take's longest flight by a frame ends; None without one."""
         flight = self._flight(before)
         return None if flight is None else flight[1]
+
+
+def _upside_down(course: Course) -> BoolArray:
+    """The frames (F,) in which the line from the hips to the head points down."""
+    line = rotations.normalise(course.positions[:, course.body.index("head")] - course.positions[:, 0])
+    upside_down: BoolArray = line[:, 2] < np.cos(UPSIDE_DOWN)
+    return upside_down
 
 
 def _longest(flights: list[Phase], rate: float) -> Phase | None:

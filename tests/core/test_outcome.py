@@ -108,13 +108,15 @@ def test_forward_is_where_the_character_faces_and_not_an_axis_of_the_world() -> 
     assert happened(moved(take, position, turns), clip).kind == outcome.FELL_FORWARD
 
 
-def comes_down(reference: Motion, tilt: float, knees: float = 0.0, arms: float = 0.0, tuck: float = 0.0) -> Take:
-    """A leap at whose touchdown the body is turned by tilt about its left-right axis, its knees bent, its arms lifted
-    and its head tucked, rad; there it stays, whatever is lowest on the floor."""
+def comes_down(
+    reference: Motion, tilt: float, knees: float = 0.0, arms: float = 0.0, tuck: float = 0.0, axis: np.ndarray = X
+) -> Take:
+    """A leap at whose touchdown the body is turned by tilt about its left-right axis, or another, its knees bent, its
+    arms lifted and its head tucked, rad; there it stays, whatever is lowest on the floor."""
     take = performances.performed(BODY, reference)
     position, turns = take.motion.position.copy(), take.motion.rotations.copy()
     share = np.clip((np.arange(len(position)) - TAKE_OFF) / (TOUCHDOWN - TAKE_OFF), 0, 1)
-    turns[:, 0] = rotations.from_axis_angle(X, tilt * share)
+    turns[:, 0] = rotations.from_axis_angle(axis, tilt * share)
     turns[:, BODY.index("head")] = rotations.from_axis_angle(X, tuck * share)
     for side in "LR":
         turns[:, BODY.index(f"shin.{side}")] = rotations.from_axis_angle(np.array(HINGE_AXIS), -knees * share)
@@ -292,3 +294,88 @@ def test_what_falls_from_the_clips_midst_is_told_as_any_fall_is() -> None:
 def test_a_beginning_that_makes_no_sense_is_the_first_frame(told: object) -> None:
     take = dataclasses.replace(TAKE, meta={metrics.BEGINS: told})
     assert metrics.begins_at(REFERENCE, take) == 0 and happened(take).kind == outcome.LANDED
+
+
+def test_a_body_that_turns_about_while_it_tips_over_is_told_by_how_it_faced_last() -> None:
+    """It tips over forward, and turns by a quarter while it no longer counts as upright."""
+    clip, take = standing_and_then(X, 1.1 * np.pi / 2)
+    share = np.clip((np.arange(take.motion.frames) - 95) / 15, 0, 1)
+    turn = rotations.from_rotation_vector(np.pi / 2 * Z * share[:, None])
+    position, turns = rotations.rotate(turn, take.motion.position), take.motion.rotations.copy()
+    turns[:, 0] = rotations.multiply(turn, turns[:, 0])
+    assert happened(moved(take, position, turns), clip).kind == outcome.FELL_FORWARD
+
+
+def test_a_body_that_rolls_onto_its_back_while_it_falls_forward_fell_sideways() -> None:
+    clip, take = standing_and_then(X, 1.1 * np.pi / 2)
+    turns = take.motion.rotations.copy()
+    roll = np.radians(130) * np.clip((np.arange(len(turns)) - 90) / 25, 0, 1)[:, None]
+    turns[:, 0] = rotations.multiply(turns[:, 0], rotations.from_rotation_vector(roll * Z))
+    told = happened(moved(take, take.motion.position, turns), clip)
+    assert told.kind == outcome.FELL_SIDEWAYS and told.part != "chest", told
+
+
+def test_who_sits_down_from_the_feet_after_a_leap_fell_backward() -> None:
+    """Its feet came down first, for a tenth of a second: no leap onto its back."""
+    leap = performances.somersault(BODY, turns=0.0)
+    take, since = performances.performed(BODY, leap), TOUCHDOWN + 12
+    position, turns = take.motion.position.copy(), take.motion.rotations.copy()
+    share = np.clip((np.arange(len(position)) - since) / 30, 0, 1)
+    for side in "LR":
+        turns[:, BODY.index(f"thigh.{side}")] = rotations.from_rotation_vector(-np.pi / 2 * X * share[:, None])
+        knee = -1.3 * np.array(HINGE_AXIS) * share[:, None]
+        turns[:, BODY.index(f"shin.{side}")] = rotations.from_rotation_vector(knee)
+    turns[:, 0] = rotations.from_rotation_vector(-0.5 * X * share[:, None])  # it leans back
+    position += 0.6 * Y * share[:, None]
+    lows = BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+    position[:, 2] -= np.where(np.arange(len(position)) > since, lows, 0.0)
+    lows = BODY.lowest_points(*BODY.forward(position, turns))
+    told = what_happened(BODY, leap, dataclasses.replace(moved(take, position, turns), contacts=lows < 0.01))
+    assert told.kind == outcome.FELL_BACKWARD and told.part == "seat", told
+
+
+def test_a_stride_is_no_leap_and_no_dive_a_somersault() -> None:
+    """Of a clip that stays on the floor: it dives with its feet in the air for a quarter of a second, head first."""
+    clip, take = standing_and_then(X, 0.7 * np.pi, 1.5)
+    hop = 0.12 * np.sin(np.pi * np.clip((np.arange(take.motion.frames) - 85) / 30, 0, 1))
+    position = take.motion.position + hop[:, None] * Z
+    lows = BODY.lowest_points(*BODY.forward(position, take.motion.rotations))
+    dived = dataclasses.replace(moved(take, position), contacts=lows < 0.01)
+    told = happened(dived, clip)
+    assert (told.kind, told.part) == (outcome.FELL_FORWARD, "head"), told
+
+
+@pytest.mark.parametrize("axis", [Y, -Y])
+def test_what_comes_down_flat_on_its_side_after_a_leap_is_not_on_its_back(axis: np.ndarray) -> None:
+    leap = performances.somersault(BODY, turns=0.0)
+    told = what_happened(BODY, leap, comes_down(leap, np.pi / 2, axis=axis))
+    assert told.kind == outcome.FELL_SIDEWAYS and abs(told.frame - TOUCHDOWN) <= 1, told
+
+
+def test_a_body_that_never_gets_up_has_strayed_though_all_of_it_may_touch() -> None:
+    """Lying on its back, gets up; and one that goes on lying there, and one that was up and lies again."""
+    lying = performances.standing(BODY, 2.0, 60.0)
+    down = np.clip(2.0 - np.arange(lying.frames) / 30, 0.0, 1.0)[:, None]  # from 1 s on it gets up
+
+    def laid(motion: Motion, share: np.ndarray) -> Motion:
+        turns = motion.rotations.copy()
+        turns[:, 0] = rotations.from_rotation_vector(-np.pi / 2 * X * share)
+        position = motion.position.copy()
+        position[:, 2] -= BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+        return dataclasses.replace(motion, position=position, rotations=turns)
+
+    clip = laid(lying, down)
+    take = performances.performed(BODY, clip, 1.0)
+    frames = np.arange(take.motion.frames)[:, None] / RATE
+
+    def told(share: np.ndarray) -> outcome.Outcome:
+        motion = laid(take.motion, share)
+        lows = BODY.lowest_points(*BODY.forward(motion.position, motion.rotations))
+        return happened(dataclasses.replace(take, motion=motion, contacts=lows < 0.01), clip)
+
+    assert told(np.interp(frames, [1.0, 2.0], [1.0, 0.0])).kind in (outcome.LANDED, outcome.STUMBLED)
+    assert told(np.ones_like(frames)).kind == outcome.STRAYED
+    sits_up = told(np.interp(frames, [1.0, 1.3, 1.6], [1.0, 0.6, 1.0]))
+    assert sits_up.kind == outcome.STRAYED, "though its head, which the clip keeps off the floor, comes down"
+    again = told(np.interp(frames, [1.0, 2.0, 2.3, 2.7], [1.0, 0.0, 0.0, 1.0]))
+    assert again.kind == outcome.FELL_BACKWARD and again.part == "back" and 2.3 < again.at < 2.75, again

@@ -16,7 +16,7 @@ import numpy as np
 from ...core import joint_limits, metrics, rotations
 from ...core import outcome as outcomes
 from ...core.arrays import Array
-from ...core.body import Body
+from ...core.body import TRUNK, Body
 from ...core.direction import Direction
 from ...core.motion import Take
 from ..physics.recording import FRAMES_A_STEP, RecordingSimulator
@@ -36,6 +36,7 @@ REST_SECONDS = 0.4  # for which it must rest
 LIMP = 0.015  # share of a joint's greatest torque that a limp one holds against: passive tissue, and what ends swinging
 BRACED = {"upper_arm": 0.35, "forearm": 0.3, "hand": 0.2, "head": 0.6, "chest": 0.25, "thigh": 0.2, "shin": 0.2}
 CALM_AFTER = 0.5  # s after the first part has come down, in which reflexes fade, and tone
+WEIGHTY = (*TRUNK, "head")  # parts on which a body is down, also where its clip lies or rolls on them
 # Near the end of its range a joint's tissue stretches, and holds: passive moments grow steeply (Riener and Edrich 1999,
 # "Identification of passive elastic joint moments in the lower extremities", J. Biomech. 32)
 STRETCHED = np.radians(15)  # before a ball joint's limit
@@ -117,12 +118,13 @@ def play_out(bodies: DirectedBodies, track: Track, step: int, asked: Direction) 
     inner = bodies.inner
     down, still, played, since, quiet = 0.0, 0, 0, 0, 0
     lies: Array | None = None  # how the joints have come to lie
+    weighty = ~track.allowed | np.array([name in WEIGHTY for name in track.body.names])
     for played in range(1, round(LONGEST_FALL * CONTROL_RATE) + 1):
         state = inner.states()[0]
         still = still + 1 if _rests(state) else 0
         if still >= REST_SECONDS * CONTROL_RATE:
             break
-        touched = inner.contacts()[0] & ~track.allowed
+        touched = inner.contacts()[0] & weighty
         down += (down > 0 or bool(touched.any())) / CONTROL_RATE
         own = min(step + played - 1, track.steps - 1)
         targets, strengths = posture(track.body, state, track.controls[own], asked, down)
