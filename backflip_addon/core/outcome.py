@@ -199,7 +199,7 @@ class _Story:
         caught = stands.sum() / self.course.rate > CAUGHT
         stood_up = (stands & (self.course.tilt[since:hit] < STILL_LEANS)).sum() / self.course.rate > CAUGHT
         sat_down = part == "seat" and bool(stands.any())  # from its feet, however short they bore it
-        if not caught and self._thrown_over[down] and part in ("head", "shoulder"):
+        if not caught and thrown and part in ("head", "shoulder"):
             return ON_HEAD, hit, "head"
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
