@@ -132,7 +132,7 @@ def test_smpl_before_a_camera_is_turned_upright_and_said_to_be(tmp_path: Path, u
         ({"transl": np.zeros((5, 3))}, "lacks the body's joints"),
         ({"poses": np.zeros((2, 5, 72)), "trans": np.zeros((2, 5, 3))}, "several bodies"),
         ({"poses": np.zeros((5, 24, 6)), "trans": np.zeros((5, 3))}, "rotation vectors"),
-        ({"poses": np.zeros((5, 24, 3, 3)), "trans": np.zeros((5, 3))}, "no rotations"),
+        ({"poses": np.zeros((5, 24, 3, 3)), "trans": np.zeros((5, 3))}, "not rotations"),
         ({"global_orient": np.zeros((4, 3)), "body_pose": np.zeros((5, 63)), "transl": np.zeros((5, 3))}, "4 frames"),
         ({"poses": np.zeros((1, 72)), "trans": np.zeros((1, 3))}, "too few"),
         ({"poses": np.array({"a": 1}, dtype=object), "trans": np.zeros((1, 3))}, "plain numbers"),

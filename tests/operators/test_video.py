@@ -129,7 +129,7 @@ def test_the_frames_are_written_by_another_blender(
     ops.choose_video(filepath=str(film))
     with pytest.raises(RuntimeError, match="pose_detection.tflite is not a network that Backflip can run"):
         ops.reference_from_video(blocking=True)
-    assert "no network" in settings().problem
+    assert "not a network" in settings().problem
     work = video._work.reconstruction
     assert work is not None
     record = work.folder.read_frames()
