@@ -148,7 +148,7 @@ def test_what_smpl_lacks_is_named(tmp_path: Path, arrays: dict, words: str) -> N
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"poses": np.zeros((5, 10))}, "not an SMPL motion"),
+        ({"poses": np.zeros((5, 10))}, "kind of SMPL motion"),
         ({"trans": np.zeros((4, 3))}, "not an SMPL motion"),
         ({"trans": np.full((5, 3), np.nan)}, "not finite"),
         ({"mocap_framerate": np.array(0.0)}, "frame rate"),
