@@ -30,6 +30,8 @@ Mode = Literal["auto", "search", "scratch"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 Engine = Literal["auto", "pybullet", "compiled"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
+Follow = Literal["both", "place", "style"]
+FOLLOWS: tuple[Follow, ...] = get_args(Follow)
 Rank: TypeAlias = tuple[bool, int, bool, int, float]  # of takes: the greater, the better
 RequestKind = Literal["stop", "pause", "resume", "checkpoint", "shoot"]
 REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
@@ -139,6 +141,8 @@ class TakeRecorded(Event):
     steps: int | None = None
     slide_cm: float | None = None
     slip_cm_s: float | None = None
+    g_mpjpe_mm: float | None = None
+    mpjpe_mm: float | None = None
     landing_bw: float | None = None
     self_penetration_cm: float | None = None
     limit_excess_deg: float | None = None
@@ -336,7 +340,8 @@ class JobSettings:
     """How a job is to be learned. workers 0: one a core. mode: auto: search, then a policy from what landed.
     search: then feedback to what landed, so that it does in small disturbances too. stop_when_landed: neither of both.
 
-    engine: what performs; auto: PyBullet where the trainer's Python has it, else the compiled step.
+    engine: what performs; auto: PyBullet where the trainer's Python has it, else the compiled step. follow: what counts
+    more, where the clip goes or how it moves.
     """
 
     minutes: float = 10.0
@@ -346,6 +351,7 @@ class JobSettings:
     stop_when_landed: bool = False
     friction: float = FRICTION
     engine: Engine = "auto"
+    follow: Follow = "both"
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> JobSettings:
@@ -355,7 +361,8 @@ class JobSettings:
         sound = is_number(settings.minutes, 0, MOST_MINUTES) and settings.minutes > 0
         sound = sound and is_number(settings.friction, 0, MOST_FRICTION)
         sound = sound and is_whole(settings.seed, MOST_SEED) and is_whole(settings.workers, MOST_WORKERS)
-        if not sound or settings.mode not in MODES or not isinstance(settings.stop_when_landed, bool):
+        sound = sound and settings.mode in MODES and settings.follow in FOLLOWS
+        if not sound or not isinstance(settings.stop_when_landed, bool):
             raise JobError("The training's settings are damaged: some of its numbers make no sense.")
         if settings.engine not in ENGINES:
             raise JobError(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import time
 from pathlib import Path
@@ -27,13 +28,14 @@ from ..runtime.find import find_runtime
 from ..runtime.status import STATUS
 from ..scene import stored_avatar, stored_reference
 from ..scene.armature.bind_matrix import find_bind_matrix
-from ..settings import ENGINES, MODES, scene_settings
+from ..settings import ENGINES, FOLLOWS, MODES, scene_settings
 from ..settings.road import turn_to
 from . import job_link, job_list, job_monitor
 from .base import PATH, Returned, Step, current_scene, need_avatar, need_body, need_job, need_reference, window_manager
 from .sliced_step import SlicedStep
 
 WAIT = {"HIDDEN", "SKIP_SAVE"}  # options of what is for scripts alone: it would hold Blender's window
+ASTRAY = 0.2  # m off the clip's place, from which on a take is said to go elsewhere
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
 
 
@@ -48,6 +50,17 @@ def python(engine: str = "auto") -> Interpreter:
     if engine == "pybullet" and not runtime.pybullet:
         raise JobError(NO_PYBULLET)
     return runtime.interpreter
+
+
+def astray(scene: bpy.types.Scene) -> float:
+    """How far off the clip's place the best take is on the mean that has landed or followed it, m; 0 where that is less
+    than ASTRAY. Cheap."""
+    status = job_monitor.status_of(scene)
+    facts = job_monitor.facts_of(scene, status.best_take) if status is not None else None
+    if facts is None or not (facts.landed or facts.success) or not facts.g_mpjpe_mm or facts.mpjpe_mm is None:
+        return 0.0
+    off = math.sqrt(max(facts.g_mpjpe_mm**2 - facts.mpjpe_mm**2, 0.0)) / 1000
+    return off if off >= ASTRAY else 0.0
 
 
 def lacks_engine(scene: bpy.types.Scene) -> str:
@@ -181,6 +194,7 @@ class StartTraining(SlicedStep, bpy.types.Operator):
     stop_when_landed: Annotated[bool, BoolProperty(name="Stop When Landed", options={"SKIP_SAVE"})]
     friction: Annotated[float, FloatProperty(name="Friction", default=0.9, min=0.0, options={"SKIP_SAVE"})]
     engine: Annotated[str, EnumProperty(name="Physics", items=ENGINES, default="auto", options={"SKIP_SAVE"})]
+    follow: Annotated[str, EnumProperty(name="Follow", items=FOLLOWS, default="both", options={"SKIP_SAVE"})]
     folder: Annotated[
         str,
         StringProperty(

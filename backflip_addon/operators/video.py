@@ -138,15 +138,16 @@ def begin(scene: bpy.types.Scene) -> VideoReconstruction:
 
 
 def _folder_for(scene: bpy.types.Scene, job: VideoJob) -> VideoFolder:
-    """The folder of the last look at the same frames, which then need not be looked at again; else a new one."""
-    last = _work.reconstruction.folder if _work.reconstruction is not None else None
-    if last is not None and last.landmarks_file.exists():
+    """The folder of an earlier look at the same frames, which then need not be looked at again; else a new one."""
+    earlier = [VideoFolder(Path(one.result).parent) for one in tried(video_settings(scene))]
+    if _work.reconstruction is not None:
+        earlier.insert(0, _work.reconstruction.folder)
+    for folder in earlier:
         try:
-            before = last.read_job()
+            if folder.landmarks_file.exists() and _same_frames(folder.read_job(), job):
+                return folder
         except JobError:
-            before = None
-        if before is not None and _same_frames(before, job):
-            return last
+            continue
     return VideoFolder(new_folder(scene, f"video_{Path(job.video).stem}"))
 
 

@@ -23,6 +23,7 @@ from ..registration import Collection, register_classes, unregister_classes
 from . import body, choices, direction, road, takes, video
 from .body import BackflipJoint, BackflipPart, BackflipRole, adjusted
 from .choices import ENGINES as ENGINES
+from .choices import FOLLOWS as FOLLOWS
 from .choices import FORMATS as FORMATS
 from .choices import MODES as MODES
 from .choices import STRENGTHS as STRENGTHS
@@ -331,6 +332,9 @@ class BackflipSettings(bpy.types.PropertyGroup):
     ]
     engine: Annotated[
         str, EnumProperty(name="Physics", description="What simulates the takes", items=ENGINES, default="auto")
+    ]
+    follow: Annotated[
+        str, EnumProperty(name="Follow", description="What counts more as it learns", items=FOLLOWS, default="both")
     ]
     job_folder: Annotated[
         str,

@@ -24,6 +24,11 @@ ENGINES = (  # jobs.messages.Engine
     ("pybullet", "PyBullet", "PyBullet, which the trainer's Python must have"),
     ("compiled", "Backflip's Own", "Backflip's own physics, which every computer has"),
 )
+FOLLOWS = (  # jobs.messages.Follow
+    ("both", "Both", "Where the clip goes and how it moves, as usual"),
+    ("place", "Place", "Be where the clip is, three times as strictly; poses may suffer"),
+    ("style", "Style", "Move as the clip does; where it goes hardly counts, and the take may travel elsewhere"),
+)
 STRENGTHS = (  # core.rigs.strength_presets
     ("person", "Person", "An average adult's: enough to walk, jump and turn cartwheels"),
     ("athlete", "Athlete", "A trained gymnast's: enough for flips and kicks"),

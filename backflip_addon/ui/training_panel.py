@@ -47,7 +47,7 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
             button(body, "backflip.checkpoint", icon="FILE_TICK")
         else:
             body.use_property_split, body.use_property_decorate = True, False
-            for name in ("mode", "stop_when_landed", "friction", "seed", "workers", "engine"):
+            for name in ("mode", "follow", "stop_when_landed", "friction", "seed", "workers", "engine"):
                 body.prop(settings, name)
             if lacking := training.lacks_engine(current_scene(context)):
                 sentence(body, context, lacking, "ERROR")
@@ -87,6 +87,11 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
             over = ("stopped", "died", "failed", "idle", "finished")
             if status.state in over and not job_monitor.complete(current_scene(context)):
                 button(layout, "backflip.resume_training", icon="FF", text="Resume Training")
+        if off := training.astray(current_scene(context)):
+            sentence(
+                layout, context, f"The best take goes elsewhere than the clip: {off:.2f} m off on average.", "INFO"
+            )
+            layout.row().prop(settings, "follow", expand=True)
         folder, name = job_monitor.job_beside(current_scene(context))
         if folder:
             words = f"A training of {name} is running beside this file, which has not been saved since it started."

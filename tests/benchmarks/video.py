@@ -2,6 +2,7 @@
 """How well a motion comes out of a video: clips drawn from several sides, looked at, and held against the truth.
 
     python tests/benchmarks/video.py --models DIR [--rig FILE] [--clips backflip,jump] [--azimuths 90,45] --json FILE
+    ... --second 90     each fitted together with what a camera at 90 has filmed, begun LATE frames later
 
 Runs in a Python with bpy and the trainer's packages. --models: the folder with the networks. --rig: the figure to draw,
 by default the project's mannequin. 90 is a view from the side, 0 from the front. The camera's and the person's true
@@ -11,11 +12,13 @@ mpjpe_mm: mean error of twelve limb joints about the hips, in the camera's axes.
 frame by frame. g_mpjpe_mm: in the world, after one turn about the vertical and one shift of the whole clip. root_mm: of
 the hips alone, root of the mean square. inverted_tracked: share of the frames with the trunk head down in which the
 network's landmarks are within 15 cm. gravity: as read from the picture. take_off_frames, landing_frames: how far off.
+delay_frames: by how much what lies between the beginnings of two videos is found wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 import tempfile
@@ -35,11 +38,12 @@ from backflip_addon.core.body import LINK_NAMES
 from backflip_addon.core.clips import video_motion
 from backflip_addon.core.clips.video_motion import VideoMotion
 from backflip_addon.jobs.video_folder import FramesRecord, VideoFolder, VideoJob
-from backflip_addon.trainer.video import camera_turns, contacts, landmarks, reconstruction, run
+from backflip_addon.trainer.video import camera_turns, contacts, landmarks, reconstruction, run, two_cameras
 
 CLIP_NAMES = ("backflip", "jump", "walk", "spinkick", "cartwheel", "kick")
 AZIMUTHS = (90, 45, 135, 0)
 TOLD_HEIGHT = 1.70
+LATE = 5  # frames that the second camera misses
 JOINTS = [f"{part}.{side}" for part in ("upper_arm", "forearm", "hand", "thigh", "shin", "foot") for side in "LR"]
 MARKS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]  # landmarks of JOINTS
 HIPS = slice(6, 8)
@@ -54,6 +58,7 @@ def main() -> int:
     parser.add_argument("--rig", default="", help="a rig to draw instead of the mannequin")
     parser.add_argument("--clips", default=",".join(CLIP_NAMES))
     parser.add_argument("--azimuths", default=",".join(map(str, AZIMUTHS)))
+    parser.add_argument("--second", type=int, help="angle of a second camera")
     parser.add_argument("--keep", type=Path, help="keep the frames and what came of them here")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
@@ -78,15 +83,39 @@ def measure(name: str, azimuth: int, shown: Performance, options: argparse.Names
         write_frames(folder, figure_video.draw(shown, view), options.models)
         begin, used = time.perf_counter(), time.process_time()
         status = run.run(folder)
+        other = None
+        if options.second is not None and not status:
+            other = VideoFolder(folder.path.with_name(f"{name}_{azimuth}_{options.second}"))
+            status = beside(folder, other, shown, options)
         facts = {"clip": name, "azimuth": azimuth, "seconds": time.perf_counter() - begin}
         facts["cpu_seconds"] = time.process_time() - used
         if status:
             return {**facts, "problem": folder.read_progress().problem}
         seen = video_motion.load(folder.result_file)
-        marks = landmarks.load(folder.landmarks_file)
-    focal = reconstruction.USUAL_FOCAL * max(marks.width, marks.height)
-    outcome = reconstruction.reconstruct(camera_turns.steadied(marks, focal), TOLD_HEIGHT)
+        marks = _steady(folder)
+        if other is None:
+            outcome = reconstruction.reconstruct(marks, TOLD_HEIGHT)
+        else:
+            outcome = two_cameras.reconstruct(marks, _steady(other), TOLD_HEIGHT).outcome
+            facts["delay_frames"] = (seen.beside or 0.0) * figure_video.RATE + LATE
     return facts | errors(shown, view, seen, outcome.origins, outcome.contacts.flight) | looked(shown, view, marks)
+
+
+def beside(folder: VideoFolder, other: VideoFolder, shown: Performance, options: argparse.Namespace) -> int:
+    """Film it with the second camera as well, and fit both together; returns the exit status."""
+    places = shown.origins.reshape(-1, 3)
+    view = figure_video.view_from(options.second, (places.min(axis=0) + places.max(axis=0)) / 2)
+    write_frames(other, figure_video.draw(shown, view, seed=1)[LATE:], options.models)
+    if status := run.run(other):
+        return status
+    folder.create(dataclasses.replace(folder.read_job(), together=True))
+    folder.put_beside(other)
+    return run.run(folder)
+
+
+def _steady(folder: VideoFolder) -> landmarks.Landmarks:
+    marks = landmarks.load(folder.landmarks_file)
+    return camera_turns.steadied(marks, reconstruction.USUAL_FOCAL * max(marks.width, marks.height))
 
 
 def write_frames(folder: VideoFolder, frames: list[Any], models: Path) -> None:

@@ -18,7 +18,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.jobs import trainer_process  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.json_files import JobError  # noqa: E402
-from backflip_addon.jobs.messages import Job  # noqa: E402
+from backflip_addon.jobs.messages import Job, TakeRecorded  # noqa: E402
 from backflip_addon.operators import baking, clip_library, job_link, job_monitor, takes, training  # noqa: E402
 from backflip_addon.runtime import find  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
@@ -85,6 +85,7 @@ def test_from_start_to_export(road: Any, tmp_path: Path) -> None:
         "stop_when_landed": False,
         "friction": pytest.approx(0.9),
         "engine": "auto",
+        "follow": "both",
     }
     assert job.avatar == "Rig" and job.reference["kind"] == "ACTION"
     assert settings().job_folder.startswith("//")
@@ -254,3 +255,20 @@ def test_an_engine_that_is_not_there_is_said_before_the_start(ops: Any, monkeypa
             start()
     look(pybullet=True)
     assert training.python("pybullet").path == sys.executable and not training.lacks_engine(bpy.context.scene)
+
+
+def test_a_landing_that_goes_elsewhere_is_told(ops: Any, tmp_path: Path) -> None:
+    """By how far it is off on average, apart from its pose; one that lies on the clip is not, nor one that fell."""
+    offs = []
+    for number, facts in enumerate(
+        ({"landed": True, "g_mpjpe_mm": 500.0}, {"landed": True, "g_mpjpe_mm": 120.0}, {"g_mpjpe_mm": 500.0})
+    ):
+        folder = JobFolder(tmp_path / f"job{number}")
+        folder.create(Job(name="test", avatar="Hero", body={}, settings={}))
+        (folder.takes / "0001_search.npz").touch()
+        folder.append_event(TakeRecorded(file="0001_search.npz", score=0.5, source="search", mpjpe_mm=100.0, **facts))
+        job_monitor.set_job(bpy.context.scene, folder.path)
+        while job_monitor._tick() != job_monitor.READING_SECONDS:
+            pass
+        offs.append(training.astray(bpy.context.scene))
+    assert offs == [pytest.approx(0.49, abs=0.01), 0.0, 0.0]

@@ -365,7 +365,9 @@ def test_of_several_videos_of_a_stunt_the_surest_is_kept(ops: Any, avatar: Any, 
     assert video_result.sureness(scene)[15, 2] == pytest.approx(0.9), "a fit anew in the same file"
 
 
-def test_a_video_is_fitted_together_with_the_one_before(ops: Any, avatar: Any, film: Path, tmp_path: Path) -> None:
+def test_a_video_is_fitted_together_with_the_one_before(
+    ops: Any, avatar: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was seen in that one goes into its folder; its motion is taken, and what was told of it is asked for."""
     other = tmp_path / "other.mp4"
     other.write_bytes(film.read_bytes())
@@ -395,6 +397,9 @@ def test_a_video_is_fitted_together_with_the_one_before(ops: Any, avatar: Any, f
     words = "Fitted together with the other camera's video, which began 0.50 s earlier."
     assert words in video_result.doubts(settings())
     assert not settings().use_box
+    monkeypatch.setattr(video._work, "reconstruction", None)  # as after Blender was closed
+    folder.landmarks_file.write_bytes(b"landmarks")
+    assert video._folder_for(bpy.context.scene, job).path == folder.path, "nobody looks at the same frames twice"
     video.take(bpy.context.scene, next(one for one in video_result.tried(settings()) if one.name == "film.mp4"))
     assert settings().use_box
     assert settings().left == pytest.approx(0.25)

@@ -16,11 +16,14 @@ pytest.importorskip("numba")
 from backflip_addon.core import rotations
 from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.motion import Motion
+from backflip_addon.jobs.messages import Follow
 from backflip_addon.trainer.imitation.action_layout import ActionLayout
 from backflip_addon.trainer.imitation.cost import Cost
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.servo_gains import servo_lag
 from backflip_addon.trainer.physics.state import States
+from backflip_addon.trainer.planning.mpc import SearchSettings
+from backflip_addon.trainer.runner.following import search_settings_for, weights_for
 from tests.core import performances
 
 BODY = performances.body()
@@ -209,6 +212,20 @@ def test_a_falls_cost_stays_sensible() -> None:
     goal = states_of(track, np.array([10]))
     lost = cost(changed(goal, position=goal.position + 100.0 * X, velocity=goal.velocity + 100.0), np.array([9]))
     assert np.isfinite(lost).all() and 10 < lost[0] < 200
+
+
+def test_who_follows_the_style_may_be_elsewhere_and_who_follows_the_place_may_not() -> None:
+    track, step = Track(BODY, STANDING), np.array([9])
+    goal = states_of(track, step + 1)
+    aside = changed(goal, position=goal.position + 0.3 * X)
+
+    def of(follow: Follow) -> float:
+        cost = Cost(track, weights_for(follow))
+        return float(cost(aside, step)[0] - cost(goal, step)[0])
+
+    assert of("style") < 0.2 * of("both") < of("both") < 0.6 * of("place")
+    assert weights_for("both") == Weights()
+    assert search_settings_for("both") == SearchSettings()
 
 
 def test_a_forbidden_link_on_the_floor_costs_and_a_raised_floor_counts() -> None:

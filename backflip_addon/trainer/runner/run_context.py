@@ -28,6 +28,7 @@ from ..physics import engines
 from ..physics.state import Scene
 from ..workers import Pool, Workers, core_count
 from . import plan_files
+from .following import weights_for
 from .inbox import Inbox
 from .job_body import body_of
 from .recorder import DIGEST, TakeRecorder, steps_of
@@ -93,10 +94,11 @@ class RunContext:
 
     def rollouts(self, track: Track, lost: float) -> CompiledRollouts:
         """What tries a search's candidates: threads here, or a cluster's workers. lost: m."""
+        weights = weights_for(self.settings.follow)
         if not self.cluster:
-            return CompiledRollouts(track, lost, self.workers)
+            return CompiledRollouts(track, lost, self.workers, weights)
         ray_machines.connect(self.cluster, self.workers)
-        return ClusterRollouts(track, lost, self._machines, self.check)
+        return ClusterRollouts(track, lost, self._machines, self.check, weights)
 
     def pool(self, count: int, make: Callable[..., Any], *arguments: Any, meanwhile: Any = None) -> Workers:
         """Workers that hold make(*arguments): as many processes here, or a cluster's."""

@@ -15,6 +15,7 @@ from ..imitation.performance import Performance
 from ..planning.landing import Landing
 from ..planning.mpc import Search, SearchSettings
 from ..planning.plan import Plan
+from .following import search_settings_for
 from .inbox import Stopped
 from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
 from .run_context import RunContext, TimeIsUp
@@ -45,7 +46,7 @@ def find_landing_plan(run: RunContext) -> Plan:
     known = _saved_plan_that_lands(run)
     if known is not None:
         return known
-    settings = SearchSettings()
+    settings = search_settings_for(run.settings.follow)
     with run.rollouts(run.track, settings.lost) as rollouts:
         search, attempt = _resumed_search(run, rollouts, settings)
         best: Landing | None = None
