@@ -268,7 +268,7 @@ def test_a_landing_that_goes_elsewhere_is_told(ops: Any, tmp_path: Path) -> None
         (folder.takes / "0001_search.npz").touch()
         folder.append_event(TakeRecorded(file="0001_search.npz", score=0.5, source="search", mpjpe_mm=100.0, **facts))
         job_monitor.set_job(bpy.context.scene, folder.path)
-        while job_monitor._tick() != job_monitor.READING_SECONDS:
+        while job_monitor._tick() == job_monitor.READING_SECONDS:
             pass
         offs.append(training.astray(bpy.context.scene))
     assert offs == [pytest.approx(0.49, abs=0.01), 0.0, 0.0]
