@@ -10,9 +10,9 @@ u by y_i dp: nothing but u is kept. An iteration lets one row after the other do
 
 servos and joint limits (from the root to the tips), then contacts' normals, their friction (within the circle of radius
 mu p_z), and contacts between parts. r, above 1, over-relaxes: an impulse goes further than to where its own row would
-want nothing more, since the rows after it will take some of it back (Young 1954). It begins with the impulses of the
-step before (warm starting), so that a few iterations a step come as near to the solution as several times as many from
-nothing.
+want nothing more, since the rows after it will take some of it back (Young 1954); in the last iterations it is 1. It
+begins with the impulses of the step before (warm starting), so that a few iterations a step come as near to the
+solution as several times as many from nothing.
 A scene's mass factor would scale M and all impulses alike: it is left out of both, and the servos' bounds are divided
 by it. So a factor on strength divides it.
 """
@@ -42,6 +42,7 @@ from .tables import ROOT_FREEDOMS, BodyTables, Workspace
 # in shares of all that impulses do: 1.6, 0.24 and 0.006 %; 3.0, 1.3 and 0.24 without; 4.0, 2.0 and 0.54 without and
 # from the tips to the root every second time. 1.5 is as good, from 1.6 on few iterations are worse
 RELAXATION = 1.4
+PLAIN = 5  # last iterations without: where they all over-relax and are few, the feet of a body that stands rattle
 LIGHT = 1e-4  # body weights, of a point that touches and carries nothing: it may slide too
 
 
@@ -86,14 +87,14 @@ def warm_start(t: BodyTables, w: Workspace, s: State, contacts: int, meetings: i
 
 
 @inlined
-def solve_joint(t: BodyTables, w: Workspace, s: State, f: int) -> None:
-    """The turn of a servo, and of the limit along it."""
+def solve_joint(t: BodyTables, w: Workspace, s: State, f: int, relax: float) -> None:
+    """The turn of a servo, and of the limit along it. relax, here and below: r of the module's formula."""
     u, first = w.momentum, t.row[f]
     n = t.row[f + 1] - first
     mass, bound = load(w.servo_mass, f), load(w.servo_bound, f)
     speed = along(t, u, w.servo, first, first, n)
     old = load(s.servo_impulses, f)
-    new = greatest(least(old + (load(w.servo_speed, f) - speed) * (RELAXATION * mass), bound), -bound)
+    new = greatest(least(old + (load(w.servo_speed, f) - speed) * (relax * mass), bound), -bound)
     store(s.servo_impulses, f, new)
     change = new - old
     if w.limited[f]:
@@ -101,14 +102,14 @@ def solve_joint(t: BodyTables, w: Workspace, s: State, f: int) -> None:
         sign = load(w.limit_sign, f)
         pushed = sign * load(s.limit_impulses, f)
         wanted = load(w.limit_speed, f) - sign * (speed + change / mass)
-        pushed = sign * greatest(pushed + wanted * (RELAXATION * mass), everywhere(0.0))
+        pushed = sign * greatest(pushed + wanted * (relax * mass), everywhere(0.0))
         change = change + pushed - load(s.limit_impulses, f)
         store(s.limit_impulses, f, pushed)
     push(t, u, w.servo, first, first, n, change)
 
 
 @inlined
-def solve_normals(t: BodyTables, w: Workspace, s: State, contacts: int) -> None:
+def solve_normals(t: BodyTables, w: Workspace, s: State, contacts: int, relax: float) -> None:
     """The turns of all contacts with the floor, upward."""
     stride = len(w.contact) // max(len(t.point_link), 1)
     for c in range(contacts):
@@ -119,13 +120,13 @@ def solve_normals(t: BodyTables, w: Workspace, s: State, contacts: int) -> None:
         at = stride * c + 2 * n
         old = load(s.contact_impulses, 3 * k + 2)
         wanted = load(w.contact_speed, c) - along(t, w.momentum, w.contact, at, first, n)
-        new = greatest(old + wanted * (RELAXATION * load(w.contact_mass, 3 * c + 2)), everywhere(0.0))
+        new = greatest(old + wanted * (relax * load(w.contact_mass, 3 * c + 2)), everywhere(0.0))
         store(s.contact_impulses, 3 * k + 2, new)
         push(t, w.momentum, w.contact, at, first, n, new - old)
 
 
 @inlined
-def solve_friction(t: BodyTables, w: Workspace, s: State, friction: Lanes, contacts: int) -> None:
+def solve_friction(t: BodyTables, w: Workspace, s: State, friction: Lanes, contacts: int, relax: float) -> None:
     """The turns of all contacts' friction, both directions at once (btMultiBodyConstraintSolver.cpp:318)."""
     u, stride = w.momentum, len(w.contact) // max(len(t.point_link), 1)
     for c in range(contacts):
@@ -135,8 +136,8 @@ def solve_friction(t: BodyTables, w: Workspace, s: State, friction: Lanes, conta
         n = t.row[tip + 1] - first
         at = stride * c
         x, y = load(s.contact_impulses, 3 * k), load(s.contact_impulses, 3 * k + 1)
-        a = x - along(t, u, w.contact, at, first, n) * (RELAXATION * load(w.contact_mass, 3 * c))
-        b = y - along(t, u, w.contact, at + n, first, n) * (RELAXATION * load(w.contact_mass, 3 * c + 1))
+        a = x - along(t, u, w.contact, at, first, n) * (relax * load(w.contact_mass, 3 * c))
+        b = y - along(t, u, w.contact, at + n, first, n) * (relax * load(w.contact_mass, 3 * c + 1))
         most = friction * load(s.contact_impulses, 3 * k + 2)
         share = least(most / greatest(square_root(a * a + b * b), everywhere(LEAST_IMPULSE)), everywhere(1.0))
         store(s.contact_impulses, 3 * k, a * share)
@@ -146,14 +147,14 @@ def solve_friction(t: BodyTables, w: Workspace, s: State, friction: Lanes, conta
 
 
 @inlined
-def solve_pairs(t: BodyTables, w: Workspace, s: State, meetings: int) -> None:
+def solve_pairs(t: BodyTables, w: Workspace, s: State, meetings: int, relax: float) -> None:
     """The turns of contacts between parts."""
     freedoms = len(t.torque)
     for c in range(meetings):
         k = w.meeting[c]
         old = load(s.pair_impulses, k)
         wanted = load(w.pair_speed, c) - along_all(w.momentum, w.pair_row, c * freedoms, freedoms)
-        new = greatest(old + wanted * (RELAXATION * load(w.pair_mass, c)), everywhere(0.0))
+        new = greatest(old + wanted * (relax * load(w.pair_mass, c)), everywhere(0.0))
         store(s.pair_impulses, k, new)
         push_all(w.momentum, w.pair_row, c * freedoms, freedoms, new - old)
 
@@ -221,12 +222,13 @@ def substep(
     meetings = pair_rows(t, w, s, seconds, erp)
     warm_start(t, w, s, contacts, meetings)
     freedoms = len(t.torque)
-    for _ in range(iterations):
+    for iteration in range(iterations):
+        relax = RELAXATION if iteration < iterations - PLAIN else 1.0
         for f in range(ROOT_FREEDOMS, freedoms):
-            solve_joint(t, w, s, f)
-        solve_normals(t, w, s, contacts)
-        solve_friction(t, w, s, load(around.friction, 0), contacts)
-        solve_pairs(t, w, s, meetings)
+            solve_joint(t, w, s, f, relax)
+        solve_normals(t, w, s, contacts, relax)
+        solve_friction(t, w, s, load(around.friction, 0), contacts, relax)
+        solve_pairs(t, w, s, meetings, relax)
     tell_contacts(t, w, s, floor, contacts, seconds, 1.0 / substeps)
     speeds_of(t, w, s.speeds)
     for f in range(freedoms):
