@@ -110,7 +110,8 @@ def test_strength_that_is_used_up_is_pybullets(body: Body, monkeypatch: pytest.M
 @pytest.mark.parametrize("height", [2.0, -0.003], ids=["in the air", "on the floor"])
 @pytest.mark.usefixtures("no_pairs")
 def test_a_substep_is_the_oracles(height: float) -> None:
-    """Solved to the end, both have the same solution, in whichever order rows come."""
+    """Solved to the end, both have the same solution, in whichever order rows come; or nearly, on soles whose corners
+    share what friction there is in more than one way."""
     body, random = unlimited(HUMANOID), np.random.default_rng(1)
     states = shaken(body, poses(body, height), random, 0.02, 0.5)
     (targets, speeds), scenes = targets_of(body, states, random), various(random)
@@ -126,7 +127,8 @@ def test_a_substep_is_the_oracles(height: float) -> None:
     np.testing.assert_array_equal(bodies.contacts(), touched)
     for name in ("position", "velocity", "angular_velocity", "joint_velocity"):
         change = worst(there, states, name).mean()
-        assert np.quantile(worst(here, there, name), 0.9) < 0.02 * change + 1e-5, name
+        assert np.median(worst(here, there, name)) < 0.01 * change + 1e-5, name
+        assert np.quantile(worst(here, there, name), 0.9) < (0.02 if height > 0 else 0.06) * change + 1e-5, name
 
 
 def test_in_flight_momentum_is_kept_and_the_centre_of_mass_falls() -> None:

@@ -54,7 +54,11 @@ def who_lands(
         rests &= (moved < ROOM * balance.REST_SPEED) & (turned < ROOM * balance.REST_TURN)
         rests &= stands_on_soles(rollouts, now, floors)
     last = _corrections(rollouts, passed[-2])
-    return faces & rests & sound & _stand_on(rollouts, played.ends, circumstances, last), costs
+    lands: BoolArray = faces & rests & sound
+    left = np.flatnonzero(lands)
+    if len(left):
+        lands[left] = _stand_on(rollouts, played.ends[left], [circumstances[i] for i in left], last[left])
+    return lands, costs
 
 
 def _faces_as_clip(rollouts: FeedbackRollouts, starts: States, ends: States) -> BoolArray:

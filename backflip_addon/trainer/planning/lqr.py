@@ -11,6 +11,7 @@ of it; the network learns what they lack.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -86,12 +87,16 @@ def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int
     steps, inputs, outputs = steps[sound], inputs[sound], outputs[sound]
     n, width = before.shape[1], actions.shape[1]
     models = Models(np.zeros((count, n, n)), np.zeros((count, n, width)), np.zeros((count, n)))
+    together = np.concatenate([inputs, outputs], axis=1)
+    own = [together[steps == t] for t in range(count)]
+    products = [x[:, : inputs.shape[1]].T @ x for x in own]  # of each control step's rollouts, which neighbours share
     for t in range(count):
-        near = np.abs(steps - t) <= 2 * settings.spread
-        weight = np.exp(-0.5 * ((steps[near] - t) / settings.spread) ** 2)
-        x, y = inputs[near], outputs[near]
-        gram = (x * weight[:, None]).T @ x + (settings.ridge * weight.sum() + 1e-6) * np.eye(x.shape[1])
-        solved = np.linalg.solve(gram, (x * weight[:, None]).T @ y)
+        reach = range(max(t - int(2 * settings.spread), 0), min(t + int(2 * settings.spread) + 1, count))
+        weights = [math.exp(-0.5 * ((near - t) / settings.spread) ** 2) for near in reach]
+        summed = sum(weight * products[near] for near, weight in zip(reach, weights, strict=True))
+        weighed = sum(weight * len(own[near]) for near, weight in zip(reach, weights, strict=True))
+        gram = summed[:, : inputs.shape[1]] + (settings.ridge * weighed + 1e-6) * np.eye(inputs.shape[1])
+        solved = np.linalg.solve(gram, summed[:, inputs.shape[1] :])
         models.of_state[t] = solved[:n].T * size[:, None] / size
         models.of_action[t] = solved[n:-1].T * size[:, None] / force
         models.constant[t] = solved[-1] * size

@@ -36,6 +36,7 @@ from .constraints import (
 from .dynamics import along, bias_force, factorise, free_motion, inertias, mass_matrix, push, speeds_of
 from .kinematics import integrate, pose
 from .lanes import Lanes, everywhere, greatest, inlined, kernel, least, load, square_root, store, where
+from .momentum import restore_momentum, tell_momentum
 from .tables import ROOT_FREEDOMS, BodyTables, Workspace
 
 # r. Of thirty steps of a backflip's push-off, flight, landing and standing what 10, 20 and 40 iterations are off by is,
@@ -213,6 +214,7 @@ def substep(
     floor.touching[:] = 0.0
     contact_gaps(t, w, load(s.position, 2) - load(around.floor, 0), floor.touching)
     inertias(t, w)
+    restore_momentum(t, w, s)
     bias_force(t, w, s.speeds, around.gravity)
     mass_matrix(t, w)
     factorise(t, w)
@@ -234,5 +236,6 @@ def substep(
     for f in range(freedoms):
         fastest = everywhere(JOINT_SPEED)
         store(s.speeds, f, greatest(least(load(s.speeds, f), fastest), -fastest))
+    tell_momentum(t, w, s, around.gravity, contacts, seconds)
     integrate(t, s.position, s.rotations, s.angles, s.speeds, seconds)
     pose(t, w, s.rotations)
