@@ -38,7 +38,6 @@ from ..physics.compiled.lanes import (
     store,
     where,
 )
-from ..physics.compiled.momentum import KNOWN
 from ..physics.compiled.tables import BALL, HINGE, ROOT_FREEDOMS, BodyTables, Workspace
 from .action_layout import ActionLayout
 from .compiled_cost import angular_momentum, link_centres, middle_of_feet, off_balance, squared
@@ -266,7 +265,6 @@ def give_push(s: State, steps: IntArray, push_steps: IntArray, push: Float32Arra
         if steps[lane] == push_steps[lane]:
             for k in range(ROOT_FREEDOMS):
                 s.speeds[k, lane] += push[k, lane]
-            s.momentum[KNOWN, lane] = 0.0
 
 
 @inlined

@@ -18,16 +18,18 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import pybullet
 from pybullet_utils import bullet_client
 
-from ...core import joint_limits, rotations, self_contact
+from ...core import rotations, self_contact
 from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
 from ...core.torque_curve import CURVATURE, LEAST_SHARE
+from .flight import Moving
+from .pybullet_layout import JointLayout, JointLists
 from .servo_gains import servo_gain
 from .simulator import (
     CONTACT_MARGIN,
@@ -49,7 +51,6 @@ from .urdf import urdf
 SLIPPERY = 0.1
 LEAST_TORQUE = 1e-6  # N m: less is none
 FLOOR = -1  # the floor body's only link, in PyBullet's numbering
-JointLists: TypeAlias = list[list[float]]  # of one pose: [x, y, z, w], [x, y, z] or [angle] a moving joint
 
 
 class FloorContacts(NamedTuple):
@@ -85,7 +86,7 @@ class PyBulletWorld:
         self._root_centre = np.array(body.links[0].centre)
         # PyBullet numbers the links behind the base as the URDF does: link i is our link i + 1
         self._joints = [i - 1 for i, link in enumerate(body.links) if link.joint in ("spherical", "hinge")]
-        self._layout = _Layout(body)
+        self._layout = JointLayout(body)
         moving = [body.links[j + 1] for j in self._joints]
         self._gains = [_position_gain(link, seconds) for link in moving]
         self._dampings = [damping(seconds)] * len(moving)
@@ -113,6 +114,9 @@ class PyBulletWorld:
         self._driven = False  # whether the joints' torques are those of a substep since the last reset
         self._strength = np.ones(len(moving))  # factors on the joints' greatest torques, beside the scene's
         self._shove = (0, np.zeros(3), 0)  # a link, the force on it, N, and for how many substeps more
+        self._seconds = seconds
+        # Of a flight: momentum (6,), linear, N s, and about the centre of mass, N m s, and the centre (3,), m
+        self._flight: tuple[Array, Array] | None = None
         self.set_scene(scene or Scene())
 
     def close(self) -> None:
@@ -122,7 +126,7 @@ class PyBulletWorld:
     def set_scene(self, scene: Scene) -> None:
         """Change the circumstances: floor, friction, masses, gravity, strength."""
         p = self._client
-        self.scene = scene
+        self.scene, self._flight = scene, None
         p.setGravity(*scene.gravity)
         self._take_strength()
         p.changeDynamics(self._floor, FLOOR, lateralFriction=scene.friction / SLIPPERY, restitution=0)
@@ -189,7 +193,7 @@ class PyBulletWorld:
         (joints,) = self._layout.rotations(state.rotations[None])
         (velocities,) = self._layout.velocities(state.joint_velocity[None])
         p.resetJointStatesMultiDof(self._figure, self._joints, joints, velocities)
-        self._driven, self._last_target = False, None
+        self._driven, self._last_target, self._flight = False, None, None
         p.performCollisionDetection()  # or contacts() would tell what touched where the body was before
 
     def drive_from(self, target: Array) -> None:
@@ -257,11 +261,44 @@ class PyBulletWorld:
         return math.sqrt(sum((self._rates[k] * e - speed) ** 2 for e, speed in zip(error, speeds, strict=True)))
 
     def substep(self) -> None:
-        """One physics step."""
+        """One physics step. In flight gravity alone changes the momentum (flight.py)."""
         self._drive()
+        if self._shove[2] or not self._flies():
+            self._flight = None
+        elif self._flight is None:
+            moving = self._moving()
+            self._flight = moving.momentum, moving.centre
         self._apply_shove()
         self._client.stepSimulation()
         self._driven = True
+        if self._flight and self._flies():
+            self._keep_flying(*self._flight)
+
+    def _flies(self) -> bool:
+        """Whether the floor is out of reach."""
+        return not self._client.getContactPoints(self._figure, self._floor)
+
+    def _moving(self) -> Moving:
+        """The links as they move now."""
+        p = self._client
+        links = p.getLinkStates(self._figure, list(self._links)[1:], 1, 1)
+        places = [p.getBasePositionAndOrientation(self._figure), *(own[:2] for own in links)]
+        speeds = [p.getBaseVelocity(self._figure), *(own[6:8] for own in links)]
+        parts = (np.array([own[k] for own in each]) for each in (places, speeds) for k in (0, 1))
+        return Moving(np.array(self._masses) * self.scene.mass, np.array(self._inertias) * self.scene.mass, *parts)
+
+    def _keep_flying(self, momentum: Array, centre: Array) -> None:
+        """Put the root where gravity alone has led the centre of mass (3,), with the speeds for what it has made of the
+        momentum (6,): both become what they are now."""
+        p, moving, seconds = self._client, self._moving(), self._seconds
+        mass = moving.masses.sum()
+        momentum[:3] += mass * seconds * np.array(self.scene.gravity)
+        centre += momentum[:3] / mass * seconds
+        velocity, spin = moving.change_to(momentum)
+        linear, angular = p.getBaseVelocity(self._figure)
+        position, orientation = p.getBasePositionAndOrientation(self._figure)
+        p.resetBasePositionAndOrientation(self._figure, np.add(position, centre - moving.centre), orientation)
+        p.resetBaseVelocity(self._figure, np.add(linear, velocity), np.add(angular, spin))
 
     def step(self, target: Array, velocities: JointLists) -> None:
         """One control step toward joint targets."""
@@ -328,6 +365,7 @@ class PyBulletWorld:
         p = self._client
         linear, angular = p.getBaseVelocity(self._figure)
         p.resetBaseVelocity(self._figure, np.add(linear, velocity), np.add(angular, angular_velocity))
+        self._flight = None
 
     def save(self) -> int:
         """Remember the present state in memory, contact cache included."""
@@ -336,78 +374,12 @@ class PyBulletWorld:
 
     def restore(self, saved: int) -> None:
         """Go back to a state that save() has kept."""
-        self._driven = False
+        self._driven, self._flight = False, None
         self._client.restoreState(stateId=saved)
 
     def forget(self, saved: int) -> None:
         """Give back the memory of a saved state."""
         self._client.removeState(saved)
-
-
-class _Layout:
-    """Where each joint's numbers stand in PyBullet's lists."""
-
-    def __init__(self, body: Body) -> None:
-        self.count = len(body.links)
-        self.spherical = np.array([i for i, link in enumerate(body.links) if link.joint == "spherical"])
-        self.hinges = np.array([i for i, link in enumerate(body.links) if link.joint == "hinge"])
-        self.axes = np.array([body.links[i].axis for i in self.hinges]).reshape(-1, 3)
-        self.order = sorted([*self.spherical, *self.hinges])
-        column, self.position_columns, self.velocity_columns = 13, {}, {}
-        for i in self.order:
-            width = (4, 3) if i in self.spherical else (1, 1)
-            self.position_columns[i] = np.arange(column, column + width[0])
-            self.velocity_columns[i] = np.arange(column + width[0], column + sum(width))
-            column += sum(width)
-        self.hinge_slots = [self.order.index(i) for i in self.hinges]
-        self.limits = {i: limit for i in self.spherical if (limit := body.links[i].joint_limit)}
-
-    def within_limits(self, orientations: Array) -> Array:
-        """Joint rotations of N poses (N, L, 4), those of ball joints brought inside their limits."""
-        bounded = orientations.copy()
-        for i, limit in self.limits.items():
-            bounded[:, i] = joint_limits.clamped(orientations[:, i], limit)
-        return bounded
-
-    def rotations(self, orientations: Array) -> list[JointLists]:
-        """Joint rotations of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]; a ball joint's is seen
-        from the middle of its range."""
-        seen = orientations.copy()
-        for i, limit in self.limits.items():
-            seen[:, i] = rotations.multiply(rotations.conjugate(np.array(limit.frame)), orientations[:, i])
-        quaternions: list[JointLists] = seen[:, self.order][..., [1, 2, 3, 0]].tolist()
-        angles = rotations.twist_angle(orientations[:, self.hinges], self.axes).tolist()
-        for pose, hinges in zip(quaternions, angles, strict=True):
-            for slot, angle in zip(self.hinge_slots, hinges, strict=True):
-                pose[slot] = [angle]
-        return quaternions
-
-    def velocities(self, velocities: Array) -> list[JointLists]:
-        """Joint velocities (N, L, 3), rad/s, as PyBullet takes them."""
-        vectors: list[JointLists] = velocities[:, self.order].tolist()
-        rates = np.sum(velocities[:, self.hinges] * self.axes, axis=-1).tolist()
-        for pose, hinges in zip(vectors, rates, strict=True):
-            for slot, rate in zip(self.hinge_slots, hinges, strict=True):
-                pose[slot] = [rate]
-        return vectors
-
-    def states(self, numbers: Array, root_centre: Array) -> States:
-        """States of flat readings (N, n); root_centre (3,): the root's centre of mass in its own frame, m."""
-        count = len(numbers)
-        orientations = np.broadcast_to(rotations.IDENTITY, (count, self.count, 4)).copy()
-        joint_velocities = np.zeros((count, self.count, 3))
-        orientations[:, 0] = numbers[:, [6, 3, 4, 5]]
-        for i in self.spherical:
-            orientations[:, i] = numbers[:, self.position_columns[i][[3, 0, 1, 2]]]
-            if i in self.limits:
-                orientations[:, i] = rotations.multiply(np.array(self.limits[i].frame), orientations[:, i])
-            joint_velocities[:, i] = numbers[:, self.velocity_columns[i]]
-        for i, axis in zip(self.hinges, self.axes, strict=True):
-            orientations[:, i] = rotations.from_axis_angle(axis, numbers[:, self.position_columns[i][0]])
-            joint_velocities[:, i] = numbers[:, self.velocity_columns[i]] * axis
-        arm = rotations.rotate(orientations[:, 0], root_centre)
-        velocity = numbers[:, 7:10] - np.cross(numbers[:, 10:13], arm)
-        return States(numbers[:, 0:3] - arm, orientations, velocity, numbers[:, 10:13], joint_velocities)
 
 
 def _position_gain(link: Link, seconds: float) -> float:

@@ -19,9 +19,9 @@ from ..impulse import after_impulse
 from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp, response
 from ..state import Scene, States
 from .constraints import Contacts, Goal, State, Surroundings, contact_gaps, hold_goal, lead_goal
+from .dynamics import inertias
 from .kinematics import pose
 from .lanes import LANES, inlined, kernel, load, rows
-from .momentum import KNOWN
 from .solver import substep
 from .tables import BALL, BodyTables, Workspace, body_tables, workspace
 
@@ -139,7 +139,6 @@ class CompiledBatch:
         g, lane = divmod(int(index), LANES)
         self.state.speeds[g, 0:3, lane] += angular_velocity
         self.state.speeds[g, 3:6, lane] += velocity
-        self.state.momentum[g, KNOWN, lane] = 0.0
 
     def shove(self, index: int, link: int, impulse: Array) -> None:
         """Push a link at its centre of mass: an impulse (3,), N s, world frame, all at once."""
@@ -148,7 +147,6 @@ class CompiledBatch:
         mass = self.scenes[index].mass
         pushed = after_impulse(self.body, state[0], link, np.asarray(impulse, dtype=float) / mass)
         self.state.speeds[g, :, lane] = self.layout.numbers(pushed[None])[3][0]
-        self.state.momentum[g, KNOWN, lane] = 0.0
 
     def set_strength(self, factors: Array) -> None:
         """Factors (L,) on the greatest torques of all bodies' joints, from now on, beside their scenes' own."""
@@ -254,7 +252,7 @@ class Layout:
 def states_of_groups(t: BodyTables, groups: int) -> State:
     """Memory for the states of so many groups of bodies."""
     links, freedoms, points = len(t.parents), len(t.torque), len(t.point_link)
-    sizes = (3, 4 * links, len(t.low), freedoms, freedoms, freedoms, 3 * points, len(t.pair), KNOWN + 1)
+    sizes = (3, 4 * links, len(t.low), freedoms, freedoms, freedoms, 3 * points, len(t.pair))
     return State(*(rows(groups, n) for n in sizes))
 
 
@@ -288,7 +286,6 @@ def group_state(s: State, g: int) -> State:
     return State(
         s.position[g], s.rotations[g], s.angles[g], s.speeds[g],
         s.servo_impulses[g], s.limit_impulses[g], s.contact_impulses[g], s.pair_impulses[g],
-        s.momentum[g],
     )  # fmt: skip
 
 
@@ -344,6 +341,7 @@ def control_step(
     floor.touched[:] = 0.0
     floor.load[:] = 0.0
     floor.slid[:] = 0.0
+    inertias(t, w)
     for k in range(n.substeps):
         lead_goal(t, w, goal, (n.before + k + 1) / n.whole)
         substep(t, w, s, goal, around, floor, n.substeps, n.seconds, n.erp, n.damping, n.response, n.iterations)

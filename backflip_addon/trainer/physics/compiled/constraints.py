@@ -43,8 +43,7 @@ SMALLEST_LENGTH = 1e-6  # m, squared: m^2; a segment of no length is a point
 class State(NamedTuple):
     """Where the bodies in the lanes are: position (3) of the root's centre of mass, m; rotations (4 L), local, the
     root's the world's; angles (H) of hinges, rad; speeds (F). And what the last substep's impulses were, with which
-    the next begins: of servos and limits (F), contacts (3 P) and pairs (K), N s. momentum (7): the whole's, and whether
-    it is known (momentum.py); whatever else changes the speeds is to make it unknown."""
+    the next begins: of servos and limits (F), contacts (3 P) and pairs (K), N s."""
 
     position: Float32Array
     rotations: Float32Array
@@ -54,7 +53,6 @@ class State(NamedTuple):
     limit_impulses: Float32Array
     contact_impulses: Float32Array
     pair_impulses: Float32Array
-    momentum: Float32Array
 
 
 class Goal(NamedTuple):

@@ -36,7 +36,7 @@ from .constraints import (
 from .dynamics import along, bias_force, factorise, free_motion, inertias, mass_matrix, push, speeds_of
 from .kinematics import integrate, pose
 from .lanes import Lanes, everywhere, greatest, inlined, kernel, least, load, square_root, store, where
-from .momentum import restore_momentum, tell_momentum
+from .momentum import keep_flying, see_flight
 from .tables import ROOT_FREEDOMS, BodyTables, Workspace
 
 # r. Of thirty steps of a backflip's push-off, flight, landing and standing what 10, 20 and 40 iterations are off by is,
@@ -205,7 +205,8 @@ def substep(
     response: float,
     iterations: int,
 ) -> None:
-    """One physics step of the bodies in the lanes; w holds the pose of their rotations before and after.
+    """One physics step of the bodies in the lanes; w holds the pose of their rotations, and the links' inertias, before
+    and after.
 
     floor: its touching becomes this step's; this step's share, of so many substeps, is added to the others.
     """
@@ -213,9 +214,8 @@ def substep(
         w.known[i] = 0
     floor.touching[:] = 0.0
     contact_gaps(t, w, load(s.position, 2) - load(around.floor, 0), floor.touching)
-    inertias(t, w)
-    restore_momentum(t, w, s)
     bias_force(t, w, s.speeds, around.gravity)
+    see_flight(t, w, s)
     mass_matrix(t, w)
     factorise(t, w)
     free_motion(t, w, s.speeds, seconds)
@@ -236,6 +236,7 @@ def substep(
     for f in range(freedoms):
         fastest = everywhere(JOINT_SPEED)
         store(s.speeds, f, greatest(least(load(s.speeds, f), fastest), -fastest))
-    tell_momentum(t, w, s, around.gravity, contacts, seconds)
     integrate(t, s.position, s.rotations, s.angles, s.speeds, seconds)
     pose(t, w, s.rotations)
+    inertias(t, w)
+    keep_flying(t, w, s, around.gravity, seconds)

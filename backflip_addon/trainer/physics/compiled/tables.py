@@ -30,6 +30,7 @@ ROOT_FREEDOMS = 6
 AT_ROOT = 5  # the last of the root's freedoms
 CORNERS_OF_BOX = 8
 MOST_PAIRS = 16  # contacts between a body's own parts that are solved at once
+ANGULAR, LINEAR, CENTRE, ROOM = 0, 3, 6, 9  # rows of Workspace.flight
 
 
 class BodyTables(NamedTuple):
@@ -96,6 +97,8 @@ class Workspace(NamedTuple):
     known (L,): whether spin and speed, the whitened Jacobians, have been made of a link. gap (P): of points over the
     floor; contact, contact_mass, contact_speed: rows of those near it, touching (P,): which they are. segment (6 C):
     ends of capsules; pair_row, pair_mass, pair_speed: rows of pairs that meet, meeting: which they are.
+    flight: of the whole before the step ANGULAR and LINEAR momentum (3) and CENTRE of mass (3), world; ROOM: how far
+    its nearest point is from where a contact with the floor begins, m.
     """
 
     turned: Float32Array
@@ -133,6 +136,7 @@ class Workspace(NamedTuple):
     pair_mass: Float32Array
     pair_speed: Float32Array
     meeting: IntArray
+    flight: Float32Array
 
 
 def body_tables(body: Body, seconds: float, may_touch: BoolArray | None = None) -> BodyTables:
@@ -236,6 +240,7 @@ def workspace(t: BodyTables) -> Workspace:
         pair_mass=rows(MOST_PAIRS),
         pair_speed=rows(MOST_PAIRS),
         meeting=np.zeros(MOST_PAIRS, np.int64),
+        flight=rows(ROOM + 1),
     )
 
 
