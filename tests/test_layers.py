@@ -156,7 +156,7 @@ def test_licence_is_named(path: Path) -> None:
 TRAINER_WINGS: dict[str, set[str]] = {
     "__main__": {"runner"},
     "runner": {"cluster", "rl", "planning", "imitation", "physics", "workers", "compile", "compiled_cache"},
-    "cluster": {"imitation", "physics", "workers"},
+    "cluster": {"imitation", "physics", "workers", "threads"},
     "compile": {"warm_up", "compiled_cache", "kernel_sources"},
     "warm_up": {"imitation", "physics"},
     "rl": {"planning", "imitation", "physics", "workers"},
@@ -164,7 +164,8 @@ TRAINER_WINGS: dict[str, set[str]] = {
     "imitation": {"physics", "compiled_cache"},
     "physics": {"compiled_cache"},
     "video": set(),
-    "workers": set(),
+    "workers": {"threads"},
+    "threads": set(),
     "compiled_cache": {"kernel_sources"},
     "kernel_sources": set(),
 }

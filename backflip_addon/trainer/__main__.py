@@ -13,6 +13,8 @@ import contextlib
 import os
 import sys
 
+from .threads import one_thread_each
+
 ALREADY_TRAINED = 3
 
 
@@ -28,6 +30,7 @@ def main(arguments: list[str]) -> int:
         print("The working directory is gone; name the job folder from the root.", file=sys.stderr)
         return 2
     _leave_open_folders(path)
+    one_thread_each()
     import logging
 
     # trainer.log holds what the trainer prints. The level comes first in a line: jobs.status passes over INFO.

@@ -25,6 +25,8 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, Protocol
 
+from .threads import one_thread_each
+
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2  # between looks around while workers are waited for
@@ -70,9 +72,7 @@ class Pool:
     def __init__(
         self, count: int, make: Callable[..., Any], *arguments: Any, meanwhile: Callable[[], None] | None = None
     ) -> None:
-        # A worker has one core: numpy's and torch's own threads would only fight for it. Read on import
-        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, "1")
+        one_thread_each()
         context = multiprocessing.get_context("spawn")
         self._meanwhile = meanwhile or (lambda: None)
         self._pipes: list[Connection] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -13,6 +14,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from backflip_addon.trainer.threads import ONE_THREAD
+
+os.environ.update(ONE_THREAD)  # as in a trainer; read when numpy is imported
 
 import humanoid
 

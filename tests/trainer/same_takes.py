@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 
+from backflip_addon.trainer.threads import ONE_THREAD
+
 if __name__ == "__main__":  # read when numpy is imported: how threads share a sum changes its last bits
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    os.environ.update(ONE_THREAD)
 
 import ctypes
 import hashlib

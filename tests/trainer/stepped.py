@@ -55,7 +55,13 @@ def targets_of(body: Body, states: States, random: np.random.Generator) -> tuple
 
 
 def in_pybullet(
-    body: Body, states: States, targets: np.ndarray, speeds: np.ndarray, scenes: list[Scene], substeps: int
+    body: Body,
+    states: States,
+    targets: np.ndarray,
+    speeds: np.ndarray,
+    scenes: list[Scene],
+    substeps: int,
+    steps: int = 1,
 ) -> tuple[States, np.ndarray]:
     world = PyBulletWorld(body)
     world._let_collide = lambda pairs, collide: None  # of which the oracle knows nothing, nor after a reset
@@ -67,7 +73,7 @@ def in_pybullet(
         world.set_scene(scene)
         world.reset(states[i])
         world.set_targets(target, speed)  # held: it is the first after a reset
-        for _ in range(substeps):
+        for _ in range(substeps * steps):
             world.substep()
         readings.append(world.read())
         touching.append(world.contacts())

@@ -100,7 +100,7 @@ def test_whoever_stands_is_pushed_too(engine: str) -> None:
     pushed, alone = (performed(engine, one) for one in (asked, Direction()))
     gained = np.diff(centre(pushed) - centre(alone), axis=0)[25] * 120 * BODY.mass
     # Whoever is pushed above the centre of mass pushes with the feet the other way, and the floor pushes back
-    assert -36.0 < gained[1] < -28.0 and abs(gained[0]) < 1.0
+    assert -36.0 < gained[1] < -28.0 and abs(gained[0]) < 1.5
 
 
 @pytest.mark.parametrize("gravity", [1.62, 24.79])

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...jobs.trainer_process import ALIAS_PATH
+from ..threads import one_thread_each
 from ..workers import WorkerError
 from .rounds import Lost, Ticket
 
@@ -142,8 +143,7 @@ class Holder:
     """What an actor is: it holds a worker of ours, made of (make, arguments), which is told what to do by name."""
 
     def __init__(self, made: tuple[Callable[..., Any], tuple[Any, ...]]) -> None:
-        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, "1")
+        one_thread_each()
         make, arguments = made
         self.worker = make(*arguments)
 
