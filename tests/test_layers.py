@@ -154,7 +154,7 @@ def test_licence_is_named(path: Path) -> None:
 
 # Inside the trainer and the core: each wing, or room, and those that it may know
 TRAINER_WINGS: dict[str, set[str]] = {
-    "__main__": {"runner"},
+    "__main__": {"runner", "threads"},
     "runner": {"cluster", "rl", "planning", "imitation", "physics", "workers", "compile", "compiled_cache"},
     "cluster": {"imitation", "physics", "workers", "threads"},
     "compile": {"warm_up", "compiled_cache", "kernel_sources"},
