@@ -29,7 +29,7 @@ from ...core.arrays import Array, BoolArray
 from ...core.body import Body, Link
 from ...core.torque_curve import CURVATURE, LEAST_SHARE
 from .flight import Moving
-from .pybullet_layout import JointLayout, JointLists
+from .joint_lists import JointLayout, JointLists
 from .servo_gains import servo_gain
 from .simulator import (
     CONTACT_MARGIN,
