@@ -23,7 +23,7 @@ def copy_package(place: Path) -> Path:
     (place / "__init__.py").write_text("import a_module_only_blender_has\n")
     (place / "trainer" / "__init__.py").write_text("")
     shutil.copy(STAND_IN, runner / "runner.py")
-    for file in ("__main__.py", "runner/__init__.py", "runner/signals.py"):
+    for file in ("__main__.py", "threads.py", "runner/__init__.py", "runner/signals.py"):
         shutil.copy(PACKAGE / "trainer" / file, place / "trainer" / file)
     (place / "core").mkdir()
     for file in ("__init__.py", "background.py", "constants.py", "direction.py", "files.py", "isolation.py"):
