@@ -8,7 +8,7 @@ register_classes() leaves the call alone in the annotation before Blender looks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Protocol, TypeVar, cast, get_origin, get_type_hints, overload
 
 import bpy
@@ -40,6 +40,18 @@ class Collection(Protocol[Item]):
 def persistent(handler: Handler) -> Handler:
     """Blender's own decorator of handlers that stay when another file is opened, with the type it has."""
     return cast(Handler, bpy.app.handlers.persistent(handler))
+
+
+def add_handlers(handlers: Mapping[str, Callable[..., object]]) -> None:
+    """Have Blender call these, by the names of its lists in bpy.app.handlers."""
+    for name, handler in handlers.items():
+        getattr(bpy.app.handlers, name).append(handler)
+
+
+def remove_handlers(handlers: Mapping[str, Callable[..., object]]) -> None:
+    """Undo add_handlers()."""
+    for name, handler in handlers.items():
+        getattr(bpy.app.handlers, name).remove(handler)
 
 
 def register_classes(classes: Iterable[type]) -> None:

@@ -347,8 +347,7 @@ class _Story:
     @property
     def _low(self) -> BoolArray:
         """The frames (F,) in which the hips are down."""
-        low: BoolArray = self.course.positions[:, 0, 2] < LOW * self._leg
-        return low
+        return self._hips_down(self.course)
 
     @property
     def _stands(self) -> BoolArray:
@@ -359,7 +358,10 @@ class _Story:
 
     @property
     def _clip_low(self) -> BoolArray:
-        low: BoolArray = self.clip.positions[:, 0, 2] < LOW * self._leg
+        return self._hips_down(self.clip)
+
+    def _hips_down(self, course: Course) -> BoolArray:
+        low: BoolArray = course.positions[:, 0, 2] < LOW * self._leg
         return low
 
     @property

@@ -21,7 +21,7 @@ from ..jobs.folder import JobFolder
 from ..jobs.messages import Finished, ShotRequest, TakeRecorded
 from ..jobs.status import JobStatus, plain, reader_of
 from ..jobs.take_notes import TakeNotes
-from ..registration import persistent
+from ..registration import add_handlers, persistent, remove_handlers
 from ..settings import scene_settings
 from ..settings import takes as take_settings
 from . import follow, job_link
@@ -368,8 +368,7 @@ _HANDLERS = {
 
 
 def register() -> None:
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
+    add_handlers(_HANDLERS)
     watch()
 
 
@@ -377,8 +376,7 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     follow.unregister()
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+    remove_handlers(_HANDLERS)
     for known in (_jobs, _shown, _troubles, _beside, _logged):
         known.clear()
     job_link.forget()

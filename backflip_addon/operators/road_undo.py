@@ -10,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from ..registration import persistent
+from ..registration import add_handlers, persistent, remove_handlers
 from ..settings import scene_settings
 from ..settings.road import STEPS, turn_to
 from . import road
@@ -50,11 +50,9 @@ _HANDLERS = {"undo_pre": _before_undo, "redo_pre": _before_undo, "undo_post": _a
 
 
 def register() -> None:
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
+    add_handlers(_HANDLERS)
 
 
 def unregister() -> None:
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+    remove_handlers(_HANDLERS)
     _before.clear()

@@ -23,7 +23,7 @@ from ..core.motions.skinning import Skin
 from ..jobs.events import Budget
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
-from ..registration import persistent
+from ..registration import add_handlers, persistent, remove_handlers
 from ..scene import puppet, stored_avatar, units
 from ..settings import BackflipBrowser, scene_settings
 from ..settings import takes as take_settings
@@ -414,14 +414,12 @@ _HANDLERS = {"load_post": _on_load, "undo_post": _on_undo, "redo_post": _on_undo
 
 def register() -> None:
     take_settings.playback = _Playback()
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
+    add_handlers(_HANDLERS)
     wake()
 
 
 def unregister() -> None:
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+    remove_handlers(_HANDLERS)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     _clear()

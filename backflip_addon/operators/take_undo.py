@@ -16,7 +16,7 @@ import bpy
 
 from ..jobs.json_files import JobError
 from ..jobs.take_notes import TakeNotes
-from ..registration import persistent
+from ..registration import add_handlers, persistent, remove_handlers
 from ..settings import scene_settings
 from . import job_monitor, take_player
 
@@ -138,11 +138,9 @@ _HANDLERS = {"load_post": _on_load, "undo_post": _after_undo, "redo_post": _afte
 
 
 def register() -> None:
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).append(handler)
+    add_handlers(_HANDLERS)
 
 
 def unregister() -> None:
-    for name, handler in _HANDLERS.items():
-        getattr(bpy.app.handlers, name).remove(handler)
+    remove_handlers(_HANDLERS)
     _journals.clear()
