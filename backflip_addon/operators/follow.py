@@ -17,6 +17,8 @@ LANDED = "Landed. The take is playing in the viewport: bake it when you like."
 CLEANLY = "Landed cleanly: a take in the list withstands small disturbances, too. Bake it when you like."
 BETTER = "A better landing is in the list of takes."
 
+_opened: set[int] = set()  # session_uid of scenes that were linked to an earlier training, of which nothing is chosen
+
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
@@ -39,9 +41,11 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> 
     Who has chosen an earlier take keeps it, but for the first landing. A better one takes its place where that is still
     chosen, and not baked. Of an old job that is read nothing is news.
     """
+    settings = scene_settings(scene)
+    if now.known and scene.session_uid in _opened:
+        _choose_best(scene, now)
     if not (before.active and before.known and now.known):
         return
-    settings = scene_settings(scene)
     if now.landed and not before.landed and (index := settings.takes.find(landing)) >= 0:
         settings.take_index = index
         turn_to(settings, "bake")
@@ -52,6 +56,20 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> 
         say(CLEANLY if now.clean and not before.clean else BETTER)
     elif now.takes > before.takes and settings.take_index >= before.takes - 1 and not before.landed:
         settings.take_index = now.takes - 1
+
+
+def opened(scene: bpy.types.Scene) -> None:
+    """An earlier training was opened: its best take is chosen once it is known, not the first or the last one."""
+    _opened.add(scene.session_uid)
+
+
+def _choose_best(scene: bpy.types.Scene, now: Moment) -> None:
+    settings = scene_settings(scene)
+    index = settings.takes.find(now.best)
+    if index >= 0 and (now.landed or not now.active):  # while nothing has landed the latest one is looked at
+        settings.take_index = index
+    if index >= 0 or not now.best:
+        _opened.discard(scene.session_uid)
 
 
 def say(words: str) -> None:
@@ -68,6 +86,7 @@ def unsay() -> None:
 
 
 def unregister() -> None:
+    _opened.clear()
     if bpy.app.timers.is_registered(unsay):
         bpy.app.timers.unregister(unsay)
         unsay()

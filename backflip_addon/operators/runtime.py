@@ -9,7 +9,7 @@ import bpy
 
 from .. import compat, preferences
 from ..jobs.json_files import JobError
-from ..runtime import pins, repair, uninstall
+from ..runtime import deletion, pins, repair, uninstall
 from ..runtime.deletion import Removal
 from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import LOG_NAME, Installation
@@ -74,7 +74,7 @@ def _look_at_work(work: Installation | Removal) -> None:
 
 
 def _begin(work: Installation | Removal, words: str) -> None:
-    STATUS.work, STATUS.lines, STATUS.remark, STATUS.fraction = work, (words,), "", 0.0
+    STATUS.work, STATUS.lines, STATUS.remark, STATUS.fraction, STATUS.icon = work, (words,), "", 0.0, "NONE"
     _watch()
 
 
@@ -108,7 +108,10 @@ def _is_there() -> bool:
     """Whether there is anything to repair or remove; asked at every drawing, looked at when it may have changed."""
     if STATUS.installed is None:
         home = preferences.runtime_home()
-        STATUS.installed = home is not None and uninstall.is_there(home)
+        there = home is not None and uninstall.is_there(home)
+        if deletion.running():  # what a cancelled installation has left is going
+            return there
+        STATUS.installed = there
     return STATUS.installed
 
 

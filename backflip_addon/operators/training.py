@@ -30,7 +30,7 @@ from ..scene import stored_avatar, stored_reference
 from ..scene.armature.bind_matrix import find_bind_matrix
 from ..settings import ENGINES, FOLLOWS, MODES, scene_settings
 from ..settings.road import turn_to
-from . import job_link, job_list, job_monitor
+from . import follow, job_link, job_list, job_monitor
 from .base import PATH, Returned, Step, current_scene, need_avatar, need_body, need_job, need_reference, window_manager
 from .sliced_step import SlicedStep
 
@@ -336,6 +336,7 @@ class FindJob(Step, bpy.types.Operator):
         folder = JobFolder(bpy.path.abspath(self.directory)) if self.directory else job_link.job_of(scene)
         job = folder.read_job()
         job_monitor.set_job(scene, folder.path)
+        follow.opened(scene)
         job_monitor.watch()
         job_list.look()
         turn_to(scene_settings(scene), "train", "takes")

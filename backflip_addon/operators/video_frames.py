@@ -21,7 +21,7 @@ from ..scene.units import scene_rate
 from ..settings import scene_settings
 from ..settings.video import BackflipVideo
 from .base import INTERNAL, Returned, Step, current_scene, window_manager
-from .picture_frame import PictureFrame, video_frame
+from .picture_frame import PictureFrame, see_through, show_whole_picture, video_frame, view_of
 from .video import need_no_work, need_result, need_video
 from .video_result import correct, landmarks_at, strike, video_settings
 
@@ -47,10 +47,11 @@ def show_video(context: bpy.types.Context) -> None:
     scene = current_scene(context)
     settings = video_settings(scene)
     found = footage.open_video(Path(bpy.path.abspath(settings.path)))
+    before = scene.camera
     footage.show(scene, found, Timing(scene_settings(scene).start_frame, scene_rate(scene)))
-    space = context.space_data
-    if isinstance(space, bpy.types.SpaceView3D) and space.region_3d is not None:
-        space.region_3d.view_perspective = "CAMERA"
+    seen = view_of(context.space_data)
+    if seen is not None and (seen.perspective != "CAMERA" or before != scene.camera):
+        show_whole_picture(scene, context.area, context.space_data)
 
 
 def trim(scene: bpy.types.Scene, end: bool) -> None:
@@ -130,9 +131,7 @@ class _InPicture(Step):
 
     def _begin(self, context: bpy.types.Context) -> Returned:
         self._seen = footage.as_seen(current_scene(context))
-        space = context.space_data
-        view = space.region_3d if isinstance(space, bpy.types.SpaceView3D) else None
-        self._perspective = view.view_perspective if view is not None else ""
+        self._view = view_of(context.space_data)
         self.prepare(context)
         self._start: Array | None = None
         area, window = context.area, context.window
@@ -170,9 +169,7 @@ class _InPicture(Step):
     def _restore(self, context: bpy.types.Context) -> None:
         """The view and the scene's camera are as before the video was shown for it."""
         footage.see_as(current_scene(context), self._seen)
-        space = context.space_data
-        if isinstance(space, bpy.types.SpaceView3D) and space.region_3d is not None and self._perspective:
-            space.region_3d.view_perspective = self._perspective
+        see_through(context.space_data, self._view)
 
     def _end(self, context: bpy.types.Context, returned: Returned) -> Returned:
         if context.area is not None:

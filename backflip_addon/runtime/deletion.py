@@ -81,6 +81,11 @@ def delete(paths: Iterable[Path], words: str = "Removed.") -> Removal:
     return removal
 
 
+def running() -> bool:
+    """Whether a removal is still at work."""
+    return any(removal.poll().state == "running" for removal in _at_work)
+
+
 def wait() -> None:
     """Wait for all removals that were begun."""
     for removal in _at_work:

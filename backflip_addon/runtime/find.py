@@ -93,7 +93,7 @@ class RuntimeSearch:
             python, lacking = _named(preference or variable, "" if preference else f" ({VARIABLE})")
             if lacking:
                 self._result = Runtime(python, ("Python",), lacking, source)
-            return Interpreter(python), lambda result: _from(result, source)
+            return Interpreter(python), lambda result: _chosen(result, source)
         if home is not None and (installed := folders.installed(Path(home))) is not None:
             if not installed.interpreter.path:
                 self._result = _gone(installed)
@@ -165,6 +165,16 @@ def _gone(installed: Installed) -> Runtime:
 
 def _from(result: ProbeResult, source: str) -> Runtime:
     return Runtime(result.python, result.missing, result.sentence, source, pybullet=result.pybullet)
+
+
+def _chosen(result: ProbeResult, source: str) -> Runtime:
+    """The Python that the user named, and what to do where packages are missing from it: Install is not for it."""
+    runtime = _from(result, source)
+    if not result.version or not result.missing or result.missing[0].startswith("Python"):
+        return runtime
+    way = "clear Trainer's Python in the preferences" if source == "preference" else f"start Blender without {VARIABLE}"
+    words = f"{result.sentence}\nInstall them there, or {way} and press Install."
+    return dataclasses.replace(runtime, sentence=words)
 
 
 def _none(home: str | Path | None) -> Runtime:

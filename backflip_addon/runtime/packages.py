@@ -164,9 +164,10 @@ def found_no_file(log: str) -> bool:
 def with_pip_line(words: str, log: str) -> str:
     """What a step does, and what pip said last that is worth a user's eye."""
     for line in reversed(log[-4000:].splitlines()):
-        worth = re.match(r"\s*(Collecting|Downloading|Processing|Installing|Building|Using cached) +(.+)", line)
+        worth = re.match(r"\s*(Collecting|Downloading|Processing|Building|Using cached) +(.+)", line)
         if worth:
-            what = re.split(r"[\\/]", worth[2].replace("%2B", "+"))[-1]
+            said = worth[2].replace("%2B", "+").partition(" (from ")[0]  # the list that asks for it
+            what = re.split(r"[\\/]", said)[-1]
             return f"{words}: {worth[1].lower()} {what[:60]}"
     return words
 

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import bpy
 import numpy as np
@@ -116,7 +116,7 @@ def place_camera(
     data.sensor_fit, data.sensor_width = "AUTO", SENSOR
     data.lens = seen.camera.focal / max(seen.camera.width, seen.camera.height) * SENSOR
     data.clip_start = 0.1 / binding.scale
-    _show_footage(data, footage.clip)
+    _show_footage(data, footage.clip, "BACK")
     _set_time(footage, timing, seen.motion.rate, seen.first, seen.motion.frames)
     scene.camera = camera
     return camera
@@ -134,7 +134,7 @@ def _set_time(footage: Footage, timing: Timing, rate: float, first: int, frames:
     """Have the footage's frames seen when the motion is at them, whatever the scene's rate; from 0, first is the one at
     which the motion starts. Blender itself shows one frame of a movie at each of the scene's."""
     clip = footage.clip
-    clip.animation_data_clear()
+    _forget_times(clip)
     clip.frame_start, clip.frame_offset = timing.start - first, 0
     last = math.ceil(timing.scene_frame((frames - 1) / rate))
     offsets = [round(timing.seconds(frame) * rate) - (frame - timing.start) for frame in range(timing.start, last + 1)]
@@ -144,6 +144,16 @@ def _set_time(footage: Footage, timing: Timing, rate: float, first: int, frames:
     for frame, offset in enumerate(offsets, timing.start):
         clip.frame_offset = offset
         clip.keyframe_insert("frame_offset", frame=frame)
+
+
+def _forget_times(clip: bpy.types.MovieClip) -> None:
+    """Have Blender show one frame of a movie at each of the scene's, as it does by itself."""
+    data = clip.animation_data
+    action = data.action if data is not None else None
+    clip.animation_data_clear()
+    clip.frame_start, clip.frame_offset = 1, 0
+    if action is not None and not action.users:
+        bpy.data.actions.remove(action)
 
 
 def _turn(camera: bpy.types.Object, matrices: list[Matrix], rate: float, timing: Timing) -> None:
@@ -172,8 +182,8 @@ def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
 
 
 def show(scene: bpy.types.Scene, footage: Footage, timing: Timing) -> None:
-    """Make the video's camera the scene's, with the footage behind it; before anything is known of where the video was
-    filmed from, a camera in front of the world's origin, and the footage from its beginning."""
+    """Make the video's camera the scene's, with the footage; before anything is known of where the video was filmed
+    from, a camera in front of the world's origin, and the footage before all else, from its beginning."""
     camera = _camera(scene)
     if camera is None:
         camera = _new_camera(scene)
@@ -181,7 +191,7 @@ def show(scene: bpy.types.Scene, footage: Footage, timing: Timing) -> None:
     data = camera.data
     assert isinstance(data, bpy.types.Camera)
     if not _is_behind(footage, data):
-        _show_footage(data, footage.clip)
+        _show_footage(data, footage.clip, "FRONT")
         _set_time(footage, timing, footage.rate, 0, footage.frames)
         fit_picture(scene, footage)
     scene.camera = camera
@@ -208,6 +218,8 @@ def see_as(scene: bpy.types.Scene, before: Seen) -> None:
         data = camera.data
         bpy.data.objects.remove(camera)
         if isinstance(data, bpy.types.Camera):
+            for clip in [image.clip for image in data.background_images if image.clip is not None]:
+                _forget_times(clip)
             bpy.data.cameras.remove(data)
     scene.camera = scene.objects.get(before.camera) if before.camera else None
     scene.render.resolution_x, scene.render.resolution_y = before.size
@@ -226,14 +238,14 @@ def _is_behind(footage: Footage, camera: bpy.types.Camera) -> bool:
     return any(image.clip == footage.clip for image in camera.background_images)
 
 
-def _show_footage(camera: bpy.types.Camera, clip: bpy.types.MovieClip) -> None:
+def _show_footage(camera: bpy.types.Camera, clip: bpy.types.MovieClip, depth: Literal["BACK", "FRONT"]) -> None:
     camera.show_background_images = True
     for image in list(camera.background_images):
         if image.source == "MOVIE_CLIP":
             camera.background_images.remove(image)
     image = camera.background_images.new()
     image.source, image.clip, image.alpha = "MOVIE_CLIP", clip, 1.0
-    image.frame_method = "FIT"
+    image.frame_method, image.display_depth = "FIT", depth
 
 
 def fit_picture(scene: bpy.types.Scene, footage: Footage) -> None:

@@ -45,7 +45,7 @@ class BackflipVideo(bpy.types.PropertyGroup):
             default=1.7,
             min=0.5,
             max=2.6,
-            precision=2,
+            precision=3,
             unit="LENGTH",
         ),
     ]

@@ -9,7 +9,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as translated
 
 from .. import preferences
-from ..operators import job_link, job_list
+from ..operators import job_link, job_list, job_monitor
 from ..operators.base import current_scene
 from ..runtime.forecast import before_installing
 from ..runtime.status import STATUS
@@ -63,11 +63,15 @@ class BACKFLIP_PT_jobs(SidebarPanel, bpy.types.Panel):
         return bool(job_list.jobs())
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, here = layout_of(self), job_link.known_place(current_scene(context))
+        layout, scene = layout_of(self), current_scene(context)
+        here = job_link.known_place(scene)
         column = layout.column(align=True)
         for job in job_list.jobs()[:SHOWN_JOBS]:
             row = column.row(align=True)
-            icon: IconItems = "PLAY" if job.running else "CHECKMARK" if job.landed else "DOT"
+            running, landed = job.running, job.landed
+            if job.path == here and (status := job_monitor.status_of(scene)) is not None:  # known better than by a look
+                running, landed = status.active, landed or job_monitor.counts(scene)[1] > 0
+            icon: IconItems = "PLAY" if running else "CHECKMARK" if landed else "DOT"
             button(
                 row,
                 "backflip.find_job",

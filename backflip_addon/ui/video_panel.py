@@ -26,7 +26,7 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         if (lacking := video.models_lacking()) or video_networks.downloading():
             self._draw_networks(context, lacking)
             return
-        layout.prop(settings, "path", text="")
+        layout.label(text=bpy.path.basename(settings.path), icon="FILE_MOVIE")
         self._draw_part(layout, settings)
         if (work := video.at_work()) is not None:
             row = layout.row(align=True)
@@ -76,7 +76,7 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
         column = layout.column(align=True)
         for name, words, end in (("start", "Begin Here", False), ("end", "End Here", True)):
             row = column.row(align=True)
-            row.prop(settings, name)
+            row.prop(settings, name, text="To (End)" if end and not settings.end else None)
             button(row, "backflip.trim_video", text=words, end=end)
         column = layout.column()
         column.prop(settings, "height")
@@ -104,8 +104,8 @@ class BACKFLIP_PT_video(SidebarPanel, bpy.types.Panel):
             button(layout, "backflip.cancel_networks", icon="CANCEL")
             return
         sentence(layout, context, video_networks.problem() or lacking, "ERROR")
-        if not bpy.app.online_access:
-            layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
+        # ticked it stays, or the button below would move away from under the mouse
+        layout.prop(cast(bpy.types.Preferences, context.preferences).system, "use_online_access")
         button(layout, "backflip.install_networks", icon="IMPORT")
         button(layout, "backflip.install_networks_file", icon="FILE_FOLDER", text="From File")
 

@@ -86,6 +86,23 @@ def test_the_latest_take_is_chosen_until_an_earlier_one_is_and_the_landing_alway
     assert settings.take_index == 2 and opened() == ["bake"]
 
 
+def test_of_an_opened_training_the_best_take_is_chosen(ops: Any, tmp_path: Path) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    folder = job(tmp_path / "job", {}, {"landed": True, "score": 0.5}, {}).path
+    settings = scene().backflip
+    for _time in range(2):  # another time it is the one that the scene shows already
+        ops.find_job(directory=str(folder), ask=False)
+        assert settings.take_index == 0
+        for _look in range(3):
+            job_monitor._tick()
+        assert settings.takes[settings.take_index].landed
+    settings.take_index = 0
+    job_monitor._tick()
+    assert settings.take_index == 0, "whoever chooses another one keeps it"
+
+
 def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen_still(
     ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,9 @@ def test_one_work_at_a_time_and_it_can_be_cancelled(ops: Any, home: Path, monkey
         ops.install_runtime()
     assert ops.cancel_runtime() == {"FINISHED"}
     assert said() == "The installation was cancelled." and not ops.cancel_runtime.poll()
+    ops.repair_runtime.poll()  # asked by a drawing, while what was begun is still being removed
     deletion.wait()
+    assert not ops.repair_runtime.poll() and not ops.remove_runtime.poll()
     assert not uninstall.is_there(home) and ops.install_runtime.poll()
 
 

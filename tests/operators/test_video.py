@@ -21,8 +21,7 @@ from backflip_addon.core.clips.video_motion import FilmedBy, VideoMotion  # noqa
 from backflip_addon.core.motion import Motion  # noqa: E402
 from backflip_addon.jobs.json_files import JobError  # noqa: E402
 from backflip_addon.jobs.video_folder import VideoFolder  # noqa: E402
-from backflip_addon.operators import video, video_frames, video_result  # noqa: E402
-from backflip_addon.operators.picture_frame import PictureFrame  # noqa: E402
+from backflip_addon.operators import picture_frame, video, video_frames, video_result  # noqa: E402
 from backflip_addon.runtime import video_models  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -298,7 +297,7 @@ def test_a_landmark_is_put_elsewhere(ops: Any, avatar: Any, film: Path, tmp_path
 
 def test_a_box_is_drawn_in_the_picture(ops: Any, avatar: Any, film: Path) -> None:
     """From any corner to the one across, and no further than the picture; a mere click is no box."""
-    frame = PictureFrame(100.0, 50.0, 300.0, 150.0)
+    frame = picture_frame.PictureFrame(100.0, 50.0, 300.0, 150.0)
     corners = frame.shares([[280.0, 140.0], [80.0, 60.0]])
     np.testing.assert_allclose(frame.places(corners), [[280.0, 140.0], [80.0, 60.0]])
     np.testing.assert_allclose(video_frames.box_between(*corners), [0.0, 0.9, 0.1, 0.9])
@@ -309,6 +308,18 @@ def test_a_box_is_drawn_in_the_picture(ops: Any, avatar: Any, film: Path) -> Non
     assert (settings().left, settings().bottom) == pytest.approx((0.1, 0.9))
     with pytest.raises(RuntimeError, match="box has no inside"):
         ops.draw_person_box(corners=(0.5, 0.5, 0.2, 0.9))
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (608, 1080)])
+def test_the_picture_is_shown_whole_beside_the_sidebar(size: tuple[int, int]) -> None:
+    """A viewport of 1048 x 620 of which 50 pixels to the left, 272 to the right and 54 above are covered."""
+    region, free = (1048, 620), (50.0, 776.0, 0.0, 566.0)
+    view = picture_frame.fitted(size, region, free)
+    factor = (2**0.5 + view.zoom / 50) ** 2 / 4
+    wide, high = (side / max(size) * max(region) * factor for side in size)
+    across, up = (side * (0.5 - 2 * part * factor) for side, part in zip(region, view.offset, strict=True))
+    assert (across, up) == pytest.approx((413.0, 283.0), abs=0.1), "in the middle of what is free"
+    assert max(wide / 726.0, high / 566.0) == pytest.approx(0.94, abs=1e-3)
 
 
 def test_a_video_is_trimmed_where_one_looks(ops: Any, avatar: Any, film: Path) -> None:
@@ -412,12 +423,16 @@ def test_the_floor_is_set_in_the_picture(ops: Any, avatar: Any, film: Path, tmp_
     """In the frame that is shown; and what showing the video has changed can be taken back."""
     scene = bpy.context.scene
     ops.choose_video(filepath=str(film))
-    was = video.footage.as_seen(scene)
+    was, actions = video.footage.as_seen(scene), len(bpy.data.actions)
+    scene.render.fps = 50  # so that the film's frames need keys
     ops.show_video()
-    scene.frame_set(scene.backflip.start_frame + 5)
+    assert scene.camera.data.background_images[0].display_depth == "FRONT", "no cube stands before it"
+    assert len(bpy.data.actions) == actions + 1
+    scene.frame_set(scene.backflip.start_frame + 10)
     ops.draw_floor_line(floor=0.75)
     assert video.job_for(settings(), video.footage.open_video(film), tmp_path).floor == pytest.approx((5, 0.75))
     assert video_result.is_outdated(settings())
     video.footage.see_as(scene, was)
     assert video.footage.as_seen(scene) == was
     assert not any(ob.name.startswith(video.footage.CAMERA_NAME) for ob in scene.objects)
+    assert len(bpy.data.actions) == actions

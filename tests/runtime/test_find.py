@@ -59,6 +59,8 @@ def test_what_is_lacking_is_said(tmp_path: Path) -> None:
     result = probe.probe(python)
     assert result.missing == ("torch", "numba")
     assert result.sentence.endswith("lacks torch and numba.") and not result.ready
+    said = find.find_runtime(str(python)).sentence.splitlines()
+    assert said[1] == "Install them there, or clear Trainer's Python in the preferences and press Install."
 
 
 @posix_only

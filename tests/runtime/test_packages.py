@@ -230,6 +230,10 @@ def test_failures_are_one_sentence(log: str, words: str) -> None:
 def test_pip_line_is_short() -> None:
     log = "Collecting torch\n  Downloading https://index/whl/torch-2.13.0%2Bcpu.whl (180 MB)\nWARNING: never mind\n"
     assert packages.with_pip_line("Now", log) == "Now: downloading torch-2.13.0+cpu.whl (180 MB)"
+    log = "Collecting numba==0.68.1 (from -r /a/locks/trainer-3.11.txt (line 3))\n"
+    assert (
+        packages.with_pip_line("Now", log + "Installing collected packages: a, b, c") == "Now: collecting numba==0.68.1"
+    )
 
 
 def test_local_label_is_no_other_version() -> None:
