@@ -57,7 +57,7 @@ _LEGS = ("thigh", "shin", "foot")
 
 FLIGHT = 0.1  # s off the floor at least: a shorter one is a twitch, no leap (of measures.flight)
 LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips over lifts its feet while it sinks
-CLIP_LEAPS = 0.25  # s off the floor, from which on a clip is one that leaps: strides of a run are shorter
+LEAPS = 0.25  # s off the floor, from which on a clip, or a take of one, leaps: strides of a run are shorter
 HIGH_LEAP = 0.3  # m that a flight so long rises: no stride that goes wrong, whatever the clip
 SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
 # s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
@@ -69,8 +69,15 @@ HIT_TOGETHER = 0.3
 UPSIDE_DOWN = np.radians(110)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
+PRONE = np.radians(
+    60
+)  # of the trunk: who comes down with more on hands or knees lies on its front next, and kneels not
+BRIEFLY = 0.05  # s on its feet, from which on a body fell, and did not leap onto another part
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
 LOW = 0.45  # leg lengths: hips that end lower, where the clip's do not, have come down for good
+WITH_IT = 0.1  # s after the head by which the back is down of who comes down on that, and not on the head
+SOON = 0.5  # s by which a clip may lie down later than its take, and be what it follows
+SLANT = 2.0  # times as far sideways as forward or backward, up to which it counts as that for who comes down so
 FACES = 0.5  # of the way up or down: a trunk's front that faces more so is what it comes down on, or its back is
 WENT = 0.25  # leg lengths that the hips come away from the feet in a fall with a direction
 HIT_FRAMES = 2  # before a touch, over which a part's speed is taken
@@ -187,25 +194,24 @@ class _Story:
         """Of a take in which a part that may not comes down at a frame."""
         part, down = self._part(hit)
         flight = self._flight(hit)
-        if flight and not self._clip_leaps and not self.begun and self._rise(flight) < HIGH_LEAP:
+        if flight and not self.begun and not self._high_enough(flight):
             flight = None
         thrown = bool(self._thrown_over[[hit, down]].any())
-        if flight is None and not (thrown and self._clip_turns_over):
-            clips = self._clip_flight()
-            late = clips is not None and hit / self.course.rate > clips[1] / self.clip.rate
-            return NEVER_LEFT if late and self._clip_leaps else self._direction(hit, down), hit, part
+        if flight is None and not (thrown and self._clip_turns_over and part == "head"):
+            return self._direction(hit, down), hit, part
         since = flight[1] if flight else hit
         stands = self.course.touching[since:hit, self._feet].any(axis=1)
         caught = stands.sum() / self.course.rate > CAUGHT
         stood_up = (stands & (self.course.tilt[since:hit] < STILL_LEANS)).sum() / self.course.rate > CAUGHT
-        sat_down = part == "seat" and bool(stands.any())  # from its feet, however short they bore it
+        on_feet_first = stands.sum() / self.course.rate > BRIEFLY
         if not caught and thrown and part in ("head", "shoulder"):
             return ON_HEAD, hit, "head"
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
-        flat = part == "head" or part in ("shoulder", "side") and abs(self._faces_up(down)) < FACES
-        if caught or sat_down or flat or part not in _ON:
+        flat = part == "head" or part in ("shoulder", "side") and abs(_faces_up(self.course, down)) < FACES
+        prone = part in ("knees", "hands") and not thrown and self.course.tilt[down] > PRONE
+        if on_feet_first or flat or prone or part not in _ON:
             return self._direction(hit, down), hit, part
         return _ON[part], hit, part
 
@@ -214,15 +220,26 @@ class _Story:
         clip lies as well or it never was up, it did not get up."""
         up = np.flatnonzero(self._stands)
         down = int(up[-1]) + 1 if len(up) else 0
-        if not down or self._clip_low[min(round(down / self.course.rate * self.clip.rate), self.clip.frames - 1)]:
+        way = self._direction(down, down)
+        if not down or way == self._clips_way_down(down):
             lost = self._lost()
             return STRAYED, last if lost is None else lost, ""
-        return self._direction(down, down), down, self._trunk_part(0, down)
+        return way, down, self._trunk_part(0, down)
 
-    def _rise(self, flight: Phase) -> float:
-        """How high a flight as long goes, m: g t^2 / 8."""
+    def _clips_way_down(self, frame: int) -> str:
+        """Which way the clip, down at a take's frame or soon, goes down; "" of one that stays up or lay before."""
+        low, now = self._clip_low, round(frame / self.course.rate * self.clip.rate)
+        lies = np.flatnonzero(low[now : now + round(SOON * self.clip.rate) + 1]) + now
+        up = np.flatnonzero(~low[: lies[0]]) if len(lies) else lies
+        return self._direction(int(up[-1]) + 1, int(up[-1]) + 1, self.clip) if len(up) else ""
+
+    def _high_enough(self, flight: Phase) -> bool:
+        """Whether a flight is a leap to tell of, and not how a body topples over: as long as one, or, of a clip that
+        does not leap, as high: g t^2 / 8."""
         seconds = (flight[1] - flight[0]) / self.course.rate
-        return float(np.linalg.norm(self.course.gravity)) * seconds**2 / 8
+        if self._clip_leaps:
+            return seconds >= LEAPS
+        return float(np.linalg.norm(self.course.gravity)) * seconds**2 / 8 >= HIGH_LEAP
 
     def _turned_wrongly(self, frame: int) -> str:
         return UNDER_ROTATED if self.rotation_off(frame) < 0 else OVER_ROTATED
@@ -261,7 +278,13 @@ class _Story:
         first = np.argmax(touching, axis=0)
         borne = touching.sum(axis=0) if course.load is None else (course.load[together] * touching).sum(axis=0)
         thrown = self._thrown_over[together]
-        heads = [i for i in np.flatnonzero(down).tolist() if kinds[i] == "head" and thrown[first[i]]]
+        heads = [i for i in np.flatnonzero(down).tolist() if kinds[i] == "head"]
+        chest = kinds.index("chest")
+        if heads and down[chest] and first[chest] <= first[heads[0]] + round(WITH_IT * course.rate):
+            frame = hit + int(first[chest])
+            if _faces_up(course, frame) > FACES:
+                return self._trunk_part(chest, frame), frame
+        heads = [i for i in heads if thrown[first[i]]]
         link = min(heads or np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
         frame = hit + int(first[link])
         return PARTS.get(kinds[link]) or self._trunk_part(link, frame), frame
@@ -278,29 +301,24 @@ class _Story:
             return "side"
         return "back" if ahead[2] > 0 else "chest"
 
-    def _direction(self, hit: int, down: int) -> str:
-        """Which way the body went down: where its centre is from its feet, as it faced when its hips were level last:
-        who tips forward or backward goes on facing as before, and who lies on a side faces nowhere. Who comes down on
-        the other side of the trunk than that has turned about on the way, and fell sideways."""
-        course = self.course
+    def _direction(self, hit: int, down: int, course: Course | None = None) -> str:
+        """Which way the body, or that of another course, went down: where its centre is from its feet, as it faced
+        when its hips were level last: who tips forward or backward goes on facing as before, and who lies on a side
+        faces nowhere. Whose front or back comes down on that side fell so, though it went somewhat sideways; on the
+        other side of the trunk than that, it has turned about on the way, and fell sideways."""
+        course = course or self.course
         lefts = rotations.rotate(course.orientations[: hit + 1, 0], np.array([1.0, 0.0, 0.0]))
         level = np.flatnonzero(np.abs(lefts[:, 2]) < np.sin(STILL_LEANS))
         left = lefts[level[-1] if len(level) else hit, :2]
         ahead = np.array([left[1], -left[0]])  # faces -Y with +X to its left
-        feet = course.positions[hit, self._feet, :2].mean(axis=0)
-        way = course.centre[hit, :2] - feet
+        way = course.centre[hit, :2] - course.positions[hit, self._feet, :2].mean(axis=0)
         if np.linalg.norm(way) < WENT * self._leg and course.tilt[hit] < STILL_LEANS:
             return SLUMPED
-        forward, sideways = float(way @ ahead), float(way @ left)
-        if abs(sideways) > abs(forward) or forward * self._faces_up(down) > abs(forward) * FACES:
+        forward, sideways, faces_up = float(way @ ahead), float(way @ left), _faces_up(course, down)
+        slant = 1.0 if abs(faces_up) < FACES else 0.0 if forward * faces_up > 0 else SLANT
+        if abs(sideways) > slant * abs(forward):
             return FELL_SIDEWAYS
         return FELL_FORWARD if forward > 0 else FELL_BACKWARD
-
-    def _faces_up(self, frame: int) -> float:
-        """How far the trunk's front faces up, -1 to 1."""
-        trunk = [i for i, name in enumerate(self.course.body.names) if name in TRUNK]
-        ahead = rotations.rotate(self.course.orientations[frame, trunk], np.array([0.0, -1.0, 0.0]))
-        return float(ahead[:, 2].mean())
 
     def _lost(self) -> int | None:
         """The first frame in which the mean link error is greater than one that still follows the clip."""
@@ -338,7 +356,7 @@ class _Story:
     @property
     def _clip_leaps(self) -> bool:
         flight = self._clip_flight()
-        return flight is not None and flight[1] - flight[0] >= CLIP_LEAPS * self.clip.rate
+        return flight is not None and flight[1] - flight[0] >= LEAPS * self.clip.rate
 
     @property
     def _clip_turns_over(self) -> bool:
@@ -386,6 +404,13 @@ class _Story:
         """The frame in which the take's longest flight by a frame ends; None without one."""
         flight = self._flight(before)
         return None if flight is None else flight[1]
+
+
+def _faces_up(course: Course, frame: int) -> float:
+    """How far the trunk's front faces up, -1 to 1."""
+    trunk = [i for i, name in enumerate(course.body.names) if name in TRUNK]
+    ahead = rotations.rotate(course.orientations[frame, trunk], np.array([0.0, -1.0, 0.0]))
+    return float(ahead[:, 2].mean())
 
 
 def _upside_down(course: Course) -> BoolArray:

@@ -100,6 +100,23 @@ def test_a_board_that_tips_over_falls_the_way_it_tips(axis: np.ndarray, kind: st
     assert 0.9 < told.at <= 1.02 and told.degrees == 0.0
 
 
+@pytest.mark.parametrize(("degrees", "kind"), [(50.0, outcome.FELL_FORWARD), (70.0, outcome.FELL_SIDEWAYS)])
+def test_whose_front_comes_down_fell_forward_though_somewhat_sideways(degrees: float, kind: str) -> None:
+    clip, take = standing_and_then(np.cos(np.radians(degrees)) * X + np.sin(np.radians(degrees)) * Y, 1.1 * np.pi / 2)
+    assert happened(take, clip).kind == kind
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.6])
+def test_who_goes_down_fell_though_its_clip_leaps(seconds: float) -> None:
+    """While the clip leaps, and after that: a body that never left the floor is one that still stands."""
+    _, take = standing_and_then(X, 1.1 * np.pi / 2, 1.5)
+    motion, wait = take.motion, round(seconds * RATE)
+    later = np.maximum(np.arange(motion.frames) - wait, 0)
+    position, turns = motion.position[later], motion.rotations[later]
+    told = happened(dataclasses.replace(moved(take, position, turns), contacts=take.contacts[later]))
+    assert told.kind == outcome.FELL_FORWARD, told
+
+
 def test_forward_is_where_the_character_faces_and_not_an_axis_of_the_world() -> None:
     clip, take = standing_and_then(X, 1.1 * np.pi / 2)
     turn = rotations.from_axis_angle(Z, 2.0)
@@ -145,8 +162,15 @@ def test_a_leap_is_told_by_what_comes_down_first(tilt: float, knees: float, arms
     assert told.kind == kind and abs(told.frame - TOUCHDOWN) <= 1, told
 
 
-@pytest.mark.parametrize(("tilt", "kind"), [(-125.0, outcome.ON_HEAD), (-95.0, outcome.ON_BACK)])
-def test_upside_down_it_is_on_its_head_though_its_back_was_there_first(tilt: float, kind: str) -> None:
+def test_who_comes_down_on_all_fours_with_a_level_trunk_fell_forward() -> None:
+    """On its knees is who kneels."""
+    leap = performances.somersault(BODY, turns=0.0)
+    told = what_happened(BODY, leap, comes_down(leap, np.radians(80), 1.5, np.radians(80)))
+    assert told.kind == outcome.FELL_FORWARD and told.part in ("knees", "hands"), told
+
+
+@pytest.mark.parametrize(("tilt", "kind"), [(-125.0, outcome.ON_BACK), (-95.0, outcome.ON_BACK)])
+def test_whose_back_comes_down_with_its_head_is_on_its_back(tilt: float, kind: str) -> None:
     """Its chin on its chest, the back comes down; four frames later the head does."""
     leap, head = performances.somersault(BODY, turns=0.0), BODY.index("head")
     take = comes_down(leap, np.radians(tilt), tuck=1.2)
@@ -334,6 +358,21 @@ def test_who_sits_down_from_the_feet_after_a_leap_fell_backward() -> None:
     assert told.kind == outcome.FELL_BACKWARD and told.part == "seat", told
 
 
+def test_whose_feet_came_down_first_however_short_fell_and_did_not_leap_onto_its_back() -> None:
+    leap = performances.somersault(BODY, turns=0.0)
+    take, since = performances.performed(BODY, leap), TOUCHDOWN + 10
+    position, turns = take.motion.position.copy(), take.motion.rotations.copy()
+    share = np.clip((np.arange(len(position)) - since) / 30, 0, 1)[:, None]
+    turns[:, 0] = rotations.from_rotation_vector(-np.pi / 2 * X * share)
+    position += Y * share
+    hop = np.where(share[:, 0] < 1, 0.05, 0.0)  # they leave the floor again at once
+    lows = BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+    position[:, 2] -= np.where(share[:, 0] > 0, lows - hop, 0.0)
+    lows = BODY.lowest_points(*BODY.forward(position, turns))
+    told = what_happened(BODY, leap, dataclasses.replace(moved(take, position, turns), contacts=lows < 0.01))
+    assert told.kind == outcome.FELL_BACKWARD and told.part != "feet", told
+
+
 def test_a_stride_is_no_leap_and_no_dive_a_somersault() -> None:
     """Of a clip that stays on the floor: it dives with its feet in the air for a quarter of a second, head first."""
     clip, take = standing_and_then(X, 0.7 * np.pi, 1.5)
@@ -379,3 +418,28 @@ def test_a_body_that_never_gets_up_has_strayed_though_all_of_it_may_touch() -> N
     assert sits_up.kind == outcome.STRAYED, "though its head, which the clip keeps off the floor, comes down"
     again = told(np.interp(frames, [1.0, 2.0, 2.3, 2.7], [1.0, 0.0, 0.0, 1.0]))
     assert again.kind == outcome.FELL_BACKWARD and again.part == "back" and 2.3 < again.at < 2.75, again
+
+
+@pytest.mark.parametrize(("way", "kind"), [(1.0, outcome.STRAYED), (-1.0, outcome.FELL_BACKWARD)])
+def test_who_goes_down_otherwise_than_its_clip_fell_and_who_goes_down_like_it_did_not_get_up(
+    way: float, kind: str
+) -> None:
+    """The clip lies down on its front and gets up again."""
+    standing = performances.standing(BODY, 3.0, 60.0)
+
+    def down(motion: Motion, seconds: list[float], share: list[float], way: float) -> Motion:
+        lean = np.interp(np.arange(motion.frames) / motion.rate, seconds, share)[:, None]
+        turns, position = motion.rotations.copy(), motion.position.copy()
+        turns[:, 0] = rotations.from_rotation_vector(way * np.pi / 2 * X * lean)
+        position = rotations.rotate(rotations.from_rotation_vector(way * np.pi / 2 * X * lean), position)
+        position[:, 2] -= BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+        return dataclasses.replace(motion, position=position, rotations=turns)
+
+    clip = down(standing, [0.5, 1.2, 2.0, 2.7], [0.0, 1.0, 1.0, 0.0], 1.0)
+    take = performances.performed(BODY, clip, 1.0)
+    still = performances.performed(BODY, standing, 1.0).motion
+    motion = down(still, [0.5, 1.2], [0.0, 1.0], way)
+    contacts = BODY.lowest_points(*BODY.forward(motion.position, motion.rotations)) < 0.01
+    allowed = metrics.allowed_contacts(BODY, clip)
+    contacts[:, ~allowed] = False  # all that comes down may
+    assert happened(dataclasses.replace(take, motion=motion, contacts=contacts), clip).kind == kind
