@@ -85,7 +85,8 @@ class EmptyQueue(Step, bpy.types.Operator):
             raise JobError("No take is waiting to be shot.")
         job_monitor.refresh(current_scene(context))
         compat.redraw(sidebar_alone=True)
-        self.report({"INFO"}, f"{count} {'take' if count == 1 else 'takes'} will not be shot.")
+        taken = "1 take is" if count == 1 else f"{count} takes are"
+        self.report({"INFO"}, f"{taken} taken off the queue. One that is being shot already is finished.")
 
 
 class ChooseStage(Step, bpy.types.Operator):

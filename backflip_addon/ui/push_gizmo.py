@@ -32,11 +32,11 @@ class BACKFLIP_GGT_push(bpy.types.GizmoGroup):
 
     def setup(self, _context: bpy.types.Context) -> None:
         """Make the arrow and the rings."""
-        self.dragged = False
+        self.dragged, self.offset, self.rest = False, 0.0, 1.0
         self.arrow = _new(self, "GIZMO_GT_arrow_3d")
         self.arrow.draw_style = "NORMAL"
         self.arrow.length = 1.0
-        self.arrow.target_set_handler("offset", get=self._dragged, set=self._drag)
+        self.arrow.target_set_handler("offset", get=self._offset, set=self._drag)
         self.level = _new(self, "GIZMO_GT_dial_3d")
         self.level.target_set_handler("offset", get=_heading, set=_set_heading)
         self.upright = _new(self, "GIZMO_GT_dial_3d")
@@ -64,13 +64,17 @@ class BACKFLIP_GGT_push(bpy.types.GizmoGroup):
             self.arrow.length = arrow.length
             for gizmo, frame in zip(gizmos, arrow.frames(), strict=True):
                 gizmo.matrix_basis = Matrix(frame.tolist())
+            self.arrow.matrix_basis @= Matrix.Translation((0.0, 0.0, -self.offset))
+            self.rest = arrow.length - self.offset
 
-    def _dragged(self) -> float:
-        """How far the arrow's head is from where it was drawn first."""
-        return push_arrow.length(current_scene(bpy.context)) - float(self.arrow.length)
+    def _offset(self) -> float:
+        """How far the arrow has been dragged in all. Blender draws it so far ahead of its frame, and goes on to when a
+        drag has ended: so its frame is as far behind, and what is told here changes by drags alone."""
+        return self.offset
 
     def _drag(self, offset: float) -> None:
-        push_arrow.set_length(current_scene(bpy.context), float(self.arrow.length) + offset)
+        self.offset = offset
+        push_arrow.set_length(current_scene(bpy.context), self.rest + offset)
 
 
 def _push_undo() -> None:

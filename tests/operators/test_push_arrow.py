@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
+
+from mathutils import Matrix, Vector  # noqa: E402
 
 from backflip_addon.core import body as bodies  # noqa: E402
 from backflip_addon.core.motion import save_take  # noqa: E402
@@ -19,6 +22,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_monitor, push_arrow, take_places, take_player  # noqa: E402
 from backflip_addon.scene import stored_avatar  # noqa: E402
+from backflip_addon.ui import push_gizmo  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take  # noqa: E402
@@ -94,3 +98,26 @@ def test_rings_turn_the_arrow_left_and_up(pushed: JobFolder) -> None:
 def test_no_push_no_arrow(pushed: JobFolder) -> None:
     fields().push = False
     assert push_arrow.arrow(scene()) is None and not push_arrow.shown(scene())
+
+
+def test_an_arrow_that_was_dragged_still_begins_at_the_part(pushed: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blender draws an arrow as far ahead of its frame as it was dragged, and goes on to when the drag has ended."""
+    undone: list[object] = []
+    monkeypatch.setattr(bpy.app.timers, "register", lambda call, **_when: undone.append(call))
+    fields().push_strength = 60.0
+    shown = [SimpleNamespace(is_modal=False, length=1.0, matrix_basis=Matrix()) for _gizmo in range(3)]
+    group: Any = SimpleNamespace(dragged=False, offset=0.0, rest=1.0, arrow=shown[0], level=shown[1], upright=shown[2])
+    gizmos = push_gizmo.BACKFLIP_GGT_push
+    for way, strength in ((0.4, 100.0), (-0.3, 70.0)):
+        gizmos.draw_prepare(group, bpy.context)
+        group.arrow.is_modal = True
+        gizmos.draw_prepare(group, bpy.context)
+        ahead = gizmos._offset(group) + way
+        gizmos._drag(group, ahead)
+        assert fields().push_strength == pytest.approx(strength)
+        group.arrow.is_modal = False
+        gizmos.draw_prepare(group, bpy.context)
+        begins = group.arrow.matrix_basis @ Vector((0.0, 0.0, ahead))
+        np.testing.assert_allclose(begins, push_arrow.arrow(scene()).place, atol=1e-5)
+        assert group.arrow.length == pytest.approx(strength / 100)
+    assert len(undone) == 2, "each drag is a step of its own"
