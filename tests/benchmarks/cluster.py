@@ -44,7 +44,8 @@ from backflip_addon.trainer.cluster.rollouts import ClusterRollouts
 from backflip_addon.trainer.cluster.rounds import ClusterPool, Rounds
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import Search, SearchSettings
+from backflip_addon.trainer.planning.mpc import Search
+from backflip_addon.trainer.planning.search_settings import SearchSettings
 from backflip_addon.trainer.workers import WorkerError
 
 HOSTS = (("backflip-one", "10.77.0.1", 0), ("backflip-two", "10.77.0.2", 1))  # namespace, address, core

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -30,10 +31,26 @@ from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.robustness import with_robustness
 from backflip_addon.trainer.physics import engines
-from backflip_addon.trainer.planning import mpc
+from backflip_addon.trainer.planning import mpc, search_settings
 from backflip_addon.trainer.planning.landing import Landing
 from backflip_addon.trainer.planning.plan import Plan
+from backflip_addon.trainer.runner.search_phase import IMPROVES_FOR
+from backflip_addon.trainer.runner.steady_phase import better
 from backflip_addon.trainer.workers import core_count
+
+
+@dataclasses.dataclass(frozen=True)
+class Landed:
+    """A take, its measures, and the plan that led to it, None where none lands. seconds: in all; searched: of them
+    without the feedback's. tried: landings that feedback was fitted to."""
+
+    take: Take
+    measures: metrics.Measures
+    plan: Plan | None
+    seconds: float
+    searched: float
+    steps: int
+    tried: int
 
 
 def parser(description: str | None, clip: bool = True, engine: bool = False) -> argparse.ArgumentParser:
@@ -69,19 +86,20 @@ def search(
     limit: float = 600.0,
     thorough: bool = False,
     engine: engines.EngineName = engines.AUTO,
+    first: int = 0,
 ) -> tuple[Plan | None, Take, metrics.Measures, float, int]:
     """Search until a take succeeds or the limit's seconds are over.
 
     thorough: of one that does not settle without flaws other ends are tried, and the best is kept, as a run does that
-    steadies its landing. Returns the plan (None when it failed), the take and its measures, seconds from the start of
-    the search, and control steps.
+    steadies its landing. first: so many searches of this seed were made before. Returns the plan (None when it failed),
+    the take and its measures, seconds from the start of the search, and control steps.
     """
-    settings = mpc.SearchSettings()
+    settings = search_settings.SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
     track = Track(body, reference)
     best: tuple[Landing, Take, metrics.Measures] | None = None
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
-        one = mpc.Search(track, rollouts, settings, seed=seed, engine=engine)
+        one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * first, engine=engine)
         while True:
             before = one.control_steps
             take = one.perform(good=lambda t: clean(metrics.evaluate_take(body, reference, t))).final_take()
@@ -100,7 +118,7 @@ def search(
                 one.try_another_end()
                 continue
             attempt += 1
-            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * attempt, engine=engine)
+            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * (first + attempt), engine=engine)
 
 
 def steadied(
@@ -116,6 +134,25 @@ def steadied(
         take = training.attempt(seed)
         seconds = time.perf_counter() - begin  # what follows only measures
         return with_robustness(take, training.small_landings()), seconds, training.samples
+
+
+def landed_steadily(
+    body: Body, reference: Motion, workers: int, seed: int, limit: float, engine: engines.EngineName
+) -> Landed:
+    """What a run comes to that steadies its landing: of one that is not clean another is searched for, while half of
+    the limit's seconds are left; the best is kept."""
+    best, seconds, searched, steps, tried = None, 0.0, 0.0, 0, 0
+    while True:
+        plan, take, measures, more, count = search(body, reference, workers, seed, limit, True, engine, 10 * tried)
+        searched += more
+        if plan is not None and metrics.ends_standing(body, reference):
+            take, fitting, samples = steadied(body, reference, plan, workers, seed, engine)
+            measures, more, count = metrics.evaluate_take(body, reference, take), more + fitting, count + samples
+        seconds, steps, tried = seconds + more, steps + count, tried + 1
+        if best is None or better(vars(measures), vars(best[1])):
+            best = take, measures, plan
+        if plan is None or best[1].landed_cleanly or seconds > IMPROVES_FOR * limit:
+            return Landed(*best, seconds, searched, steps, tried)
 
 
 def median(values: list[float]) -> float:

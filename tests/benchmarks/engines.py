@@ -25,7 +25,7 @@ from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.performance import Performance
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning import mpc
+from backflip_addon.trainer.planning import mpc, search_settings
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.runner.plan_files import read_plan
 
@@ -71,7 +71,7 @@ def main() -> int:
 
 def searched(track: Track, workers: int, engine: str, seed: int) -> Plan:
     """The plan of one pass of the search, performed in an engine, whether it lands or not."""
-    settings = mpc.SearchSettings()
+    settings = search_settings.SearchSettings()
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         one = mpc.Search(track, rollouts, settings, seed=seed, engine=engine)
         one.perform(good=lambda take: common.clean(metrics.evaluate_take(track.body, track.reference, take)))

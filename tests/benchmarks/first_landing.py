@@ -6,7 +6,6 @@ from __future__ import annotations
 import common
 import humanoid
 
-from backflip_addon.core import metrics
 from backflip_addon.trainer.physics import engines
 
 
@@ -19,24 +18,19 @@ def main() -> int:
     reference = humanoid.clip(options.clip, body)
     runs = []
     for seed in range(options.seeds):
-        plan, _take, measures, seconds, steps = common.search(
-            body, reference, options.workers, seed, options.limit, True, options.engine
-        )
-        searched = seconds
-        if plan is not None:
-            take, more, samples = common.steadied(body, reference, plan, options.workers, seed, options.engine)
-            measures = metrics.evaluate_take(body, reference, take)
-            seconds, steps = seconds + more, steps + samples
+        landed = common.landed_steadily(body, reference, options.workers, seed, options.limit, options.engine)
+        measures = landed.measures
         runs.append(
             {
                 "seed": seed,
                 "landed": bool(measures.landed),
                 "landed_cleanly": measures.landed_cleanly,
                 "success": measures.success,
-                "seconds": round(seconds, 1),
-                "search_seconds": round(searched, 1),
+                "seconds": round(landed.seconds, 1),
+                "search_seconds": round(landed.searched, 1),
+                "tried": landed.tried,
                 "robust_of_20": measures.robust_of_20,
-                "control_steps": steps,
+                "control_steps": landed.steps,
                 "g_mpjpe_mm": round(measures.g_mpjpe_mm, 1),
                 "penetration_cm": round(measures.penetration_cm, 2),
                 "hops": measures.hops,
@@ -49,10 +43,10 @@ def main() -> int:
         common.table(runs[-1:])
     common.table(runs)
     median = common.median([run["seconds"] for run in runs])
-    landed = sum(run["landed"] for run in runs)
+    count = sum(run["landed"] for run in runs)
     engine = engines.chosen(options.engine)
     cleanly = sum(run["landed_cleanly"] is True for run in runs)
-    print(f"{options.clip}, {engine}: landed {landed} of {len(runs)}, {cleanly} of them cleanly")
+    print(f"{options.clip}, {engine}: landed {count} of {len(runs)}, {cleanly} of them cleanly")
     print(f"median {median:.1f} s on {options.workers} cores")
     common.write(options, {"cores": options.workers, "engine": engine, "runs": runs, "median_seconds": median})
     return 0

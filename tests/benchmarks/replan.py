@@ -16,7 +16,8 @@ from backflip_addon.core import metrics
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.disturbances import shaken
 from backflip_addon.trainer.imitation.reference_track import Track
-from backflip_addon.trainer.planning.mpc import Search, replan_settings
+from backflip_addon.trainer.planning.mpc import Search
+from backflip_addon.trainer.planning.search_settings import replan_settings
 
 
 def main() -> int:

@@ -13,7 +13,8 @@ import numpy as np
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import Search, SearchSettings
+from backflip_addon.trainer.planning.mpc import Search
+from backflip_addon.trainer.planning.search_settings import SearchSettings
 
 
 class Enough(Exception):

@@ -79,15 +79,11 @@ def main() -> int:
 
 def _searched(options: Any, body: Body, reference: Motion, seed: int) -> dict[str, Any]:
     """The measures of one search's plan, or of its last try where it found none."""
-    plan, take, _measures, seconds, _steps = common.search(
-        body, reference, options.workers, seed, options.limit, True, options.engine
-    )
-    if plan is not None and metrics.ends_standing(body, reference):
-        take, more, _ = common.steadied(body, reference, plan, options.workers, seed, options.engine)
-        seconds += more
-    elif plan is not None:
-        take = performed(body, reference, plan, options.trials, options.engine)
-    return {"seconds": round(seconds, 1), **row(metrics.evaluate_take(body, reference, take))}
+    landed = common.landed_steadily(body, reference, options.workers, seed, options.limit, options.engine)
+    take = landed.take
+    if landed.plan is not None and not metrics.ends_standing(body, reference):
+        take = performed(body, reference, landed.plan, options.trials, options.engine)
+    return {"seconds": round(landed.seconds, 1), **row(metrics.evaluate_take(body, reference, take))}
 
 
 def performed(body: Body, reference: Motion, plan: Plan, trials: int, engine: EngineName) -> Take:

@@ -31,14 +31,16 @@ from backflip_addon.core.motions import retarget
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
-from backflip_addon.trainer.planning.mpc import Search, SearchSettings
+from backflip_addon.trainer.planning.mpc import Search
+from backflip_addon.trainer.planning.search_settings import Refining, SearchSettings
 from tests.core import performances
 
 RECORDS = Path(__file__).with_suffix(".json")
 COMMAND = "python -m tests.trainer.same_takes --record"
 # Clip -> the part that is searched, in s: enough steps for contacts, flight and several windows
 CLIPS = {"walk": (0.0, 0.4), "jump": (0.2, 0.6), "backflip": (0.4, 0.8)}
-SETTINGS = SearchSettings(horizon=6, samples=8, copies=1, elites=3, rounds=2, first_rounds=2)
+FEW = Refining(samples=8, elites=3, rounds=2)
+SETTINGS = SearchSettings(horizon=6, refining=FEW, caught=FEW, first_rounds=2)
 SEED = 3
 HOLD = 0.1  # s that the last pose is held
 BODY = performances.body()

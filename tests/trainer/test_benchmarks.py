@@ -24,8 +24,9 @@ STILL = [1.0, 0.0, 0.0, 0.0]
 TINY = """
 import functools, runpy, sys
 sys.path[:0] = sys.argv[1:3]
-from backflip_addon.trainer.planning import mpc as search
-tiny = {"horizon": 8, "samples": 8, "elites": 3, "rounds": 2, "first_rounds": 2}
+from backflip_addon.trainer.planning import search_settings as search
+few = search.Refining(samples=8, elites=3, rounds=2)
+tiny = {"horizon": 8, "refining": few, "caught": few, "first_rounds": 2}
 settings = search.SearchSettings
 search.SearchSettings = functools.partial(settings, **tiny)
 search.replan_settings = search.SearchSettings

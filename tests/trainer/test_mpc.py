@@ -22,12 +22,14 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.cem import KnotDistribution
 from backflip_addon.trainer.planning.mirror import Mirror
-from backflip_addon.trainer.planning.mpc import Search, SearchSettings
+from backflip_addon.trainer.planning.mpc import Search
 from backflip_addon.trainer.planning.plan import Plan, interpolate, knots_along
+from backflip_addon.trainer.planning.search_settings import Refining, SearchSettings
 from tests.core import performances
 
 BODY = performances.body()
-QUICK = SearchSettings(horizon=12, samples=16, copies=1, elites=4, rounds=3, first_rounds=4)
+FEW = Refining(samples=16, elites=4, rounds=3)
+QUICK = SearchSettings(horizon=12, refining=FEW, caught=FEW, first_rounds=4)
 HOLD = 0.1
 
 
@@ -103,7 +105,8 @@ def test_more_threads_find_the_same_take(rollouts: CompiledRollouts, threads: in
 
 def test_copies_are_tried_as_well(rollouts: CompiledRollouts) -> None:
     """Candidates are tried on the body as it is and on disturbed ones: another plan, by so many more steps."""
-    alone, many = a_search(rollouts, 3), a_search(rollouts, 3, dataclasses.replace(QUICK, copies=3))
+    tried = dataclasses.replace(QUICK, refining=dataclasses.replace(FEW, copies=3))
+    alone, many = a_search(rollouts, 3), a_search(rollouts, 3, tried)
     assert not same(alone.perform().take(), many.perform().take())
     assert many.control_steps > 2 * alone.control_steps
 
@@ -250,7 +253,9 @@ def squatting_hop(height: float = 0.06) -> Motion:
 @pytest.mark.parametrize("clip", ["standing", "hop"])
 def test_easy_clips_land(clip: str) -> None:
     reference = performances.standing(BODY, 0.5) if clip == "standing" else squatting_hop()
-    settings = SearchSettings() if clip == "standing" else dataclasses.replace(QUICK, horizon=18, samples=24, rounds=4)
+    more = Refining(samples=24, elites=4, rounds=4)
+    hopping = dataclasses.replace(QUICK, horizon=18, refining=more, caught=more)
+    settings = SearchSettings() if clip == "standing" else hopping
     with rollouts_of(2, reference, None) as rollouts:
         search = a_search(rollouts, 0, settings)
         take = search.perform(good=good_for(reference)).take()

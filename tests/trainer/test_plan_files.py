@@ -17,7 +17,8 @@ pytest.importorskip("numba")
 from backflip_addon.core import npz
 from backflip_addon.trainer.imitation.compiled_rollouts import Rolled
 from backflip_addon.trainer.imitation.reference_track import Track
-from backflip_addon.trainer.planning.mpc import Search, SearchSettings
+from backflip_addon.trainer.planning.mpc import Search
+from backflip_addon.trainer.planning.search_settings import SearchSettings
 from backflip_addon.trainer.runner import plan_files
 from tests.core import performances
 

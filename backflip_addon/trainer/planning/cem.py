@@ -16,27 +16,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
 from ...core.arrays import Array
-
-
-class CEMSettings(Protocol):
-    """What an iteration has to know."""
-
-    @property
-    def elites(self) -> int:
-        """Best candidates that the distribution moves to."""
-
-    @property
-    def smoothing(self) -> float:
-        """Share of the old mean and deviation that is kept."""
-
-    @property
-    def least_deviation(self) -> float:
-        """Of a knot, rad: what it is never sampled more narrowly than."""
 
 
 @dataclasses.dataclass
@@ -53,16 +36,16 @@ class KnotDistribution:
         candidates[:, window] += noise * self.deviation[window]
         return candidates
 
-    def update(self, window: slice, elites: Array, settings: CEMSettings) -> None:
+    def update(self, window: slice, elites: Array, smoothing: float, least: float) -> None:
         """Move the window's mean and deviation to elites (E, K, width), best first."""
-        kept, elites = settings.smoothing, elites[:, window]
+        kept, elites = smoothing, elites[:, window]
         weights = np.log(len(elites) + 0.5) - np.log(np.arange(1, len(elites) + 1))
         weights /= weights.sum()
         centre = np.einsum("e,ekw->kw", weights, elites)
         spread = np.sqrt(np.einsum("e,ekw->kw", weights, (elites - centre) ** 2))
         spread = kept * self.deviation[window] + (1 - kept) * spread
         self.mean[window] = kept * self.mean[window] + (1 - kept) * centre
-        self.deviation[window] = np.maximum(spread, settings.least_deviation)
+        self.deviation[window] = np.maximum(spread, least)
 
 
 def iterate(
@@ -70,14 +53,18 @@ def iterate(
     window: slice,
     candidates: Array,
     evaluate: Callable[[Array], Array],
-    settings: CEMSettings,
+    elites: int,
+    smoothing: float,
+    least: float,
 ) -> tuple[float, Array]:
     """One iteration: evaluate candidates (S, K, width) and move the distribution, in place, to the best of them.
 
-    evaluate: costs (S,) of candidates; whatever it raises leaves the distribution as it was.
+    evaluate: costs (S,) of candidates; whatever it raises leaves the distribution as it was. elites: candidates that it
+    moves to. smoothing: share of the old mean and deviation that is kept. least: deviation of a knot, rad, that it is
+    never sampled more narrowly than.
     Returns the lowest cost and its candidate (K, width).
     """
     costs = evaluate(candidates)
-    order = np.argsort(costs)[: settings.elites]
-    distribution.update(window, candidates[order], settings)
+    order = np.argsort(costs)[:elites]
+    distribution.update(window, candidates[order], smoothing, least)
     return float(costs[order[0]]), candidates[order[0]]

@@ -32,6 +32,7 @@ from .cem import KnotDistribution, iterate
 from .mirror import Mirror
 from .plan import KnotGrid, Plan, interpolate, knots_along
 from .planted_feet import PlantedFeet
+from .search_settings import CopyNoise, Refining, SearchSettings
 from .settling import Settling
 
 logger = logging.getLogger(__name__)
@@ -48,46 +49,6 @@ SETTLING = 1.0  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
 LEGS = ("thigh", "shin", "foot")
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchSettings:
-    """How hard to search. Steps are control steps. tests/benchmarks/first_landing.py measures what these
-    numbers are worth."""
-
-    horizon: int = 24  # 0.8 s: longer than a backflip's flight
-    execute: int = 3  # steps performed a window
-    execute_down: int = 6  # the same once the landing is absorbed
-    knot: int = 3  # steps between knots
-    samples: int = 64  # candidates a round
-    copies: int = 2  # of the body that each is tried on: as it is, and disturbed, so that no plan lands by a hair
-    elites: int = 10
-    rounds: int = 8
-    first_rounds: int = 12  # before the first step, when nothing is known
-    new_deviation: float = 0.12  # rad, of knots never sampled
-    deviation: float = 0.08  # rad, of knots a former window has refined
-    least_deviation: float = 0.02  # rad
-    symmetric: float = 0.95  # share of the noise's variance that both sides of the body have in common
-    calm: float = 0.15  # share of the noise that is left once the body stands: what it is sampled by, it fidgets with
-    improvement: float = 0.01  # share by which a window's best must improve in a round, or the round is stale
-    patience: int = 3  # stale rounds in a row after which a window is done
-    smoothing: float = 0.2  # share of the old mean and deviation kept a round
-    lost: float = 0.6  # m, root too far from its goal to go on with a rollout
-    grip: float = 0.7  # share of the floor's friction that a plan counts on: what draws on all of it slides
-    other_ends: int = 2  # tried after a touchdown whose end is not good
-    near_best: float = 0.05  # a plainer plan of a window is taken where it costs no more above the best
-
-
-@dataclasses.dataclass(frozen=True)
-class CopyNoise:
-    """How copies differ from the body as it is: deviations of its state, and half ranges of its scene."""
-
-    pose: float = 0.01  # rad, every joint axis
-    velocity: float = 0.02  # m/s, root
-    spin: float = 0.05  # rad/s, root
-    mass: float = 0.02  # share
-    friction: float = 0.1
-    floor: float = 0.01  # m
 
 
 @dataclasses.dataclass
@@ -118,11 +79,6 @@ class Rollouts(Protocol):
 
     def follow(self, track: Track) -> None:
         """Go on with other goals for the same controls."""
-
-
-def replan_settings() -> SearchSettings:
-    """For a search that starts from a plan of the same clip: small steps away from it."""
-    return SearchSettings(samples=32, copies=1, elites=6, rounds=4, first_rounds=8, new_deviation=0.08, deviation=0.06)
 
 
 class Search:
@@ -196,7 +152,7 @@ class Search:
             first = self.performed
             here = performance.state()
             self._follow_onward(here, first)
-            self._refine(here, first, self.settings.rounds if first else self.settings.first_rounds, tell)
+            self._refine(here, first, tell)
             count = self._stride(first)
             performance.run(self._targets(first, count))
             self.control_steps += count
@@ -326,24 +282,29 @@ class Search:
         self._distribution, self.costs = KnotDistribution(mean, deviation), costs
         self.performed, self.control_steps, self._random = performed, control_steps, random
 
-    def _refine(self, here: States, first: int, rounds: int, tell: Tell | None) -> None:
+    @property
+    def _refining(self) -> Refining:
+        """How the present window is refined."""
+        return self.settings.refining if self._onward is None else self.settings.caught
+
+    def _refine(self, here: States, first: int, tell: Tell | None) -> None:
         """Refine the knots of one window in place, from the present state (no leading axis)."""
-        s, plan = self.settings, self._distribution
+        s, how, plan = self.settings, self._refining, self._distribution
         window = self.grid.window(first, first == 0)
         plan.mean[window] = self._first_guess(here, first, window)[window]
         best, best_cost, stale = plan.mean.copy(), np.inf, 0
-        bold = dataclasses.replace(s, least_deviation=s.least_deviation * s.calm)
+        floor = s.least_deviation * s.calm
 
         def evaluate(knots: Array) -> Array:
             return self._evaluate(here, first, knots)
 
-        for _ in range(rounds):
-            candidates = self._mirror.draw(plan, window, s.samples, self._random)
+        for _ in range(how.rounds if first else s.first_rounds):
+            candidates = self._mirror.draw(plan, window, how.samples, self._random)
             self._feet.condition(candidates, plan, window, self._random)
             candidates[0] = plan.mean
             if np.isfinite(best_cost):
                 candidates[1] = best
-            cost, cheapest = iterate(plan, window, candidates, evaluate, bold)
+            cost, cheapest = iterate(plan, window, candidates, evaluate, how.elites, how.smoothing, floor)
             plan.deviation[window] = np.maximum(plan.deviation[window], s.least_deviation * self._boldness[window])
             improvement = (best_cost - cost) / max(best_cost, 1e-9) if np.isfinite(best_cost) else 1.0
             if cost < best_cost:
@@ -351,7 +312,7 @@ class Search:
             if tell:
                 tell(first / self.track.steps, best_cost)
             stale = stale + 1 if improvement < s.improvement else 0
-            if stale >= s.patience:
+            if stale >= how.patience:
                 break
         self._choose(here, first, window, best)
         plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation * self._boldness[window])
@@ -433,7 +394,7 @@ class Search:
         noise, random = CopyNoise(), self._random
         planned = dataclasses.replace(self.scene, friction=self.settings.grip * self.scene.friction)
         states, scenes = [here], [planned]
-        for _ in range(1, self.settings.copies):
+        for _ in range(1, self._refining.copies):
             states.append(shaken(here, random, noise.pose, noise.velocity, noise.spin))
             friction, floor, mass = random.uniform(-1, 1, 3) * (noise.friction, noise.floor, noise.mass)
             own = planned

@@ -146,7 +146,7 @@ class RobustPlanning:
             costs: Array = np.concatenate(answers) + s.effort * np.mean(offsets**2, axis=(1, 2))
             return costs
 
-        cost, _ = iterate(plan, window, candidates, evaluate, s)
+        cost, _ = iterate(plan, window, candidates, evaluate, s.elites, s.smoothing, s.least_deviation)
         self._round += 1
         if self._round == s.rounds:
             self._move_on(pool)

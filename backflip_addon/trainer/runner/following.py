@@ -7,7 +7,7 @@ import dataclasses
 
 from ...jobs.messages import Follow
 from ..imitation.cost import Weights
-from ..planning.mpc import SearchSettings
+from ..planning.search_settings import SearchSettings
 
 # Share of the usual weight that the centre of mass's place has in a search's cost; its velocity always counts as usual.
 # With a tenth a body may go on from wherever it has come to, and keeps the clip's speeds.

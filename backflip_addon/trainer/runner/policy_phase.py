@@ -17,6 +17,7 @@ from ..physics.simulator import CONTROL_RATE
 from ..physics.state import Scene
 from ..planning.plan import Plan
 from .inbox import Stopped
+from .recorder import NUMBERED
 from .run_context import RunContext, TimeIsUp
 
 if TYPE_CHECKING:
@@ -222,16 +223,19 @@ class PolicyPhase:
         return f"{learning}, after {self._name()}" if self.training.samples else f"{learning}, before learning anything"
 
 
-def save_stage(run: RunContext, training: PolicyTraining, phase: str) -> str:
-    """Write what was learned as a stage of a phase, and tell of it. Returns its file's name."""
-    file = write_stage(run, training, phase)
+def save_stage(run: RunContext, training: PolicyTraining, phase: str, newest: bool = False) -> str:
+    """Write what was learned as a stage of a phase, and tell of it. Returns its file's name. newest: whether it comes
+    after all that are there, however little it was trained."""
+    file = write_stage(run, training, phase, newest)
     run.tell(StageSaved(file=file, phase=phase, samples=training.samples, control_steps=run.control_steps))
     return file
 
 
-def write_stage(run: RunContext, training: PolicyTraining, phase: str) -> str:
+def write_stage(run: RunContext, training: PolicyTraining, phase: str, newest: bool = False) -> str:
     """As save_stage(), and nobody is told."""
-    file = f"{training.iterations:06d}_{phase}.pt"
+    numbers = [int(match[1]) for file in run.folder.list_stages() if (match := NUMBERED.match(file.name))]
+    number = max([training.iterations, *(n + 1 for n in numbers)]) if newest else training.iterations
+    file = f"{number:06d}_{phase}.pt"
     training.save(run.make_way(run.folder.stages / file))
     return file
 

@@ -30,7 +30,7 @@ from .policy_phase import learn
 from .run_context import RunContext, TimeIsUp
 from .search_phase import find_landing_plan
 from .shooting import shoot_all
-from .steady_phase import steady
+from .steady_phase import land_steadily
 
 logger = logging.getLogger(__name__)
 
@@ -165,9 +165,8 @@ class Run(RunContext):
     def _phases(self) -> str:
         if self.settings.mode == "scratch":
             return learn(self, None)
-        plan = find_landing_plan(self)
-        if self.learns:
-            return learn(self, plan)
         if self.steadies:
-            steady(self, plan)
-        return "landed"
+            land_steadily(self)
+            return "landed"
+        plan = find_landing_plan(self)
+        return learn(self, plan) if self.learns else "landed"

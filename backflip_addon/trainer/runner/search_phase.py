@@ -13,8 +13,9 @@ from ...jobs.messages import StageSaved, Warned
 from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.performance import Performance
 from ..planning.landing import Landing
-from ..planning.mpc import Search, SearchSettings
+from ..planning.mpc import Search
 from ..planning.plan import Plan
+from ..planning.search_settings import SearchSettings
 from .following import search_settings_for
 from .inbox import Stopped
 from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
@@ -39,24 +40,29 @@ class LandsAlready(Exception):
         self.take = take
 
 
-def find_landing_plan(run: RunContext) -> Plan:
+def find_landing_plan(run: RunContext, another: bool = False) -> Plan:
     """The plan of an earlier run, or one searched for now; of one that is to be steadied, the best of several ends
     unless the first settles without flaws. Raises what RunContext.progress() raises.
+
+    another: of a search of its own, which comes after all that were; the saved plan stays.
     """
-    known = _saved_plan_that_lands(run)
+    known = None if another else _saved_plan_that_lands(run)
     if known is not None:
         return known
     settings = search_settings_for(run.settings.follow)
     with run.rollouts(run.track, settings.lost) as rollouts:
         search, attempt = _resumed_search(run, rollouts, settings)
-        best: Landing | None = None
+        if another:
+            attempt += 1
+            search = _new_search(run, rollouts, settings, attempt)
+        before, best = (attempt if another else 0), None
         while True:
             landing = _search_once(run, search, attempt)
             if landing and landing.better_than(best):
                 best = landing
-                _save_plan(run, best.plan)
-            improves = run.steadies and run.seconds < IMPROVES_FOR * run.settings.minutes * 60.0
-            if best and (not improves or best.enough(search.has_another_end, attempt)):
+                if not another:
+                    save_plan(run, best.plan)
+            if best and (not has_time_to_improve(run) or best.enough(search.has_another_end, attempt - before)):
                 return best.plan
             if search.has_another_end:
                 search.try_another_end()
@@ -64,6 +70,11 @@ def find_landing_plan(run: RunContext) -> Plan:
             attempt += 1
             search = _new_search(run, rollouts, settings, attempt)
             (run.folder.stages / SEARCH_FILE).unlink(missing_ok=True)
+
+
+def has_time_to_improve(run: RunContext) -> bool:
+    """Whether a landing is to be a clean one, and there is time for a better one and for its feedback."""
+    return run.steadies and run.seconds < IMPROVES_FOR * run.settings.minutes * 60.0
 
 
 def saved_plan(run: RunContext) -> Plan | None:
@@ -95,8 +106,7 @@ def _saved_plan_that_lands(run: RunContext) -> Plan | None:
 def _new_search(run: RunContext, rollouts: CompiledRollouts, settings: SearchSettings, attempt: int) -> Search:
     """A search with so many failed ones before it."""
     # The exponent is bounded: a number that large is no more a number of samples
-    samples = min(int(settings.samples * HARDER ** min(attempt, 20)), MOST_SAMPLES)
-    harder = dataclasses.replace(settings, samples=samples)
+    harder = settings.harder(HARDER ** min(attempt, 20), MOST_SAMPLES)
     return Search(rollouts.track, rollouts, harder, run.scene, _seed(run, attempt), run.engine)
 
 
@@ -199,6 +209,6 @@ def _ends_search(run: RunContext, take: Take) -> bool:
     return metrics.is_success(metrics.evaluate_take(run.body, run.reference, take))
 
 
-def _save_plan(run: RunContext, plan: Plan) -> None:
+def save_plan(run: RunContext, plan: Plan) -> None:
     write_arrays(run.folder.stages / PLAN_FILE, {"knots": plan.knots, "knot": plan.knot})
     run.tell(StageSaved(file=PLAN_FILE, phase="search", control_steps=run.control_steps))

@@ -26,8 +26,9 @@ from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..physics.engines import EngineName
 from ..physics.state import Scene, States
-from ..planning.mpc import Search, replan_settings
+from ..planning.mpc import Search
 from ..planning.plan import Plan
+from ..planning.search_settings import replan_settings
 from ..workers import Pool, WorkerError
 from .policy_phase import load_latest_stage, new_training
 from .run_context import RunContext

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Landings that are steadied, one after the other until one is clean: which is kept, and what a job remembers."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+pytest.importorskip("torch")
+
+from backflip_addon.core import body as bodies
+from backflip_addon.core import metrics
+from backflip_addon.core import motion as motions
+from backflip_addon.core.motion import Take
+from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job
+from backflip_addon.trainer.planning.plan import Plan
+from backflip_addon.trainer.runner import plan_files, steady_phase
+from backflip_addon.trainer.runner.run_context import TimeIsUp
+from backflip_addon.trainer.runner.runner import Run
+from tests.core import performances
+from tests.job_events import told
+
+BODY = performances.over_its_feet(performances.body())
+CLIP = performances.standing(BODY, 0.3)
+
+
+class Fitted:
+    """A training whose feedback is fitted already: it lands in so many of twenty small disturbances."""
+
+    def __init__(self, lands: int, iterations: int) -> None:
+        self.lands, self.iterations = lands, iterations
+        self.samples, self.fitting = 100, False
+        self.settings = SimpleNamespace(feedback_fit=15, last_fit=31)
+
+    def __enter__(self) -> Fitted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def attempt(self, *_: object) -> Take:
+        take = performances.performed(BODY, CLIP)
+        raised = take.motion.position + np.array([0.0, 0.0, 1e-5 * self.lands])  # no two takes are the same
+        return dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=raised))
+
+    def small_landings(self) -> int:
+        return self.lands
+
+    def load(self, file: Path) -> None:
+        self.lands, self.iterations = (int(number) for number in file.read_text().split())
+
+    def save(self, file: Path) -> None:
+        file.write_text(f"{self.lands} {self.iterations}")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    folder = JobFolder(tmp_path / "job")
+    settings = {"minutes": 10.0, "workers": 1, "mode": "search", "engine": "compiled", "seed": 7}
+    folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
+    motions.save_motion(folder.reference_file, CLIP)
+    return Run(folder, folder.read_job())
+
+
+def steadied(run: Run, monkeypatch: pytest.MonkeyPatch, lands: list[int], iterations: list[int]) -> list[bool]:
+    """Steady landings of which each lands so often; whether each was asked for as another one."""
+    asked: list[bool] = []
+    fitted = [Fitted(*each) for each in zip(lands, iterations, strict=True)]
+
+    def find(run: Run, another: bool = False) -> Plan:
+        if len(asked) == len(lands):
+            raise TimeIsUp
+        asked.append(another)
+        return Plan(np.full((4, run.track.layout.width), float(len(asked))), 3)
+
+    def train(_run: Run, plan: Plan) -> Any:
+        return fitted[int(plan.knots[0, 0]) - 1]
+
+    monkeypatch.setattr(steady_phase, "find_landing_plan", find)
+    monkeypatch.setattr(steady_phase, "new_training", train)
+    steady_phase.land_steadily(run)
+    return asked
+
+
+def saved_plan(run: Run) -> float:
+    plan = plan_files.read_plan(run.folder.stages / plan_files.PLAN_FILE, run.track)
+    assert plan is not None
+    return float(plan.knots[0, 0])
+
+
+def test_landings_are_searched_for_until_one_is_clean_and_the_best_is_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert metrics.CLEAN_LANDINGS == 16
+    asked = steadied(run, monkeypatch, [9, 5, 18, 20], [32, 16, 16, 16])
+    assert asked == [False, True, True], "the third is clean"
+    takes = [event for event in told(run.folder) if event["kind"] == "take"]
+    assert [take["robust_of_20"] for take in takes] == [9, 18], "what is no better is not kept"
+    assert [take["landed_cleanly"] for take in takes] == [False, True]
+    assert [take["stage"] for take in takes] == ["000032_policy.pt", "000033_policy.pt"], "the newest is the best one's"
+    assert saved_plan(run) == 3.0
+
+
+def test_time_that_is_up_once_a_landing_is_steadied_ends_it_with_that_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert steadied(run, monkeypatch, [9], [32]) == [False]
+    assert saved_plan(run) == 1.0
+    run.began -= 0.6 * 60.0 * run.settings.minutes
+    assert steadied(run, monkeypatch, [7, 20], [32, 32]) == [False], "what was steadied is not steadied again"
+    takes = [event for event in told(run.folder) if event["kind"] == "take"]
+    assert [take["robust_of_20"] for take in takes] == [9]
