@@ -69,6 +69,12 @@ class CopyNoise:
     floor: float = 0.01  # m
 
 
+def quick_settings() -> SearchSettings:
+    """For a search that is over with the first landing. Windows that have all but settled are left: a simple clip
+    takes half as many rollouts, a backflip's start two thirds, and its windows cost 1.19 where they cost 1.11."""
+    return SearchSettings(refining=Refining(patience=6))
+
+
 def replan_settings() -> SearchSettings:
     """For a search that starts from a plan of the same clip: small steps away from it."""
     few = Refining(rounds=4, patience=3, smoothing=0.2)
