@@ -16,6 +16,7 @@ from .jobs.json_files import JobError
 from .registration import register_classes, unregister_classes
 from .runtime.forecast import before_installing
 from .runtime.status import STATUS
+from .wrapping import in_lines
 
 PACKAGE = __package__
 _WINDOWS = os.name == "nt"
@@ -23,6 +24,7 @@ NO_FOLDER = (
     "Blender has no folder for its user's data on this computer; set the variable HOME (or BLENDER_USER_RESOURCES) "
     "before it starts."
 )
+_BESIDE = 120.0  # pixels beside a sentence in the preferences, at a resolution scale of 1
 ONLINE = "Install needs online access:"
 
 
@@ -84,14 +86,14 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         box.label(text=f"{name}: {state}", icon=STATUS.icon)
         if STATUS.work is not None:
             box.progress(factor=STATUS.fraction, text=f"{STATUS.fraction:.0%}", type="BAR")
-            box.label(text=" ".join(STATUS.lines), icon="BLANK1")
+            self._say(box, context, " ".join(STATUS.lines))
             box.operator("backflip.cancel_runtime", text="Cancel", icon="CANCEL")
             return
         for line in STATUS.lines:
-            box.label(text=line, icon="BLANK1")
+            self._say(box, context, line)
         if not STATUS.ready:
             for line in before_installing(runtime_home(), wheels_folder()):
-                box.label(text=line, icon="BLANK1")
+                self._say(box, context, line)
         ready = STATUS.ready and bpy.app.online_access
         if not (ready or self.wheels_folder):  # ticked it stays, or Install would move away from under the mouse
             box.label(text=ONLINE, icon="BLANK1")
@@ -104,6 +106,11 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         row.operator("backflip.show_install_log", text="Log", icon="TEXT")
         box.prop(self, "wheels_folder")
         box.prop(self, "python")
+
+    def _say(self, layout: bpy.types.UILayout, context: bpy.types.Context, text: str) -> None:
+        column = layout.column(align=True)
+        for line in in_lines(context, text, _BESIDE):
+            column.label(text=line, icon="BLANK1")
 
 
 def _nothing() -> None:

@@ -16,7 +16,13 @@ BLENDER = {"bpy", "bpy_extras", "bl_ui", "bl_math", "blf", "bmesh", "gpu", "gpu_
 NUMPY = {"numpy"}
 NUMBA = {"numba", "llvmlite"}
 
-COMMON = {"compat", "preferences", "registration", "settings"}  # single files at the top, for Blender's wing
+COMMON = {
+    "compat",
+    "preferences",
+    "registration",
+    "settings",
+    "wrapping",
+}  # files at the top, for Blender's wing
 
 # Room -> the rooms of the package it may import, and the packages from outside.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
@@ -27,9 +33,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "scene": ({"core", "compat", "settings"}, NUMPY | BLENDER),
     "operators": ({"scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "ui": ({"operators", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
-    "preferences": ({"jobs", "runtime", "registration"}, BLENDER),
+    "preferences": ({"jobs", "runtime", "registration", "wrapping"}, BLENDER),
     "settings": ({"registration"}, BLENDER),
     "compat": (set(), BLENDER),
+    "wrapping": (set(), BLENDER),
     "registration": (set(), BLENDER),
     "headless": ({"__init__", "operators", "scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "translations": (set(), BLENDER),

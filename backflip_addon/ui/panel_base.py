@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from typing import TYPE_CHECKING, Any, cast
 
 import bpy
@@ -13,6 +11,7 @@ from bpy.app.translations import pgettext_iface as translated
 from ..operators import road
 from ..operators.base import Step, current_scene, what_is_missing
 from ..settings import scene_settings
+from ..wrapping import in_lines
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
@@ -22,7 +21,7 @@ else:
     PanelMixIn = object  # the type checker alone is told that a mix-in has what a panel has
 
 BIG = 1.7  # times a button's height
-_LETTER = 6.6  # pixels a letter takes at a resolution scale of 1
+_BESIDE = 60.0  # pixels beside a sentence in the sidebar, at a resolution scale of 1
 
 MAP_BUTTONS: tuple[tuple[str, IconItems], ...] = (
     ("backflip.map_bones", "FILE_REFRESH"),
@@ -119,11 +118,6 @@ def scale_of(context: bpy.types.Context, operator: str) -> float:
 
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: IconItems) -> None:
     """A sentence, in the user's language and broken into lines that fit the sidebar."""
-    scale = cast(bpy.types.Preferences, context.preferences).system.ui_scale
-    width = max(int((cast(bpy.types.Region, context.region).width - 60 * scale) / (_LETTER * scale)), 20)
     column = layout.column(align=True)
-    said = translated(text)
-    if any(unicodedata.east_asian_width(letter) in "WF" for letter in said):
-        width //= 2  # such letters are as wide as two
-    for i, line in enumerate(textwrap.wrap(said, width, break_on_hyphens=False) or [""]):
+    for i, line in enumerate(in_lines(context, text, _BESIDE)):
         column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")

@@ -7,12 +7,14 @@ import dataclasses
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from backflip_addon import wrapping  # noqa: E402
 from backflip_addon.core.isolation import Interpreter  # noqa: E402
 from backflip_addon.jobs import job_summaries  # noqa: E402
 from backflip_addon.jobs.events import Budget  # noqa: E402
@@ -233,3 +235,14 @@ def test_earlier_trainings_are_listed_and_deleted_and_no_other_folder_is(
     while first.path.exists() and time.monotonic() < end:
         time.sleep(0.01)
     assert not first.path.exists() and second.path.exists() and len(job_list.jobs()) == 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_sentence_is_shown_whole_in_lines_that_fit(scale: float) -> None:
+    shown = SimpleNamespace(
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=scale)), region=SimpleNamespace(width=960)
+    )
+    words = "Python 3.11.7 with numpy 1.26.4, torch 2.13.0+cpu, numba 0.68.1 and pybullet 3.2.7 is ready."
+    lines = wrapping.in_lines(shown, words, 120.0)  # type: ignore[arg-type]
+    assert " ".join(lines) == words and len(lines) == scale
+    assert max(map(len, lines)) * 6.6 * scale <= 960 - 120 * scale
