@@ -147,7 +147,7 @@ def test_the_queue_is_shown_and_can_be_emptied(folder: JobFolder, ops: Any) -> N
 def test_a_strangers_request_in_the_queue_is_shown_as_such(folder: JobFolder) -> None:
     folder.request("shoot", seed=-5)
     folder.request("shoot", direction={"gravity": "down"})
-    job_monitor.refresh(bpy.context.scene)
+    job_monitor.refresh(bpy.context.scene, whole=True)
     assert job_monitor.queue(bpy.context.scene) == [None, None]
 
 
