@@ -34,7 +34,7 @@ from backflip_addon.trainer.physics import engines
 from backflip_addon.trainer.planning import mpc, search_settings
 from backflip_addon.trainer.planning.landing import Landing
 from backflip_addon.trainer.planning.plan import Plan
-from backflip_addon.trainer.runner.search_phase import IMPROVES_FOR
+from backflip_addon.trainer.runner.search_phase import IMPROVES_FOR, RESTS
 from backflip_addon.trainer.runner.steady_phase import better
 from backflip_addon.trainer.workers import core_count
 
@@ -97,12 +97,17 @@ def search(
     settings = search_settings.SearchSettings() if thorough else search_settings.quick_settings()
     begin, steps, attempt = time.perf_counter(), 0, 0
     track = Track(body, reference)
+
+    def lands(take: Take) -> bool:
+        """Whether a plan that is not finished may end the search, as it may in a run."""
+        return clean(metrics.evaluate_take(body, reference, take)) and metrics.unrest(body, take) < RESTS
+
     best: tuple[Landing, Take, metrics.Measures] | None = None
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * first, engine=engine)
         while True:
             before = one.control_steps
-            take = one.perform(good=lambda t: clean(metrics.evaluate_take(body, reference, t))).final_take()
+            take = one.perform(good=lands).final_take()
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps - before
             seconds = time.perf_counter() - begin

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,14 @@ from backflip_addon.core.motion import Take
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.messages import Job
 from backflip_addon.trainer.runner import policy_phase, search_phase
+from backflip_addon.trainer.runner.inbox import Stopped
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances
 from tests.job_events import told
 
 BODY = performances.body()
 CLIP = performances.standing(BODY, 0.3)
+AT_REST = performances.over_its_feet(BODY)
 
 
 @pytest.fixture
@@ -83,6 +86,46 @@ def test_the_story_is_dense_early_and_sparse_late() -> None:
         "12th",
         "21st",
     ]
+
+
+class Planned:
+    """A search under way whose plan so far, played to the end, is a take; it stops once that is told."""
+
+    control_steps, performed, end = 0, 3, 0
+    track = types.SimpleNamespace(steps=9, rate=30.0)
+    plan = None
+
+    def __init__(self, take: Take) -> None:
+        self.take = take
+
+    def checkpoint(self) -> dict[str, object]:
+        return {}
+
+    def attempt(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(played_out=lambda: self.take, close=lambda: None)
+
+    def perform(self, tell: Callable[[float, float], None]) -> types.SimpleNamespace:
+        tell(0.8, 1.0)
+        raise Stopped
+
+
+@pytest.mark.parametrize(("sways", "ends"), [(0.0, True), (0.13, False)])
+def test_a_plan_that_is_not_finished_ends_a_search_only_where_it_brings_the_body_to_rest(
+    run: Run, sways: float, ends: bool
+) -> None:
+    """m/s in the last half second: below 0.15 a body stands, but it may not in the frames of a film."""
+    still = performances.performed(AT_REST, CLIP)
+    seconds = np.arange(still.motion.frames) / still.motion.rate
+    position = still.motion.position + np.outer(sways * np.maximum(seconds - seconds[-1] + 0.6, 0.0), [0.0, -1.0, 0.0])
+    take = dataclasses.replace(still, motion=dataclasses.replace(still.motion, position=position))
+    run.body = AT_REST
+    assert metrics.evaluate_take(AT_REST, CLIP, take).landed is True
+    try:
+        search_phase._search_once(run, Planned(take), 0)  # type: ignore[arg-type]
+        ended = True
+    except Stopped:
+        ended = False
+    assert ended == ends
 
 
 class Trying:

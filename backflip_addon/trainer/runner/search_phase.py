@@ -28,6 +28,9 @@ LATER_STORY = (0.2, 0.6)
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
 IMPROVES_FOR = 0.5  # share of a run's time within which a better landing is looked for: feedback needs the rest
+# metrics.unrest: a plan that is not finished ends a search only where it brings the body to rest. What all but stands
+# may not stand any more as it is baked, 24 times a second
+RESTS = 1.0
 MOST_ATTEMPTS = 1000  # before a saved search
 NO_LONGER_LANDS = "The plan saved earlier no longer lands; looking for another one."
 
@@ -162,7 +165,7 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
             planned = f"{round(fraction * 100)} %"
             name, take = f"Take {attempt + 1}, {planned} planned", _played(search.attempt())
             run.record(take, name, "search", seed=seed, phase=f"{phase}, {planned} planned")
-            if run.track.standing and _ends_search(run, take):
+            if run.track.standing and _ends_search(run, take) and metrics.unrest(run.body, take) < RESTS:
                 raise LandsAlready(take)
         whole = search.track.steps / search.track.rate
         run.longest = max(run.longest, fraction * whole)
