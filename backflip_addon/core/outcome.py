@@ -69,9 +69,8 @@ HIT_TOGETHER = 0.3
 UPSIDE_DOWN = np.radians(110)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
-PRONE = np.radians(
-    60
-)  # of the trunk: who comes down with more on hands or knees lies on its front next, and kneels not
+# Of the trunk: who comes down with more on hands or knees lies on its front next, and does not kneel
+PRONE = np.radians(60)
 BRIEFLY = 0.05  # s on its feet, from which on a body fell, and did not leap onto another part
 STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
 LOW = 0.45  # leg lengths: hips that end lower, where the clip's do not, have come down for good
