@@ -205,13 +205,16 @@ class JobFolder:
         return list(_parse_lines(whole)), offset + len(whole)
 
     def beat(self) -> None:
-        """The trainer's heartbeat; call it every HEARTBEAT_SECONDS. Does nothing in another job's folder."""
+        """The trainer's heartbeat; call it every HEARTBEAT_SECONDS. Leaves nothing in another job's folder."""
         if self._identity and self.is_gone():
             return
         if self.trainer().pid == os.getpid():
             _touch(self.trainer_file)
         else:  # missing, what a killed trainer left behind, or a link
             self.name_trainer(os.getpid())
+            if self._identity and self.is_gone():
+                self.rest()  # another job took the place after it was asked: its trainer is another one
+                return
         self._lock.touch()
 
     def name_trainer(self, pid: int) -> None:

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from backflip_addon.jobs import folder as folders
 from backflip_addon.jobs.folder import JobFolder
+from backflip_addon.jobs.messages import Job
 
 
 def test_heartbeats(job: JobFolder) -> None:
@@ -28,6 +30,25 @@ def test_heartbeats(job: JobFolder) -> None:
     job.rest()
     assert not job.running() and not job.trainer_file.exists()
     job.rest()
+
+
+def test_a_beat_leaves_nothing_with_a_job_that_took_the_place_meanwhile(
+    job: JobFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it was asked whether the job is there, before it is written who its trainer is."""
+    job.read_job()
+    named = JobFolder.name_trainer
+
+    def late(self: JobFolder, pid: int) -> None:
+        self.path.rename(tmp_path / "elsewhere")
+        JobFolder(self.path).create(Job(name="another", body={}, settings={}))
+        named(self, pid)
+
+    monkeypatch.setattr(JobFolder, "name_trainer", late)
+    job.beat()
+    assert job.is_gone() and sorted(file.name for file in job.path.iterdir()) == [
+        "job.json", "requests", "stages", "takes"
+    ]  # fmt: skip
 
 
 def test_a_dead_trainer_is_not_running_however_fresh_its_beat(job: JobFolder) -> None:
