@@ -176,7 +176,7 @@ def test_a_full_disk_is_told_in_one_sentence(
     def full(_run: running.Run) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.stages))
 
-    monkeypatch.setattr(running, "find_landing_plan", full)
+    monkeypatch.setattr(running, "land_steadily", full)
     assert "The disk is full" in refused(job, capfd)
 
 
