@@ -18,9 +18,10 @@ from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Take
 from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.jobs.messages import Job
+from backflip_addon.jobs.messages import Job, TakeRecorded
 from backflip_addon.trainer.runner import policy_phase, search_phase
 from backflip_addon.trainer.runner.inbox import Stopped
+from backflip_addon.trainer.runner.recorder import TakeRecorder
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances
 from tests.job_events import told
@@ -109,19 +110,30 @@ class Planned:
         raise Stopped
 
 
-@pytest.mark.parametrize(("sways", "ends"), [(0.0, True), (0.13, False)])
-def test_a_plan_that_is_not_finished_ends_a_search_only_where_it_brings_the_body_to_rest(
-    run: Run, sways: float, ends: bool
-) -> None:
-    """m/s in the last half second: below 0.15 a body stands, but it may not in the frames of a film."""
+def swaying(sways: float) -> Take:
+    """A body that stands, and goes so fast in the last half second, m/s: below 0.15 it has landed."""
     still = performances.performed(AT_REST, CLIP)
     seconds = np.arange(still.motion.frames) / still.motion.rate
     position = still.motion.position + np.outer(sways * np.maximum(seconds - seconds[-1] + 0.6, 0.0), [0.0, -1.0, 0.0])
     take = dataclasses.replace(still, motion=dataclasses.replace(still.motion, position=position))
-    run.body = AT_REST
     assert metrics.evaluate_take(AT_REST, CLIP, take).landed is True
+    return take
+
+
+def test_of_two_landings_the_calmer_is_the_better(run: Run) -> None:
+    recorder = TakeRecorder(run.folder, AT_REST, CLIP, lambda event: None)
+    for sways, best in ((0.13, "0.13"), (0.02, "0.02"), (0.1, "0.02")):
+        recorder.record(swaying(sways), TakeRecorded(name=str(sways), source="search"))
+        assert recorder.best is not None and recorder.best.name == best
+
+
+@pytest.mark.parametrize(("sways", "ends"), [(0.0, True), (0.13, False)])
+def test_a_plan_that_is_not_finished_ends_a_search_only_where_it_brings_the_body_to_rest(
+    run: Run, sways: float, ends: bool
+) -> None:
+    run.body = AT_REST
     try:
-        search_phase._search_once(run, Planned(take), 0)  # type: ignore[arg-type]
+        search_phase._search_once(run, Planned(swaying(sways)), 0)  # type: ignore[arg-type]
         ended = True
     except Stopped:
         ended = False

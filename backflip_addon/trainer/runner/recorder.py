@@ -24,6 +24,9 @@ from ..planning.mpc import MOST_STEPS
 NUMBERED = re.compile(r"([0-9]{1,9})_", re.ASCII)  # what our takes' names begin with
 OURS = re.compile(r"[0-9]{4,9}_[a-z]{1,20}\.npz", re.ASCII)
 LATEST = 20  # takes that are looked through for one whose event was lost, or that is made once more
+# Share of its score that a landing loses for an unrest of 1 (metrics.unrest): of two the calmer is the better, and what
+# all but stands may not stand any more as it is baked, 24 times a second
+SWAYS = 0.1
 DIGEST = "digest"  # of a take's meta: what its poses are told by
 
 
@@ -95,6 +98,8 @@ class TakeRecorder:
             facts["request"] = about.request
         # What was begun in the clip's midst is not ranked among those that did it all
         score = 0.0 if metrics.begins_at(self.reference, take) else metrics.score(measures)
+        if measures.landed:
+            score *= 1.0 - SWAYS * min(metrics.unrest(self.body, take), 2.0)
         known = {"score": score, "measures": measures.to_json(), "seconds_since_start": about.seconds}
         meta = json_ready({**take.meta, **facts, **happened, **known})
         file = self._free_name(about.source)
