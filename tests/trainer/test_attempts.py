@@ -13,18 +13,17 @@ import pytest
 
 pytest.importorskip("numba")
 
-from backflip_addon.core import body as bodies
 from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Take
-from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.jobs.messages import Job, TakeRecorded
+from backflip_addon.jobs.messages import TakeRecorded
 from backflip_addon.trainer.runner import policy_phase, search_phase
 from backflip_addon.trainer.runner.inbox import Stopped
 from backflip_addon.trainer.runner.recorder import TakeRecorder
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances
 from tests.job_events import told
+from tests.trainer.whole_jobs import make_job
 
 BODY = performances.body()
 CLIP = performances.standing(BODY, 0.3)
@@ -33,10 +32,7 @@ AT_REST = performances.over_its_feet(BODY)
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    folder = JobFolder(tmp_path / "job")
-    settings = {"minutes": 10.0, "workers": 1, "mode": "search", "engine": "compiled", "seed": 7}
-    folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
-    motions.save_motion(folder.reference_file, CLIP)
+    folder = make_job(tmp_path / "job", BODY, CLIP, engine="compiled")
     return Run(folder, folder.read_job())
 
 

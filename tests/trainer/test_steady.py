@@ -14,18 +14,15 @@ import pytest
 pytest.importorskip("numba")
 pytest.importorskip("torch")
 
-from backflip_addon.core import body as bodies
 from backflip_addon.core import metrics
-from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Take
-from backflip_addon.jobs.folder import JobFolder
-from backflip_addon.jobs.messages import Job
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.runner import plan_files, steady_phase
 from backflip_addon.trainer.runner.run_context import TimeIsUp
 from backflip_addon.trainer.runner.runner import Run
 from tests.core import performances
 from tests.job_events import told
+from tests.trainer.whole_jobs import make_job
 
 BODY = performances.over_its_feet(performances.body())
 CLIP = performances.standing(BODY, 0.3)
@@ -62,10 +59,7 @@ class Fitted:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    folder = JobFolder(tmp_path / "job")
-    settings = {"minutes": 10.0, "workers": 1, "mode": "search", "engine": "compiled", "seed": 7}
-    folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
-    motions.save_motion(folder.reference_file, CLIP)
+    folder = make_job(tmp_path / "job", BODY, CLIP, engine="compiled")
     return Run(folder, folder.read_job())
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from backflip_addon.core import body as bodies
 from backflip_addon.core import motion as motions
+from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.messages import Job
@@ -31,11 +32,12 @@ def easy_clip() -> Motion:
     return motion
 
 
-def make_job(path: Path, **settings: Any) -> JobFolder:
+def make_job(path: Path, body: Body = BODY, clip: Motion | None = None, **settings: Any) -> JobFolder:
+    """clip: None is the easy one."""
     folder = JobFolder(path)
     settings = {"minutes": 20.0, "seed": 1, "workers": 1, "mode": "search", **settings}
-    folder.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
-    motions.save_motion(folder.reference_file, easy_clip())
+    folder.create(Job(name="test", body=bodies.to_json(body), settings=settings))
+    motions.save_motion(folder.reference_file, clip or easy_clip())
     return folder
 
 
