@@ -90,13 +90,13 @@ def angles(local: ArrayLike, limit: JointLimit) -> Array:
     """Swing about x and y and twist (..., 3), rad, of joint rotations (..., 4)."""
     seen = rotations.multiply(rotations.conjugate(np.array(limit.frame)), np.asarray(local, dtype=float))
     w, x, y, z = np.moveaxis(seen, -1, 0)
-    twist = 2 * np.arctan2(z, w)
+    twist = 2 * rotations.arctan2(z, w)
     twist -= 2 * np.pi * np.round(twist / (2 * np.pi))
     along = np.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], axis=-1)  # where z points
     cos, sin = np.cos(twist), np.sin(twist)
     sideways = cos * along[..., 0] + sin * along[..., 1]
     ahead = cos * along[..., 1] - sin * along[..., 0]
-    return np.stack([np.arctan2(-ahead, along[..., 2]), np.arcsin(np.clip(sideways, -1, 1)), twist], axis=-1)
+    return np.stack([rotations.arctan2(-ahead, along[..., 2]), np.arcsin(np.clip(sideways, -1, 1)), twist], axis=-1)
 
 
 def excess(local: ArrayLike, limit: JointLimit) -> Array:

@@ -16,6 +16,16 @@ IDENTITY: Array = np.array([1.0, 0.0, 0.0, 0.0])
 _EPSILON = 1e-12
 
 
+def arctan2(y: ArrayLike, x: ArrayLike) -> Array:
+    """As numpy's, the same to the last digit wherever the arrays lie in memory.
+
+    numpy takes other code, with other last digits, where memory overlaps, and takes a strided view to reach one stride
+    past its last number: the same seed came to another plan where the result happened to lie right behind.
+    """
+    angle: Array = np.arctan2(np.array(y, dtype=float, order="C"), np.array(x, dtype=float, order="C"))
+    return angle
+
+
 def normalise(vectors: ArrayLike) -> Array:
     """Scale (..., n) vectors to unit length; a zero vector stays zero."""
     vectors = np.asarray(vectors, dtype=float)
@@ -118,7 +128,7 @@ def to_rotation_vector(q: ArrayLike) -> Array:
     """Rotation vectors (..., 3), angle at most pi, of quaternions (..., 4)."""
     q = canonical(q)
     sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
-    angle = 2.0 * np.arctan2(sine, q[..., :1])
+    angle = 2.0 * arctan2(sine, q[..., :1])
     factor = np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 2.0)
     vectors: Array = q[..., 1:] * factor
     return vectors
@@ -138,7 +148,7 @@ def from_axis_angle(axis: ArrayLike, angle: ArrayLike) -> Array:
 def angle_between(a: ArrayLike, b: ArrayLike) -> Array:
     """Angle (...) in [0, pi] between the orientations a and b (..., 4)."""
     relative = multiply(conjugate(a), b)
-    angle: Array = 2.0 * np.arctan2(np.linalg.norm(relative[..., 1:], axis=-1), np.abs(relative[..., 0]))
+    angle: Array = 2.0 * arctan2(np.linalg.norm(relative[..., 1:], axis=-1), np.abs(relative[..., 0]))
     return angle
 
 
@@ -165,7 +175,7 @@ def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Array:
 def twist_angle(q: ArrayLike, axis: ArrayLike) -> Array:
     """Signed angle (...) in (-pi, pi] of q's twist about the unit axis (..., 3)."""
     q = np.asarray(q, dtype=float)
-    angle = 2.0 * np.arctan2(np.sum(q[..., 1:] * axis, axis=-1), q[..., 0])
+    angle = 2.0 * arctan2(np.sum(q[..., 1:] * axis, axis=-1), q[..., 0])
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 

@@ -61,7 +61,7 @@ def _rest_speeds(course: Course) -> tuple[float, float]:
     step = max(round(REST_SECONDS * course.rate), 1)
     root = course.positions[-1 - count :, 0]
     ahead = rotations.rotate(course.orientations[-1 - count :, 0], np.array([0.0, -1.0, 0.0]))
-    yaw = np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))
+    yaw = np.unwrap(rotations.arctan2(ahead[:, 1], ahead[:, 0]))
     speed = np.linalg.norm(root[step:] - root[:-step], axis=1) * course.rate / step
     turning = np.abs(yaw[step:] - yaw[:-step]) * course.rate / step
     return float(speed.max()), float(turning.max())

@@ -242,7 +242,7 @@ def _hinge_twist(second: Array, sign: float) -> Array:
     """
     bend = np.arctan2(np.hypot(second[:, 0], second[:, 1]), -second[:, 2])
     # a twist t brings the direction's level part to +y (knee) or -y (elbow)
-    demanded = np.arctan2(second[:, 1], second[:, 0]) - sign * np.pi / 2
+    demanded = rotations.arctan2(second[:, 1], second[:, 0]) - sign * np.pi / 2
     demanded = (demanded + np.pi) % (2 * np.pi) - np.pi
     clear = (bend > _CLEAR_BEND) & (bend < np.pi - _CLEAR_BEND / 4)
     frames = np.arange(len(second))
@@ -264,5 +264,5 @@ def _hinge_twist(second: Array, sign: float) -> Array:
 def _hinge_angle(second: Array, sign: float) -> Array:
     """Turns (F,) about the body's left (+x) that bring straight down nearest to second (F, 3)."""
     # turning (0, 0, -1) about +x by a gives (0, sin a, -cos a)
-    angle = np.arctan2(second[:, 1], -second[:, 2])
+    angle = rotations.arctan2(second[:, 1], -second[:, 2])
     return np.where(sign > 0, np.clip(angle, -_LEAN, 3.0), np.clip(angle, -3.0, _LEAN))

@@ -37,7 +37,7 @@ def to_channels(orientations: ArrayLike, mode: str) -> Array:
 def _axis_angles(orientations: Array) -> Array:
     """(angle, x, y, z), the axis never jumping to its opposite, the angle never by a whole turn."""
     sine = np.linalg.norm(orientations[..., 1:], axis=-1)
-    angle = 2.0 * np.arctan2(sine, orientations[..., 0])
+    angle = 2.0 * rotations.arctan2(sine, orientations[..., 0])
     known = sine > 1e-9
     axis = np.where(known[..., None], orientations[..., 1:] / np.maximum(sine, 1e-9)[..., None], 0.0)
     axis[0][~known[0]] = (0.0, 1.0, 0.0)
@@ -56,12 +56,12 @@ def _eulers(orientations: Array, order: str) -> Array:
     sign = 1.0 if (i, j, k) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1.0
     m = rotations.to_matrix(orientations)
     middle = np.arcsin(np.clip(-sign * m[..., k, i], -1.0, 1.0))
-    first = np.arctan2(sign * m[..., k, j], m[..., k, k])
-    last = np.arctan2(sign * m[..., j, i], m[..., i, i])
+    first = rotations.arctan2(sign * m[..., k, j], m[..., k, k])
+    last = rotations.arctan2(sign * m[..., j, i], m[..., i, i])
     one = np.stack([first, middle, last], axis=-1)
     other = np.stack([first + np.pi, np.pi - middle, last + np.pi], axis=-1)
     locked = np.hypot(m[..., k, j], m[..., k, k]) < _GIMBAL
-    phase = np.arctan2(sign * m[..., i, j], m[..., j, j])  # the one angle left when locked
+    phase = rotations.arctan2(sign * m[..., i, j], m[..., j, j])  # the one angle left when locked
     chosen = np.empty_like(one)
     before = np.zeros_like(one[0])
     for frame in range(len(orientations)):
