@@ -16,7 +16,8 @@ from typing import Any
 MANIFEST = "blender_manifest.toml"
 BESIDE = (MANIFEST, "LICENSE")  # files of the repository's root that stand in the extension's
 NOT_PURE = {".so", ".pyd", ".dll", ".dylib", ".whl", ".exe"}
-LEFT_OUT = re.compile(r"\..*|__pycache__|.*(\.pyc|\.tmp|~)")  # files and folders of a working copy
+# Files and folders of a working copy, and the page for who reads the sources
+LEFT_OUT = re.compile(r"\..*|__pycache__|.*(\.pyc|\.tmp|~)|README\.md")
 TERSE_LENGTH = 64
 PERMISSIONS = ("files", "network", "clipboard", "camera", "microphone")
 # What Blender lists its add-ons by

@@ -64,6 +64,19 @@ CPU_TORCH_SIZE = Size(191_794_682, 699_298_109, 171)
 Pins = dict[str, Version]
 
 
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What is installed on a system for a Python."""
+
+    system: str
+    python: tuple[int, int]
+    pins: Pins
+
+    def size(self) -> Size:
+        """How large that is."""
+        return total_size(self.pins, self.system, self.python)
+
+
 class LockError(Exception):
     """What stops the work, in one sentence."""
 
@@ -274,8 +287,22 @@ def _line(name: str, version: Version, hashes: list[str] | tuple[str, ...]) -> s
     return " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{h}" for h in sorted(set(hashes)))])
 
 
+def shared_lines(held: list[Held]) -> list[str]:
+    """The lock of packages that are of one version everywhere, by the hashes of all systems' files. Raises
+    LockError."""
+    hashes: dict[str, set[str]] = {}
+    chosen: Pins = {}
+    for one in held:
+        for name, version in one.pins.items():
+            if chosen.setdefault(name, version) != version:
+                raise LockError(f"{name} is {chosen[name]} in one place and {version} on {one.system}")
+            found = fitting(name, version, one.system, one.python)
+            hashes.setdefault(name, set()).update(f["hashes"]["sha256"] for f in found)
+    return [_line(name, version, sorted(hashes[name])) for name, version in sorted(chosen.items())]
+
+
 def lines(chosen: Pins, system: str, python: tuple[int, int]) -> list[str]:
-    """The lock of packages."""
+    """The lock of packages for one system and Python."""
     written = []
     for name, version in sorted(chosen.items()):
         found = fitting(name, version, system, python)
@@ -326,31 +353,32 @@ def write_trainer(group: list[str], system: str, python: tuple[int, int], kept: 
     label = Version(f"{torch}{packages.TORCH_LABEL}") if system.startswith("linux") else torch
     sizes = {torch_lock.stem: total_size({"torch": label}, system, python)}
     sizes[trainer_lock.stem] = total_size(rest, system, python)
-    if system.startswith("linux"):
-        with_cuda = resolve(group, system, python, kept | chosen, with_cuda=True)
-        cuda = {name: version for name, version in with_cuda.items() if name not in rest}
-        cuda_lock = pins.cuda_lock(python, system)
-        write(cuda_lock, f"{title}, where PyTorch's own index cannot be reached", lines(cuda, system, python))
-        sizes[cuda_lock.stem] = total_size(cuda, system, python)
     return chosen, sizes
 
 
-def write_cluster(groups: dict[str, list[str]], system: str, python: tuple[int, int], kept: Pins) -> dict[str, Size]:
-    """The lock of Ray and what it needs beside what trains; returns its size. None where there is no Ray for it."""
-    lock = pins.cluster_lock(python, system)
+def with_cuda(group: list[str], system: str, python: tuple[int, int], kept: Pins) -> Held:
+    """Torch as the index has it for Linux, and what it needs beside what trains. Raises LockError."""
+    trainer = resolve(group, system, python, kept)
+    all_of_it = resolve(group, system, python, kept, with_cuda=True)
+    more = {name: version for name, version in all_of_it.items() if name == "torch" or name not in trainer}
+    return Held(system, python, more)
+
+
+def with_ray(groups: dict[str, list[str]], system: str, python: tuple[int, int], kept: Pins) -> Held | None:
+    """Ray and what it needs beside what trains; None where there is no Ray for it."""
     try:
         chosen = resolve([*groups["trainer"], *groups["cluster"]], system, python, kept)
         trainer = resolve(groups["trainer"], system, python, kept)
     except LockError as error:
-        print(f"{lock.name}: left out, {error}", flush=True)
-        return {}
-    more = {name: version for name, version in chosen.items() if name not in trainer}
-    write(
-        lock,
-        f"Ray, for training on a cluster, on {system} with Python {pins.name(python)}",
-        lines(more, system, python),
-    )
-    return {lock.stem: total_size(more, system, python)}
+        print(f"Ray on {system} with Python {pins.name(python)}: left out, {error}", flush=True)
+        return None
+    return Held(system, python, {name: version for name, version in chosen.items() if name not in trainer})
+
+
+def write_shared(lock: Path, title: str, held: list[Held]) -> dict[str, Size]:
+    """One lock for several systems and Pythons; returns its size, the largest of theirs. Raises LockError."""
+    write(lock, title, shared_lines(held))
+    return {lock.stem: max((one.size() for one in held), key=lambda size: size.disk)}
 
 
 def write_sizes(sizes: dict[str, Size]) -> None:
@@ -378,12 +406,18 @@ def main() -> int:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     kept = {} if options.upgrade else kept_pins((pins.LOCKS, TESTS_LOCKS))
     sizes: dict[str, Size] = {}
+    ray: list[Held] = []
+    cuda: list[Held] = []
     try:
         for system in pins.SYSTEMS:
             for python in pins.PYTHONS:
                 chosen, its_sizes = write_trainer(groups["trainer"], system, python, kept)
                 kept |= chosen
-                sizes |= its_sizes | write_cluster(groups, system, python, kept)
+                sizes |= its_sizes
+                if system.startswith("linux"):
+                    cuda.append(with_cuda(groups["trainer"], system, python, kept))
+                if (its_ray := with_ray(groups, system, python, kept)) is not None:
+                    ray.append(its_ray)
             for name, (version, its_groups) in options.environments.items():
                 requirements = [r for group in its_groups for r in groups[group]]
                 try:
@@ -394,6 +428,9 @@ def main() -> int:
                 title = f"The environment {name}, on {system}" + (", less torch" if "torch" in its else "")
                 rest = {package: chosen for package, chosen in its.items() if package != "torch"}
                 write(pins.lock_file(name, system, TESTS_LOCKS), title, lines(rest, system, tuple(version)))
+        title = "What trains, on Linux, where PyTorch's own index cannot be reached"
+        sizes |= write_shared(pins.cuda_lock("linux"), title, cuda)
+        sizes |= write_shared(pins.cluster_lock(), "Ray, for training on a cluster", ray)
         write_sizes(sizes)
     except (LockError, urllib.error.URLError) as error:
         print(f"lock: {error}", file=sys.stderr)

@@ -75,7 +75,7 @@ def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path, w
     return [
         first,
         locked_step(runner, f"Installing {_list_words(trainer)}", trainer, into, 3.0),
-        torch_step(runner, pins.torch_lock(version), into, pins.cuda_lock(version)),
+        torch_step(runner, pins.torch_lock(version), into, pins.cuda_lock()),
     ]
 
 

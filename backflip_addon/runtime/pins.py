@@ -100,9 +100,10 @@ def torch_lock(version: Version, system: str = "") -> Path:
     return lock_file(f"torch-{name(version)}", system)
 
 
-def cuda_lock(version: Version, system: str = "") -> Path:
-    """The lock of torch as the package index has it for Linux: with CUDA, gigabytes; there is none elsewhere."""
-    return lock_file(f"torch-cuda-{name(version)}", system)
+def cuda_lock(system: str = "") -> Path:
+    """The lock of torch as the package index has it for Linux, whatever Python: with CUDA, gigabytes; there is none
+    elsewhere."""
+    return lock_file("torch-cuda", (system or system_name()).partition("_")[0])
 
 
 def trainer_lock(version: Version, system: str = "") -> Path:
@@ -110,9 +111,10 @@ def trainer_lock(version: Version, system: str = "") -> Path:
     return lock_file(f"trainer-{name(version)}", system)
 
 
-def cluster_lock(version: Version, system: str = "") -> Path:
-    """The lock of Ray and what it needs beside what trains, for whoever trains on a cluster."""
-    return lock_file(f"cluster-{name(version)}", system)
+def cluster_lock() -> Path:
+    """The lock of Ray and what it needs beside what trains, for whoever trains on a cluster; of all systems and
+    Pythons."""
+    return LOCKS / "cluster.txt"
 
 
 def lacks_lock(*locks: Path) -> str:

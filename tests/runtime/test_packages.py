@@ -80,7 +80,7 @@ def test_size_is_known_before_anything_is_asked_for(system: str, version: pins.V
     size = pins.size(pins.torch_lock(version, system), pins.trainer_lock(version, system))
     assert 150e6 < size.download < 450e6 and 650e6 < size.disk < 1.5e9
     assert size.path <= files.MOST_PATH - 92 or not system.startswith("win")
-    cuda = pins.cuda_lock(version, system)
+    cuda = pins.cuda_lock(system)
     assert cuda.is_file() is system.startswith("linux")
     assert not cuda.is_file() or pins.size(cuda).download > 2e9
 
@@ -108,7 +108,7 @@ def test_every_command_is_isolated_and_held_to_hashes(tmp_path: Path, monkeypatc
 
 
 def test_torch_with_cuda_is_the_last_and_says_how_large_it_is() -> None:
-    lock, cuda = pins.torch_lock((3, 13), "linux_x86_64"), pins.cuda_lock((3, 13), "linux_x86_64")
+    lock, cuda = pins.torch_lock((3, 13), "linux_x86_64"), pins.cuda_lock("linux_x86_64")
     *before, index, configured = all_steps(packages.torch_step("python", lock, (), cuda))
     size = pins.size(cuda)
     assert before[-1].command[-1] == "torch==2.13.0+cpu" and all(0 < step.disk < 1e9 for step in before)
