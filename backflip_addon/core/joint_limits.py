@@ -12,6 +12,7 @@ or the toes forward and up, positive bends the trunk and the neck forward.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -71,6 +72,14 @@ class JointLimit:
         return dataclasses.replace(self, swing_x=float(half[0]), swing_y=float(half[1]), twist=float(half[2]))
 
 
+class JointLimits:
+    """Ranges of several ball joints: frame (J, 4) and half (J, 3), as a JointLimit's."""
+
+    def __init__(self, limits: Sequence[JointLimit]) -> None:
+        self.frame: Array = np.array([limit.frame for limit in limits]).reshape(-1, 4)
+        self.half: Array = np.array([limit.half for limit in limits]).reshape(-1, 3)
+
+
 def usual_limit(link: str) -> JointLimit | None:
     """A person's range at the joint that holds a link of that name; None where none is known."""
     part, _, side = link.partition(".")
@@ -86,8 +95,8 @@ def usual_limit(link: str) -> JointLimit | None:
     return _limit(frame, (high - low) / 2)
 
 
-def angles(local: ArrayLike, limit: JointLimit) -> Array:
-    """Swing about x and y and twist (..., 3), rad, of joint rotations (..., 4)."""
+def angles(local: ArrayLike, limit: JointLimit | JointLimits) -> Array:
+    """Swing about x and y and twist (..., 3), rad, of joint rotations (..., 4); of several limits of (..., J, 4)."""
     seen = rotations.multiply(rotations.conjugate(np.array(limit.frame)), np.asarray(local, dtype=float))
     w, x, y, z = np.moveaxis(seen, -1, 0)
     twist = 2 * rotations.arctan2(z, w)
@@ -105,9 +114,9 @@ def excess(local: ArrayLike, limit: JointLimit) -> Array:
     return over
 
 
-def clamped(local: ArrayLike, limit: JointLimit) -> Array:
+def clamped(local: ArrayLike, limit: JointLimit | JointLimits) -> Array:
     """Joint rotations (..., 4) brought inside a limit, each of its three angles by itself; those inside stay as they
-    are."""
+    are. Of several limits (..., J, 4)."""
     given = np.asarray(local, dtype=float)
     own = angles(given, limit)
     x, y, twist = np.moveaxis(np.clip(own, -limit.half, limit.half), -1, 0)

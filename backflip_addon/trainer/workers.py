@@ -82,12 +82,14 @@ class Pool:
             for index in range(max(count, 1)):
                 self._meanwhile()
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs, index, count, make, arguments), daemon=True)
-                process.start()
+                process = context.Process(target=_serve, args=(theirs, index, count), daemon=True)
+                process.start()  # what is sent with it has to be small: one that dies early is waited for without end
                 theirs.close()
                 self._pipes.append(ours)
                 self._processes.append(process)
                 self._owed.append(0)
+            for index in range(len(self)):
+                self._deliver(index, (make, arguments))
         except BaseException:
             self.close()
             raise
@@ -142,8 +144,12 @@ class Pool:
         self.close()
 
     def _send(self, index: int, message: Any) -> None:
-        data = bytes(ForkingPickler.dumps(message))
+        """Deliver what is to be answered."""
         self._owed[index] += 1
+        self._deliver(index, message)
+
+    def _deliver(self, index: int, message: Any) -> None:
+        data = bytes(ForkingPickler.dumps(message))
         if len(data) <= SMALL_MESSAGE:
             self._write(index, data)
             return
@@ -227,15 +233,17 @@ def processor_seconds(pid: int) -> float | None:
         return None
 
 
-def _serve(pipe: Connection, index: int, count: int, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """A worker's life: make the object, then obey until the pipe closes."""
+def _serve(pipe: Connection, index: int, count: int) -> None:
+    """A worker's life: make the object that it is told to, then obey until the pipe closes."""
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the trainer's to handle; with it ends its workers' pipe
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     _die_with_the_trainer()
     _pin(index, count)
     with contextlib.suppress(EOFError, OSError):  # the trainer is gone, and with it every reason to go on
+        told = pipe.recv_bytes()
         try:
+            make, arguments = ForkingPickler.loads(told)
             worker = make(*arguments)
         except Exception:
             pipe.send((False, traceback.format_exc()))

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import multiprocessing.spawn
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +53,14 @@ def gone(pid: int, seconds: float = 20.0) -> bool:
 def test_a_workers_error_in_its_constructor_is_told_as_what_it_was() -> None:
     with Pool(1, odd_workers.Unmade) as pool, pytest.raises(WorkerError, match="the thing that is wrong"):
         pool.call("pid")
+
+
+@posix
+def test_a_worker_that_dies_before_it_is_told_anything_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = os.fsencode(shutil.which("false") or "")
+    monkeypatch.setattr(multiprocessing.spawn, "get_executable", lambda: nothing)
+    with pytest.raises(WorkerError, match="ended too early"), Pool(2, bytes, bytes(10**6)) as pool:
+        pool.call("hex")
 
 
 def test_a_worker_that_runs_out_of_memory_says_so() -> None:

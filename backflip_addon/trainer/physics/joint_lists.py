@@ -31,21 +31,21 @@ class JointLayout:
             self.velocity_columns[i] = np.arange(column + width[0], column + sum(width))
             column += sum(width)
         self.hinge_slots = [self.order.index(i) for i in self.hinges]
-        self.limits = {i: limit for i in self.spherical if (limit := body.links[i].joint_limit)}
+        limits = {i: limit for i in self.spherical if (limit := body.links[i].joint_limit)}
+        self.limited, self.limits = np.array(list(limits), dtype=int), joint_limits.JointLimits([*limits.values()])
 
     def within_limits(self, orientations: Array) -> Array:
         """Joint rotations of N poses (N, L, 4), those of ball joints brought inside their limits."""
         bounded = orientations.copy()
-        for i, limit in self.limits.items():
-            bounded[:, i] = joint_limits.clamped(orientations[:, i], limit)
+        bounded[:, self.limited] = joint_limits.clamped(orientations[:, self.limited], self.limits)
         return bounded
 
     def rotations(self, orientations: Array) -> list[JointLists]:
         """Joint rotations of N poses (N, L, 4) as PyBullet takes them, (x, y, z, w) or [angle]; a ball joint's is seen
         from the middle of its range."""
         seen = orientations.copy()
-        for i, limit in self.limits.items():
-            seen[:, i] = rotations.multiply(rotations.conjugate(np.array(limit.frame)), orientations[:, i])
+        back = rotations.conjugate(self.limits.frame)
+        seen[:, self.limited] = rotations.multiply(back, orientations[:, self.limited])
         quaternions: list[JointLists] = seen[:, self.order][..., [1, 2, 3, 0]].tolist()
         angles = rotations.twist_angle(orientations[:, self.hinges], self.axes).tolist()
         for pose, hinges in zip(quaternions, angles, strict=True):
@@ -70,12 +70,11 @@ class JointLayout:
         orientations[:, 0] = numbers[:, [6, 3, 4, 5]]
         for i in self.spherical:
             orientations[:, i] = numbers[:, self.position_columns[i][[3, 0, 1, 2]]]
-            if i in self.limits:
-                orientations[:, i] = rotations.multiply(np.array(self.limits[i].frame), orientations[:, i])
             joint_velocities[:, i] = numbers[:, self.velocity_columns[i]]
         for i, axis in zip(self.hinges, self.axes, strict=True):
             orientations[:, i] = rotations.from_axis_angle(axis, numbers[:, self.position_columns[i][0]])
             joint_velocities[:, i] = numbers[:, self.velocity_columns[i]] * axis
+        orientations[:, self.limited] = rotations.multiply(self.limits.frame, orientations[:, self.limited])
         arm = rotations.rotate(orientations[:, 0], root_centre)
         velocity = numbers[:, 7:10] - np.cross(numbers[:, 10:13], arm)
         return States(numbers[:, 0:3] - arm, orientations, velocity, numbers[:, 10:13], joint_velocities)

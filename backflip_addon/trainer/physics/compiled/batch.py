@@ -207,7 +207,8 @@ class Layout:
         self.owner[self.hinge_freedoms] = self.hinges
         self.axes = np.array([body.links[i].axis for i in self.hinges]).reshape(-1, 3)
         self.low, self.high = t.low, t.high
-        self.limits = {int(i): body.links[i].joint_limit for i in self.balls}
+        limits = {int(i): limit for i in self.balls if (limit := body.links[i].joint_limit)}
+        self.limited, self.limits = np.array(list(limits), dtype=int), joint_limits.JointLimits([*limits.values()])
 
     def numbers(self, states: States) -> tuple[Array, Array, Array, Array]:
         """States (K,) as numbers of State's first arrays: (K, 3), (K, 4 L), (K, H), (K, F)."""
@@ -236,9 +237,7 @@ class Layout:
     def goals(self, targets: Array, velocities: Array) -> tuple[Array, Array, Array]:
         """Joint targets (K, L, 4) and velocities (K, L, 3) as Goal's numbers (K, 4 L), (K, H), (K, H), bounded."""
         bounded = targets.copy()
-        for i, limit in self.limits.items():
-            if limit is not None:
-                bounded[:, i] = joint_limits.clamped(targets[:, i], limit)
+        bounded[:, self.limited] = joint_limits.clamped(targets[:, self.limited], self.limits)
         turns, angles, rates = self.unbounded_goals(bounded, velocities)
         return turns, np.clip(angles, self.low, self.high), rates
 
