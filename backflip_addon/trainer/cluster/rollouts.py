@@ -31,10 +31,8 @@ class RolloutsWorker:
         """Go on with other goals."""
         self.rollouts.follow(track)
 
-    def roll(
-        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None, coarse: bool
-    ) -> Rolled:
-        return self.rollouts(starts, scenes, first, offsets, before, coarse)
+    def roll(self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None) -> Rolled:
+        return self.rollouts(starts, scenes, first, offsets, before)
 
 
 class ClusterRollouts(CompiledRollouts):
@@ -64,18 +62,11 @@ class ClusterRollouts(CompiledRollouts):
             self.rounds.close()
 
     def __call__(
-        self,
-        starts: States,
-        scenes: list[Scene],
-        first: int,
-        offsets: Array,
-        before: Array | None = None,
-        coarse: bool = False,
+        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
     ) -> Rolled:
         count = len(offsets)
         if count <= FEWEST or self.rounds is None:
-            # a few are done before they could be sent
-            return super().__call__(starts, scenes, first, offsets, before, coarse)
+            return super().__call__(starts, scenes, first, offsets, before)  # a few are done before they could be sent
         began = time.monotonic()
         groups = even_slices(-(-count // LANES), len(self.rounds.machines.present()) or 1)
         parts = [slice(part.start * LANES, min(part.stop * LANES, count)) for part in groups]
@@ -86,7 +77,6 @@ class ClusterRollouts(CompiledRollouts):
                 first,
                 offsets[part],
                 before[part] if before is not None and before.ndim > 1 else before,
-                coarse,
             )
             for part in parts
         ]

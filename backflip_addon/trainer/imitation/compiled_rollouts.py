@@ -31,16 +31,10 @@ from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings, 
 from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import LANES, any_lane, everywhere, kernel, load, rows, store, where
 from ..physics.compiled.tables import BodyTables, Workspace
-from ..physics.simulator import SUBSTEPS
 from ..physics.state import Scene, States
 from .compiled_cost import GoalTables, cost, goal_tables, lost, set_goal
 from .cost import LARGE_COST, Weights
 from .reference_track import Track
-
-# Of a coarse rollout's control step: half of the time. What is planned by them up to a touchdown lands as well (8
-# backflips of 8, with 345,000 to 435,000 control steps where fine ones took 320,000 to 606,000); after it, what slides
-# and sways is another matter: with coarse ones no landing was found in three times the time
-COARSE = SUBSTEPS // 2
 
 
 class Rolled(NamedTuple):
@@ -60,9 +54,7 @@ class CompiledRollouts:
     def __init__(self, track: Track, lost: float, workers: int = 1, weights: Weights | None = None) -> None:
         self.track, self.lost = track, lost
         self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
-        threads = range(max(workers, 1))
-        self._steps = [Steps(track.body) for _ in threads]
-        self._coarse_steps = [Steps(track.body, substeps=COARSE) for _ in threads]
+        self._steps = [Steps(track.body) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
         self.weights = weights or Weights()
@@ -84,17 +76,10 @@ class CompiledRollouts:
         self.close()
 
     def __call__(
-        self,
-        starts: States,
-        scenes: list[Scene],
-        first: int,
-        offsets: Array,
-        before: Array | None = None,
-        coarse: bool = False,
+        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
     ) -> Rolled:
         """Roll out offsets (N, H, width), rad, from control step first. starts (N,), scenes (N,): one each, or one for
-        all. before (N, width), or (width,) for all: the offsets of the control step before; None: none was taken.
-        coarse: in COARSE substeps."""
+        all. before (N, width), or (width,) for all: the offsets of the control step before; None: none was taken."""
         count, horizon = offsets.shape[:2]
         groups = -(-count // LANES)
         state, around = states_of_groups(self.tables, groups), surroundings_of_groups(groups)
@@ -106,7 +91,7 @@ class CompiledRollouts:
         last_one = rows(0 if before is None else groups, offsets.shape[2])
         if before is not None:
             put(last_one, np.broadcast_to(before, (count, offsets.shape[2])))
-        steps = self._share(state, around, first, controls, last_one, costs, coarse)
+        steps = self._share(state, around, first, controls, last_one, costs)
         summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
         position, turns, speeds = (
             taken(array, count).astype(float) for array in (state.position, state.rotations, state.speeds)
@@ -121,14 +106,12 @@ class CompiledRollouts:
         controls: Float32Array,
         before: Float32Array,
         costs: Float32Array,
-        coarse: bool,
     ) -> int:
         """Run all groups, in as many threads as there are; returns control steps of groups."""
         parts = np.array_split(np.arange(len(costs)), len(self._steps))
-        of_threads = self._coarse_steps if coarse else self._steps
 
         def run(index: int) -> int:
-            own, steps = parts[index], of_threads[index]
+            own, steps = parts[index], self._steps[index]
             if not len(own):
                 return 0
             part = slice(own[0], own[-1] + 1)

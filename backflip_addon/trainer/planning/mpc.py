@@ -72,16 +72,10 @@ class Rollouts(Protocol):
     """What tries candidates: imitation.compiled_rollouts.CompiledRollouts."""
 
     def __call__(
-        self,
-        starts: States,
-        scenes: list[Scene],
-        first: int,
-        offsets: Array,
-        before: Array | None = None,
-        coarse: bool = False,
+        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
     ) -> Rolled:
         """Roll out offsets (N, H, width), rad, from control step first. before (N, width) or (width,): those of the
-        step before. coarse: with half of the physics steps."""
+        step before."""
 
     def follow(self, track: Track) -> None:
         """Go on with other goals for the same controls."""
@@ -380,7 +374,6 @@ class Search:
             first,
             np.repeat(offsets, copies, 0),
             self._before(first),
-            coarse=self._onward is None,
         )
         self.control_steps += rolled.steps
         costs: Array = rolled.costs.mean(axis=1).reshape(len(offsets), copies).mean(axis=1)
