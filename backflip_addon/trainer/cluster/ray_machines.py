@@ -170,7 +170,6 @@ class RayMachines:
         self._coming: dict[str, tuple[Any, Any]] = {}  # name -> actor, and what tells that it is ready
         self._counts: dict[str, int] = {}  # node -> actors made there
         self._looked = float("-inf")
-        self._tickets: dict[Any, str] = {}
         end = time.monotonic() + START_SECONDS
         self._look_for_nodes()
         while self._coming and time.monotonic() < end:

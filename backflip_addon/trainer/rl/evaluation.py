@@ -54,11 +54,6 @@ class Evaluation:
         return float(np.mean([trial.lands for trial in self.trials]))
 
     @property
-    def success_rate(self) -> float:
-        """Share of the trials that succeed (core.metrics)."""
-        return float(np.mean([trial.measures.success for trial in self.trials]))
-
-    @property
     def mean_reward(self) -> float:
         """Mean over the trials, in [0, 1]."""
         return float(np.mean([trial.mean_reward for trial in self.trials]))
