@@ -18,6 +18,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -240,8 +241,8 @@ class PyBulletWorld:
         for k, ((place, speeds, _, torques), most) in enumerate(zip(states, self._now, strict=True)):
             share, fastest = 1.0, self._top_speeds[k]
             if fastest > 0 and self._driven:
-                strength = math.sqrt(sum(torque * torque for torque in torques))
-                along = sum(speed * torque for speed, torque in zip(speeds, torques, strict=True))
+                strength = math.sqrt(sum(map(mul, torques, torques)))
+                along = sum(map(mul, speeds, torques))
                 driving = max(along, 0.0) / max(strength, LEAST_TORQUE)
                 share = max((fastest - driving) / (fastest + CURVATURE * driving), LEAST_SHARE)
             spring = self._servo_dampings[k] * self._wanted_change(k, place, speeds, goals[k])
@@ -249,7 +250,8 @@ class PyBulletWorld:
             if before > 0.0:
                 spring = before + self._response * (spring - before)
             # With a bound of 0 PyBullet goes on telling the torque of before
-            bounds.append([min(torque * share, max(spring, LEAST_TORQUE)) for torque in most])
+            most_now = max(spring, LEAST_TORQUE)
+            bounds.append([min(torque * share, most_now) for torque in most])
         return bounds
 
     def _wanted_change(self, k: int, place: list[float], speeds: list[float], goal: list[float]) -> float:
@@ -257,8 +259,8 @@ class PyBulletWorld:
         if len(place) == 1:
             rate = self._rates[k] / self._dampings[k]
             return abs(rate * (goal[0] - place[0]) + self._speeds[k][0] - speeds[0])
-        error = _angles_between(place, goal)
-        return math.sqrt(sum((self._rates[k] * e - speed) ** 2 for e, speed in zip(error, speeds, strict=True)))
+        rate, (x, y, z), (sx, sy, sz) = self._rates[k], _angles_between(place, goal), speeds
+        return math.sqrt((rate * x - sx) ** 2 + (rate * y - sy) ** 2 + (rate * z - sz) ** 2)
 
     def substep(self) -> None:
         """One physics step. In flight gravity alone changes the momentum (flight.py)."""
