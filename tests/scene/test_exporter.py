@@ -74,6 +74,24 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
         exporter.export_shot(armature, str(tmp_path / "file" / "shot.fbx"), "FBX", FIRST, LAST)
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody can write in")
+@pytest.mark.parametrize("kind", ["FBX", "GLTF", "BVH"])
+def test_of_a_folder_that_cannot_be_written_the_systems_reason_is_said(kind: str) -> None:
+    with pytest.raises(exporter.ExportError, match=r"could not be written: (no such file|permission denied)[^:]*$"):
+        exporter.export_shot(_baked(), "/proc/shot", kind, FIRST, LAST)
+
+
+def test_where_an_exporter_fails_its_own_words_are_said_and_no_line_of_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise RuntimeError("Error: Python: Traceback\nValueError: a bone is odd\nLocation: exporter.py:147")
+
+    monkeypatch.setitem(exporter._WRITERS, "BVH", fail)
+    with pytest.raises(exporter.ExportError, match="could not be written: ValueError: a bone is odd"):
+        exporter.export_shot(_baked(), str(tmp_path / "shot"), "BVH", FIRST, LAST)
+
+
 def test_a_blender_without_a_format_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Distributions build Blender without USD."""
     assert exporter.compat.has_operator("wm.usd_export") and not exporter.compat.has_operator("wm.usd_report")

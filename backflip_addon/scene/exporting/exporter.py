@@ -125,6 +125,8 @@ def _part(path: Path) -> Iterator[Path]:
             yield Path(folder) / path.name
         return
     part = path.with_name(f".backflip-{uuid.uuid4().hex[:12]}{path.suffix}")
+    part.touch()  # where nothing can be written the system says why, which few exporters do
+    part.unlink()
     try:
         yield part
     finally:
@@ -137,8 +139,11 @@ _OF_SEVERAL = (".gltf", ".usdz")
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror[:1].lower()}{error.strerror[1:]}."
-    lines = str(error).strip().splitlines()
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith(_BLENDERS_OWN)]
     return lines[-1] if lines else "nothing was said about why."
+
+
+_BLENDERS_OWN = "Location: "  # the line of code that called the exporter, after all that went wrong
 
 
 def _fbx(path: str, staged: ExportScene) -> None:
