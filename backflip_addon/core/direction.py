@@ -135,7 +135,7 @@ class Direction:
         return Direction(**values)
 
     def words(self) -> str:
-        """What is asked for, in a few words: "slippery, pushed"; "" where nothing is."""
+        """What is asked for, in a few words with their numbers: "slippery 0.1, weak ×0.6"; "" where nothing is."""
         return ", ".join(_words(self))
 
 
@@ -187,41 +187,45 @@ def _part_mass(value: Any) -> dict[str, float]:
 
 
 def _words(d: Direction) -> list[str]:
-    """A word for each thing that is asked for, in the order of the fields."""
+    """A word for each thing that is asked for, in the order of the fields, with how much: takes of a sweep differ in
+    nothing else."""
     words = []
     if d.pushes:
-        words.append("pushed")
+        words.append(f"pushed {math.hypot(*d.push_impulse):.3g} N s at {d.push_at:.3g} s")
     if d.friction is not None and d.friction != FRICTION:
-        words.append("slippery" if d.friction < FRICTION else "sticky")
+        words.append(f"{'slippery' if d.friction < FRICTION else 'sticky'} {d.friction:.3g}")
     if d.slope_deg:
-        words.append(f"sloping {d.slope_deg:.0f}°")
+        words.append(f"sloping {d.slope_deg:.3g}°")
     if d.gravity != GRAVITY:
         words.append(f"gravity {d.gravity:.3g} m/s²")
     if d.mass != 1.0:
-        words.append("heavy" if d.mass > 1 else "light")
-    if loaded := sorted(name for name, kg in d.part_mass.items() if kg > 0):
-        words.append("loaded " + " and ".join(name.replace("_", " ") for name in loaded[:2]))
+        words.append(f"{'heavy' if d.mass > 1 else 'light'} ×{d.mass:.3g}")
+    if loaded := sorted((name, kg) for name, kg in d.part_mass.items() if kg > 0):
+        words.append("loaded " + " and ".join(f"{name.replace('_', ' ')} {kg:.3g} kg" for name, kg in loaded[:2]))
     if d.strength != 1.0:
-        words.append("weak" if d.strength < 1 else "strong")
-    for name, word in _SIMPLE.items():
-        if getattr(d, name):
-            words.append(word)
+        words.append(f"{'weak' if d.strength < 1 else 'strong'} ×{d.strength:.3g}")
+    words += _mind(d)
     if d.gives_up:
-        words.append(f"gives up at {d.falls_at:.2g} s")
+        words.append(f"gives up at {d.falls_at:.3g} s")
     if d.tone != _NOTHING.tone:
-        words.append("falls limp" if d.tone == 0 else f"tone {d.tone:.1f}")
+        words.append("falls limp" if d.tone == 0 else f"tone {d.tone:.3g}")
     if not d.reflex:
         words.append("no reflex")
     return words
 
 
-_SIMPLE = {
-    "fatigue": "tiring",
-    "clumsiness": "clumsy",
-    "delay": "late",
-    "drunk": "drunk",
-    "start_noise": "shaken at the start",
-}
+def _mind(d: Direction) -> list[str]:
+    """What ails the performer."""
+    ails = (
+        (d.fatigue, f"tiring {d.fatigue:.3g} a second"),
+        (d.clumsiness, f"clumsy {math.degrees(d.clumsiness):.3g}°"),
+        (d.delay, f"late {d.delay:.3g} s"),
+        (d.drunk, f"drunk {d.drunk:.3g}"),
+        (d.start_noise, f"unsteady start {d.start_noise:.3g}"),
+    )
+    return [words for amount, words in ails if amount]
+
+
 _NOTHING = Direction()
 
 # Names that an animator knows, in the order of the list. Frictions: ice under a shoe sole 0.1, rubber on dry concrete

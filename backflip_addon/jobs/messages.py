@@ -25,6 +25,7 @@ MOST_MINUTES = 10_000_000.0  # 19 years
 MOST_SEED = 2**63 - 1  # torch takes no larger one
 MASS_FACTORS = (0.05, 20.0)  # least and greatest on a body's masses
 LONGEST_FILE_NAME = 100
+SHOT = "shot: "  # how the phase of a take begins that was asked to bear something
 
 Mode = Literal["auto", "search", "scratch"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -161,6 +162,11 @@ class TakeRecorded(Event):
     turned_deg: float | None = None
     impact_m_s: float | None = None
     impact_part: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What a shot was asked to bear, in words; "" where that is nothing, and of other takes."""
+        return self.phase.removeprefix(SHOT) if self.phase.startswith(SHOT) else ""
 
     @property
     def rank(self) -> Rank:

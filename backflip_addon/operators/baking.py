@@ -51,6 +51,7 @@ def _title(scene: bpy.types.Scene, shot: Shot) -> str:
     measures = meta.get("measures")
     if not (words := take_browser.became({**meta, **measures} if isinstance(measures, dict) else meta)):
         return str(meta.get("name") or shot.file.stem)
+    words = take_browser.under(facts.asked if facts is not None else "", words)
     number = shot.file.stem.partition("_")[0]
     return f"Take {int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 

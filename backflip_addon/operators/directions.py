@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_iface as translated
 from bpy.props import IntProperty, StringProperty
 
 from .. import preferences
@@ -58,7 +59,12 @@ def title_of(fields: BackflipDirection) -> str:
     direction = direction_of(fields)
     preset = next((name for name, known in PRESETS.items() if known == direction), "")
     words = direction.words()
-    return preset or words[:1].upper() + words[1:] or UNDIRECTED
+    title = preset or words[:1].upper() + words[1:]
+    if fields.sweep:
+        label = next(label for name, label, _meaning in SWEEPS if name == fields.sweep_what)
+        swept = f"{translated(label)}: {fields.sweep_from:.3g} … {fields.sweep_to:.3g}"
+        title = f"{title}, {swept}" if title else swept
+    return title or UNDIRECTED
 
 
 def set_direction(fields: BackflipDirection, direction: Direction) -> None:

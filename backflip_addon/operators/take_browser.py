@@ -141,10 +141,15 @@ def became(values: Mapping[str, object]) -> str:
     return _MOMENT.sub("", verdict(values))
 
 
+def under(asked: str, words: str) -> str:
+    """What became of a take after what it was asked to bear, which comes first: a list cuts off the end."""
+    return f"{asked[:1].upper()}{asked[1:]}: {words[:1].lower()}{words[1:]}" if asked and words else words
+
+
 def usual_title(facts: TakeRecorded) -> str:
-    """The number of a take and what became of it, not when: "12 Landed cleanly"."""
+    """The number of a take, what it was asked to bear, and what became of it, not when: "12 Slippery 0.1: landed"."""
     number, _, rest = facts.file.removesuffix(".npz").partition("_")
-    words = became(vars(facts)) or facts.name or rest or number
+    words = under(facts.asked, became(vars(facts))) or facts.name or rest or number
     return f"{int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 
 
@@ -227,6 +232,8 @@ class DeleteTake(Step, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> None:
         scene = current_scene(context)
         name, notes = _named(scene, self.take), _notes(scene)
+        if not self.take and scene_settings(scene).take_index not in view(scene).shown:
+            raise JobError("The chosen take is not in the list as it is shown now; choose one that is.")
         chosen = scene_settings(scene).takes[scene_settings(scene).take_index].name
         after = _neighbour(scene, name) if name == chosen else chosen
         if not take_undo.delete(scene, notes, [name]):

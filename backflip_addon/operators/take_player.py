@@ -245,13 +245,13 @@ class _Playback:
 
     def get_position(self, browser: BackflipBrowser) -> float:
         now, seconds = times(_scene_of(browser))
-        return min(max(now / seconds, 0.0), 1.0) if seconds else 0.0
+        return 100.0 * min(max(now / seconds, 0.0), 1.0) if seconds else 0.0
 
     def set_position(self, browser: BackflipBrowser, position: float) -> None:
         player = _player(_scene_of(browser))
         if player is not None:
             browser.timeline = False
-            player.paused, player.position = True, position * player.seconds()
+            player.paused, player.position = True, position / 100.0 * player.seconds()
             compat.redraw_viewports()
 
     def changed(self, _owner: Any) -> None:

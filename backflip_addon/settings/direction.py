@@ -54,6 +54,35 @@ SWEEPS = (
     ("falls_at", "Gives Up", "When it gives up, s"),
 )
 
+# The values of a sweep's first and last take, until others are chosen: each goes from little to much, within its bounds
+SWEPT: dict[str, tuple[float, float]] = {
+    "push_strength": (10.0, 80.0),
+    "push_at": (0.2, 1.0),
+    "friction": (0.9, 0.1),
+    "slope": (2.0, 18.0),
+    "gravity": (9.0, 2.0),
+    "mass": (1.2, 2.0),
+    "strength": (0.9, 0.5),
+    "fatigue": (0.05, 0.4),
+    "clumsiness": (2.0, 10.0),
+    "delay": (0.02, 0.2),
+    "drunk": (0.2, 1.0),
+    "start_noise": (0.5, 3.0),
+    "tone": (0.0, 1.0),
+    "falls_at": (0.2, 1.0),
+}
+SWEPT_TAKES = 5  # of a sweep that is switched on where one take was asked for
+
+
+def _sweep_switched(fields: BackflipDirection, _context: bpy.types.Context) -> None:
+    if fields.sweep and fields.count == 1 and not bpy.app.background:  # a command line says how many it wants
+        fields.count = SWEPT_TAKES
+
+
+def _sweep_chosen(fields: BackflipDirection, _context: bpy.types.Context) -> None:
+    """Begin and end where the new value may: 10 to 80 is a push, and no friction."""
+    fields.sweep_from, fields.sweep_to = SWEPT[fields.sweep_what]
+
 
 class BackflipLoad(bpy.types.PropertyGroup):
     """What one part of the body carries."""
@@ -311,10 +340,17 @@ class BackflipDirection(bpy.types.PropertyGroup):
     # One value from take to take
     sweep: Annotated[
         bool,
-        BoolProperty(name="Sweep", description="Change one value from take to take: a little stronger each time"),
+        BoolProperty(
+            name="Sweep",
+            description="Change one value from take to take: a little stronger each time",
+            update=_sweep_switched,
+        ),
     ]
     sweep_what: Annotated[
-        str, EnumProperty(name="Value", description="The value that changes from take to take", items=SWEEPS)
+        str,
+        EnumProperty(
+            name="Value", description="The value that changes from take to take", items=SWEEPS, update=_sweep_chosen
+        ),
     ]
     sweep_from: Annotated[
         float, FloatProperty(name="From", description="The value in the first take", default=10.0, precision=2)

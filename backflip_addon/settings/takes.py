@@ -42,7 +42,7 @@ FILTERS = (
 )
 SORTS = (
     ("time", "Time", "In the order in which they were recorded"),
-    ("score", "Score", "By how closely they follow the clip"),
+    ("score", "Closeness to Clip", "By how closely they follow the clip"),
     ("followed", "How Far It Got", "By how much of the clip they followed"),
     ("impact", "Hardest Impact", "By the speed at which they hit the floor"),
     ("unlike", "Most Unlike the Others", "By how much they differ from the other takes: the odd ones"),
@@ -152,9 +152,9 @@ class BackflipBrowser(bpy.types.PropertyGroup):
             name="Time",
             description="The moment of the take that the viewport shows; drag to scrub through it",
             min=0.0,
-            max=1.0,
-            subtype="FACTOR",
-            precision=2,
+            max=100.0,
+            subtype="PERCENTAGE",
+            precision=0,
             options={"SKIP_SAVE"},
             get=_get_position,
             set=_set_position,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+from bpy.app.translations import pgettext_iface as translated
 
 from ..core.arrays import Array
 from ..operators.learning_curve import Curve
@@ -26,7 +27,7 @@ def draw(curve: Curve, left: float, bottom: float, scale: float, palette: Palett
     for wanted, colour in ((~curve.landed, palette.roles["before"]), (curve.landed, palette.roles["landed"])):
         flat.draw_triangles(_dots(dots[wanted], scale), colour)
     flat.draw_line(inner + np.column_stack([curve.x, curve.best]) * room, palette.roles["path"])
-    words = f"Score, best {curve.best[-1]:.2f}"
+    words = f"{translated('Closest to the clip')}: {curve.best[-1]:.0%}"
     top = float(corner[1] + size[1] - (_LETTERS + 2) * scale)
     flat.draw_text(words, float(inner[0]), top, _LETTERS * scale, palette.text)
 

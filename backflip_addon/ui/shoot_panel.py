@@ -49,8 +49,8 @@ def draw_shoot(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     except JobError:
         title = "Makes No Sense"  # the panel below says why
     layout.menu("BACKFLIP_MT_directions", icon="PRESET", text=title)
-    many = fields.count > 1 or fields.sweep
-    step_button(layout, context, shooting.Shoot, "VIEW_CAMERA", f"Shoot {fields.count} Takes" if many else "Shoot")
+    words = f"Shoot {fields.count} Takes" if fields.count > 1 else "Shoot"
+    step_button(layout, context, shooting.Shoot, "VIEW_CAMERA", words)
     _draw_queue(context, layout)
 
 

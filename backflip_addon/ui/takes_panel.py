@@ -54,7 +54,9 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
         button(row, "backflip.restore_take", "LOOP_BACK", "Restore")
         count, _landed, clean = job_monitor.counts(scene)  # the step's header has how many there are, and landed
         shown = len(take_browser.view(scene).shown)
-        told = [f"{shown} shown" if shown < count else "", f"{clean} landed cleanly" if clean else ""]
+        if count and not shown:
+            sentence(layout, context, "No take fits: choose All Takes above, or clear the name filter.", "INFO")
+        told = [f"{shown} shown" if 0 < shown < count else "", f"{clean} landed cleanly" if clean else ""]
         if any(told):
             layout.label(text=", ".join(filter(None, told)))
         notes = job_monitor.notes_of(scene)

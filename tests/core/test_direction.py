@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backflip_addon.core.body import LINK_NAMES
-from backflip_addon.core.direction import PRESETS, Direction
+from backflip_addon.core.direction import BOUNDS, PRESETS, Direction
 
 
 def test_a_direction_that_asks_for_nothing_is_empty_and_says_nothing() -> None:
@@ -28,8 +28,15 @@ def test_a_preset_survives_its_file_names_parts_that_are_there_and_says_what_it_
 
 def test_a_direction_says_what_is_asked_for_in_few_words() -> None:
     asked = Direction(push_impulse=(0.0, 40.0, 0.0), friction=0.2, strength=0.5)
-    assert asked.words() == "pushed, slippery, weak"
-    assert PRESETS["Cast on left leg"].words() == "loaded shin.L"
+    assert asked.words() == "pushed 40 N s at 0 s, slippery 0.2, weak ×0.5"
+    assert PRESETS["Cast on left leg"].words() == "loaded shin.L 4 kg"
+
+
+@pytest.mark.parametrize("name", [name for name in BOUNDS if name not in ("slope_heading_deg", "clumsiness_time")])
+def test_two_takes_of_a_sweep_differ_in_their_words(name: str) -> None:
+    push = {"push_impulse": (0.0, 40.0, 0.0)} if name == "push_at" else {}
+    values = (0.5, 0.6)
+    assert len({Direction(**push, **{name: value}).words() for value in values} - {""}) == len(values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

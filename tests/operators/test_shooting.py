@@ -20,7 +20,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.json_files import JobError  # noqa: E402
 from backflip_addon.jobs.messages import Job, ShotRequest  # noqa: E402
 from backflip_addon.operators import directions, job_monitor, training  # noqa: E402
-from backflip_addon.settings.direction import PARTS  # noqa: E402
+from backflip_addon.settings.direction import PARTS, SWEEPS  # noqa: E402
 from backflip_addon.settings.takes import OUTCOMES  # noqa: E402
 
 ALL = Direction(
@@ -170,6 +170,18 @@ def test_a_sweep_goes_from_one_value_to_another(
     ops.shoot()
     found = [Direction.from_json(shot["direction"]) for shot in asked(folder)]
     assert [getattr(direction, field) for direction in found] == [pytest.approx(value, abs=1e-4) for value in expected]
+
+
+@pytest.mark.parametrize("what", [name for name, _label, _meaning in SWEEPS])
+def test_a_value_that_is_chosen_for_a_sweep_brings_a_range_that_makes_sense(
+    folder: JobFolder, ops: Any, what: str
+) -> None:
+    fields().push, fields().count, fields().sweep, fields().sweep_what = True, 4, True, "drunk"
+    fields().sweep_what = what
+    ops.shoot()
+    names = [ShotRequest(direction=Direction.from_json(shot["direction"])).name for shot in asked(folder)]
+    assert len(set(names)) == 4  # each says how much
+    assert "…" in directions.title_of(fields())
 
 
 def test_a_sweep_that_makes_no_sense_is_refused_and_nothing_is_asked_for(folder: JobFolder, ops: Any) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,21 @@ def test_deleting_another_take_than_the_chosen_one_keeps_that(folder: JobFolder,
     assert settings().takes[settings().take_index].name == "0002_search.npz"
     with pytest.raises(RuntimeError, match="no take called"):
         ops.delete_take(take="0000_search.npz")
+
+
+def test_what_is_not_shown_is_not_deleted_by_the_button(folder: JobFolder, ops: Any) -> None:
+    settings().take_index, settings().browser.show = 0, "success"
+    with pytest.raises(RuntimeError, match="not in the list as it is shown now"):
+        ops.delete_take()
+    ops.delete_take(take="0000_search.npz")  # named, it is meant
+    settings().browser.show = "all"
+    assert shown() == [1, 2, 3]
+
+
+def test_a_take_is_called_by_what_it_was_asked_to_bear_and_what_became_of_it() -> None:
+    known = TakeRecorded(file="0007_shot.npz", phase="shot: slippery 0.1", landed=True)
+    assert take_browser.usual_title(known) == "7 Slippery 0.1: landed"
+    assert take_browser.usual_title(dataclasses.replace(known, phase="shot")) == "7 Landed"
 
 
 def test_the_arrows_walk_through_what_is_shown(folder: JobFolder, ops: Any) -> None:

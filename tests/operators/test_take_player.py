@@ -64,7 +64,7 @@ def figures() -> list[take_player.Figure]:
 
 
 def seek(seconds: float) -> None:
-    settings().browser.position = seconds / take_player.times(scene())[1]
+    settings().browser.position = 100.0 * seconds / take_player.times(scene())[1]
 
 
 def shown_by_blender() -> Any:

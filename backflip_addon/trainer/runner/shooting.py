@@ -19,7 +19,7 @@ from ...core.body import Body
 from ...core.burden import burdened
 from ...core.motion import Take
 from ...jobs.json_files import JobError
-from ...jobs.messages import Request, ShotRequest, Warned
+from ...jobs.messages import SHOT, Request, ShotRequest, Warned
 from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.disturbances import shaken
 from ..imitation.performance import Performance
@@ -151,7 +151,7 @@ def _shoot(run: RunContext, shot: ShotRequest, performed: Take | None = None) ->
     plan = saved_plan(run) if not shot.stage else None
     stages = {file.name: file for file in run.folder.list_stages()}
     words = shot.direction.words()
-    phase = f"shot: {words}" if words else "shot"
+    phase = f"{SHOT}{words}" if words else "shot"
     if plan is not None and (shot.replan or not stages):
         track = _with_body(run.track, body)
         if performed is not None:
