@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 
 from ..runtime.status import STATUS
 from ..settings import BackflipSettings, scene_settings
@@ -56,18 +57,20 @@ def _train(scene: bpy.types.Scene) -> str:
     if status.state == "running":
         return f"{status.progress:.0%}"
     if status.landed and status.state in ("finished", "stopped"):
-        return "landed"
-    return _STATES.get(status.state, "ended" if status.state == "finished" else "")
+        return translated("landed")
+    return translated(_STATES.get(status.state, "ended" if status.state == "finished" else ""))
 
 
 def _takes(scene: bpy.types.Scene) -> str:
     count, landed, _clean = job_monitor.counts(scene)
-    return f"{count}, {landed} landed" if count else ""
+    return translated("{}, {} landed").format(count, landed) if count else ""
 
 
 def _bake(scene: bpy.types.Scene) -> str:
     settings = scene_settings(scene)
-    return f"frames {settings.baked_first} to {settings.baked_last}" if settings.baked_last else ""
+    if not settings.baked_last:
+        return ""
+    return translated("frames {} to {}").format(settings.baked_first, settings.baked_last)
 
 
 _HELD = {"avatar": _avatar, "reference": _reference, "train": _train, "takes": _takes, "bake": _bake}

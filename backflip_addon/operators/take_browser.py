@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_iface as translated
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from .. import compat
@@ -149,7 +150,7 @@ def under(asked: str, words: str) -> str:
 def usual_title(facts: TakeRecorded) -> str:
     """The number of a take, what it was asked to bear, and what became of it, not when: "12 Slippery 0.1: landed"."""
     number, _, rest = facts.file.removesuffix(".npz").partition("_")
-    words = under(facts.asked, became(vars(facts))) or facts.name or rest or number
+    words = under(facts.asked, translated(became(vars(facts)))) or facts.name or rest or number
     return f"{int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 
 

@@ -164,7 +164,7 @@ class BackflipDirection(bpy.types.PropertyGroup):
     push_heading: Annotated[
         float,
         FloatProperty(
-            name="Direction",
+            name="Heading",
             description="Which way it is pushed, seen from above: 0° the way it faces, 90° to its left",
             min=-2 * math.pi,
             max=2 * math.pi,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import cast
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 
 from ..core.direction import PRESETS
 from ..jobs.json_files import JobError
@@ -49,7 +50,7 @@ def draw_shoot(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     except JobError:
         title = "Makes No Sense"  # the panel below says why
     layout.menu("BACKFLIP_MT_directions", icon="PRESET", text=title)
-    words = f"Shoot {fields.count} Takes" if fields.count > 1 else "Shoot"
+    words = translated("Shoot {} Takes").format(fields.count) if fields.count > 1 else "Shoot"
     step_button(layout, context, shooting.Shoot, "VIEW_CAMERA", words)
     _draw_queue(context, layout)
 
@@ -59,13 +60,14 @@ def _draw_queue(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     if not waiting:
         return
     row = layout.row(align=True)
-    row.label(text=f"{len(waiting)} {'take waits' if len(waiting) == 1 else 'takes wait'}", icon="SORTTIME")
+    told = translated("1 take waits") if len(waiting) == 1 else translated("{} takes wait")
+    row.label(text=told.format(len(waiting)), icon="SORTTIME")
     button(row, "backflip.empty_queue", "X")
     column = layout.column(align=True)
     for shot in waiting[:_SHOWN_OF_QUEUE]:
         column.label(text=shot.name if shot else "A request that cannot be read", icon="BLANK1")
     if len(waiting) > _SHOWN_OF_QUEUE:
-        column.label(text=f"and {len(waiting) - _SHOWN_OF_QUEUE} more", icon="BLANK1")
+        column.label(text=translated("and {} more").format(len(waiting) - _SHOWN_OF_QUEUE), icon="BLANK1")
 
 
 class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):

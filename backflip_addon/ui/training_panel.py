@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import bpy
+from bpy.app.translations import pgettext_iface as translated
 
 from ..core.verdict import verdict
 from ..jobs.status import JobStatus
@@ -64,11 +65,14 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
         scene = current_scene(context)
         takes, landed, _clean = job_monitor.counts(scene)
         row = layout.row()
-        row.label(text=f"{takes} {'take' if takes == 1 else 'takes'}, {landed} landed")
+        told = translated("1 take, {1} landed") if takes == 1 else translated("{0} takes, {1} landed")
+        row.label(text=told.format(takes, landed))
         row.prop(scene_settings(scene).browser, "curve", text="", icon="FCURVE")
         if latest := job_monitor.latest(scene):
             words = verdict(vars(latest))
-            sentence(layout, context, f"Latest take: {words[:1].lower()}{words[1:]}" if words else "", "NONE")
+            sentence(
+                layout, context, f"{translated('Latest take')}: {words[:1].lower()}{words[1:]}" if words else "", "NONE"
+            )
         row = layout.row(align=True)
         if expected == "paused":
             button(row, "backflip.resume_training", icon="PLAY")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import ast
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +55,26 @@ def test_every_panel_and_button_has_a_label_in_other_languages(ops: Any) -> None
 def test_blender_is_given_labels_of_buttons_and_of_fields() -> None:
     german = translations.messages("de_DE")
     assert german["Operator", "Bake Take"] == german["*", "Bake Take"] == "Take backen"
+
+
+def words_on_buttons() -> set[str]:
+    """What the code of the panels writes on buttons in so many words."""
+    found: set[str] = set()
+    for file in sorted((Path(translations.__file__).parents[1] / "ui").glob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+                continue
+            if (place := {"button": 3, "step_button": 4}.get(call.func.id)) is None:
+                continue
+            texts = [*call.args[place:], *(keyword.value for keyword in call.keywords if keyword.arg == "text")]
+            for text in texts:
+                branches = (text.body, text.orelse) if isinstance(text, ast.IfExp) else (text,)
+                found |= {str(branch.value) for branch in branches if isinstance(branch, ast.Constant) and branch.value}
+    return found
+
+
+@pytest.mark.parametrize("language", translations.LANGUAGES)
+def test_words_on_buttons_are_translated(language: str) -> None:
+    found = words_on_buttons()
+    assert {"Bake This Take", "Show Take"} <= found
+    assert not found - translations.words(language)["labels"].keys()
