@@ -77,7 +77,7 @@ def _facts() -> dict[str, Any]:
     strips = [strip for track in data.nla_tracks for strip in track.strips] if data else []
     return {
         "avatar": avatar.name if avatar else "",
-        "takes": len(settings.takes),
+        "takes": [take.title for take in settings.takes],
         "job": settings.job_folder,
         "strips": [strip.action.name for strip in strips if strip.action],
         "frames": [settings.baked_first, settings.baked_last],
