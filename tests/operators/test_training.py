@@ -118,7 +118,7 @@ def test_shots_are_asked_for_recorded_and_listed(road: Any) -> None:
     assert road.shoot(preset="Ice rink", blocking=True) == {"FINISHED"}
     shots = [item for item in settings().takes if item.name.endswith("_shot.npz")]
     names = [job_monitor.facts_of(bpy.context.scene, item.name).name for item in shots]
-    assert names == [f"Shot {number}: slippery" for number in range(3)]
+    assert names == [f"Shot {number}: slippery 0.1" for number in range(3)]
     assert job_monitor.queue(bpy.context.scene) == []
 
 
