@@ -175,7 +175,8 @@ def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, st
     assert [take["source"] for take in takes] == ["replan", "policy", "policy"]
     assert [take["stage"] for take in takes] == ["", "000000_policy.pt", "000000_policy.pt"]
     assert [take["seed"] for take in takes] == [1, 2, 3], "each its own, and not the job's"
-    assert [take["phase"] for take in takes] == ["shot", "shot: pushed, gravity 1.62 m/s², gives up at 0.4 s", "shot"]
+    asked = "pushed 5 N s at 0 s, gravity 1.62 m/s², gives up at 0.4 s"
+    assert [take["phase"] for take in takes] == ["shot", f"shot: {asked}", "shot"]
     meta = motions.load_take(job.takes / takes[1]["file"]).meta
     assert meta["direction"]["gravity"] == 1.62 and meta["scene"]["gravity"][2] == -1.62 and meta["seed"] == 2
     assert meta["performed_frames"] == 49 and not meta["measures"]["landed"], "it gave up when it was told to"

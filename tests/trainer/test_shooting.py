@@ -106,7 +106,7 @@ def test_a_shot_takes_the_jobs_own_friction_and_names_what_differs() -> None:
     assert own == ShotRequest(0, 0.9, 1.0, True, True, "", "1", Direction()) and own.name == "Shot 0"
     icy = ShotRequest.of(Request("shoot", "1"), 0.3)
     assert icy.friction == 0.3 and icy.name == "Shot 0", "the job's own floor was not asked for"
-    assert ShotRequest.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3: heavy"
+    assert ShotRequest.of(Request("shoot", "1", {"seed": 3, "mass": 2}), 0.5).name == "Shot 3: heavy ×2"
 
 
 def test_what_is_directed_varies_by_its_direction_alone() -> None:
