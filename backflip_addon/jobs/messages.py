@@ -26,6 +26,7 @@ MOST_SEED = 2**63 - 1  # torch takes no larger one
 MASS_FACTORS = (0.05, 20.0)  # least and greatest on a body's masses
 LONGEST_FILE_NAME = 100
 SHOT = "shot: "  # how the phase of a take begins that was asked to bear something
+LONGEST_ASKED = 100  # letters of that which a take's title tells: a stranger's may be of any length
 
 Mode = Literal["auto", "search", "scratch"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -166,7 +167,8 @@ class TakeRecorded(Event):
     @property
     def asked(self) -> str:
         """What a shot was asked to bear, in words; "" where that is nothing, and of other takes."""
-        return self.phase.removeprefix(SHOT) if self.phase.startswith(SHOT) else ""
+        asked = self.phase.removeprefix(SHOT)[:LONGEST_ASKED] if self.phase.startswith(SHOT) else ""
+        return "".join(letter if letter.isprintable() else " " for letter in asked)
 
     @property
     def rank(self) -> Rank:

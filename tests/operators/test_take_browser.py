@@ -166,6 +166,8 @@ def test_a_take_is_called_by_what_it_was_asked_to_bear_and_what_became_of_it() -
     known = TakeRecorded(file="0007_shot.npz", phase="shot: slippery 0.1", landed=True)
     assert take_browser.usual_title(known) == "7 Slippery 0.1: landed"
     assert take_browser.usual_title(dataclasses.replace(known, phase="shot")) == "7 Landed"
+    strange = take_browser.usual_title(dataclasses.replace(known, phase="shot: a\0b\n" + "c" * 10**6))
+    assert strange.startswith("7 A b c") and strange.isprintable() and len(strange) < 150
 
 
 def test_the_arrows_walk_through_what_is_shown(folder: JobFolder, ops: Any) -> None:
