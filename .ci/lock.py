@@ -356,19 +356,19 @@ def write_trainer(group: list[str], system: str, python: tuple[int, int], kept: 
     return chosen, sizes
 
 
-def with_cuda(group: list[str], system: str, python: tuple[int, int], kept: Pins) -> Held:
+def with_cuda(group: list[str], system: str, python: tuple[int, int], kept: Pins, trainer: Pins) -> Held:
     """Torch as the index has it for Linux, and what it needs beside what trains. Raises LockError."""
-    trainer = resolve(group, system, python, kept)
     all_of_it = resolve(group, system, python, kept, with_cuda=True)
     more = {name: version for name, version in all_of_it.items() if name == "torch" or name not in trainer}
     return Held(system, python, more)
 
 
-def with_ray(groups: dict[str, list[str]], system: str, python: tuple[int, int], kept: Pins) -> Held | None:
+def with_ray(
+    groups: dict[str, list[str]], system: str, python: tuple[int, int], kept: Pins, trainer: Pins
+) -> Held | None:
     """Ray and what it needs beside what trains; None where there is no Ray for it."""
     try:
         chosen = resolve([*groups["trainer"], *groups["cluster"]], system, python, kept)
-        trainer = resolve(groups["trainer"], system, python, kept)
     except LockError as error:
         print(f"Ray on {system} with Python {pins.name(python)}: left out, {error}", flush=True)
         return None
@@ -415,8 +415,8 @@ def main() -> int:
                 kept |= chosen
                 sizes |= its_sizes
                 if system.startswith("linux"):
-                    cuda.append(with_cuda(groups["trainer"], system, python, kept))
-                if (its_ray := with_ray(groups, system, python, kept)) is not None:
+                    cuda.append(with_cuda(groups["trainer"], system, python, kept, chosen))
+                if (its_ray := with_ray(groups, system, python, kept, chosen)) is not None:
                     ray.append(its_ray)
             for name, (version, its_groups) in options.environments.items():
                 requirements = [r for group in its_groups for r in groups[group]]
