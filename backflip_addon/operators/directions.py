@@ -54,17 +54,21 @@ def direction_of(fields: BackflipDirection) -> Direction:
         raise JobError(str(error)) from error
 
 
-def title_of(fields: BackflipDirection) -> str:
-    """What the fields ask for by the name of its preset, or in a few words. Raises JobError as direction_of()."""
-    direction = direction_of(fields)
+def name_of(direction: Direction) -> str:
+    """What is asked for by the name of its preset, or in a few words."""
     preset = next((name for name, known in PRESETS.items() if known == direction), "")
     words = direction.words()
-    title = preset or words[:1].upper() + words[1:]
+    return translated(preset) or words[:1].upper() + words[1:] or translated(UNDIRECTED)
+
+
+def title_of(fields: BackflipDirection) -> str:
+    """What the fields ask for by the name of its preset, or in a few words. Raises JobError as direction_of()."""
+    title = name_of(direction_of(fields))
     if fields.sweep:
         label = next(label for name, label, _meaning in SWEEPS if name == fields.sweep_what)
         swept = f"{translated(label)}: {fields.sweep_from:.3g} … {fields.sweep_to:.3g}"
-        title = f"{title}, {swept}" if title else swept
-    return title or UNDIRECTED
+        title = swept if title == translated(UNDIRECTED) else f"{title}, {swept}"
+    return title
 
 
 def set_direction(fields: BackflipDirection, direction: Direction) -> None:

@@ -54,8 +54,8 @@ def _train(scene: bpy.types.Scene) -> str:
     status = job_monitor.status_of(scene)
     if status is None:
         return ""
-    if status.state == "running":
-        return f"{status.progress:.0%}"
+    if status.state == "running":  # a run that only shoots has no share of a training to tell
+        return f"{status.progress:.0%}" if status.progress else translated("at work")
     if status.landed and status.state in ("finished", "stopped"):
         return translated("landed")
     return translated(_STATES.get(status.state, "ended" if status.state == "finished" else ""))

@@ -64,8 +64,9 @@ def _draw_queue(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     row.label(text=told.format(len(waiting)), icon="SORTTIME")
     button(row, "backflip.empty_queue", "X")
     column = layout.column(align=True)
-    for shot in waiting[:_SHOWN_OF_QUEUE]:
-        column.label(text=shot.name if shot else "A request that cannot be read", icon="BLANK1")
+    for number, shot in enumerate(waiting[:_SHOWN_OF_QUEUE], 1):
+        words = directions.name_of(shot.direction) if shot else translated("A request that cannot be read")
+        column.label(text=f"{number}. {words}", icon="BLANK1")
     if len(waiting) > _SHOWN_OF_QUEUE:
         column.label(text=translated("and {} more").format(len(waiting) - _SHOWN_OF_QUEUE), icon="BLANK1")
 
