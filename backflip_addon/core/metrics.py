@@ -27,7 +27,8 @@ TAIL_SECONDS = 1.0  # a take goes on so long after a clip that ends standing,
 STEP_SECONDS = 0.5  # and so much longer where a foot is to be put down first
 FOLLOWED_ERROR = 0.35  # m, mean link error past which the clip is lost
 UPRIGHT = balance.UPRIGHT
-TURN_TOLERANCE = np.radians(30)  # between the take's net somersault and twist and the reference's
+TURN_TOLERANCE = np.radians(30)  # of a take's somersault and twist off the reference's
+ON_ITS_SIDE = np.sin(np.radians(60))  # of the left-right axis, up or down: a body that lies on its side
 SLOW_END = 0.65  # leg lengths a second: a clip whose root goes on faster does not end standing
 REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 RESTING_HEIGHT = 0.03  # m: a foot of the reference that is lower rests
@@ -69,7 +70,8 @@ class Measures:
     flight_parabola_cm, flight_momentum_change: how far flights leave the laws of motion. shake: share of joint angles'
     power above 8 Hz over the clip's own. robust_of_20: landings of so many under small disturbances.
 
-    somersault_deg: net turn, see net_somersault(), and the reference's; twist_off_deg: see twist_off().
+    somersault_deg: net turn, see net_somersault(), and the reference's; somersault_off_deg, twist_off_deg: see
+    somersault_off(), twist_off().
     illegal_contacts: links that touched the floor and may not. complete: it goes on for as long as it must.
     seconds: its length.
     """
@@ -99,6 +101,7 @@ class Measures:
     robust_of_20: int | None
     somersault_deg: float
     reference_somersault_deg: float
+    somersault_off_deg: float
     twist_off_deg: float
     illegal_contacts: tuple[str, ...]
     complete: bool
@@ -107,7 +110,7 @@ class Measures:
     @property
     def turned_off(self) -> float:
         """How far it has turned too much or too little, as a share of what a landing may: somersault or twist."""
-        off = max(abs(self.somersault_deg - self.reference_somersault_deg), abs(self.twist_off_deg))
+        off = max(abs(self.somersault_off_deg), abs(self.twist_off_deg))
         return float(np.radians(off) / TURN_TOLERANCE)
 
     @property
@@ -169,7 +172,8 @@ def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Me
     illegal = (take.contacts | course.touching) & ~allowed
     stands_on = take.meta.get(STANDS)
     stands = stands_on is not False and balance.stands_at_end(course)
-    landed = complete and not illegal.any() and stands and turns.agree if standing else None
+    leapt = flight.leaves_the_floor(course) or not flight.leaps(clip)
+    landed = complete and not illegal.any() and stands and turns.agree and leapt if standing else None
     followed = complete and errors.worst <= FOLLOWED_ERROR and not balance.falls(course, clip)
     parabola, momentum = flight.flight_errors(course)
     slip = footwork.slip(course)
@@ -198,6 +202,7 @@ def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Me
         robust_of_20=_landings(take),
         somersault_deg=float(np.degrees(turns.somersault)),
         reference_somersault_deg=float(np.degrees(turns.wanted)),
+        somersault_off_deg=float(np.degrees(turns.somersault_off)),
         twist_off_deg=float(np.degrees(turns.twist_off)),
         illegal_contacts=tuple(sorted({body.names[i] for i in np.flatnonzero(illegal.any(axis=0))})),
         complete=complete,
@@ -277,10 +282,11 @@ class _Errors:
 
 @dataclasses.dataclass(frozen=True)
 class _Turns:
-    """What a take turns in all during its clip, rad: net_somersault() and the clip's, twist_off()."""
+    """What a take turns in all during its clip, rad: net_somersault() and the clip's, somersault_off(), twist_off()."""
 
     somersault: float
     wanted: float
+    somersault_off: float
     twist_off: float
 
     @staticmethod
@@ -288,12 +294,12 @@ class _Turns:
         """Of a take, during its clip."""
         during = course.times <= reference.duration + 1e-6
         root, goal = course.local[during, 0], reference.sample(course.times[during])[1][:, 0]
-        return _Turns(net_somersault(root), net_somersault(goal), twist_off(root, goal))
+        return _Turns(net_somersault(root), net_somersault(goal), somersault_off(root, goal), twist_off(root, goal))
 
     @property
     def agree(self) -> bool:
         """Whether neither is further than TURN_TOLERANCE from the clip's."""
-        return bool(max(abs(self.somersault - self.wanted), abs(self.twist_off)) <= TURN_TOLERANCE)
+        return bool(max(abs(self.somersault_off), abs(self.twist_off)) <= TURN_TOLERANCE)
 
 
 def performed_part(take: Take) -> Take:
@@ -400,6 +406,27 @@ def net_somersault(root: Array) -> float:
     """
     steps = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(root[:-1]), root[1:]))
     return float(steps[:, 0].sum())
+
+
+def somersault_off(root: Array, goal: Array) -> float:
+    """By how much a root (F, 4) has turned over further than a goal (G, 4) when each is at its end, rad, signed as
+    net_somersault(): by what their pitches are apart, and by whole turns.
+
+    net_somersault() says how many turns. It does not say more: of bodies that go over askew, both upright at the end,
+    the sums differ by up to 70 degrees. One that lies on its side has no pitch; there they have to do.
+    """
+    apart = net_somersault(root) - net_somersault(goal)
+    left = rotations.rotate(np.stack([root[-1], goal[-1]]), np.array([1.0, 0.0, 0.0]))
+    if np.abs(left[:, 2]).max() > ON_ITS_SIDE:
+        return apart
+    own, wanted = _pitch(root[-1]), _pitch(goal[-1])
+    return float(own - wanted + 2 * np.pi * np.round((apart - own + wanted) / (2 * np.pi)))
+
+
+def _pitch(root: Array) -> float:
+    """How far a root (4,) has turned about its left-right axis (x) from upright, rad, whichever way it faces."""
+    back, up = rotations.rotate(root, np.array([0.0, 1.0, 0.0])), rotations.rotate(root, np.array([0.0, 0.0, 1.0]))
+    return float(np.arctan2(back[2], up[2]))
 
 
 def twist_off(root: Array, goal: Array) -> float:

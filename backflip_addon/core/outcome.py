@@ -19,6 +19,7 @@ from .body import FEET, TRUNK, Body
 from .burden import body_of_take
 from .measures import balance, footwork
 from .measures.course import Course, Phase, phases, without_chatter
+from .measures.flight import LEAP_SECONDS
 from .metrics import Measures
 from .motion import Motion, Take
 from .proportions import hip_to_sole
@@ -57,7 +58,6 @@ _LEGS = ("thigh", "shin", "foot")
 
 FLIGHT = 0.1  # s off the floor at least: a shorter one is a twitch, no leap (of measures.flight)
 LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips over lifts its feet while it sinks
-LEAPS = 0.25  # s off the floor, from which on a clip, or a take of one, leaps: strides of a run are shorter
 HIGH_LEAP = 0.3  # m that a flight so long rises: no stride that goes wrong, whatever the clip
 SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
 # s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
@@ -237,7 +237,7 @@ class _Story:
         does not leap, as high: g t^2 / 8."""
         seconds = (flight[1] - flight[0]) / self.course.rate
         if self._clip_leaps:
-            return seconds >= LEAPS
+            return seconds >= LEAP_SECONDS
         return float(np.linalg.norm(self.course.gravity)) * seconds**2 / 8 >= HIGH_LEAP
 
     def _turned_wrongly(self, frame: int) -> str:
@@ -251,10 +251,10 @@ class _Story:
         if not self._must_rotate:
             return 0.0
         touchdown = self._touchdown(frame)
-        own = metrics.net_somersault(self.course.local[: (frame if touchdown is None else touchdown) + 1, 0])
+        own = self.course.local[: (frame if touchdown is None else touchdown) + 1, 0]
         flight = self._clip_flight()
-        wanted = metrics.net_somersault(self.clip.local[: flight[1] + 1 if flight else None, 0])
-        return float(np.sign(wanted) * (own - wanted))
+        wanted = self.clip.local[: flight[1] + 1 if flight else None, 0]
+        return float(np.sign(metrics.net_somersault(wanted)) * metrics.somersault_off(own, wanted))
 
     def _first_hit(self) -> int | None:
         """The first frame in which a link touches the floor that may not."""
@@ -355,7 +355,7 @@ class _Story:
     @property
     def _clip_leaps(self) -> bool:
         flight = self._clip_flight()
-        return flight is not None and flight[1] - flight[0] >= LEAPS * self.clip.rate
+        return flight is not None and flight[1] - flight[0] >= LEAP_SECONDS * self.clip.rate
 
     @property
     def _clip_turns_over(self) -> bool:

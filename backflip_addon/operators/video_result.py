@@ -173,9 +173,10 @@ def _kept(path: str) -> VideoMotion | None:
 
 
 def sureness(scene: bpy.types.Scene) -> Array | None:
-    """How sure each part of the reference is (F, 6), where it came from the scene's video and is to be shown. Cheap."""
-    settings = video_settings(scene)
-    known = _kept(settings.result) if settings.show_strip and is_reference(scene) else None
+    """How sure each part of the reference is (F, 6), where it came from the scene's video and is to be shown: while its
+    step is open. Cheap."""
+    settings, looked_at = video_settings(scene), scene_settings(scene).road.reference
+    known = _kept(settings.result) if settings.show_strip and looked_at and is_reference(scene) else None
     return known.sure if known else None
 
 

@@ -126,6 +126,15 @@ def tilted(figure: Body, clip: Motion, degrees: float) -> Motion:
     return dataclasses.replace(clip, rotations=turns)
 
 
+def leap(figure: Body, height: float, rate: float = 60.0) -> Motion:
+    """Astride, a jump of so many metres in that pose, astride again; 0.5 s on the ground before and after."""
+    air = max(round(2 * np.sqrt(2 * height / 9.81) * rate), round(0.4 * rate))
+    still = astride(figure, (air + rate) / rate, rate)
+    way = np.clip((np.arange(still.frames) - 0.5 * rate) / air, 0, 1)
+    lift = 4 * height * way * (1 - way)
+    return dataclasses.replace(still, position=still.position + lift[:, None] * np.array([0.0, 0.0, 1.0]))
+
+
 def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: float = 0.35) -> Motion:
     """Standing, a leap in one fixed pose with so many turns about the left-right axis (backward: -),
     standing again. The root, not the centre of mass, flies the parabola; 0.5 s on the ground before and after."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backflip_addon.core import metrics, rotations
+from backflip_addon.core import metrics, outcome, rotations
 from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.measures import balance
 from backflip_addon.core.measures.course import Course
@@ -94,6 +94,27 @@ def test_half_of_a_double_somersault_is_no_landing() -> None:
     double = performances.somersault(BODY, turns=-2.0)
     assert metrics.evaluate_take(BODY, double, performances.performed(BODY, double)).landed is True
     assert metrics.evaluate_take(BODY, double, TAKE).landed is False
+
+
+@pytest.mark.parametrize("height", [0.12, 0.3])
+def test_who_stays_on_the_floor_has_not_landed_a_leap(height: float) -> None:
+    leap = performances.leap(BODY, height)
+    leapt = metrics.evaluate_take(BODY, leap, performances.performed(BODY, leap))
+    assert leapt.landed is True and leapt.success is True
+    stood = performances.performed(BODY, performances.astride(BODY, leap.duration))
+    measures = metrics.evaluate_take(BODY, leap, stood)
+    assert measures.worst_error_mm < 350, "near enough to count as followed"
+    assert measures.landed is False and measures.success is False
+    assert outcome.what_happened(BODY, leap, stood).kind == outcome.NEVER_LEFT
+
+
+def test_feet_that_hover_in_a_clip_make_no_leap_of_it() -> None:
+    hover = performances.leap(BODY, 0.0)
+    feet = (np.abs(np.arange(hover.frames) / hover.rate - hover.duration / 2) < 0.2)[:, None]
+    raised = dataclasses.replace(hover, position=hover.position + 0.06 * feet * np.array([0.0, 0.0, 1.0]))
+    stood = performances.performed(BODY, performances.astride(BODY, hover.duration))
+    measures = metrics.evaluate_take(BODY, raised, stood)
+    assert measures.landed is True
 
 
 def test_a_hop_at_the_end_is_no_standing() -> None:

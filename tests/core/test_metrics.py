@@ -133,6 +133,34 @@ def test_a_pirouette_is_no_somersault_and_a_turn_back_cancels() -> None:
     assert metrics.net_somersault(rotations.from_axis_angle(X, there_and_back)) == pytest.approx(0, abs=1e-9)
 
 
+def askew(turns: float, lean: float = 0.0, heading: float = 0.0) -> np.ndarray:
+    """A root (F, 4) that goes over so many turns and then leans, rad, its left side dipped by up to 35 degrees on the
+    way; it faces somewhere in the end."""
+    way = np.linspace(0, 1, 240)
+    dipped = rotations.from_axis_angle(np.array([0.0, 1.0, 0.0]), np.radians(35) * np.sin(np.pi * way) ** 2)
+    over = rotations.from_axis_angle(X, 2 * np.pi * turns * way + lean * way)
+    return rotations.multiply(rotations.from_axis_angle(Z, heading * way), rotations.multiply(over, dipped))
+
+
+def test_who_goes_over_askew_and_stands_has_turned_as_far_as_who_goes_straight() -> None:
+    straight = rotations.from_axis_angle(X, np.linspace(0, -2 * np.pi, 240))
+    own = askew(-1.0)
+    assert abs(np.degrees(metrics.net_somersault(own)) + 360) > 20, "the sum does not say so"
+    assert metrics.somersault_off(own, straight) == pytest.approx(0, abs=1e-6)
+    assert metrics.somersault_off(askew(-1.0, heading=0.5), straight) == pytest.approx(0, abs=1e-6)
+    assert np.degrees(metrics.somersault_off(askew(-1.0, np.radians(40)), straight)) == pytest.approx(40, abs=1e-6)
+    assert np.degrees(metrics.somersault_off(askew(0.0), straight)) == pytest.approx(360, abs=1e-6)
+    assert np.degrees(metrics.somersault_off(askew(-2.0), straight)) == pytest.approx(-360, abs=1e-6)
+    assert np.degrees(metrics.somersault_off(askew(-0.4), straight)) == pytest.approx(216, abs=1e-6)
+
+
+def test_on_its_side_a_body_has_turned_as_far_as_the_sum_says() -> None:
+    straight = rotations.from_axis_angle(X, np.linspace(0, -2 * np.pi, 240))
+    aside = rotations.multiply(straight, rotations.from_axis_angle([0.0, 1.0, 0.0], np.linspace(0, np.pi / 2, 240)))
+    sums = metrics.net_somersault(aside) - metrics.net_somersault(straight)
+    assert metrics.somersault_off(aside, straight) == pytest.approx(sums)
+
+
 def test_penetration_is_the_deepest_point() -> None:
     position = TAKE.motion.position.copy()
     position[40, 2] -= 0.025

@@ -236,6 +236,9 @@ def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -
     ops.import_reference(filepath=str(path))
     settings().result = str(path)
     scene = bpy.context.scene
+    scene.backflip.road.reference = False
+    assert video_result.sureness(scene) is None, "what is looked at is another step"
+    scene.backflip.road.reference = True
     sure = video_result.sureness(scene)
     assert sure is not None
     corners, colours = video_strip.cells_of(sure, (0.9, 0.25, 0.2), (0.35, 0.8, 0.35))

@@ -89,6 +89,21 @@ def test_what_lands_has_no_fall_unless_it_is_to_give_up() -> None:
     assert given_up.motion.position[-1, 2] < 0.5, "its legs hold it no longer"
 
 
+def test_what_stands_on_is_not_thrown_down_though_it_has_missed_its_leap(engine: str) -> None:
+    seen = np.arange(REFERENCE.frames) / (REFERENCE.frames - 1)
+    lift = 0.3 * np.sin(np.pi * np.clip(2 * seen - 0.5, 0, 1))
+    leap = dataclasses.replace(REFERENCE, position=REFERENCE.position + lift[:, None] * Z)
+    performance = Performance(TRACK, Scene(), TRACK.states[0], engine)
+    performance.run(TRACK.targets(np.zeros((TRACK.steps, TRACK.layout.width)), 0))
+    performance.track = Track(BODY, leap)  # it stood while it was to leap
+    before = performance.take()
+    after = performance.played_out()
+    performance.close()
+    assert after.meta[metrics.STANDS] is True and not metrics.evaluate_take(BODY, leap, after).landed
+    assert metrics.PERFORMED not in after.meta and np.array_equal(before.motion.position, after.motion.position)
+    assert outcome.what_happened(BODY, leap, after).kind == outcome.NEVER_LEFT
+
+
 def test_a_fall_is_the_same_twice() -> None:
     one, again = (fallen("compiled", Y)[1].motion for _ in range(2))
     assert one.position.tobytes() == again.position.tobytes() and one.rotations.tobytes() == again.rotations.tobytes()

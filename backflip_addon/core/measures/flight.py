@@ -7,11 +7,13 @@ import numpy as np
 
 from .. import rotations
 from ..arrays import Array
-from .course import Course
+from .course import Course, Phase
 from .footwork import airborne
 
 SHORTEST = 0.1  # s: a shorter flight shows nothing
 START_SECONDS = 1 / 30  # at a flight's start, in which its velocity is taken
+LEAP_SECONDS = 0.25  # off the floor, from which on a clip leaps: strides of a run are shorter
+ARCHED = 0.5  # share of a free fall's arch that a leap's has at least: feet that hover make none
 TUCKED = 0.023  # moment of inertia of a tuck over mass times height squared (Yeadon 1990)
 SLOW_SPIN = 1.0  # rad/s of a tuck: of a flight with less angular momentum the change is a share of this
 
@@ -33,6 +35,31 @@ def flight_errors(course: Course) -> tuple[float | None, float | None]:
         return None, None
     parabola, momentum = zip(*errors, strict=True)
     return max(parabola), max(momentum)
+
+
+def leaps(course: Course) -> bool:
+    """Whether a body leaps: from the floor through the air to the floor, its centre of mass in an arch."""
+    fall = float(np.linalg.norm(course.gravity))
+    for start, end in _whole_flights(course, LEAP_SECONDS):
+        height = course.centre[start - 1 : end + 1, 2]
+        arch = height - np.linspace(height[0], height[-1], len(height))
+        if arch.max() >= ARCHED * fall * ((end - start) / course.rate) ** 2 / 8:
+            return True
+    return False
+
+
+def leaves_the_floor(course: Course) -> bool:
+    """Whether a body leaves the floor at all and comes down again."""
+    return bool(_whole_flights(course, SHORTEST))
+
+
+def _whole_flights(course: Course, seconds: float) -> list[Phase]:
+    """Flights of so long at least that neither begin nor end with the course."""
+    return [
+        (start, end)
+        for start, end in airborne(course)
+        if start > 0 and end < course.frames and end - start >= seconds * course.rate
+    ]
 
 
 def _parabola_error(course: Course, start: int, end: int) -> float:

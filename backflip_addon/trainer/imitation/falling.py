@@ -99,8 +99,8 @@ def _lost_step(track: Track, take: Take, asked: Direction) -> int | None:
     happened = outcomes.what_happened(track.body, track.reference, take, measures)
     if happened.kind == outcomes.CAME_THROUGH:
         return None
-    if happened.part in ("", "feet"):
-        return last
+    if happened.part in ("", "feet"):  # on its feet, where one that was seen to stand on has nothing to fall from
+        return None if take.meta.get(metrics.STANDS) is True else last
     return max(int((happened.frame / TAKE_RATE - FORESEEN) * CONTROL_RATE), LEAST_STEPS)
 
 
