@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 
@@ -11,6 +12,8 @@ from bpy.app.translations import pgettext_iface as translated
 
 _LETTER = 6.6  # pixels that a letter takes at a resolution scale of 1
 _FEWEST_LETTERS = 20
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|min|mm|cm|m|kg|N|kB|MB|GB|fps|M)\b)")  # where no line is broken
+_UNBROKEN = "\u00a0"
 
 
 def in_lines(context: bpy.types.Context, text: str, beside: float) -> list[str]:
@@ -26,4 +29,5 @@ def in_lines(context: bpy.types.Context, text: str, beside: float) -> list[str]:
     said = translated(text)
     if any(unicodedata.east_asian_width(letter) in "WF" for letter in said):
         letters //= 2  # such letters are as wide as two
-    return textwrap.wrap(said, letters, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(_BEFORE_UNIT.sub(_UNBROKEN, said), letters, break_on_hyphens=False)
+    return [line.replace(_UNBROKEN, " ") for line in lines] or [""]

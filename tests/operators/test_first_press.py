@@ -246,3 +246,14 @@ def test_a_sentence_is_shown_whole_in_lines_that_fit(scale: float) -> None:
     lines = wrapping.in_lines(shown, words, 120.0)  # type: ignore[arg-type]
     assert " ".join(lines) == words and len(lines) == scale
     assert max(map(len, lines)) * 6.6 * scale <= 960 - 120 * scale
+
+
+@pytest.mark.parametrize("width", range(300, 420, 10))
+def test_no_number_is_parted_from_its_unit(width: int) -> None:
+    shown = SimpleNamespace(
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)), region=SimpleNamespace(width=width)
+    )
+    words = "Latest take: on its head at 1.11 s, under-rotated by 97°; it rose 2 m, slid 12 cm and weighs 61 kg in all."
+    lines = wrapping.in_lines(shown, words, 120.0)  # type: ignore[arg-type]
+    assert " ".join(lines) == words and len(lines) > 2
+    assert not any(line[-1].isdigit() for line in lines[:-1])
