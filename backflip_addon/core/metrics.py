@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from . import rotations
 from .arrays import Array, BoolArray
 from .body import FEET, TRUNK, Body
 from .burden import body_of_take
 from .measures import balance, flight, footwork, joints
 from .measures.course import Course
 from .measures.course import root_tilt as root_tilt
+from .measures.turning import net_somersault as net_somersault
+from .measures.turning import somersault_off as somersault_off
+from .measures.turning import turns_over_off
+from .measures.turning import twist_off as twist_off
 from .motion import Motion, Take
 from .proportions import hip_to_sole
 
@@ -28,7 +31,6 @@ STEP_SECONDS = 0.5  # and so much longer where a foot is to be put down first
 FOLLOWED_ERROR = 0.35  # m, mean link error past which the clip is lost
 UPRIGHT = balance.UPRIGHT
 TURN_TOLERANCE = np.radians(30)  # of a take's somersault and twist off the reference's
-ON_ITS_SIDE = np.sin(np.radians(60))  # of the left-right axis, up or down: a body that lies on its side
 SLOW_END = 0.65  # leg lengths a second: a clip whose root goes on faster does not end standing
 REFERENCE_TOUCH = 0.05  # m: a link that the reference brings so near may touch
 RESTING_HEIGHT = 0.03  # m: a foot of the reference that is lower rests
@@ -282,24 +284,32 @@ class _Errors:
 
 @dataclasses.dataclass(frozen=True)
 class _Turns:
-    """What a take turns in all during its clip, rad: net_somersault() and the clip's, somersault_off(), twist_off()."""
+    """What a take turns in all during its clip, rad: net_somersault() and the clip's, somersault_off(), twist_off().
+    over_off: turns_over_off()."""
 
     somersault: float
     wanted: float
     somersault_off: float
     twist_off: float
+    over_off: int
 
     @staticmethod
     def of(course: Course, reference: Motion) -> _Turns:
         """Of a take, during its clip."""
         during = course.times <= reference.duration + 1e-6
         root, goal = course.local[during, 0], reference.sample(course.times[during])[1][:, 0]
-        return _Turns(net_somersault(root), net_somersault(goal), somersault_off(root, goal), twist_off(root, goal))
+        return _Turns(
+            net_somersault(root),
+            net_somersault(goal),
+            somersault_off(root, goal),
+            twist_off(root, goal),
+            turns_over_off(root_tilt(root[:, None]), root_tilt(goal[:, None])),
+        )
 
     @property
     def agree(self) -> bool:
-        """Whether neither is further than TURN_TOLERANCE from the clip's."""
-        return bool(max(abs(self.somersault_off), abs(self.twist_off)) <= TURN_TOLERANCE)
+        """Whether neither is further than TURN_TOLERANCE from the clip's, and both turn over as often."""
+        return bool(max(abs(self.somersault_off), abs(self.twist_off)) <= TURN_TOLERANCE and not self.over_off)
 
 
 def performed_part(take: Take) -> Take:
@@ -397,44 +407,3 @@ def brought_down(body: Body, positions: Array, orientations: Array) -> BoolArray
         shin = body.index(f"shin.{side}")
         down[:, shin] &= positions[:, shin, 2] < KNEE_LOW * hip_to_sole(body)
     return down
-
-
-def net_somersault(root: Array) -> float:
-    """Net turn of the root (F, 4) about its own left-right axis over the frames, rad, signed.
-
-    The angular velocity's component along the body's lateral axis (x), summed.
-    """
-    steps = rotations.to_rotation_vector(rotations.multiply(rotations.conjugate(root[:-1]), root[1:]))
-    return float(steps[:, 0].sum())
-
-
-def somersault_off(root: Array, goal: Array) -> float:
-    """By how much a root (F, 4) has turned over further than a goal (G, 4) when each is at its end, rad, signed as
-    net_somersault(): by what their pitches are apart, and by whole turns.
-
-    net_somersault() says how many turns. It does not say more: of bodies that go over askew, both upright at the end,
-    the sums differ by up to 70 degrees. One that lies on its side has no pitch; there they have to do.
-    """
-    apart = net_somersault(root) - net_somersault(goal)
-    left = rotations.rotate(np.stack([root[-1], goal[-1]]), np.array([1.0, 0.0, 0.0]))
-    if np.abs(left[:, 2]).max() > ON_ITS_SIDE:
-        return apart
-    own, wanted = _pitch(root[-1]), _pitch(goal[-1])
-    return float(own - wanted + 2 * np.pi * np.round((apart - own + wanted) / (2 * np.pi)))
-
-
-def _pitch(root: Array) -> float:
-    """How far a root (4,) has turned about its left-right axis (x) from upright, rad, whichever way it faces."""
-    back, up = rotations.rotate(root, np.array([0.0, 1.0, 0.0])), rotations.rotate(root, np.array([0.0, 0.0, 1.0]))
-    return float(np.arctan2(back[2], up[2]))
-
-
-def twist_off(root: Array, goal: Array) -> float:
-    """By how much a root (F, 4) has twisted more about its spine (z) than its goal (F, 4), rad, whole turns included.
-
-    The twist of the one seen from the other, followed from frame to frame. (Two sums of angular velocities along the
-    spine would differ by what a somersault's tilt adds to one of them: 40 degrees where bodies end 20 apart.)
-    """
-    twist = rotations.twist_angle(rotations.multiply(rotations.conjugate(goal), root), np.array([0.0, 0.0, 1.0]))
-    followed = np.unwrap(twist)
-    return float(followed[-1] - followed[0])

@@ -20,6 +20,7 @@ from .burden import body_of_take
 from .measures import balance, footwork
 from .measures.course import Course, Phase, phases, without_chatter
 from .measures.flight import LEAP_SECONDS
+from .measures.turning import turns_over_off
 from .metrics import Measures
 from .motion import Motion, Take
 from .proportions import hip_to_sole
@@ -181,7 +182,7 @@ class _Story:
             return self._stayed_down(last)
         if self._flight(last) is None and self._clip_leaps and m.complete:
             return NEVER_LEFT, min(self._clip_end(), last), "feet"
-        if self._must_rotate and abs(self.rotation_off(last)) > metrics.TURN_TOLERANCE and m.complete:
+        if abs(self.rotation_off(last)) > metrics.TURN_TOLERANCE and m.complete:
             touchdown = self._touchdown(last) or min(self._clip_end(), last)
             return self._turned_wrongly(touchdown), touchdown, "feet"
         if m.landed is not None and m.complete:
@@ -246,10 +247,12 @@ class _Story:
     def rotation_off(self, frame: int) -> float:
         """By how much the body has turned more than its clip, rad, when each of them comes down; negative: less.
 
-        0 of a clip that does not rotate. A body that did not leave the floor is held against the whole clip.
+        Of a clip that goes over sideways whole turns alone, of one that came down on its feet; 0 of any other that does
+        not rotate. A body that did not leave the floor is held against the whole clip.
         """
         if not self._must_rotate:
-            return 0.0
+            on_its_feet = self.measures.complete and self._first_hit() is None
+            return 2 * np.pi * turns_over_off(self.course.tilt, self.clip.tilt) if on_its_feet else 0.0
         touchdown = self._touchdown(frame)
         own = self.course.local[: (frame if touchdown is None else touchdown) + 1, 0]
         flight = self._clip_flight()

@@ -135,8 +135,10 @@ def leap(figure: Body, height: float, rate: float = 60.0) -> Motion:
     return dataclasses.replace(still, position=still.position + lift[:, None] * np.array([0.0, 0.0, 1.0]))
 
 
-def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: float = 0.35) -> Motion:
-    """Standing, a leap in one fixed pose with so many turns about the left-right axis (backward: -),
+def somersault(
+    figure: Body, turns: float = -1.0, rate: float = 60.0, height: float = 0.35, axis: tuple[float, ...] = (1, 0, 0)
+) -> Motion:
+    """Standing, a leap in one fixed pose with so many turns about an axis (the left-right one; backward: -),
     standing again. The root, not the centre of mass, flies the parabola; 0.5 s on the ground before and after."""
     ground = round(0.5 * rate)
     air = round(2 * np.sqrt(2 * height / 9.81) * rate)
@@ -144,7 +146,7 @@ def somersault(figure: Body, turns: float = -1.0, rate: float = 60.0, height: fl
     lift = np.concatenate([np.zeros(ground), 4 * height * times * (1 - times), np.zeros(ground)])
     angle = np.concatenate([np.zeros(ground), 2 * np.pi * turns * times, np.full(ground, 2 * np.pi * turns)])
     rotation = neutral(figure, len(lift))
-    rotation[:, 0] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
+    rotation[:, 0] = rotations.from_axis_angle(np.array(axis, dtype=float), angle)
     # Turned about mid body, so that the feet do not go through the floor
     middle = np.array([0.0, 0.0, 0.1])
     lift = lift + 0.9 * np.sin(np.pi * np.clip((np.arange(len(lift)) - ground) / air, 0, 1))

@@ -90,6 +90,21 @@ def test_the_somersault_in_the_other_direction() -> None:
     assert measures.landed is False and measures.somersault_deg == pytest.approx(360, abs=1)
 
 
+def test_a_side_flip_has_to_go_over_as_often_as_its_clip() -> None:
+    single, double, none = (performances.somersault(BODY, turns, axis=(0, 1, 0)) for turns in (1.0, 2.0, 0.0))
+    assert metrics.evaluate_take(BODY, single, performances.performed(BODY, single)).landed is True
+    for clip, own, kind in (
+        (single, none, "under_rotated"),
+        (double, single, "under_rotated"),
+        (none, single, "over_"),
+    ):
+        take = performances.performed(BODY, own)
+        measures = metrics.evaluate_take(BODY, clip, take)
+        assert abs(measures.somersault_off_deg) < 1 and measures.landed is False
+        happened = outcome.what_happened(BODY, clip, take)
+        assert happened.kind.startswith(kind) and abs(happened.degrees) == 360
+
+
 def test_half_of_a_double_somersault_is_no_landing() -> None:
     double = performances.somersault(BODY, turns=-2.0)
     assert metrics.evaluate_take(BODY, double, performances.performed(BODY, double)).landed is True
