@@ -13,7 +13,7 @@ import numpy as np
 from .. import compat
 from ..core.arrays import Array
 from ..core.body import Body
-from ..core.clips import bvh, deepmimic, key_poses, mimickit, smpl, video_motion, vrma
+from ..core.clips import bvh, deepmimic, ground, key_poses, mimickit, smpl, video_motion, vrma
 from ..core.motion import Motion
 from ..core.motions import retarget
 from ..core.reading import MOST_FRAMES, UnreadableFile
@@ -68,7 +68,8 @@ def read_file(path: Path, body: Body) -> Recording | Motion:
             return recording
         if _is_video_motion(path):
             seen = video_motion.load(path)
-            return retarget.adapt(video_motion.with_sureness(seen), seen.leg, body)
+            # Soles of another shape are elsewhere than the filmed person's, which stood on the floor
+            return ground.grounded(retarget.adapt(video_motion.with_sureness(seen), seen.leg, body), body)
         if _is_stunt(path):
             return key_poses.load(path, body)
         motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)

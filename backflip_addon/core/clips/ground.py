@@ -122,8 +122,12 @@ def floor(ground: Ground) -> Finding | None:
 
 def hovering(ground: Ground) -> Finding | None:
     """A clip that, set down as it will be, stands over the floor for part of its time."""
-    height = ground.lowest - float(np.quantile(ground.lowest, _FLOOR_SHARE))
-    runs = ground.long_runs(ground.held & (height > _OFF * ground.leg), _SHORTEST)
+    held = np.flatnonzero(ground.held)
+    if not len(held):
+        return None
+    carried = np.interp(np.arange(ground.motion.frames), held, ground.lowest[held])  # as grounded() has it
+    height = carried - float(np.quantile(ground.lowest, _FLOOR_SHARE))
+    runs = ground.long_runs(height > _OFF * ground.leg, _SHORTEST)
     if not runs:
         return None
     start, end = max(runs, key=lambda run: run[1] - run[0])
