@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ...core.arrays import Array
-from . import figure, joint_ranges, views
+from . import apart, figure, joint_ranges, views
 from .contacts import GRAVITY, USUAL_CAMERA_HEIGHT, Contacts, runs
 from .figure import INDEX, ROW, tensor
 from .views import View
@@ -130,6 +130,7 @@ def all_terms(problem: Problem, unknowns: Unknowns, pose: Shown) -> dict[str, An
         "shape": _shape(problem, unknowns),
         "floor": (torch.relu(-pose.marks[..., 2]) ** 2).sum() / FLOOR**2 + _told_floor(problem, unknowns, pose),
         "contacts": _contacts(problem, pose),
+        "apart": apart.apart_term(pose.origins, pose.orientations, torch.exp(unknowns.height)),
         "balance": _balance(problem, pose, views.camera_axes(unknowns.pitch[0], unknowns.roll[0])[2]),
     }
     if problem.flights and problem.contacts.flight.any():
