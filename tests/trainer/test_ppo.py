@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from backflip_addon.trainer.imitation.experience import Experience  # noqa: E402
-from backflip_addon.trainer.rl.lessons import PPOSettings  # noqa: E402
+from backflip_addon.trainer.rl.network_updates import PPOSettings  # noqa: E402
 from backflip_addon.trainer.rl.networks import ActorCritic, Normaliser  # noqa: E402
 from backflip_addon.trainer.rl.ppo import PPO, advantages  # noqa: E402
 

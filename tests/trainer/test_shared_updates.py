@@ -20,7 +20,7 @@ from backflip_addon.trainer.cluster import ray_machines, rounds
 from backflip_addon.trainer.cluster.rounds import ClusterPool, Rounds
 from backflip_addon.trainer.imitation.disturbances import Disturbances
 from backflip_addon.trainer.imitation.experience import Experience
-from backflip_addon.trainer.rl.lessons import PPOSettings
+from backflip_addon.trainer.rl.network_updates import PPOSettings
 from backflip_addon.trainer.rl.networks import ActorCritic
 from backflip_addon.trainer.rl.ppo import PPO
 from backflip_addon.trainer.rl.rollouts import PolicyWorker, RolloutSettings
@@ -124,9 +124,9 @@ def test_workers_ask_the_critic_what_the_trainer_would() -> None:
         whole, valued = (PolicyWorker(*made).collect(actor, rollout, 12, asked).experience for asked in (
             None, network.valuing_critic()
         ))  # fmt: skip
-        lessons = [ppo._prepare(each, torch.Generator().manual_seed(0)) for each in (whole, valued)]
+        halves = [ppo._prepare(each, torch.Generator().manual_seed(0)) for each in (whole, valued)]
     assert whole.truncated.any() and valued.bootstrap_observations.size == valued.applied.size == 0
-    for ours, theirs in zip(*lessons, strict=True):
+    for ours, theirs in zip(*halves, strict=True):
         for name in ("observations", "returns", "gains", "log_probs", "orders"):
             if hasattr(ours, name):
                 np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-5)
@@ -158,7 +158,7 @@ def test_a_training_goes_on_while_machines_come_and_go() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is optional, and not installed here")
-def test_practice_on_a_cluster_of_this_computer() -> None:
+def test_learning_on_a_cluster_of_this_computer() -> None:
     ray_machines.connect(ray_machines.LOCAL, 2)
 
     def pool(_count: int, make: Callable[..., Any], *arguments: Any, meanwhile: Any = None) -> ClusterPool:

@@ -14,7 +14,7 @@ import torch
 from ...core.arrays import AnyArray, Array, BoolArray
 from ..imitation.experience import Experience
 from ..workers import Workers
-from .lessons import ADAM_BETA2, ActorLesson, CriticLesson, PPOSettings, Pupil
+from .network_updates import ADAM_BETA2, ActorUpdate, CriticUpdate, PPOSettings, Pupil
 from .networks import ActorCritic
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class PPO:
             )
         return report
 
-    def _prepare(self, batch: Experience, random: torch.Generator) -> tuple[ActorLesson, CriticLesson, float]:
+    def _prepare(self, batch: Experience, random: torch.Generator) -> tuple[ActorUpdate, CriticUpdate, float]:
         """What there is to learn from a batch, and how much of the returns' variance the critic explains."""
         s, network = self.settings, self.network
         # Rewards are at most 1: scaled so that the value of always getting 1 is 1
@@ -143,11 +143,11 @@ class PPO:
         log_probs = np.ascontiguousarray(batch.log_probs).reshape(-1).astype(np.float32)
         orders = np.stack([torch.randperm(len(gains), generator=random).numpy() for _ in range(s.epochs)])
         pupils = [Pupil.of(group["params"], self.optimiser) for group in self.optimiser.param_groups]
-        actor = ActorLesson(
+        actor = ActorUpdate(
             s, pupils[0], self.learning_rate, orders, observations.numpy(), _flat(batch.actions).numpy(),
             old.mean.numpy(), old.stddev[0].numpy(), log_probs, gains.numpy(), self.desired_kl,
         )  # fmt: skip
-        critic = CriticLesson(s, pupils[1], s.critic_learning_rate, orders, privileged.numpy(), returns.numpy())
+        critic = CriticUpdate(s, pupils[1], s.critic_learning_rate, orders, privileged.numpy(), returns.numpy())
         explained = 1 - float(np.var(returns.numpy() - values.reshape(-1)) / max(returns.var().item(), 1e-9))
         return actor, critic, explained
 

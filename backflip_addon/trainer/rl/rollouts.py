@@ -36,8 +36,8 @@ from .episodes import Collected, Episodes, joined_episodes
 from .evaluation import Trial
 from .numpy_actor import Actor
 
-if TYPE_CHECKING:  # torch, which takes seconds and memory, comes with a lesson to the worker that has to learn one
-    from .lessons import Learned, Lesson
+if TYPE_CHECKING:  # torch, which takes seconds and memory, comes with half an update to the worker that has it to do
+    from .network_updates import Learned, NetworkUpdate
 
 VISITED_SHARE = 0.1  # share of the states passed through that are kept to begin episodes from
 MOST_VISITED = 128  # of them a control step
@@ -191,9 +191,9 @@ class PolicyWorker:
         states, circumstances = zip(*(episodes[k] for k in range(len(steps))), strict=True)
         return stacked(states), list(circumstances)
 
-    def learn(self, lesson: Lesson) -> Learned:
+    def learn(self, half: NetworkUpdate) -> Learned:
         """Half of an update; the same whoever does it."""
-        return lesson.learn()
+        return half.learn()
 
     def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
         """Play trials from frame 0 without exploration."""

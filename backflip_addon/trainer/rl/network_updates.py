@@ -69,8 +69,8 @@ class Pupil:
 
 @dataclasses.dataclass(frozen=True)
 class Learned:
-    """What a lesson came to. losses: of each minibatch, before its step; for the actor divergences from the policy that
-    acted. rate: the learning rate in the end."""
+    """What half an update came to. losses: of each minibatch, before its step; for the actor divergences from the
+    policy that acted. rate: the learning rate in the end."""
 
     pupil: Pupil
     losses: list[float]
@@ -78,7 +78,7 @@ class Learned:
 
 
 @dataclasses.dataclass(frozen=True)
-class Lesson(abc.ABC):
+class NetworkUpdate(abc.ABC):
     """M samples to learn from, normalised. orders (epochs, M): which of them come together. rate: the learning rate."""
 
     settings: PPOSettings
@@ -114,7 +114,7 @@ class Lesson(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class ActorLesson(Lesson):
+class ActorUpdate(NetworkUpdate):
     """actions, old_mean (M, width), old_std (width,), log_probs (M,): what the policy did and was. gains (M,):
     normalised advantages. desired_kl: of an update."""
 
@@ -153,7 +153,7 @@ class ActorLesson(Lesson):
 
 
 @dataclasses.dataclass(frozen=True)
-class CriticLesson(Lesson):
+class CriticUpdate(NetworkUpdate):
     """returns (M,): what its values are to be."""
 
     returns: Float32Array
