@@ -46,8 +46,11 @@ class WorkerError(RuntimeError):
 class Workers(Protocol):
     """What holds a worker object many times over, and calls its methods by name: processes here (Pool), or elsewhere.
 
-    Both calls raise WorkerError where a worker fails.
+    Both calls raise WorkerError where a worker fails. elsewhere: on other machines, too, whose cores are no use to
+    the trainer itself.
     """
+
+    elsewhere: bool
 
     def __len__(self) -> int:
         """How many workers there are."""
@@ -68,6 +71,8 @@ class Pool:
     meanwhile is called every LOOK_SECONDS while workers are started or waited for. It may raise to break a
     call off; what the workers still answer to that call is thrown away.
     """
+
+    elsewhere = False
 
     def __init__(
         self, count: int, make: Callable[..., Any], *arguments: Any, meanwhile: Callable[[], None] | None = None

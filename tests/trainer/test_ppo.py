@@ -9,8 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from backflip_addon.trainer.imitation.experience import Experience  # noqa: E402
+from backflip_addon.trainer.rl.network_updates import PPOSettings  # noqa: E402
 from backflip_addon.trainer.rl.networks import ActorCritic, Normaliser  # noqa: E402
-from backflip_addon.trainer.rl.ppo import PPO, PPOSettings, advantages  # noqa: E402
+from backflip_addon.trainer.rl.ppo import PPO, advantages  # noqa: E402
 
 
 def gae_by_hand(
@@ -124,3 +125,57 @@ def test_learns_to_name_the_number_it_sees() -> None:
         ppo.update(rollouts())
     tests = np.linspace(-0.9, 0.9, 7, dtype=np.float32)[:, None]
     assert np.abs(network.exploring_actor()(tests) - tests).max() < 0.2
+
+
+def test_an_update_alone_is_the_plain_loop_to_the_bit() -> None:
+    """Gradients and steps one after the other, as any textbook has it."""
+    s, random = PPOSettings(), np.random.default_rng(4)
+    networks = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        networks.append(ActorCritic(3, 4, 2, (16, 8)))
+    one, other = networks
+    seen, known = (random.normal(size=(12, 7, n)).astype(np.float32) for n in (3, 4))
+    flat, log_probs = one.exploring_actor().sample(seen.reshape(-1, 3), random)
+    actions, log_probs, ends = flat.reshape(12, 7, 2), log_probs.reshape(12, 7), random.random((12, 7)) < 0.1
+    rewards = random.random((12, 7))
+    PPO(one, s, seed=5).update(
+        Experience(seen, known, actions, log_probs, rewards, ends, ~ends & ends, known, ends.astype(int), actions)
+    )
+    rate, critic = s.learning_rate, list(other.critic.parameters())
+    actor = [*other.actor.parameters(), other.log_std]
+    groups = [{"params": actor, "lr": rate}, {"params": critic, "lr": s.critic_learning_rate}]
+    adam = torch.optim.Adam(groups, betas=(s.adam_beta1, 0.999))
+    with torch.no_grad():
+        x, y = (
+            scale(torch.as_tensor(a).reshape(84, -1))
+            for scale, a in ((other.observed, seen), (other.privileged, known))
+        )
+        values = other.value(y).numpy().reshape(12, 7)
+        old = other.distribution(x)
+    gains = advantages(rewards * (1 - s.discount), values, values, ends, ~ends & ends, s.discount, s.gae_lambda)
+    returns, gain = (torch.as_tensor(a.reshape(-1)).float() for a in (gains + values, gains))
+    gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(s.epochs):
+        for i in torch.randperm(84, generator=generator).chunk(s.minibatches):
+            now = other.distribution(x[i])
+            with torch.no_grad():
+                then = torch.distributions.Normal(old.mean[i], old.stddev[i])
+                divergence = float(torch.distributions.kl_divergence(then, now).sum(-1).mean())
+            if divergence > 2 * s.desired_kl:
+                rate = max(rate / 1.5, s.least_learning_rate)
+            elif divergence < s.desired_kl / 2:
+                rate = min(rate * 1.5, s.most_learning_rate)
+            adam.param_groups[0]["lr"] = rate
+            ratio = torch.exp(
+                now.log_prob(torch.as_tensor(flat)[i]).sum(-1) - torch.as_tensor(log_probs.reshape(-1))[i]
+            )
+            worth = torch.min(ratio * gain[i], torch.clip(ratio, 1 - s.clip_range, 1 + s.clip_range) * gain[i])
+            loss = -worth.mean() + ((other.value(y[i]) - returns[i]) ** 2).mean()
+            adam.zero_grad()
+            (loss - 0.0 * now.entropy().sum(-1).mean()).backward()
+            for group in (actor, critic):
+                torch.nn.utils.clip_grad_norm_(group, s.max_gradient_norm)
+            adam.step()
+    assert all(a.equal(b) for a, b in zip(one.parameters(), other.parameters(), strict=True))

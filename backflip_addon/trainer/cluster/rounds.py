@@ -208,6 +208,8 @@ class ClusterPool:
     arguments are each worker's own.
     """
 
+    elsewhere = True
+
     def __init__(self, rounds: Rounds, told: Sequence[str] = ("follow",), own: Sequence[str] = ("seed",)) -> None:
         self.rounds = rounds
         self._told, self._own = tuple(told), tuple(own)

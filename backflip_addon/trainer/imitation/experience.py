@@ -16,6 +16,9 @@ class Experience:
     have gone on; the critic says how. bootstrap_observations (T, N, m): the critic's observations after each step,
     before any restart. steps: the control step of the clip. applied (T, N, width): what the joints'
     targets were turned by, rad, feedback included.
+
+    values, next_values (T, N): what the critic says of each step and of what it led to, where a worker has asked it;
+    then bootstrap_observations and applied are empty, (T, N, 0).
     """
 
     observations: Float32Array
@@ -28,3 +31,5 @@ class Experience:
     bootstrap_observations: Float32Array
     steps: IntArray
     applied: Array
+    values: Float32Array | None = None
+    next_values: Float32Array | None = None

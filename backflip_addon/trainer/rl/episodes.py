@@ -37,8 +37,9 @@ class Collected:
 def joined(parts: Sequence[Collected]) -> Collected:
     """One batch of the workers' batches, side by side along N."""
     names = [field.name for field in dataclasses.fields(Experience)]
-    columns = ([getattr(part.experience, name) for part in parts] for name in names)
-    experience = Experience(*(np.concatenate(column, axis=1) for column in columns))
+    columns = {name: [getattr(part.experience, name) for part in parts] for name in names}
+    whole = {name: np.concatenate(its, axis=1) for name, its in columns.items() if its[0] is not None}
+    experience = Experience(**whole)
     return Collected(experience, joined_episodes([part.episodes for part in parts]))
 
 

@@ -5,6 +5,7 @@ Pinto et al. 2017)."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -80,8 +81,7 @@ class ActorCritic(nn.Module):
 
     def distribution(self, observations: torch.Tensor) -> torch.distributions.Normal:
         """Of actions, given normalised observations (..., n)."""
-        std = torch.exp(self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD))))
-        return torch.distributions.Normal(self.actor(observations), std, validate_args=False)
+        return distribution(self.actor, self.log_std, observations)
 
     def value(self, privileged: torch.Tensor) -> torch.Tensor:
         """Values (...) of the critic's normalised observations (..., m)."""
@@ -96,22 +96,45 @@ class ActorCritic(nn.Module):
 
     def exploring_actor(self) -> Actor:
         """A copy of the actor for the workers, to explore by."""
-        return self._in_numpy(self.actor)
+        return self._in_numpy(self.actor, self.observed)
 
     def averaged_actor(self) -> Actor:
         """A copy of the average for the workers, to perform by."""
-        return self._in_numpy(self.average)
+        return self._in_numpy(self.average, self.observed)
 
-    def _in_numpy(self, network: nn.Sequential) -> Actor:
+    def valuing_critic(self) -> Actor:
+        """A copy of the critic for the workers; its one action is the value."""
+        return self._in_numpy(self.critic, self.privileged)
+
+    def _in_numpy(self, network: nn.Sequential, scale: Normaliser) -> Actor:
         layers = [module for module in network if isinstance(module, nn.Linear)]
         with torch.no_grad():
             log_std = self.log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD)))
             return Actor(
                 tuple((layer.weight.numpy().copy(), layer.bias.numpy().copy()) for layer in layers),
-                self.observed.mean.float().numpy().copy(),
-                self.observed.deviation.float().numpy().copy(),
+                scale.mean.float().numpy().copy(),
+                scale.deviation.float().numpy().copy(),
                 log_std.numpy().copy(),
             )
+
+
+def distribution(
+    actor: Callable[[torch.Tensor], torch.Tensor], log_std: torch.Tensor, observations: torch.Tensor
+) -> torch.distributions.Normal:
+    """Of actions, given normalised observations (..., n)."""
+    std = torch.exp(log_std.clamp(float(np.log(LEAST_STD)), float(np.log(MOST_STD))))
+    return torch.distributions.Normal(actor(observations), std, validate_args=False)
+
+
+def network_of(parameters: Sequence[nn.Parameter]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network whose weights and biases these are, layer by layer."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        for layer in range(0, len(parameters), 2):
+            x = nn.functional.linear(nn.functional.elu(x) if layer else x, parameters[layer], parameters[layer + 1])
+        return x
+
+    return forward
 
 
 def _network(inputs: int, hidden: tuple[int, ...], outputs: int, last: float) -> nn.Sequential:

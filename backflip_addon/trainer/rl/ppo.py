@@ -13,35 +13,14 @@ import torch
 
 from ...core.arrays import AnyArray, Array, BoolArray
 from ..imitation.experience import Experience
+from ..workers import Workers
+from .network_updates import ADAM_BETA2, ActorUpdate, CriticUpdate, PPOSettings, Pupil
 from .networks import ActorCritic
 
 logger = logging.getLogger(__name__)
 
 MANY_LAND = 0.4  # share of rollouts that land from which on updates get smaller; without exploration far more do
-KL_TOLERANCE = 2.0  # factor on the desired divergence, either way, within which the learning rate stays (rsl_rl)
-RATE_FACTOR = 1.5  # by which the learning rate is adapted (rsl_rl)
-ADAM_BETA2 = 0.999  # Adam's second beta, torch's default
 STATE_OF_PARAMETER = {"step", "exp_avg", "exp_avg_sq"}  # what torch's Adam remembers of each
-
-
-@dataclasses.dataclass(frozen=True)
-class PPOSettings:
-    """PPO's numbers, as rsl_rl and CleanRL name them."""
-
-    discount: float = 0.96  # a control step: looks 25 of them, 0.8 s, ahead
-    gae_lambda: float = 0.92
-    clip_range: float = 0.2
-    epochs: int = 4
-    minibatches: int = 4
-    desired_kl: float = 0.02  # of an update, until many episodes land
-    last_desired_kl: float = 0.004  # of it once all do
-    learning_rate: float = 3e-4  # of the actor, to begin with
-    least_learning_rate: float = 3e-6
-    most_learning_rate: float = 1e-3
-    critic_learning_rate: float = 1e-3
-    entropy_coefficient: float = 0.0
-    max_gradient_norm: float = 1.0
-    adam_beta1: float = 0.98  # single gradients are mostly noise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,21 +58,10 @@ def advantages(
     return result
 
 
-@dataclasses.dataclass(frozen=True)
-class _Minibatch:
-    """Of M control steps: normalised observations, actions (M, width), and what the old policy said of them."""
-
-    observations: torch.Tensor
-    privileged: torch.Tensor
-    actions: torch.Tensor
-    log_probs: torch.Tensor
-    advantages: torch.Tensor
-    returns: torch.Tensor
-    old_mean: torch.Tensor
-    old_std: torch.Tensor
-
-    def part(self, index: torch.Tensor) -> _Minibatch:
-        return _Minibatch(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
+def is_shared_with(workers: Workers) -> bool:
+    """Whether an update is faster done by two of the workers: the trainer has one core, and they have others. With a
+    second one its own threads are as fast, and nothing has to travel."""
+    return workers.elsewhere and len(workers) > 1 and torch.get_num_threads() == 1
 
 
 class PPO:
@@ -118,20 +86,26 @@ class PPO:
         sure = min(max((landing - MANY_LAND) / (1 - MANY_LAND), 0.0), 1.0)
         self.desired_kl = s.desired_kl + (s.last_desired_kl - s.desired_kl) * sure
 
-    def update(self, batch: Experience) -> UpdateReport:
-        """One update on a batch of rollouts."""
-        s, before = self.settings, self.learning_rate
-        whole, explained = self._prepare(batch)
-        losses, divergences = [], []
-        for _ in range(s.epochs):
-            order = torch.randperm(len(whole.advantages), generator=self.random)
-            for index in order.chunk(s.minibatches):
-                divergence, loss = self._descend(whole.part(index))
-                divergences.append(divergence)
-                losses.append(loss)
+    def update(self, batch: Experience, workers: Workers | None = None) -> UpdateReport:
+        """One update on a batch of rollouts. workers: that may do it (PolicyWorker.learn), where that is faster.
+
+        Raises what they raise; then it is as if it had not been begun.
+        """
+        before, random = self.learning_rate, torch.Generator()
+        random.set_state(self.random.get_state())
+        actor, critic, explained = self._prepare(batch, random)
+        if workers is not None and is_shared_with(workers):
+            learned = workers.share("learn", [(actor,), (critic,)])
+        else:
+            learned = [actor.learn(), critic.learn()]
+        self.random.set_state(random.get_state())
+        for group, each in zip(self.optimiser.param_groups, learned, strict=True):
+            each.pupil.hand_over(group["params"], self.optimiser)
+            group["lr"] = each.rate
+        self.learning_rate = learned[0].rate
         report = UpdateReport(
-            value_loss=float(np.mean(losses)),
-            divergence=float(np.mean(divergences)),
+            value_loss=float(np.mean(learned[1].losses)),
+            divergence=float(np.mean(learned[0].losses)),
             learning_rate=self.learning_rate,
             explained_variance=explained,
             std=torch.exp(self.network.log_std).mean().item(),
@@ -146,17 +120,19 @@ class PPO:
             )
         return report
 
-    def _prepare(self, batch: Experience) -> tuple[_Minibatch, float]:
-        """The whole batch with its advantages, and how much of the returns' variance the critic explains."""
+    def _prepare(self, batch: Experience, random: torch.Generator) -> tuple[ActorUpdate, CriticUpdate, float]:
+        """What there is to learn from a batch, and how much of the returns' variance the critic explains."""
         s, network = self.settings, self.network
         # Rewards are at most 1: scaled so that the value of always getting 1 is 1
         rewards = batch.rewards * (1 - s.discount)
         with torch.no_grad():
             observations = network.observed(_flat(batch.observations))
             privileged = network.privileged(_flat(batch.privileged))
-            values = network.value(privileged).numpy().reshape(rewards.shape)
-            bootstrap = network.privileged(_flat(batch.bootstrap_observations))
-            next_values = network.value(bootstrap).numpy().reshape(rewards.shape)
+            values, next_values = batch.values, batch.next_values
+            if values is None or next_values is None:
+                values = network.value(privileged).numpy().reshape(rewards.shape)
+                bootstrap = network.privileged(_flat(batch.bootstrap_observations))
+                next_values = network.value(bootstrap).numpy().reshape(rewards.shape)
             old = network.distribution(observations)
         estimates = advantages(
             rewards, values, next_values, batch.terminated, batch.truncated, s.discount, s.gae_lambda
@@ -164,41 +140,16 @@ class PPO:
         returns = torch.as_tensor((estimates + values).reshape(-1), dtype=torch.float32)
         gains = torch.as_tensor(estimates.reshape(-1), dtype=torch.float32)
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
-        log_probs = torch.as_tensor(np.ascontiguousarray(batch.log_probs).reshape(-1), dtype=torch.float32)
-        whole = _Minibatch(
-            observations, privileged, _flat(batch.actions), log_probs, gains, returns, old.mean, old.stddev
-        )
+        log_probs = np.ascontiguousarray(batch.log_probs).reshape(-1).astype(np.float32)
+        orders = np.stack([torch.randperm(len(gains), generator=random).numpy() for _ in range(s.epochs)])
+        pupils = [Pupil.of(group["params"], self.optimiser) for group in self.optimiser.param_groups]
+        actor = ActorUpdate(
+            s, pupils[0], self.learning_rate, orders, observations.numpy(), _flat(batch.actions).numpy(),
+            old.mean.numpy(), old.stddev[0].numpy(), log_probs, gains.numpy(), self.desired_kl,
+        )  # fmt: skip
+        critic = CriticUpdate(s, pupils[1], s.critic_learning_rate, orders, privileged.numpy(), returns.numpy())
         explained = 1 - float(np.var(returns.numpy() - values.reshape(-1)) / max(returns.var().item(), 1e-9))
-        return whole, explained
-
-    def _descend(self, part: _Minibatch) -> tuple[float, float]:
-        """One gradient step. Returns the divergence from the old policy before it, and the critic's loss."""
-        s = self.settings
-        now = self.network.distribution(part.observations)
-        with torch.no_grad():
-            old = torch.distributions.Normal(part.old_mean, part.old_std, validate_args=False)
-            divergence = float(torch.distributions.kl_divergence(old, now).sum(-1).mean())
-        self._adapt_learning_rate(divergence)
-        ratio = torch.exp(now.log_prob(part.actions).sum(-1) - part.log_probs)
-        clipped = torch.clip(ratio, 1 - s.clip_range, 1 + s.clip_range)
-        policy_loss = -torch.min(ratio * part.advantages, clipped * part.advantages).mean()
-        value_loss = ((self.network.value(part.privileged) - part.returns) ** 2).mean()
-        loss = policy_loss + value_loss - s.entropy_coefficient * now.entropy().sum(-1).mean()
-        self.optimiser.zero_grad()
-        loss.backward()
-        for group in self.optimiser.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], s.max_gradient_norm)
-        self.optimiser.step()
-        return divergence, value_loss.item()
-
-    def _adapt_learning_rate(self, divergence: float) -> None:
-        """Slow down when the policy runs from the one that acted, hurry when it hardly moves."""
-        s = self.settings
-        if divergence > self.desired_kl * KL_TOLERANCE:
-            self.learning_rate = max(self.learning_rate / RATE_FACTOR, s.least_learning_rate)
-        elif divergence < self.desired_kl / KL_TOLERANCE:
-            self.learning_rate = min(self.learning_rate * RATE_FACTOR, s.most_learning_rate)
-        self.optimiser.param_groups[0]["lr"] = self.learning_rate
+        return actor, critic, explained
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here: tensors and numbers."""

@@ -5,6 +5,7 @@ that performs (physics.engines)."""
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from ..physics.state import States, stacked
 from .episodes import Collected, Episodes, joined_episodes
 from .evaluation import Trial
 from .numpy_actor import Actor
+
+if TYPE_CHECKING:  # torch, which takes seconds and memory, comes with half an update to the worker that has it to do
+    from .network_updates import Learned, NetworkUpdate
 
 VISITED_SHARE = 0.1  # share of the states passed through that are kept to begin episodes from
 MOST_VISITED = 128  # of them a control step
@@ -101,8 +105,11 @@ class PolicyWorker:
         for follower in (self.env, self.with_feedback, self.trial_env):
             follower.follow(self.trajectory)
 
-    def collect(self, actor: Actor, rollout: RolloutSettings, length: int) -> Collected:
-        """Roll out so many control steps (T) with every body (N); what is under way goes on in the next call."""
+    def collect(self, actor: Actor, rollout: RolloutSettings, length: int, critic: Actor | None = None) -> Collected:
+        """Roll out so many control steps (T) with every body (N); what is under way goes on in the next call.
+
+        critic: values all of it here, and what the network's update has no more need of then stays here.
+        """
         env, steps_done = self.env, []
         ended: list[Episodes] = []
         self._restart(self._fresh, rollout)
@@ -132,7 +139,10 @@ class PolicyWorker:
                 env.refresh(done)
                 self._fresh = done
         columns = [np.stack(column) for column in zip(*steps_done, strict=True)]
-        return Collected(Experience(*columns), joined_episodes(ended))
+        experience = Experience(*columns)
+        if critic is not None:
+            experience = _valued(experience, critic)
+        return Collected(experience, joined_episodes(ended))
 
     def _ended(self, done: BoolArray, terminated: BoolArray) -> Episodes:
         """The episodes that have just ended."""
@@ -180,6 +190,10 @@ class PolicyWorker:
             episodes.update((k, (begun[j], drawn[j])) for j, k in enumerate(others))
         states, circumstances = zip(*(episodes[k] for k in range(len(steps))), strict=True)
         return stacked(states), list(circumstances)
+
+    def learn(self, half: NetworkUpdate) -> Learned:
+        """Half of an update; the same whoever does it."""
+        return half.learn()
 
     def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
         """Play trials from frame 0 without exploration."""
@@ -243,3 +257,19 @@ class PolicyWorker:
         costs, _, _ = self.play(every, step, np.repeat(offsets, len(episode_states), axis=0))
         means: Array = costs.reshape(count, len(episode_states)).mean(axis=1)
         return means
+
+
+def _valued(experience: Experience, critic: Actor) -> Experience:
+    """What a critic says of it, and not by what. An episode that goes on is seen again as its last step left it."""
+    values, last = critic(experience.privileged)[..., 0], experience.bootstrap_observations
+    following = np.concatenate([values[1:], critic(last[-1])[None, :, 0]])
+    ended = experience.terminated | experience.truncated
+    following[ended] = critic(last[ended])[:, 0]
+    nothing = np.zeros((*values.shape, 0))
+    return dataclasses.replace(
+        experience,
+        bootstrap_observations=nothing.astype(np.float32),
+        applied=nothing,
+        values=values,
+        next_values=following,
+    )

@@ -9,7 +9,7 @@ from ..imitation.disturbances import Disturbances
 from ..imitation.environment import Limits
 from ..planning.lqr import FeedbackSettings
 from ..planning.robust import RobustSettings
-from .ppo import PPOSettings
+from .network_updates import PPOSettings
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,7 @@ From a landed plan the policy learns corrections to the plan's controls, and fol
 plan passed through: feedback gains are fitted to rollouts (planning.lqr), the controls planned anew in
 many circumstances under that feedback (planning.robust), and the network learns what they lack. From
 scratch (no plan) it learns corrections to the reference itself.
-Rollouts and updates alternate: while torch uses the cores the workers wait, and the other way
-round.
+Rollouts and updates alternate: while torch uses the cores the workers wait, and the other way round.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from .episodes import Collected, Episodes, joined
 from .evaluation import Act, Evaluation, flaws_of, perform_take
 from .feedback_choice import Landings, best_feedback, looked_at
 from .networks import ActorCritic
-from .ppo import PPO, UpdateReport
+from .ppo import PPO, UpdateReport, is_shared_with
 from .rollouts import PolicyWorker, RolloutSettings
 from .settings import LearningSettings
 from .start_states import StartStates
@@ -172,7 +171,8 @@ class PolicyTraining:
         if not self.fitting and self.counters.robust_done < len(s.robust_shares):
             return self._plan_robustly(began)
         rollout = self._rollouts_for_feedback() if self.fitting else self._rollouts()
-        parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length)
+        critic = self.network.valuing_critic() if not self.fitting and is_shared_with(self.pool) else None
+        parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length, critic)
         collected = time.monotonic()
         whole = joined(parts)
         batch, episodes = whole.experience, whole.episodes
@@ -214,7 +214,7 @@ class PolicyTraining:
             self._update_scale(batch)  # its log probabilities came from a network without scales
             return None, None
         self.ppo.adapt_desired_kl(counters.landing)
-        report = self.ppo.update(batch)
+        report = self.ppo.update(batch, self.pool)
         counters.updates += 1
         self.network.average_weights(min(counters.updates / (counters.updates + WARM_UP), 1 - 1 / AVERAGED))
         if counters.iterations < SCALE_ITERATIONS:
