@@ -42,7 +42,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-class Pupil:
+class LearningWorker:
     """A worker that learns, and does nothing else."""
 
     learn = PolicyWorker.learn
@@ -80,7 +80,7 @@ def same(one: PPO, other: PPO) -> bool:
 def test_an_update_on_machines_is_what_it_is_alone(lost: str | None) -> None:
     """Also where one is lost with the half that it was at."""
     here, there = learner(), learner()
-    machines = StandIns(Pupil, ())
+    machines = StandIns(LearningWorker, ())
     pool = ClusterPool(Rounds(machines))
     for seed in (3, 4):
         assert here.update(experience(seed)) == there.update(experience(seed), pool)
@@ -92,7 +92,7 @@ def test_an_update_on_machines_is_what_it_is_alone(lost: str | None) -> None:
 
 def test_an_update_that_is_broken_off_is_as_if_it_had_not_been_begun() -> None:
     here, there = learner(), learner()
-    machines = StandIns(Pupil, ())
+    machines = StandIns(LearningWorker, ())
 
     def stop() -> None:
         raise KeyboardInterrupt
@@ -106,7 +106,7 @@ def test_an_update_that_is_broken_off_is_as_if_it_had_not_been_begun() -> None:
 
 
 def test_one_machine_or_threads_of_ones_own_are_no_reason_to_share() -> None:
-    one, two = StandIns(Pupil, (), ("a",)), StandIns(Pupil, ())
+    one, two = StandIns(LearningWorker, (), ("a",)), StandIns(LearningWorker, ())
     learner().update(experience(3), ClusterPool(Rounds(one)))
     torch.set_num_threads(2)
     learner().update(experience(3), ClusterPool(Rounds(two)))

@@ -43,14 +43,14 @@ class PPOSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pupil:
+class NetworkState:
     """Parameters, and what Adam remembers of each (nothing before its first step). In numpy, for they travel."""
 
     parameters: tuple[Float32Array, ...]
     memories: tuple[dict[str, AnyArray], ...]
 
     @classmethod
-    def of(cls, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer) -> Pupil:
+    def of(cls, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer) -> NetworkState:
         """A copy of them."""
         memories = [optimiser.state.get(parameter, {}) for parameter in parameters]
         return cls(
@@ -58,8 +58,8 @@ class Pupil:
             tuple({key: value.numpy().copy() for key, value in memory.items()} for memory in memories),
         )
 
-    def hand_over(self, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
-        """Have these parameters be as the pupil's, and an optimiser remember what it does."""
+    def load_into(self, parameters: list[nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
+        """Have these parameters be as it has them, and an optimiser remember what it remembers."""
         with torch.no_grad():
             for parameter, numbers, memory in zip(parameters, self.parameters, self.memories, strict=True):
                 parameter.copy_(torch.tensor(numbers))
@@ -72,7 +72,7 @@ class Learned:
     """What half an update came to. losses: of each minibatch, before its step; for the actor divergences from the
     policy that acted. rate: the learning rate in the end."""
 
-    pupil: Pupil
+    state: NetworkState
     losses: list[float]
     rate: float
 
@@ -82,7 +82,7 @@ class NetworkUpdate(abc.ABC):
     """M samples to learn from, normalised. orders (epochs, M): which of them come together. rate: the learning rate."""
 
     settings: PPOSettings
-    pupil: Pupil
+    state: NetworkState
     rate: float
     orders: IntArray
     observations: Float32Array
@@ -90,9 +90,9 @@ class NetworkUpdate(abc.ABC):
     def learn(self) -> Learned:
         """Descend the gradients of all minibatches, one after the other."""
         s, losses, rate = self.settings, [], self.rate
-        parameters = [nn.Parameter(torch.tensor(numbers)) for numbers in self.pupil.parameters]
+        parameters = [nn.Parameter(torch.tensor(numbers)) for numbers in self.state.parameters]
         adam = torch.optim.Adam(parameters, lr=rate, betas=(s.adam_beta1, ADAM_BETA2))
-        self.pupil.hand_over(parameters, adam)
+        self.state.load_into(parameters, adam)
         for order in torch.tensor(self.orders):
             for index in order.chunk(s.minibatches):
                 loss, told = self._loss(parameters, index)
@@ -102,7 +102,7 @@ class NetworkUpdate(abc.ABC):
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(parameters, s.max_gradient_norm)
                 adam.step()
-        return Learned(Pupil.of(parameters, adam), losses, rate)
+        return Learned(NetworkState.of(parameters, adam), losses, rate)
 
     @abc.abstractmethod
     def _loss(self, parameters: list[nn.Parameter], index: torch.Tensor) -> tuple[torch.Tensor, float]:

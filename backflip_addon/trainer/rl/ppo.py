@@ -14,7 +14,7 @@ import torch
 from ...core.arrays import AnyArray, Array, BoolArray
 from ..imitation.experience import Experience
 from ..workers import Workers
-from .network_updates import ADAM_BETA2, ActorUpdate, CriticUpdate, PPOSettings, Pupil
+from .network_updates import ADAM_BETA2, ActorUpdate, CriticUpdate, NetworkState, PPOSettings
 from .networks import ActorCritic
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class PPO:
             learned = [actor.learn(), critic.learn()]
         self.random.set_state(random.get_state())
         for group, each in zip(self.optimiser.param_groups, learned, strict=True):
-            each.pupil.hand_over(group["params"], self.optimiser)
+            each.state.load_into(group["params"], self.optimiser)
             group["lr"] = each.rate
         self.learning_rate = learned[0].rate
         report = UpdateReport(
@@ -142,12 +142,12 @@ class PPO:
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
         log_probs = np.ascontiguousarray(batch.log_probs).reshape(-1).astype(np.float32)
         orders = np.stack([torch.randperm(len(gains), generator=random).numpy() for _ in range(s.epochs)])
-        pupils = [Pupil.of(group["params"], self.optimiser) for group in self.optimiser.param_groups]
+        states = [NetworkState.of(group["params"], self.optimiser) for group in self.optimiser.param_groups]
         actor = ActorUpdate(
-            s, pupils[0], self.learning_rate, orders, observations.numpy(), _flat(batch.actions).numpy(),
+            s, states[0], self.learning_rate, orders, observations.numpy(), _flat(batch.actions).numpy(),
             old.mean.numpy(), old.stddev[0].numpy(), log_probs, gains.numpy(), self.desired_kl,
         )  # fmt: skip
-        critic = CriticUpdate(s, pupils[1], s.critic_learning_rate, orders, privileged.numpy(), returns.numpy())
+        critic = CriticUpdate(s, states[1], s.critic_learning_rate, orders, privileged.numpy(), returns.numpy())
         explained = 1 - float(np.var(returns.numpy() - values.reshape(-1)) / max(returns.var().item(), 1e-9))
         return actor, critic, explained
 
