@@ -19,9 +19,9 @@ from .burden import body_of_take
 from .measures import balance, flight, footwork, joints
 from .measures.course import Course
 from .measures.course import root_tilt as root_tilt
+from .measures.turning import SURELY_OVER, turns_over_off
 from .measures.turning import net_somersault as net_somersault
 from .measures.turning import somersault_off as somersault_off
-from .measures.turning import turns_over_off
 from .measures.turning import twist_off as twist_off
 from .motion import Motion, Take
 from .proportions import hip_to_sole
@@ -351,6 +351,14 @@ def is_success(measures: Measures) -> bool:
 def unrest(body: Body, take: Take) -> float:
     """How much a body that stands at a take's end sways, swivels and leans there (balance.unrest): 0 to 1, or more."""
     return balance.unrest(Course.of_take(body, sound_part(performed_part(take))))
+
+
+def has_a_landing(body: Body, reference: Motion) -> bool:
+    """Whether a clip ends on its feet after a leap or upside down: to land that is something, wherever it is done."""
+    if not ends_standing(body, reference):
+        return False
+    clip = Course.of_clip(body, reference)
+    return flight.leaps(clip) or bool((clip.tilt > SURELY_OVER).any())
 
 
 def ends_standing(body: Body, reference: Motion) -> bool:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ pytest.importorskip("numba")
 from backflip_addon.core import metrics, rotations
 from backflip_addon.trainer.planning.landing import SETTLED, Landing
 from backflip_addon.trainer.planning.plan import Plan
+from backflip_addon.trainer.runner.search_phase import _ends_search
 from tests.core import performances
 
 BODY = performances.over_its_feet(performances.body())
@@ -40,6 +43,30 @@ def test_one_that_has_turned_too_far_by_much_of_what_is_granted_is_not_good_enou
     landing = Landing.of(BODY, CLIP, PLAN, take)
     assert landing.turned == pytest.approx(20.0 / 30.0, abs=0.01) and not landing.settled
     assert Landing.of(BODY, CLIP, PLAN, still).turned < 0.01
+
+
+def test_a_landing_beside_its_clip_is_worth_less_than_any_on_it_and_ends_a_later_search_alone() -> None:
+    beside, flawed = Landing(PLAN, 0, 0.1, 0.0, astray=True), Landing(PLAN, 2, 0.9)
+    assert flawed.better_than(beside) and not beside.better_than(flawed)
+    leap = performances.leap(BODY, 0.3)
+    take = performances.performed(BODY, leap)
+    away = np.linspace([0.0, 0.0, 0.0], [1.5, 0.0, 0.0], take.motion.frames // 2)
+    away = np.concatenate([away, np.repeat(away[-1:], take.motion.frames - len(away), axis=0)])
+    strayed = dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=take.motion.position + away))
+    run: Any = SimpleNamespace(learns=False, body=BODY, reference=leap)
+    assert metrics.evaluate_take(BODY, leap, strayed).landed and Landing.of(BODY, leap, PLAN, strayed).astray
+    assert [_ends_search(run, take, anywhere) for anywhere in (False, True)] == [True, True]
+    assert [_ends_search(run, strayed, anywhere) for anywhere in (False, True)] == [False, True]
+
+
+def test_who_only_stands_has_landed_nothing_elsewhere() -> None:
+    take = performances.performed(BODY, CLIP)
+    position = take.motion.position + np.array([1.0, 0.0, 0.0])
+    beside = dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=position))
+    run: Any = SimpleNamespace(learns=False, body=BODY, reference=CLIP)
+    assert metrics.evaluate_take(BODY, CLIP, beside).landed
+    assert not _ends_search(run, beside, anywhere=True)
+    assert [metrics.has_a_landing(BODY, clip) for clip in (CLIP, performances.somersault(BODY))] == [False, True]
 
 
 def test_other_ends_and_other_searches_are_tried_until_one_settles() -> None:

@@ -19,12 +19,13 @@ TURNED = 0.5  # Measures.turned_off: small disturbances turn a landing by 10 to 
 class Landing:
     """A plan whose take succeeds. flaws: how many keep it from being clean, its robustness aside. unrest: how much it
     sways and leans at its end (metrics.unrest). turned: how far it has turned too much or too little
-    (metrics.Measures.turned_off)."""
+    (metrics.Measures.turned_off). astray: it landed, and elsewhere than its clip."""
 
     plan: Plan
     flaws: int
     unrest: float
     turned: float = 0.0
+    astray: bool = False
 
     @staticmethod
     def of(body: Body, reference: Motion, plan: Plan, take: Take) -> Landing:
@@ -32,7 +33,8 @@ class Landing:
         if not metrics.ends_standing(body, reference):
             return Landing(plan, 0, 0.0)
         measures = metrics.evaluate_take(body, reference, take)
-        return Landing(plan, len(measures.flaws), metrics.unrest(body, take), measures.turned_off)
+        unrest = metrics.unrest(body, take)
+        return Landing(plan, len(measures.flaws), unrest, measures.turned_off, not measures.success)
 
     @property
     def strain(self) -> float:
@@ -50,5 +52,6 @@ class Landing:
         return self.settled or not another_end and attempt + 1 >= SEARCHES
 
     def better_than(self, other: Landing | None) -> bool:
-        """Whether it has fewer flaws, or as many and is further from not being one."""
-        return other is None or (self.flaws, self.strain) < (other.flaws, other.strain)
+        """Whether it is where its clip is and the other is not; else whether it has fewer flaws, or as many and is
+        further from not being one."""
+        return other is None or (self.astray, self.flaws, self.strain) < (other.astray, other.flaws, other.strain)

@@ -100,7 +100,7 @@ def _saved_plan_that_lands(run: RunContext) -> Plan | None:
     performance.run(track.targets(plan.offsets(0, track.steps), 0))
     take = performance.final_take()
     performance.close()
-    if _ends_search(run, take):
+    if _ends_search(run, take, anywhere=True):
         return plan
     run.tell(Warned(message=NO_LONGER_LANDS))
     return None
@@ -183,7 +183,7 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
         name = f"Take {attempt + 1}, broken off"
         run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, broken off")
         raise
-    if not _ends_search(run, take):
+    if not _ends_search(run, take, anywhere=attempt > 0):
         return None
     return Landing.of(run.body, run.reference, search.plan, take)
 
@@ -202,14 +202,19 @@ def ordinal(number: int) -> str:
     return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}{ending}")
 
 
-def _ends_search(run: RunContext, take: Take) -> bool:
+def _ends_search(run: RunContext, take: Take, anywhere: bool = False) -> bool:
     """Whether a plan that led to this take is one to end with, or to learn from.
 
-    A policy is taught to catch itself, so it may learn from a plan whose body topples after the take's end.
+    A policy is taught to catch itself, so it may learn from a plan whose body topples after the take's end. anywhere:
+    so may be one that landed elsewhere than its clip, where there is something to land: after a whole search that
+    found no other, a landing elsewhere is worth more than none.
     """
     if run.learns:
         take = dataclasses.replace(take, meta={})
-    return metrics.is_success(metrics.evaluate_take(run.body, run.reference, take))
+    measures = metrics.evaluate_take(run.body, run.reference, take)
+    if anywhere and measures.landed and metrics.has_a_landing(run.body, run.reference):
+        return True
+    return metrics.is_success(measures)
 
 
 def save_plan(run: RunContext, plan: Plan) -> None:
