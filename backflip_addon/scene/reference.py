@@ -69,7 +69,8 @@ def read_file(path: Path, body: Body) -> Recording | Motion:
         if _is_video_motion(path):
             seen = video_motion.load(path)
             # Soles of another shape are elsewhere than the filmed person's, which stood on the floor
-            return ground.grounded(retarget.adapt(video_motion.with_sureness(seen), seen.leg, body), body)
+            motion = retarget.adapt(video_motion.with_sureness(seen), seen.leg, body)
+            return ground.grounded(motion, body, ground.OWN_SOLES)
         if _is_stunt(path):
             return key_poses.load(path, body)
         motion, leg = (mimickit if _is_mimickit(path) else deepmimic).load(path)

@@ -144,6 +144,29 @@ def test_putting_on_the_floor_leaves_a_flight_a_flight() -> None:
     assert np.abs(down.position - motion.position).max() < 0.03
 
 
+def test_of_a_clip_whose_floor_is_known_only_what_is_near_it_comes_down() -> None:
+    """Half a second 6 cm over the floor, then a slow rise to 0.4 m, where nothing falls for half a second."""
+    motion = performances.standing(BODY, 3.0)
+    times = np.arange(motion.frames) / motion.rate
+    height = np.interp(times, [0.0, 0.5, 0.8, 1.2, 1.5, 2.0, 2.3, 3.0], [0.06, 0.06, 0.0, 0.0, 0.4, 0.4, 0.0, 0.0])
+    plateau = (times > 1.55) & (times < 1.95)
+    down = ground.grounded(lifted(motion, height), BODY, ground.OWN_SOLES)
+    lowest = BODY.lowest_points(*BODY.forward(down.position, down.rotations)).min(axis=1)
+    assert np.abs(lowest[times < 0.9]).max() < 0.02
+    assert np.abs(lowest[plateau] - 0.4).max() < 0.02
+    everything = ground.grounded(lifted(motion, height), BODY)
+    lowest = BODY.lowest_points(*BODY.forward(everything.position, everything.rotations)).min(axis=1)
+    assert np.abs(lowest[plateau]).max() < 0.1, "who may stand on something is put down with it"
+
+
+def test_a_clip_that_sinks_from_a_hover_is_noticed() -> None:
+    motion = performances.standing(BODY, 2.0)
+    times = np.arange(motion.frames) / motion.rate
+    height = np.interp(times, [0.0, 0.14, 0.3], [0.16, 0.16, 0.0])
+    assert notes(lifted(motion, height))["hovering"].fix == {"grounded": True}
+    assert "hovering" not in notes(leap(0.5))
+
+
 @pytest.mark.parametrize(
     ("stamped", "words", "scale"), [(24.0, "speed it up 5 times", 0.2), (600.0, "slow it down 5 times", 5.0)]
 )

@@ -39,6 +39,7 @@ _LONG_SLIDE = 0.1  # s
 # With the legs drawn up a person's lowest part gets a leg length high; a backflip on DeepMimic's clip flies 1.05, and a
 # tight one that rises by half a metre, as gymnasts' do, 1.4
 _HIGHEST = 1.5
+OWN_SOLES = 0.15  # leg lengths by which soles of another shape may be off the floor that a clip has
 _BLEND = 0.1  # s over which the floor's height is smoothed
 _CALM, _STANDS = 0.17, 0.3  # a root that is slower (0.15 m/s), for so many seconds and over both feet, stands
 _LATE, _LATE_SHARE = 1.0, 0.25  # s and share of a clip: what comes after it has stood still for longer is part of it
@@ -141,13 +142,14 @@ def hovering(ground: Ground) -> Finding | None:
     )
 
 
-def grounded(motion: Motion, body: Body) -> Motion:
+def grounded(motion: Motion, body: Body, nearest: float = np.inf) -> Motion:
     """The clip raised and sunk over time so that whatever carries the body does so on the floor.
 
-    In the air the height follows from take-off to touchdown, so that a flight stays a flight.
+    In the air the height follows from take-off to touchdown, so that a flight stays a flight. nearest: leg lengths; a
+    clip whose floor is known is not carried by anything that is higher over it.
     """
     ground = Ground.of(motion, body)
-    held = np.flatnonzero(ground.held)
+    held = np.flatnonzero(ground.held & (ground.lowest < nearest * ground.leg))
     if not len(held):
         return motion
     height = np.interp(np.arange(motion.frames), held, ground.lowest[held])
