@@ -439,20 +439,3 @@ def test_the_floor_is_set_in_the_picture(ops: Any, avatar: Any, film: Path, tmp_
     assert video.footage.as_seen(scene) == was
     assert not any(ob.name.startswith(video.footage.CAMERA_NAME) for ob in scene.objects)
     assert len(bpy.data.actions) == actions
-
-
-def test_a_motion_from_a_video_stands_on_the_soles_of_the_avatar(ops: Any, avatar: Any, tmp_path: Path) -> None:
-    """The person in the video hovered 5 cm over the floor before the hop, as on soles of another shape."""
-    path, person = tmp_path / "hop.npz", seen()
-    hop = person.motion.position
-    hovering = np.repeat(hop[:1] + [0.0, 0.0, 0.05], 15, axis=0)
-    position = np.concatenate([hovering, hop, np.repeat(hop[-1:], 20, axis=0)])
-    frames = len(position)
-    moving = Motion(30.0, position, person.motion.rotations[:1].repeat(frames, axis=0))
-    longer = {"sure": person.sure[:1].repeat(frames, axis=0), "marks": person.marks[:1].repeat(frames, axis=0)}
-    video_motion.save(path, dataclasses.replace(person, motion=moving, **longer))
-    ops.import_reference(filepath=str(path))
-    body, _binding = stored_avatar.body_and_binding(bpy.context.scene)
-    motion = stored_reference.whole_reference(bpy.context.scene)
-    lowest = body.lowest_points(*body.forward(motion.position, motion.rotations)).min(axis=1)
-    assert np.abs(lowest[:12]).max() < 0.02 and lowest.max() > 0.1
