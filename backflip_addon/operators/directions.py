@@ -56,9 +56,11 @@ def direction_of(fields: BackflipDirection) -> Direction:
 
 def name_of(direction: Direction) -> str:
     """What is asked for by the name of its preset, or in a few words."""
-    preset = next((name for name, known in PRESETS.items() if known == direction), "")
+    for preset, known in PRESETS.items():
+        if known == direction:
+            return translated(preset)
     words = direction.words()
-    return translated(preset) or words[:1].upper() + words[1:] or translated(UNDIRECTED)
+    return words[:1].upper() + words[1:] or translated(UNDIRECTED)
 
 
 def title_of(fields: BackflipDirection) -> str:
