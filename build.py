@@ -76,7 +76,7 @@ class Environment:
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime")  # tests that need no compiled physics
 NO_BLENDER = tuple(f"--ignore={folder}" for folder in (*PLAIN, "tests/trainer"))  # tested once for each Python
 MAIN_RUNS = (PLAIN, ("tests/trainer",), NO_BLENDER)
-MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "bpy45", "test"), 3.5, MAIN_RUNS)
+MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "conda", "bpy45", "test"), 3.6, MAIN_RUNS)
 OTHERS = (
     Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
     Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, (NO_BLENDER,)),

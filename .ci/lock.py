@@ -7,7 +7,8 @@ with the markers of the system in question, not of this one. The pins are pyproj
 taken in the newest version that fits. A version that stands in a lock already is kept, so that a lock changes
 only where a pin does (--upgrade takes the newest of all).
 
-Written: backflip_addon/runtime/locks/ (what trains, and Ray for clusters, part of the add-on) and .ci/locks/ (the
+Written: backflip_addon/runtime/locks/ (what trains, Ray for clusters, and what brings PyBullet
+from conda-forge, part of the add-on) and .ci/locks/ (the
 tests' environments).
 """
 
@@ -341,19 +342,28 @@ def write(file: Path, title: str, body: list[str]) -> None:
     print(f"Wrote {file.relative_to(ROOT)}", flush=True)
 
 
-def write_trainer(group: list[str], system: str, python: tuple[int, int], kept: Pins) -> tuple[Pins, dict[str, Size]]:
-    """The locks of what trains; returns the versions that they hold and the locks' sizes. Raises LockError."""
-    chosen = resolve(group, system, python, kept)
-    torch = chosen["torch"]
-    rest = {name: version for name, version in chosen.items() if name != "torch"}
-    title = f"What trains, on {system} with Python {pins.name(python)}"
-    torch_lock, trainer_lock = pins.torch_lock(python, system), pins.trainer_lock(python, system)
-    write(torch_lock, title, torch_lines(torch, system, python))
-    write(trainer_lock, f"{title}, less torch", lines(rest, system, python))
-    label = Version(f"{torch}{packages.TORCH_LABEL}") if system.startswith("linux") else torch
-    sizes = {torch_lock.stem: total_size({"torch": label}, system, python)}
-    sizes[trainer_lock.stem] = total_size(rest, system, python)
-    return chosen, sizes
+def write_torch(torch: Version, system: str, python: tuple[int, int]) -> dict[str, Size]:
+    """The lock of torch; returns its size. Raises LockError."""
+    lock, label = pins.torch_lock(python, system), Version(f"{torch}{packages.TORCH_LABEL}")
+    write(lock, f"What trains, on {system} with Python {pins.name(python)}", torch_lines(torch, system, python))
+    return {lock.stem: total_size({"torch": label if system.startswith("linux") else torch}, system, python)}
+
+
+def write_rest(trainers: list[Held]) -> dict[str, Size]:
+    """The locks of what trains beside torch, one for all systems that take the same; returns its size on each. Raises
+    LockError."""
+    of_lock: dict[Path, list[Held]] = {}
+    sizes: dict[str, Size] = {}
+    for held in trainers:
+        rest = Held(held.system, held.python, {name: v for name, v in held.pins.items() if name != "torch"})
+        lock = pins.trainer_lock(held.python, held.system)
+        of_lock.setdefault(lock, []).append(rest)
+        sizes[pins.size_key(lock, held.system)] = rest.size()
+    for lock, its in of_lock.items():
+        systems = ", ".join(held.system for held in its)
+        title = f"What trains, on {systems} with Python {pins.name(its[0].python)}, less torch"
+        write(lock, title, shared_lines(its))
+    return sizes
 
 
 def with_cuda(group: list[str], system: str, python: tuple[int, int], kept: Pins, trainer: Pins) -> Held:
@@ -406,14 +416,18 @@ def main() -> int:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     kept = {} if options.upgrade else kept_pins((pins.LOCKS, TESTS_LOCKS))
     sizes: dict[str, Size] = {}
+    trainers: list[Held] = []
     ray: list[Held] = []
     cuda: list[Held] = []
+    conda: list[Held] = []
     try:
         for system in pins.SYSTEMS:
             for python in pins.PYTHONS:
-                chosen, its_sizes = write_trainer(groups["trainer"], system, python, kept)
+                chosen = resolve(groups["trainer"], system, python, kept)
                 kept |= chosen
-                sizes |= its_sizes
+                sizes |= write_torch(chosen["torch"], system, python)
+                trainers.append(Held(system, python, chosen))
+                conda.append(Held(system, python, resolve(groups["conda"], system, python, kept)))
                 if system.startswith("linux"):
                     cuda.append(with_cuda(groups["trainer"], system, python, kept, chosen))
                 if (its_ray := with_ray(groups, system, python, kept, chosen)) is not None:
@@ -428,9 +442,11 @@ def main() -> int:
                 title = f"The environment {name}, on {system}" + (", less torch" if "torch" in its else "")
                 rest = {package: chosen for package, chosen in its.items() if package != "torch"}
                 write(pins.lock_file(name, system, TESTS_LOCKS), title, lines(rest, system, tuple(version)))
+        sizes |= write_rest(trainers)
         title = "What trains, on Linux, where PyTorch's own index cannot be reached"
         sizes |= write_shared(pins.cuda_lock("linux"), title, cuda)
         sizes |= write_shared(pins.cluster_lock(), "Ray, for training on a cluster", ray)
+        sizes |= write_shared(pins.conda_lock(), "What brings PyBullet from conda-forge", conda)
         write_sizes(sizes)
     except (LockError, urllib.error.URLError) as error:
         print(f"lock: {error}", file=sys.stderr)

@@ -14,7 +14,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from .jobs.json_files import JobError
 from .registration import register_classes, unregister_classes
-from .runtime.forecast import before_installing
+from .runtime.forecast import before_adding_pybullet, before_installing
 from .runtime.status import STATUS
 from .wrapping import in_lines
 
@@ -104,6 +104,9 @@ class BackflipPreferences(bpy.types.AddonPreferences):
         row.operator("backflip.repair_runtime", text="Repair", icon="TOOL_SETTINGS")
         row.operator("backflip.remove_runtime", text="Remove", icon="TRASH")
         row.operator("backflip.show_install_log", text="Log", icon="TEXT")
+        if STATUS.addable:
+            self._say(box, context, before_adding_pybullet())
+            box.operator("backflip.add_pybullet", icon="IMPORT")
         box.prop(self, "wheels_folder")
         box.prop(self, "python")
 

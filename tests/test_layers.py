@@ -42,6 +42,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "translations": (set(), BLENDER),
     "__init__": ({"ui", "operators", "headless", "translations"} | COMMON, BLENDER),
 }
+# Programs of their own, which another Python runs and nobody imports -> what they may import beside
+PROGRAMS = {"runtime/bring_pybullet.py": {"rattler"}}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
 
@@ -81,10 +83,14 @@ def test_every_room_is_known() -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_imports_follow_the_arrows(path: Path) -> None:
     rooms, packages = LAYERS[room(path)]
+    packages = packages | PROGRAMS.get(name_of(path), set())
+    programs = {Path(program).stem for program in PROGRAMS}
     wrong = []
     for line, where, names in imports(path):
         if where == "inside" and names[0] not in rooms | {room(path)}:
             wrong.append(f"line {line}: {room(path)} may not know {names[0]}")
+        elif where == "inside" and programs & set(names):
+            wrong.append(f"line {line}: {'.'.join(names)} is a program")
         elif where == "outside" and names[0] not in packages | sys.stdlib_module_names:
             wrong.append(f"line {line}: {room(path)} may not import {'.'.join(names)}")
     assert not wrong, "\n".join(wrong)

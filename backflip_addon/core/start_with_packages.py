@@ -7,6 +7,8 @@ The interpreter may be Blender's: its site-packages are left out (-S), and no by
 which on macOS is signed. But torch takes eight seconds to import without bytecode and two with it: so -B holds for the
 standard library alone. The workers of a multiprocessing pool are started with the same options and are given sys.path;
 they write no bytecode at all and read what is there.
+
+What was brought from conda-forge lies beside the folder, in one laid out as a conda environment.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from importlib.machinery import (
     SourceFileLoader,
     SourcelessFileLoader,
 )
+
+CONDA_NAME = "conda"  # the folder beside the packages'
 
 
 class _ReadOnlyLoader(SourceFileLoader):
@@ -49,7 +53,18 @@ def use_packages(folder: str) -> None:
     sys.path_hooks.insert(0, find_in_kept)
     sys.path_importer_cache.clear()
     sys.dont_write_bytecode = False
-    sys.path.append(folder)
+    sys.path += [folder, *filter(os.path.isdir, [conda_packages(folder)])]
+
+
+def conda_packages(folder: str) -> str:
+    """Where what this Python imports of conda-forge's lies beside a folder of packages, if anything does."""
+    prefix = os.path.join(os.path.dirname(os.path.abspath(folder)), CONDA_NAME)
+    return conda_site(prefix, f"{sys.version_info[0]}.{sys.version_info[1]}")
+
+
+def conda_site(prefix: str, version: str) -> str:
+    """Where the packages lie in a conda environment."""
+    return os.path.join(prefix, *(("Lib",) if os.name == "nt" else ("lib", f"python{version}")), "site-packages")
 
 
 def main(arguments: list[str]) -> None:

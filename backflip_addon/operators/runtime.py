@@ -13,6 +13,7 @@ from ..runtime import deletion, pins, repair, uninstall
 from ..runtime.deletion import Removal
 from ..runtime.find import Runtime, RuntimeSearch, find_runtime
 from ..runtime.install import LOG_NAME, Installation
+from ..runtime.pybullet_addition import INSTALL_FIRST, PyBulletAddition
 from ..runtime.status import STATUS
 from . import clip_library
 from .base import Returned, Step
@@ -39,6 +40,7 @@ def _note(runtime: Runtime) -> bool:
     STATUS.lines = tuple(f"{runtime.sentence}\n{STATUS.remark}".splitlines())
     STATUS.icon = "CHECKMARK" if runtime.ready else "ERROR"
     STATUS.ready, STATUS.state, STATUS.pybullet = runtime.ready, runtime.state, runtime.pybullet
+    STATUS.addable = runtime.addable
     clip_library.look_for_clips(runtime.interpreter if runtime.ready else None)
     return runtime.ready
 
@@ -188,6 +190,22 @@ class RepairRuntime(_Download, bpy.types.Operator):
         _begin(repair.begin(_home(), wheels=_wheels()), "Repairing")
 
 
+class AddPyBullet(_Work, bpy.types.Operator):
+    """Download PyBullet from conda-forge into the add-on's own folder. Takes are then simulated by it"""
+
+    bl_idname = "backflip.add_pybullet"
+    bl_label = "Add PyBullet"
+
+    @classmethod
+    def lacking(cls) -> str:
+        if STATUS.addable:
+            return super().lacking()
+        return "The trainer's Python has PyBullet." if STATUS.ready and STATUS.pybullet else INSTALL_FIRST
+
+    def run(self, _context: bpy.types.Context) -> None:
+        _begin(PyBulletAddition.begin(_home(), wheels=_wheels()), "Adding PyBullet")
+
+
 class RemoveRuntime(_Work, bpy.types.Operator):
     """Remove the trainer's Python installed here, and what is left of interrupted installations"""
 
@@ -256,7 +274,10 @@ class OpenPreferences(Step, bpy.types.Operator):
         bpy.ops.preferences.addon_show(module=str(preferences.PACKAGE))
 
 
-CLASSES = (CheckRuntime, InstallRuntime, RepairRuntime, RemoveRuntime, CancelRuntime, ShowInstallLog, OpenPreferences)
+CLASSES = (
+    *(CheckRuntime, InstallRuntime, RepairRuntime, AddPyBullet, RemoveRuntime),
+    *(CancelRuntime, ShowInstallLog, OpenPreferences),
+)
 
 
 def look_soon() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.isolation import Interpreter
+from ..core.start_with_packages import CONDA_NAME
 
 FOLDER = Path("pybullet_data", "data", "motions")  # in the packages of the trainer's Python
 PREFIX, SUFFIX = "humanoid3d_", ".txt"
@@ -58,8 +59,13 @@ def user_clips(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
 def _package_folders(trainer: Interpreter) -> list[Path]:
     """Where an interpreter's packages may lie."""
     if trainer.packages:
-        return [Path(trainer.packages)]
-    root = Path(trainer.path).parent.parent
+        beside = Path(trainer.packages).with_name(CONDA_NAME)
+        return [Path(trainer.packages), *_site_packages(beside)]
+    return _site_packages(Path(trainer.path).parent.parent)
+
+
+def _site_packages(root: Path) -> list[Path]:
+    """Where the packages of an environment may lie."""
     return [*sorted(root.glob("lib/python3.*/site-packages")), root / "Lib" / "site-packages"]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.isolation import Interpreter
+from ..core.start_with_packages import CONDA_NAME
 from . import deletion, folders, pins
 from .folders import Installed
 from .probe import Probe, ProbeResult, as_installed, interpreter
@@ -52,6 +53,11 @@ class Runtime:
     @property
     def ready(self) -> bool:
         return bool(self.python) and not self.missing
+
+    @property
+    def addable(self) -> bool:
+        """Whether PyBullet can be added to it: only to what we have installed."""
+        return self.ready and self.source == "installed" and not self.pybullet
 
 
 class RuntimeSearch:
@@ -121,7 +127,9 @@ def _changed(asked: Interpreter) -> float:
     root = Path(asked.path).parent.parent
     own = (*root.glob("lib/python3.*/site-packages"), root / "Lib" / "site-packages")
     times = [0.0]
-    for path in (Path(asked.path), *((Path(asked.packages),) if asked.packages else own)):
+    packages = Path(asked.packages)
+    places = (packages, packages.with_name(CONDA_NAME)) if asked.packages else own
+    for path in (Path(asked.path), *places):
         try:
             times.append(path.stat().st_mtime)
         except OSError:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folder of an installed runtime: packages/, compiled/, and python.json, which names the interpreter.
+"""The folder of an installed runtime: packages/, compiled/, python.json, which names the interpreter, and conda/ where
+PyBullet was brought from conda-forge.
 
 The interpreter is not part of it: Blender's own mostly, which may have been moved or replaced since.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from ..core.files import read_limited
 from ..core.isolation import RUNTIME_NOTE, Interpreter
+from ..core.start_with_packages import CONDA_NAME
 from . import deletion, pins
 from .pythons import Base
 
@@ -41,6 +43,11 @@ def runtime_folder(home: Path, version: pins.Version) -> Path:
 
 def packages_folder(runtime: Path) -> Path:
     return runtime / PACKAGES_NAME
+
+
+def conda_folder(runtime: Path) -> Path:
+    """The prefix with what was brought from conda-forge, if anything was."""
+    return runtime / CONDA_NAME
 
 
 def interpreter(runtime: Path, python: str) -> Interpreter:

@@ -31,11 +31,15 @@ from .step_run import StepRun
 SPARE_BYTES = 300_000_000  # beside the packages: bytecode, the compiled physics, pip's own files
 FULL_BYTES = 64_000_000  # with less than this left, whatever failed is put down to the disk
 LOG_NAME = "install.log"
+PYBULLET_GONE = "PyBullet went with the old packages; add it again."
 CHECK_WEIGHT = 1.0  # of the last check, as steps have one
 
 
 class Installation:
     """An installation at work."""
+
+    CHECKS = 1  # steps after the stages
+    DONE = "The trainer's Python is installed."
 
     def __init__(self, home: Path, base: Base | None, wheels: str = "") -> None:
         self.home = home
@@ -47,7 +51,7 @@ class Installation:
         self._interpreter = folders.interpreter(self._runtime, base.python if base is not None else "")
         self._temporary = self.folder / "tmp"
         self._stages = self._planned(base) if base is not None else []
-        self._total = sum(step.weight for stage in self._stages for step in stage) + CHECK_WEIGHT
+        self._total = sum(step.weight for stage in self._stages for step in stage) + self.CHECKS * CHECK_WEIGHT
         self._done = 0  # stages
         self._done_weight = 0.0
         self._lock: FolderLock | None = None
@@ -87,20 +91,33 @@ class Installation:
         self._lock = FolderLock.acquire(self.home)
         if self._lock is None:
             return BUSY
-        base = self._base
-        locks = [lock(base.version if base else pins.PYTHONS[0]) for lock in (pins.torch_lock, pins.trainer_lock)]
-        if lacking := pins.lacks_lock(*locks):
+        if lacking := self._lacks_base():
             return lacking
-        if base is None:
-            return pythons.lack_base_words()
-        size = pins.size(*locks)
+        size = self._size()
         if lacking := self._lacks_room(size.download + size.disk + SPARE_BYTES) or self._lacks_letters(size.path):
             return lacking
         self._temporary.mkdir(parents=True)
-        self._runtime.mkdir()
-        folders.note_interpreter(self._runtime, base)
+        self._begin_folder()
         self.log_file.write_bytes(b"")
         return ""
+
+    def _lacks_base(self) -> str:
+        """The sentence for a computer on which there is nothing to build on, "" where there is."""
+        version = self._base.version if self._base else pins.PYTHONS[0]
+        if lacking := pins.lacks_lock(pins.torch_lock(version), pins.trainer_lock(version)):
+            return lacking
+        return "" if self._base is not None else pythons.lack_base_words()
+
+    def _size(self) -> pins.Size:
+        """How large what is installed is."""
+        assert self._base is not None
+        return pins.runtime_size(self._base.version)
+
+    def _begin_folder(self) -> None:
+        """What is there before the first step. Raises OSError."""
+        assert self._base is not None
+        self._runtime.mkdir()
+        folders.note_interpreter(self._runtime, self._base)
 
     def _lacks_room(self, needed: int) -> str:
         """The sentence for a disk on which there is no room for so many bytes, "" where there is. Raises OSError."""
@@ -138,7 +155,7 @@ class Installation:
 
     def _advance(self) -> None:
         if self._done == len(self._stages):
-            self._advance_probe()
+            self._finish()
         elif not self._runs:
             for step in self._stages[self._done]:
                 self._runs.append(self._begin(step))
@@ -174,7 +191,8 @@ class Installation:
         with open(self.log_file, "a", encoding="utf-8") as log:
             log.write(run.log())
 
-    def _advance_probe(self) -> None:
+    def _finish(self) -> None:
+        """Check what was installed, and keep it. Raises OSError."""
         if self._probe is None:
             self._probe = Probe.begin(self._interpreter, imports=True)
         result = self._probe.poll()
@@ -188,17 +206,24 @@ class Installation:
         """Give the finished runtime its name; what had it, and what older versions left, goes. Raises OSError."""
         assert self._base is not None
         target = folders.runtime_folder(self.home, self._base.version)
-        aside = deletion.set_aside(target)  # a broken one being repaired
+        if folders.conda_folder(target).is_dir():
+            self._remark = PYBULLET_GONE
+        aside = self._put(self._runtime, target)  # a broken one being repaired
+        self._end("done", self.DONE)
+        kept = {folders.runtime_folder(self.home, version) for version in pins.PYTHONS}  # another Blender's
+        older = [folder for folder in deletion.runtimes(self.home) if folder not in kept]
+        deletion.delete([*deletion.set_aside_unused(older), *([aside] if aside else [])])
+
+    def _put(self, made: Path, target: Path) -> Path | None:
+        """Give what was made its name; returns where that is now which had the name before. Raises OSError."""
+        aside = deletion.set_aside(target)
         try:
-            replace(self._runtime, target)
+            replace(made, target)
         except OSError:
             if aside:
                 replace(aside, target)
             raise
-        self._end("done", "The trainer's Python is installed.")
-        kept = {folders.runtime_folder(self.home, version) for version in pins.PYTHONS}  # another Blender's
-        older = [folder for folder in deletion.runtimes(self.home) if folder not in kept]
-        deletion.delete([*deletion.set_aside_unused(older), *([aside] if aside else [])])
+        return aside
 
     def _end(self, state: State, words: str) -> Installation:
         """Stop what runs, keep the log where the user can read it, and let go of the rest."""
@@ -248,12 +273,12 @@ class Installation:
         return f"{self.folder} was moved or removed while the installation was at work; press Install again."
 
     def _place(self) -> tuple[int, int]:
-        """Which stage is at work, and how many there are; the check is the last."""
-        return self._done + 1, len(self._stages) + 1
+        """Which stage is at work, and how many there are; a check is the last."""
+        return self._done + 1, len(self._stages) + self.CHECKS
 
     def _fraction(self) -> float:
         inside = sum(run.step.weight * run.fraction(self._free) for run in self._runs)
-        return (self._done_weight + inside) / self._total
+        return (self._done_weight + inside) / max(self._total, CHECK_WEIGHT)
 
     def _words(self) -> str:
         if self._done == len(self._stages):

@@ -23,6 +23,8 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 COMPILE_SCRIPT = Path(__file__).resolve().parents[1] / "jobs" / "alias" / "backflip_compile.py"
 PIP_SCRIPT = Path(__file__).with_name("bring_pip.py")
+PYBULLET_SCRIPT = Path(__file__).with_name("bring_pybullet.py")
+CONDA_CHANNEL = "conda-forge"  # whose address the tool knows
 # pip for a Python that brings none, in the version whose wheel this is; python3 build.py lock leaves it alone
 PIP_WHEEL = "pip-26.3-py3-none-any.whl"
 PIP_HASH = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
@@ -64,11 +66,9 @@ def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path, w
     nothing is downloaded. What is installed is not compiled to bytecode: Python does that to what it
     imports, in a fifth of the time. The last one is torch: what else there is can be used while it is at work.
     """
-    runner = Interpreter(python, str(pip))
-    into = ("--target", extended(folder), "--no-compile", "--no-cache-dir")
+    runner, into = Interpreter(python, str(pip)), _into(folder)
     trainer = pins.trainer_lock(version)
-    bring = (str(PIP_SCRIPT), str(pip), PIP_WHEEL, PIP_HASH, *((wheels,) if wheels else index_named()[1:]))
-    first = Step("Looking for pip", isolated(python, "-B", *bring), 0.2)
+    first = _pip_step(python, pip, wheels)
     if wheels:
         locks = (trainer, 3.0), (pins.torch_lock(version), 6.0)
         return [first, *(_folder_step(runner, lock, into, weight, wheels) for lock, weight in locks)]
@@ -77,6 +77,37 @@ def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path, w
         locked_step(runner, f"Installing {_list_words(trainer)}", trainer, into, 3.0),
         torch_step(runner, pins.torch_lock(version), into, pins.cuda_lock()),
     ]
+
+
+def pybullet_steps(
+    folder: Path, prefix: Path, trainer: Interpreter, check: tuple[str, ...], pip: Path, wheels: str = ""
+) -> list[Step]:
+    """The steps that bring PyBullet from conda-forge into a prefix, with what does so in a folder of its own.
+
+    trainer: an installed runtime's. check: the arguments with which it tries what was brought. wheels: a folder, from
+    which alone all of it comes then: conda-forge's files are in its folder of that name, as a copy of a channel is.
+    """
+    runner, into, lock = Interpreter(trainer.path, str(pip)), _into(folder), pins.conda_lock()
+    words = "Installing what reads conda-forge"
+    tool = _folder_step(runner, lock, into, 2.0, wheels) if wheels else locked_step(runner, words, lock, into, 2.0)
+    channel = str(Path(wheels, CONDA_CHANNEL)) if wheels else CONDA_CHANNEL
+    bring = isolated(Interpreter(trainer.path, str(folder)), str(PYBULLET_SCRIPT), extended(prefix), channel)
+    return [
+        _pip_step(trainer.path, pip, wheels),
+        dataclasses.replace(tool, words=words),
+        Step("Bringing PyBullet from conda-forge", bring, 5.0),
+        Step("Trying PyBullet", isolated(trainer, *check), 0.3),
+    ]
+
+
+def _into(folder: Path) -> tuple[str, ...]:
+    return ("--target", extended(folder), "--no-compile", "--no-cache-dir")
+
+
+def _pip_step(python: str, pip: Path, wheels: str) -> Step:
+    """Bring pip, as a zip."""
+    bring = (str(PIP_SCRIPT), str(pip), PIP_WHEEL, PIP_HASH, *((wheels,) if wheels else index_named()[1:]))
+    return Step("Looking for pip", isolated(python, "-B", *bring), 0.2)
 
 
 def environment_steps(folder: Path, python: str, lock: Path, torch_lock: Path | None = None) -> list[Step]:
@@ -187,6 +218,10 @@ _UNREACHED = (
 # well that it found no distribution, so the network stands before that.
 _FAILURES = (
     (
+        r"conda-forge has no PyBullet",
+        "conda-forge has no PyBullet for this computer; Backflip's own physics goes on simulating the takes.",
+    ),
+    (
         r"No space left on device|Disk quota exceeded|File too large|\[Errno (?:28|69|122|27)\]"
         r"|not enough space|WinError 112",
         DISK_FULL,
@@ -199,6 +234,10 @@ _FAILURES = (
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
         "The package index's certificate was not accepted; check the computer's clock and any proxy, and try again.",
+    ),
+    (
+        r"conda-forge cannot be reached",
+        "conda-forge cannot be reached; check the network connection and try again.",
     ),
     (
         _UNREACHED,

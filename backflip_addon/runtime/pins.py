@@ -19,7 +19,7 @@ PYTHONS: tuple[Version, ...] = ((3, 11), (3, 13), (3, 14))
 SYSTEMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "win_amd64")
 LOCKS = Path(__file__).resolve().parent / "locks"  # every package by version and hashes; python3 build.py lock
 
-SIZES = LOCKS / "sizes.json"  # lock -> the fields of its Size
+SIZES = LOCKS / "sizes.json"  # lock, or lock and system -> the fields of its Size
 
 PYBULLET = "pybullet==3.2.7"
 PYBULLET_SYSTEM = "linux_x86_64"  # the one with wheels of it, for Pythons up to this
@@ -107,14 +107,20 @@ def cuda_lock(system: str = "") -> Path:
 
 
 def trainer_lock(version: Version, system: str = "") -> Path:
-    """The lock of all the rest."""
-    return lock_file(f"trainer-{name(version)}", system)
+    """The lock of all the rest: the same for every system but the one for which there is PyBullet."""
+    shared = LOCKS / f"trainer-{name(version)}.txt"
+    return lock_file(f"trainer-{name(version)}", system) if has_pybullet(version, system) else shared
 
 
 def cluster_lock() -> Path:
     """The lock of Ray and what it needs beside what trains, for whoever trains on a cluster; of all systems and
     Pythons."""
     return LOCKS / "cluster.txt"
+
+
+def conda_lock() -> Path:
+    """The lock of what brings packages from conda-forge; of all systems and Pythons."""
+    return LOCKS / "conda.txt"
 
 
 def lacks_lock(*locks: Path) -> str:
@@ -145,12 +151,21 @@ def versions(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\]+)", _text(lock), re.M))
 
 
-def size(*locks: Path) -> Size:
-    """How large what the locks name is, as written when they were made; nothing of a lock that is not ours."""
-    total = Size()
+def size(*locks: Path, system: str = "") -> Size:
+    """How large what the locks name is, as written when they were made; nothing of a lock that is not ours.
+
+    system: for which, where a lock is of several; this computer where none is named.
+    """
+    total, known = Size(), _sizes()
     for lock in locks:
-        total += Size(*_sizes().get(lock.stem, ()))
+        total += Size(*known.get(size_key(lock, system), known.get(lock.stem, ())))
     return total
+
+
+def size_key(lock: Path, system: str = "") -> str:
+    """Under which the size is noted that a lock of several systems has for one."""
+    system = system or system_name()
+    return lock.stem if lock.stem.endswith(system) else f"{lock.stem}-{system}"
 
 
 @functools.cache

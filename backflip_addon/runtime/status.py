@@ -16,13 +16,14 @@ from .install import Installation
 class RuntimeStatus:
     """The state of the trainer's Python, of the search for it, and of what is being done to it.
 
-    state: of the Python that was found; pybullet: whether it has PyBullet. lines: what to say of it. icon: Blender's
-    name of the icon beside them.
+    state: of the Python that was found; pybullet: whether it has PyBullet; addable: whether it can be added. lines:
+    what to say of it. icon: Blender's name of the icon beside them.
     fraction: progress of the work, 0 to 1. remark: what else the user should know of the last work.
     """
 
     ready: bool = True  # until it has been looked for
     pybullet: bool = True  # as well
+    addable: bool = False
     state: State | None = None
     lines: tuple[str, ...] = ()
     remark: str = ""

@@ -77,7 +77,7 @@ def test_locks_of_the_tests_hold_the_projects_pins(system: str) -> None:
 @pytest.mark.parametrize(("system", "version"), EVERYWHERE)
 def test_size_is_known_before_anything_is_asked_for(system: str, version: pins.Version) -> None:
     """torch alone has more than 100 MB, and 450 unpacked; and Windows takes all of it below a folder of 92 letters."""
-    size = pins.size(pins.torch_lock(version, system), pins.trainer_lock(version, system))
+    size = pins.size(pins.torch_lock(version, system), pins.trainer_lock(version, system), system=system)
     assert 150e6 < size.download < 450e6 and 650e6 < size.disk < 1.5e9
     assert size.path <= files.MOST_PATH - 92 or not system.startswith("win")
     cuda = pins.cuda_lock(system)
