@@ -69,7 +69,7 @@ class Environment:
     @property
     def locks(self) -> tuple[Path, Path | None]:
         """Hashes of all that is installed; torch's apart, where it is."""
-        torch = pins.torch_lock(self.python) if "trainer" in self.groups else None
+        torch = pins.torch_lock() if "trainer" in self.groups else None
         return pins.lock_file(self.name, folder=LOCKS), torch
 
 

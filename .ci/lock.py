@@ -269,19 +269,16 @@ def _marked(system: str, python: tuple[int, int], extra: str) -> dict[str, str]:
 # Writing
 
 
-def torch_lines(version: Version, system: str, python: tuple[int, int]) -> list[str]:
-    """The lock of torch: on Linux the build for the processor alone."""
-    if not system.startswith("linux"):
-        return lines({"torch": version}, system, python)
-    label = f"{version}{packages.TORCH_LABEL}"
-    known = KNOWN_FILES.get((label, system, python), ())
-    none = [] if known else ["# None is known for this system and Python."]
+def torch_lines(held: list[Held]) -> list[str]:
+    """The lock of torch on Linux: the build for the processor alone."""
+    label = f"{held[0].pins['torch']}{packages.TORCH_LABEL}"
+    known = [h for one in held for h in KNOWN_FILES.get((label, one.system, one.python), ())]
     words = [
         f"# PyTorch's own index alone has torch {label}, and its hashes could not be read when this was locked:",
         "# what comes from there is held by exact version and that index alone. The hashes here are of files",
         "# known under that name; any other index or folder is held to them.",
     ]
-    return [*words, *none, _line("torch", Version(label), known or ["0" * 64])]
+    return [*words, _line("torch", Version(label), known or ["0" * 64])]
 
 
 def _line(name: str, version: Version, hashes: list[str] | tuple[str, ...]) -> str:
@@ -342,27 +339,32 @@ def write(file: Path, title: str, body: list[str]) -> None:
     print(f"Wrote {file.relative_to(ROOT)}", flush=True)
 
 
-def write_torch(torch: Version, system: str, python: tuple[int, int]) -> dict[str, Size]:
-    """The lock of torch; returns its size. Raises LockError."""
-    lock, label = pins.torch_lock(python, system), Version(f"{torch}{packages.TORCH_LABEL}")
-    write(lock, f"What trains, on {system} with Python {pins.name(python)}", torch_lines(torch, system, python))
-    return {lock.stem: total_size({"torch": label if system.startswith("linux") else torch}, system, python)}
+def torch_alone(held: Held) -> Held:
+    """Torch, as a system takes it."""
+    version = held.pins["torch"]
+    label = Version(f"{version}{packages.TORCH_LABEL}") if held.system.startswith("linux") else version
+    return Held(held.system, held.python, {"torch": label})
 
 
-def write_rest(trainers: list[Held]) -> dict[str, Size]:
-    """The locks of what trains beside torch, one for all systems that take the same; returns its size on each. Raises
+def without_torch(held: Held) -> Held:
+    """What trains beside it."""
+    return Held(held.system, held.python, {name: version for name, version in held.pins.items() if name != "torch"})
+
+
+def write_trainers(trainers: list[Held]) -> dict[str, Size]:
+    """The locks of what trains, one for all systems and Pythons that take the same; returns their sizes. Raises
     LockError."""
-    of_lock: dict[Path, list[Held]] = {}
-    sizes: dict[str, Size] = {}
+    linux = [held for held in trainers if held.system.startswith("linux")]
+    write(pins.torch_lock("linux"), "Torch, on Linux", torch_lines(linux))
+    sizes = sizes_of(pins.torch_lock("linux"), list(map(torch_alone, linux)))
+    others = [torch_alone(held) for held in trainers if held not in linux]
+    sizes |= write_shared(pins.torch_lock("macosx"), "Torch, on macOS and Windows", others)
+    rests: dict[Path, list[Held]] = {}
     for held in trainers:
-        rest = Held(held.system, held.python, {name: v for name, v in held.pins.items() if name != "torch"})
-        lock = pins.trainer_lock(held.python, held.system)
-        of_lock.setdefault(lock, []).append(rest)
-        sizes[pins.size_key(lock, held.system)] = rest.size()
-    for lock, its in of_lock.items():
-        systems = ", ".join(held.system for held in its)
-        title = f"What trains, on {systems} with Python {pins.name(its[0].python)}, less torch"
-        write(lock, title, shared_lines(its))
+        rests.setdefault(pins.trainer_lock(held.python, held.system), []).append(without_torch(held))
+    for lock, rest in rests.items():
+        places = ", ".join(f"{held.system} with Python {pins.name(held.python)}" for held in rest)
+        sizes |= write_shared(lock, f"What trains, less torch, on {places}", rest)
     return sizes
 
 
@@ -386,9 +388,18 @@ def with_ray(
 
 
 def write_shared(lock: Path, title: str, held: list[Held]) -> dict[str, Size]:
-    """One lock for several systems and Pythons; returns its size, the largest of theirs. Raises LockError."""
+    """One lock for several systems and Pythons; returns its sizes. Raises LockError."""
     write(lock, title, shared_lines(held))
-    return {lock.stem: max((one.size() for one in held), key=lambda size: size.disk)}
+    return sizes_of(lock, held)
+
+
+def sizes_of(lock: Path, held: list[Held]) -> dict[str, Size]:
+    """How large what a lock holds is on each system; of several Pythons the largest."""
+    sizes: dict[str, Size] = {}
+    for one in held:
+        key, size = pins.size_key(lock, one.system), one.size()
+        sizes[key] = max(size, sizes.get(key, size), key=lambda each: each.disk)
+    return sizes
 
 
 def write_sizes(sizes: dict[str, Size]) -> None:
@@ -425,7 +436,6 @@ def main() -> int:
             for python in pins.PYTHONS:
                 chosen = resolve(groups["trainer"], system, python, kept)
                 kept |= chosen
-                sizes |= write_torch(chosen["torch"], system, python)
                 trainers.append(Held(system, python, chosen))
                 conda.append(Held(system, python, resolve(groups["conda"], system, python, kept)))
                 if system.startswith("linux"):
@@ -442,7 +452,7 @@ def main() -> int:
                 title = f"The environment {name}, on {system}" + (", less torch" if "torch" in its else "")
                 rest = {package: chosen for package, chosen in its.items() if package != "torch"}
                 write(pins.lock_file(name, system, TESTS_LOCKS), title, lines(rest, system, tuple(version)))
-        sizes |= write_rest(trainers)
+        sizes |= write_trainers(trainers)
         title = "What trains, on Linux, where PyTorch's own index cannot be reached"
         sizes |= write_shared(pins.cuda_lock("linux"), title, cuda)
         sizes |= write_shared(pins.cluster_lock(), "Ray, for training on a cluster", ray)

@@ -37,7 +37,7 @@ class Installed:
 
 def runtime_folder(home: Path, version: pins.Version) -> Path:
     """Where the runtime for a Python lives; other pins, another folder."""
-    pinned = pins.fingerprint(pins.torch_lock(version), pins.trainer_lock(version))[:8]
+    pinned = pins.fingerprint(pins.torch_lock(), pins.trainer_lock(version))[:8]
     return home / f"python-{pins.name(version)}-{pinned}"
 
 

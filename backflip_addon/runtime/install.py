@@ -104,7 +104,7 @@ class Installation:
     def _lacks_base(self) -> str:
         """The sentence for a computer on which there is nothing to build on, "" where there is."""
         version = self._base.version if self._base else pins.PYTHONS[0]
-        if lacking := pins.lacks_lock(pins.torch_lock(version), pins.trainer_lock(version)):
+        if lacking := pins.lacks_lock(pins.torch_lock(), pins.trainer_lock(version)):
             return lacking
         return "" if self._base is not None else pythons.lack_base_words()
 

@@ -70,12 +70,12 @@ def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path, w
     trainer = pins.trainer_lock(version)
     first = _pip_step(python, pip, wheels)
     if wheels:
-        locks = (trainer, 3.0), (pins.torch_lock(version), 6.0)
+        locks = (trainer, 3.0), (pins.torch_lock(), 6.0)
         return [first, *(_folder_step(runner, lock, into, weight, wheels) for lock, weight in locks)]
     return [
         first,
         locked_step(runner, f"Installing {_list_words(trainer)}", trainer, into, 3.0),
-        torch_step(runner, pins.torch_lock(version), into, pins.cuda_lock()),
+        torch_step(runner, pins.torch_lock(), into, pins.cuda_lock()),
     ]
 
 

@@ -19,7 +19,7 @@ PYTHONS: tuple[Version, ...] = ((3, 11), (3, 13), (3, 14))
 SYSTEMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "win_amd64")
 LOCKS = Path(__file__).resolve().parent / "locks"  # every package by version and hashes; python3 build.py lock
 
-SIZES = LOCKS / "sizes.json"  # lock, or lock and system -> the fields of its Size
+SIZES = LOCKS / "sizes.json"  # lock and system -> the fields of its Size
 
 PYBULLET = "pybullet==3.2.7"
 PYBULLET_SYSTEM = "linux_x86_64"  # the one with wheels of it, for Pythons up to this
@@ -95,21 +95,22 @@ def lock_file(group: str, system: str = "", folder: Path = LOCKS) -> Path:
     return folder / f"{group}-{system or system_name()}.txt"
 
 
-def torch_lock(version: Version, system: str = "") -> Path:
-    """The lock of torch, without CUDA."""
-    return lock_file(f"torch-{name(version)}", system)
+def torch_lock(system: str = "") -> Path:
+    """The lock of torch, without CUDA, whatever Python: of Linux, where it has a label of its own, or of the others."""
+    return LOCKS / ("torch-linux.txt" if _is_linux(system) else "torch.txt")
 
 
 def cuda_lock(system: str = "") -> Path:
     """The lock of torch as the package index has it for Linux, whatever Python: with CUDA, gigabytes; there is none
     elsewhere."""
-    return lock_file("torch-cuda", (system or system_name()).partition("_")[0])
+    return LOCKS / ("torch-cuda-linux.txt" if _is_linux(system) else "torch-cuda.txt")
 
 
 def trainer_lock(version: Version, system: str = "") -> Path:
-    """The lock of all the rest: the same for every system but the one for which there is PyBullet."""
-    shared = LOCKS / f"trainer-{name(version)}.txt"
-    return lock_file(f"trainer-{name(version)}", system) if has_pybullet(version, system) else shared
+    """The lock of all the rest: PyBullet is for one system and Python alone, numpy older with the older Python."""
+    if has_pybullet(version, system):
+        return LOCKS / "trainer-pybullet.txt"
+    return LOCKS / ("trainer-3.11.txt" if version < (3, 12) else "trainer.txt")
 
 
 def cluster_lock() -> Path:
@@ -128,10 +129,10 @@ def lacks_lock(*locks: Path) -> str:
     system = system_name()
     if system == "macosx_arm64" and (mac := _mac_version()) and mac < OLDEST_MAC:
         return f"torch needs macOS {OLDEST_MAC[0]} or newer, and this is macOS {name(mac)}; update it and try again."
-    if all(lock.is_file() for lock in locks):
-        return ""
     if sys.maxsize <= 2**32:
         return "This is a 32-bit Python, for which torch is no longer made; use a 64-bit Blender."
+    if system in SYSTEMS and all(lock.is_file() for lock in locks):
+        return ""
     if system == "macosx_x86_64":
         return (
             "Torch is no longer made for Macs with Intel processors, so they cannot train. On a Mac with "
@@ -156,16 +157,15 @@ def size(*locks: Path, system: str = "") -> Size:
 
     system: for which, where a lock is of several; this computer where none is named.
     """
-    total, known = Size(), _sizes()
+    total = Size()
     for lock in locks:
-        total += Size(*known.get(size_key(lock, system), known.get(lock.stem, ())))
+        total += Size(*_sizes().get(size_key(lock, system), ()))
     return total
 
 
 def size_key(lock: Path, system: str = "") -> str:
-    """Under which the size is noted that a lock of several systems has for one."""
-    system = system or system_name()
-    return lock.stem if lock.stem.endswith(system) else f"{lock.stem}-{system}"
+    """Under which the size is noted that a lock has on a system."""
+    return f"{lock.stem} {system or system_name()}"
 
 
 @functools.cache
@@ -178,13 +178,17 @@ def _sizes() -> dict[str, list[int]]:
 
 def runtime_size(version: Version) -> Size:
     """How large the trainer's packages are on this computer."""
-    return size(torch_lock(version), trainer_lock(version))
+    return size(torch_lock(), trainer_lock(version))
 
 
 def expected_size() -> Size:
     """The same before it is known which Python it will be: Blender's own where there is a list for it."""
     own = sys.version_info[:2]
     return runtime_size(own if own in PYTHONS else PYTHONS[0])
+
+
+def _is_linux(system: str) -> bool:
+    return (system or system_name()).startswith("linux")
 
 
 def _text(lock: Path) -> str:

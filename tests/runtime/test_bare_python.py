@@ -61,7 +61,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         lines[name] = f"{name}=={version} --hash=sha256:{sha256(file)}\n"
         serve(simple, name, file)
     monkeypatch.setattr(pins, "LOCKS", locks)
-    monkeypatch.setattr(pins, "torch_lock", lambda version, system="": locks / "torch.txt")
+    monkeypatch.setattr(pins, "torch_lock", lambda system="": locks / "torch.txt")
     monkeypatch.setattr(pins, "trainer_lock", lambda version, system="": locks / "trainer.txt")
     (locks / "torch.txt").write_text(lines.pop("torch"))
     (locks / "trainer.txt").write_text("".join(lines.values()))

@@ -59,7 +59,7 @@ def test_every_package_of_a_lock_has_a_version_and_a_hash(lock: Path) -> None:
 
 @pytest.mark.parametrize(("system", "version"), EVERYWHERE)
 def test_locks_hold_the_projects_pins(system: str, version: pins.Version) -> None:
-    locks = (pins.torch_lock(version, system), pins.trainer_lock(version, system))
+    locks = (pins.torch_lock(system), pins.trainer_lock(version, system))
     held = held_by(locks[0]) | held_by(locks[1])
     assert {requirement.removesuffix("+cpu") for requirement in held} >= set(pins.requirements(version, system))
     assert any("pybullet" in requirement for requirement in held) is pins.has_pybullet(version, system)
@@ -77,7 +77,7 @@ def test_locks_of_the_tests_hold_the_projects_pins(system: str) -> None:
 @pytest.mark.parametrize(("system", "version"), EVERYWHERE)
 def test_size_is_known_before_anything_is_asked_for(system: str, version: pins.Version) -> None:
     """torch alone has more than 100 MB, and 450 unpacked; and Windows takes all of it below a folder of 92 letters."""
-    size = pins.size(pins.torch_lock(version, system), pins.trainer_lock(version, system), system=system)
+    size = pins.size(pins.torch_lock(system), pins.trainer_lock(version, system), system=system)
     assert 150e6 < size.download < 450e6 and 650e6 < size.disk < 1.5e9
     assert size.path <= files.MOST_PATH - 92 or not system.startswith("win")
     cuda = pins.cuda_lock(system)
@@ -93,7 +93,7 @@ def all_steps(step: Step | None) -> list[Step]:
 def test_every_command_is_isolated_and_held_to_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pins, "system_name", lambda: "linux_x86_64")
     folder, pip = tmp_path / "packages", tmp_path / "pip.zip"
-    lock, torch = pins.trainer_lock((3, 11)), pins.torch_lock((3, 11))
+    lock, torch = pins.trainer_lock((3, 11)), pins.torch_lock()
     runtime = packages.runtime_steps(folder, "python3.11", (3, 11), pip)
     for steps in (runtime, packages.environment_steps(tmp_path / "env", "python3.11", lock, torch)):
         every = [each for step in steps for each in all_steps(step)]
@@ -108,7 +108,7 @@ def test_every_command_is_isolated_and_held_to_hashes(tmp_path: Path, monkeypatc
 
 
 def test_torch_with_cuda_is_the_last_and_says_how_large_it_is() -> None:
-    lock, cuda = pins.torch_lock((3, 13), "linux_x86_64"), pins.cuda_lock("linux_x86_64")
+    lock, cuda = pins.torch_lock("linux_x86_64"), pins.cuda_lock("linux_x86_64")
     *before, index, configured = all_steps(packages.torch_step("python", lock, (), cuda))
     size = pins.size(cuda)
     assert before[-1].command[-1] == "torch==2.13.0+cpu" and all(0 < step.disk < 1e9 for step in before)
@@ -119,7 +119,7 @@ def test_torch_with_cuda_is_the_last_and_says_how_large_it_is() -> None:
 
 @pytest.mark.parametrize("system", ["macosx_arm64", "win_amd64"])
 def test_torch_elsewhere_has_no_cuda_by_itself(system: str) -> None:
-    step = packages.torch_step("python", pins.torch_lock((3, 13), system))
+    step = packages.torch_step("python", pins.torch_lock(system))
     while step is not None:
         assert "--require-hashes" in step.command
         step = step.fallback
@@ -190,7 +190,7 @@ def test_what_has_no_hash_comes_from_its_own_index_alone(
     monkeypatch.setattr(packages, "TORCH_CPU_INDEX", "http://127.0.0.1:9/cpu")
     out = tmp_path / "out"
     options = ("--retries", "0", "--target", str(out))
-    step = packages.torch_step(sys.executable, pins.torch_lock((3, 11), "linux_x86_64"), options)
+    step = packages.torch_step(sys.executable, pins.torch_lock("linux_x86_64"), options)
     while step.fallback is not None:
         step = step.fallback
     variables = isolation.clean_environment() | {"XDG_CONFIG_DIRS": str(tmp_path / "machine")}
@@ -254,7 +254,7 @@ def test_computer_without_packages_is_told_so(
     monkeypatch.setattr(pins.platform, "system", lambda: machine[0])
     monkeypatch.setattr(pins.platform, "machine", lambda: machine[1])
     monkeypatch.setattr(pins.sys, "maxsize", most)
-    sentence = pins.lacks_lock(pins.lock_file("torch-3.13", pins.system_name() if most > 2**32 else "win32"))
+    sentence = pins.lacks_lock(pins.torch_lock())
     assert words in sentence and sentence.endswith(".") and "\n" not in sentence
 
 
@@ -262,7 +262,7 @@ def test_computer_without_packages_is_told_so(
 def test_mac_that_is_too_old_for_torch_is_told_so(monkeypatch: pytest.MonkeyPatch, version: str, words: str) -> None:
     monkeypatch.setattr(pins, "system_name", lambda: "macosx_arm64")
     monkeypatch.setattr(pins.platform, "mac_ver", lambda: (version, ("", "", ""), ""))
-    sentence = pins.lacks_lock(pins.torch_lock((3, 13)))
+    sentence = pins.lacks_lock(pins.torch_lock())
     assert words in sentence and bool(sentence) is bool(words)
 
 
@@ -273,6 +273,4 @@ def test_computers_with_packages_are_known_by_any_name(
     monkeypatch.setattr(pins.platform, "system", lambda: system)
     monkeypatch.setattr(pins.platform, "machine", lambda: machine)
     assert pins.system_name() in pins.SYSTEMS
-    assert not pins.lacks_lock(
-        *(lock(version) for lock in (pins.torch_lock, pins.trainer_lock) for version in pins.PYTHONS)
-    )
+    assert not pins.lacks_lock(pins.torch_lock(), *map(pins.trainer_lock, pins.PYTHONS))
