@@ -21,6 +21,7 @@ COMMON = {
     "preferences",
     "registration",
     "settings",
+    "wording",
     "wrapping",
 }  # files at the top, for Blender's wing
 
@@ -37,6 +38,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "settings": ({"registration"}, BLENDER),
     "compat": (set(), BLENDER),
     "wrapping": (set(), BLENDER),
+    "wording": (set(), BLENDER),
     "registration": (set(), BLENDER),
     "headless": ({"__init__", "operators", "scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
     "translations": (set(), BLENDER),

@@ -19,6 +19,7 @@ from ..core.direction import PRESETS, Direction, Vector
 from ..jobs.json_files import JobError, read_json, write_json
 from ..settings import BackflipDirection, scene_settings
 from ..settings.direction import SWEEPS
+from ..wording import in_parts
 from .base import INTERNAL, Returned, Step, current_scene, window_manager
 
 MOST_SAVED = 200  # of the user's own
@@ -59,7 +60,7 @@ def name_of(direction: Direction) -> str:
     for preset, known in PRESETS.items():
         if known == direction:
             return translated(preset)
-    words = direction.words()
+    words = in_parts(direction.words())
     return words[:1].upper() + words[1:] or translated(UNDIRECTED)
 
 

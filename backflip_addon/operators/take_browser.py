@@ -12,7 +12,6 @@ from typing import Annotated, Any, cast
 
 import bpy
 import numpy as np
-from bpy.app.translations import pgettext_iface as translated
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from .. import compat
@@ -23,6 +22,7 @@ from ..jobs.messages import TakeRecorded
 from ..jobs.take_notes import NOTHING, TakeNote, TakeNotes
 from ..settings import BackflipTake, scene_settings
 from ..settings import takes as take_settings
+from ..wording import in_parts
 from . import job_monitor, take_player, take_undo
 from .base import INTERNAL, Step, current_scene, need_job
 
@@ -150,7 +150,7 @@ def under(asked: str, words: str) -> str:
 def usual_title(facts: TakeRecorded) -> str:
     """The number of a take, what it was asked to bear, and what became of it, not when: "12 Slippery 0.1: landed"."""
     number, _, rest = facts.file.removesuffix(".npz").partition("_")
-    words = under(facts.asked, translated(became(vars(facts)))) or facts.name or rest or number
+    words = under(in_parts(facts.asked), in_parts(became(vars(facts)))) or facts.name or rest or number
     return f"{int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the sidebar says in other languages: a file of words for each, by the name that Blender has for the language.
 
-A file holds "labels" (of panels, buttons and fields: these must fit) and "sentences" (tooltips, and what panels say),
-each from the English that stands in the code. What Blender itself has a word for is said with that word.
+A file holds "labels" (of panels, buttons and fields: these must fit), "sentences" (tooltips, and what panels say), each
+from the English that stands in the code, and "parts", of which wording.py puts together what became of a take. What
+Blender itself has a word for is said with that word.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Messages = dict[tuple[str, str], str]  # (context, English) -> translated, as Bl
 
 
 def words(language: str) -> dict[str, dict[str, str]]:
-    """The "labels" and "sentences" of a language, by their English."""
+    """The "labels", "sentences" and "parts" of a language, by their English."""
     found: dict[str, dict[str, str]] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
     return found
 

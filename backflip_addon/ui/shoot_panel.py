@@ -13,6 +13,7 @@ from ..jobs.json_files import JobError
 from ..operators import directions, job_monitor, shooting
 from ..operators.base import current_scene
 from ..settings import BackflipDirection, scene_settings
+from ..wording import in_parts
 from .panel_base import SidebarPanel, button, fold, is_open, layout_of, sentence, step_button
 
 _MANNERS = {"replanned": "It manages in spite of it, if it can.", "learned": "It does what it can."}
@@ -83,7 +84,7 @@ class BACKFLIP_PT_shoot(SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, fields = layout_of(self), _fields(context)
         try:
-            words = directions.direction_of(fields).words()
+            words = in_parts(directions.direction_of(fields).words())
         except JobError as error:
             words = str(error)
         row = layout.row(align=True)

@@ -11,6 +11,7 @@ from ..jobs.messages import TakeRecorded
 from ..operators import baking, job_monitor, take_browser, take_player, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
+from ..wording import in_parts
 from .lists import minutes, take_icon
 from .panel_base import SidebarPanel, StepPanel, button, fold, is_open, layout_of, open_step, sentence, step_button
 from .shoot_panel import draw_shoot
@@ -69,7 +70,7 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
         settings, facts = scene_settings(scene), _facts(scene)
         if facts is None or settings.take_index >= len(settings.takes):
             return
-        if words := translated(verdict(vars(facts))):
+        if words := in_parts(verdict(vars(facts))):
             physics = engine_words(vars(facts))
             sentence(layout, context, f"{words} ({translated(physics)})" if physics else words, take_icon(facts))
         layout.prop(settings.takes[settings.take_index], "note", text="", placeholder="Note", icon="TEXT")

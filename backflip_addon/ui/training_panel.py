@@ -13,6 +13,7 @@ from ..jobs.status import JobStatus
 from ..operators import job_monitor, training
 from ..operators.base import current_scene
 from ..settings import scene_settings
+from ..wording import in_parts
 from .panel_base import StepPanel, button, fold, open_step, sentence, step_button
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
         row.label(text=told.format(takes, landed))
         row.prop(scene_settings(scene).browser, "curve", text="", icon="FCURVE")
         if latest := job_monitor.latest(scene):
-            words = verdict(vars(latest))
+            words = in_parts(verdict(vars(latest)))
             sentence(
                 layout, context, f"{translated('Latest take')}: {words[:1].lower()}{words[1:]}" if words else "", "NONE"
             )

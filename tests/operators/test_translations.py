@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon import translations  # noqa: E402
+from backflip_addon import translations, wording  # noqa: E402
+from backflip_addon.core import outcome  # noqa: E402
+from backflip_addon.core.direction import PRESETS, Direction  # noqa: E402
+from backflip_addon.core.verdict import verdict  # noqa: E402
 from tests.operators import test_sentences as sentences  # noqa: E402
 
 # Columns of a button with an icon in a sidebar as wide as Blender makes it, 237 pixels at a resolution scale of 1
@@ -34,8 +38,8 @@ def in_english() -> set[str]:
 def test_what_is_translated_is_said_somewhere_and_labels_fit(ops: Any, language: str) -> None:
     words = translations.words(language)
     said = in_english()
-    assert not [english for part in words.values() for english in part if english not in said]
-    assert words.keys() == {"labels", "sentences"} and all(all(part.values()) for part in words.values())
+    assert not [english for part in ("labels", "sentences") for english in words[part] if english not in said]
+    assert words.keys() == {"labels", "sentences", "parts"} and all(all(part.values()) for part in words.values())
     wide = {label: columns(label) for label in words["labels"].values() if columns(label) > BUTTON}
     assert not wide
     assert {key: part.keys() for key, part in words.items()} == {
@@ -78,3 +82,75 @@ def test_words_on_buttons_are_translated(language: str) -> None:
     found = words_on_buttons()
     assert {"Bake This Take", "Show Take"} <= found
     assert not found - translations.words(language)["labels"].keys()
+
+
+LANDED = {"landed": True, "stands_3_s": True, "steps": 0, "hops": 0, "robust_of_20": 18}
+KINDS = [value for name, value in vars(outcome).items() if name.isupper() and isinstance(value, str)]
+PARTS = [*dict.fromkeys(outcome.PARTS.values()), "back", "chest", "seat", "side", ""]
+ALL_ASKED = Direction(
+    push_impulse=(0.0, 30.0, 0.0), push_at=0.25, friction=0.02, slope_deg=12.5, gravity=1.62, mass=0.8, strength=0.6
+)
+MORE_ASKED = Direction(
+    friction=3.0, mass=1.5, strength=1.5, fatigue=0.25, clumsiness=0.1, delay=0.15, drunk=0.5, start_noise=2.0
+)
+FALLS = [Direction(tone=0.0, reflex=False, falls_at=0.5), Direction(tone=1.0), Direction(part_mass={"shin.L": 4.0})]
+
+
+def verdicts() -> set[str]:
+    """All that can become of a take, with one number or another."""
+    flaws = {"hops": 2, "steps": 3, "slide_cm": 9.0, "self_penetration_cm": 3.0, "limit_excess_deg": 9.0}
+    flaws |= {"penetration_cm": 4.0, "robust_of_20": 3}
+    found = [LANDED | {name: value} for name, value in flaws.items()]
+    found += [LANDED | {"hops": 1}, LANDED | {"landed_cleanly": True}, LANDED]
+    for steps, hops in ((1, 0), (2, 1), (0, 2), (0, 0)):
+        found.append(LANDED | {"outcome": outcome.STUMBLED, "steps": steps, "hops": hops})
+    found += [{"success": True}, {"followed": 0.63}, {"followed": 1.0, "stands_3_s": False}]
+    found += [{"followed": 1.0, "landed": False}, {"followed": 1.0}]
+    for kind in KINDS:
+        for part in PARTS:
+            for degrees in (-45.0, 0.0, 60.0):
+                facts = {"outcome": kind, "outcome_part": part, "outcome_at": 1.42, "outcome_degrees": degrees}
+                found.append({"landed": False} | facts)
+    return {words for facts in found if (words := verdict(facts))}
+
+
+def directions() -> set[str]:
+    """All that can be asked of a shot."""
+    return {asked.words() for asked in (*PRESETS.values(), ALL_ASKED, MORE_ASKED, *FALLS)}
+
+
+@pytest.mark.parametrize("language", translations.LANGUAGES)
+def test_what_became_of_a_take_is_said_in_other_languages(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    parts, used = translations.words(language)["parts"], set()
+
+    def translated(english: str) -> str:
+        used.update({english} & parts.keys())
+        return parts.get(english, english)
+
+    monkeypatch.setattr(wording, "translated", translated)
+    said = {words: wording.in_parts(words) for words in (*verdicts(), *directions())}
+    assert len(said) > 120
+    left = [f"{words}: {other}" for words, other in said.items() if left_english(words, other)]
+    assert not left, "\n".join(left)
+    assert not parts.keys() - used, "nobody says these"
+    for english, other in parts.items():
+        assert english.count("{}") == other.count("{}"), english
+
+
+def left_english(words: str, other: str) -> set[str]:
+    """Words of a text that stand in the other one too, but for those that are German as well, and names of links."""
+    same = {"clip", "start", "reflex", "chest", "shin"}
+    plain = set(re.findall(r"[A-Za-z]{3,}", words.lower())) - same
+    return plain & set(re.findall(r"[A-Za-z]{3,}", other.lower()))
+
+
+def test_titles_are_put_together_of_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = translations.words("de_DE")["parts"]
+    monkeypatch.setattr(wording, "translated", lambda english: parts.get(english, english))
+    said = wording.in_parts("Landed but stumbled, 2 steps and a hop")
+    assert said == "Gelandet, aber gestolpert, 2 Schritte und ein Hüpfer"
+    assert wording.in_parts("Under-rotated by 45°, on its knees at 1.42 s") == (
+        "45° zu wenig gedreht, auf den Knien bei 1.42 s"
+    )
+    assert wording.in_parts("pushed 30 N s at 0.25 s, slippery 0.1") == "gestoßen 30 N s bei 0.25 s, rutschig 0.1"
+    assert wording.in_parts("a stranger's {0.__class__}: {}") == "a stranger's {0.__class__}: {}"
