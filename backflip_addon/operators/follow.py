@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seeing it learn: the latest take plays by itself; the first landing, and any better one, is announced and chosen."""
+"""Seeing it learn: the latest take plays by itself; the first landing, any better one, and what was shot is announced
+and chosen."""
 
 from __future__ import annotations
 
@@ -16,8 +17,10 @@ SAID_SECONDS = 20.0  # the status bar says so for so long
 LANDED = "Landed. The take is playing in the viewport: bake it when you like."
 CLEANLY = "Landed cleanly: a take in the list withstands small disturbances, too. Bake it when you like."
 BETTER = "A better landing is in the list of takes."
+SHOT = "What you shot is in the list of takes: bake it when you like."
 
 _opened: set[int] = set()  # session_uid of scenes that were linked to an earlier training, of which nothing is chosen
+_asked: dict[int, int] = {}  # session_uid of scenes for which a shot was asked, with the take that was chosen then
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +38,9 @@ class Moment:
     worth: Rank = TakeRecorded().rank
 
 
-def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> None:
-    """Choose what is new. landing: the file name of the latest take that landed, "" for none.
+def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str, shot: str = "") -> None:
+    """Choose what is new. landing: the file name of the latest take that landed, "" for none; shot: of the first new
+    one that was asked for.
 
     Who has chosen an earlier take keeps it, but for the first landing. A better one takes its place where that is still
     chosen, and not baked. Of an old job that is read nothing is news.
@@ -44,6 +48,9 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str) -> 
     settings = scene_settings(scene)
     if now.known and scene.session_uid in _opened:
         _choose_best(scene, now)
+    if shot and scene.session_uid in _asked:
+        _choose_shot(scene, shot)
+        return
     if not (before.active and before.known and now.known):
         return
     if now.landed and not before.landed and (index := settings.takes.find(landing)) >= 0:
@@ -72,6 +79,19 @@ def _choose_best(scene: bpy.types.Scene, now: Moment) -> None:
         _opened.discard(scene.session_uid)
 
 
+def asked(scene: bpy.types.Scene) -> None:
+    """A shot was asked for: it is chosen when it comes, if nothing else is until then."""
+    _asked[scene.session_uid] = scene_settings(scene).take_index
+
+
+def _choose_shot(scene: bpy.types.Scene, shot: str) -> None:
+    """Choose the first take of those that were asked for; the others stay in the list."""
+    settings = scene_settings(scene)
+    if _asked.pop(scene.session_uid) == settings.take_index and (index := settings.takes.find(shot)) >= 0:
+        settings.take_index = index
+    say(SHOT)
+
+
 def say(words: str) -> None:
     """Say something in the status bar for a while."""
     compat.show_status(words)
@@ -87,6 +107,7 @@ def unsay() -> None:
 
 def unregister() -> None:
     _opened.clear()
+    _asked.clear()
     if bpy.app.timers.is_registered(unsay):
         bpy.app.timers.unregister(unsay)
         unsay()

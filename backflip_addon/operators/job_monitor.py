@@ -7,6 +7,7 @@ Nothing here is saved but the list of takes, and the link to the job's folder (o
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -252,7 +253,7 @@ def _look_at(scene: bpy.types.Scene) -> float:
         _troubles[uid] = f"Backflip could not read the training: {plain(error, 200) or type(error).__name__}."
         _complain(error)
         status, more = None, False
-    follow.react(scene, moment, _moment(scene), _landing(scene))
+    follow.react(scene, moment, _moment(scene), _landing(scene), _shot(scene, moment.takes))
     if _said(scene) != before:
         compat.redraw()  # the curve in the viewport, too
     if listed(scene)[1] != version:
@@ -277,6 +278,12 @@ def _landing(scene: bpy.types.Scene) -> str:
     job = _job(scene)
     taken = zip(reversed(job.takes.names), reversed(job.takes.landings), strict=False) if job else ()
     return next((name for name, landed in taken if landed), "")
+
+
+def _shot(scene: bpy.types.Scene, known: int) -> str:
+    """The first of the scene's takes that was asked for and is not among those that were known, "" for none."""
+    names = (take.name for take in itertools.islice(scene_settings(scene).takes, known, None))
+    return next((name for name in names if (facts := facts_of(scene, name)) and facts.request), "")
 
 
 def _said(scene: bpy.types.Scene) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from bpy.props import BoolProperty, StringProperty
 from .. import compat
 from ..jobs.json_files import JobError
 from ..settings import scene_settings
-from . import directions, job_link, job_monitor, takes, training
+from . import directions, follow, job_link, job_monitor, takes, training
 from .base import INTERNAL, Step, current_scene, need_job
 
 
@@ -62,6 +62,7 @@ class Shoot(Step, bpy.types.Operator):
             directions.set_direction(fields, directions.read_direction(self.preset))
         shots = asked_for(scene)
         takes.ask_for(scene, training.python(), shots)
+        follow.asked(scene)
         fields.seed += len(shots)  # the next press gives other takes
         scene_settings(scene).show_take = True  # a bake may have hidden them
         compat.redraw(sidebar_alone=True)

@@ -132,6 +132,34 @@ def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen
     assert len(said) == 3, "an attempt that is no better is no news"
 
 
+def test_what_was_shot_is_chosen_when_it_comes_unless_another_take_is_until_then(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    job(tmp_path / "job", {"landed": True}, {}, {"request": "a"}, {"request": "b"})
+    said: list[str] = []
+    monkeypatch.setattr(follow, "say", said.append)
+    settings, names = scene().backflip, [item.name for item in scene().backflip.takes]
+    assert job_monitor._shot(scene(), 1) == names[2] and not job_monitor._shot(scene(), 4)
+    before, now = Moment(False, 1, 1, True), Moment(False, 4, 1, True)
+    settings.take_index = 0
+    follow.react(scene(), before, now, names[0], names[2])
+    assert settings.take_index == 0 and not said, "nobody has asked for it here"
+    follow.asked(scene())
+    follow.react(scene(), before, now, names[0])
+    assert settings.take_index == 0, "what goes on learning is not what was shot"
+    follow.react(scene(), before, now, names[0], names[2])
+    assert settings.take_index == 2 and said == [follow.SHOT]
+    follow.react(scene(), before, now, names[0], names[3])
+    assert settings.take_index == 2, "the first of several is chosen, the others stay in the list"
+    follow.asked(scene())
+    settings.take_index = 1
+    follow.react(scene(), before, now, names[0], names[3])
+    assert settings.take_index == 1 and len(said) == 2, "who looks at another take keeps it, and is told"
+
+
 def test_a_landing_stays_chosen_when_later_takes_fall(ops: Any, tmp_path: Path) -> None:
     rigs.build(skin=True, name="Hero")
     ops.pick_avatar()
