@@ -39,7 +39,9 @@ ASTRAY = 0.2  # m off the clip's place, from which on a take is said to go elsew
 GRACE_SECONDS = 180.0  # a blocking wait allows the trainer this long beyond its minutes to start and end
 
 
-NO_PYBULLET = "The trainer's Python has no PyBullet: choose Automatic under Advanced > Physics, or another Python."
+NO_PYBULLET = (
+    "The trainer's Python has no PyBullet: choose Automatic under Advanced > Physics, or add it in the preferences."
+)
 
 
 def python(engine: str = "auto") -> Interpreter:

@@ -42,7 +42,7 @@ def chosen(engine: EngineName) -> EngineName:
     if engine == "pybullet":
         raise ValueError(
             f'PyBullet was asked for, and the trainer\'s Python does not have it ({why}): choose the engine "auto", '
-            "or another Python in the preferences."
+            "or add it in the preferences."
         )
     return "compiled"
 
