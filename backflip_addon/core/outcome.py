@@ -64,10 +64,9 @@ SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotate
 # s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
 HIT_TOGETHER = 0.3
 # Of the line from hips to head, from upright: a body that comes down like that, its legs in the air, was thrown over,
-# where one that topples lies down at 90 degrees; and its head is what it comes down on, though a shoulder, or the back,
-# came some thousandths before.
-# (Of 67 takes all that are over 110 degrees come down on their heads by eye, and of those below two)
-UPSIDE_DOWN = np.radians(110)
+# where one that topples lies down at 90 degrees; and from HEADLONG on, as its head comes down, it lands on that, though
+# hands, a shoulder or the back came before: one that has turned on until then lies down flat
+UPSIDE_DOWN, HEADLONG = np.radians(110), np.radians(120)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 # Of the trunk: who comes down with more on hands or knees lies on its front next, and does not kneel
@@ -205,7 +204,9 @@ class _Story:
         stood_up = (stands & (self.course.tilt[since:hit] < STILL_LEANS)).sum() / self.course.rate > CAUGHT
         on_feet_first = stands.sum() / self.course.rate > BRIEFLY
         if not caught and thrown and part in ("head", "shoulder"):
-            return ON_HEAD, hit, "head"
+            if _upside_down(self.course, HEADLONG)[down]:
+                return ON_HEAD, hit, "head"
+            part = self._trunk_part(self.course.body.index("chest"), down)
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
@@ -404,8 +405,7 @@ class _Story:
 
     def _touchdown(self, before: int) -> int | None:
         """The frame in which the take's longest flight by a frame ends; None without one."""
-        flight = self._flight(before)
-        return None if flight is None else flight[1]
+        return flight[1] if (flight := self._flight(before)) else None
 
 
 def _faces_up(course: Course, frame: int) -> float:
@@ -415,10 +415,10 @@ def _faces_up(course: Course, frame: int) -> float:
     return float(ahead[:, 2].mean())
 
 
-def _upside_down(course: Course) -> BoolArray:
-    """The frames (F,) in which the line from the hips to the head points down."""
+def _upside_down(course: Course, from_on: float = UPSIDE_DOWN) -> BoolArray:
+    """The frames (F,) in which the line from the hips to the head points down: so far from upright at least, rad."""
     line = rotations.normalise(course.positions[:, course.body.index("head")] - course.positions[:, 0])
-    upside_down: BoolArray = line[:, 2] < np.cos(UPSIDE_DOWN)
+    upside_down: BoolArray = line[:, 2] < np.cos(from_on)
     return upside_down
 
 
