@@ -26,6 +26,7 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 
+_WINDOWS = os.name == "nt"
 CONDA_NAME = "conda"  # the folder beside the packages'
 
 
@@ -64,7 +65,7 @@ def conda_packages(folder: str) -> str:
 
 def conda_site(prefix: str, version: str) -> str:
     """Where the packages lie in a conda environment."""
-    return os.path.join(prefix, *(("Lib",) if os.name == "nt" else ("lib", f"python{version}")), "site-packages")
+    return os.path.join(prefix, *(("Lib",) if _WINDOWS else ("lib", f"python{version}")), "site-packages")
 
 
 def main(arguments: list[str]) -> None:

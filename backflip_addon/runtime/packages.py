@@ -91,7 +91,7 @@ def pybullet_steps(
     words = "Installing what reads conda-forge"
     tool = _folder_step(runner, lock, into, 2.0, wheels) if wheels else locked_step(runner, words, lock, into, 2.0)
     channel = str(Path(wheels, CONDA_CHANNEL)) if wheels else CONDA_CHANNEL
-    bring = isolated(Interpreter(trainer.path, str(folder)), str(PYBULLET_SCRIPT), extended(prefix), channel)
+    bring = isolated(Interpreter(trainer.path, str(folder)), str(PYBULLET_SCRIPT), str(prefix), channel)
     return [
         _pip_step(trainer.path, pip, wheels),
         dataclasses.replace(tool, words=words),

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("rattler", reason="what reads conda-forge is not installed")
 import rattler
 
-from backflip_addon.core import isolation
+from backflip_addon.core import isolation, start_with_packages
 from backflip_addon.core.isolation import Interpreter
 from backflip_addon.runtime import bring_pybullet, clips, find, folders, packages, pins, pybullet_addition, repair
 from backflip_addon.runtime.packages import Step
@@ -136,8 +136,10 @@ def test_a_repaired_runtime_says_that_it_is_without(
     assert find.find_runtime("", runtime.parent).addable
 
 
-def test_windows_finds_the_libraries_beside_the_module(tmp_path: Path) -> None:
+def test_windows_finds_the_libraries_beside_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beside = tmp_path / "Lib" / "site-packages"
+    monkeypatch.setattr(start_with_packages, "_WINDOWS", True)
+    assert start_with_packages.conda_site(str(tmp_path), "3.11") == str(beside)
     for file in (beside / "pybullet.pyd", tmp_path / "Library" / "bin" / "zlib.dll", tmp_path / "vcruntime140.dll"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"")
