@@ -15,11 +15,12 @@ import numpy as np
 
 from . import metrics, rotations
 from .arrays import BoolArray
-from .body import FEET, TRUNK, Body
+from .body import FEET, Body
 from .burden import body_of_take
-from .measures import balance, footwork
+from .measures import balance, footwork, toppling
 from .measures.course import Course, Phase, phases, without_chatter
 from .measures.flight import LEAP_SECONDS
+from .measures.toppling import FACES, STILL_LEANS, faces_up
 from .measures.turning import turns_over_off
 from .metrics import Measures
 from .motion import Motion, Take
@@ -53,6 +54,7 @@ _ON = {
     "knees": ON_KNEES,
     "hands": ON_HANDS,
 }
+_WAYS = {"forward": FELL_FORWARD, "backward": FELL_BACKWARD, "sideways": FELL_SIDEWAYS, "nowhere": SLUMPED}
 # Links whose coming down is a fall, before those that catch it, and those that reach for the floor
 _WEIGHTY = (("head", "chest", "pelvis"), ("upper_arm", "thigh", "shin"))
 _LEGS = ("thigh", "shin", "foot")
@@ -72,13 +74,9 @@ CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall i
 # Of the trunk: who comes down with more on hands or knees lies on its front next, and does not kneel
 PRONE = np.radians(60)
 BRIEFLY = 0.05  # s on its feet, from which on a body fell, and did not leap onto another part
-STILL_LEANS = np.radians(45)  # of the trunk: a body that goes down with less has slumped, where it went nowhere
 LOW = 0.45  # leg lengths: hips that end lower, where the clip's do not, have come down for good
 WITH_IT = 0.1  # s after the head by which the back is down of who comes down on that, and not on the head
 SOON = 0.5  # s by which a clip may lie down later than its take, and be what it follows
-SLANT = 2.0  # times as far sideways as forward or backward, up to which it counts as that for who comes down so
-FACES = 0.5  # of the way up or down: a trunk's front that faces more so is what it comes down on, or its back is
-WENT = 0.25  # leg lengths that the hips come away from the feet in a fall with a direction
 HIT_FRAMES = 2  # before a touch, over which a part's speed is taken
 LEAST_IMPACT = 0.3  # m/s: slower parts are put down
 # What no body does: a baseball pitcher's hand, the fastest there is, comes to 25 m/s (Fleisig et al. 1999,
@@ -196,6 +194,7 @@ class _Story:
         if flight and not self.begun and not self._high_enough(flight):
             flight = None
         thrown = bool(self._thrown_over[[hit, down]].any())
+        part = "hands" if part == "knees" and self._thrown_over[hit] else part  # which follow
         if flight is None and not (thrown and self._clip_turns_over and part == "head"):
             return self._direction(hit, down), hit, part
         since = flight[1] if flight else hit
@@ -210,7 +209,7 @@ class _Story:
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
-        flat = part == "head" or part in ("shoulder", "side") and abs(_faces_up(self.course, down)) < FACES
+        flat = part == "head" or part in ("shoulder", "side") and abs(faces_up(self.course, down)) < FACES
         prone = part in ("knees", "hands") and not thrown and self.course.tilt[down] > PRONE
         if on_feet_first or flat or prone or part not in _ON:
             return self._direction(hit, down), hit, part
@@ -285,7 +284,7 @@ class _Story:
         chest = kinds.index("chest")
         if heads and down[chest] and first[chest] <= first[heads[0]] + round(WITH_IT * course.rate):
             frame = hit + int(first[chest])
-            if _faces_up(course, frame) > FACES:
+            if faces_up(course, frame) > FACES:
                 return self._trunk_part(chest, frame), frame
         heads = [i for i in heads if thrown[first[i]]]
         link = min(heads or np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
@@ -305,23 +304,9 @@ class _Story:
         return "back" if ahead[2] > 0 else "chest"
 
     def _direction(self, hit: int, down: int, course: Course | None = None) -> str:
-        """Which way the body, or that of another course, went down: where its centre is from its feet, as it faced
-        when its hips were level last: who tips forward or backward goes on facing as before, and who lies on a side
-        faces nowhere. Whose front or back comes down on that side fell so, though it went somewhat sideways; on the
-        other side of the trunk than that, it has turned about on the way, and fell sideways."""
-        course = course or self.course
-        lefts = rotations.rotate(course.orientations[: hit + 1, 0], np.array([1.0, 0.0, 0.0]))
-        level = np.flatnonzero(np.abs(lefts[:, 2]) < np.sin(STILL_LEANS))
-        left = lefts[level[-1] if len(level) else hit, :2]
-        ahead = np.array([left[1], -left[0]])  # faces -Y with +X to its left
-        way = course.centre[hit, :2] - course.positions[hit, self._feet, :2].mean(axis=0)
-        if np.linalg.norm(way) < WENT * self._leg and course.tilt[hit] < STILL_LEANS:
-            return SLUMPED
-        forward, sideways, faces_up = float(way @ ahead), float(way @ left), _faces_up(course, down)
-        slant = 1.0 if abs(faces_up) < FACES else 0.0 if forward * faces_up > 0 else SLANT
-        if abs(sideways) > slant * abs(forward):
-            return FELL_SIDEWAYS
-        return FELL_FORWARD if forward > 0 else FELL_BACKWARD
+        """Which way the body, or that of another course, went down: see toppling.way_down()."""
+        since = self._touchdown(hit) or 0 if course is None else 0
+        return _WAYS[toppling.way_down(course or self.course, hit, down, since)]
 
     def _lost(self) -> int | None:
         """The first frame in which the mean link error is greater than one that still follows the clip."""
@@ -406,13 +391,6 @@ class _Story:
     def _touchdown(self, before: int) -> int | None:
         """The frame in which the take's longest flight by a frame ends; None without one."""
         return flight[1] if (flight := self._flight(before)) else None
-
-
-def _faces_up(course: Course, frame: int) -> float:
-    """How far the trunk's front faces up, -1 to 1."""
-    trunk = [i for i, name in enumerate(course.body.names) if name in TRUNK]
-    ahead = rotations.rotate(course.orientations[frame, trunk], np.array([0.0, -1.0, 0.0]))
-    return float(ahead[:, 2].mean())
 
 
 def _upside_down(course: Course, from_on: float = UPSIDE_DOWN) -> BoolArray:
