@@ -69,6 +69,7 @@ HIT_TOGETHER = 0.3
 # where one that topples lies down at 90 degrees; and from HEADLONG on, as its head comes down, it lands on that, though
 # hands, a shoulder or the back came before: one that has turned on until then lies down flat
 UPSIDE_DOWN, HEADLONG = np.radians(110), np.radians(120)
+STEEP = np.radians(140)  # and of a head that comes down so it is the head, though the back comes soon
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 # Of the trunk: who comes down with more on hands or knees lies on its front next, and does not kneel
@@ -284,7 +285,8 @@ class _Story:
         chest = kinds.index("chest")
         if heads and down[chest] and first[chest] <= first[heads[0]] + round(WITH_IT * course.rate):
             frame = hit + int(first[chest])
-            if faces_up(course, frame) > FACES:
+            steep = _upside_down(course, STEEP)[hit + int(first[heads[0]])]
+            if faces_up(course, frame) > FACES and not steep:
                 return self._trunk_part(chest, frame), frame
         heads = [i for i in heads if thrown[first[i]]]
         link = min(heads or np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
@@ -380,13 +382,16 @@ class _Story:
         rising = balance.centre_velocity(self.course)[:, 2] > LEAP
         flights = [(start, end) for start, end in footwork.airborne(self.course) if start < before]
         leaps = [(start, end) for start, end in flights if start and rising[start]]
-        if self._begun_in_the_air and flights and not flights[0][0]:
-            leaps = flights[:1]
+        if self._begun_before_flight >= 0 and flights and not flights[0][0]:
+            leaps = flights[:1] if self._begun_before_flight == 0 else [flights[0], *leaps]
         return _longest([(start, min(end, before)) for start, end in leaps], self.course.rate)
 
     @property
-    def _begun_in_the_air(self) -> bool:
-        return self.begun and any(not start for start, _ in footwork.airborne(self.clip))
+    def _begun_before_flight(self) -> int:
+        """How many of the clip's frames before its flight the take was begun: 0: in it; -1: a while before, or at the
+        clip's start."""
+        starts = [start for start, _ in footwork.airborne(self.clip) if start <= FLIGHT * self.clip.rate]
+        return starts[0] if self.begun and starts else -1
 
     def _touchdown(self, before: int) -> int | None:
         """The frame in which the take's longest flight by a frame ends; None without one."""

@@ -8,10 +8,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backflip_addon.core import outcome, rotations
+from backflip_addon.core import metrics, outcome, rotations
 from backflip_addon.core.motion import Take
 from tests.core.made_up_takes import BODY, REFERENCE, X, moved
-from tests.core.test_outcome import TOUCHDOWN, comes_down, words
+from tests.core.test_outcome import RATE, TAKE_OFF, TOUCHDOWN, comes_down, words
 
 FOLDS = 8  # frames in which the arms give way
 
@@ -45,3 +45,14 @@ def test_who_has_turned_on_until_the_head_is_down_is_under_rotated(
     told = outcome.what_happened(BODY, REFERENCE, take)
     assert told.kind == kind and abs(told.frame - TOUCHDOWN) <= 1, told
     assert said in words(take)
+
+
+def test_who_was_begun_just_before_its_take_off_and_is_off_the_floor_at_once_has_leaped() -> None:
+    """Begun a moment before the clip takes off, with feet that do not touch any more: its flight is the one to tell."""
+    take, first = comes_down(REFERENCE, np.radians(-300.0), 1.5), TAKE_OFF - 5
+    motion, contacts = take.motion, take.contacts[first:].copy()
+    contacts[:10] = False
+    rest = dataclasses.replace(motion, position=motion.position[first:], rotations=motion.rotations[first:])
+    parts = {"contacts": contacts, "torque": take.torque[first:], "assist": take.assist[first:]}
+    begun = dataclasses.replace(take, motion=rest, **parts, meta={metrics.BEGINS: first / RATE})
+    assert outcome.what_happened(BODY, REFERENCE, begun).kind == outcome.UNDER_ROTATED
