@@ -17,6 +17,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Self
 
 from ..core.files import replace, too_deep
 from . import deletion, folders, packages, pins, pythons
@@ -70,13 +71,16 @@ class Installation:
         wheels: a folder of the packages' files, for computers without a network; "" downloads them. A failure shows in
         poll(). The caller has asked the user and seen that Blender may go online.
         """
-        home = Path(home)
-        installation = cls(home, pythons.find_base(python, deletion.own_python()), wheels)
+        return cls(Path(home), pythons.find_base(python, deletion.own_python()), wheels)._started()
+
+    def _started(self) -> Self:
         try:
-            lacking = installation._prepare()
+            lacking = self._prepare()
         except OSError as error:
-            lacking = error_words(error, home)
-        return installation._end("failed", lacking) if lacking else installation
+            lacking = error_words(error, self.home)
+        if lacking:
+            self._end("failed", lacking)
+        return self
 
     def _planned(self, base: Base) -> list[tuple[Step, ...]]:
         """The stages, one after the other; a stage's steps run side by side."""
@@ -225,7 +229,7 @@ class Installation:
             raise
         return aside
 
-    def _end(self, state: State, words: str) -> Installation:
+    def _end(self, state: State, words: str) -> None:
         """Stop what runs, keep the log where the user can read it, and let go of the rest."""
         if self._probe is not None:
             self._probe.cancel()
@@ -243,7 +247,6 @@ class Installation:
             deletion.delete([self.folder])
         if self._lock is not None:
             self._lock.release()
-        return self
 
     def _note_free(self) -> None:
         with contextlib.suppress(OSError):

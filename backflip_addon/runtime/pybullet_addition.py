@@ -13,7 +13,6 @@ from . import deletion, folders, packages, pins
 from .folders import Installed
 from .install import Installation
 from .packages import Step
-from .progress import error_words
 from .pythons import Base
 
 # About what conda-forge's package has, that of the index's wheel and the module built from the same source: 70 MB
@@ -51,15 +50,7 @@ class PyBulletAddition(Installation):
     @classmethod
     def begin(cls, home: str | Path, python: str = "", wheels: str = "") -> PyBulletAddition:
         """Start it for the runtime that is installed in home; python is that one's. Else as Installation.begin()."""
-        home = Path(home)
-        addition = cls(home, folders.installed(home), wheels)
-        try:
-            lacking = addition._prepare()
-        except OSError as error:
-            lacking = error_words(error, home)
-        if lacking:
-            addition._end("failed", lacking)
-        return addition
+        return cls(Path(home), folders.installed(Path(home)), wheels)._started()
 
     def _planned(self, base: Base) -> list[tuple[Step, ...]]:
         assert self._installed is not None
