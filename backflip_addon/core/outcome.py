@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from . import metrics, rotations
+from . import metrics
 from .arrays import BoolArray
 from .body import FEET, Body
 from .burden import body_of_take
 from .measures import balance, footwork, toppling
-from .measures.course import Course, Phase, phases, without_chatter
+from .measures.course import Course, Phase
 from .measures.flight import LEAP_SECONDS
+from .measures.impact import hardest_impact
+from .measures.parts_down import thrown_over, trunk_part, upside_down, what_comes_down, what_too
 from .measures.toppling import FACES, STILL_LEANS, faces_up
 from .measures.turning import turns_over_off
 from .metrics import Measures
@@ -39,15 +41,6 @@ KINDS = (
     *(STRAYED, EXPLODED, BROKEN_OFF),
 )
 
-# What a link is called when the body comes down on it, by its name without its side. Of the trunk see _trunk_part()
-PARTS = {
-    "head": "head",
-    "shin": "knees",
-    "hand": "hands",
-    "forearm": "hands",
-    "upper_arm": "shoulder",
-    "foot": "feet",
-}
 _ON = {
     "head": ON_HEAD,
     **dict.fromkeys(("back", "shoulder", "seat", "side"), ON_BACK),
@@ -55,31 +48,21 @@ _ON = {
     "hands": ON_HANDS,
 }
 _WAYS = {"forward": FELL_FORWARD, "backward": FELL_BACKWARD, "sideways": FELL_SIDEWAYS, "nowhere": SLUMPED}
-# Links whose coming down is a fall, before those that catch it, and those that reach for the floor
-_WEIGHTY = (("head", "chest", "pelvis"), ("upper_arm", "thigh", "shin"))
-_LEGS = ("thigh", "shin", "foot")
 
 FLIGHT = 0.1  # s off the floor at least: a shorter one is a twitch, no leap (of measures.flight)
 LEAP = 0.3  # m/s up of the centre of mass when the floor is left: one that tips over lifts its feet while it sinks
 HIGH_LEAP = 0.3  # m that a flight so long rises: no stride that goes wrong, whatever the clip
 SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotates
-# s in which parts come down together: hands that reach for the floor, and knees, come before what a fall is told by
-HIT_TOGETHER = 0.3
-# Of the line from hips to head, from upright: a body that comes down like that, its legs in the air, was thrown over,
-# where one that topples lies down at 90 degrees; and from HEADLONG on, as its head comes down, it lands on that, though
-# hands, a shoulder or the back came before: one that has turned on until then lies down flat
-UPSIDE_DOWN, HEADLONG = np.radians(110), np.radians(120)
-STEEP = np.radians(140)  # and of a head that comes down so it is the head, though the back comes soon
+# Of the line from hips to head, from upright, of who is thrown over: from there on, as its head comes down, it lands on
+# that, though hands, a shoulder or the back came before: one that has turned on until then lies down flat
+HEADLONG = np.radians(120)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 # Of the trunk: who comes down with more on hands or knees lies on its front next, and does not kneel
 PRONE = np.radians(60)
 BRIEFLY = 0.05  # s on its feet, from which on a body fell, and did not leap onto another part
 LOW = 0.45  # leg lengths: hips that end lower, where the clip's do not, have come down for good
-WITH_IT = 0.1  # s after the head by which the back is down of who comes down on that, and not on the head
 SOON = 0.5  # s by which a clip may lie down later than its take, and be what it follows
-HIT_FRAMES = 2  # before a touch, over which a part's speed is taken
-LEAST_IMPACT = 0.3  # m/s: slower parts are put down
 # What no body does: a baseball pitcher's hand, the fastest there is, comes to 25 m/s (Fleisig et al. 1999,
 # "Kinematic and kinetic comparison of baseball pitching among various levels of development", J. Biomech. 32)
 FASTEST = 45.0  # m/s of a link
@@ -92,7 +75,9 @@ class Outcome:
     """What happened in a take.
 
     kind: of KINDS. at: the moment, s since the start, and frame, the take's. degrees: how far it was off the clip's
-    rotation when it came down, negative: too little. part: what it came down on, "" where it landed.
+    rotation when it came down, negative: too little. part: what it came down on, "" where it landed. kind_too: the
+    other way of who fell diagonally, of KINDS, and part_too: what of another sort came down at once with the part, each
+    "" where nothing is: of two that are as true neither is left out.
     highest: of the centre of mass, m over the floor. turned: net somersault until then, degrees, signed as in metrics.
     impact: the hardest in the whole take, m/s down onto the floor, and impact_part, the link's name.
     """
@@ -106,6 +91,8 @@ class Outcome:
     turned: float
     impact: float
     impact_part: str
+    kind_too: str = ""
+    part_too: str = ""
 
     def facts(self) -> dict[str, Any]:
         """As a take's file and its event name them (jobs.messages.TakeRecorded)."""
@@ -115,6 +102,8 @@ class Outcome:
             "outcome_frame": self.frame,
             "outcome_degrees": self.degrees,
             "outcome_part": self.part,
+            "outcome_too": self.kind_too,
+            "outcome_part_too": self.part_too,
             "highest_m": self.highest,
             "turned_deg": self.turned,
             "impact_m_s": self.impact,
@@ -138,7 +127,8 @@ def what_happened(body: Body, reference: Motion, take: Take, measures: Measures 
     broken = _explosion(course) if sound.motion.frames == take.motion.frames else sound.motion.frames - 1
     kind, frame, part = (EXPLODED, broken, "") if broken is not None else story.end()
     degrees = story.rotation_off(frame) if kind not in (FOLLOWED, CAME_THROUGH, EXPLODED) else 0.0
-    impact, link = _hardest_impact(course)
+    impact, link = hardest_impact(course)
+    kind_too, part_too = story.as_true(kind, frame, part)
     return Outcome(
         kind=kind,
         at=frame / course.rate,
@@ -149,6 +139,8 @@ def what_happened(body: Body, reference: Motion, take: Take, measures: Measures 
         turned=float(np.degrees(metrics.net_somersault(course.local[: frame + 1, 0]))) if frame else 0.0,
         impact=impact,
         impact_part=link,
+        kind_too=kind_too,
+        part_too=part_too,
     )
 
 
@@ -190,12 +182,13 @@ class _Story:
 
     def _fall(self, hit: int) -> tuple[str, int, str]:
         """Of a take in which a part that may not comes down at a frame."""
-        part, down = self._part(hit)
+        part, down = what_comes_down(self.course, self.allowed, hit)
         flight = self._flight(hit)
         if flight and not self.begun and not self._high_enough(flight):
             flight = None
-        thrown = bool(self._thrown_over[[hit, down]].any())
-        part = "hands" if part == "knees" and self._thrown_over[hit] else part  # which follow
+        thrown_at = thrown_over(self.course)
+        thrown = bool(thrown_at[[hit, down]].any())
+        part = "hands" if part == "knees" and thrown_at[hit] else part  # which follow
         if flight is None and not (thrown and self._clip_turns_over and part == "head"):
             return self._direction(hit, down), hit, part
         since = flight[1] if flight else hit
@@ -204,9 +197,9 @@ class _Story:
         stood_up = (stands & (self.course.tilt[since:hit] < STILL_LEANS)).sum() / self.course.rate > CAUGHT
         on_feet_first = stands.sum() / self.course.rate > BRIEFLY
         if not caught and thrown and part in ("head", "shoulder"):
-            if _upside_down(self.course, HEADLONG)[down]:
+            if upside_down(self.course, HEADLONG)[down]:
                 return ON_HEAD, hit, "head"
-            part = self._trunk_part(self.course.body.index("chest"), down)
+            part = trunk_part(self.course, self.course.body.index("chest"), down)
         off = abs(self.rotation_off(hit))
         if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
@@ -215,6 +208,15 @@ class _Story:
         if on_feet_first or flat or prone or part not in _ON:
             return self._direction(hit, down), hit, part
         return _ON[part], hit, part
+
+    def as_true(self, kind: str, hit: int, part: str) -> tuple[str, str]:
+        """Of a fall at a frame the other way that it goes, and what of another sort comes down at once with a part; ""
+        where nothing does, and of what is no fall."""
+        if hit != self._first_hit() or not part:
+            return "", ""
+        _, down = what_comes_down(self.course, self.allowed, hit)
+        ways = self._directions(hit, down) if kind in _WAYS.values() else []
+        return next((way for way in ways if way != kind), ""), what_too(self.course, self.allowed, down, part)
 
     def _stayed_down(self, last: int) -> tuple[str, int, str]:
         """Of a take that ends down where its clip does not, and in which all that came down may: it fell, or, where the
@@ -225,7 +227,7 @@ class _Story:
         if not down or way == self._clips_way_down(down):
             lost = self._lost()
             return STRAYED, last if lost is None else lost, ""
-        return way, down, self._trunk_part(0, down)
+        return way, down, trunk_part(self.course, 0, down)
 
     def _clips_way_down(self, frame: int) -> str:
         """Which way the clip, down at a take's frame or soon, goes down; "" of one that stays up or lay before."""
@@ -265,50 +267,13 @@ class _Story:
         frames = np.flatnonzero((self.course.touching & ~self.allowed).any(axis=1))
         return int(frames[0]) if len(frames) else None
 
-    def _part(self, hit: int) -> tuple[str, int]:
-        """What comes down at a frame and just after it, and when: head or trunk before legs, legs before arms, and of
-        those the first, or the one that bears the most; of a body that is upside down the head."""
-        course = self.course
-        together = slice(hit, hit + round(HIT_TOGETHER * course.rate) + 1)
-        touching = course.touching[together] & ~self.allowed
-        kinds = [name.split(".")[0] for name in course.body.names]
-        down = touching.any(axis=0)
-        for group in _WEIGHTY:
-            weighty = np.array([kind in group for kind in kinds]) & down
-            if weighty.any():
-                down = weighty
-                break
-        first = np.argmax(touching, axis=0)
-        borne = touching.sum(axis=0) if course.load is None else (course.load[together] * touching).sum(axis=0)
-        thrown = self._thrown_over[together]
-        heads = [i for i in np.flatnonzero(down).tolist() if kinds[i] == "head"]
-        chest = kinds.index("chest")
-        if heads and down[chest] and first[chest] <= first[heads[0]] + round(WITH_IT * course.rate):
-            frame = hit + int(first[chest])
-            steep = _upside_down(course, STEEP)[hit + int(first[heads[0]])]
-            if faces_up(course, frame) > FACES and not steep:
-                return self._trunk_part(chest, frame), frame
-        heads = [i for i in heads if thrown[first[i]]]
-        link = min(heads or np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
-        frame = hit + int(first[link])
-        return PARTS.get(kinds[link]) or self._trunk_part(link, frame), frame
-
-    def _trunk_part(self, link: int, frame: int) -> str:
-        """Which side of the trunk is down, or of a thigh: one that faces up is sat upon."""
-        ahead = rotations.rotate(self.course.orientations[frame, link], np.array([0.0, -1.0, 0.0]))
-        if self.course.body.names[link].startswith("thigh"):
-            return "seat" if ahead[2] > 0 else "knees"
-        if self.course.body.links[link].parent < 0 and abs(ahead[2]) < np.sin(STILL_LEANS):
-            return "seat"
-        side = rotations.rotate(self.course.orientations[frame, link], np.array([1.0, 0.0, 0.0]))
-        if abs(side[2]) > abs(ahead[2]):
-            return "side"
-        return "back" if ahead[2] > 0 else "chest"
-
     def _direction(self, hit: int, down: int, course: Course | None = None) -> str:
-        """Which way the body, or that of another course, went down: see toppling.way_down()."""
+        return self._directions(hit, down, course)[0]
+
+    def _directions(self, hit: int, down: int, course: Course | None = None) -> list[str]:
+        """Which way, or ways, the body, or that of another course, went down: see toppling.ways_down()."""
         since = self._touchdown(hit) or 0 if course is None else 0
-        return _WAYS[toppling.way_down(course or self.course, hit, down, since)]
+        return [_WAYS[way] for way in toppling.ways_down(course or self.course, hit, down, since)]
 
     def _lost(self) -> int | None:
         """The first frame in which the mean link error is greater than one that still follows the clip."""
@@ -319,14 +284,6 @@ class _Story:
         errors = np.linalg.norm(course.positions[during] - positions, axis=-1).mean(axis=1)
         lost = np.flatnonzero(errors > metrics.FOLLOWED_ERROR)
         return int(lost[0]) if len(lost) else None
-
-    @property
-    def _thrown_over(self) -> BoolArray:
-        """The frames (F,) in which the body is upside down, with nothing of its legs on the floor."""
-        course = self.course
-        legs = [i for i, name in enumerate(course.body.names) if name.startswith(_LEGS)]
-        thrown: BoolArray = _upside_down(course) & ~course.touching[:, legs].any(axis=1)
-        return thrown
 
     @property
     def _feet(self) -> list[int]:
@@ -350,7 +307,7 @@ class _Story:
 
     @property
     def _clip_turns_over(self) -> bool:
-        return bool(_upside_down(self.clip).any())
+        return bool(upside_down(self.clip).any())
 
     @property
     def _low(self) -> BoolArray:
@@ -398,13 +355,6 @@ class _Story:
         return flight[1] if (flight := self._flight(before)) else None
 
 
-def _upside_down(course: Course, from_on: float = UPSIDE_DOWN) -> BoolArray:
-    """The frames (F,) in which the line from the hips to the head points down: so far from upright at least, rad."""
-    line = rotations.normalise(course.positions[:, course.body.index("head")] - course.positions[:, 0])
-    upside_down: BoolArray = line[:, 2] < np.cos(from_on)
-    return upside_down
-
-
 def _longest(flights: list[Phase], rate: float) -> Phase | None:
     """The longest of flights that are some."""
     some = [flight for flight in flights if flight[1] - flight[0] >= FLIGHT * rate]
@@ -417,17 +367,3 @@ def _explosion(course: Course) -> int | None:
     off = np.linalg.norm(course.positions[:, 0] - course.positions[0, 0], axis=-1)
     wild = (speeds > FASTEST).any(axis=1) | (course.lows.min(axis=1) < -DEEPEST) | (off > FARTHEST)
     return int(np.argmax(wild)) if wild.any() else None
-
-
-def _hardest_impact(course: Course) -> tuple[float, str]:
-    """The greatest speed at which a part comes down onto the floor, m/s, and the link's name; 0 and "" without one."""
-    hardest, part = 0.0, ""
-    for link, name in enumerate(course.body.names):
-        for start, _ in phases(without_chatter(course.touching[:, link], course.rate)):
-            if start < HIT_FRAMES + 1:
-                continue
-            fallen = course.lows[start - 1 - HIT_FRAMES, link] - course.lows[start - 1, link]
-            speed = float(fallen * course.rate / HIT_FRAMES)
-            if speed > max(hardest, LEAST_IMPACT):
-                hardest, part = speed, name
-    return hardest, part

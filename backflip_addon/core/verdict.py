@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from . import metrics, outcome
+from .measures.parts_down import PARTS
 
 
 def verdict(values: Mapping[str, object]) -> str:
@@ -43,7 +44,8 @@ def outcome_words(values: Mapping[str, object]) -> str:
     kind, part = values.get("outcome"), values.get("outcome_part")
     at, degrees = (_number(values, name) for name in ("outcome_at", "outcome_degrees"))
     when = f" at {at:.2f} s" if math.isfinite(at) else ""
-    on = f"on its {part}" if isinstance(part, str) and part in _PARTS and part != "feet" else ""
+    parts = [name for name in (part, values.get("outcome_part_too")) if name in _PARTS and name != "feet"]
+    on = f"on its {' and its '.join(map(str, parts))}" if parts else ""
     turned = ""
     if abs(degrees) > math.degrees(metrics.TURN_TOLERANCE):
         turned = f"{'under' if degrees < 0 else 'over'}-rotated by {abs(degrees):.0f}°"
@@ -52,9 +54,10 @@ def outcome_words(values: Mapping[str, object]) -> str:
     if kind == outcome.NEVER_LEFT:
         return "Never left the floor" + (f", {on}{when}" if on else "")
     if kind in _FELL:
-        return _FELL[str(kind)] + (f", {on}{when}" if on else when)
+        too = _FELL.get(str(values.get("outcome_too")), "").removeprefix("Fell ")
+        return _FELL[str(kind)] + (f" and {too}" if too else "") + (f", {on}{when}" if on else when)
     if kind in _ON:
-        return f"On its {part if on else _ON[str(kind)]}{when}" + (f", {turned}" if turned else "")
+        return f"{on.capitalize() or f'On its {_ON[str(kind)]}'}{when}" + (f", {turned}" if turned else "")
     if kind == outcome.CAME_THROUGH:
         return "Came through, begun in mid-clip"
     if kind == outcome.STUMBLED:
@@ -62,7 +65,7 @@ def outcome_words(values: Mapping[str, object]) -> str:
     return f"{_OTHER[str(kind)]}{when}" if kind in _OTHER else ""
 
 
-_PARTS = {*outcome.PARTS.values(), "back", "chest", "seat", "side"}
+_PARTS = {*PARTS.values(), "back", "chest", "seat", "side"}
 _FELL = {
     outcome.FELL_FORWARD: "Fell forward",
     outcome.FELL_BACKWARD: "Fell backward",

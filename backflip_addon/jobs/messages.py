@@ -120,7 +120,8 @@ class TakeRecorded(Event):
     stage: file of the policy that performed. request: the id of the request for it, "" when nobody asked. engine: what
     simulated it, "pybullet" or "compiled", "" where that was not said. phase: where it came from, in words. From
     followed on: by their names in Measures; None where not known. outcome, outcome_at, ... impact_part: what happened,
-    by core.outcome.Outcome: its kind ("" in older takes), at, degrees, part, highest, turned, impact, impact_part.
+    by core.outcome.Outcome: its kind ("" in older takes), at, degrees, part, kind_too, part_too, highest, turned,
+    impact, impact_part.
     """
 
     kind: ClassVar[str] = "take"
@@ -159,6 +160,8 @@ class TakeRecorded(Event):
     outcome_frame: int | None = None
     outcome_degrees: float | None = None
     outcome_part: str = ""
+    outcome_too: str = ""
+    outcome_part_too: str = ""
     highest_m: float | None = None
     turned_deg: float | None = None
     impact_m_s: float | None = None

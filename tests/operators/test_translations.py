@@ -16,6 +16,7 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon import translations, wording  # noqa: E402
 from backflip_addon.core import outcome  # noqa: E402
 from backflip_addon.core.direction import PRESETS, Direction  # noqa: E402
+from backflip_addon.core.measures import parts_down  # noqa: E402
 from backflip_addon.core.verdict import verdict  # noqa: E402
 from tests.operators import test_sentences as sentences  # noqa: E402
 
@@ -86,7 +87,7 @@ def test_words_on_buttons_are_translated(language: str) -> None:
 
 LANDED = {"landed": True, "stands_3_s": True, "steps": 0, "hops": 0, "robust_of_20": 18}
 KINDS = [value for name, value in vars(outcome).items() if name.isupper() and isinstance(value, str)]
-PARTS = [*dict.fromkeys(outcome.PARTS.values()), "back", "chest", "seat", "side", ""]
+PARTS = [*dict.fromkeys(parts_down.PARTS.values()), "back", "chest", "seat", "side", ""]
 ALL_ASKED = Direction(
     push_impulse=(0.0, 30.0, 0.0), push_at=0.25, friction=0.02, slope_deg=12.5, gravity=1.62, mass=0.8, strength=0.6
 )
@@ -111,6 +112,10 @@ def verdicts() -> set[str]:
             for degrees in (-45.0, 0.0, 60.0):
                 facts = {"outcome": kind, "outcome_part": part, "outcome_at": 1.42, "outcome_degrees": degrees}
                 found.append({"landed": False} | facts)
+                if part and degrees == 0.0:
+                    too = {"outcome_too": kind, "outcome_part_too": part}
+                    fall = {"outcome": outcome.FELL_SIDEWAYS, "outcome_part": "head" if part != "head" else "back"}
+                    found.append({"landed": False} | facts | fall | too)
     return {words for facts in found if (words := verdict(facts))}
 
 

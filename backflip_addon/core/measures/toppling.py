@@ -21,18 +21,21 @@ SLANT = 2.0  # times as far sideways as forward or backward, up to which it coun
 FACES = 0.5  # of the way up or down: a trunk's front that faces more so is what it comes down on, or its back is
 WENT = 0.25  # leg lengths that the hips come away from the feet in a fall with a direction
 
+DIAGONAL = 0.5  # times as far one way as the other, from which on a body goes down both ways
+
 Way = Literal["forward", "backward", "sideways", "nowhere"]
 
 
-def way_down(course: Course, hit: int, down: int, since: int = 0) -> Way:
-    """Which way a body goes down that is down at a frame: where its centre of mass is from its feet as it leans too far
-    to stand, as it faced when it was upright last, or else its hips level.
+def ways_down(course: Course, hit: int, down: int, since: int = 0) -> tuple[Way, ...]:
+    """Which way a body goes down that is down at a frame, and, of one that goes down diagonally, which other way: where
+    its centre of mass is from its feet as it leans too far to stand, as it faced when it was upright last, or else its
+    hips level.
 
     down: the frame in which the part is down that counts: whose front comes down, or whose back does, fell forward or
     backward, though somewhat sideways as well. since: the frame from which on it can have begun to fall.
     """
     if np.linalg.norm(_from_feet(course, hit)) < WENT * hip_to_sole(course.body) and course.tilt[hit] < STILL_LEANS:
-        return "nowhere"
+        return ("nowhere",)
     lefts = rotations.rotate(course.orientations[: hit + 1, 0], np.array([1.0, 0.0, 0.0]))
     upright = np.flatnonzero(course.tilt[since : hit + 1] < UPRIGHT) + since
     level = np.flatnonzero(np.abs(lefts[:, 2]) < np.sin(STILL_LEANS))
@@ -42,9 +45,11 @@ def way_down(course: Course, hit: int, down: int, since: int = 0) -> Way:
     ahead = np.array([left[1], -left[0]])  # faces -Y with +X to its left
     forward, sideways, up = float(way @ ahead), float(way @ left), faces_up(course, down)
     as_it_faces = abs(up) > FACES and forward * up < 0
+    ways: tuple[Way, Way] = ("forward" if forward > 0 else "backward", "sideways")
     if abs(sideways) > (SLANT if as_it_faces else 1.0) * abs(forward):
-        return "sideways"
-    return "forward" if forward > 0 else "backward"
+        ways = (ways[1], ways[0])
+    lesser, greater = sorted((abs(forward), abs(sideways)))
+    return ways if lesser > DIAGONAL * greater else ways[:1]
 
 
 def faces_up(course: Course, frame: int) -> float:

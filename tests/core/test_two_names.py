@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Falls of which two names are as true: both are said."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from backflip_addon.core import outcome
+from backflip_addon.core.measures.course import Course
+from backflip_addon.core.measures.parts_down import what_too
+from tests.core.made_up_takes import BODY, X, Y
+from tests.core.test_outcome import standing_and_then, words
+
+RATE, DOWN = 120, 60
+ALLOWED = np.array([name.startswith("foot") for name in BODY.names])
+
+
+@pytest.mark.parametrize(
+    ("degrees", "said"),
+    [
+        (0.0, "Fell forward,"),
+        (40.0, "Fell forward and sideways,"),
+        (60.0, "Fell sideways and forward,"),
+        (70.0, "Fell sideways,"),
+        (90.0, "Fell sideways,"),
+        (135.0, "Fell backward and sideways,"),
+        (180.0, "Fell backward,"),
+    ],
+)
+def test_who_falls_diagonally_fell_both_ways(degrees: float, said: str) -> None:
+    axis = np.cos(np.radians(degrees)) * X + np.sin(np.radians(degrees)) * Y
+    clip, take = standing_and_then(axis, 1.1 * np.pi / 2)
+    assert words(take, clip).startswith(said), words(take, clip)
+
+
+def too(part: str, comes: dict[str, tuple[int, float]]) -> str:
+    """What comes down beside a part at DOWN, of a standing body whose links touch from a frame on, and bear so much."""
+    _, take = standing_and_then(X, 0.0, 1.5)
+    course = Course.of_take(BODY, take)
+    touching, load = np.zeros_like(course.touching), np.zeros(course.touching.shape)
+    for name, (frame, bears) in comes.items():
+        touching[frame:, BODY.index(name)], load[frame:, BODY.index(name)] = True, bears
+    return what_too(dataclasses.replace(course, touching=touching, load=load), ALLOWED, DOWN, part)
+
+
+@pytest.mark.parametrize(
+    ("part", "comes", "other"),
+    [
+        ("head", {"head": (60, 100.0), "upper_arm.L": (64, 80.0)}, "shoulder"),
+        ("shoulder", {"upper_arm.L": (60, 100.0), "head": (57, 80.0)}, "head"),
+        ("head", {"head": (60, 100.0), "upper_arm.L": (75, 80.0)}, ""),  # an eighth of a second later
+        ("head", {"head": (60, 100.0), "upper_arm.L": (64, 30.0)}, ""),  # barely
+        ("head", {"head": (60, 100.0), "hand.L": (60, 100.0)}, ""),  # hands reach for the floor
+        ("knees", {"shin.L": (60, 100.0), "hand.L": (61, 40.0), "hand.R": (62, 40.0)}, "hands"),
+        ("chest", {"chest": (60, 100.0), "upper_arm.R": (60, 90.0)}, ""),  # who lies on its chest does on its shoulders
+        ("feet", {"foot.L": (60, 100.0), "head": (60, 90.0)}, ""),
+    ],
+)
+def test_what_comes_down_at_once_and_as_hard_is_named_too(
+    part: str, comes: dict[str, tuple[int, float]], other: str
+) -> None:
+    assert too(part, comes) == other
+
+
+def test_a_second_name_is_kept_with_the_take() -> None:
+    axis = np.cos(0.8) * X + np.sin(0.8) * Y
+    clip, take = standing_and_then(axis, 1.1 * np.pi / 2)
+    facts = outcome.what_happened(BODY, clip, take).facts()
+    assert {facts["outcome"], facts["outcome_too"]} == {outcome.FELL_FORWARD, outcome.FELL_SIDEWAYS}
