@@ -8,9 +8,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backflip_addon.core import outcome
+from backflip_addon.core import outcome, rotations
 from backflip_addon.core.measures.course import Course
-from backflip_addon.core.measures.parts_down import what_too
+from backflip_addon.core.measures.parts_down import trunk_part, what_too
 from tests.core.made_up_takes import BODY, X, Y
 from tests.core.test_outcome import standing_and_then, words
 
@@ -70,3 +70,12 @@ def test_a_second_name_is_kept_with_the_take() -> None:
     clip, take = standing_and_then(axis, 1.1 * np.pi / 2)
     facts = outcome.what_happened(BODY, clip, take).facts()
     assert {facts["outcome"], facts["outcome_too"]} == {outcome.FELL_FORWARD, outcome.FELL_SIDEWAYS}
+
+
+@pytest.mark.parametrize(("leans", "part"), [(0.0, "knees"), (-25.0, "knees"), (-80.0, "seat"), (80.0, "knees")])
+def test_a_thigh_that_stands_on_its_knee_kneels_and_one_that_lies_face_up_is_sat_upon(leans: float, part: str) -> None:
+    _, take = standing_and_then(X, 0.0)
+    thigh = BODY.index("thigh.L")
+    course = Course.of_take(BODY, take)
+    course.orientations[:, thigh] = rotations.from_axis_angle(X, np.radians(leans))
+    assert trunk_part(course, thigh, DOWN) == part

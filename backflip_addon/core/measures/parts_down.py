@@ -98,10 +98,10 @@ def what_too(course: Course, allowed: BoolArray, down: int, part: str) -> str:
 
 
 def trunk_part(course: Course, link: int, frame: int) -> str:
-    """Which side of the trunk is down, or of a thigh: one that faces up is sat upon."""
+    """Which side of the trunk is down, or of a thigh: face up it is sat upon, standing on its knee it kneels."""
     ahead = rotations.rotate(course.orientations[frame, link], np.array([0.0, -1.0, 0.0]))
     if course.body.names[link].startswith("thigh"):
-        return "seat" if ahead[2] > 0 else "knees"
+        return "seat" if ahead[2] > np.sin(STILL_LEANS) else "knees"
     if course.body.links[link].parent < 0 and abs(ahead[2]) < np.sin(STILL_LEANS):
         return "seat"
     side = rotations.rotate(course.orientations[frame, link], np.array([1.0, 0.0, 0.0]))
