@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ from backflip_addon.trainer.planning.lqr import (
     weights_of_differences,
 )
 from backflip_addon.trainer.rl import rollouts
-from backflip_addon.trainer.rl.feedback_choice import best_feedback, looked_at
+from backflip_addon.trainer.rl.feedback_choice import Chosen, Looks, best_feedback
 from backflip_addon.trainer.rl.numpy_actor import Actor
 from tests.core import performances
 from tests.trainer.whole_jobs import PATIENCE, events, of_kind
@@ -106,64 +106,96 @@ def test_each_of_many_bodies_stands_or_falls_for_itself(engine: str) -> None:
 
 
 def test_the_gains_that_land_most_often_are_chosen() -> None:
-    """Stand-ins for trials: what lands is known by how strong the gains are."""
-    parts = {"horizontal_error": 2, "support": 3}
-    feedback = Feedback(parts, 6, FeedbackSettings())
-    models = Models(np.tile(np.eye(5), (6, 1, 1)), np.tile(np.eye(5), (6, 1, 1)), np.zeros((6, 5)))
+    """Stand-ins for trials: what lands is told beforehand."""
+    feedback, one_each = (
+        Feedback(dict.fromkeys(COSTS, 1), 6, FeedbackSettings()),
+        np.tile(np.eye(len(COSTS)), (6, 1, 1)),
+    )
+    models = Models(one_each, one_each, np.zeros((6, len(COSTS))))
     feedback.models = lambda: models  # type: ignore[method-assign]
     trajectory = dataclasses.replace(TRAJECTORY, landed=3)
-    tried: list[np.ndarray] = []
-
-    def landings(own: TargetTrajectory, beat: float) -> tuple[float, float]:
-        tried.append(own.gains)
-        return float(len(tried) % 5) / 10, -1.0
+    looks = StandInLooks()
+    tried = looks.longer_at
 
     def flaws(own: TargetTrajectory) -> int | None:
-        """Of the third that is tried two, of the fourth none lands, and of the others one."""
-        which = [k for k, gains in enumerate(tried, 1) if gains is own.gains]
-        return {3: 2, 4: None}.get(which[0] if which else 0, 1)
+        """Of the gains that land in 0.9 of the trials none, of those in 0.8 two, and of the others one."""
+        return {0.9: None, 0.8: 2}.get(looks.known.get(own.gains.tobytes(), 0.0), 1)
 
-    random = np.random.default_rng
-    best = best_feedback(feedback, trajectory, landings, lambda own: 0, random(0), 0.95, 4)
-    assert len(tried) == len(DESIGNS) + 4 and best.lands == 0.4 and best.design == DESIGNS[3]
-    np.testing.assert_array_equal(best.trajectory.gains, tried[3])
-    assert len({gains.tobytes() for gains in tried[len(DESIGNS) :]}) == 4, "variations differ"
-    tried.clear()
-    best_feedback(feedback, best.trajectory, landings, lambda own: 0, random(0), 0.3, 4)
-    assert len(tried) == 3, "what it had is tried too, and nothing after what is enough"
-    np.testing.assert_array_equal(tried[0], best.trajectory.gains)
-    tried.clear()
-    again = best_feedback(feedback, trajectory, landings, lambda own: 0, random(0), 0.95, 2, design=DESIGNS[5])
-    assert len(tried) == 3 and again.lands == 0.3 and again.design not in DESIGNS, "from an earlier fit's design on"
-    tried.clear()
-    worse = best_feedback(feedback, trajectory, landings, flaws, random(0), 0.95, -4)
-    assert worse.lands == 0.2, "0.4 would not land undisturbed, and 0.3 would with more flaws"
-    np.testing.assert_array_equal(worse.trajectory.gains, tried[1])
-    tried.clear()
-    none = best_feedback(feedback, trajectory, landings, lambda own: None, random(0), 0.95, -4)
-    assert none.lands == 0.0 and none.trajectory.gains is tried[3], "the best of what does not land, and none lands"
+    def one(*shares: float, variations: int = 0, **known: object) -> Chosen:
+        looks.known, looks.shares = {}, iter(shares)
+        tried.clear()
+        looks.first_at.clear()
+        arguments = (feedback, known.pop("begins", trajectory), looks, known.pop("flaws", lambda own: 0))
+        return best_feedback(*arguments, np.random.default_rng(0), 0.95, variations, **known)  # type: ignore[arg-type]
+
+    eight = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.2)
+    best = one(*eight)
+    assert len(looks.first_at) == len(DESIGNS) and tried == [0.7, 0.6], "of eight designs two are looked at longer"
+    assert best.lands == 0.7 and best.design == DESIGNS[6]
+    varied = one(*eight, 0.6, 0.66, 0.75, 0.7, variations=4)
+    assert tried == [0.7, 0.6, 0.66, 0.75, 0.7], "and variations that are no more than a little behind"
+    assert varied.lands == 0.75 and varied.design not in DESIGNS
+    assert len({own.gains.tobytes() for own in looks.first_at[len(DESIGNS) :]}) == 4, "variations differ"
+    enough = one(*eight[:3], 0.97, *eight[4:], 0.99, variations=4)
+    assert tried == [0.97] and enough.lands == 0.97 and len(looks.first_at) == len(DESIGNS), (
+        "nothing after what is enough"
+    )
+    kept = one(0.96, begins=best.trajectory, variations=4)
+    assert tried == [0.96] and kept.trajectory is best.trajectory, "what it had is looked at before all else"
+    again = one(0.3, 0.4, 0.5, variations=2, design=DESIGNS[5])
+    assert len(looks.first_at) == 3 and again.lands == 0.5 and again.design not in DESIGNS, (
+        "from an earlier fit's design on"
+    )
+    worse = one(0.1, 0.8, 0.7, *eight[3:6], 0.9, 0.2, 0.75, 0.9, variations=2, flaws=flaws)
+    assert worse.lands == 0.0, "what lands most often would not land undisturbed, or with more flaws"
+
+
+class StandInLooks:
+    """Stand-ins for trials: of gains, in the order in which they are seen first, the next share lands."""
+
+    def __init__(self) -> None:
+        self.shares: Iterator[float] = iter(())
+        self.known: dict[bytes, float] = {}
+        self.first_at: list[TargetTrajectory] = []
+        self.longer_at: list[float] = []
+
+    def share(self, own: TargetTrajectory) -> float:
+        key = own.gains.tobytes()
+        if key not in self.known:
+            self.known[key] = next(self.shares)
+        return self.known[key]
+
+    def first(self, own: TargetTrajectory) -> tuple[float, float]:
+        self.first_at.append(own)
+        return self.share(own), -1.0
+
+    def longer(self, own: TargetTrajectory) -> tuple[float, float]:
+        self.longer_at.append(self.share(own))
+        return self.share(own), -1.0
 
 
 class Trials:
-    """Stand-ins for two workers: of every ten trials so many land."""
+    """Stand-ins for two workers: of every ten trials so many land, and half of them still stand later."""
 
     def __init__(self, of_ten: int) -> None:
-        self.of_ten, self.seeds = of_ten, list[int]()
+        self.of_ten, self.asked = of_ten, list[tuple[list[int], bool]]()
 
     def __len__(self) -> int:
         return 2
 
-    def share(self, method: str, calls: list[tuple[list[int], object]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def share(self, method: str, calls: list[tuple[list[int], object, bool]]) -> list[tuple[np.ndarray, np.ndarray]]:
         assert method == "landings"
-        self.seeds += [seed for seeds, _ in calls for seed in seeds]
-        return [(np.array([seed % 10 < self.of_ten for seed in seeds]), np.full(len(seeds), 2.0)) for seeds, _ in calls]
+        self.asked.append(([seed for seeds, _, _ in calls for seed in seeds], calls[0][2]))
+        of_ten = [self.of_ten // 2 if stays else self.of_ten for _, _, stays in calls]
+        landed = [np.array([seed % 10 < of for seed in seeds]) for (seeds, _, _), of in zip(calls, of_ten, strict=True)]
+        return [(own, np.full(len(own), 2.0)) for own in landed]
 
 
-@pytest.mark.parametrize(("of_ten", "beat", "tried"), [(5, 0.0, 80), (5, 0.6, 80), (5, 0.8, 20), (9, 0.8, 80)])
-def test_of_gains_that_fall_far_behind_a_quarter_of_the_trials_is_enough(of_ten: int, beat: float, tried: int) -> None:
-    trials = Trials(of_ten)
-    assert looked_at(trials, list(range(80)), beat) == (of_ten / 10, -2.0)  # type: ignore[arg-type]
-    assert trials.seeds == list(range(tried))
+def test_a_first_look_is_at_few_trials_and_a_longer_one_at_the_others_which_are_to_stand_on() -> None:
+    trials, followed = Trials(8), list[TargetTrajectory]()
+    looks = Looks(trials, followed.append, list(range(80)))  # type: ignore[arg-type]
+    assert looks.first(TRAJECTORY) == (0.8, -2.0) and looks.longer(TRAJECTORY) == (0.4, -2.0)
+    assert trials.asked == [(list(range(20)), False), (list(range(20, 80)), True)] and followed == [TRAJECTORY] * 2
 
 
 def test_costs_are_a_designs_and_fall_after_the_landing() -> None:

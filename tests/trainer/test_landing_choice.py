@@ -24,7 +24,7 @@ CLIP = performances.standing(BODY, 0.5)
 
 
 def test_the_one_with_fewer_flaws_is_kept_and_of_as_many_the_one_that_rests_sooner() -> None:
-    flawed, restless, calm = (Landing(PLAN, *each) for each in ((1, 0.1), (0, 0.9), (0, 0.3)))
+    flawed, restless, calm = (Landing(PLAN, *each) for each in ((1, 0.1), (0, 0.97), (0, 0.3)))
     assert flawed.better_than(None)
     assert restless.better_than(flawed) and not flawed.better_than(restless)
     assert calm.better_than(restless) and not restless.better_than(calm)
@@ -70,7 +70,7 @@ def test_who_only_stands_has_landed_nothing_elsewhere() -> None:
 
 
 def test_other_ends_and_other_searches_are_tried_until_one_settles() -> None:
-    flawed, restless, calm = (Landing(PLAN, *each) for each in ((1, 0.1), (0, 0.9), (0, 0.3)))
+    flawed, restless, calm = (Landing(PLAN, *each) for each in ((1, 0.1), (0, 0.97), (0, 0.3)))
     assert [each.enough(another_end=True, attempt=0) for each in (flawed, restless, calm)] == [False, False, True]
     assert [each.enough(another_end=False, attempt=0) for each in (flawed, restless, calm)] == [False, False, True]
     assert [each.enough(another_end=False, attempt=2) for each in (flawed, restless, calm)] == [True, True, True]

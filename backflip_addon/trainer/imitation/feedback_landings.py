@@ -31,11 +31,16 @@ ROOM = 0.9  # share of a limit that a look grants: feedback is chosen by these t
 
 
 def who_lands(
-    rollouts: FeedbackRollouts, starts: States, circumstances: Sequence[Circumstances], standing: bool
+    rollouts: FeedbackRollouts,
+    starts: States,
+    circumstances: Sequence[Circumstances],
+    standing: bool,
+    stays: bool = True,
 ) -> tuple[BoolArray, Array]:
     """Which of bodies (N,) that begin at frame 0 in these states land, and their mean costs (N,).
 
-    standing: whether the clip ends on its feet; of one that does not, who is never lost.
+    standing: whether the clip ends on its feet; of one that does not, who is never lost. stays: whether a landing is to
+    stand three seconds on, which takes as long as all before; one in thirty does not.
     """
     trajectory, count = rollouts.trajectory, len(circumstances)
     still, since_clip = STILL_STEPS + REST_STEPS, trajectory.steps - rollouts.track.clip_steps + 1
@@ -53,10 +58,10 @@ def who_lands(
         turned = np.abs(_turns(before, now)) * CONTROL_RATE / REST_STEPS
         rests &= (moved < ROOM * balance.REST_SPEED) & (turned < ROOM * balance.REST_TURN)
         rests &= stands_on_soles(rollouts, now, floors)
-    last = _corrections(rollouts, passed[-2])
     lands: BoolArray = faces & rests & sound
-    left = np.flatnonzero(lands)
+    left = np.flatnonzero(lands) if stays else ()
     if len(left):
+        last = _corrections(rollouts, passed[-2])
         lands[left] = _stand_on(rollouts, played.ends[left], [circumstances[i] for i in left], last[left])
     return lands, costs
 

@@ -11,7 +11,9 @@ of it; the network learns what they lack.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,29 +80,37 @@ class Regulator:
 def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int, settings: FeedbackSettings) -> Models:
     """Models for count control steps of rollouts (N,), (N, n), (N, width), (N, n)."""
     finite = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)  # a simulation may break down
-    steps, before, actions, after = steps[finite], before[finite], actions[finite], after[finite]
-    size, force = before.std(0) + 1e-6, actions.std(0) + 1e-6
-    inputs = np.concatenate([before / size, actions / force, np.ones((len(before), 1))], axis=1)
-    outputs = after / size
-    # Falls teach nothing here
-    sound = (np.abs(inputs) < MOST_INPUT).all(axis=1) & (np.abs(outputs) < MOST_OUTPUT).all(axis=1)
-    steps, inputs, outputs = steps[sound], inputs[sound], outputs[sound]
+    if not finite.all():
+        steps, before, actions, after = steps[finite], before[finite], actions[finite], after[finite]
+    size, force = before.std(0, dtype=float) + 1e-6, actions.std(0, dtype=float) + 1e-6
     n, width = before.shape[1], actions.shape[1]
     models = Models(np.zeros((count, n, n)), np.zeros((count, n, width)), np.zeros((count, n)))
-    together = np.concatenate([inputs, outputs], axis=1)
-    own = [together[steps == t] for t in range(count)]
-    products = [x[:, : inputs.shape[1]].T @ x for x in own]  # of each control step's rollouts, which neighbours share
+    order = np.argsort(steps, kind="stable")
+    bounds = np.searchsorted(steps[order], np.arange(count + 1))
+    own = [order[first:last] for first, last in itertools.pairwise(bounds)]
+    # Of each control step's rollouts, which neighbours share
+    products = [_products(before[rows] / size, actions[rows] / force, after[rows] / size) for rows in own]
     for t in range(count):
         reach = range(max(t - int(2 * settings.spread), 0), min(t + int(2 * settings.spread) + 1, count))
         weights = [math.exp(-0.5 * ((near - t) / settings.spread) ** 2) for near in reach]
-        summed = sum(weight * products[near] for near, weight in zip(reach, weights, strict=True))
-        weighed = sum(weight * len(own[near]) for near, weight in zip(reach, weights, strict=True))
-        gram = summed[:, : inputs.shape[1]] + (settings.ridge * weighed + 1e-6) * np.eye(inputs.shape[1])
-        solved = np.linalg.solve(gram, summed[:, inputs.shape[1] :])
+        summed = sum(weight * products[near][0] for near, weight in zip(reach, weights, strict=True))
+        weighed = sum(weight * products[near][1] for near, weight in zip(reach, weights, strict=True))
+        gram = summed[:, : n + width + 1] + (settings.ridge * weighed + 1e-6) * np.eye(n + width + 1)
+        solved = np.linalg.solve(gram, summed[:, n + width + 1 :])
         models.of_state[t] = solved[:n].T * size[:, None] / size
         models.of_action[t] = solved[n:-1].T * size[:, None] / force
         models.constant[t] = solved[-1] * size
     return models
+
+
+def _products(before: Array, actions: Array, after: Array) -> tuple[Array, int]:
+    """Inputs' products with inputs and outputs (n + width + 1, 2 n + width + 1), in standard deviations, summed over
+    rollouts (N, ...), and over how many of them: falls teach nothing here."""
+    inputs = np.concatenate([before, actions, np.ones((len(before), 1))], axis=1)
+    sound = (np.abs(inputs) < MOST_INPUT).all(axis=1) & (np.abs(after) < MOST_OUTPUT).all(axis=1)
+    together = np.concatenate([inputs, after], axis=1)[sound]
+    products: Array = together[:, : inputs.shape[1]].T @ together
+    return products, len(together)
 
 
 def gains(models: Models, weights: Array, effort: float) -> Array:
@@ -174,32 +184,42 @@ def weights_of_differences(parts: dict[str, int], design: Design, landed: int, c
     return np.where(np.arange(count)[:, None] >= landed, after, weights(before))
 
 
+class Transitions(NamedTuple):
+    """Control steps (N,) of rollouts: differences before (N, n) and after them, and actions (N, width), rad."""
+
+    steps: IntArray
+    before: AnyArray
+    actions: AnyArray
+    after: AnyArray
+
+
 class Feedback:
     """Gathers rollouts, and makes gains of them."""
 
     def __init__(self, parts: dict[str, int], count: int, settings: FeedbackSettings) -> None:
         self.parts, self.count, self.settings = parts, count, settings
         self.width = sum(parts.values())
-        self._batches: list[Experience] = []
+        self._batches: list[Transitions] = []
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def remember(self, batch: Experience) -> None:
         """Add a batch of rollouts; beyond settings.memory the oldest goes."""
-        self._batches = [*self._batches, batch][-self.settings.memory :]
+
+        def flat(part: AnyArray, width: int | None = None) -> AnyArray:
+            return part.reshape(-1, *part.shape[2:])[:, :width].astype(np.float32)
+
+        before, after = flat(batch.privileged, self.width), flat(batch.bootstrap_observations, self.width)
+        own = Transitions(batch.steps.reshape(-1), before, flat(batch.applied), after)
+        self._batches = [*self._batches, own][-self.settings.memory :]
 
     def models(self) -> Models:
         """Linear models fitted to what was gathered."""
-        before, after = self._all("privileged")[:, : self.width], self._all("bootstrap_observations")[:, : self.width]
-        return fit(self._all("steps"), before, self._all("applied"), after, self.count, self.settings)
+        together = Transitions(*(np.concatenate(parts) for parts in zip(*self._batches, strict=True)))
+        return fit(*together, self.count, self.settings)
 
     def gains(self, models: Models, design: Design, landed: int) -> Array:
         """Gains (T, width, n) of a design. landed: the control step from which on the body only has to stand."""
         weights = weights_of_differences(self.parts, design, landed, self.count)
         return gains(models, weights, design.effort)
-
-    def _all(self, name: str) -> AnyArray:
-        parts: list[AnyArray] = [getattr(batch, name) for batch in self._batches]
-        together: AnyArray = np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
-        return together.astype(float)

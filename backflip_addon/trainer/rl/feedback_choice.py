@@ -12,14 +12,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...core.arrays import Array, BoolArray
 from ..imitation.robustness import SMALL
 from ..imitation.target_trajectory import TargetTrajectory
 from ..planning.lqr import DESIGNS, Design, Feedback
 from ..workers import Workers, even_slices
 
 FIRST_TRIALS = 4  # one of so many is in the first look at gains
-FAR_BEHIND = 0.15  # by which gains land less often there than those to beat, and are left: of 32 trials two deviations
+KEPT = 2  # designs that are looked at longer than that
+LOOKS = 3  # parts of a longer look
+BEHIND = 0.05  # by which a variation may land less often there than the best, and is looked at longer
 Landings = tuple[float, float]  # the share of trials that land, and their mean cost, negative: the greater, the better
 
 
@@ -32,10 +33,43 @@ class Chosen:
     design: Design | None = None
 
 
+class Looks:
+    """Looks at how often a trajectory lands in small disturbances under its feedback, which workers
+    (rl.rollouts.PolicyWorker) play: trials of these seeds. follow: makes them follow another trajectory."""
+
+    def __init__(self, pool: Workers, follow: Callable[[TargetTrajectory], None], seeds: list[int]) -> None:
+        self._pool, self._follow = pool, follow
+        first = len(seeds) // FIRST_TRIALS
+        self._first, self._rest = seeds[:first], seeds[first:]
+
+    def first(self, trajectory: TargetTrajectory) -> Landings:
+        """In few trials, which are not played on to see whether it still stands later."""
+        return self._look(trajectory, self._first, stays=False)
+
+    def longer(self, trajectory: TargetTrajectory, beat: float = 0.0) -> Landings:
+        """In the others, as a landing is judged; not in all, once it cannot land in a share to beat any more: then what
+        is not tried counts as not landed."""
+        return self._look(trajectory, self._rest, True, beat)
+
+    def _look(self, trajectory: TargetTrajectory, seeds: list[int], stays: bool, beat: float = 0.0) -> Landings:
+        self._follow(trajectory)
+        landed, costs, tried = 0, 0.0, 0
+        for part in even_slices(len(seeds), LOOKS if stays else 1):
+            some = seeds[part]
+            shares = even_slices(len(some), len(self._pool))
+            answers = self._pool.share("landings", [(some[own], SMALL, stays) for own in shares])
+            landed += sum(int(own.sum()) for own, _ in answers)
+            costs += sum(float(own.sum()) for _, own in answers)
+            tried += len(some)
+            if landed + len(seeds) - tried < beat * len(seeds):
+                break
+        return landed / len(seeds), -costs / tried
+
+
 def best_feedback(
     feedback: Feedback,
     trajectory: TargetTrajectory,
-    landings: Callable[[TargetTrajectory, float], Landings],
+    looks: Looks,
     flaws: Callable[[TargetTrajectory], int | None],
     random: np.random.Generator,
     enough: float,
@@ -46,52 +80,86 @@ def best_feedback(
     """The trajectory with the gains under which most trials land.
 
     Tried are the gains it has, those of lqr.DESIGNS, or of the design that an earlier fit came to, and of so many
-    variations of the best design; nothing more once a share of enough lands. landings: of a trajectory, and of the
-    share to beat: of what will not, a part may be tried and told. flaws: how many the performance of a trajectory has,
+    variations of the best design; nothing more once a share of enough lands. Most designs, and the variations that are
+    no match for the best, are left after a first look. flaws: how many the performance of a trajectory has,
     undisturbed; None: it does not land. What lands undisturbed goes before what does not, and gains with more flaws
     than without any are left. tell: before each try the share of all tries that is over, and may raise.
     """
-    models, designs, without = feedback.models(), DESIGNS if design is None else (design,), flaws(trajectory)
-    best, most = Chosen(trajectory, design=design), (0.0, -np.inf)
-    if trajectory.gains.size:
-        most = landings(trajectory, 0.0)
-        best = Chosen(trajectory, most[0], design)
-    found, sound = [best], without is not None
-
-    def lands(one: Chosen) -> bool:
-        has = flaws(one.trajectory)
-        return has is not None and (without is None or has <= without)
-
-    for tried in range(len(designs) + variations):
-        if sound and best.lands >= enough:
-            return best
-        tell(tried / (len(designs) + variations))
-        own = designs[tried] if tried < len(designs) else (best.design or designs[0]).varied(random)
-        following = dataclasses.replace(trajectory, gains=feedback.gains(models, own, trajectory.landed))
-        landed = landings(following, most[0])
-        if landed > most:
-            best, most = Chosen(following, landed[0], own), landed
-            found.append(best)
-            sound = landed[0] >= enough and lands(best)  # of what is not enough it is asked at the end
-    for one in reversed(found[1:]):
-        if lands(one):
-            return one
-    return found[0] if without is not None else dataclasses.replace(best, lands=0.0)
+    race = _Race(feedback, trajectory, looks, flaws, enough, Chosen(trajectory, design=design))
+    designs = DESIGNS if design is None else (design,)
+    tries = len(designs) + variations
+    if race.over:
+        return race.best
+    first: list[tuple[Landings, Design]] = []
+    for own in designs:
+        tell(len(first) / tries)
+        first.append((looks.first(race.following(own)), own))
+    first.sort(key=lambda one: one[0], reverse=True)
+    for glance, own in first[:KEPT]:
+        if not race.over:
+            race.enter(glance, own)
+    for tried in range(variations):
+        if race.over:
+            break
+        tell((len(designs) + tried) / tries)
+        own = (race.best.design or designs[0]).varied(random)
+        glance = looks.first(race.following(own))
+        if glance[0] >= race.glance - BEHIND:
+            race.enter(glance, own)
+    return race.winner()
 
 
-def looked_at(pool: Workers, seeds: list[int], beat: float) -> Landings:
-    """How often the feedback that workers (rl.rollouts.PolicyWorker) follow lands in small disturbances of these seeds.
-    What falls far behind the share to beat in the first of them is not tried in the rest."""
-    first = len(seeds) // FIRST_TRIALS
-    landed, costs = _looked_at(pool, seeds[:first])
-    if landed.mean() >= beat - FAR_BEHIND:
-        rest = _looked_at(pool, seeds[first:])
-        landed, costs = np.concatenate([landed, rest[0]]), np.concatenate([costs, rest[1]])
-    return float(landed.mean()), -float(costs.mean())
+class _Race:
+    """The best of what was entered so far. glance: the share of trials that it lands in at a first look."""
 
+    def __init__(
+        self,
+        feedback: Feedback,
+        trajectory: TargetTrajectory,
+        looks: Looks,
+        flaws: Callable[[TargetTrajectory], int | None],
+        enough: float,
+        begins: Chosen,
+    ) -> None:
+        self._feedback, self._trajectory, self._looks = feedback, trajectory, looks
+        self._flaws, self._enough = flaws, enough
+        self._models, self._without = feedback.models(), flaws(trajectory)
+        self._most: Landings = (0.0, -np.inf)
+        self.best, self.glance = begins, 0.0
+        if trajectory.gains.size:
+            self._most, self.glance = looks.longer(trajectory), looks.first(trajectory)[0]
+            self.best = dataclasses.replace(begins, lands=self._most[0])
+        self._found = [self.best]
+        self._sound = self._without is not None
 
-def _looked_at(pool: Workers, seeds: list[int]) -> tuple[BoolArray, Array]:
-    """Which trials (N,) land at a quick look, and their mean costs (N,)."""
-    answers = pool.share("landings", [(seeds[part], SMALL) for part in even_slices(len(seeds), len(pool))])
-    landed, costs = (np.concatenate([answer[k] for answer in answers]) for k in (0, 1))
-    return landed, costs
+    @property
+    def over(self) -> bool:
+        """Whether the best lands often enough, and undisturbed."""
+        return self._sound and self.best.lands >= self._enough
+
+    def following(self, design: Design) -> TargetTrajectory:
+        """The trajectory with the gains of a design."""
+        own = self._feedback.gains(self._models, design, self._trajectory.landed)
+        return dataclasses.replace(self._trajectory, gains=own)
+
+    def enter(self, glance: Landings, design: Design) -> None:
+        """Look longer at a design of which a first look is known, and take it where it is better than the best."""
+        following = self.following(design)
+        landed = self._looks.longer(following, self._most[0])
+        if landed > self._most:
+            self.best, self._most, self.glance = Chosen(following, landed[0], design), landed, glance[0]
+            self._found.append(self.best)
+            self._sound = landed[0] >= self._enough and self._lands(self.best)  # of what is not, it is asked at the end
+
+    def winner(self) -> Chosen:
+        """The best that lands undisturbed; the very best, said not to land, where none does."""
+        if self.over:
+            return self.best
+        for one in reversed(self._found[1:]):
+            if self._lands(one):
+                return one
+        return self._found[0] if self._without is not None else dataclasses.replace(self.best, lands=0.0)
+
+    def _lands(self, one: Chosen) -> bool:
+        has = self._flaws(one.trajectory)
+        return has is not None and (self._without is None or has <= self._without)

@@ -231,10 +231,11 @@ class PolicyWorker:
         """Where trials begin."""
         return [trial(self.body, self.trajectory, seed, disturbances) for seed in seeds]
 
-    def landings(self, seeds: list[int], disturbances: Disturbances) -> tuple[BoolArray, Array]:
-        """Which trials (N,) land under the trajectory's feedback alone, at a quick look, and their mean costs (N,)."""
+    def landings(self, seeds: list[int], disturbances: Disturbances, stays: bool) -> tuple[BoolArray, Array]:
+        """Which trials (N,) land under the trajectory's feedback alone, at a quick look, and their mean costs (N,).
+        stays: whether they are to stand three seconds on."""
         starts, circumstances = zip(*self.set_out(seeds, disturbances), strict=True)
-        return who_lands(self.with_feedback, stacked(starts), circumstances, self.standing)
+        return who_lands(self.with_feedback, stacked(starts), circumstances, self.standing, stays)
 
     def play(
         self, episode_states: list[EpisodeState], step: int, offsets: Array

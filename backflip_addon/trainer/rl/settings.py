@@ -38,7 +38,7 @@ class LearningSettings:
     feedback_length: int = 12  # control steps that these rollouts go on at most
     feedback_trials: int = 128  # small disturbances that tell which of two fits is better
     feedback_variations: int = 16  # of the best design of gains, that are tried
-    feedback_lands: float = 0.9  # share of small disturbances in which it lands that is enough: nothing is fitted anew
+    feedback_lands: float = 0.8  # share of small disturbances in which it lands that is enough: nothing is fitted anew
     feedback_fit: int = 15  # the iteration after which feedback is fitted for the first time, with a plan
     feedback_fits: int = (
         2  # times that it is at most, after so many iterations each, the feedback so far at work in them

@@ -43,7 +43,7 @@ from . import checkpoints
 from .counters import Counters, IterationReport
 from .episodes import Collected, Episodes, joined
 from .evaluation import Act, Evaluation, flaws_of, perform_take
-from .feedback_choice import Landings, best_feedback, looked_at
+from .feedback_choice import Looks, best_feedback
 from .networks import ActorCritic
 from .ppo import PPO, UpdateReport, is_shared_with
 from .rollouts import PolicyWorker, RolloutSettings
@@ -239,8 +239,9 @@ class PolicyTraining:
             return None
         s, c = self.settings, self.counters
         random = np.random.default_rng([c.seed, c.iterations])
+        looks = Looks(self.pool, self._follow, [FIT_TRIALS_SEED + k for k in range(s.feedback_trials)])
         best = best_feedback(
-            self.feedback, self.trajectory, self._landings, self._flaws, random,
+            self.feedback, self.trajectory, looks, self._flaws, random,
             s.feedback_lands, s.feedback_variations, self.tell_fit, self._design,
         )  # fmt: skip
         self._follow(best.trajectory)
@@ -250,11 +251,6 @@ class PolicyTraining:
             "feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * best.lands
         )
         return norm
-
-    def _landings(self, trajectory: TargetTrajectory, beat: float) -> Landings:
-        """Follow a trajectory, and tell how often its feedback lands in small disturbances (see looked_at)."""
-        self._follow(trajectory)
-        return looked_at(self.pool, [FIT_TRIALS_SEED + k for k in range(self.settings.feedback_trials)], beat)
 
     def _flaws(self, trajectory: TargetTrajectory) -> int | None:
         """How many flaws the performance of a trajectory has, undisturbed; None: it does not land, or succeed."""
