@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -89,12 +88,12 @@ def fit(steps: IntArray, before: Array, actions: Array, after: Array, count: int
     bounds = np.searchsorted(steps[order], np.arange(count + 1))
     own = [order[first:last] for first, last in itertools.pairwise(bounds)]
     # Of each control step's rollouts, which neighbours share
-    products = [_products(before[rows] / size, actions[rows] / force, after[rows] / size) for rows in own]
+    each = [_products(before[rows] / size, actions[rows] / force, after[rows] / size) for rows in own]
+    products, counts = np.stack([summed for summed, _ in each]), np.array([number for _, number in each])
     for t in range(count):
-        reach = range(max(t - int(2 * settings.spread), 0), min(t + int(2 * settings.spread) + 1, count))
-        weights = [math.exp(-0.5 * ((near - t) / settings.spread) ** 2) for near in reach]
-        summed = sum(weight * products[near][0] for near, weight in zip(reach, weights, strict=True))
-        weighed = sum(weight * products[near][1] for near, weight in zip(reach, weights, strict=True))
+        near = np.arange(max(t - int(2 * settings.spread), 0), min(t + int(2 * settings.spread) + 1, count))
+        weights = np.exp(-0.5 * ((near - t) / settings.spread) ** 2)
+        summed, weighed = np.einsum("k,kij->ij", weights, products[near]), weights @ counts[near]
         gram = summed[:, : n + width + 1] + (settings.ridge * weighed + 1e-6) * np.eye(n + width + 1)
         solved = np.linalg.solve(gram, summed[:, n + width + 1 :])
         models.of_state[t] = solved[:n].T * size[:, None] / size
