@@ -169,7 +169,7 @@ class StandInLooks:
         self.first_at.append(own)
         return self.share(own), -1.0
 
-    def longer(self, own: TargetTrajectory) -> tuple[float, float]:
+    def longer(self, own: TargetTrajectory, beat: float = 0.0) -> tuple[float, float]:
         self.longer_at.append(self.share(own))
         return self.share(own), -1.0
 
@@ -195,7 +195,18 @@ def test_a_first_look_is_at_few_trials_and_a_longer_one_at_the_others_which_are_
     trials, followed = Trials(8), list[TargetTrajectory]()
     looks = Looks(trials, followed.append, list(range(80)))  # type: ignore[arg-type]
     assert looks.first(TRAJECTORY) == (0.8, -2.0) and looks.longer(TRAJECTORY) == (0.4, -2.0)
-    assert trials.asked == [(list(range(20)), False), (list(range(20, 80)), True)] and followed == [TRAJECTORY] * 2
+    assert trials.asked[0] == (list(range(20)), False) and all(stays for _, stays in trials.asked[1:])
+    assert [seed for seeds, _ in trials.asked[1:] for seed in seeds] == list(range(20, 80))
+    assert followed == [TRAJECTORY] * 2
+
+
+def test_a_longer_look_ends_where_the_best_is_out_of_reach() -> None:
+    trials = Trials(8)
+    looks = Looks(trials, lambda own: None, list(range(80)))  # type: ignore[arg-type]
+    share, cost = looks.longer(TRAJECTORY, beat=0.9)
+    assert share < 0.9 and cost == -2.0 and len(trials.asked) == 1, "12 of 20 do not land, where 6 of 60 may"
+    trials.asked.clear()
+    assert looks.longer(TRAJECTORY, beat=0.3) == (0.4, -2.0) and sum(len(seeds) for seeds, _ in trials.asked) == 60
 
 
 def test_costs_are_a_designs_and_fall_after_the_landing() -> None:
