@@ -44,8 +44,9 @@ def outcome_words(values: Mapping[str, object]) -> str:
     kind, part = values.get("outcome"), values.get("outcome_part")
     at, degrees = (_number(values, name) for name in ("outcome_at", "outcome_degrees"))
     when = f" at {at:.2f} s" if math.isfinite(at) else ""
-    parts = [name for name in (part, values.get("outcome_part_too")) if name in _PARTS and name != "feet"]
-    on = f"on its {' and its '.join(map(str, parts))}" if parts else ""
+    told = [name for name in (part, values.get("outcome_part_too")) if isinstance(name, str)]
+    parts = [name for name in told if name in _PARTS and name != "feet"]
+    on = f"on its {' and its '.join(parts)}" if parts else ""
     turned = ""
     if abs(degrees) > math.degrees(metrics.TURN_TOLERANCE):
         turned = f"{'under' if degrees < 0 else 'over'}-rotated by {abs(degrees):.0f}°"
