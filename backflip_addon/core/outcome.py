@@ -57,6 +57,7 @@ SOMERSAULT = np.radians(150)  # net turn from which on a clip is one that rotate
 # that, though hands, a shoulder or the back came before: one that has turned on until then lies down flat
 HEADLONG = np.radians(120)
 FAR_OFF = np.radians(120)  # of the rotation: a body that lacks more comes down otherwise than on its legs
+SHORT = np.radians(45)  # and of who is on its feet for a while with less it is the fall that is seen
 CAUGHT = 0.2  # s of standing on its feet after a flight, from which on a fall is no part of the landing
 # Of the trunk: who comes down with more on hands or knees lies on its front next, and does not kneel
 PRONE = np.radians(60)
@@ -201,7 +202,8 @@ class _Story:
                 return ON_HEAD, hit, "head"
             part = trunk_part(self.course, self.course.body.index("chest"), down)
         off = abs(self.rotation_off(hit))
-        if off > metrics.TURN_TOLERANCE and not stood_up and (off < FAR_OFF or part not in _ON):
+        fell_from_feet = stood_up or caught and off < SHORT
+        if off > metrics.TURN_TOLERANCE and not fell_from_feet and (off < FAR_OFF or part not in _ON):
             return self._turned_wrongly(hit), hit, part
         flat = part == "head" or part in ("shoulder", "side") and abs(faces_up(self.course, down)) < FACES
         prone = part in ("knees", "hands") and not thrown and self.course.tilt[down] > PRONE

@@ -56,7 +56,8 @@ def outcome_words(values: Mapping[str, object]) -> str:
         return "Never left the floor" + (f", {on}{when}" if on else "")
     if kind in _FELL:
         too = _FELL.get(str(values.get("outcome_too")), "").removeprefix("Fell ")
-        return _FELL[str(kind)] + (f" and {too}" if too else "") + (f", {on}{when}" if on else when)
+        fell = _FELL[str(kind)] + (f" and {too}" if too else "") + (f", {on}{when}" if on else when)
+        return fell + (f", {turned}" if turned else "")
     if kind in _ON:
         return f"{on.capitalize() or f'On its {_ON[str(kind)]}'}{when}" + (f", {turned}" if turned else "")
     if kind == outcome.CAME_THROUGH:

@@ -11,8 +11,8 @@ import pytest
 from backflip_addon.core import outcome, rotations
 from backflip_addon.core.measures.course import Course
 from backflip_addon.core.measures.parts_down import trunk_part, what_too
-from tests.core.made_up_takes import BODY, X, Y
-from tests.core.test_outcome import standing_and_then, words
+from tests.core.made_up_takes import BODY, REFERENCE, X, Y, moved
+from tests.core.test_outcome import TOUCHDOWN, comes_down, standing_and_then, words
 
 RATE, DOWN = 120, 60
 ALLOWED = np.array([name.startswith("foot") for name in BODY.names])
@@ -79,3 +79,18 @@ def test_a_thigh_that_stands_on_its_knee_kneels_and_one_that_lies_face_up_is_sat
     course = Course.of_take(BODY, take)
     course.orientations[:, thigh] = rotations.from_axis_angle(X, np.radians(leans))
     assert trunk_part(course, thigh, DOWN) == part
+
+
+@pytest.mark.parametrize(("turned", "said"), [(-323.0, "Fell forward, "), (-300.0, "Under-rotated by ")])
+def test_who_is_on_its_feet_for_a_while_a_little_short_has_fallen_then(turned: float, said: str) -> None:
+    """A quarter of a second on its soles, leaning far; then it goes down on its front."""
+    take = comes_down(REFERENCE, np.radians(turned))
+    position, turns = take.motion.position.copy(), take.motion.rotations.copy()
+    since = np.arange(len(position)) - TOUCHDOWN
+    leans = np.interp(since, [0, 3, 33, 53], [turned, -300.0, -300.0, -250.0])
+    turns[since > 0, 0] = rotations.from_axis_angle(X, np.radians(leans[since > 0]))
+    lows = BODY.lowest_points(*BODY.forward(position, turns)).min(axis=1)
+    position[:, 2] -= np.where(since >= 0, lows, 0.0)
+    contacts = BODY.lowest_points(*BODY.forward(position, turns)) < 0.01
+    told = words(dataclasses.replace(moved(take, position, turns), contacts=contacts))
+    assert told.startswith(said) and "nder-rotated by" in told, told
