@@ -381,7 +381,7 @@ def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> byte
 
 
 @pytest.mark.parametrize(
-    "damage", ["weights", "sizes", "optimiser", "numbers", "trajectory", "failures", "random", "robust", "missing"]
+    "damage", ["weights", "sizes", "optimiser", "numbers", "trajectory", "failures", "random", "missing"]
 )
 def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
     reference: Motion, a_stage: bytes, tmp_path: Path, damage: str
@@ -405,8 +405,6 @@ def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
         content["failures"] = torch.zeros(2)
     elif damage == "random":
         content["random"] = torch.zeros(4)
-    elif damage == "robust":
-        content["robust"] = {"states": {}}
     else:
         del content["trajectory"]
     checkpoints.save(tmp_path / "a.pt", content)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rollouts with the trajectory's feedback at work, in circumstances of their own: what robust planning tries its
-candidates on. All control steps of a group of bodies happen in one call of a kernel."""
+"""Rollouts with the trajectory's feedback at work, in circumstances of their own: what gains are tried on.
+
+All control steps of a group of bodies happen in one call of a kernel.
+"""
 
 from __future__ import annotations
 

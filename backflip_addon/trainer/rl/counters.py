@@ -31,14 +31,13 @@ class Counters:
 
     samples: control steps simulated. seconds: spent in iterations. updates: of the network. share: of the
     disturbances in rollouts. survival, landing: running means of the shares of episodes that reach the end, of all
-    and of those from frame 0. planned: whether it set out from a plan. robust_done: robust plannings that are over.
+    and of those from frame 0. planned: whether it set out from a plan.
     feedback_lands: share of small disturbances in which the feedback at work lands; 0 until there is some.
     """
 
     seed: int
     planned: bool
     share: float
-    robust_done: int
     samples: int = 0
     seconds: float = 0.0
     iterations: int = 0
@@ -52,26 +51,21 @@ class Counters:
         return {**dataclasses.asdict(self), "planned": int(self.planned)}
 
     @staticmethod
-    def from_numbers(numbers: dict[str, Any], most_robust: int) -> Counters:
+    def from_numbers(numbers: dict[str, Any]) -> Counters:
         """The inverse of to_numbers(). Raises ValueError, without a full stop, on numbers that make no sense, and
         KeyError on missing ones."""
         numbers = {"feedback_lands": 0.0, **numbers}  # which earlier versions did not keep
         values = {name: within(numbers[name], 0, most) for name, most in MOST.items()}
         for name in ("samples", "iterations", "updates", "seed"):
             values[name] = int(values[name])
-        return Counters(
-            planned=bool(numbers["planned"]),
-            robust_done=int(within(numbers["robust_done"], 0, most_robust)),
-            **values,
-        )
+        return Counters(planned=bool(numbers["planned"]), **values)
 
 
 @dataclasses.dataclass(frozen=True)
 class IterationReport:
-    """What an iteration came to. seconds: the training's so far. mean_return: of a control step's reward, or minus
-    the cost of robust planning. episode_return: mean over the episodes that ended; 0 where none did. robust_share:
-    how much of all robust planning is done; None where the iteration was one of learning. feedback: mean norm of
-    the gains, where they were fitted in it."""
+    """What an iteration came to. seconds: the training's so far. mean_return: of a control step's reward.
+    episode_return: mean over the episodes that ended; 0 where none did. feedback: mean norm of the gains, where they
+    were fitted in it."""
 
     iteration: int
     samples: int
@@ -82,7 +76,6 @@ class IterationReport:
     disturbance_share: float
     rollout_seconds: float = 0.0
     episode_return: float = 0.0
-    robust_share: float | None = None
     feedback: float | None = None
     update: UpdateReport | None = None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker process does for a policy: rollouts and robust planning in the compiled physics, trials in the engine
+"""What a worker process does for a policy: rollouts in the compiled physics, trials in the engine
 that performs (physics.engines)."""
 
 from __future__ import annotations
@@ -236,28 +236,6 @@ class PolicyWorker:
         stays: whether they are to stand three seconds on."""
         starts, circumstances = zip(*self.set_out(seeds, disturbances), strict=True)
         return who_lands(self.with_feedback, stacked(starts), circumstances, self.standing, stays)
-
-    def play(
-        self, episode_states: list[EpisodeState], step: int, offsets: Array
-    ) -> tuple[Array, list[EpisodeState], IntArray]:
-        """Go on from episode states at a control step, the trajectory's targets turned by offsets (N, H, width), rad,
-        its feedback at work.
-
-        Returns mean costs (N,), the states got to, and the steps (N,) at which episodes failed
-        (feedback_rollouts.NEVER: they did not).
-        """
-        starts, circumstances = zip(*episode_states, strict=True)
-        played = self.with_feedback(stacked(starts), circumstances, step, offsets)
-        ends = [(played.ends[i].copy(), own) for i, own in enumerate(circumstances)]
-        return played.costs.mean(axis=1), ends, played.failed
-
-    def robust_costs(self, episode_states: list[EpisodeState], step: int, offsets: Array) -> Array:
-        """Mean costs (K,) of offsets (K, H, width) over all of them."""
-        count = len(offsets)
-        every = [episode_state for _ in range(count) for episode_state in episode_states]
-        costs, _, _ = self.play(every, step, np.repeat(offsets, len(episode_states), axis=0))
-        means: Array = costs.reshape(count, len(episode_states)).mean(axis=1)
-        return means
 
 
 def _valued(experience: Experience, critic: Actor) -> Experience:

@@ -8,7 +8,6 @@ import dataclasses
 from ..imitation.disturbances import Disturbances
 from ..imitation.environment import Limits
 from ..planning.lqr import FeedbackSettings
-from ..planning.robust import RobustSettings
 from .network_updates import PPOSettings
 
 
@@ -43,10 +42,6 @@ class LearningSettings:
     feedback_fits: int = (
         2  # times that it is at most, after so many iterations each, the feedback so far at work in them
     )
-    # Shares of the disturbances, one robust planning after the other. None are made: each so far ended in a plan that
-    # lands less often than with the feedback alone
-    robust_shares: tuple[float, ...] = ()
-    robust: RobustSettings = RobustSettings()
 
     @property
     def last_fit(self) -> int:

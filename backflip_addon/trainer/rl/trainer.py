@@ -2,8 +2,7 @@
 """Training a policy: rollouts on all cores, then an update, over and over.
 
 From a landed plan the policy learns corrections to the plan's controls, and follows the states the
-plan passed through: feedback gains are fitted to rollouts (planning.lqr), the controls planned anew in
-many circumstances under that feedback (planning.robust), and the network learns what they lack. From
+plan passed through: feedback gains are fitted to rollouts (planning.lqr), and the network learns what they lack. From
 scratch (no plan) it learns corrections to the reference itself.
 Rollouts and updates alternate: while torch uses the cores the workers wait, and the other way round.
 """
@@ -37,7 +36,6 @@ from ..physics.engines import AUTO, EngineName, chosen, new_simulator
 from ..physics.state import Scene, States
 from ..planning.lqr import Design, Feedback
 from ..planning.plan import Plan, trajectory_of_plan
-from ..planning.robust import RobustPlanning
 from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
 from .counters import Counters, IterationReport
@@ -101,7 +99,6 @@ class PolicyTraining:
             seed=seed,
             planned=plan is not None,
             share=1.0 if plan else s.first_share,
-            robust_done=0 if plan else len(s.robust_shares),
         )
         self.start_states = StartStates(self.trajectory.steps, s.from_start)
         self._pool: Workers | None = None
@@ -111,7 +108,6 @@ class PolicyTraining:
         std = s.feedback_std if plan else s.scratch_std
         self.network = ActorCritic(observed, privileged, self._env.layout.width, s.hidden, std)
         self.ppo = PPO(self.network, s.ppo, seed)
-        self.robust: RobustPlanning | None = None
         self.feedback = Feedback(self._env.observations.parts, self.trajectory.steps, s.feedback)
         self._design: Design | None = None  # of the feedback so far
 
@@ -145,7 +141,7 @@ class PolicyTraining:
 
     @property
     def iterations(self) -> int:
-        """Iterations of learning done; rounds of robust planning do not count."""
+        """Iterations of learning done."""
         return self.counters.iterations
 
     @property
@@ -155,21 +151,14 @@ class PolicyTraining:
         return c.planned and c.iterations <= s.last_fit and c.feedback_lands < s.feedback_lands
 
     @property
-    def robust_done(self) -> int:
-        """Robust plannings that are over."""
-        return self.counters.robust_done
-
-    @property
-    def learned(self) -> tuple[int, int, bool]:
-        """What performances have come to differ by: updates, robust plannings, whether feedback is at work."""
-        return self.counters.updates, self.counters.robust_done, bool(np.any(self.trajectory.gains))
+    def learned(self) -> tuple[int, bool]:
+        """What performances have come to differ by: updates, and whether feedback is at work."""
+        return self.counters.updates, bool(np.any(self.trajectory.gains))
 
     def iterate(self) -> IterationReport:
-        """Rollouts, then one update; or one round of robust planning. Raises WorkerError, and what meanwhile raises."""
+        """Rollouts, then one update. Raises WorkerError, and what meanwhile raises."""
         began = time.monotonic()
         s = self.settings
-        if not self.fitting and self.counters.robust_done < len(s.robust_shares):
-            return self._plan_robustly(began)
         rollout = self._rollouts_for_feedback() if self.fitting else self._rollouts()
         critic = self.network.valuing_critic() if not self.fitting and is_shared_with(self.pool) else None
         parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length, critic)
@@ -265,34 +254,6 @@ class PolicyTraining:
         self._env.follow(trajectory)
         self.pool.call("follow", trajectory.gains, trajectory.targets)
 
-    def _plan_robustly(self, began: float) -> IterationReport:
-        """One round of robust planning; after the last one the trajectory is the refined one."""
-        s, counters = self.settings, self.counters
-        share = s.robust_shares[counters.robust_done]
-        before, cost = self.robust.samples if self.robust else 0, 0.0
-        if self.robust is None:
-            robust = self._next_robust()
-            robust.set_out(self.pool, s.disturbances.scaled(share))
-            self.robust = robust
-        else:
-            robust = self.robust
-            cost = robust.round(self.pool)
-        counters.samples += robust.samples - before
-        fraction = (counters.robust_done + robust.share) / len(s.robust_shares)
-        if robust.done:
-            trajectory = robust.trajectory()
-            counters.robust_done, self.robust = counters.robust_done + 1, None
-            counters.iterations += 1
-            self._follow(trajectory)
-            logger.info("robust planning %d of %d is over", counters.robust_done, len(s.robust_shares))
-        counters.seconds += time.monotonic() - began
-        return self._report(mean_return=-cost, disturbance_share=share, robust_share=round(fraction, 3))
-
-    def _next_robust(self) -> RobustPlanning:
-        s = self.settings
-        seed = len(s.robust_shares) * self.counters.seed + self.counters.robust_done
-        return RobustPlanning(self.trajectory, self._env.layout, s.robust, seed)
-
     def _update_scale(self, batch: Experience) -> None:
         self.network.observed.update(batch.observations.reshape(-1, batch.observations.shape[-1]))
         self.network.privileged.update(batch.privileged.reshape(-1, batch.privileged.shape[-1]))
@@ -379,20 +340,18 @@ class PolicyTraining:
             "failures": self.start_states.failures,
             "numbers": self.counters.to_numbers(),
         }
-        if self.robust is not None:
-            content["robust"] = self.robust.checkpoint()
         checkpoints.save(Path(path), content)
 
     def load(self, path: str | Path) -> None:
         """Go on from a checkpoint. Raises ValueError with a sentence when it does not fit; then all is as it was."""
         name, env = Path(path).name, self._env
         content = checkpoints.load(Path(path))
-        before = (self.counters, self.trajectory, self.robust, self.start_states.failures)
+        before = (self.counters, self.trajectory, self.start_states.failures)
         learned = copy.deepcopy((self.network.state_dict(), self.ppo.state_dict()))
         try:
             self._load_state(content)
         except Exception as error:  # what torch raises on contents that do not fit is not told anywhere
-            self.counters, self.trajectory, self.robust, self.start_states.failures = before
+            self.counters, self.trajectory, self.start_states.failures = before
             self.network.load_state_dict(learned[0])
             self.ppo.load_state_dict(learned[1])
             if self._env is not env:
@@ -421,14 +380,9 @@ class PolicyTraining:
         self.network.load_state_dict(content["network"])
         self.ppo.load_state_dict(content)
         self.start_states.failures = failures
-        self.counters = Counters.from_numbers(content["numbers"], len(self.settings.robust_shares))
-        self.trajectory, self.robust = trajectory, None
+        self.counters = Counters.from_numbers(content["numbers"])
+        self.trajectory = trajectory
         self._env = self._new_env()
-        if "robust" in content:
-            saved = content["robust"]
-            self.robust = self._next_robust()
-            states = checkpoints.arrays(saved["states"])
-            self.robust.load_state({**saved, **checkpoints.arrays(saved), "states": states})
 
     def _close_pool(self) -> None:
         if self._pool is not None:

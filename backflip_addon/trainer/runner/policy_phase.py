@@ -82,9 +82,8 @@ class PolicyPhase:
         load_latest_stage(run, training, self.phase)
         self.before = run.control_steps - training.samples
         self.due, self.looked = training.iterations, -ROBUST_SECONDS
-        self.recorded: tuple[int, int, bool] | None = None  # what had been learned when it was last recorded
+        self.recorded: tuple[int, bool] | None = None  # what had been learned when it was last recorded
         self.landed_in_a_row = 0
-        self.robust_step = self._robust_step()
         self.last_take: Take | None = None  # the last attempt without noise that was recorded
         self.stage = ""  # the file of the one that was saved last
         self.tries = 0  # attempts with noise that were recorded
@@ -103,7 +102,6 @@ class PolicyPhase:
                 if reason:
                     return reason
                 told = training.iterate()
-                self._keep_robust()
                 share = run.seconds / (60 * run.settings.minutes)
                 run.progress(self.phase, share, *_words(told, self.phase))
                 if wanted := run.inbox.checkpoints():
@@ -118,9 +116,8 @@ class PolicyPhase:
     def _record_if_due(self) -> str:
         """Record what was learned, where it is time to; returns why the training has come to its end, or ""."""
         run, training = self.run, self.training
-        robust_done = self.recorded is not None and training.robust_done > self.recorded[1]
         # What has learned nothing since performs as it did
-        if training.learned == self.recorded or not (training.iterations >= self.due or robust_done):
+        if training.learned == self.recorded or training.iterations < self.due:
             return ""
         self.due, self.recorded = _next_recording(training.iterations), training.learned
         self.landed_in_a_row = self.landed_in_a_row + 1 if metrics.is_success(self._record(unless_alike=True)) else 0
@@ -138,17 +135,6 @@ class PolicyPhase:
         rate = self.training.landing_rate(ROBUST_TRIALS, ROBUST)
         self.run.tell(Evaluated(phase=self.phase, landing_rate=rate, trials=ROBUST_TRIALS))
         return rate >= ROBUST
-
-    def _robust_step(self) -> int | None:
-        """How far a robust planning under way has got; it takes a minute or more, and moves on every few seconds."""
-        return self.training.robust.step if self.training.robust else None
-
-    def _keep_robust(self) -> None:
-        """Save a robust planning that has moved on: a run that ends in its midst must not begin it anew."""
-        step = self._robust_step()
-        if step is not None and step != self.robust_step:
-            write_stage(self.run, self.training, self.phase)
-        self.robust_step = step
 
     def _record(self, unless_alike: bool = False) -> metrics.Measures:
         """Save a stage and the attempt it makes; unless_alike: the attempt only where it differs from the last."""
@@ -266,8 +252,6 @@ def _next_recording(iteration: int) -> int:
 
 def _words(told: IterationReport, phase: str) -> tuple[str, float]:
     """A sentence on an iteration, and its score."""
-    if told.robust_share is not None:
-        return f"Planning under disturbances: {told.robust_share:.0%}", told.mean_return
     words = f"{told.samples / 1e6:.2f} M steps, {told.survival:.0%} of the episodes survive"
     return (
         "Learning from scratch: " if phase == "scratch" else "Learning to do it anywhere: "
