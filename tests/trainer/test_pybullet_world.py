@@ -14,6 +14,7 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import rotations
 from backflip_addon.core.body import Body
 from backflip_addon.core.constants import GRAVITY
+from backflip_addon.trainer.imitation.kinematics import momenta
 from backflip_addon.trainer.physics import pybullet_world as worlds
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
 from backflip_addon.trainer.physics.simulator import SUBSTEPS
@@ -374,3 +375,31 @@ def test_every_body_can_be_described(tmp_path: Path) -> None:
     world = PyBulletWorld(heavy)
     assert sum(world._masses) == pytest.approx(BODY.mass / 3)
     world.close()
+
+
+@pytest.mark.parametrize("part", ["pelvis", "upper_arm.R", "head"])
+def test_a_push_in_flight_gives_just_the_momentum_that_is_asked(world: PyBulletWorld, part: str) -> None:
+    """Whichever part is pushed, however fast it swings: to the body as a whole, and about its centre of mass."""
+    state, impulse = some_state(10.0), np.array([9.0, -6.0, 14.0])
+    link = BODY.index(part)
+    world.reset(state)
+    arm = link_centres(BODY, state)[link] - centre_of(state)
+    before = momentum_of(state)
+    world.shove(link, impulse)
+    hold(world, state, 1 / world.control_rate)
+    gained = momentum_of(world.state()) - before
+    gained[2] += BODY.mass * GRAVITY / world.control_rate
+    np.testing.assert_allclose(gained[:3], impulse, atol=0.01 * np.linalg.norm(impulse))
+    moves = 0.05  # m, as the push lasts
+    np.testing.assert_allclose(gained[3:], np.cross(arm, impulse), atol=moves * np.linalg.norm(impulse))
+
+
+def centre_of(state: States) -> np.ndarray:
+    positions, world = BODY.forward(state.position[None], state.rotations[None])
+    return BODY.centre_of_mass(positions, world)[0]
+
+
+def momentum_of(state: States) -> np.ndarray:
+    """Linear, N s, and about the centre of mass, N m s."""
+    velocity, spin = momenta(BODY, state[None], *BODY.forward(state.position[None], state.rotations[None]))
+    return np.concatenate([BODY.mass * velocity[0], spin[0]])

@@ -152,13 +152,16 @@ class PyBulletWorld:
         self._shove = link, np.asarray(impulse, dtype=float) * (self.control_rate * self.substeps / lasts), lasts
 
     def _apply_shove(self) -> None:
-        """Bullet forgets outer forces after every substep."""
+        """Bullet forgets outer forces after every substep. What one does to a momentum in flight is known."""
         link, force, left = self._shove
         if left:
             self._shove = link, force, left - 1
             p, number = self._client, link - 1
             here = p.getLinkState(self._figure, number)[0] if link else p.getBasePositionAndOrientation(self._figure)[0]
             p.applyExternalForce(self._figure, number, force.tolist(), here, p.WORLD_FRAME)
+            if self._flight:
+                momentum, centre = self._flight
+                momentum += self._seconds * np.concatenate([force, np.cross(here - centre, force)])
 
     def _let_collide(self, pairs: Iterable[tuple[int, int]], collide: bool) -> None:
         for i, j in pairs:
@@ -263,9 +266,9 @@ class PyBulletWorld:
         return math.sqrt((rate * x - sx) ** 2 + (rate * y - sy) ** 2 + (rate * z - sz) ** 2)
 
     def substep(self) -> None:
-        """One physics step. In flight gravity alone changes the momentum (flight.py)."""
+        """One physics step. In flight gravity and pushes alone change the momentum (flight.py)."""
         self._drive()
-        if self._shove[2] or not self._flies():
+        if not self._flies():
             self._flight = None
         elif self._flight is None:
             moving = self._moving()
@@ -290,8 +293,8 @@ class PyBulletWorld:
         return Moving(np.array(self._masses) * self.scene.mass, np.array(self._inertias) * self.scene.mass, *parts)
 
     def _keep_flying(self, momentum: Array, centre: Array) -> None:
-        """Put the root where gravity alone has led the centre of mass (3,), with the speeds for what it has made of the
-        momentum (6,): both become what they are now."""
+        """Put the root where gravity has led the centre of mass (3,), with the speeds for what it has made of the
+        momentum (6,), pushes included: both become what they are now."""
         p, moving, seconds = self._client, self._moving(), self._seconds
         mass = moving.masses.sum()
         momentum[:3] += mass * seconds * np.array(self.scene.gravity)
