@@ -45,7 +45,7 @@ def outcome_words(values: Mapping[str, object]) -> str:
     at, degrees = (_number(values, name) for name in ("outcome_at", "outcome_degrees"))
     when = f" at {at:.2f} s" if math.isfinite(at) else ""
     told = [name for name in (part, values.get("outcome_part_too")) if isinstance(name, str)]
-    parts = [name for name in told if name in _PARTS and name != "feet"]
+    parts = [name for name in dict.fromkeys(told) if name in _PARTS and name != "feet"]
     on = f"on its {' and its '.join(parts)}" if parts else ""
     turned = ""
     if abs(degrees) > math.degrees(metrics.TURN_TOLERANCE):

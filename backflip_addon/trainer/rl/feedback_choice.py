@@ -90,22 +90,23 @@ def best_feedback(
     tries = len(designs) + variations
     if race.over:
         return race.best
-    first: list[tuple[Landings, Design]] = []
+    first: list[tuple[Landings, Chosen]] = []
     for own in designs:
         tell(len(first) / tries)
-        first.append((looks.first(race.following(own)), own))
-    first.sort(key=lambda one: one[0], reverse=True)
-    for glance, own in first[:KEPT]:
+        one = race.following(own)
+        first.append((looks.first(one.trajectory), one))
+    first.sort(key=lambda each: each[0], reverse=True)
+    for glance, one in first[:KEPT]:
         if not race.over:
-            race.enter(glance, own)
+            race.enter(glance, one)
     for tried in range(variations):
         if race.over:
             break
         tell((len(designs) + tried) / tries)
-        own = (race.best.design or designs[0]).varied(random)
-        glance = looks.first(race.following(own))
+        one = race.following((race.best.design or designs[0]).varied(random))
+        glance = looks.first(one.trajectory)
         if glance[0] >= race.glance - BEHIND:
-            race.enter(glance, own)
+            race.enter(glance, one)
     return race.winner()
 
 
@@ -137,17 +138,16 @@ class _Race:
         """Whether the best lands often enough, and undisturbed."""
         return self._sound and self.best.lands >= self._enough
 
-    def following(self, design: Design) -> TargetTrajectory:
+    def following(self, design: Design) -> Chosen:
         """The trajectory with the gains of a design."""
         own = self._feedback.gains(self._models, design, self._trajectory.landed)
-        return dataclasses.replace(self._trajectory, gains=own)
+        return Chosen(dataclasses.replace(self._trajectory, gains=own), design=design)
 
-    def enter(self, glance: Landings, design: Design) -> None:
-        """Look longer at a design of which a first look is known, and take it where it is better than the best."""
-        following = self.following(design)
-        landed = self._looks.longer(following, self._most[0])
+    def enter(self, glance: Landings, one: Chosen) -> None:
+        """Look longer at gains of which a first look is known, and take them where they are better than the best."""
+        landed = self._looks.longer(one.trajectory, self._most[0])
         if landed > self._most:
-            self.best, self._most, self.glance = Chosen(following, landed[0], design), landed, glance[0]
+            self.best, self._most, self.glance = dataclasses.replace(one, lands=landed[0]), landed, glance[0]
             self._found.append(self.best)
             self._sound = landed[0] >= self._enough and self._lands(self.best)  # of what is not, it is asked at the end
 
