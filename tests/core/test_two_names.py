@@ -10,7 +10,7 @@ import pytest
 
 from backflip_addon.core import outcome, rotations
 from backflip_addon.core.measures.course import Course
-from backflip_addon.core.measures.parts_down import trunk_part, what_too
+from backflip_addon.core.measures.parts_down import trunk_part, what_comes_down, what_too
 from tests.core.made_up_takes import BODY, REFERENCE, X, Y, moved
 from tests.core.test_outcome import TOUCHDOWN, comes_down, standing_and_then, words
 
@@ -36,14 +36,14 @@ def test_who_falls_diagonally_fell_both_ways(degrees: float, said: str) -> None:
     assert words(take, clip).startswith(said), words(take, clip)
 
 
-def too(part: str, comes: dict[str, tuple[int, float]]) -> str:
-    """What comes down beside a part at DOWN, of a standing body whose links touch from a frame on, and bear so much."""
+def coming_down(comes: dict[str, tuple[int, float]]) -> Course:
+    """A standing body whose links touch from a frame on, and bear so much."""
     _, take = standing_and_then(X, 0.0, 1.5)
     course = Course.of_take(BODY, take)
     touching, load = np.zeros_like(course.touching), np.zeros(course.touching.shape)
     for name, (frame, bears) in comes.items():
         touching[frame:, BODY.index(name)], load[frame:, BODY.index(name)] = True, bears
-    return what_too(dataclasses.replace(course, touching=touching, load=load), ALLOWED, DOWN, part)
+    return dataclasses.replace(course, touching=touching, load=load)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,21 @@ def too(part: str, comes: dict[str, tuple[int, float]]) -> str:
 def test_what_comes_down_at_once_and_as_hard_is_named_too(
     part: str, comes: dict[str, tuple[int, float]], other: str
 ) -> None:
-    assert too(part, comes) == other
+    assert what_too(coming_down(comes), ALLOWED, DOWN, part) == other
+
+
+@pytest.mark.parametrize(
+    ("comes", "part"),
+    [
+        ({"hand.L": (60, 130.0), "shin.L": (68, 75.0), "head": (84, 18.0)}, "knees"),  # laid down at last
+        ({"hand.L": (60, 130.0), "shin.L": (68, 75.0), "head": (84, 200.0)}, "head"),  # it bears the fall
+        ({"hand.L": (60, 130.0), "shin.L": (68, 75.0), "head": (70, 18.0)}, "head"),  # at once
+        ({"hand.L": (60, 130.0), "head": (84, 18.0)}, "hands"),
+        ({"hand.L": (60, 130.0), "chest": (84, 18.0)}, "chest"),  # who lies on its front has come down on it
+    ],
+)
+def test_who_lays_its_head_down_at_last_has_not_come_down_on_it(comes: dict[str, tuple[int, float]], part: str) -> None:
+    assert what_comes_down(coming_down(comes), ALLOWED, DOWN)[0] == part
 
 
 def test_a_second_name_is_kept_with_the_take() -> None:

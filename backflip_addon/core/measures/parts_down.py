@@ -44,11 +44,15 @@ WITH_IT = 0.1  # s after the head by which the back is down of who comes down on
 HIT_TOGETHER = 0.3
 AT_ONCE = 0.06  # s within which parts come down at once: no eye tells which was first
 AS_HARD = 0.5  # of what the one bears, that another that counts as well bears at least
+# s by which the head is down of who falls on it, where it is not thrown over and bears little: one that has come down
+# on hands and knees lays its head down after
+HEAD_FIRST = 0.1
 
 
 def what_comes_down(course: Course, allowed: BoolArray, hit: int) -> tuple[str, int]:
     """What comes down at a frame and just after it, and when: head or trunk before legs, legs before arms, and of those
-    the first, or the one that bears the most; of a body that is upside down the head.
+    the first, or the one that bears the most; of a body that is upside down the head. A head that is laid down at last
+    is not what came down.
 
     allowed (L,): links that may touch the floor.
     """
@@ -56,21 +60,23 @@ def what_comes_down(course: Course, allowed: BoolArray, hit: int) -> tuple[str, 
     touching = course.touching[together] & ~allowed
     kinds = [name.split(".")[0] for name in course.body.names]
     down = touching.any(axis=0)
+    first = np.argmax(touching, axis=0)
+    borne = touching.sum(axis=0) if course.load is None else (course.load[together] * touching).sum(axis=0)
+    thrown = thrown_over(course)[together]
+    head, chest = kinds.index("head"), kinds.index("chest")
+    if first[head] > round(HEAD_FIRST * course.rate) and not thrown[first[head]]:
+        down[head] &= borne[head] >= AS_HARD * borne.max()
     for group in _WEIGHTY:
         weighty = np.array([kind in group for kind in kinds]) & down
         if weighty.any():
             down = weighty
             break
-    first = np.argmax(touching, axis=0)
-    borne = touching.sum(axis=0) if course.load is None else (course.load[together] * touching).sum(axis=0)
-    heads = [i for i in np.flatnonzero(down).tolist() if kinds[i] == "head"]
-    chest = kinds.index("chest")
+    heads = [head] if down[head] else []
     if heads and down[chest] and first[chest] <= first[heads[0]] + round(WITH_IT * course.rate):
         frame = hit + int(first[chest])
         steep = upside_down(course, STEEP)[hit + int(first[heads[0]])]
         if faces_up(course, frame) > FACES and not steep:
             return trunk_part(course, chest, frame), frame
-    thrown = thrown_over(course)[together]
     heads = [i for i in heads if thrown[first[i]]]
     link = min(heads or np.flatnonzero(down).tolist(), key=lambda i: (first[i], -borne[i]))
     frame = hit + int(first[link])
