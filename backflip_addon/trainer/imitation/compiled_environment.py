@@ -40,7 +40,7 @@ from .compiled_imitation import (
     width_of,
 )
 from .disturbances import Circumstances
-from .environment import ACTION_SCALE, ImitationEnvironment, Limits
+from .environment import ImitationEnvironment, Limits
 from .target_trajectory import TargetTrajectory
 
 
@@ -106,7 +106,7 @@ class CompiledEnvironment(ImitationEnvironment[CompiledBatch]):
     def step(self, actions: AnyArray, active: BoolArray | None = None) -> BoolArray:
         """One control step of all bodies; refresh() of all of them is part of it. Returns (N,): a forbidden link
         touched."""
-        put(self._controls, actions * ACTION_SCALE)
+        put(self._controls, self._asked_for(actions))
         self._feet_before = self._feet_down
         self._run(np.ones(self.bodies.groups, dtype=bool), True)
         self.applied = taken(self._controls, self.count).astype(float)

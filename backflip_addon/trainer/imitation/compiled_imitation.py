@@ -41,7 +41,16 @@ from ..physics.compiled.lanes import (
 from ..physics.compiled.tables import BALL, HINGE, ROOT_FREEDOMS, BodyTables, Workspace
 from .action_layout import ActionLayout
 from .compiled_cost import angular_momentum, link_centres, middle_of_feet, off_balance, squared
-from .environment import FAR_OFF, LARGEST_CORRECTION, LARGEST_OFFSET, REACH_OF_FEET, STANDING_SHARE, SWAY, Limits
+from .environment import (
+    FAR_OFF,
+    LARGEST_CORRECTION,
+    LARGEST_OFFSET,
+    REACH_OF_FEET,
+    STANDING_SHARE,
+    SWAY,
+    TURNING,
+    Limits,
+)
 from .kinematics import tucked_inertia
 from .observations import Observations
 from .rewards import (
@@ -334,7 +343,7 @@ def look(
     x, y, z = load3(s.speeds, 0)
     x, y, z = x - gx, y - gy, z - gz
     store3(now, JOINTS + joints + 6, x, y, z)
-    spin = squared(x, y, z)
+    spin, turning = squared(x, y, z), z * z
     turned, fast = turned + e.weights[0] * tilt, fast + e.weights[0] * spin
     # Seen from where the feet are, once landed, and from the floor
     ox, oy = landed * (px + fx - bx), landed * (py + fy - by)
@@ -343,7 +352,7 @@ def look(
     reward = imitation_reward(turned, fast, ends, root, squared(dx, dy, dz))
     off = off_balance((cx - fx, cy - fy, cz - fz), (vx, vy, vz), (0.0, 0.0)) * (1.0 / REACH_OF_FEET**2)
     off = off + (ox * ox + oy * oy) * (1.0 / FAR_OFF**2)
-    off = off + squared(dx, dy, dz) * (1.0 / SWAY**2)
+    off = off + squared(dx, dy, dz) * (1.0 / SWAY**2) + turning * (1.0 / TURNING**2)
     stands = exponential(-off) * (0.5 * (load(feet, 0) + load(feet, 1)))
     share_of_standing = STANDING_SHARE * landed
     store(told, REWARD, (1.0 - share_of_standing) * reward + share_of_standing * stands)

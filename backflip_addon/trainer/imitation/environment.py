@@ -17,7 +17,8 @@ from ...core import rotations
 from ...core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ...core.body import Body
 from ...core.constants import FRICTION
-from ..physics.simulator import Simulator
+from ...core.measures import balance
+from ..physics.simulator import CONTROL_RATE, Simulator
 from ..physics.state import Scene, States
 from .action_layout import ActionLayout
 from .disturbances import Circumstances, Disturbances, EpisodeState, disturbed, draw_circumstances
@@ -28,9 +29,12 @@ from .target_trajectory import TargetTrajectory
 ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
 LARGEST_OFFSET = 1.2  # rad, of a joint's target, feedback included
 LARGEST_CORRECTION = 0.4  # rad, of the trajectory's feedback: its linear model holds no further
+CATCHING = 0.15  # s after a landing in which actions count whole
+FADING = 0.5  # s over which they come to count for nothing
 STANDING_SHARE = 0.5  # of the reward after a landing is for standing, the rest for the pose
 FAR_OFF = 0.7  # m: a landing so far off earns 1/e of standing's reward
 SWAY = 0.4  # m/s: a centre of mass that goes so much faster than the goal's earns 1/e
+TURNING = 0.6  # rad/s: a root that turns so much faster about the vertical earns 1/e
 REACH_OF_FEET = 0.1  # m: a capture point so far from the feet's middle earns 1/e
 # Of what only the critic observes: so that it is of the order of 1, as the other observations
 MASS_SCALE, FLOOR_SCALE = 10.0, 50.0
@@ -61,7 +65,8 @@ class ImitationEnvironment(Generic[Bodies]):
         self.bodies = bodies
         self.body = body = bodies.body
         self.count = count = bodies.count
-        self.trajectory = trajectory
+        self.trajectory, self._shares = trajectory, shares_of_actions(trajectory)
+        self.fades = True  # whether actions do, once landed: see shares_of_actions()
         self.allowed = allowed
         self.limits = limits or Limits()
         self.observations = Observations(body, trajectory)
@@ -80,7 +85,7 @@ class ImitationEnvironment(Generic[Bodies]):
 
     def follow(self, trajectory: TargetTrajectory) -> None:
         """Steer by another trajectory's targets and feedback, of the same goals, from now on."""
-        self.trajectory = trajectory
+        self.trajectory, self._shares = trajectory, shares_of_actions(trajectory)
 
     def start(self, which: IntArray, steps: IntArray, states: States, circumstances: list[Circumstances]) -> None:
         """Begin episodes of the bodies at indices which (K,): K control steps, states in world
@@ -165,12 +170,17 @@ class ImitationEnvironment(Generic[Bodies]):
 
     def _corrected(self, actions: AnyArray) -> Array:
         """Angles (N, width), rad, that actions ask for, the trajectory's feedback included."""
-        angles = actions * ACTION_SCALE
+        angles = self._asked_for(actions)
         if len(self.trajectory.gains):
             gains = self.trajectory.gains[np.minimum(self.steps, self.trajectory.steps - 1)]
             correction = np.einsum("nij,nj->ni", gains, self._delayed)
             angles = angles + np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION)
         return np.clip(angles, -LARGEST_OFFSET, LARGEST_OFFSET)
+
+    def _asked_for(self, actions: AnyArray) -> AnyArray:
+        """Angles (N, width), rad, that actions ask for."""
+        angles: AnyArray = actions * ACTION_SCALE
+        return angles * self._shares[np.minimum(self.steps, self.trajectory.steps - 1), None] if self.fades else angles
 
     def _targets(self, angles: Array) -> Array:
         """Joint targets (N, L, 4): the trajectory's, turned by angles (N, width), rad."""
@@ -193,10 +203,24 @@ class ImitationEnvironment(Generic[Bodies]):
         tilt = rotations.angle_between(now.states.rotations[:, 0], goal.states.rotations[:, 0])
         off = observed.imbalance(now) / REACH_OF_FEET**2 + (landing_offset[:, :2] ** 2).sum(axis=1) / FAR_OFF**2
         off += ((now.velocity - goal.velocity) ** 2).sum(axis=1) / SWAY**2
+        off += (now.states.angular_velocity - goal.states.angular_velocity)[:, 2] ** 2 / TURNING**2
         stands = np.exp(-off) * self._feet_down.mean(axis=1)
         share = STANDING_SHARE * landed
         reward = (1 - share) * self.imitation(now, goal) + share * stands
         return reward, (distance > self.limits.distance) | (tilt > self.limits.tilt)
+
+
+def shares_of_actions(trajectory: TargetTrajectory) -> Array:
+    """How much of an action counts at each control step (T,): all of it until a body has landed that feedback can hold,
+    and nothing while it is judged whether it stands.
+
+    A network that acts to the end is told nothing of what comes after: it learns to sway, and ends in poses that fall.
+    """
+    if not trajectory.gains.size:
+        return np.ones(trajectory.steps)
+    last, steps = trajectory.steps - balance.STILL_SECONDS * CONTROL_RATE, np.arange(trajectory.steps)
+    shares: Array = np.clip((last - steps) / (FADING * CONTROL_RATE), 0.0, 1.0)
+    return np.where(steps < trajectory.landed + CATCHING * CONTROL_RATE, 1.0, shares)
 
 
 def begin_trial(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..imitation.disturbances import Disturbances
 from ..imitation.robustness import SMALL
 from ..imitation.target_trajectory import TargetTrajectory
 from ..planning.lqr import DESIGNS, Design, Feedback
@@ -34,11 +35,17 @@ class Chosen:
 
 
 class Looks:
-    """Looks at how often a trajectory lands in small disturbances under its feedback, which workers
+    """Looks at how often a trajectory lands in disturbances, small ones, under its feedback, which workers
     (rl.rollouts.PolicyWorker) play: trials of these seeds. follow: makes them follow another trajectory."""
 
-    def __init__(self, pool: Workers, follow: Callable[[TargetTrajectory], None], seeds: list[int]) -> None:
-        self._pool, self._follow = pool, follow
+    def __init__(
+        self,
+        pool: Workers,
+        follow: Callable[[TargetTrajectory], None],
+        seeds: list[int],
+        disturbances: Disturbances = SMALL,
+    ) -> None:
+        self._pool, self._follow, self._disturbances = pool, follow, disturbances
         first = len(seeds) // FIRST_TRIALS
         self._first, self._rest = seeds[:first], seeds[first:]
 
@@ -57,7 +64,7 @@ class Looks:
         for part in even_slices(len(seeds), LOOKS if stays else 1):
             some = seeds[part]
             shares = even_slices(len(some), len(self._pool))
-            answers = self._pool.share("landings", [(some[own], SMALL, stays) for own in shares])
+            answers = self._pool.share("landings", [(some[own], self._disturbances, stays) for own in shares])
             landed += sum(int(own.sum()) for own, _ in answers)
             costs += sum(float(own.sum()) for _, own in answers)
             tried += len(some)

@@ -31,8 +31,8 @@ class PPOSettings:
     clip_range: float = 0.2
     epochs: int = 4
     minibatches: int = 4
-    desired_kl: float = 0.02  # of an update, until many episodes land
-    last_desired_kl: float = 0.004  # of it once all do
+    desired_kl: float = 0.05  # of an update, until many episodes land
+    last_desired_kl: float = 0.01  # of it once all do
     learning_rate: float = 3e-4  # of the actor, to begin with
     least_learning_rate: float = 3e-6
     most_learning_rate: float = 1e-3

@@ -111,6 +111,7 @@ class PolicyWorker:
         critic: values all of it here, and what the network's update has no more need of then stays here.
         """
         env, steps_done = self.env, []
+        env.fades = rollout.longest is None  # short ones are to try actions at every step
         ended: list[Episodes] = []
         self._restart(self._fresh, rollout)
         env.refresh()

@@ -47,6 +47,7 @@ from .ppo import PPO, UpdateReport, is_shared_with
 from .rollouts import PolicyWorker, RolloutSettings
 from .settings import LearningSettings
 from .start_states import StartStates
+from .weight_choice import allowing_for_weight
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ WARM_UP = 4  # updates: the average of the first few forgets faster
 LEAST_BATCHES = 4  # batches from which feedback is fitted
 SMOOTHING = 0.2  # share of a running mean that the latest iteration makes up
 LANDING_TRIALS_SEED = 1_000_000  # seeds of the trials that a landing rate is measured by: played at no other time
+WEIGHT_TRIALS_SEED = 400_000  # seeds of the trials that tell whether to allow for the body's weight
 FIT_TRIALS_SEED = 500_000  # seeds of the performances that tell which of two fits is better
 SEEDS_AN_ITERATION = 10_000  # set aside for those of one iteration, half of them for a second look
 
@@ -85,9 +87,12 @@ class PolicyTraining:
     ) -> None:
         self._new_pool = new_pool
         self.meanwhile = meanwhile
-        self.tell_fit: Callable[[float], None] = lambda share: None  # told how much of a fit of feedback is over
+        # Told how much of a fit of feedback is over, and of what allows for the body's weight
+        self.tell_fit: Callable[[float], None] = lambda share: None
+        self.tell_weight: Callable[[float], None] = lambda share: None
         self.engine = chosen(engine)
         self.body, self.reference, self.hold = body, reference, hold
+        self._plan, self._scene = plan, scene
         self.settings = settings or LearningSettings()
         self.workers = workers or core_count()
         self.track = Track(body, reference, hold)
@@ -159,6 +164,8 @@ class PolicyTraining:
         """Rollouts, then one update. Raises WorkerError, and what meanwhile raises."""
         began = time.monotonic()
         s = self.settings
+        if self._weighs_next:
+            self._allow_for_weight()
         rollout = self._rollouts_for_feedback() if self.fitting else self._rollouts()
         critic = self.network.valuing_critic() if not self.fitting and is_shared_with(self.pool) else None
         parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length, critic)
@@ -240,6 +247,36 @@ class PolicyTraining:
             "feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * best.lands
         )
         return norm
+
+    @property
+    def _weighs_next(self) -> bool:
+        """Whether the network is about to learn, and feedback that could is to allow for the body's weight first."""
+        ready = self.counters.planned and not self.fitting and not self.counters.updates
+        could = self._plan is not None and self._scene in (None, Scene()) and self.settings.disturbances.mass > 0
+        return ready and could and self.track.standing and self.trajectory.gains.size > 0
+
+    def _allow_for_weight(self) -> None:
+        """Have the feedback allow for the body's weight where that is better. Raises what meanwhile raises."""
+        assert self._plan is not None
+        s, before, cores = self.settings, self.trajectory, min(self.workers, core_count())
+        half = s.disturbances.scaled(0.5)
+        looks = Looks(self.pool, self._follow, [WEIGHT_TRIALS_SEED + k for k in range(s.feedback_trials)], half)
+
+        def tell(share: float) -> None:
+            if self.meanwhile is not None:
+                self.meanwhile()
+            self.tell_weight(share)
+
+        try:
+            before = allowing_for_weight(
+                self.track, self._plan, before, s.disturbances, looks, self._flaws, self._lands, cores,
+                self.counters.seed, tell,
+            )  # fmt: skip
+        finally:
+            self._follow(before)
+
+    def _lands(self, take: Take) -> bool:
+        return flaws_of(metrics.evaluate_take(self.body, self.reference, take)) is not None
 
     def _flaws(self, trajectory: TargetTrajectory) -> int | None:
         """How many flaws the performance of a trajectory has, undisturbed; None: it does not land, or succeed."""

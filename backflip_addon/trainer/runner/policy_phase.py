@@ -88,6 +88,7 @@ class PolicyPhase:
         self.stage = ""  # the file of the one that was saved last
         self.tries = 0  # attempts with noise that were recorded
         self.told: list[str] = []  # what became of them (outcome.KINDS)
+        training.tell_weight = self._tell_weight
 
     def go(self) -> str:
         """Train until there is a reason to end, and return it.
@@ -112,6 +113,11 @@ class PolicyPhase:
             run.control_steps = self.before + training.samples
             self._record()
             raise
+
+    def _tell_weight(self, share: float) -> None:
+        run = self.run
+        words = f"Learning what changes with its weight: {share:.0%}"
+        run.progress(self.phase, run.seconds / (60 * run.settings.minutes), words, share)
 
     def _record_if_due(self) -> str:
         """Record what was learned, where it is time to; returns why the training has come to its end, or ""."""

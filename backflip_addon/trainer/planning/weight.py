@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feedback that makes allowance for the body's weight: of which a policy is told nothing, and which it can see.
+
+A heavier body needs another performance, and no feedback toward the one of the body as it is finds that: known exactly
+to such a regulator, the weight helps it nothing. So the plan is planned anew for some weights. Each control step's
+controls and goals change with the weight by much the same at all of them. And how far a body is off its goals tells its
+weight: half a second after it began by nineteen parts in twenty. Both are linear, and so they go into the gains.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from ...core.arrays import Array, BoolArray
+from ...core.motion import Take
+from ..imitation.compiled_rollouts import CompiledRollouts
+from ..imitation.disturbances import Disturbances
+from ..imitation.environment import trial
+from ..imitation.feedback_rollouts import FeedbackRollouts
+from ..imitation.observations import Figures, Observations
+from ..imitation.reference_track import Track
+from ..imitation.target_trajectory import TargetTrajectory
+from ..physics.state import Scene, stacked
+from .mpc import Search
+from .plan import Plan, trajectory_of_plan
+from .search_settings import replan_settings
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = (-0.05, 0.05, 0.1, -0.1)  # shares more than it weighs, that are planned for
+TRIES = 2  # at planning for one
+LEAST_LANDED = 3  # of WEIGHTS: a slope of fewer says little
+ROUNDS = 4  # of estimating the weight: from how it moves under the gains of the round before, and all before that
+PLAYED = 384  # rollouts of each
+SHARE = 0.6  # of the disturbances, in them
+RIDGE = 0.05  # of the regression, a share of its samples' number
+FAR = 5.0  # standard deviations: what is further off counts as that
+FIRST_SEED = 300_000  # of these rollouts: those of no trial
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightResponse:
+    """By what a performance changes with the body's weight, for each share of it more: offsets (T, width), rad, of the
+    joint targets, and differences (T, n) from the goals, those that it then goes through."""
+
+    offsets: Array
+    differences: Array
+
+    def beside(self, gains: Array) -> Array:
+        """Offsets (T, width), rad, that steer there where gains (T, width, n) hold on to the goals."""
+        held: Array = np.einsum("twn,tn->tw", gains, self.differences)
+        return self.offsets - held
+
+
+def response_to_weight(
+    track: Track,
+    plan: Plan,
+    trajectory: TargetTrajectory,
+    lands: Callable[[Take], bool],
+    workers: int,
+    seed: int = 0,
+    tell: Callable[[float], None] = lambda share: None,
+) -> WeightResponse | None:
+    """How a plan that leads along a trajectory is to change with the body's weight; None where too few weights land.
+
+    lands: whether a take does. tell: the share that is done, before each weight; may raise.
+    """
+    settings, found = replan_settings(), dict[float, tuple[Array, Array]]()
+    observations = Observations(track.body, trajectory)
+    with CompiledRollouts(track, settings.lost, workers) as rollouts:
+        for k, weight in enumerate(WEIGHTS):
+            tell(k / len(WEIGHTS))
+            scene = Scene(mass=1 + weight)
+            replanned = _replanned(track, rollouts, plan, scene, lands, seed)
+            if replanned is None:
+                continue
+            other = trajectory_of_plan(track, replanned, scene, "compiled")
+            offsets = track.layout.offsets_to(trajectory.targets, other.targets)
+            steps = np.arange(trajectory.steps)
+            found[weight] = offsets, observations(Figures.of(track.body, other.states[steps]), steps)
+    logger.info("planned anew for %d weights of %d", len(found), len(WEIGHTS))
+    if len(found) < LEAST_LANDED:
+        return None
+    return WeightResponse(*(_slope(list(found), [own[part] for own in found.values()]) for part in (0, 1)))
+
+
+def _replanned(
+    track: Track, rollouts: CompiledRollouts, plan: Plan, scene: Scene, lands: Callable[[Take], bool], seed: int
+) -> Plan | None:
+    for attempt in range(TRIES):
+        search = Search(track, rollouts, replan_settings(), scene, seed + attempt, "compiled")
+        search.start_from(plan)
+        if lands(search.perform(good=lands).final_take()):
+            return search.plan
+    return None
+
+
+def _slope(weights: list[float], values: list[Array]) -> Array:
+    """Of a line through values at weights: by least squares."""
+    off = np.array(weights) - np.mean(weights)
+    slope: Array = np.tensordot(off, np.stack(values), 1) / float(off @ off)
+    return slope
+
+
+def gains_for_any_weight(
+    track: Track,
+    trajectory: TargetTrajectory,
+    response: WeightResponse,
+    disturbances: Disturbances,
+    workers: int,
+    tell: Callable[[float], None] = lambda share: None,
+) -> Array:
+    """A trajectory's gains (T, width, n), with allowance for the body's weight as it is seen: linear in the differences
+    from the goals, by regression of rollouts in disturbances. The first of them are told the weight; the others go by
+    what was estimated so far (as in DAgger, Ross et al. 2011), for how a body moves depends on what it does about it.
+
+    tell: the share that is done, before each round; may raise.
+    """
+    gains, extra = trajectory.gains, response.beside(trajectory.gains)
+    seen = _Seen(trajectory.steps)
+    with FeedbackRollouts(track, trajectory, workers=workers) as rollouts:
+        for k in range(ROUNDS):
+            tell(k / ROUNDS)
+            seeds = range(FIRST_SEED + k * PLAYED, FIRST_SEED + (k + 1) * PLAYED)
+            begun = [trial(track.body, trajectory, seed, disturbances.scaled(SHARE)) for seed in seeds]
+            weights = np.array([own.scene.mass - 1 for _, own in begun])
+            told = weights[:, None, None] * (extra if not k else np.zeros_like(extra))
+            states, circumstances = stacked([state for state, _ in begun]), [own for _, own in begun]
+            rollouts.follow(dataclasses.replace(trajectory, gains=gains))
+            played = rollouts(states, circumstances, 0, told, trajectory.steps)
+            for step, passed in enumerate([states, *played.passed[:-1]]):
+                at = np.full(len(weights), step)
+                seen.add(step, rollouts.observations(Figures.of(track.body, passed), at), weights, played.failed > step)
+            gains = trajectory.gains + extra[:, :, None] * seen.estimators()[:, None]
+    return gains
+
+
+class _Seen:
+    """Of each of T control steps differences (N, n) that were seen and the weights that they were seen with."""
+
+    def __init__(self, steps: int) -> None:
+        self._differences: list[list[Array]] = [[] for _ in range(steps)]
+        self._weights: list[list[Array]] = [[] for _ in range(steps)]
+
+    def add(self, step: int, differences: Array, weights: Array, sound: BoolArray) -> None:
+        """Those of bodies that have not fallen: sound (N,)."""
+        sound = sound & np.isfinite(differences).all(axis=1)
+        self._differences[step].append(differences[sound])
+        self._weights[step].append(weights[sound])
+
+    def estimators(self) -> Array:
+        """Estimators (T, n): the weight, a share more than the body has, is their product with the differences."""
+        return np.stack([self._estimator(step) for step in range(len(self._weights))])
+
+    def _estimator(self, step: int) -> Array:
+        differences, weights = (np.concatenate(own[step]) for own in (self._differences, self._weights))
+        size = differences.std(axis=0) + 1e-6 if len(differences) else np.ones(differences.shape[1])
+        inputs = np.clip(differences / size, -FAR, FAR)
+        gram = inputs.T @ inputs + (RIDGE * len(inputs) + 1e-6) * np.eye(len(size))
+        estimator: Array = np.linalg.solve(gram, inputs.T @ weights) / size
+        return estimator

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feedback that allows for the body's weight: what changes with it, how it is estimated, and when it is learned."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+pytest.importorskip("torch")
+
+from backflip_addon.core import metrics
+from backflip_addon.core.arrays import Array
+from backflip_addon.core.motion import Take
+from backflip_addon.trainer.imitation.disturbances import NONE, Disturbances
+from backflip_addon.trainer.imitation.environment import trial
+from backflip_addon.trainer.imitation.feedback_rollouts import FeedbackRollouts
+from backflip_addon.trainer.imitation.observations import Figures
+from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
+from backflip_addon.trainer.physics.state import Scene, stacked
+from backflip_addon.trainer.planning import weight
+from backflip_addon.trainer.planning.plan import Plan, trajectory_of_plan
+from backflip_addon.trainer.planning.weight import WeightResponse, gains_for_any_weight, response_to_weight
+from backflip_addon.trainer.rl import trainer
+from backflip_addon.trainer.rl.settings import LearningSettings
+from tests.core import performances
+
+BODY = performances.over_its_feet(performances.body())
+# Down to a squat and up again in a second
+SQUAT = performances.squatting(BODY, 0.5 * np.sin(np.pi * np.arange(61) / 60.0) ** 2)
+TRACK = Track(BODY, SQUAT)
+PLAN = Plan(np.zeros((30, 28)), 3)
+HEAVIER = 0.08
+
+
+def lands(take: Take) -> bool:
+    return metrics.is_success(metrics.evaluate_take(BODY, SQUAT, take))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer weights and rollouts than are worth their time elsewhere."""
+    for name, number in {"WEIGHTS": (-0.1, 0.1), "LEAST_LANDED": 2, "TRIES": 1, "PLAYED": 128}.items():
+        monkeypatch.setattr(weight, name, number)
+
+
+@pytest.fixture(scope="module")
+def trajectory() -> TargetTrajectory:
+    """Held by no feedback at all."""
+    own = trajectory_of_plan(TRACK, PLAN, None, "compiled")
+    width = len(FeedbackRollouts(TRACK, own).observations(Figures.of(BODY, own.states[:1]), np.zeros(1, int))[0])
+    return dataclasses.replace(own, gains=np.zeros((own.steps, 28, width)))
+
+
+def test_a_plan_so_changed_keeps_a_heavier_body_where_it_belongs(trajectory: TargetTrajectory) -> None:
+    """Nothing holds it there but the controls themselves: with those of the lighter body it goes half a metre off."""
+    found = response_to_weight(TRACK, PLAN, trajectory, lands, 1)
+    assert found is not None and found.differences.shape == trajectory.gains.shape[::2]
+    state, own = trial(BODY, trajectory, 1, NONE)
+    heavy, costs = dataclasses.replace(own, scene=Scene(mass=1 + HEAVIER)), []
+    with FeedbackRollouts(TRACK, trajectory) as rollouts:
+        for more in (0.0, HEAVIER):
+            played = rollouts(stacked([state]), [heavy], 0, more * found.offsets[None])
+            costs.append(float(played.costs.mean()))
+    assert costs[1] < 0.5 * costs[0], costs
+
+
+def test_too_few_weights_that_land_tell_nothing(trajectory: TargetTrajectory) -> None:
+    assert response_to_weight(TRACK, PLAN, trajectory, lambda take: False, 1) is None
+
+
+def test_a_search_for_other_weights_can_be_broken_off(trajectory: TargetTrajectory) -> None:
+    def tell(share: float) -> None:
+        if share > 0.3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        response_to_weight(TRACK, PLAN, trajectory, lands, 1, tell=tell)
+
+
+def test_gains_do_for_a_heavier_body_what_its_weight_asks_for(trajectory: TargetTrajectory) -> None:
+    """Nothing is held on to; so what the gains come to is the offsets asked for, times the weight that is seen."""
+    asked = np.zeros((trajectory.steps, 28))
+    asked[:, 3] = 0.5  # rad for each share of weight more
+    width = trajectory.gains.shape[2]
+    response = WeightResponse(asked, np.zeros((trajectory.steps, width)))
+    gains = gains_for_any_weight(TRACK, trajectory, response, Disturbances(), 1)
+    done = corrections(dataclasses.replace(trajectory, gains=gains), HEAVIER)
+    lighter = corrections(dataclasses.replace(trajectory, gains=gains), -HEAVIER)
+    rising = slice(15, 26)  # where the weight shows
+    for told, sign in ((done, 1.0), (lighter, -1.0)):
+        share = sign * told[rising, 3] / (HEAVIER * 0.5)
+        assert (share > 0.4).all() and (share < 1.3).all(), share
+    assert np.abs(np.delete(done, 3, axis=1)).max() < 1e-9
+
+
+def corrections(trajectory: TargetTrajectory, more: float) -> Array:
+    """What feedback turns the targets by (T, width), rad, of a body that weighs a share more, else undisturbed."""
+    state, own = trial(BODY, trajectory, 1, NONE)
+    heavy = dataclasses.replace(own, scene=dataclasses.replace(own.scene, mass=1 + more))
+    with FeedbackRollouts(TRACK, trajectory) as rollouts:
+        played = rollouts(stacked([state]), [heavy], 0, np.zeros((1, trajectory.steps, 28)), trajectory.steps)
+        states = [stacked([state]), *played.passed[:-1]]
+        seen = [rollouts.observations(Figures.of(BODY, each), np.array([t]))[0] for t, each in enumerate(states)]
+    result: Array = np.einsum("twn,tn->tw", trajectory.gains, np.array(seen))
+    return result
+
+
+def test_a_policy_makes_allowance_once_before_its_network_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def allow(*arguments: object) -> TargetTrajectory:
+        trajectory, tell = arguments[2], arguments[-1]
+        assert isinstance(trajectory, TargetTrajectory) and callable(tell)
+        tell(0.5)
+        return dataclasses.replace(trajectory, gains=trajectory.gains + 1e-3)
+
+    monkeypatch.setattr(trainer, "allowing_for_weight", allow)
+    quick = {"feedback_fits": 1, "feedback_trials": 4, "feedback_variations": 0}
+    settings = LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=0, **quick)
+    with trainer.PolicyTraining(BODY, SQUAT, settings, workers=1, seed=1, plan=PLAN) as training:
+        training.tell_weight = asked.append
+        training.iterate()
+        fitted = training.trajectory.gains
+        training.iterate()
+        np.testing.assert_allclose(training.trajectory.gains, fitted + 1e-3)
+        training.iterate()
+        assert asked == [0.5]
+        training.save(tmp_path / "a.pt")
+    with trainer.PolicyTraining(BODY, SQUAT, settings, workers=1, seed=1, plan=PLAN) as other:
+        other.tell_weight = asked.append
+        other.load(tmp_path / "a.pt")
+        other.iterate()
+        assert asked == [0.5]
+        np.testing.assert_allclose(other.trajectory.gains, fitted + 1e-3)
+
+
+def test_where_nothing_lands_oftener_the_feedback_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = {"feedback_fits": 1, "feedback_trials": 4, "feedback_variations": 0}
+    settings = LearningSettings(bodies=6, length=4, hidden=(8,), feedback_fit=0, **quick)
+    with trainer.PolicyTraining(BODY, SQUAT, settings, workers=1, seed=1, plan=PLAN) as training:
+        training.iterate()
+        fitted = training.trajectory.gains
+        monkeypatch.setattr("backflip_addon.trainer.rl.feedback_choice.Looks.longer", lambda *_: (0.5, 0.0))
+        training.iterate()
+        np.testing.assert_array_equal(training.trajectory.gains, fitted)
