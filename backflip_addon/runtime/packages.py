@@ -203,11 +203,6 @@ def with_pip_line(words: str, log: str) -> str:
     return words
 
 
-def same_version(installed: str, wanted: str) -> bool:
-    """Whether an installed version is the wanted one; 2.13.0+cpu is 2.13.0."""
-    return installed.partition("+")[0] == wanted.partition("+")[0]
-
-
 _UNREACHED = (
     r"NewConnectionError|NameResolutionError|name resolution|getaddrinfo failed|Network is unreachable"
     r"|ProxyError|ConnectTimeout|ReadTimeout|Connection (?:refused|reset|aborted)|Could not fetch URL"

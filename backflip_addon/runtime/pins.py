@@ -113,12 +113,6 @@ def trainer_lock(version: Version, system: str = "") -> Path:
     return LOCKS / ("trainer-3.11.txt" if version < (3, 12) else "trainer.txt")
 
 
-def cluster_lock() -> Path:
-    """The lock of Ray and what it needs beside what trains, for whoever trains on a cluster; of all systems and
-    Pythons."""
-    return LOCKS / "cluster.txt"
-
-
 def conda_lock() -> Path:
     """The lock of what brings packages from conda-forge; of all systems and Pythons."""
     return LOCKS / "conda.txt"

@@ -30,7 +30,6 @@ WHEEL_HASH = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3" 
 _PLATFORM = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11", "--implementation", "cp")
 LICENCE = "Apache License 2.0"
 SIZE_WORDS = "36 MB to download, 9 MB on the disk"
-WHEEL_BYTES = 35_622_638
 MODELS = {  # name -> where it lies in the wheel, SHA-256
     "pose_detection.tflite": (
         "mediapipe/modules/pose_detection/pose_detection.tflite",

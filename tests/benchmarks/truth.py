@@ -25,6 +25,7 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.engines import EngineName
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.plan import Plan
+from tests.trainer.small_trials import robust_landings
 
 # Name in metrics.Measures, digits that are told
 MEASURES = {
@@ -91,7 +92,7 @@ def performed(body: Body, reference: Motion, plan: Plan, trials: int, engine: En
     track = Track(body, reference)
     perform = robustness.controls(track, track.targets(plan.offsets(0, track.steps), 0), engine)
     take = perform(Scene(), track.states[0])
-    landings = robustness.robust_landings(track, perform, trials=trials)
+    landings = robust_landings(track, perform, trials=trials)
     return robustness.with_robustness(take, landings)
 
 

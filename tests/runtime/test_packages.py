@@ -236,10 +236,6 @@ def test_pip_line_is_short() -> None:
     )
 
 
-def test_local_label_is_no_other_version() -> None:
-    assert packages.same_version("2.13.0+cpu", "2.13.0") and not packages.same_version("2.12.0+cpu", "2.13.0")
-
-
 @pytest.mark.parametrize(
     ("machine", "most", "words"),
     [

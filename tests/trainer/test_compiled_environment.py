@@ -14,7 +14,6 @@ pytest.importorskip("pybullet_data")
 
 from backflip_addon.core import rotations
 from backflip_addon.trainer.imitation.compiled_environment import CompiledEnvironment
-from backflip_addon.trainer.imitation.cost import Cost, Footwork
 from backflip_addon.trainer.imitation.disturbances import (
     Circumstances,
     Disturbances,
@@ -29,6 +28,7 @@ from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.physics.compiled.batch import CompiledBatch, taken
 from backflip_addon.trainer.physics.state import States
 from tests.benchmarks import humanoid
+from tests.trainer.oracle.cost import Cost, Footwork
 
 BODY = humanoid.humanoid()
 COUNT = 21  # two whole groups of lanes, and one in part

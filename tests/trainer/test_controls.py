@@ -13,11 +13,12 @@ pytest.importorskip("pybullet")
 from backflip_addon.core import rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation.action_layout import ActionLayout
-from backflip_addon.trainer.imitation.cost import FIRM, HARD, LARGE_COST, PRESSES, Cost, Footwork, Weights
+from backflip_addon.trainer.imitation.cost import FIRM, HARD, LARGE_COST, PRESSES, Weights
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.pybullet_world import PyBulletWorld
 from backflip_addon.trainer.physics.servo_gains import servo_lag
 from tests.core import performances
+from tests.trainer.oracle.cost import Cost, Footwork
 
 BODY = performances.body()
 X, Y, Z = np.eye(3)

@@ -18,13 +18,13 @@ from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.motion import Motion
 from backflip_addon.jobs.messages import Follow
 from backflip_addon.trainer.imitation.action_layout import ActionLayout
-from backflip_addon.trainer.imitation.cost import Cost
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.servo_gains import servo_lag
 from backflip_addon.trainer.physics.state import States
 from backflip_addon.trainer.planning.search_settings import SearchSettings
 from backflip_addon.trainer.runner.following import search_settings_for, weights_for
 from tests.core import performances
+from tests.trainer.oracle.cost import Cost
 
 BODY = performances.body()
 STANDING = performances.standing(BODY)

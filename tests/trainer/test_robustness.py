@@ -17,6 +17,7 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
 from tests.core.made_up_takes import cut
+from tests.trainer.small_trials import robust_landings
 
 BODY = performances.body()
 STANDING = performances.astride(BODY, 0.3)
@@ -28,12 +29,12 @@ def test_controls_that_stand_land_and_controls_that_fall_do_not(engine: str, mon
     for name in ("START_NOISE", "FLOOR"):  # legs straight: not a stance to catch oneself in
         monkeypatch.setattr(robustness, name, 0.001)
     upright = TRACK.targets(np.zeros((TRACK.steps, TRACK.layout.width)), 0)
-    assert robustness.robust_landings(TRACK, robustness.controls(TRACK, upright, engine), trials=3) == 3
+    assert robust_landings(TRACK, robustness.controls(TRACK, upright, engine), trials=3) == 3
     bowed = upright.copy()
     bowed[:, BODY.index("chest")] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), 1.2)
     for side in ("L", "R"):
         bowed[:, BODY.index(f"thigh.{side}")] = rotations.from_axis_angle(np.array([-1.0, 0.0, 0.0]), 1.2)
-    assert robustness.robust_landings(TRACK, robustness.controls(TRACK, bowed, engine), trials=2) == 0
+    assert robust_landings(TRACK, robustness.controls(TRACK, bowed, engine), trials=2) == 0
 
 
 def test_disturbances_are_small_all_different_and_always_the_same() -> None:
@@ -60,12 +61,12 @@ def test_landings_are_counted(landing: int) -> None:
         scenes.append(scene)
         return STANDS if len(scenes) <= landing else cut(STANDS, 40)
 
-    assert robustness.robust_landings(TRACK, perform) == landing and len(scenes) == 20
+    assert robust_landings(TRACK, perform) == landing and len(scenes) == 20
 
 
 def test_who_falls_after_its_last_frame_has_not_landed() -> None:
     falls = dataclasses.replace(STANDS, meta={metrics.STANDS: False})
-    assert robustness.robust_landings(TRACK, lambda scene, start: falls, trials=2) == 0
+    assert robust_landings(TRACK, lambda scene, start: falls, trials=2) == 0
 
 
 def test_a_take_tells_its_own_robustness() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""cost.Cost in lanes: what planning minimises, of the bodies of a group at the end of a control step; and the joint
+"""What planning minimises, in lanes, of the bodies of a group at the end of a control step; and the joint
 targets that a control step begins with."""
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class GoalTables(NamedTuple):
 
 
 def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool = False) -> GoalTables:
-    """The tables of a track. anywhere: see cost.Cost."""
+    """The tables of a track. anywhere: what has landed is compared where it stands, not where
+    it should have come down."""
     body, states = track.body, track.states
     ends = [body.index(name) for name in END_LINKS if name in body.names]
     columns = np.full(len(body.links), -1)

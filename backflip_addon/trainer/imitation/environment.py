@@ -30,7 +30,8 @@ ACTION_SCALE = 0.25  # rad of a joint's target an action of 1
 LARGEST_OFFSET = 1.2  # rad, of a joint's target, feedback included
 LARGEST_CORRECTION = 0.4  # rad, of the trajectory's feedback: its linear model holds no further
 CATCHING = 0.15  # s after a landing in which actions count whole
-FADING = 0.5  # s over which they come to count for nothing
+FADING = 0.4  # s over which they come to count for nothing
+CALMING = 0.2  # s then for what they have set in motion to come to rest
 STANDING_SHARE = 0.5  # of the reward after a landing is for standing, the rest for the pose
 FAR_OFF = 0.7  # m: a landing so far off earns 1/e of standing's reward
 SWAY = 0.4  # m/s: a centre of mass that goes so much faster than the goal's earns 1/e
@@ -218,7 +219,8 @@ def shares_of_actions(trajectory: TargetTrajectory) -> Array:
     """
     if not trajectory.gains.size:
         return np.ones(trajectory.steps)
-    last, steps = trajectory.steps - balance.STILL_SECONDS * CONTROL_RATE, np.arange(trajectory.steps)
+    steps = np.arange(trajectory.steps)
+    last = trajectory.steps - (CALMING + balance.STILL_SECONDS) * CONTROL_RATE
     shares: Array = np.clip((last - steps) / (FADING * CONTROL_RATE), 0.0, 1.0)
     return np.where(steps < trajectory.landed + CATCHING * CONTROL_RATE, 1.0, shares)
 

@@ -62,7 +62,7 @@ NEVER = 1_000_000  # the step at which an episode fails that does not
 
 
 class Played(NamedTuple):
-    """costs (N, H): of each control step (cost.Cost, anywhere). ends (N,): states got to. failed (N,): the control step
+    """costs (N, H): of each control step (compiled_cost). ends (N,): states got to. failed (N,): the control step
     in which a body was lost or touched the floor with what may not touch it; NEVER: it did not. passed: the states (N,)
     got to by each of the last control steps that were to be kept. steps: simulated."""
 

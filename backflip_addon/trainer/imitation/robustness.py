@@ -38,18 +38,6 @@ SEED = 20_000  # of the trials, apart from those of all learning
 Perform = Callable[[Scene, States], Take]  # from a start state (no leading axis) to a take that tells whether it stands
 
 
-def robust_landings(track: Track, perform: Perform, scene: Scene | None = None, trials: int = metrics.TRIALS) -> int:
-    """How many of so many trials land; of a clip that does not end standing, succeed.
-
-    The trials are always the same: the same plan or policy in the same scene has the same number.
-    """
-    landings = 0
-    for around, start in small_disturbances(track, scene or Scene(), trials):
-        measures = metrics.evaluate_take(track.body, track.reference, perform(around, start))
-        landings += measures.success if measures.landed is None else measures.landed
-    return landings
-
-
 def small_disturbances(track: Track, scene: Scene, trials: int = metrics.TRIALS) -> list[tuple[Scene, States]]:
     """The scenes and start states of so many trials around a scene."""
     noise = Disturbances(pose=START_NOISE, velocity=0.0, spin=0.0)

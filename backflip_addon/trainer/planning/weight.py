@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feedback that makes allowance for the body's weight: of which a policy is told nothing, and which it can see.
+"""Feedback that makes allowance for the body's weight, which a policy is not told, and can see.
 
-A heavier body needs another performance, and no feedback toward the one of the body as it is finds that: known exactly
-to such a regulator, the weight helps it nothing. So the plan is planned anew for some weights. Each control step's
-controls and goals change with the weight by much the same at all of them. And how far a body is off its goals tells its
-weight: half a second after it began by nineteen parts in twenty. Both are linear, and so they go into the gains.
+A heavier body needs another performance, and no feedback toward that of the body as it is finds it. So the plan is
+planned anew for some weights: controls and goals change with the weight by much the same at all of them. And how far a
+body is off its goals tells its weight, half a second after it began by nineteen parts in twenty. Both are linear: they
+go into the gains.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 WEIGHTS = (-0.05, 0.05, 0.1, -0.1)  # shares more than it weighs, that are planned for
 TRIES = 2  # at planning for one
 LEAST_LANDED = 3  # of WEIGHTS: a slope of fewer says little
-ROUNDS = 4  # of estimating the weight: from how it moves under the gains of the round before, and all before that
-PLAYED = 384  # rollouts of each
+PASSES = 4  # of estimating the weight: from how it moves under the gains of the pass before, and all before that
+PLAYED = 384  # rollouts in each
 SHARE = 0.6  # of the disturbances, in them
 RIDGE = 0.05  # of the regression, a share of its samples' number
 FAR = 5.0  # standard deviations: what is further off counts as that
@@ -54,6 +54,36 @@ class WeightResponse:
         """Offsets (T, width), rad, that steer there where gains (T, width, n) hold on to the goals."""
         held: Array = np.einsum("twn,tn->tw", gains, self.differences)
         return self.offsets - held
+
+
+def allowing_for_weight(
+    track: Track,
+    plan: Plan,
+    trajectory: TargetTrajectory,
+    disturbances: Disturbances,
+    rate: Callable[[TargetTrajectory], float],
+    flaws: Callable[[TargetTrajectory], int | None],
+    lands: Callable[[Take], bool],
+    workers: int,
+    seed: int,
+    tell: Callable[[float], None] = lambda share: None,
+) -> TargetTrajectory:
+    """The trajectory that a plan leads along with feedback that allows for the body's weight, where it lands more often
+    so, and undisturbed with no more flaws; as it is otherwise.
+
+    rate, flaws: how often a trajectory lands when disturbed, and how many flaws its performance has, undisturbed; None:
+    it does not land. lands: whether a take does. tell: the share that is done, now and then; may raise.
+    """
+    response = response_to_weight(track, plan, trajectory, lands, workers, seed, lambda share: tell(share / 2))
+    if response is None:
+        return trajectory
+    own = gains_for_any_weight(track, trajectory, response, disturbances, workers, lambda share: tell((1 + share) / 2))
+    other = dataclasses.replace(trajectory, gains=own)
+    before, after = flaws(trajectory), flaws(other)
+    rates = [rate(each) for each in (trajectory, other)]
+    logger.info("disturbed, %.0f %% land, %.0f %% allowing for weight", *(100 * rate for rate in rates))
+    sound = after is not None and (before is None or after <= before)
+    return other if sound and rates[1] > rates[0] else trajectory
 
 
 def response_to_weight(
@@ -118,13 +148,13 @@ def gains_for_any_weight(
     from the goals, by regression of rollouts in disturbances. The first of them are told the weight; the others go by
     what was estimated so far (as in DAgger, Ross et al. 2011), for how a body moves depends on what it does about it.
 
-    tell: the share that is done, before each round; may raise.
+    tell: the share that is done, before each pass; may raise.
     """
     gains, extra = trajectory.gains, response.beside(trajectory.gains)
     seen = _Seen(trajectory.steps)
     with FeedbackRollouts(track, trajectory, workers=workers) as rollouts:
-        for k in range(ROUNDS):
-            tell(k / ROUNDS)
+        for k in range(PASSES):
+            tell(k / PASSES)
             seeds = range(FIRST_SEED + k * PLAYED, FIRST_SEED + (k + 1) * PLAYED)
             begun = [trial(track.body, trajectory, seed, disturbances.scaled(SHARE)) for seed in seeds]
             weights = np.array([own.scene.mass - 1 for _, own in begun])

@@ -36,6 +36,7 @@ from ..physics.engines import AUTO, EngineName, chosen, new_simulator
 from ..physics.state import Scene, States
 from ..planning.lqr import Design, Feedback
 from ..planning.plan import Plan, trajectory_of_plan
+from ..planning.weight import allowing_for_weight
 from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
 from .counters import Counters, IterationReport
@@ -47,7 +48,6 @@ from .ppo import PPO, UpdateReport, is_shared_with
 from .rollouts import PolicyWorker, RolloutSettings
 from .settings import LearningSettings
 from .start_states import StartStates
-from .weight_choice import allowing_for_weight
 
 logger = logging.getLogger(__name__)
 
@@ -269,8 +269,8 @@ class PolicyTraining:
 
         try:
             before = allowing_for_weight(
-                self.track, self._plan, before, s.disturbances, looks, self._flaws, self._lands, cores,
-                self.counters.seed, tell,
+                self.track, self._plan, before, s.disturbances, lambda other: looks.longer(other)[0], self._flaws,
+                self._lands, cores, self.counters.seed, tell,
             )  # fmt: skip
         finally:
             self._follow(before)
