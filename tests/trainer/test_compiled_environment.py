@@ -26,7 +26,7 @@ from backflip_addon.trainer.imitation.observations import parts
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.physics.compiled.batch import CompiledBatch, taken
-from backflip_addon.trainer.physics.state import States
+from backflip_addon.trainer.physics.state import Scene, States
 from tests.benchmarks import humanoid
 from tests.trainer.oracle.cost import Cost, Footwork
 
@@ -103,6 +103,28 @@ def test_a_control_step_tells_the_same(track: Track, trajectory: TargetTrajector
     assert told[0][3].std() > 0.05, "rewards differ from body to body"
 
 
+@pytest.mark.parametrize(("held", "fades", "at_the_end"), [(True, True, 0.0), (True, False, 1.0), (False, True, 1.0)])
+def test_actions_count_for_nothing_where_feedback_holds_what_has_landed(
+    held: bool, fades: bool, at_the_end: float
+) -> None:
+    """Where nothing else does, and where they are asked for, they count to the end."""
+    still = Track(BODY, humanoid.clip("backflip", BODY))
+    trajectory, width = TargetTrajectory.of_track(still), still.layout.width
+    if held:
+        trajectory = dataclasses.replace(trajectory, gains=np.zeros((still.steps, width, sum(parts(width).values()))))
+    assert trajectory.landed < trajectory.steps - 30
+    bold = np.full((COUNT, width), 0.5, np.float32)
+    for env in environments(still, trajectory):
+        env.fades = fades
+        for step, share in ((0, 1.0), (trajectory.landed, 1.0), (trajectory.steps - 10, at_the_end)):
+            states = trajectory.states[np.full(COUNT, step)]
+            env.start(np.arange(COUNT), np.full(COUNT, step), states, [Circumstances(Scene())] * COUNT)
+            env.refresh()
+            env.observe(np.ones(COUNT, dtype=bool))
+            env.step(bold)
+            np.testing.assert_allclose(env.applied, 0.5 * ACTION_SCALE * share, atol=1e-6)
+
+
 def test_rewards_and_falls_are_the_same_far_from_the_goal(track: Track, trajectory: TargetTrajectory) -> None:
     """Bodies moved and tilted so far that some are lost."""
     random = np.random.default_rng(3)
@@ -129,6 +151,7 @@ def played_in_numpy(
     """Rollouts with the environment and the cost in numpy."""
     env = ImitationEnvironment(CompiledBatch(BODY, COUNT, track.allowed), trajectory, track.allowed)
     cost = Cost(track, anywhere=True)
+    env.fades = False
     env.start(np.arange(COUNT), np.full(COUNT, first), *start)
     env.refresh()
     fresh, costs, failed = np.ones(COUNT, dtype=bool), np.zeros(offsets.shape[:2]), np.full(COUNT, NEVER)
