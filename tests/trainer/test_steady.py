@@ -59,7 +59,8 @@ class Fitted:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    folder = make_job(tmp_path / "job", BODY, CLIP, engine="compiled")
+    blenders = float(np.float32(0.9))  # as a job's settings hold it that were made in a panel
+    folder = make_job(tmp_path / "job", BODY, CLIP, engine="compiled", friction=blenders)
     return Run(folder, folder.read_job())
 
 

@@ -36,6 +36,7 @@ from .recorder import DIGEST, TakeRecorder, steps_of
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.5  # between progress events
+FRICTION_DIGITS = 4
 CLEAN_PENETRATION = 1.0  # cm: a landing that sinks deeper is not yet what a search stops for
 
 
@@ -56,7 +57,8 @@ class RunContext:
         self.reference: Motion = motions.load_motion(folder.reference_file)
         motions.validate(self.reference, len(self.body.links))
         self.engine = engines.chosen(self.settings.engine)  # performs and judges all that the run records
-        self.scene = Scene(friction=float(self.settings.friction))
+        # Blender keeps 0.9 as 0.89999998: that is the floor that nobody chose, all the same
+        self.scene = Scene(friction=round(float(self.settings.friction), FRICTION_DIGITS))
         self.workers = int(self.settings.workers) or core_count()
         self.began = awake_seconds()
         self.phase = "search"
