@@ -282,8 +282,9 @@ def _landing(scene: bpy.types.Scene) -> str:
 
 def _shot(scene: bpy.types.Scene, known: int) -> str:
     """The first of the scene's takes that was asked for and is not among those that were known, "" for none."""
-    names = (take.name for take in itertools.islice(scene_settings(scene).takes, known, None))
-    return next((name for name in names if (facts := facts_of(scene, name)) and facts.request), "")
+    names = [take.name for take in itertools.islice(scene_settings(scene).takes, known, None)]
+    facts = known_facts(scene) if names else {}
+    return next((name for name in names if name in facts and facts[name].request), "")
 
 
 def _said(scene: bpy.types.Scene) -> tuple[object, ...]:

@@ -41,6 +41,7 @@ from backflip_addon.scene.animation import actions, pose_sampling
 from backflip_addon.scene.armature.rig import bone_order, read_rig
 from backflip_addon.scene.baking import bake, bake_error
 from backflip_addon.scene.importing.importer import CLIP_SUFFIXES, RIG_SUFFIXES
+from tests.scene.skin import skin_error
 
 LIMBS = (("upper_arm", "forearm"), ("forearm", "hand"), ("thigh", "shin"), ("shin", "foot"))
 JOINTS = tuple(f"{part}.{side}" for part in ("upper_arm", "forearm", "hand", "thigh", "shin", "foot") for side in "LR")
@@ -142,7 +143,7 @@ def _clip(scene: bpy.types.Scene, file: Path) -> dict[str, Any]:
     frames = range(baked.first, baked.last + 1)
     shown = _shown(scene, armature, pose_sampling.sample_poses(armature, frames), binding.yaw)
     row["bake_error_mm"] = round(bake_error.bake_error(armature, body, binding, motion, 1, scene)[0], 4)
-    skin = bake_error.skin_error(armature, binding, motion, 1, scene)
+    skin = skin_error(armature, binding, motion, 1, scene)
     row["skin_error_mm"] = None if skin is None else round(skin, 4)
     source = _source(scene, file)
     if source.joints:
@@ -252,7 +253,7 @@ def _search(scene: bpy.types.Scene, options: argparse.Namespace) -> dict[str, An
         shot = takes.read_shot(scene, takes.find_take(scene))
         baking.bake_shot(scene, shot, 1)
         error = bake_error.bake_error(stored_avatar.avatar(scene), shot.body, shot.binding, shot.take.motion, 1, scene)
-        skin = bake_error.skin_error(stored_avatar.avatar(scene), shot.binding, shot.take.motion, 1, scene)
+        skin = skin_error(stored_avatar.avatar(scene), shot.binding, shot.take.motion, 1, scene)
     except (RuntimeError, *USER_ERRORS) as error_:
         return {"success": False, "searched": file.name, "search_error": str(error_).strip()}
     measures = take.meta.get("measures", {})

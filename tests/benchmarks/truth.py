@@ -25,7 +25,7 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.engines import EngineName
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.plan import Plan
-from tests.trainer.small_trials import robust_landings
+from tests.trainer.small_trials import controls, robust_landings
 
 # Name in metrics.Measures, digits that are told
 MEASURES = {
@@ -90,7 +90,7 @@ def _searched(options: Any, body: Body, reference: Motion, seed: int) -> dict[st
 def performed(body: Body, reference: Motion, plan: Plan, trials: int, engine: EngineName) -> Take:
     """A plan performed from frame 0, which tells whether it goes on to stand, and how many disturbances it bears."""
     track = Track(body, reference)
-    perform = robustness.controls(track, track.targets(plan.offsets(0, track.steps), 0), engine)
+    perform = controls(track, track.targets(plan.offsets(0, track.steps), 0), engine)
     take = perform(Scene(), track.states[0])
     landings = robust_landings(track, perform, trials=trials)
     return robustness.with_robustness(take, landings)

@@ -23,6 +23,7 @@ from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
 from tests.scene.takes import tumble  # noqa: E402
 
 from . import rigs  # noqa: E402
+from .skin import skin_error  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -159,4 +160,4 @@ def test_the_skin_of_every_deforming_bone_goes_along_and_nothing_is_said(shown: 
     rig, _body, binding, motion, baked = shown
     nla.show_track(rig, baked.track)
     assert baked.warnings == ()
-    assert bake_error.skin_error(rig, binding, motion, 5, bpy.context.scene) < 1.0
+    assert skin_error(rig, binding, motion, 5, bpy.context.scene) < 1.0

@@ -16,11 +16,12 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
-from backflip_addon.scene.baking import bake, bake_error, nla  # noqa: E402
+from backflip_addon.scene.baking import bake, nla  # noqa: E402
 from backflip_addon.scene.importing import importer  # noqa: E402
 from backflip_addon.scene.mannequin.build import add_mannequin  # noqa: E402
 
 from . import rigs, takes  # noqa: E402
+from .skin import skin_error  # noqa: E402
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "rigs"
 Change = Callable[[Any, Any], None]
@@ -38,7 +39,7 @@ def baked(armature: Any, of: tuple) -> tuple:
     motion = takes.tumble(body, seconds=1.0)
     scene = bpy.context.scene
     result = bake.bake_take(armature, binding, motion, name="T", start_frame=1, scene=scene)
-    return result.warnings, bake_error.skin_error(armature, binding, motion, 1, scene)
+    return result.warnings, skin_error(armature, binding, motion, 1, scene)
 
 
 def state() -> list:

@@ -3,10 +3,50 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
 from backflip_addon.core import metrics
+from backflip_addon.core.arrays import Array
+from backflip_addon.core.motion import Take
+from backflip_addon.trainer.imitation import robustness
+from backflip_addon.trainer.imitation.disturbances import Disturbances, disturbed
+from backflip_addon.trainer.imitation.performance import Performance
 from backflip_addon.trainer.imitation.reference_track import Track
-from backflip_addon.trainer.imitation.robustness import Perform, small_disturbances
-from backflip_addon.trainer.physics.state import Scene
+from backflip_addon.trainer.physics.engines import AUTO, EngineName
+from backflip_addon.trainer.physics.state import Scene, States
+
+Perform = Callable[[Scene, States], Take]  # from a start state (no leading axis) to a take that tells whether it stands
+
+
+def small_disturbances(track: Track, scene: Scene, trials: int = metrics.TRIALS) -> list[tuple[Scene, States]]:
+    """The scenes and start states of so many trials around a scene."""
+    noise = Disturbances(pose=robustness.START_NOISE, velocity=0.0, spin=0.0)
+    result = []
+    for trial in range(trials):
+        random = np.random.default_rng([robustness.SEED, trial])
+        friction, floor, mass = random.uniform(-1.0, 1.0, 3) * (robustness.FRICTION, robustness.FLOOR, robustness.MASS)
+        around = dataclasses.replace(scene, friction=max(scene.friction + friction, 0.0), floor=scene.floor + floor)
+        around = dataclasses.replace(around, mass=scene.mass * (1 + mass))
+        start = disturbed(track.body, track.states[0], noise, random, around.floor)
+        result.append((around, start))
+    return result
+
+
+def controls(track: Track, targets: Array, engine: EngineName = AUTO) -> Perform:
+    """What performs joint targets (T, L, 4) of a whole track, open loop, in an engine."""
+
+    def perform(scene: Scene, start: States) -> Take:
+        performance = Performance(track, scene, start, engine)
+        try:
+            performance.run(targets)
+            return performance.final_take()
+        finally:
+            performance.close()
+
+    return perform
 
 
 def robust_landings(track: Track, perform: Perform, scene: Scene | None = None, trials: int = metrics.TRIALS) -> int:

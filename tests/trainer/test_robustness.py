@@ -17,7 +17,7 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
 from tests.core.made_up_takes import cut
-from tests.trainer.small_trials import robust_landings
+from tests.trainer.small_trials import controls, robust_landings, small_disturbances
 
 BODY = performances.body()
 STANDING = performances.astride(BODY, 0.3)
@@ -29,17 +29,17 @@ def test_controls_that_stand_land_and_controls_that_fall_do_not(engine: str, mon
     for name in ("START_NOISE", "FLOOR"):  # legs straight: not a stance to catch oneself in
         monkeypatch.setattr(robustness, name, 0.001)
     upright = TRACK.targets(np.zeros((TRACK.steps, TRACK.layout.width)), 0)
-    assert robust_landings(TRACK, robustness.controls(TRACK, upright, engine), trials=3) == 3
+    assert robust_landings(TRACK, controls(TRACK, upright, engine), trials=3) == 3
     bowed = upright.copy()
     bowed[:, BODY.index("chest")] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), 1.2)
     for side in ("L", "R"):
         bowed[:, BODY.index(f"thigh.{side}")] = rotations.from_axis_angle(np.array([-1.0, 0.0, 0.0]), 1.2)
-    assert robust_landings(TRACK, robustness.controls(TRACK, bowed, engine), trials=2) == 0
+    assert robust_landings(TRACK, controls(TRACK, bowed, engine), trials=2) == 0
 
 
 def test_disturbances_are_small_all_different_and_always_the_same() -> None:
     scene = Scene(friction=0.5, floor=0.3, mass=1.1)
-    trials = robustness.small_disturbances(TRACK, scene)
+    trials = small_disturbances(TRACK, scene)
     assert len(trials) == metrics.TRIALS == 20
     for around, start in trials:
         assert abs(around.friction - 0.5) <= 0.1 and abs(around.floor - 0.3) <= 0.01
@@ -48,7 +48,7 @@ def test_disturbances_are_small_all_different_and_always_the_same() -> None:
         assert 0.005 < np.sqrt(np.mean(turned**2) / 3) < 0.02, "0.01 rad about each axis"
         assert np.array_equal(start.velocity, TRACK.states.velocity[0])
     assert len({around.friction for around, _ in trials}) == 20
-    for one, other in zip(trials, robustness.small_disturbances(TRACK, scene), strict=True):
+    for one, other in zip(trials, small_disturbances(TRACK, scene), strict=True):
         assert one[0] == other[0] and np.array_equal(one[1].rotations, other[1].rotations)
 
 

@@ -12,15 +12,12 @@ from ...core import batched_linalg, rotations
 from ...core.arrays import Array
 from ...core.body import Body
 from ...core.motion import Motion
-from ...core.motions import retarget
 from ...core.rigs.binding import Binding
 from ...core.rigs.control_rig import find as find_controls
 from ..animation import pose_sampling
 from ..armature.bind_matrix import find_bind_matrix
 from ..armature.rig import read_rig
 from ..units import scene_rate
-from . import skin_check
-from .expected_poses import ExpectedPoses
 
 
 def read_take_from_rig(
@@ -48,21 +45,6 @@ def bake_error(
     shown = _measured_links(armature, binding, range(start_frame, start_frame + clip.frames))
     distance = np.linalg.norm(shown[0] - positions, axis=-1)
     return float(distance.max() * 1000.0), float(np.degrees(rotations.angle_between(shown[1], orientations).max()))
-
-
-def skin_error(
-    armature: bpy.types.Object, binding: Binding, motion: Motion, start_frame: int, scene: bpy.types.Scene
-) -> float | None:
-    """Greatest distance (mm, at the body's scale) of the evaluated skin from where the take has it, at some frames.
-
-    None for a rig without skin. See skin_check.
-    """
-    clip = motion.resampled(scene_rate(scene))
-    rig = read_rig(armature, with_skin=False, world=find_bind_matrix(armature, binding))
-    controls = find_controls(binding, rig.bones)
-    targets = retarget.bone_matrices(binding, rig, clip, controls.links if controls else None)
-    expected = ExpectedPoses.of(binding, rig, clip, targets, controls, start_frame + np.arange(clip.frames))
-    return max((off.millimetres for off in skin_check.skin_errors(armature, expected)), default=None)
 
 
 def _measured_links(armature: bpy.types.Object, binding: Binding, frames: Iterable[int]) -> tuple[Array, Array]:

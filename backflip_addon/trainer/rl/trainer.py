@@ -165,7 +165,7 @@ class PolicyTraining:
         began = time.monotonic()
         s = self.settings
         if self._weighs_next:
-            self._allow_for_weight()
+            self._allow_for_weight(WEIGHT_TRIALS_SEED, s.disturbances.scaled(0.5))
         rollout = self._rollouts_for_feedback() if self.fitting else self._rollouts()
         critic = self.network.valuing_critic() if not self.fitting and is_shared_with(self.pool) else None
         parts: list[Collected] = self.pool.call("collect", self.network.exploring_actor(), rollout, s.length, critic)
@@ -224,6 +224,8 @@ class PolicyTraining:
             return None
         norm = self._fit_feedback()
         if self.counters.iterations == self.settings.last_fit or not self.fitting:
+            if self.fitting and self._may_weigh:
+                self.counters.feedback_lands = self._allow_for_weight(FIT_TRIALS_SEED, SMALL)
             self.network.explore(self.settings.std)
         return norm
 
@@ -251,16 +253,20 @@ class PolicyTraining:
     @property
     def _weighs_next(self) -> bool:
         """Whether the network is about to learn, and feedback that could is to allow for the body's weight first."""
-        ready = self.counters.planned and not self.fitting and not self.counters.updates
-        could = self._plan is not None and self._scene in (None, Scene()) and self.settings.disturbances.mass > 0
-        return ready and could and self.track.standing and self.trajectory.gains.size > 0
+        return self._may_weigh and not self.fitting and not self.counters.updates
 
-    def _allow_for_weight(self) -> None:
-        """Have the feedback allow for the body's weight where that is better. Raises what meanwhile raises."""
+    @property
+    def _may_weigh(self) -> bool:
+        """Whether there is feedback that could allow for the body's weight."""
+        could = self._plan is not None and self._scene in (None, Scene()) and self.settings.disturbances.mass > 0
+        return could and self.track.standing and self.trajectory.gains.size > 0
+
+    def _allow_for_weight(self, first_seed: int, disturbances: Disturbances) -> float:
+        """Have the feedback allow for the body's weight where more trials in disturbances land so, of seeds from the
+        first on. Returns the share that does. Raises what meanwhile raises."""
         assert self._plan is not None
         s, before, cores = self.settings, self.trajectory, min(self.workers, core_count())
-        half = s.disturbances.scaled(0.5)
-        looks = Looks(self.pool, self._follow, [WEIGHT_TRIALS_SEED + k for k in range(s.feedback_trials)], half)
+        looks = Looks(self.pool, self._follow, [first_seed + k for k in range(s.feedback_trials)], disturbances)
 
         def tell(share: float) -> None:
             if self.meanwhile is not None:
@@ -268,10 +274,11 @@ class PolicyTraining:
             self.tell_weight(share)
 
         try:
-            before = allowing_for_weight(
+            before, lands = allowing_for_weight(
                 self.track, self._plan, before, s.disturbances, lambda other: looks.longer(other)[0], self._flaws,
                 self._lands, cores, self.counters.seed, tell,
             )  # fmt: skip
+            return lands
         finally:
             self._follow(before)
 

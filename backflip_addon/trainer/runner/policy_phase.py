@@ -34,6 +34,7 @@ TRY_SEEDS = 1000  # seeds set aside for the tries of one iteration
 LOOKS, OTHER_TRY = 4, 100
 RECENT = 4  # recorded tries in which a verdict has not come up that is worth recording at once
 ALIKE = 0.05  # m: attempts that stay as near to each other in all frames as they are performed are the same once more
+WEIGHT = "Learning what changes with its weight"  # said of planning.weight
 ROBUST_SECONDS = 60.0  # between such trials, which take seconds
 
 
@@ -116,8 +117,7 @@ class PolicyPhase:
 
     def _tell_weight(self, share: float) -> None:
         run = self.run
-        words = f"Learning what changes with its weight: {share:.0%}"
-        run.progress(self.phase, run.seconds / (60 * run.settings.minutes), words, share)
+        run.progress(self.phase, run.seconds / (60 * run.settings.minutes), f"{WEIGHT}: {share:.0%}", share)
 
     def _record_if_due(self) -> str:
         """Record what was learned, where it is time to; returns why the training has come to its end, or ""."""

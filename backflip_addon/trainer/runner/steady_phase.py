@@ -14,7 +14,7 @@ from ...core import metrics
 from ...jobs.messages import TakeRecorded
 from ..physics.state import Scene
 from ..planning.plan import Plan
-from .policy_phase import load_latest_stage, new_training, robustness_told, save_stage
+from .policy_phase import WEIGHT, load_latest_stage, new_training, robustness_told, save_stage
 from .run_context import RunContext, TimeIsUp
 from .search_phase import find_landing_plan, has_time_to_improve, save_plan
 
@@ -64,7 +64,10 @@ def _steadied(run: RunContext, plan: Plan, best: Facts | None) -> Facts:
             share = min((training.iterations + s.feedback_fit * fitted) / (s.last_fit + 1), 1.0)
             run.progress("policy", share, f"Learning to keep its balance: {share:.0%}", share)
 
-        training.tell_fit = tell
+        def tell_weight(share: float) -> None:
+            run.progress("policy", share, f"{WEIGHT}: {share:.0%}", share)
+
+        training.tell_fit, training.tell_weight = tell, tell_weight
         while training.fitting:
             tell()
             training.iterate()
