@@ -94,8 +94,7 @@ def search(
     steadies its landing. first: so many searches of this seed were made before. Returns the plan (None when it failed),
     the take and its measures, seconds from the start of the search, and control steps.
     """
-    quick = not thorough or engines.chosen(engine) == "compiled"
-    settings = search_settings.quick_settings() if quick else search_settings.SearchSettings()
+    settings = search_settings.SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
     track = Track(body, reference)
 
@@ -103,12 +102,15 @@ def search(
         """Whether a plan that is not finished may end the search, as it may in a run."""
         return clean(metrics.evaluate_take(body, reference, take)) and metrics.unrest(body, take) < RESTS
 
+    def succeeds(take: Take) -> bool:
+        return clean(metrics.evaluate_take(body, reference, take))
+
     best: tuple[Landing, Take, metrics.Measures] | None = None
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * first, engine=engine)
         while True:
             before = one.control_steps
-            take = one.perform(good=lands).final_take()
+            take = one.perform(good=lands, lands=succeeds).final_take()
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps - before
             seconds = time.perf_counter() - begin
