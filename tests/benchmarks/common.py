@@ -94,7 +94,8 @@ def search(
     steadies its landing. first: so many searches of this seed were made before. Returns the plan (None when it failed),
     the take and its measures, seconds from the start of the search, and control steps.
     """
-    settings = search_settings.SearchSettings()
+    quick = not thorough or engines.chosen(engine) == "compiled"
+    settings = search_settings.quick_settings() if quick else search_settings.SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
     track = Track(body, reference)
 
@@ -102,15 +103,12 @@ def search(
         """Whether a plan that is not finished may end the search, as it may in a run."""
         return clean(metrics.evaluate_take(body, reference, take)) and metrics.unrest(body, take) < RESTS
 
-    def succeeds(take: Take) -> bool:
-        return clean(metrics.evaluate_take(body, reference, take))
-
     best: tuple[Landing, Take, metrics.Measures] | None = None
     with CompiledRollouts(track, settings.lost, workers) as rollouts:
         one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * first, engine=engine)
         while True:
             before = one.control_steps
-            take = one.perform(good=lands, lands=succeeds).final_take()
+            take = one.perform(good=lands).final_take()
             measures = metrics.evaluate_take(body, reference, take)
             steps += one.control_steps - before
             seconds = time.perf_counter() - begin
@@ -130,14 +128,22 @@ def search(
 
 
 def steadied(
-    body: Body, reference: Motion, plan: Plan, workers: int, seed: int, engine: engines.EngineName
+    body: Body,
+    reference: Motion,
+    plan: Plan,
+    workers: int,
+    seed: int,
+    engine: engines.EngineName,
+    gives_up: bool = False,
 ) -> tuple[Take, float, int]:
-    """What a plan performs once feedback is fitted to it, robustness told; seconds and control steps that it took."""
+    """What a plan performs once feedback is fitted to it, robustness told; seconds and control steps that it took.
+
+    gives_up: on a plan that no further fit will do for."""
     from backflip_addon.trainer.rl.trainer import PolicyTraining
 
     begin = time.perf_counter()
     with PolicyTraining(body, reference, workers=workers, seed=seed, plan=plan, engine=engine) as training:
-        while training.fitting:
+        while training.fitting and not (gives_up and training.falls_short):
             training.iterate()
         take = training.attempt(seed)
         seconds = time.perf_counter() - begin  # what follows only measures
@@ -154,7 +160,8 @@ def landed_steadily(
         plan, take, measures, more, count = search(body, reference, workers, seed, limit, True, engine, 10 * tried)
         searched += more
         if plan is not None and metrics.ends_standing(body, reference):
-            take, fitting, samples = steadied(body, reference, plan, workers, seed, engine)
+            more_time = seconds + more < IMPROVES_FOR * limit
+            take, fitting, samples = steadied(body, reference, plan, workers, seed, engine, more_time)
             measures, more, count = metrics.evaluate_take(body, reference, take), more + fitting, count + samples
         seconds, steps, tried = seconds + more, steps + count, tried + 1
         if best is None or better(vars(measures), vars(best[1])):

@@ -29,7 +29,7 @@ few = search.Refining(samples=8, elites=3, rounds=2)
 tiny = {"horizon": 8, "refining": few, "caught": few, "first_rounds": 2}
 settings = search.SearchSettings
 search.SearchSettings = functools.partial(settings, **tiny)
-search.replan_settings = search.SearchSettings
+search.replan_settings = search.quick_settings = search.SearchSettings
 sys.argv = sys.argv[3:]
 sys.exit(runpy.run_path(sys.argv[0])["main"]())
 """

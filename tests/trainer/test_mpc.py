@@ -93,41 +93,6 @@ def test_the_same_seed_finds_the_same_take_and_another_another(rollouts: Compile
     assert not same(takes[0], takes[2])
 
 
-def test_a_search_plans_the_same_whatever_performs_it(rollouts: CompiledRollouts) -> None:
-    """It is rehearsed in the compiled step; the take is that of its plan in the engine, open loop."""
-    pytest.importorskip("pybullet")
-    found = [Search(rollouts.track, rollouts, QUICK, seed=3, engine=engine) for engine in ("compiled", "pybullet")]
-    takes = [search.perform().take() for search in found]
-    assert np.array_equal(found[0].plan.knots, found[1].plan.knots)
-    assert [take.meta["engine"] for take in takes] == ["compiled", "pybullet"] and not same(*takes)
-    assert same(takes[1], found[1].attempt().take())
-
-
-def test_what_was_rehearsed_and_does_not_land_is_refined_while_the_engine_performs(
-    rollouts: CompiledRollouts,
-) -> None:
-    pytest.importorskip("pybullet")
-    asked: list[Take] = []
-
-    def lands(take: Take) -> bool:
-        asked.append(take)
-        return len(asked) == number
-
-    plain, plans = Search(rollouts.track, rollouts, QUICK, seed=3, engine="pybullet"), []
-    plain.perform()
-    for number in (1, 2, 0):  # at once, refined, and never
-        asked.clear()
-        search = Search(rollouts.track, rollouts, QUICK, seed=3, engine="pybullet")
-        take = search.perform(lands=lands).final_take()
-        assert same(take, asked[1 if number == 2 else 0])
-        assert len(asked) == (1 if number == 1 else 2)
-        assert {own.meta["engine"] for own in asked} == {"pybullet"}
-        plans.append(search.plan.knots)
-        assert (search.control_steps > plain.control_steps) == (number != 1)
-    assert np.array_equal(plans[0], plain.plan.knots) and np.array_equal(plans[2], plans[0])
-    assert not np.array_equal(plans[1], plans[0])
-
-
 @pytest.mark.parametrize("threads", [2, 5])
 def test_more_threads_find_the_same_take(rollouts: CompiledRollouts, threads: int) -> None:
     """Five: more than there are groups of candidates."""

@@ -31,10 +31,18 @@ CLIP = performances.standing(BODY, 0.3)
 class Fitted:
     """A training whose feedback is fitted already: it lands in so many of twenty small disturbances."""
 
-    def __init__(self, lands: int, iterations: int) -> None:
-        self.lands, self.iterations = lands, iterations
-        self.samples, self.fitting = 100, False
+    def __init__(self, lands: int, iterations: int, to_go: int = 0) -> None:
+        self.lands, self.iterations, self.to_go = lands, iterations, to_go
+        self.samples, self.falls_short = 100, False
         self.settings = SimpleNamespace(feedback_fit=15, last_fit=31)
+
+    @property
+    def fitting(self) -> bool:
+        return self.to_go > 0
+
+    def iterate(self) -> None:
+        """Fit once, to what lands in too few."""
+        self.to_go, self.falls_short = self.to_go - 1, True
 
     def __enter__(self) -> Fitted:
         return self
@@ -66,11 +74,14 @@ def run(tmp_path: Path) -> Run:
 
 def steadied(run: Run, monkeypatch: pytest.MonkeyPatch, lands: list[int], iterations: list[int]) -> list[bool]:
     """Steady landings of which each lands so often; whether each was asked for as another one."""
+    return landed(run, monkeypatch, [Fitted(*each) for each in zip(lands, iterations, strict=True)])
+
+
+def landed(run: Run, monkeypatch: pytest.MonkeyPatch, fitted: list[Fitted]) -> list[bool]:
     asked: list[bool] = []
-    fitted = [Fitted(*each) for each in zip(lands, iterations, strict=True)]
 
     def find(run: Run, another: bool = False) -> Plan:
-        if len(asked) == len(lands):
+        if len(asked) == len(fitted):
             raise TimeIsUp
         asked.append(another)
         return Plan(np.full((4, run.track.layout.width), float(len(asked))), 3)
@@ -112,3 +123,14 @@ def test_time_that_is_up_once_a_landing_is_steadied_ends_it_with_that_one(
     assert steadied(run, monkeypatch, [7, 20], [32, 32]) == [False], "what was steadied is not steadied again"
     takes = [event for event in told(run.folder) if event["kind"] == "take"]
     assert [take["robust_of_20"] for take in takes] == [9]
+
+
+@pytest.mark.parametrize("time", [True, False])
+def test_a_plan_whose_feedback_falls_short_makes_way_for_another_while_there_is_time(
+    run: Run, monkeypatch: pytest.MonkeyPatch, time: bool
+) -> None:
+    if not time:
+        run.began -= 0.6 * 60.0 * run.settings.minutes
+    short, sound = Fitted(3, 16, to_go=5), Fitted(20, 16)
+    assert landed(run, monkeypatch, [short, sound]) == ([False, True] if time else [False])
+    assert short.to_go == (4 if time else 0)

@@ -144,10 +144,10 @@ def test_allowance_is_made_where_feedback_lands_too_seldom_and_once_before_a_net
             np.testing.assert_allclose(other.trajectory.gains, fitted + 1e-3)
 
 
-def begun() -> trainer.PolicyTraining:
-    """A training whose feedback is fitted once, in its first iteration, and lands in no trial."""
+def begun(fits: int = 1) -> trainer.PolicyTraining:
+    """A training whose feedback is fitted in its first iteration, or so many, and lands in no trial."""
     settings = LearningSettings(
-        bodies=6, length=4, hidden=(8,), feedback_fit=0, feedback_fits=1, feedback_trials=4, feedback_variations=0
+        bodies=6, length=4, hidden=(8,), feedback_fit=0, feedback_fits=fits, feedback_trials=4, feedback_variations=0
     )
     return trainer.PolicyTraining(BODY, SQUAT, settings, workers=1, seed=1, plan=PLAN)
 
@@ -175,11 +175,14 @@ def test_where_nothing_lands_oftener_the_feedback_stays(monkeypatch: pytest.Monk
         np.testing.assert_array_equal(training.trajectory.gains, fitted)
 
 
-def test_where_hardly_anything_lands_no_other_weight_is_planned_for(
+def test_feedback_that_is_worse_than_none_is_left_and_one_that_lands_in_few_falls_short(
     trajectory: TargetTrajectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weight, "response_to_weight", lambda *_: pytest.fail("it is not the weight"))
-    same, rate = weight.allowing_for_weight(
-        TRACK, PLAN, trajectory, Disturbances(), lambda _: 0.05, lambda _: 0, lands, 1, 0
-    )
-    assert same is trajectory and rate == 0.05
+    without = dataclasses.replace(trajectory, gains=np.zeros((0, 0, 0)))
+    monkeypatch.setattr(trainer, "best_feedback", lambda *_: Chosen(without, lands=lands))
+    for lands in (0.49, 0.51):
+        with begun(fits=2) as training:
+            assert not training.falls_short, "nothing was fitted yet"
+            report = training.iterate()
+            assert report.feedback == 0.0 and not training.learned[1]
+            assert training.falls_short == (lands < 0.5)

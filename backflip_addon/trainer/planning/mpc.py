@@ -5,10 +5,6 @@ Controls are PD targets around the reference (imitation.reference_track). Their 
 grid, linear between. In each window the cross-entropy method (cem.py) refines the knots of the next horizon
 steps by rollouts from the present state in the compiled step; then a few steps are performed and the window moves. The
 performance happens in one world that is only ever stepped forward from frame 0, so what it records is the replay.
-
-A search is rehearsed: performed in the compiled step, in which it is tried, too; what comes of it is then performed in
-the engine, open loop. Of six backflips that were performed in PyBullet while they were searched for, one landed in 2 of
-100 trials of the compiled step, by which its feedback is chosen; of five that were rehearsed all landed in PyBullet.
 """
 
 from __future__ import annotations
@@ -30,13 +26,13 @@ from ..imitation.disturbances import shaken
 from ..imitation.onward import both_feet_down, onward
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
-from ..physics.engines import AUTO, EngineName, chosen
+from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States, stacked
 from .cem import KnotDistribution, iterate
 from .mirror import Mirror
 from .plan import KnotGrid, Plan, interpolate, knots_along
 from .planted_feet import PlantedFeet
-from .search_settings import CopyNoise, Refining, SearchSettings, replan_settings
+from .search_settings import CopyNoise, Refining, SearchSettings
 from .settling import Settling
 
 logger = logging.getLogger(__name__)
@@ -51,7 +47,6 @@ RESTS = 1.5  # mean cost of what brings a body to rest; what costs more is fitte
 FITS = 2  # after one touchdown
 SETTLING = 1.0  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
-REHEARSES: EngineName = "compiled"
 LEGS = ("thigh", "shin", "foot")
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
@@ -141,17 +136,14 @@ class Search:
         start: States | None = None,
         tell: Tell | None = None,
         good: Callable[[Take], bool] | None = None,
-        lands: Callable[[Take], bool] | None = None,
     ) -> Performance:
         """Search and perform the track from its first state, or another, to its end.
 
         Ends early when the character is lost past hope, or, where good is given, when the plan so far, played open loop
         to the end, is already good. tell is called after every round, and may raise to break the search off; what is
-        performed so far is in self.performed steps. lands: what was rehearsed and does not land once the engine
-        performs it is refined while that performs.
+        performed so far is in self.performed steps.
         """
-        rehearsed = self.settings.rehearsed and chosen(self.engine) != REHEARSES
-        performance = self._new_performance(self.scene, start, REHEARSES if rehearsed else self.engine)
+        performance = self._new_performance(self.scene, start)
         self._repeat(performance)
         nothing_planned = not self._distribution.mean.any()
         if good and nothing_planned and (attempt := self._good_attempt(performance, start, good)):
@@ -167,25 +159,6 @@ class Search:
             self.performed += count
             if good and (attempt := self._good_attempt(performance, start, good)):
                 return attempt
-        if not rehearsed:
-            return performance
-        performance.close()
-        attempt = self.attempt(start=start)
-        if lands is None or self.performed < self.track.steps or lands(attempt.final_take()):
-            return attempt
-        return self._refined(start, tell, lands) or attempt
-
-    def _refined(self, start: States | None, tell: Tell | None, lands: Callable[[Take], bool]) -> Performance | None:
-        """The plan refined, while the engine performs, into one that lands; None where it does not."""
-        direction, seed = self._directed
-        other = Search(self.track, self.rollouts, replan_settings(), self.scene, seed, self.engine, direction)
-        other.start_from(self.plan)
-        performance = other.perform(start, tell and (lambda share, cost: tell(1.0, cost)))
-        self.control_steps += other.control_steps
-        if not lands(performance.final_take()):
-            performance.close()
-            return None
-        self._distribution = other._distribution
         return performance
 
     def _repeat(self, performance: Performance) -> None:
@@ -249,7 +222,6 @@ class Search:
             return None
         attempt = self.attempt(start=start)
         if not good(attempt.final_take()):
-            attempt.close()
             return None
         logger.info("good enough at step %d of %d", self.performed, self.track.steps)
         return attempt
@@ -266,13 +238,13 @@ class Search:
 
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""
-        performance = self._new_performance(scene or self.scene, start, self.engine)
+        performance = self._new_performance(scene or self.scene, start)
         performance.run(self._targets(0, self.track.steps))
         self.control_steps += self.track.steps
         return performance
 
-    def _new_performance(self, scene: Scene, start: States | None, engine: EngineName) -> Performance:
-        return Performance(self.track, scene, start or self.track.states[0], engine, *self._directed)
+    def _new_performance(self, scene: Scene, start: States | None) -> Performance:
+        return Performance(self.track, scene, start or self.track.states[0], self.engine, *self._directed)
 
     def _targets(self, first: int, count: int) -> Array:
         return self.track.targets(interpolate(self._distribution.mean, self.settings.knot, first, count), first)

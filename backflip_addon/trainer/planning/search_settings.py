@@ -20,10 +20,7 @@ class Refining:
     copies: int = 1  # of the body that each is tried on: as it is, and disturbed
     elites: int = 6
     rounds: int = 32
-    # Stale rounds in a row after which a window is done. Where one that has all but settled is left a simple clip takes
-    # half as many rollouts as with 32, a backflip's start two thirds; its windows cost 1.19 in place of 1.11, and
-    # feedback steadies such plans as well as others
-    patience: int = 6
+    patience: int = 32  # stale rounds in a row after which a window is done
     smoothing: float = 0.1  # share of the old mean and deviation kept a round
 
     def harder(self, factor: float, most: int) -> Refining:
@@ -52,7 +49,6 @@ class SearchSettings:
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
     grip: float = 0.7  # share of the floor's friction that a plan counts on: what draws on all of it slides
     other_ends: int = 2  # tried after a touchdown whose end is not good
-    rehearsed: bool = True  # performed in the compiled step while it is searched for, and then in the engine
     near_best: float = 0.05  # a plainer plan of a window is taken where it costs no more above the best
 
     def harder(self, factor: float, most: int) -> SearchSettings:
@@ -73,7 +69,14 @@ class CopyNoise:
     floor: float = 0.01  # m
 
 
+def quick_settings() -> SearchSettings:
+    """Windows that have all but settled are left: a simple clip takes half as many rollouts, a backflip's start two
+    thirds, and its windows cost 1.19 where they cost 1.11. Where the rollouts' physics performs, feedback steadies such
+    plans as well as others: 8 of 8. In PyBullet it takes two or three of them, and of others one."""
+    return SearchSettings(refining=Refining(patience=6))
+
+
 def replan_settings() -> SearchSettings:
-    """For a search that starts from a plan of the same clip: small steps away from it, performed at once."""
+    """For a search that starts from a plan of the same clip: small steps away from it."""
     few = Refining(rounds=4, patience=3, smoothing=0.2)
-    return SearchSettings(refining=few, caught=few, first_rounds=8, new_deviation=0.08, deviation=0.06, rehearsed=False)
+    return SearchSettings(refining=few, caught=few, first_rounds=8, new_deviation=0.08, deviation=0.06)

@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS = (-0.05, 0.05, 0.1, -0.1)  # shares more than it weighs, that are planned for
 TRIES = 2  # at planning for one
-LEAST_LANDS = 0.1  # of the trials: where fewer land it is not the weight
 LEAST_LANDED = 3  # of WEIGHTS: a slope of fewer says little
 PASSES = 4  # of estimating the weight: from how it moves under the gains of the pass before, and all before that
 PLAYED = 384  # rollouts in each
@@ -76,8 +75,6 @@ def allowing_for_weight(
     it does not land. lands: whether a take does. tell: the share that is done, now and then; may raise.
     """
     before = rate(trajectory), flaws(trajectory)
-    if before[0] < LEAST_LANDS:
-        return trajectory, before[0]
     response = response_to_weight(track, plan, trajectory, lands, workers, seed, lambda share: tell(share / 2))
     if response is None:
         return trajectory, before[0]

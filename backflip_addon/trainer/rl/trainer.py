@@ -156,6 +156,13 @@ class PolicyTraining:
         return c.planned and c.iterations <= s.last_fit and c.feedback_lands < s.feedback_lands
 
     @property
+    def falls_short(self) -> bool:
+        """Whether feedback was fitted that lands in so few small disturbances that no other fit to the same plan will
+        do."""
+        c, s = self.counters, self.settings
+        return c.planned and c.iterations > s.feedback_fit and c.feedback_lands < s.feedback_mends
+
+    @property
     def learned(self) -> tuple[int, bool]:
         """What performances have come to differ by: updates, and whether feedback is at work."""
         return self.counters.updates, bool(np.any(self.trajectory.gains))
@@ -224,7 +231,7 @@ class PolicyTraining:
             return None
         norm = self._fit_feedback()
         if self.counters.iterations == self.settings.last_fit or not self.fitting:
-            if self.fitting and self._may_weigh:
+            if self.fitting and self._may_weigh and not self.falls_short:
                 self.counters.feedback_lands = self._allow_for_weight(FIT_TRIALS_SEED, SMALL)
             self.network.explore(self.settings.std)
         return norm
@@ -244,7 +251,9 @@ class PolicyTraining:
         )  # fmt: skip
         self._follow(best.trajectory)
         c.feedback_lands, self._design = best.lands, best.design
-        norm, known = float(np.linalg.norm(best.trajectory.gains, 2, axis=(1, 2)).mean()), len(self.feedback)
+        # No gains at all, where the plan lands by itself and less cleanly under each that was tried
+        norm = float(np.linalg.norm(gains, 2, axis=(1, 2)).mean()) if (gains := best.trajectory.gains).size else 0.0
+        known = len(self.feedback)
         logger.info(
             "feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * best.lands
         )

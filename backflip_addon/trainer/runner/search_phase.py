@@ -52,7 +52,7 @@ def find_landing_plan(run: RunContext, another: bool = False) -> Plan:
     known = None if another else _saved_plan_that_lands(run)
     if known is not None:
         return known
-    settings = search_settings_for(run.settings.follow)
+    settings = search_settings_for(run.settings.follow, run.settings.stop_when_landed or run.engine == "compiled")
     with run.rollouts(run.track, settings.lost) as rollouts:
         search, attempt = _resumed_search(run, rollouts, settings)
         if another:
@@ -172,7 +172,7 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
         run.progress("search", fraction, f"Longest so far {run.longest:.1f} of {whole:.1f} s", -cost)
 
     try:
-        take = _played(search.perform(tell=tell, lands=lambda own: _ends_search(run, own)))
+        take = _played(search.perform(tell=tell))
         run.control_steps = before + search.control_steps
         name = f"Take {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
         run.record(take, name, "search", seed=seed, phase=phase)

@@ -68,7 +68,7 @@ def _steadied(run: RunContext, plan: Plan, best: Facts | None) -> Facts:
             run.progress("policy", share, f"{WEIGHT}: {share:.0%}", share)
 
         training.tell_fit, training.tell_weight = tell, tell_weight
-        while training.fitting:
+        while training.fitting and not (training.falls_short and has_time_to_improve(run)):
             tell()
             training.iterate()
         run.control_steps = before + training.samples
