@@ -222,6 +222,7 @@ class Search:
             return None
         attempt = self.attempt(start=start)
         if not good(attempt.final_take()):
+            attempt.close()
             return None
         logger.info("good enough at step %d of %d", self.performed, self.track.steps)
         return attempt
