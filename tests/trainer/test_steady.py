@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,7 +56,8 @@ class Fitted:
         raised = take.motion.position + np.array([0.0, 0.0, 1e-5 * self.lands])  # no two takes are the same
         return dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=raised))
 
-    def small_landings(self) -> int:
+    def small_landings(self, tell: Callable[[float], None]) -> int:
+        tell(0.5)
         return self.lands
 
     def load(self, file: Path) -> None:
@@ -112,6 +114,8 @@ def test_landings_are_searched_for_until_one_is_clean_and_the_best_is_kept(
     assert [take["landed_cleanly"] for take in takes] == [False, True]
     assert [take["stage"] for take in takes] == ["000032_policy.pt", "000033_policy.pt"], "the newest is the best one's"
     assert saved_plan(run) == 3.0
+    words = [event["message"] for event in told(run.folder) if event["kind"] == "progress"]
+    assert "Trying it in small disturbances: 50%" in words
 
 
 def test_time_that_is_up_once_a_landing_is_steadied_ends_it_with_that_one(

@@ -56,6 +56,7 @@ AVERAGED = 10  # updates that the performing network is averaged over, about
 WARM_UP = 4  # updates: the average of the first few forgets faster
 LEAST_BATCHES = 4  # batches from which feedback is fitted
 SMOOTHING = 0.2  # share of a running mean that the latest iteration makes up
+AT_A_TIME = 4  # of the trials that tell how robust a landing is: they take seconds
 LANDING_TRIALS_SEED = 1_000_000  # seeds of the trials that a landing rate is measured by: played at no other time
 WEIGHT_TRIALS_SEED = 400_000  # seeds of the trials that tell whether to allow for the body's weight
 FIT_TRIALS_SEED = 500_000  # seeds of the performances that tell which of two fits is better
@@ -96,9 +97,8 @@ class PolicyTraining:
         self.settings = settings or LearningSettings()
         self.workers = workers or core_count()
         self.track = Track(body, reference, hold)
-        self.trajectory = (
-            trajectory_of_plan(self.track, plan, scene, engine) if plan else TargetTrajectory.of_track(self.track)
-        )
+        start = trajectory_of_plan(self.track, plan, scene, engine) if plan else TargetTrajectory.of_track(self.track)
+        self.trajectory = start
         s = self.settings
         self.counters = Counters(
             seed=seed,
@@ -171,7 +171,7 @@ class PolicyTraining:
         """Rollouts, then one update. Raises WorkerError, and what meanwhile raises."""
         began = time.monotonic()
         s = self.settings
-        if self._weighs_next:
+        if self._may_weigh and not self.fitting and not self.counters.updates:  # the network is about to learn
             self._allow_for_weight(WEIGHT_TRIALS_SEED, s.disturbances.scaled(0.5))
         rollout = self._rollouts_for_feedback() if self.fitting else self._rollouts()
         critic = self.network.valuing_critic() if not self.fitting and is_shared_with(self.pool) else None
@@ -253,16 +253,8 @@ class PolicyTraining:
         c.feedback_lands, self._design = best.lands, best.design
         # No gains at all, where the plan lands by itself and less cleanly under each that was tried
         norm = float(np.linalg.norm(gains, 2, axis=(1, 2)).mean()) if (gains := best.trajectory.gains).size else 0.0
-        known = len(self.feedback)
-        logger.info(
-            "feedback from %d batches: mean norm of its gains %.2f; %.0f %% land", known, norm, 100 * best.lands
-        )
+        logger.info("%d batches: mean norm of gains %.2f; %.0f %% land", len(self.feedback), norm, 100 * best.lands)
         return norm
-
-    @property
-    def _weighs_next(self) -> bool:
-        """Whether the network is about to learn, and feedback that could is to allow for the body's weight first."""
-        return self._may_weigh and not self.fitting and not self.counters.updates
 
     @property
     def _may_weigh(self) -> bool:
@@ -349,11 +341,15 @@ class PolicyTraining:
         logger.info("%.0f %% of %d disturbed trials land", 100 * rate, trials)
         return self.evaluate(trials, seed=seed + SEEDS_AN_ITERATION // 2).landing_rate if rate >= enough else rate
 
-    def small_landings(self) -> int:
+    def small_landings(self, tell: Callable[[float], None] = lambda share: None) -> int:
         """In how many of metrics.TRIALS small disturbances it lands, as imitation.robustness counts them: others than
-        those that feedback was chosen by."""
-        rate = self.evaluate(metrics.TRIALS, SMALL, ROBUST_SEED).landing_rate
-        return round(metrics.TRIALS * rate)
+        those that feedback was chosen by. tell: the share that is over, now and then; may raise."""
+        landings = 0
+        for first in range(0, metrics.TRIALS, AT_A_TIME):
+            tell(first / metrics.TRIALS)
+            trials = self.evaluate(AT_A_TIME, SMALL, ROBUST_SEED + first).trials
+            landings += sum(trial.lands for trial in trials)
+        return landings
 
     def attempt(
         self,

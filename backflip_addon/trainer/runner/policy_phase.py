@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -232,11 +233,14 @@ def write_stage(run: RunContext, training: PolicyTraining, phase: str, newest: b
     return file
 
 
-def robustness_told(run: RunContext, training: PolicyTraining, take: Take) -> Take:
-    """An attempt of a training; of one that lands, told in how many small disturbances it does."""
+def robustness_told(
+    run: RunContext, training: PolicyTraining, take: Take, tell: Callable[[float], None] = lambda share: None
+) -> Take:
+    """An attempt of a training; of one that lands, told in how many small disturbances it does. tell: the share of
+    them that is over; may raise."""
     if run.scene != Scene() or not metrics.evaluate_take(run.body, run.reference, take).landed:
         return take
-    return with_robustness(take, training.small_landings())
+    return with_robustness(take, training.small_landings(tell))
 
 
 def _alike(take: Take, other: Take) -> bool:

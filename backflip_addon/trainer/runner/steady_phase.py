@@ -67,12 +67,15 @@ def _steadied(run: RunContext, plan: Plan, best: Facts | None) -> Facts:
         def tell_weight(share: float) -> None:
             run.progress("policy", share, f"{WEIGHT}: {share:.0%}", share)
 
+        def tell_trials(share: float) -> None:
+            run.progress("policy", share, f"Trying it in small disturbances: {share:.0%}", share)
+
         training.tell_fit, training.tell_weight = tell, tell_weight
         while training.fitting and not (training.falls_short and has_time_to_improve(run)):
             tell()
             training.iterate()
         run.control_steps = before + training.samples
-        take = robustness_told(run, training, training.attempt(run.settings.seed, run.scene))
+        take = robustness_told(run, training, training.attempt(run.settings.seed, run.scene), tell_trials)
         facts = vars(metrics.evaluate_take(run.body, run.reference, take))
         if best and not better(facts, best):
             return best
