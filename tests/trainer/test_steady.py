@@ -34,8 +34,13 @@ class Fitted:
 
     def __init__(self, lands: int, iterations: int, to_go: int = 0) -> None:
         self.lands, self.iterations, self.to_go = lands, iterations, to_go
-        self.samples, self.falls_short = 100, False
+        self.samples, self.falls_short, self.heavier = 100, False, 0
         self.settings = SimpleNamespace(feedback_fit=15, last_fit=31)
+
+    def allow_for_weight(self) -> bool:
+        """So many more are landed then."""
+        self.lands, self.iterations = self.lands + self.heavier, self.iterations + 1
+        return self.heavier > 0
 
     @property
     def fitting(self) -> bool:
@@ -138,3 +143,13 @@ def test_a_plan_whose_feedback_falls_short_makes_way_for_another_while_there_is_
     short, sound = Fitted(3, 16, to_go=5), Fitted(20, 16)
     assert landed(run, monkeypatch, [short, sound]) == ([False, True] if time else [False])
     assert short.to_go == (4 if time else 0)
+
+
+def test_a_landing_that_lacks_robustness_alone_allows_for_the_weight(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed = Fitted(14, 16)
+    weighed.heavier = 3
+    assert landed(run, monkeypatch, [weighed]) == [False], "then it is clean"
+    takes = [event for event in told(run.folder) if event["kind"] == "take"]
+    assert [take["robust_of_20"] for take in takes] == [14, 17]
+    assert [take["landed_cleanly"] for take in takes] == [False, True]
+    assert takes[0]["stage"] < takes[1]["stage"]

@@ -111,37 +111,33 @@ def corrections(trajectory: TargetTrajectory, more: float) -> Array:
     return result
 
 
-def test_allowance_is_made_where_feedback_lands_too_seldom_and_once_before_a_network_learns(
+def test_a_policy_makes_allowance_once_before_its_network_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[float] = []
+    asked: list[float] = []
 
-    def allow(*arguments: object) -> tuple[TargetTrajectory, float]:
+    def allow(*arguments: object) -> TargetTrajectory:
         trajectory, tell = arguments[2], arguments[-1]
         assert isinstance(trajectory, TargetTrajectory) and callable(tell)
         tell(0.5)
-        return dataclasses.replace(trajectory, gains=trajectory.gains + 1e-3), lands
+        return dataclasses.replace(trajectory, gains=trajectory.gains + 1e-3)
 
     monkeypatch.setattr(trainer, "allowing_for_weight", allow)
-    for lands in (0.7, 0.9):  # too seldom still, and often enough: both times the fit itself lands in none
-        told.clear()
-        with begun() as training:
-            training.tell_weight = told.append
-            training.iterate()
-            assert training.counters.feedback_lands == lands and len(told) == 1
-            fitted = training.trajectory.gains
-            assert not training.fitting
-            training.iterate()
-            np.testing.assert_allclose(training.trajectory.gains, fitted + 1e-3)
-            training.iterate()
-            assert len(told) == 2
-            training.save(tmp_path / "a.pt")
-        with begun() as other:
-            other.tell_weight = told.append
-            other.load(tmp_path / "a.pt")
-            other.iterate()
-            assert len(told) == 2
-            np.testing.assert_allclose(other.trajectory.gains, fitted + 1e-3)
+    with begun() as training:
+        training.tell_weight = asked.append
+        training.iterate()
+        fitted = training.trajectory.gains
+        training.iterate()
+        np.testing.assert_allclose(training.trajectory.gains, fitted + 1e-3)
+        training.iterate()
+        assert asked == [0.5]
+        training.save(tmp_path / "a.pt")
+    with begun() as other:
+        other.tell_weight = asked.append
+        other.load(tmp_path / "a.pt")
+        other.iterate()
+        assert asked == [0.5]
+        np.testing.assert_allclose(other.trajectory.gains, fitted + 1e-3)
 
 
 def begun(fits: int = 1) -> trainer.PolicyTraining:
@@ -152,17 +148,20 @@ def begun(fits: int = 1) -> trainer.PolicyTraining:
     return trainer.PolicyTraining(BODY, SQUAT, settings, workers=1, seed=1, plan=PLAN)
 
 
-@pytest.mark.parametrize("often", [True, False])
-def test_only_feedback_that_lands_too_seldom_makes_allowance_for_small_disturbances(
-    trajectory: TargetTrajectory, monkeypatch: pytest.MonkeyPatch, often: bool
+@pytest.mark.parametrize("lands, more", [(0.41, True), (0.41, False), (0.39, True)])
+def test_a_landing_allows_for_the_weight_where_that_is_asked_and_helps(
+    trajectory: TargetTrajectory, monkeypatch: pytest.MonkeyPatch, lands: float, more: bool
 ) -> None:
-    asked: list[float] = []
-    fitted = Chosen(trajectory, lands=0.8 if often else 0.79)
-    monkeypatch.setattr(trainer, "best_feedback", lambda *_: fitted)
-    monkeypatch.setattr(trainer, "allowing_for_weight", lambda *given: asked.append(1.0) or (given[2], 0.79))
+    """Of feedback that lands in hardly any small disturbance, it is not the weight."""
+    other = dataclasses.replace(trajectory, gains=trajectory.gains + 1e-3)
+    monkeypatch.setattr(trainer, "best_feedback", lambda *_: Chosen(trajectory, lands=lands))
+    monkeypatch.setattr(trainer, "allowing_for_weight", lambda *given: other if more else given[2])
     with begun() as training:
         training.iterate()
-        assert training.trajectory is trajectory and len(asked) == (not often)
+        assert training.trajectory is trajectory
+        helps = more and lands > 0.4
+        assert training.allow_for_weight() == helps
+        assert training.trajectory is (other if helps else trajectory)
 
 
 def test_where_nothing_lands_oftener_the_feedback_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,9 +179,9 @@ def test_feedback_that_is_worse_than_none_is_left_and_one_that_lands_in_few_fall
 ) -> None:
     without = dataclasses.replace(trajectory, gains=np.zeros((0, 0, 0)))
     monkeypatch.setattr(trainer, "best_feedback", lambda *_: Chosen(without, lands=lands))
-    for lands in (0.49, 0.51):
+    for lands in (0.39, 0.41):
         with begun(fits=2) as training:
             assert not training.falls_short, "nothing was fitted yet"
             report = training.iterate()
             assert report.feedback == 0.0 and not training.learned[1]
-            assert training.falls_short == (lands < 0.5)
+            assert training.falls_short == (lands < 0.4)

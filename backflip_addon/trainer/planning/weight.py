@@ -67,23 +67,23 @@ def allowing_for_weight(
     workers: int,
     seed: int,
     tell: Callable[[float], None] = lambda share: None,
-) -> tuple[TargetTrajectory, float]:
+) -> TargetTrajectory:
     """The trajectory that a plan leads along with feedback that allows for the body's weight, where it lands more often
-    so, and undisturbed with no more flaws; as it is otherwise. And how often it lands.
+    so, and undisturbed with no more flaws; as it is otherwise.
 
     rate, flaws: how often a trajectory lands when disturbed, and how many flaws its performance has, undisturbed; None:
     it does not land. lands: whether a take does. tell: the share that is done, now and then; may raise.
     """
-    before = rate(trajectory), flaws(trajectory)
     response = response_to_weight(track, plan, trajectory, lands, workers, seed, lambda share: tell(share / 2))
     if response is None:
-        return trajectory, before[0]
+        return trajectory
     own = gains_for_any_weight(track, trajectory, response, disturbances, workers, lambda share: tell((1 + share) / 2))
     other = dataclasses.replace(trajectory, gains=own)
-    after = rate(other), flaws(other)
-    logger.info("disturbed, %.0f %% land, %.0f %% allowing for weight", 100 * before[0], 100 * after[0])
-    sound = after[1] is not None and (before[1] is None or after[1] <= before[1])
-    return (other, after[0]) if sound and after[0] > before[0] else (trajectory, before[0])
+    before, after = flaws(trajectory), flaws(other)
+    rates = [rate(each) for each in (trajectory, other)]
+    logger.info("disturbed, %.0f %% land, %.0f %% allowing for weight", *(100 * rate for rate in rates))
+    sound = after is not None and (before is None or after <= before)
+    return other if sound and rates[1] > rates[0] else trajectory
 
 
 def response_to_weight(

@@ -87,7 +87,7 @@ class PolicyTraining:
         new_pool: Callable[..., Workers] = Pool,
     ) -> None:
         self._new_pool = new_pool
-        self.meanwhile = meanwhile
+        self.meanwhile = meanwhile or (lambda: None)
         # Told how much of a fit of feedback is over, and of what allows for the body's weight
         self.tell_fit: Callable[[float], None] = lambda share: None
         self.tell_weight: Callable[[float], None] = lambda share: None
@@ -96,9 +96,8 @@ class PolicyTraining:
         self._plan, self._scene = plan, scene
         self.settings = settings or LearningSettings()
         self.workers = workers or core_count()
-        self.track = Track(body, reference, hold)
-        start = trajectory_of_plan(self.track, plan, scene, engine) if plan else TargetTrajectory.of_track(self.track)
-        self.trajectory = start
+        self.track = track = Track(body, reference, hold)
+        self.trajectory = trajectory_of_plan(track, plan, scene, engine) if plan else TargetTrajectory.of_track(track)
         s = self.settings
         self.counters = Counters(
             seed=seed,
@@ -157,8 +156,7 @@ class PolicyTraining:
 
     @property
     def falls_short(self) -> bool:
-        """Whether feedback was fitted that lands in so few small disturbances that no other fit to the same plan will
-        do."""
+        """Whether feedback was fitted that lands in so few small disturbances that no fit to the same plan will do."""
         c, s = self.counters, self.settings
         return c.planned and c.iterations > s.feedback_fit and c.feedback_lands < s.feedback_mends
 
@@ -231,8 +229,6 @@ class PolicyTraining:
             return None
         norm = self._fit_feedback()
         if self.counters.iterations == self.settings.last_fit or not self.fitting:
-            if self.fitting and self._may_weigh and not self.falls_short:
-                self.counters.feedback_lands = self._allow_for_weight(FIT_TRIALS_SEED, SMALL)
             self.network.explore(self.settings.std)
         return norm
 
@@ -251,7 +247,7 @@ class PolicyTraining:
         )  # fmt: skip
         self._follow(best.trajectory)
         c.feedback_lands, self._design = best.lands, best.design
-        # No gains at all, where the plan lands by itself and less cleanly under each that was tried
+        # No gains at all where the plan lands by itself, and less cleanly under each that was tried
         norm = float(np.linalg.norm(gains, 2, axis=(1, 2)).mean()) if (gains := best.trajectory.gains).size else 0.0
         logger.info("%d batches: mean norm of gains %.2f; %.0f %% land", len(self.feedback), norm, 100 * best.lands)
         return norm
@@ -262,24 +258,29 @@ class PolicyTraining:
         could = self._plan is not None and self._scene in (None, Scene()) and self.settings.disturbances.mass > 0
         return could and self.track.standing and self.trajectory.gains.size > 0
 
-    def _allow_for_weight(self, first_seed: int, disturbances: Disturbances) -> float:
-        """Have the feedback allow for the body's weight where more trials in disturbances land so, of seeds from the
-        first on. Returns the share that does. Raises what meanwhile raises."""
+    def allow_for_weight(self) -> bool:
+        """Have the feedback allow for the body's weight where more small disturbances are landed in so; whether it
+        does. Raises what meanwhile raises."""
+        before = self.trajectory
+        if self._may_weigh and not self.falls_short:
+            self._allow_for_weight(FIT_TRIALS_SEED, SMALL)
+        return self.trajectory is not before
+
+    def _allow_for_weight(self, first_seed: int, disturbances: Disturbances) -> None:
+        """The same in other disturbances: of trials of seeds from the first on."""
         assert self._plan is not None
         s, before, cores = self.settings, self.trajectory, min(self.workers, core_count())
         looks = Looks(self.pool, self._follow, [first_seed + k for k in range(s.feedback_trials)], disturbances)
 
         def tell(share: float) -> None:
-            if self.meanwhile is not None:
-                self.meanwhile()
+            self.meanwhile()
             self.tell_weight(share)
 
         try:
-            before, lands = allowing_for_weight(
+            before = allowing_for_weight(
                 self.track, self._plan, before, s.disturbances, lambda other: looks.longer(other)[0], self._flaws,
                 self._lands, cores, self.counters.seed, tell,
             )  # fmt: skip
-            return lands
         finally:
             self._follow(before)
 
