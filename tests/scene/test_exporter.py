@@ -11,6 +11,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
+from backflip_addon.core.slices import at_once  # noqa: E402
 from backflip_addon.scene.animation import actions, pose_sampling  # noqa: E402
 from backflip_addon.scene.armature import rig  # noqa: E402
 from backflip_addon.scene.baking import bake  # noqa: E402
@@ -56,7 +57,7 @@ def test_a_shot_comes_back_as_it_went(tmp_path: Path, kind: str, suffix: str, gu
     assert (scene.frame_start, scene.frame_end, scene.frame_current) == (1, 250, 7)
     rigs.empty_scene()
     bpy.context.scene.render.fps = 24
-    imported = importer.import_file(path)
+    imported = at_once(importer.import_slices(path))
     back = imported.armatures[0]
     action = back.animation_data.action
     scale = action[importer.RATE_PROPERTY] / 24.0

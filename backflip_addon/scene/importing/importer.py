@@ -74,7 +74,7 @@ def import_rig_slices(filepath: str, link: bool = False) -> Slices[tuple[bpy.typ
     path = _existing(filepath, RIG_SUFFIXES)
     if link and path.suffix.lower() != ".blend":
         raise FileError(f"{path.name} cannot be linked: only a .blend can; import it without Link.")
-    imported = yield from _import_slices(path, link)
+    imported = yield from import_slices(path, link)
     armatures = [ob for ob in imported.armatures if ob.library is None]
     if not armatures:
         holds = refusal_messages.contents(imported.objects)
@@ -93,7 +93,7 @@ def import_clip(filepath: str) -> Imported:
 def import_clip_slices(filepath: str) -> Slices[Imported]:
     """import_clip() in slices, of which Blender's own importer is one."""
     path = _existing(filepath, CLIP_SUFFIXES)
-    imported = yield from _import_slices(path)
+    imported = yield from import_slices(path)
     if not imported.armatures or not imported.actions:
         words = refusal_messages.no_clip(imported.objects, bool(imported.actions))
         remove(imported)
@@ -118,12 +118,8 @@ def _keep_hints(path: Path, armatures: list[bpy.types.Object]) -> None:
             armature[VRM_PROPERTY] = json.dumps(names)
 
 
-def import_file(path: Path, link: bool = False) -> Imported:
+def import_slices(path: Path, link: bool = False) -> Slices[Imported]:
     """Import everything in a file, with the scene's settings and selection as they were. Raises FileError."""
-    return at_once(_import_slices(path, link))
-
-
-def _import_slices(path: Path, link: bool = False) -> Slices[Imported]:
     yield from apart(check_sizes, path)
     imported = _import_checked(path, link)
     try:
