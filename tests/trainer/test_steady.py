@@ -153,3 +153,11 @@ def test_a_landing_that_lacks_robustness_alone_allows_for_the_weight(run: Run, m
     assert [take["robust_of_20"] for take in takes] == [14, 17]
     assert [take["landed_cleanly"] for take in takes] == [False, True]
     assert takes[0]["stage"] < takes[1]["stage"]
+
+
+def test_time_that_is_up_while_a_landing_is_tried_in_small_disturbances_loses_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.began -= 1.1 * 60.0 * run.settings.minutes
+    assert landed(run, monkeypatch, [Fitted(9, 16)]) == [False]
+    assert [event["robust_of_20"] for event in told(run.folder) if event["kind"] == "take"] == [9]

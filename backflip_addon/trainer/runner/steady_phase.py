@@ -72,12 +72,15 @@ def _steadied(run: RunContext, plan: Plan, best: Facts | None) -> Facts:
             share = (training.iterations + s.feedback_fit * fitted) / (s.last_fit + 1)
             say("Learning to keep its balance", min(share, 1.0))
 
+        def tell_trials(share: float) -> None:
+            with contextlib.suppress(TimeIsUp):  # what is fitted is recorded
+                say("Trying it in small disturbances", share)
+
         training.tell_fit, training.tell_weight = tell, functools.partial(say, WEIGHT)
         while training.fitting and not (training.falls_short and has_time_to_improve(run)):
             tell()
             training.iterate()
         run.control_steps = before + training.samples
-        tell_trials = functools.partial(say, "Trying it in small disturbances")
         own, best = _keep(run, training, plan, best, tell_trials)
         with contextlib.suppress(TimeIsUp):
             if metrics.flaws(own) == ("robust_of_20",) and training.allow_for_weight():
