@@ -28,13 +28,9 @@ from .stored_avatar import StateError, body_and_binding, forget_clip_map, settin
 NO_REFERENCE = "Choose a reference first (step 2)."
 
 
-def set_reference(scene: bpy.types.Scene, motion: Motion, notes: list[dict[str, Any]]) -> None:
-    """Keep a clip on the body, whole; trim and time scale are applied when it is asked for."""
-    keep_reference(scene, encode_motion(motion), motion.duration, notes)
-
-
 def keep_reference(scene: bpy.types.Scene, text: str, seconds: float, notes: list[dict[str, Any]]) -> None:
-    """Keep a clip that is text already, as encode_motion() makes it. seconds: how long it is."""
+    """Keep a clip on the body, whole, as encode_motion() makes text of it; trim and time scale are applied when it is
+    asked for. seconds: how long it is."""
     settings = settings_of(scene)
     settings.reference_data = text
     settings.reference_notes = json.dumps(notes)

@@ -34,6 +34,11 @@ def settings() -> Any:
     return bpy.context.scene.backflip
 
 
+def set_reference(scene: Any, clip: Any) -> None:
+    notes = reference_notes.notes(clip, stored_avatar.body_and_binding(scene)[0])
+    stored_reference.keep_reference(scene, stored_reference.encode_motion(clip), clip.duration, notes)
+
+
 CLIPS = (
     ("cmu1_jumping_jacks.bvh", 4.13),
     ("fair1_dab.bvh", 11.27),
@@ -91,7 +96,7 @@ def test_a_clip_that_lies_or_floats_is_mended_by_a_button_and_by_hand(
     else:
         lift = 0.2 * np.clip(2.0 - np.arange(motion.frames) / motion.rate, 0.0, 1.0)
         odd = dataclasses.replace(motion, position=motion.position + np.multiply.outer(lift, [0.0, 0.0, 1.0]))
-    stored_reference.set_reference(scene, odd, reference_notes.notes(odd, body))
+    set_reference(scene, odd)
     assert code in scene.backflip.reference_notes
     ops.apply_fix(code=code)
     assert getattr(scene.backflip, setting) and code not in scene.backflip.reference_notes
@@ -112,7 +117,7 @@ def test_impossible_flights_are_offered_to_be_made_physical(ops: Any, avatar: An
     angle = 2 * np.pi * share**0.4
     turned[:, 0] = rotations.from_axis_angle(np.array([1.0, 0.0, 0.0]), angle)
     clip = dataclasses.replace(clip, rotations=rotations.continuous(turned))
-    stored_reference.set_reference(scene, clip, reference_notes.notes(clip, body))
+    set_reference(scene, clip)
     settings().reference_kind = "FILE"
     assert "impossible_flight" in [note["code"] for note in json.loads(settings().reference_notes)]
     before = stored_reference.reference(scene)
@@ -136,7 +141,7 @@ def _keep_squats(hertz: float) -> None:
     scene = bpy.context.scene
     body, _binding = stored_avatar.body_and_binding(scene)
     clip = squats(body, hertz)
-    stored_reference.set_reference(scene, clip, reference_notes.notes(clip, body))
+    set_reference(scene, clip)
     settings().reference_kind = "FILE"
 
 
@@ -186,7 +191,7 @@ def test_a_clip_that_hangs_from_the_floor_is_offered_physical_footing(ops: Any, 
     scene = bpy.context.scene
     body, _binding = stored_avatar.body_and_binding(scene)
     clip = performances.hanging(body)
-    stored_reference.set_reference(scene, clip, reference_notes.notes(clip, body))
+    set_reference(scene, clip)
     settings().reference_kind = "FILE"
     bpy.ops.ed.undo_push(message="Import Clip")
     assert "impossible_stance" in settings().reference_notes
@@ -215,7 +220,7 @@ def test_physical_footing_puts_a_tilted_sole_down_flat_and_says_so(ops: Any, ava
     scene = bpy.context.scene
     body, _binding = stored_avatar.body_and_binding(scene)
     clip = performances.tilted(body, performances.hanging(body), 6.0)
-    stored_reference.set_reference(scene, clip, reference_notes.notes(clip, body))
+    set_reference(scene, clip)
     assert "soles come down flat" in settings().reference_notes
     assert "oles that rest lie flat" in settings().bl_rna.properties["physical_footing"].description
 

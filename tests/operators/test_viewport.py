@@ -56,7 +56,8 @@ def test_a_window_does_not_wait_for_a_reference_nor_for_its_notes(
 ) -> None:
     """What is shown and said at last is what is said without a window; undo brings back what was being looked at."""
     body = stored_avatar.body_and_binding(scene())[0]
-    stored_reference.set_reference(scene(), performances.hanging(body), [])
+    clip = performances.hanging(body)
+    stored_reference.keep_reference(scene(), stored_reference.encode_motion(clip), clip.duration, [])
     reference_notes.look(scene(), "CLIP")
     reference.road.reference = True
     notes, lines = reference.reference_notes, viewport_lines.lines(scene())[1]

@@ -15,6 +15,7 @@ import pytest
 
 from backflip_addon import compat
 from backflip_addon.core.formats import gltf_nodes_as_bones
+from backflip_addon.core.slices import at_once
 from backflip_addon.scene.animation import actions, pose_sampling
 from backflip_addon.scene.armature.rig import bone_order, bound_meshes
 from backflip_addon.scene.importing import importer, objects_as_bones
@@ -105,7 +106,7 @@ def assert_moves(armature: bpy.types.Object, action: bpy.types.Action, parts: bo
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_an_animation_of_nodes_is_a_clip(tmp_path: Path, wrapped: bool) -> None:
     (tmp_path / "walk.glb").write_bytes(glb(*robot(meshes=False, wrapped=wrapped)))
-    imported = importer.import_clip(str(tmp_path / "walk.glb"))
+    imported = at_once(importer.import_clip_slices(str(tmp_path / "walk.glb")))
     (armature,), (action,) = imported.armatures, imported.actions
     assert_moves(armature, action)
     importer.remove(imported)
@@ -184,7 +185,7 @@ def test_a_skin_that_names_a_part_of_the_skeleton_is_made_whole(tmp_path: Path) 
         binary += still
     content["buffers"][0]["byteLength"] = len(binary)
     (tmp_path / "walk.glb").write_bytes(glb(content, binary))
-    imported = importer.import_clip(str(tmp_path / "walk.glb"))
+    imported = at_once(importer.import_clip_slices(str(tmp_path / "walk.glb")))
     (armature,), (action,) = imported.armatures, imported.actions
     assert_moves(armature, action)
 
@@ -197,7 +198,7 @@ def test_a_capture_of_nulls_is_a_clip(tmp_path: Path) -> None:
     for name in ("pelvis", "spine"):  # names that are taken
         bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, None))
     before = set(bpy.data.objects)
-    imported = importer.import_clip(str(tmp_path / "capture.fbx"))
+    imported = at_once(importer.import_clip_slices(str(tmp_path / "capture.fbx")))
     (armature,), (action,) = imported.objects, imported.actions
     assert action[importer.RATE_PROPERTY] == 24.0 and "pelvis" in armature.data.bones
     assert_moves(armature, action)

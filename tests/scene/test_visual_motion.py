@@ -8,6 +8,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from backflip_addon.core.slices import at_once  # noqa: E402
 from backflip_addon.scene import reference_source  # noqa: E402
 from backflip_addon.scene.animation import visual_motion  # noqa: E402
 from backflip_addon.scene.animation.action_slots import ActionError  # noqa: E402
@@ -24,7 +25,7 @@ def rig() -> bpy.types.Object:
 
 def look(rig: bpy.types.Object) -> tuple[tuple[int, int], np.ndarray]:
     frames = visual_motion.extent(bpy.context.scene, rig)
-    return frames, visual_motion.sample_visual_poses(bpy.context.scene, rig, *frames)
+    return frames, at_once(visual_motion.sample_visual_pose_slices(bpy.context.scene, rig, *frames))
 
 
 def strips(rig: bpy.types.Object) -> None:
@@ -127,7 +128,7 @@ def test_rigid_bodies_are_played_from_their_start_and_all_is_put_back(rig: Any) 
     moves.take_angles(rig)
     rig.pose.bones["shin.L"].keyframe_insert("rotation_euler", frame=1)
     rig.pose.bones["shin.L"].rotation_euler.x = 0.3  # posed, not keyed
-    poses = visual_motion.sample_visual_poses(scene, rig, 13, 37)
+    poses = at_once(visual_motion.sample_visual_pose_slices(scene, rig, 13, 37))
     names = [bone.name for bone in bone_order(rig)]
     height = poses[:, names.index("pelvis"), 2, 3]
     fallen = 0.5 * 9.81 * ((np.arange(13, 38) - 1) / 24.0) ** 2
@@ -141,9 +142,9 @@ def test_a_still_armature_is_refused(rig: Any) -> None:
         look(rig)
     strips(rig)
     with pytest.raises(ActionError, match=r"stands still from frame 60 to 70"):
-        visual_motion.sample_visual_poses(bpy.context.scene, rig, 60, 70)
+        at_once(visual_motion.sample_visual_pose_slices(bpy.context.scene, rig, 60, 70))
     with pytest.raises(ActionError, match="2 to"):
-        visual_motion.sample_visual_poses(bpy.context.scene, rig, 60, 60)
+        at_once(visual_motion.sample_visual_pose_slices(bpy.context.scene, rig, 60, 60))
 
 
 def test_whole_frames_of_what_is_heard(rig: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from ...core import batched_linalg
 from ...core.arrays import Array
 from ...core.reading import MOST_FRAMES
-from ...core.slices import Slices, at_once
+from ...core.slices import Slices
 from ..typed_data import action_of, depsgraph_of, pose_bones, subtype
 from . import actions, depsgraph, pose_sampling
 from .action_slots import ActionError, bindings
@@ -160,18 +160,14 @@ def plays_action_alone(scene: bpy.types.Scene, armature: bpy.types.Object) -> bo
     return not mixed and not needs_own_scene(scene, armature)
 
 
-def sample_visual_poses(scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last: int) -> Array:
-    """World pose matrices (F, B, 4, 4), as sample_poses gives them, of all that is seen from first to last.
-
-    Raises ActionError for a range that is no clip's, and where the armature stands still in it.
-    """
-    return at_once(sample_visual_pose_slices(scene, armature, first, last))
-
-
 def sample_visual_pose_slices(
     scene: bpy.types.Scene, armature: bpy.types.Object, first: int, last: int
 ) -> Slices[Array]:
-    """sample_visual_poses() in slices; what is played in the user's scene, such as its physics, is played in one."""
+    """World pose matrices (F, B, 4, 4), as sample_poses gives them, of all that is seen from first to last; what is
+    played in the user's scene, such as its physics, in one slice.
+
+    Raises ActionError for a range that is no clip's, and where the armature stands still in it.
+    """
     count = last - first + 1
     if not 2 <= count <= MOST_FRAMES:
         raise ActionError(f"Frames {first} to {last} are not a clip: it needs 2 to {MOST_FRAMES} frames.")

@@ -85,13 +85,11 @@ def import_rig_slices(filepath: str, link: bool = False) -> Slices[tuple[bpy.typ
     return armature, imported
 
 
-def import_clip(filepath: str) -> Imported:
-    """Import an FBX or glTF clip into the hidden collection. Raises FileError, leaving nothing behind."""
-    return at_once(import_clip_slices(filepath))
-
-
 def import_clip_slices(filepath: str) -> Slices[Imported]:
-    """import_clip() in slices, of which Blender's own importer is one."""
+    """Import an FBX or glTF clip into the hidden collection; Blender's own importer is one slice.
+
+    Raises FileError, leaving nothing behind.
+    """
     path = _existing(filepath, CLIP_SUFFIXES)
     imported = yield from import_slices(path)
     if not imported.armatures or not imported.actions:

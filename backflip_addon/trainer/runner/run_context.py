@@ -8,16 +8,19 @@ import functools
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...core import body as bodies
 from ...core import metrics
 from ...core import motion as motions
+from ...core.body import Body
 from ...core.clock import awake_seconds
 from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
+from ...jobs.json_files import JobError
 from ...jobs.messages import Event, Job, JobSettings, Progress, TakeRecorded, Warned
 from ..cluster import ray_machines
 from ..cluster.rollouts import ClusterRollouts
@@ -30,7 +33,6 @@ from ..workers import Pool, Workers, core_count
 from . import plan_files
 from .following import weights_for
 from .inbox import Inbox
-from .job_body import body_of
 from .recorder import DIGEST, TakeRecorder, steps_of
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class RunContext:
     def __init__(self, folder: JobFolder, job: Job, cluster: str = "") -> None:
         self.folder, self.cluster = folder, cluster
         self.settings = JobSettings.from_json(job.settings)
-        self.body = body_of(job.body)
+        self.body = _body_of(job.body)
         self.reference: Motion = motions.load_motion(folder.reference_file)
         motions.validate(self.reference, len(self.body.links))
         self.engine = engines.chosen(self.settings.engine)  # performs and judges all that the run records
@@ -213,3 +215,15 @@ def digest_of(take: Take) -> str:
     """What tells a take from others: its poses, and what is known of its robustness."""
     robust = str(take.meta.get(metrics.ROBUST, "")).encode()
     return hashlib.sha256(take.motion.position.tobytes() + take.motion.rotations.tobytes() + robust).hexdigest()
+
+
+def _body_of(data: Mapping[str, Any]) -> Body:
+    """The job's body. Raises JobError with a sentence."""
+    try:
+        body = bodies.from_json(dict(data))
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        words = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} in its numbers"
+        raise JobError(f"The training's body is damaged: {words}.") from error
+    if body.names != bodies.LINK_NAMES:
+        raise JobError("The training's body is damaged: it has not all the parts of a humanoid.")
+    return body
