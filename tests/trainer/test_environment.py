@@ -23,7 +23,7 @@ from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation import environment
 from backflip_addon.trainer.imitation.compiled_environment import CompiledEnvironment
 from backflip_addon.trainer.imitation.disturbances import NONE, Circumstances, Disturbances
-from backflip_addon.trainer.imitation.environment import ImitationEnvironment
+from backflip_addon.trainer.imitation.environment import ImitationEnvironment, trial
 from backflip_addon.trainer.imitation.observations import Figures, parts
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.rewards import Imitation
@@ -261,6 +261,15 @@ def test_disturbed_starts_are_as_far_off_as_asked(env: ImitationEnvironment) -> 
     same = disturbed(BODY, state, NONE, random, 0.0)
     np.testing.assert_allclose(same.rotations, state.rotations)
     np.testing.assert_allclose(same.position, state.position)
+
+
+def test_pushes_leave_a_body_that_is_to_stand_the_time_to_come_to_rest() -> None:
+    """A clip that ends standing is judged a second past its end; one that ends in mid-stride goes on to its end."""
+    standing = TargetTrajectory.of_track(Track(BODY, performances.standing(BODY, 1.0)))
+    for trajectory, spared in ((standing, 1.0), (dataclasses.replace(standing, landed=standing.steps + 1), 0.0)):
+        seconds = np.array([trial(BODY, trajectory, seed, Disturbances())[1].push_step for seed in range(300)]) / 30
+        whole = trajectory.steps / 30
+        assert seconds.max() < whole - spared and seconds.max() > whole - spared - 0.1 and seconds.min() < 0.1
 
 
 def test_start_states_come_before_failures() -> None:

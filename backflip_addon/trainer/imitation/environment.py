@@ -249,5 +249,5 @@ def trial(
 ) -> EpisodeState:
     """How a trial from a control step begins: everything random follows from its seed."""
     random = np.random.default_rng([seed, 7])
-    own = draw_circumstances(disturbances, random, trajectory.steps, scene)
+    own = draw_circumstances(disturbances, random, trajectory.pushed_until, scene)
     return disturbed(body, trajectory.states[step], disturbances, random, own.scene.floor), own

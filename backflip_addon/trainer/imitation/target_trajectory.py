@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ...core import metrics
 from ...core.arrays import Array
+from ..physics.simulator import CONTROL_RATE
 from ..physics.state import States
 from .reference_track import Track
 
@@ -36,6 +38,13 @@ class TargetTrajectory:
     def steps(self) -> int:
         """Control steps, T."""
         return len(self.targets)
+
+    @property
+    def pushed_until(self) -> int:
+        """The control step before which a trial's push falls: a body that is to stand has the second past its clip to
+        come to rest, of which half is judged; no push in there could be borne by the rule."""
+        rest = metrics.TAIL_SECONDS * CONTROL_RATE if self.landed <= self.steps else 0.0
+        return max(self.steps - round(rest), 1)
 
     @staticmethod
     def of_track(track: Track) -> TargetTrajectory:

@@ -184,7 +184,7 @@ class PolicyWorker:
         others = [k for k in range(len(steps)) if k not in episodes]
         shares = rollout.share * np.sqrt(random.uniform(size=len(others)))
         strengths = [rollout.disturbances.scaled(float(share)) for share in shares]
-        drawn = [draw_circumstances(strength, random, self.trajectory.steps) for strength in strengths]
+        drawn = [draw_circumstances(strength, random, self.trajectory.pushed_until) for strength in strengths]
         if others:
             floors = np.array([own.scene.floor for own in drawn])
             begun = disturbed_many(self.body, self.trajectory.states[steps[others]], strengths, random, floors)
