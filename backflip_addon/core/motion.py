@@ -227,7 +227,7 @@ def _motion_from(arrays: dict[str, AnyArray], path: Path) -> Motion:
     if any(mark.shape or mark.dtype.kind not in "biuf" for mark in marks):
         raise ValueError(f"{path.name} is damaged: its version, rate or loop mark is not a number")
     try:
-        if int(arrays["version"]) != MOTION_VERSION:
+        if float(arrays["version"]) != MOTION_VERSION:
             raise ValueError(f"{path.name} was written by another version of Backflip")
         rate, loops = float(arrays["rate"]), bool(arrays["loops"])
         position, orientations = arrays["position"], arrays["rotations"]

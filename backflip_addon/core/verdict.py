@@ -41,7 +41,7 @@ def verdict(values: Mapping[str, object]) -> str:
 def outcome_words(values: Mapping[str, object]) -> str:
     """What happened in a take that neither landed nor was followed to its end: how, on what, and when; "" where that
     isn't known. values: by the names of core.outcome.Outcome.facts()."""
-    kind, part = values.get("outcome"), values.get("outcome_part")
+    kind, part = str(values.get("outcome")), values.get("outcome_part")
     at, degrees = (_number(values, name) for name in ("outcome_at", "outcome_degrees"))
     when = f" at {at:.2f} s" if math.isfinite(at) else ""
     told = [name for name in (part, values.get("outcome_part_too")) if isinstance(name, str)]
@@ -56,15 +56,15 @@ def outcome_words(values: Mapping[str, object]) -> str:
         return "Never left the floor" + (f", {on}{when}" if on else "")
     if kind in _FELL:
         too = _FELL.get(str(values.get("outcome_too")), "").removeprefix("Fell ")
-        fell = _FELL[str(kind)] + (f" and {too}" if too else "") + (f", {on}{when}" if on else when)
+        fell = _FELL[kind] + (f" and {too}" if too else "") + (f", {on}{when}" if on else when)
         return fell + (f", {turned}" if turned else "")
     if kind in _ON:
-        return f"{on.capitalize() or f'On its {_ON[str(kind)]}'}{when}" + (f", {turned}" if turned else "")
+        return f"{on.capitalize() or f'On its {_ON[kind]}'}{when}" + (f", {turned}" if turned else "")
     if kind == outcome.CAME_THROUGH:
         return "Came through, begun in mid-clip"
     if kind == outcome.STUMBLED:
         return "On its feet, but not at rest"
-    return f"{_OTHER[str(kind)]}{when}" if kind in _OTHER else ""
+    return f"{_OTHER[kind]}{when}" if kind in _OTHER else ""
 
 
 _PARTS = {*PARTS.values(), "back", "chest", "seat", "side"}

@@ -84,6 +84,13 @@ def test_names_that_occur_twice_are_told_apart(tmp_path: Path) -> None:
     assert rig.bones == ("Hips", "Left Knee", "Hips.001")
 
 
+def test_an_end_site_that_says_it_has_no_channels_takes_none_from_its_joint(tmp_path: Path) -> None:
+    said = SMALL.replace("OFFSET 0 0 0\n      }", "OFFSET 0 0 0\n        CHANNELS 0\n      }")
+    assert said != SMALL
+    read, plain = (bvh.read_bvh(write(tmp_path, text))[1] for text in (said, SMALL))
+    np.testing.assert_array_equal(read, plain)
+
+
 LONE_END = "HIERARCHY\nEnd Site\n{\nOFFSET 1 2 3\n}\n"
 
 
@@ -106,6 +113,8 @@ LONE_END = "HIERARCHY\nEnd Site\n{\nOFFSET 1 2 3\n}\n"
         (lambda text: text.replace("OFFSET 0 -4 0", "OFFSET 0 -4"), "line 8: .* offset"),
         (lambda text: LONE_END + text[text.index("MOTION") :], "line 4: .* no joint"),
         (lambda text: text.replace("HIERARCHY\n", "HIERARCHY\n}\n"), "line 2"),
+        (lambda text: text.replace("{\n  OFFSET 0 10 0", "{ OFFSET 0 10 0"), "line 3: .* word {"),
+        (lambda text: text.replace("OFFSET 0 -3 1", "OFFSET 0 -3 1\nCHANNELS 1 Xrotation"), "line 22: .* end site"),
         (lambda text: text[: text.index("0 10 0 0 0") + 5], "whole frame"),
         (lambda text: "", "not a BVH"),
     ],

@@ -284,6 +284,7 @@ def test_pickles_are_refused_and_never_run(tmp_path: Path) -> None:
         ("version", 2),
         ("version", "one"),
         ("version", [1, 1]),
+        ("version", np.inf),
         ("rate", "fast"),
         ("rate", [30.0, 30.0]),
         ("loops", [True, False]),

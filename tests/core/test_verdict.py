@@ -53,7 +53,9 @@ def test_words(facts: dict[str, Any], words: str) -> None:
     assert verdict(CLEAN | facts) == words
 
 
-@pytest.mark.parametrize("values", [{}, {"landed": "yes"}, {"landed": False}, {"followed": None}, {"hops": True}])
+@pytest.mark.parametrize(
+    "values", [{}, {"landed": "yes"}, {"landed": False}, {"followed": None}, {"hops": True}, {"outcome": []}]
+)
 def test_of_what_is_not_known_nothing_is_said(values: dict[str, Any]) -> None:
     assert verdict(values) == "" and figures(values) == []
 

@@ -106,3 +106,9 @@ def test_odd_bone_names_survive_their_paths() -> None:
     name = 'a "quoted" \\ bone]'
     assert rna_paths.bone_of(bone_path(name, "location")) == name
     assert rna_paths.bone_of("location") == ""
+
+
+def test_a_name_that_is_no_text_makes_an_action_all_the_same() -> None:
+    """As a take's file, or a command line in another encoding, may have it."""
+    action, _slot, _bag = actions.new_action("flip\ud800", "Rig")
+    assert action.name.startswith("flip")

@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import pickle
+import pickletools
 import zipfile
 from pathlib import Path
 
@@ -84,9 +85,11 @@ def test_damaged_stages_are_told(tmp_path: Path, damage: bytes | None) -> None:
 
 def test_other_versions_and_missing_files_are_told(tmp_path: Path) -> None:
     torch.save({"version": 999}, tmp_path / "new.pt")
+    torch.save({"version": torch.tensor([3, 3])}, tmp_path / "many.pt")
     torch.save([1, 2], tmp_path / "list.pt")
     for name, words in (
         ("new.pt", "another version"),
+        ("many.pt", "another version"),
         ("list.pt", "nothing that Backflip has learned"),
         ("none.pt", "is missing"),
     ):
@@ -183,6 +186,17 @@ class Roomy:
 
     def __reduce__(self) -> tuple:
         return bytearray, (200_000_000,)
+
+
+def test_a_pickle_that_goes_on_for_long_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten million operations pack into ten thousand bytes."""
+    file, read, genops = tmp_path / "000001_policy.pt", [], pickletools.genops
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a/data.pkl", b"N" * 10_000_000 + b".")
+    monkeypatch.setattr(checkpoints.pickletools, "genops", lambda data: (read.append(1) or one for one in genops(data)))
+    with pytest.raises(ValueError, match="damaged or nothing that Backflip has learned"):
+        checkpoints.load(file)
+    assert len(read) < 1_000_000
 
 
 @pytest.mark.parametrize("older", [False, True])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 
@@ -117,10 +118,14 @@ def _parse_hierarchy(lines: list[Line], file: str) -> list[_Joint]:
             elif word == "OFFSET":
                 _set_offset(joints, open_, _offset(rest))
             elif word == "CHANNELS":
-                joints[open_[-1]].channels = _channels(rest)
+                channels = _channels(rest)
+                if open_[-1] >= 0:
+                    joints[open_[-1]].channels = channels
+                elif channels:
+                    raise ValueError("an end site has channels")
             elif word == "}":
                 open_.pop()
-            elif word != "{":
+            elif line != "{":
                 raise ValueError(f"the word {word[:30]} is not known")
     except (ValueError, IndexError) as error:
         words = "a brace is closed that was not opened" if isinstance(error, IndexError) else str(error)
@@ -245,9 +250,10 @@ def _wrapped(rows: list[tuple[int, list[str]]], channels: int, frames: int, file
 
 def _usual_lines(widths: list[int], channels: int) -> list[int]:
     """How many numbers the lines of a frame hold, one after the other; none where frames end amid lines."""
+    ends = [0, *itertools.accumulate(widths)]
     for lines in range(2, min(len(widths), channels) + 1):
         for first in range(0, len(widths) - lines + 1, lines):
-            if sum(widths[first : first + lines]) == channels:
+            if ends[first + lines] - ends[first] == channels:
                 return widths[first : first + lines]
     return []
 

@@ -51,7 +51,7 @@ def animations(data: bpy.types.AnimData | None) -> list[tuple[bpy.types.Action, 
 
 def new_action(name: str, slot_name: str) -> tuple[bpy.types.Action, Any, Any]:
     """A new action with a slot for an object, a layer, a strip; returns action, slot, channelbag."""
-    action = bpy.data.actions.new(name)
+    action = bpy.data.actions.new(name.encode(errors="replace").decode())
     slot = action.slots.new(id_type="OBJECT", name=slot_name)
     strip = subtype(action.layers.new("Layer").strips.new(type="KEYFRAME"))
     return action, slot, strip.channelbag(slot, ensure=True)

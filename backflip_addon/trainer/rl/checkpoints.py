@@ -64,14 +64,17 @@ def load(path: Path) -> dict[str, Any]:
         raise ValueError(damaged) from error
     if not isinstance(content, dict) or "version" not in content:
         raise ValueError(f"{path.name} is nothing that Backflip has learned")
-    if content["version"] != STAGE_VERSION:
+    if str(content["version"]) != str(STAGE_VERSION):
         raise ValueError(f"{path.name} was written by another version of Backflip")
     return content
 
 
 def _check_names(pickled: bytes, damaged: str) -> None:
-    """Raises ValueError where a pickle names anything but what our checkpoints are made of; nothing is unpickled."""
-    for operation, name, _ in pickletools.genops(pickled):
+    """Raises ValueError where a pickle names anything but what our checkpoints are made of, or goes on for too long;
+    nothing is unpickled."""
+    for count, (operation, name, _) in enumerate(pickletools.genops(pickled)):
+        if count > MOST_PARTS:
+            raise ValueError(damaged)
         if operation.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
             storage = str(name).startswith("torch ") and str(name).endswith("Storage")
             if name not in NAMED and not storage:
