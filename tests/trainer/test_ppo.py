@@ -144,8 +144,8 @@ def test_an_update_alone_is_the_plain_loop_to_the_bit() -> None:
     )
     rate, critic = s.learning_rate, list(other.critic.parameters())
     actor = [*other.actor.parameters(), other.log_std]
-    groups = [{"params": actor, "lr": rate}, {"params": critic, "lr": s.critic_learning_rate}]
-    adam = torch.optim.Adam(groups, betas=(s.adam_beta1, 0.999))
+    adam = torch.optim.Adam(actor, rate, betas=(s.adam_beta1, 0.999))
+    critic_adam = torch.optim.Adam(critic, s.critic_learning_rate, betas=(s.adam_beta1, 0.999))
     with torch.no_grad():
         x, y = (
             scale(torch.as_tensor(a).reshape(84, -1))
@@ -158,7 +158,13 @@ def test_an_update_alone_is_the_plain_loop_to_the_bit() -> None:
     gain = (gain - gain.mean()) / (gain.std() + 1e-8)
     generator = torch.Generator().manual_seed(5)
     for _ in range(s.epochs):
-        for i in torch.randperm(84, generator=generator).chunk(s.minibatches):
+        order = torch.randperm(84, generator=generator)
+        for i in order.chunk(s.critic_minibatches):
+            critic_adam.zero_grad()
+            ((other.value(y[i]) - returns[i]) ** 2).mean().backward()
+            torch.nn.utils.clip_grad_norm_(critic, s.max_gradient_norm)
+            critic_adam.step()
+        for i in order.chunk(s.minibatches):
             now = other.distribution(x[i])
             with torch.no_grad():
                 then = torch.distributions.Normal(old.mean[i], old.stddev[i])
@@ -172,10 +178,8 @@ def test_an_update_alone_is_the_plain_loop_to_the_bit() -> None:
                 now.log_prob(torch.as_tensor(flat)[i]).sum(-1) - torch.as_tensor(log_probs.reshape(-1))[i]
             )
             worth = torch.min(ratio * gain[i], torch.clip(ratio, 1 - s.clip_range, 1 + s.clip_range) * gain[i])
-            loss = -worth.mean() + ((other.value(y[i]) - returns[i]) ** 2).mean()
             adam.zero_grad()
-            (loss - 0.0 * now.entropy().sum(-1).mean()).backward()
-            for group in (actor, critic):
-                torch.nn.utils.clip_grad_norm_(group, s.max_gradient_norm)
+            (-worth.mean() - 0.0 * now.entropy().sum(-1).mean()).backward()
+            torch.nn.utils.clip_grad_norm_(actor, s.max_gradient_norm)
             adam.step()
     assert all(a.equal(b) for a, b in zip(one.parameters(), other.parameters(), strict=True))

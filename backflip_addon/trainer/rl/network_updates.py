@@ -31,6 +31,9 @@ class PPOSettings:
     clip_range: float = 0.2
     epochs: int = 4
     minibatches: int = 4
+    # What the critic has not learned misleads the actor: after as many updates with 4, with 4 of twice the epochs and
+    # with 16 some 43, 53 and 58 % of trials land
+    critic_minibatches: int = 16
     desired_kl: float = 0.05  # of an update, until many episodes land
     last_desired_kl: float = 0.01  # of it once all do
     learning_rate: float = 3e-4  # of the actor, to begin with
@@ -94,7 +97,7 @@ class NetworkUpdate(abc.ABC):
         adam = torch.optim.Adam(parameters, lr=rate, betas=(s.adam_beta1, ADAM_BETA2))
         self.state.load_into(parameters, adam)
         for order in torch.tensor(self.orders):
-            for index in order.chunk(s.minibatches):
+            for index in order.chunk(self.minibatches):
                 loss, told = self._loss(parameters, index)
                 losses.append(told)
                 rate = adam.param_groups[0]["lr"] = self._next_rate(rate, told)
@@ -103,6 +106,11 @@ class NetworkUpdate(abc.ABC):
                 torch.nn.utils.clip_grad_norm_(parameters, s.max_gradient_norm)
                 adam.step()
         return Learned(NetworkState.of(parameters, adam), losses, rate)
+
+    @property
+    def minibatches(self) -> int:
+        """Into how many an epoch is cut."""
+        return self.settings.minibatches
 
     @abc.abstractmethod
     def _loss(self, parameters: list[nn.Parameter], index: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -157,6 +165,11 @@ class CriticUpdate(NetworkUpdate):
     """returns (M,): what its values are to be."""
 
     returns: Float32Array
+
+    @property
+    def minibatches(self) -> int:
+        """More than the actor's."""
+        return self.settings.critic_minibatches
 
     def _loss(self, parameters: list[nn.Parameter], index: torch.Tensor) -> tuple[torch.Tensor, float]:
         observations, returns = (torch.from_numpy(column)[index] for column in (self.observations, self.returns))
