@@ -337,6 +337,7 @@ def test_wrong_use_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.Cap
         (["train", str(blend), "--parts", "name=tail,mass=2"], "name=tail is none of"),
         (["train", str(blend), "--parts", "girth=2"], "'girth=2' is none of"),
         (["train", str(blend), "--character", "Hero", "--roles", "name=head,bone=Nose"], "no bone called Nose"),
+        (["shoot", str(blend), "--loads", "name=zzz,kilograms=5"], "'name=zzz' is none of"),
         (["shoot", str(blend), "--slope", "80"], "80 is not within 0 to 45"),
         (["shoot", str(blend), "--manner", "badly"], "none of replanned, learned"),
         (["bake", str(blend), "--tak", "x"], "unrecognized arguments"),

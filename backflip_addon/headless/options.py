@@ -90,7 +90,8 @@ def _metavar(prop: Any) -> str:
 def _help(prop: Any) -> str:
     words = str(prop.description or prop.name).rstrip(".").replace("%", "%%")
     if prop.type == "COLLECTION":
-        fields = ", ".join(["name", *(part.identifier for part in properties_of(prop.fixed_type))])
+        names = ["name"] if prop.identifier in KNOWN_NAMES else []
+        fields = ", ".join([*names, *(part.identifier for part in properties_of(prop.fixed_type))])
         return f"One item of {_LISTS.get(prop.identifier, 'a list')}: {fields}. May be given several times"
     if prop.type == "ENUM":
         meanings = "; ".join(f"{item.identifier}: {item.description or item.name}" for item in prop.enum_items)
@@ -145,15 +146,17 @@ def _number(text: str, prop: Any) -> float | int:
 def _item_of(prop: Any) -> Callable[[str], dict[str, Any]]:
     """Reads "name=thigh,strength=1.2"."""
     fields = {part.identifier: reader_of(part) for part in properties_of(prop.fixed_type)}
+    known = KNOWN_NAMES.get(prop.identifier)
+    if known:
+        fields = {"name": str, **fields}
 
     def read(text: str) -> dict[str, Any]:
         item: dict[str, Any] = {}
         for part in text.split(","):
             key, equals, value = part.partition("=")
-            if not equals or key not in ("name", *fields):
+            if not equals or key not in fields:
                 raise argparse.ArgumentTypeError(f"{part!r} is none of {', '.join(f'{f}=...' for f in fields)}")
-            item[key] = value if key == "name" else fields[key](value)
-        known = KNOWN_NAMES.get(prop.identifier)
+            item[key] = fields[key](value)
         if known and item.get("name") not in known:
             raise argparse.ArgumentTypeError(f"name={item.get('name', '')} is none of {', '.join(known)}")
         return item

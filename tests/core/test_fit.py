@@ -154,6 +154,7 @@ def test_damaged_bindings_are_refused() -> None:
         {**data, "version": 0},
         {**data, "links": data["links"][:-1]},
         {**data, "scale": -1.0},
+        {**data, "scale": 1e300},
         {k: v for k, v in data.items() if k != "yaw"},
         {**data, "origin": [0.0, float("nan"), 0.0]},
     ):

@@ -176,6 +176,17 @@ def test_a_small_animation_of_many_bones_that_lasts_long_takes_no_gigabytes(tmp_
     assert "too long for a skeleton" in refusal(vrma.read_vrma, tmp_path / "clip.vrma")
 
 
+def test_an_animation_whose_numbers_are_put_in_later_is_refused(tmp_path: Path) -> None:
+    """Read without them its bones would stand still, and nobody would know."""
+    content, binary = animated()
+    content["accessors"].append({"componentType": 5126, "count": 2, "type": "VEC4"})
+    sparse = {"bufferView": 1, "byteOffset": 0}
+    content["accessors"][-1]["sparse"] = {"count": 1, "indices": {**sparse, "componentType": 5121}, "values": sparse}
+    content["animations"][0]["samplers"][0]["output"] = len(content["accessors"]) - 1
+    (tmp_path / "clip.vrma").write_bytes(glb_of(content, binary))
+    assert "sparse" in refusal(vrma.read_vrma, tmp_path / "clip.vrma")
+
+
 def test_channels_that_share_what_is_stored_once_take_no_gigabytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def _set(*place: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("accessors", value=[5]), "accessors"),
         (_set("animations", 0, "samplers", 0, "input", value=99), "99"),
         (_set("animations", 0, "channels", 0, "sampler", value=9), "sampler 9"),
+        (lambda content: content["animations"].extend(content["animations"] * 200_000), "animations"),
         (lambda content: content["accessors"].extend([dict(BLANK) for _ in range(100)]), "unpacks to more"),
         (lambda content: content["meshes"][0].update(primitives=PRIMITIVES), "larger than a character"),
     ],

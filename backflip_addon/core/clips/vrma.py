@@ -49,8 +49,9 @@ def read_vrma(path: Path) -> tuple[Rig, Array, float]:
 def _accessor(file: Gltf, index: Any) -> Array:
     """An accessor's numbers (N, width), normalised ones as fractions."""
     values, accessor = file.numbers(_count(index)), file.content["accessors"][index]
-    if "bufferView" in accessor and meshopt(file.content["bufferViews"][accessor["bufferView"]]) is not None:
-        raise ValueError("an animation that is not packed by meshopt")
+    view = file.content["bufferViews"][accessor["bufferView"]] if "bufferView" in accessor else {}
+    if "sparse" in accessor or meshopt(view) is not None:
+        raise ValueError("an animation that is neither sparse nor packed by meshopt")
     if accessor.get("normalized") and values.dtype.kind in "iu":
         return values / float(np.iinfo(values.dtype).max)
     return values.astype(float)

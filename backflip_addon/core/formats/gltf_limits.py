@@ -28,6 +28,7 @@ MOST_JSON_BYTES = 64_000_000  # of a GLB's JSON part
 MOST_SHARED = 4  # times all buffers together that accessors may unpack to: a view may serve several
 MOST_EMPTY_BYTES = 16_000_000  # of accessors without data, which are all zeros
 MOST_PACKED_BYTES = 200_000_000  # of those whose data Draco has packed
+MOST_ANIMATED = 500_000  # nodes times animations: Blender looks at each for each
 MOST_ITEMS = 20_000  # of nodes, accessors, views, meshes ...; a character has some hundreds
 MOST_USED = 100_000_000  # numbers of meshes and animations: parts may share what is stored once
 MOST_DEPTH = 500  # of nodes in nodes: importers go down by recursion
@@ -68,6 +69,8 @@ def read_gltf(path: Path) -> Gltf:
         items = content.get(name, [])
         if not isinstance(items, list) or len(items) > MOST_ITEMS or not all(isinstance(i, dict) for i in items):
             raise ValueError(f"its {name} are not a list of at most {MOST_ITEMS:,} parts")
+    if len(content.get("animations", ())) * len(content.get("nodes", ())) > MOST_ANIMATED:
+        raise ValueError("it has too many animations for its nodes")
     later = [_whole(buffer, "byteLength") for buffer in content.get("buffers", []) if _is_unpacked_later(buffer)]
     if sum(later) > MOST_PACKED_BYTES:
         raise ValueError("it unpacks to more than such a file may")

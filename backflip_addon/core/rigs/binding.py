@@ -95,7 +95,7 @@ def from_json(data: dict[str, Any]) -> Binding:
         raise ValueError(one_line(f"the binding is damaged: {error!r} is missing or wrong")) from error
     except ValueError as error:
         raise ValueError(one_line(error)) from error
-    if tuple(link.name for link in links) != LINK_NAMES or not binding.scale > 0:
+    if tuple(link.name for link in links) != LINK_NAMES or not 1e-6 < binding.scale < 1e6:
         raise ValueError("the binding is damaged: its links or its scale are wrong")
     if any(len(link.heads) not in (0, len(link.bones)) for link in links):
         raise ValueError("the binding is damaged: its bones have positions missing")
