@@ -86,10 +86,15 @@ def test_damaged_stages_are_told(tmp_path: Path, damage: bytes | None) -> None:
 def test_other_versions_and_missing_files_are_told(tmp_path: Path) -> None:
     torch.save({"version": 999}, tmp_path / "new.pt")
     torch.save({"version": torch.tensor([3, 3])}, tmp_path / "many.pt")
+    with zipfile.ZipFile(tmp_path / "many.pt") as archive, zipfile.ZipFile(tmp_path / "deep.pt", "w") as made:
+        for entry in archive.infolist():
+            whole = b"\x80\x02}X\x07\x00\x00\x00version" + b"]" * 5_000 + b"a" * 4_999 + b"s."
+            made.writestr(entry.filename, whole if entry.filename.endswith(".pkl") else archive.read(entry))
     torch.save([1, 2], tmp_path / "list.pt")
     for name, words in (
         ("new.pt", "another version"),
         ("many.pt", "another version"),
+        ("deep.pt", "another version"),
         ("list.pt", "nothing that Backflip has learned"),
         ("none.pt", "is missing"),
     ):

@@ -64,7 +64,7 @@ def load(path: Path) -> dict[str, Any]:
         raise ValueError(damaged) from error
     if not isinstance(content, dict) or "version" not in content:
         raise ValueError(f"{path.name} is nothing that Backflip has learned")
-    if str(content["version"]) != str(STAGE_VERSION):
+    if type(content["version"]) is not int or content["version"] != STAGE_VERSION:
         raise ValueError(f"{path.name} was written by another version of Backflip")
     return content
 

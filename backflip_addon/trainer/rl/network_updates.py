@@ -31,8 +31,8 @@ class PPOSettings:
     clip_range: float = 0.2
     epochs: int = 4
     minibatches: int = 4
-    # What the critic has not learned misleads the actor: after as many updates with 4, with 4 of twice the epochs and
-    # with 16 some 43, 53 and 58 % of trials land
+    # What the critic has not learned misleads the actor: after as many updates with 4 of them 43 % of trials land, with
+    # 16 58 %
     critic_minibatches: int = 16
     desired_kl: float = 0.05  # of an update, until many episodes land
     last_desired_kl: float = 0.01  # of it once all do
