@@ -26,6 +26,17 @@ NEUTRAL_ROOM = np.radians(5)  # a limit, however narrow, leaves the neutral pose
 LARGEST_SWING_Y = np.radians(80)
 LARGEST_ANGLE = np.radians(170)  # half a turn either way is the same
 
+# What a user calls the joints
+JOINTS = {
+    "chest": "waist",
+    "head": "neck",
+    "thigh": "hip",
+    "shin": "knee",
+    "foot": "ankle",
+    "upper_arm": "shoulder",
+    "forearm": "elbow",
+    "hand": "wrist",
+}
 Degrees = tuple[float, float]
 
 # Least and greatest angle about x (swing), y (swing) and z (twist) of the left side, degrees. Mirrored, y and z change
@@ -137,3 +148,9 @@ def _limit(frame: Array, half: ArrayLike) -> JointLimit:
 
 def _turn(axis: int, degrees: float) -> Array:
     return rotations.from_axis_angle(np.eye(3)[axis], np.radians(degrees))
+
+
+def joint_words(link: str) -> str:
+    """The joint that holds a link: "left knee" of shin.L."""
+    part, _, side = link.partition(".")
+    return {"L": "left ", "R": "right ", "": ""}[side] + JOINTS.get(part, part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backflip_addon.core.joint_words import joint_words
+from backflip_addon.core.joint_limits import joint_words
 from backflip_addon.core.motion import Motion
 from backflip_addon.core.motions import footing
 from backflip_addon.core.motions.feasible import feasible

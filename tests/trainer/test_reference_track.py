@@ -22,7 +22,7 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.servo_gains import servo_lag
 from backflip_addon.trainer.physics.state import States
 from backflip_addon.trainer.planning.search_settings import SearchSettings
-from backflip_addon.trainer.runner.following import search_settings_for, weights_for
+from backflip_addon.trainer.runner.run_context import search_settings_for, weights_for
 from tests.core import performances
 from tests.trainer.oracle.cost import Cost
 

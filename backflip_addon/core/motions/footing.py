@@ -11,7 +11,7 @@ from ..arrays import Array
 from ..body import Body
 from ..constants import FRICTION, GRAVITY
 from ..findings import INFO, Finding
-from ..joint_words import joint_words
+from ..joint_limits import joint_words
 from ..motion import Motion
 from . import feasible_flight, feasible_joints, feasible_stance, foot_planting
 from .feasible_flight import Flight

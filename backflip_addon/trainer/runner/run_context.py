@@ -21,17 +21,18 @@ from ...core.metrics import Measures
 from ...core.motion import Motion, Take
 from ...jobs.folder import JobFolder
 from ...jobs.json_files import JobError
-from ...jobs.messages import Event, Job, JobSettings, Progress, TakeRecorded, Warned
+from ...jobs.messages import Event, Follow, Job, JobSettings, Progress, TakeRecorded, Warned
 from ..cluster import ray_machines
 from ..cluster.rollouts import ClusterRollouts
 from ..cluster.rounds import ClusterPool, Machines, Rounds
 from ..imitation.compiled_rollouts import CompiledRollouts
+from ..imitation.cost import Weights
 from ..imitation.reference_track import Track
 from ..physics import engines
 from ..physics.state import Scene
+from ..planning.search_settings import SearchSettings, quick_settings
 from ..workers import Pool, Workers, core_count
 from . import plan_files
-from .following import weights_for
 from .inbox import Inbox
 from .recorder import DIGEST, TakeRecorder, steps_of
 
@@ -39,6 +40,10 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.5  # between progress events
 FRICTION_DIGITS = 4
+# Share of the usual weight that the centre of mass's place has in a search's cost; its velocity always counts as usual.
+# With a tenth a body may go on from wherever it has come to, and keeps the clip's speeds.
+PLACE = {"both": 1.0, "place": 3.0, "style": 0.1}
+FAR_OFF = 2.0  # m: a body whose place hardly counts is not lost before
 CLEAN_PENETRATION = 1.0  # cm: a landing that sinks deeper is not yet what a search stops for
 
 
@@ -227,3 +232,15 @@ def _body_of(data: Mapping[str, Any]) -> Body:
     if body.names != bodies.LINK_NAMES:
         raise JobError("The training's body is damaged: it has not all the parts of a humanoid.")
     return body
+
+
+def weights_for(follow: Follow) -> Weights:
+    """Of the cost of a search that follows one thing more: where a clip goes, or how it moves."""
+    usual = Weights()
+    return dataclasses.replace(usual, centre=PLACE[follow] * usual.centre)
+
+
+def search_settings_for(follow: Follow, quick: bool = False) -> SearchSettings:
+    """How a body is given up as lost changes with what it follows. quick: see search_settings.quick_settings()."""
+    usual = quick_settings() if quick else SearchSettings()
+    return dataclasses.replace(usual, lost=FAR_OFF) if follow == "style" else usual

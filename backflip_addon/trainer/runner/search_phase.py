@@ -16,10 +16,9 @@ from ..planning.landing import Landing
 from ..planning.mpc import Search
 from ..planning.plan import Plan
 from ..planning.search_settings import SearchSettings
-from .following import search_settings_for
 from .inbox import Stopped
 from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
-from .run_context import RunContext, TimeIsUp
+from .run_context import RunContext, TimeIsUp, search_settings_for
 
 # Shares of a search after which the plan so far is played as a take, a second each: dense early, sparse late, and of
 # later searches fewer
