@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from backflip_addon.trainer.imitation.experience import Experience  # noqa: E402
 from backflip_addon.trainer.rl.network_updates import PPOSettings  # noqa: E402
 from backflip_addon.trainer.rl.networks import ActorCritic, Normaliser  # noqa: E402
+from backflip_addon.trainer.rl.numpy_actor import Exploration  # noqa: E402
 from backflip_addon.trainer.rl.ppo import PPO, advantages  # noqa: E402
 
 
@@ -77,9 +78,19 @@ def test_numpy_actor_is_the_torch_actor() -> None:
     with torch.no_grad():
         distribution = network.distribution(network.observed(torch.as_tensor(observations)))
     np.testing.assert_allclose(actor(observations), distribution.mean.numpy(), atol=1e-5)
-    actions, log_probs = actor.sample(observations, np.random.default_rng(3))
+    actions, log_probs = actor.sample(observations, Exploration(np.random.default_rng(3)))
     expected = distribution.log_prob(torch.as_tensor(actions)).sum(-1).numpy()
     np.testing.assert_allclose(log_probs, expected, atol=1e-4)
+
+
+def test_exploration_lasts_from_a_step_to_the_next_and_is_as_strong_at_each() -> None:
+    for correlation in (0.0, 0.6):
+        exploration = Exploration(np.random.default_rng(0), correlation)
+        noise = np.stack([exploration.noise((2000, 3)) for _ in range(30)])[15:]
+        assert noise.std() == pytest.approx(1.0, abs=0.02)
+        for later in (1, 2):
+            together = (noise[later:] * noise[:-later]).mean()
+            assert together == pytest.approx(correlation**later, abs=0.02)
 
 
 def test_what_performs_is_the_average_of_what_explored() -> None:
@@ -114,7 +125,7 @@ def test_learns_to_name_the_number_it_sees() -> None:
 
     def rollouts() -> Experience:
         seen = random.uniform(-1, 1, size=(64, 8, 1)).astype(np.float32)
-        flat, log_probs = network.exploring_actor().sample(seen.reshape(-1, 1), random)
+        flat, log_probs = network.exploring_actor().sample(seen.reshape(-1, 1), Exploration(random))
         actions = flat.reshape(seen.shape)
         rewards = 1 - (actions - seen)[..., 0] ** 2 / 4
         yes, no = np.ones((64, 8), bool), np.zeros((64, 8), bool)
@@ -136,7 +147,7 @@ def test_an_update_alone_is_the_plain_loop_to_the_bit() -> None:
         networks.append(ActorCritic(3, 4, 2, (16, 8)))
     one, other = networks
     seen, known = (random.normal(size=(12, 7, n)).astype(np.float32) for n in (3, 4))
-    flat, log_probs = one.exploring_actor().sample(seen.reshape(-1, 3), random)
+    flat, log_probs = one.exploring_actor().sample(seen.reshape(-1, 3), Exploration(random))
     actions, log_probs, ends = flat.reshape(12, 7, 2), log_probs.reshape(12, 7), random.random((12, 7)) < 0.1
     rewards = random.random((12, 7))
     PPO(one, s, seed=5).update(
@@ -145,7 +156,7 @@ def test_an_update_alone_is_the_plain_loop_to_the_bit() -> None:
     rate, critic = s.learning_rate, list(other.critic.parameters())
     actor = [*other.actor.parameters(), other.log_std]
     adam = torch.optim.Adam(actor, rate, betas=(s.adam_beta1, 0.999))
-    critic_adam = torch.optim.Adam(critic, s.critic_learning_rate, betas=(s.adam_beta1, 0.999))
+    critic_adam = torch.optim.Adam(critic, s.critic_learning_rate, betas=(s.critic_adam_beta1, 0.999))
     with torch.no_grad():
         x, y = (
             scale(torch.as_tensor(a).reshape(84, -1))

@@ -22,6 +22,7 @@ from backflip_addon.trainer.imitation.disturbances import Disturbances
 from backflip_addon.trainer.imitation.experience import Experience
 from backflip_addon.trainer.rl.network_updates import PPOSettings
 from backflip_addon.trainer.rl.networks import ActorCritic
+from backflip_addon.trainer.rl.numpy_actor import Exploration
 from backflip_addon.trainer.rl.ppo import PPO
 from backflip_addon.trainer.rl.rollouts import PolicyWorker, RolloutSettings
 from backflip_addon.trainer.rl.settings import LearningSettings
@@ -56,7 +57,7 @@ def learner() -> PPO:
 def experience(seed: int) -> Experience:
     random = np.random.default_rng(seed)
     seen, known, after = (random.normal(size=(6, 8, n)).astype(np.float32) for n in (5, 6, 6))
-    actions, log_probs = learner().network.exploring_actor().sample(seen.reshape(-1, 5), random)
+    actions, log_probs = learner().network.exploring_actor().sample(seen.reshape(-1, 5), Exploration(random))
     ends = random.random((6, 8)) < 0.1
     never, rewards = np.zeros((6, 8), bool), random.random((6, 8))
     applied = actions = actions.reshape(6, 8, 3)

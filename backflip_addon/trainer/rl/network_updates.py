@@ -27,7 +27,7 @@ class PPOSettings:
     """PPO's numbers, as rsl_rl and CleanRL name them."""
 
     discount: float = 0.96  # a control step: looks 25 of them, 0.8 s, ahead
-    gae_lambda: float = 0.92
+    gae_lambda: float = 0.8
     clip_range: float = 0.2
     epochs: int = 4
     minibatches: int = 4
@@ -42,7 +42,8 @@ class PPOSettings:
     critic_learning_rate: float = 1e-3
     entropy_coefficient: float = 0.0
     max_gradient_norm: float = 1.0
-    adam_beta1: float = 0.98  # single gradients are mostly noise
+    adam_beta1: float = 0.98  # of the actor: single gradients are mostly noise
+    critic_adam_beta1: float = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ class NetworkUpdate(abc.ABC):
         """Descend the gradients of all minibatches, one after the other."""
         s, losses, rate = self.settings, [], self.rate
         parameters = [nn.Parameter(torch.tensor(numbers)) for numbers in self.state.parameters]
-        adam = torch.optim.Adam(parameters, lr=rate, betas=(s.adam_beta1, ADAM_BETA2))
+        adam = torch.optim.Adam(parameters, lr=rate, betas=(self.beta1, ADAM_BETA2))
         self.state.load_into(parameters, adam)
         for order in torch.tensor(self.orders):
             for index in order.chunk(self.minibatches):
@@ -111,6 +112,11 @@ class NetworkUpdate(abc.ABC):
     def minibatches(self) -> int:
         """Into how many an epoch is cut."""
         return self.settings.minibatches
+
+    @property
+    def beta1(self) -> float:
+        """Adam's."""
+        return self.settings.adam_beta1
 
     @abc.abstractmethod
     def _loss(self, parameters: list[nn.Parameter], index: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -170,6 +176,11 @@ class CriticUpdate(NetworkUpdate):
     def minibatches(self) -> int:
         """More than the actor's."""
         return self.settings.critic_minibatches
+
+    @property
+    def beta1(self) -> float:
+        """What it has to learn moves with the policy: it remembers less."""
+        return self.settings.critic_adam_beta1
 
     def _loss(self, parameters: list[nn.Parameter], index: torch.Tensor) -> tuple[torch.Tensor, float]:
         observations, returns = (torch.from_numpy(column)[index] for column in (self.observations, self.returns))

@@ -34,13 +34,14 @@ from ..physics.simulator import LOOK_ITERATIONS
 from ..physics.state import States, stacked
 from .episodes import Collected, Episodes, joined_episodes
 from .evaluation import Trial
-from .numpy_actor import Actor
+from .numpy_actor import Actor, Exploration
 
 if TYPE_CHECKING:  # torch, which takes seconds and memory, comes with half an update to the worker that has it to do
     from .network_updates import Learned, NetworkUpdate
 
 VISITED_SHARE = 0.1  # share of the states passed through that are kept to begin episodes from
 MOST_VISITED = 128  # of them a control step
+HARDER = 0.25  # exponent of a number between 0 and 1: how strongly an episode is disturbed
 TRIALS = 32  # that a worker plays side by side
 
 
@@ -53,6 +54,7 @@ class RolloutSettings:
     ones go on teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
     begin in states that earlier episodes passed through, and not on the trajectory: what has gone wrong up to there is
     what a landing has to cope with. longest: control steps after which an episode is broken off, that began there.
+    correlation: of the exploration.
     """
 
     disturbances: Disturbances
@@ -60,6 +62,7 @@ class RolloutSettings:
     share: float = 1.0
     visited: float = 0.7
     longest: int | None = None
+    correlation: float = 0.0
 
 
 class PolicyWorker:
@@ -89,6 +92,7 @@ class PolicyWorker:
         performers = new_simulator(body, TRIALS, engine)
         self.trial_env = ImitationEnvironment(performers, trajectory, track.allowed, limits)
         self.random = np.random.default_rng(seed)
+        self._exploration = Exploration(self.random)
         self.visited: dict[int, list[EpisodeState]] = {}  # by control step
         self._fresh = np.ones(count, dtype=bool)
         self._first_steps = np.zeros(count, dtype=int)  # at which each episode began
@@ -97,6 +101,7 @@ class PolicyWorker:
     def seed(self, seed: int) -> None:
         """Begin anew with another random stream (a resumed training)."""
         self.random = np.random.default_rng(seed)
+        self._exploration = Exploration(self.random)
         self._fresh[:] = True
 
     def follow(self, gains: Array, targets: Array) -> None:
@@ -112,13 +117,14 @@ class PolicyWorker:
         """
         env, steps_done = self.env, []
         env.fades = rollout.longest is None  # short ones are to try actions at every step
+        self._exploration.correlation = rollout.correlation
         ended: list[Episodes] = []
         self._restart(self._fresh, rollout)
         env.refresh()
         for _ in range(length):
             observation, privileged = env.observe(self._fresh)
             self._fresh = np.zeros(self.count, dtype=bool)
-            action, log_prob = actor.sample(observation, self.random)
+            action, log_prob = actor.sample(observation, self._exploration)
             steps = env.steps.copy()
             illegal_contacts = env.step(action)
             reward, lost = env.evaluate()
@@ -182,7 +188,7 @@ class PolicyWorker:
             if step and known and random.uniform() < rollout.visited:
                 episodes[k] = known[random.integers(len(known))]
         others = [k for k in range(len(steps)) if k not in episodes]
-        shares = rollout.share * np.sqrt(random.uniform(size=len(others)))
+        shares = rollout.share * random.uniform(size=len(others)) ** HARDER
         strengths = [rollout.disturbances.scaled(float(share)) for share in shares]
         drawn = [draw_circumstances(strength, random, self.trajectory.pushed_until) for strength in strengths]
         if others:

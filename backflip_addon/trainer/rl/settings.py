@@ -21,8 +21,9 @@ class LearningSettings:
     # Deviation of exploration, in environment.ACTION_SCALE rad: until feedback is fitted, the network's first, from
     # scratch
     feedback_std: float = 0.5
-    std: float = 0.16
+    std: float = 0.18
     scratch_std: float = 0.4
+    correlation: float = 0.6  # of exploration, from a control step to the next; none while feedback is fitted
     first_share: float = 0.1  # of the disturbances, from scratch, to begin with; from a plan it is all of them
     share_step: float = 0.02  # by which it grows an iteration while most episodes go well
     going_well: float = 0.6  # share of episodes from frame 0 that reach the end

@@ -44,6 +44,7 @@ from .episodes import Collected, Episodes, joined
 from .evaluation import Act, Evaluation, flaws_of, perform_take
 from .feedback_choice import Looks, best_feedback
 from .networks import ActorCritic
+from .numpy_actor import Exploration
 from .ppo import PPO, UpdateReport, is_shared_with
 from .rollouts import PolicyWorker, RolloutSettings
 from .settings import LearningSettings
@@ -130,8 +131,7 @@ class PolicyTraining:
         """The workers, started when first needed (playing takes of a stage needs none)."""
         if self._pool is None:
             torch.set_num_threads(min(self.workers, core_count()))  # the workers wait meanwhile
-            s = self.settings
-            seed = self.counters.seed
+            s, seed = self.settings, self.counters.seed
             arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, seed, s.limits, self.engine)
             self._pool = self._new_pool(self.workers, PolicyWorker, *arguments, meanwhile=self.meanwhile)
             seeds = np.random.default_rng([seed, self.counters.iterations]).integers(0, 2**31, len(self._pool))
@@ -190,7 +190,8 @@ class PolicyTraining:
         )
 
     def _rollouts(self) -> RolloutSettings:
-        return RolloutSettings(self.settings.disturbances, self.start_states.probabilities(), self.counters.share)
+        s, start_states = self.settings, self.start_states.probabilities()
+        return RolloutSettings(s.disturbances, start_states, self.counters.share, correlation=s.correlation)
 
     def _rollouts_for_feedback(self) -> RolloutSettings:
         """Short ones from everywhere along the trajectory, near it: there its linear models are to hold."""
@@ -200,9 +201,8 @@ class PolicyTraining:
 
     def _report(self, mean_return: float, disturbance_share: float, **facts: Any) -> IterationReport:
         c = self.counters
-        seconds = round(c.seconds, 2)
         return IterationReport(
-            c.iterations, c.samples, seconds, mean_return, c.survival, c.landing, disturbance_share, **facts
+            c.iterations, c.samples, round(c.seconds, 2), mean_return, c.survival, c.landing, disturbance_share, **facts
         )
 
     def _learn(self, batch: Experience) -> tuple[UpdateReport | None, float | None]:
@@ -374,8 +374,8 @@ class PolicyTraining:
         facts: dict[str, Any] = {"disturbed": disturbed, "samples": self.counters.samples, "exploring": exploring}
         actor: Act = self.network.averaged_actor()
         if exploring:
-            random, explorer = np.random.default_rng([seed, 13]), self.network.exploring_actor()
-            actor = lambda observations: explorer.sample(observations, random)[0]  # noqa: E731
+            noise = Exploration(np.random.default_rng([seed, 13]), self.settings.correlation)
+            actor = self.network.exploring_actor().exploring(noise)
         return perform_take(
             self._env, actor, self.track, seed, disturbances, scene, start, plays_out, begins=begins, **facts
         )
