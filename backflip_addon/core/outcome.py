@@ -20,7 +20,7 @@ from .burden import body_of_take
 from .measures import balance, footwork, toppling
 from .measures.course import Course, Phase
 from .measures.flight import LEAP_SECONDS
-from .measures.impact import hardest_impact
+from .measures.footwork import hardest_impact
 from .measures.parts_down import thrown_over, trunk_part, upside_down, what_comes_down, what_too
 from .measures.toppling import FACES, STILL_LEANS, faces_up
 from .measures.turning import turns_over_off

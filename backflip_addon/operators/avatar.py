@@ -19,8 +19,7 @@ from ..scene.armature.hierarchy import meshes_left_behind
 from ..scene.armature.rig import bound_meshes, read_rig, read_rig_slices
 from ..scene.importing import importer, objects_as_bones
 from ..scene.importing.importer import RIG_SUFFIXES
-from ..scene.mannequin.build import add_mannequin_slices, remove_mannequin
-from ..scene.mannequin.place import free_place
+from ..scene.mannequin.build import add_mannequin_slices, free_place, remove_mannequin
 from ..scene.typed_data import current_view_layer
 from ..settings import STRENGTHS, scene_settings
 from ..settings.road import turn_to

@@ -8,7 +8,7 @@ import numpy as np
 from bpy.app.translations import pgettext_iface as translated
 
 from ..operators import learning_curve
-from . import contact_strip, curve_drawing, line_legend, strip_drawing, take_drawing, video_strip
+from . import curve_drawing, line_legend, strip_drawing, strips, take_drawing
 from . import flat_drawing as flat
 from .colours import TAKES, Palette, Role
 
@@ -21,13 +21,13 @@ def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
     area = bpy.context.area
     left, bottom = (free + MARGIN * scale for free in _free_corner(area))
     curve = learning_curve.curve(scene) if learning_curve.shown(scene) else None
-    strips = [strip for one in (contact_strip, video_strip) if (strip := one.strip(scene, palette)) is not None]
-    wide = strip_drawing.WHOLE_WIDTH if strips else curve_drawing.WIDTH
+    shown = [strip for one in (strips.contacts, strips.sureness) if (strip := one(scene, palette)) is not None]
+    wide = strip_drawing.WHOLE_WIDTH if shown else curve_drawing.WIDTH
     fitted = fitting(scale, wide, _free_right(area) - left)
     if curve is not None:
         curve_drawing.draw(curve, left, bottom, fitted, palette)
         bottom += (curve_drawing.HEIGHT + _GAP) * fitted
-    for strip in strips:
+    for strip in shown:
         strip_drawing.draw(strip, left, bottom, fitted, palette)
         bottom += (strip.height() + _GAP) * fitted
     lines = [(translated(name), role) for name, role in line_legend.entries(scene)]

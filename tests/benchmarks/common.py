@@ -28,8 +28,8 @@ from backflip_addon.core.body import Body
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.messages import ENGINES
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
+from backflip_addon.trainer.imitation.disturbances import with_robustness
 from backflip_addon.trainer.imitation.reference_track import Track
-from backflip_addon.trainer.imitation.robustness import with_robustness
 from backflip_addon.trainer.physics import engines
 from backflip_addon.trainer.planning import mpc, search_settings
 from backflip_addon.trainer.planning.landing import Landing

@@ -20,7 +20,7 @@ from backflip_addon.core import metrics
 from backflip_addon.core.body import Body
 from backflip_addon.core.measures.course import Course
 from backflip_addon.core.motion import Motion, Take
-from backflip_addon.trainer.imitation import robustness
+from backflip_addon.trainer.imitation import disturbances
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.engines import EngineName
 from backflip_addon.trainer.physics.state import Scene
@@ -93,7 +93,7 @@ def performed(body: Body, reference: Motion, plan: Plan, trials: int, engine: En
     perform = controls(track, track.targets(plan.offsets(0, track.steps), 0), engine)
     take = perform(Scene(), track.states[0])
     landings = robust_landings(track, perform, trials=trials)
-    return robustness.with_robustness(take, landings)
+    return disturbances.with_robustness(take, landings)
 
 
 def as_take(body: Body, reference: Motion) -> Take:

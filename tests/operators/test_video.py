@@ -229,7 +229,7 @@ def test_other_networks_are_not_installed(networks: Path, tmp_path: Path) -> Non
 
 def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -> None:
     """A red cell where the left arm is hidden, green beside it; and nothing any more when another clip came."""
-    from backflip_addon.ui import video_strip
+    from backflip_addon.ui import strips
 
     path = tmp_path / "hop.npz"
     video_motion.save(path, seen())
@@ -241,7 +241,7 @@ def test_the_strip_shows_what_is_hidden(ops: Any, avatar: Any, tmp_path: Path) -
     scene.backflip.road.reference = True
     sure = video_result.sureness(scene)
     assert sure is not None
-    corners, colours = video_strip.cells_of(sure, (0.9, 0.25, 0.2), (0.35, 0.8, 0.35))
+    corners, colours = strips.cells_of(sure, (0.9, 0.25, 0.2), (0.35, 0.8, 0.35))
     cells = colours[::6].reshape(30, len(video_motion.PARTS), 4)[:, ::-1]
     assert corners.min() == 0.0
     assert (cells[10:20, 2, 0] > 0.8).all()

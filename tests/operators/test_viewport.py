@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.operators import background_work, reference_notes, viewport_lines  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
-from backflip_addon.ui import colours, contact_strip, corner, line_legend  # noqa: E402
+from backflip_addon.ui import colours, corner, line_legend, strips  # noqa: E402
 from tests.core import performances  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 
@@ -97,7 +97,7 @@ def told_until_done() -> None:
 def test_a_strip_tells_what_touches_the_floor(reference: Any) -> None:
     reference.road.reference = True
     scene().frame_set(reference.start_frame)
-    strip = contact_strip.strip(scene(), colours.palette(None))
+    strip = strips.contacts(scene(), colours.palette(None))
     assert strip is not None
     assert strip.rows == ("Left Foot", "Right Foot") and strip.now == 0.0
     assert len(strip.corners) == len(strip.colours) == 12, "a bar for each: both stand all the time"

@@ -11,7 +11,7 @@ import numpy as np
 from backflip_addon.core import metrics
 from backflip_addon.core.arrays import Array
 from backflip_addon.core.motion import Take
-from backflip_addon.trainer.imitation import robustness
+from backflip_addon.trainer.imitation import disturbances
 from backflip_addon.trainer.imitation.disturbances import Disturbances, disturbed
 from backflip_addon.trainer.imitation.performance import Performance
 from backflip_addon.trainer.imitation.reference_track import Track
@@ -23,11 +23,15 @@ Perform = Callable[[Scene, States], Take]  # from a start state (no leading axis
 
 def small_disturbances(track: Track, scene: Scene, trials: int = metrics.TRIALS) -> list[tuple[Scene, States]]:
     """The scenes and start states of so many trials around a scene."""
-    noise = Disturbances(pose=robustness.START_NOISE, velocity=0.0, spin=0.0)
+    noise = Disturbances(pose=disturbances.START_NOISE, velocity=0.0, spin=0.0)
     result = []
     for trial in range(trials):
-        random = np.random.default_rng([robustness.SEED, trial])
-        friction, floor, mass = random.uniform(-1.0, 1.0, 3) * (robustness.FRICTION, robustness.FLOOR, robustness.MASS)
+        random = np.random.default_rng([disturbances.SMALL_SEED, trial])
+        friction, floor, mass = random.uniform(-1.0, 1.0, 3) * (
+            disturbances.GRIP,
+            disturbances.FLOOR,
+            disturbances.MASS,
+        )
         around = dataclasses.replace(scene, friction=max(scene.friction + friction, 0.0), floor=scene.floor + floor)
         around = dataclasses.replace(around, mass=scene.mass * (1 + mass))
         start = disturbed(track.body, track.states[0], noise, random, around.floor)

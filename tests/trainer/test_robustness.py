@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 
 from backflip_addon.core import metrics, rotations
 from backflip_addon.core.motion import Take
-from backflip_addon.trainer.imitation import robustness
+from backflip_addon.trainer.imitation import disturbances
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.core import performances
@@ -27,7 +27,7 @@ STANDS = performances.performed(BODY, STANDING)
 
 def test_controls_that_stand_land_and_controls_that_fall_do_not(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("START_NOISE", "FLOOR"):  # legs straight: not a stance to catch oneself in
-        monkeypatch.setattr(robustness, name, 0.001)
+        monkeypatch.setattr(disturbances, name, 0.001)
     upright = TRACK.targets(np.zeros((TRACK.steps, TRACK.layout.width)), 0)
     assert robust_landings(TRACK, controls(TRACK, upright, engine), trials=3) == 3
     bowed = upright.copy()
@@ -70,6 +70,6 @@ def test_who_falls_after_its_last_frame_has_not_landed() -> None:
 
 
 def test_a_take_tells_its_own_robustness() -> None:
-    take = robustness.with_robustness(STANDS, 17)
+    take = disturbances.with_robustness(STANDS, 17)
     assert metrics.evaluate_take(BODY, STANDING, take).robust_of_20 == 17
     assert metrics.evaluate_take(BODY, STANDING, take).landed_cleanly is True and not STANDS.meta

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What feet do: hops and steps that the clip lacks, how far they slide, and how hard the floor is hit."""
+"""What feet do: hops and steps that the clip lacks, how far they slide, and how hard the floor is hit, with
+whichever part."""
 
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ PHASE_SHIFT = 0.1  # s by which a take's airborne phase may lie beside the clip'
 STEP_SHIFT = 0.25  # s by which a take may put a foot down sooner or later than its clip
 LANDING_SECONDS = 0.15  # after a hop, in which a foot that comes down only ends it
 STEP_HEIGHT, STEP_LENGTH = 0.01, 0.02  # m: a foot neither raised nor put down so far away has not stepped
+HIT_FRAMES = 2  # before a touch, over which a part's speed is taken
+LEAST_IMPACT = 0.3  # m/s: slower parts are put down
 IMPACT_SECONDS = 0.05  # over which the floor's force is taken
 DIRECTIONS = 16  # in half a turn, along which a slide is measured: its length within 0.5 %
 
@@ -181,3 +184,17 @@ def landing_force(course: Course) -> float | None:
     count = min(max(round(IMPACT_SECONDS * course.rate), 1), len(total))
     means = np.convolve(total, np.full(count, 1.0 / count), mode="valid")
     return float(means.max() / course.weight)
+
+
+def hardest_impact(course: Course) -> tuple[float, str]:
+    """The greatest speed at which a part comes down onto the floor, m/s, and the link's name; 0 and "" without one."""
+    hardest, part = 0.0, ""
+    for link, name in enumerate(course.body.names):
+        for start, _ in phases(without_chatter(course.touching[:, link], course.rate)):
+            if start < HIT_FRAMES + 1:
+                continue
+            fallen = course.lows[start - 1 - HIT_FRAMES, link] - course.lows[start - 1, link]
+            speed = float(fallen * course.rate / HIT_FRAMES)
+            if speed > max(hardest, LEAST_IMPACT):
+                hardest, part = speed, name
+    return hardest, part

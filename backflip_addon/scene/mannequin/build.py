@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mannequin as Blender objects: its armature, and its skin bound to it."""
+"""The mannequin as Blender objects: its armature, its skin bound to it, and a place for them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from collections.abc import Iterator
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from ... import compat
 from ...core.slices import Slices, apart, at_once
 from ..typed_data import armature_data, current_scene, current_view_layer, pose_bones, subtype
 from .shape import BONES, MATERIALS, NAME, Bone
 from .skin import Skin, build_skin, right_name
+
+CLEARANCE = 1.0  # m between the mannequin and what stands there
+FLOOR_LIKE = 0.05  # m: what is no higher is a floor to stand on
+FARTHEST = 20.0  # m
 
 
 def add_mannequin(context: bpy.types.Context, name: str = NAME) -> bpy.types.Object:
@@ -128,3 +133,18 @@ def _material(name: str, colour: tuple[float, float, float], roughness: float) -
         shader.inputs["Base Color"].default_value = (*colour, 1.0)
         shader.inputs["Roughness"].default_value = roughness
     return material
+
+
+def free_place(scene: bpy.types.Scene, newcomer: bpy.types.Object) -> float:
+    """Where on the x axis the mannequin stands free of what is there already, such as Blender's first cube; m."""
+    taken = []
+    for ob in scene.objects:
+        if ob.type == "MESH" and ob.visible_get() and ob.parent != newcomer:
+            corners = [ob.matrix_world @ Vector(corner) for corner in ob.bound_box]
+            if max(corner.z for corner in corners) > FLOOR_LIKE:
+                across = [corner.x for corner in corners]
+                taken.append((min(across) - CLEARANCE, max(across) + CLEARANCE))
+    x = 0.0
+    for first, last in sorted(taken):
+        x = max(x, last) if first < x < last else x
+    return min(x, FARTHEST)

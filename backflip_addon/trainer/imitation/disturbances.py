@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core import rotations
+from ...core import metrics, rotations
 from ...core.arrays import Array
 from ...core.body import FEET, Body
 from ...core.constants import FRICTION
+from ...core.motion import Take
 from ..physics.state import Scene, States
 
 
@@ -40,6 +41,23 @@ class Disturbances:
 
 
 NONE = Disturbances(0, 0, 0, (FRICTION, FRICTION), 0, 0, 0, 0, 0)
+# How robust a performance is, is told by how often it lands in small ones: what nobody sees and everybody's floor and
+# body vary by; friction, mass and floor are added to the scene's own
+START_NOISE = 0.01  # rad, deviation of every joint axis
+MASS, GRIP, FLOOR = 0.02, 0.1, 0.01  # a share, a coefficient, m; either way
+# The same as training knows them
+SMALL = Disturbances(
+    pose=START_NOISE,
+    velocity=0.0,
+    spin=0.0,
+    friction=(FRICTION - GRIP, FRICTION + GRIP),
+    mass=MASS,
+    floor=FLOOR,
+    delay=0,
+    push=0.0,
+    push_spin=0.0,
+)
+SMALL_SEED = 20_000  # of their trials, apart from those of all learning
 
 
 @dataclasses.dataclass
@@ -111,3 +129,8 @@ def shaken(states: States, random: np.random.Generator, angle: ArrayLike, speed:
         velocity=states.velocity + noise(states.velocity, speed),
         angular_velocity=states.angular_velocity + noise(states.angular_velocity, spin),
     )
+
+
+def with_robustness(take: Take, landings: int) -> Take:
+    """The take, saying of itself in how many trials what performed it landed."""
+    return dataclasses.replace(take, meta={**take.meta, metrics.ROBUST: landings})

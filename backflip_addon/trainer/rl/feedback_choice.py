@@ -12,8 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..imitation.disturbances import Disturbances
-from ..imitation.robustness import SMALL
+from ..imitation.disturbances import SMALL, Disturbances
 from ..imitation.target_trajectory import TargetTrajectory
 from ..planning.lqr import DESIGNS, Design, Feedback
 from ..workers import Workers, even_slices

@@ -25,12 +25,10 @@ from ...core.body import Body
 from ...core.direction import Direction
 from ...core.motion import Motion, Take
 from ..imitation.directed_bodies import DirectedBodies
-from ..imitation.disturbances import NONE, Disturbances
+from ..imitation.disturbances import NONE, SMALL, SMALL_SEED, Disturbances
 from ..imitation.environment import ImitationEnvironment, begin_trial
 from ..imitation.experience import Experience
 from ..imitation.reference_track import Track
-from ..imitation.robustness import SEED as ROBUST_SEED
-from ..imitation.robustness import SMALL
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.engines import AUTO, EngineName, chosen, new_simulator
 from ..physics.state import Scene, States
@@ -343,12 +341,12 @@ class PolicyTraining:
         return self.evaluate(trials, seed=seed + SEEDS_AN_ITERATION // 2).landing_rate if rate >= enough else rate
 
     def small_landings(self, tell: Callable[[float], None] = lambda share: None) -> int:
-        """In how many of metrics.TRIALS small disturbances it lands, as imitation.robustness counts them: others than
+        """In how many of metrics.TRIALS small disturbances it lands, as imitation.disturbances counts them: others than
         those that feedback was chosen by. tell: the share that is over, now and then; may raise."""
         landings = 0
         for first in range(0, metrics.TRIALS, AT_A_TIME):
             tell(first / metrics.TRIALS)
-            trials = self.evaluate(AT_A_TIME, SMALL, ROBUST_SEED + first).trials
+            trials = self.evaluate(AT_A_TIME, SMALL, SMALL_SEED + first).trials
             landings += sum(trial.lands for trial in trials)
         return landings
 

@@ -13,7 +13,7 @@ from ...core import metrics, outcome
 from ...core.body import Body
 from ...core.motion import Take
 from ...jobs.messages import Evaluated, StageSaved
-from ..imitation.robustness import with_robustness
+from ..imitation.disturbances import with_robustness
 from ..physics.simulator import CONTROL_RATE
 from ..physics.state import Scene
 from ..planning.plan import Plan

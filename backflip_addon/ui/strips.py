@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How sure each part of a motion from a video is, as a strip along the time."""
+"""What stands along the reference's time: what touches the floor in it, and how sure a video was of each part."""
 
 from __future__ import annotations
 
@@ -8,16 +8,41 @@ import numpy as np
 
 from ..core.arrays import Array
 from ..core.clips.video_motion import HIDDEN, PARTS
-from ..operators import video_result
+from ..core.measures.course import phases
+from ..core.measures.overview import Overview
+from ..operators import video_result, viewport_lines
 from .colours import Colour, Palette
-from .flat_drawing import CORNERS
+from .flat_drawing import CORNERS, boxes
 from .strip_drawing import FULL, Strip
 
 MOST_CELLS = 75
 _OPACITY = 0.9
 
 
-def strip(scene: bpy.types.Scene, palette: Palette) -> Strip | None:
+def contacts(scene: bpy.types.Scene, palette: Palette) -> Strip | None:
+    """The strip of the scene's reference; None where there is none to be shown."""
+    found = viewport_lines.contacts(scene)
+    if found is None:
+        return None
+    seen, now = found
+    corners = bars_of(seen)
+    colours = np.tile([*palette.roles["reference"], _OPACITY], (len(corners), 1))
+    return Strip(seen.parts, corners, colours, now)
+
+
+def bars_of(seen: Overview) -> Array:
+    """Corners (6 N, 2) of a bar for each contact: shares of the time, rows from below; the first part at the top."""
+    count, rows = len(seen.centre), len(seen.parts)
+    low, high = [], []
+    for part in range(rows):
+        row = rows - 1 - part
+        for start, end in phases(seen.touching[:, part]):
+            low.append((start / (count - 1), row))
+            high.append((min(end, count - 1) / (count - 1), row + FULL))
+    return boxes(low, high) if low else np.zeros((0, 2))
+
+
+def sureness(scene: bpy.types.Scene, palette: Palette) -> Strip | None:
     """The strip of the scene's video; None where there is none to be shown."""
     sure = video_result.sureness(scene)
     if sure is None:
