@@ -167,6 +167,25 @@ def test_a_clip_that_sinks_from_a_hover_is_noticed() -> None:
     assert "hovering" not in notes(leap(0.5))
 
 
+def test_a_moment_in_which_a_flight_seems_still_is_no_hover() -> None:
+    """Around the top of a leap the hips go on as they are for so long, as noise and drawn up legs have it."""
+    for seconds, hovers in ((0.09, False), (0.2, True)):
+        motion = leap(0.6, 120.0)
+        height = motion.position[:, 2].copy()
+        top = np.flatnonzero(height > height.max() - 1e-9)[0]
+        held = round(seconds * motion.rate)
+        path = np.concatenate([height[:top], np.full(held, height[top]), height[top:]])
+        flown = Motion(
+            motion.rate,
+            np.stack([0 * path, 0 * path, path], axis=1),
+            np.repeat(motion.rotations[:1], len(path), axis=0),
+        )
+        assert ("hovering" in notes(flown)) == hovers
+        lowest = BODY.lowest_points(*BODY.forward(flown.position, flown.rotations)).min(axis=1)
+        down = ground.grounded(flown, BODY).position[:, 2]
+        assert (np.abs(down - path).max() < 0.03) != hovers and lowest.max() > 0.5
+
+
 @pytest.mark.parametrize(
     ("stamped", "words", "scale"), [(24.0, "speed it up 5 times", 0.2), (600.0, "slow it down 5 times", 5.0)]
 )

@@ -24,6 +24,7 @@ _OFF = 0.055  # a body that stands so far over or under the floor hovers or sink
 _STEADY = 0.3  # a lowest point that rises or sinks more slowly is held by something
 _HELD = 0.5  # share of gravity: a centre of mass that falls faster is in the air
 _SHORTEST = 0.2  # s that a body must hover for
+_MOMENT = 0.1  # s
 _LIFTED = 0.12  # the height of the other foot, where one stands alone
 _DOWN = 0.04  # and of the one that stands
 _FLOOR_SHARE = 0.02  # of frames that may lie under what counts as the clip's floor: the very lowest may be noise
@@ -69,7 +70,8 @@ class Ground:
 
     @cached_property
     def held(self) -> BoolArray:
-        """Frames (F,) in which something carries the body: it does not fall, and its lowest point keeps its height."""
+        """Frames (F,) in which something carries the body: it does not fall, and its lowest point keeps its height. Off
+        the floor it must do so for a while: legs that are drawn up at a flight's height pass for a moment as still."""
         if self.motion.frames < 5:
             return np.ones(self.motion.frames, dtype=bool)
         rate = self.motion.rate
@@ -77,7 +79,15 @@ class Ground:
         falling = inverse_dynamics.second_derivative(self.centre, rate, half)[:, 2]
         moving = np.abs(np.gradient(self.lowest)) * rate
         held: BoolArray = (falling > -_HELD * GRAVITY) & (moving < _STEADY * self.leg)
+        for start, end in foot_planting.runs(held):
+            if end - start < _MOMENT * rate and self.lowest[start:end].min() > self.usual + _OFF * self.leg:
+                held[start:end] = False
         return held
+
+    @cached_property
+    def usual(self) -> float:
+        """The height of what counts as the clip's floor."""
+        return float(np.quantile(self.lowest, _FLOOR_SHARE))
 
     @cached_property
     def soles(self) -> tuple[Array, Array]:
@@ -114,7 +124,7 @@ class Ground:
 
 def floor(ground: Ground) -> Finding | None:
     """A clip that is off the floor by the same all through; it is set down whatever is done."""
-    usual = float(np.quantile(ground.lowest, _FLOOR_SHARE))
+    usual = ground.usual
     if abs(usual) < _OFF_FLOOR:
         return None
     how = "floats over" if usual > 0 else "sinks into"
@@ -127,7 +137,7 @@ def hovering(ground: Ground) -> Finding | None:
     if not len(held):
         return None
     carried = np.interp(np.arange(ground.motion.frames), held, ground.lowest[held])  # as grounded() has it
-    height = carried - float(np.quantile(ground.lowest, _FLOOR_SHARE))
+    height = carried - ground.usual
     runs = ground.long_runs(height > _OFF * ground.leg, _SHORTEST)
     if not runs:
         return None
