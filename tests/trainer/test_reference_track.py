@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backflip_addon.trainer.imitation import kinematics
+from backflip_addon.trainer.imitation import kinematics, reference_track
 from backflip_addon.trainer.imitation.cost import HOVER_MARGIN, LARGE_COST, Weights
 
 pytest.importorskip("numba")
@@ -258,6 +258,30 @@ def test_flights_aim_at_the_momentum_they_need() -> None:
     needed = np.linalg.norm(track.momentum[air][0])
     assert np.linalg.norm(track.momentum[0]) < 0.06 * needed, "it begins at rest"
     assert np.linalg.norm(track.momentum[times < takeoff - 0.2], axis=1).max() < 0.1 * needed, "and turns late"
+
+
+@pytest.mark.parametrize("left", [0.05, 0.4])
+def test_a_clip_that_begins_with_its_take_off_begins_with_what_its_flight_needs(left: float) -> None:
+    """The hips come sideways at 2 m/s and stop dead as they leave the floor: in 0.05 s no floor does that to a body."""
+    clip, takeoff = performances.somersault(BODY), 0.5
+    times = np.arange(clip.frames) / clip.rate
+    aside = np.clip(times - takeoff, -0.2, 0.0)[:, None] * [2.0, 0.0, 0.0]
+    clip = dataclasses.replace(clip, position=clip.position + aside).trimmed(takeoff - left, clip.duration)
+    track = Track(BODY, clip)
+    begins, last = track.states[0], np.flatnonzero(np.arange(track.steps + 1) / 30.0 > left + 0.1)[0]
+    positions, world = BODY.forward(begins.position[None], begins.rotations[None])
+    own, turning = kinematics.momenta(BODY, track.states[:1], positions, world)
+    flight = track.centre_velocity[last] + [0.0, 0.0, 9.81 * (last / 30.0 - left)]
+    if left > 0.2:
+        as_it_moves = reference_track.states_of(track.motion, np.zeros(1), 30.0)
+        assert np.allclose(begins.velocity, as_it_moves.velocity[0]), "it has time"
+        assert np.allclose(begins.angular_velocity, as_it_moves.angular_velocity[0])
+        return
+    pushed = flight - own[0] + [0.0, 0.0, 9.81 * left]  # what is left to the floor, for each kilogram
+    assert 0.0 <= pushed[2] <= 4.0 * 9.81 * left and np.linalg.norm(pushed[:2]) <= 0.9 * pushed[2] + 1e-9
+    assert own[0, 2] > 1.0 and abs(own[0, 0]) < 1.5
+    assert np.linalg.norm(turning[0] - track.momentum[last]) < 0.5 * np.linalg.norm(track.momentum[last])
+    assert np.allclose(track.momentum[0], turning[0], rtol=0.05, atol=1.0), "as its goals have it"
 
 
 NOTHING = Weights(**{field.name: 0.0 for field in dataclasses.fields(Weights)})

@@ -15,10 +15,11 @@ import numpy as np
 from ...core import metrics, rotations
 from ...core.arrays import Array
 from ...core.body import FEET, Body
-from ...core.constants import GRAVITY
+from ...core.constants import FRICTION, GRAVITY
 from ...core.motion import Motion
 from ...core.motions.feasible import feasible
-from ...core.motions.feasible_flight import Flight
+from ...core.motions.feasible_flight import Centroidal, Flight
+from ...core.motions.floor_limits import GRIP
 from ..physics.servo_gains import servo_lag
 from ..physics.simulator import CONTROL_RATE
 from ..physics.state import States
@@ -30,6 +31,8 @@ END_LINKS = ("head", "hand.R", "foot.R", "hand.L", "foot.L")
 
 UNSURE, SURE, LOOSE = 0.3, 0.7, 0.1  # how sure a link is that is followed loosely, fully; and how much loosely is
 LEANS = 0.1  # m from the feet's middle, some half a sole: a capture point further off is none of a quiet stance
+# Body weights that the floor gives in the mean up to a flight that a clip begins with, and the least time for it, s
+MOST_PUSH, PUSH_SECONDS = 4.0, 0.1
 BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
 
 
@@ -66,6 +69,8 @@ class Track:
         self.centre_velocity, self.momentum = momenta(body, self.states, positions, world)
         for flight in flights:
             self._build_up(flight, times)
+        if flights:
+            self._begin_for(flights[0], times)
         self.feet = np.array([body.index(name) for name in FEET])
         lows = body.lowest_points(positions, world)[:, self.feet]
         self.resting = lows < metrics.RESTING_HEIGHT
@@ -96,6 +101,24 @@ class Track:
         self.centre_velocity[air] = flight.velocity + (times[air] - flight.start)[:, None] * [0, 0, -GRAVITY]
         share = np.clip(1 - (flight.start - times) / BUILD_UP, 0, 1)[:, None] * (times < flight.start)[:, None]
         self.momentum += share * (flight.momentum - flight.momentum_before)
+
+    def _begin_for(self, flight: Flight, times: Array) -> None:
+        """Have the body begin with a momentum of which its first flight can come: a clip that begins with a take-off
+        leaves the floor little time to change it, and whoever cut it there did not ask what its speed leads to."""
+        before, state = times < flight.start, self.states
+        fallen = np.array([0.0, 0.0, GRAVITY * flight.start])
+        wanted = flight.velocity - self.centre_velocity[0] + fallen  # of the floor, an impulse for each kilogram
+        given = np.clip(wanted, [-np.inf, -np.inf, 0.0], MOST_PUSH * fallen + [np.inf, np.inf, 0.0])
+        given[:2] *= min(1.0, GRIP * FRICTION * given[2] / max(float(np.linalg.norm(given[:2])), 1e-9))
+        given *= min(1.0, flight.start / PUSH_SECONDS)
+        left = (1 - times[before] / flight.start)[:, None] * (wanted - given)
+        self.centre_velocity[before] += left
+        frame = rotations.to_matrix(state.rotations[0, 0])
+        about = Centroidal.of(self.body, self.motion, 0, 0)
+        lacks = max(1 - flight.start / BUILD_UP, 0.0) * (flight.momentum - flight.momentum_before)
+        spin = frame @ np.linalg.solve(about.inertia[0], frame.T @ lacks)
+        state.angular_velocity[0] += spin
+        state.velocity[0] += left[0] + np.cross(spin, -frame @ about.centre[0])
 
     def controls_of(self, motion: Motion, times: Array) -> tuple[Array, Array]:
         """The joint targets (H, L, 4) of control steps that begin at times (H,) of a motion, s, and their speeds
