@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +123,13 @@ REPORT_KEYS = {
 }
 
 
-def standing_clip(path: Path) -> Path:
-    """A DeepMimic clip of somebody who stands: time, root place and turn, then the joints' angles."""
+def standing_clip(path: Path, heights: Sequence[float] = (0.9,) * 31) -> Path:
+    """A DeepMimic clip of somebody who stands: time, root place and turn, then the joints' angles. heights: the
+    hips', m, 30 a second."""
     turn = [1.0, 0.0, 0.0, 0.0]
     leg, arm = [*turn, 0.0, *turn], [*turn, 0.0]
-    frame = [1 / 30, 0.0, 0.9, 0.0, *turn, *turn, *turn, *leg, *arm, *leg, *arm]
-    path.write_text(json.dumps({"Loop": "none", "Frames": [frame] * 31}))
+    frames = [[1 / 30, 0.0, height, 0.0, *turn, *turn, *turn, *leg, *arm, *leg, *arm] for height in heights]
+    path.write_text(json.dumps({"Loop": "none", "Frames": frames}))
     return path
 
 
@@ -267,6 +268,18 @@ def told(file: Path, *arguments: object, code: int) -> Any:
     return report
 
 
+def test_what_is_odd_about_a_clip_is_told_with_the_option_that_mends_it(addon: None, tmp_path: Path) -> None:
+    """A leap of 0.8 s, recorded 60 times a second and stamped as 30."""
+    blend, out = saved(tmp_path / "shot.blend", "mannequin"), tmp_path / "r"
+    times = np.arange(-30, 79) / 60
+    leap = standing_clip(tmp_path / "leap.txt", list(0.9 + 4.905 * np.maximum(times * (0.8 - times), 0.0)))
+    train = ["train", blend, "--character", "Hero", "--clip", leap, "--dry-run"]
+    note = next(note for note in told(out, *train, code=0)["notes"] if note["code"] == "time_scale")
+    assert note["options"] == ["--time-scale 0.5"] and "speed it up 2 times" in note["sentence"]
+    mended = told(out, *train, "--time-scale", "0.5", code=0)["notes"]
+    assert "time_scale" not in [note["code"] for note in mended]
+
+
 @pytest.mark.parametrize("family", ["makehuman", "rigify", "mannequin", "generated"])
 def test_words_on_files_by_others(
     addon: None, tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
@@ -277,7 +290,7 @@ def test_words_on_files_by_others(
     job = tmp_path / "a shot.backflip" / "one"
     train = ["train", blend, "--character", "Hero", "--clip", clip, "--job", job, "--prepare"]
     dry = told(out, *train, "--dry-run", code=0)
-    assert dry["missing"] == [] and not job.exists()
+    assert dry["missing"] == dry["notes"] == [] and not job.exists()
     here = find.Runtime(sys.executable, (), "Ready.", "variable")
     monkeypatch.setattr(road, "find_runtime", lambda *_: here)
     assert told(out, *train[:-1], "--engine", "auto", "--dry-run", code=0)["missing"] == []

@@ -68,6 +68,17 @@ def flag(prop: Any) -> str:
     return "--" + str(prop.identifier).replace("_", "-")
 
 
+def written(values: Mapping[str, Any]) -> list[str]:
+    """Settings as they are given on a command line."""
+
+    def option(name: str, value: Any) -> str:
+        if isinstance(value, bool):
+            return f"--{'' if value else 'no-'}{name}"
+        return f"--{name} {value:.6g}" if isinstance(value, float) else f"--{name} {value}"
+
+    return [option(name.replace("_", "-"), value) for name, value in values.items()]
+
+
 def add_options(parser: Any, properties: list[Any]) -> None:
     """An option for each; one that is not given is not in the namespace."""
     for prop in properties:

@@ -15,7 +15,7 @@ from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
 from ..jobs.messages import JobSettings, TakeRecorded
 from ..jobs.status import JobStatus, read_status, wait_for_end
-from ..operators import bone_map, bone_map_files, job_link, reference_clip
+from ..operators import bone_map, bone_map_files, job_link, reference, reference_clip, reference_notes
 from ..operators import training as road
 from ..operators.avatar import build_body
 from ..operators.base import USER_ERRORS, need_body, need_map, need_reference, what_is_missing
@@ -46,6 +46,8 @@ def train(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     lacking += [trouble] if trouble else []
     folder = kept or JobFolder(_new_folder(opened, options))
     report: Report = {"character": opened.armature.name, "job": str(folder.path), "missing": lacking}
+    if not kept and not what_is_missing(opened.scene, need_reference):
+        report["notes"] = _notes(opened, console)
     if options.dry_run:
         console.say(f"Would train {opened.armature.name} in {folder.path}.")
         for sentence in lacking:
@@ -207,6 +209,18 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
             raise WrongUse("The clip has no skeleton of its own to map (--clip-roles).")
         settings_options.apply(scene, settings, {"clip_roles": given["clip_roles"]})
         reference_clip.read_with_map(scene)
+
+
+def _notes(opened: Opened, console: Console) -> list[dict[str, Any]]:
+    """What seems odd about the clip as it is to be learned, told with the options that would mend it."""
+    scene, settings = opened.scene, scene_settings(opened.scene)
+    reference_notes.look(scene, "REFERENCE")
+    found = []
+    for note in reference_notes.kept(scene):
+        mends = settings_options.written(reference.mended(settings, note["fix"]))
+        found.append({"code": note["code"], "sentence": note["sentence"], "options": mends})
+        console.say(" ".join(["  Note:", note["sentence"], *mends]))
+    return found
 
 
 def _with_map_to_mend(opened: Opened, error: Exception) -> Exception:

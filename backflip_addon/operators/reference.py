@@ -15,7 +15,7 @@ from ..core.slices import Slices
 from ..scene import reference_source, stored_avatar, stored_reference
 from ..scene.animation.action_slots import ActionError
 from ..scene.importing.importer import CLIP_SUFFIXES
-from ..settings import scene_settings
+from ..settings import BackflipSettings, scene_settings
 from ..settings.road import turn_to
 from . import bone_map_files, reference_notes
 from .base import (
@@ -44,15 +44,26 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
         raise ActionError("There is nothing to fix here.")
     for item in settings.clip_roles if "certain" in fix else ():
         item.certain = True
-    if preset := preset_at(fix.get("strength", -1)):
-        _strengthen(scene, preset)
-    settings.time_scale *= float(fix.get("time_scale", 1.0))
-    settings.trim_start = max(settings.trim_start, float(fix.get("start", 0.0)))
-    if end := float(fix.get("end", 0.0)):
-        settings.trim_end = min(settings.trim_end or end, end)
-    for name in _SWITCHES & fix.keys():
-        setattr(settings, name, bool(fix[name]))
+    for name, value in mended(settings, fix).items():
+        if name == "strength":
+            _strengthen(scene, value)
+        else:
+            setattr(settings, name, value)
     reference_notes.look(scene, "REFERENCE")
+
+
+def mended(settings: BackflipSettings, fix: dict[str, Any]) -> dict[str, Any]:
+    """What a note would have the settings be, by their names."""
+    new: dict[str, Any] = {name: bool(fix[name]) for name in fix if name in _SWITCHES}
+    if preset := preset_at(fix.get("strength", -1)):
+        new["strength"] = preset
+    if scale := float(fix.get("time_scale", 0.0)):
+        new["time_scale"] = settings.time_scale * scale
+    if start := float(fix.get("start", 0.0)):
+        new["trim_start"] = max(settings.trim_start, start)
+    if end := float(fix.get("end", 0.0)):
+        new["trim_end"] = min(settings.trim_end or end, end)
+    return new
 
 
 def _strengthen(scene: bpy.types.Scene, preset: str) -> None:
