@@ -105,12 +105,19 @@ def records() -> list[dict[str, Any]]:
     return json.loads(RECORDS.read_text(encoding="utf-8")) if RECORDS.exists() else []
 
 
+def recorded_anew(known: list[dict[str, Any]], recorded: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records with a new one. Where this machine's takes were others before, so were those of the other machines:
+    their records would call takes wrong that nobody has made yet."""
+    before = [record for record in known if record["facts"] == recorded["facts"]]
+    changed = any(record["takes"] != recorded["takes"] for record in before)
+    return [recorded] if changed else [*(record for record in known if record not in before), recorded]
+
+
 def main() -> None:
     made = {"facts": facts(), "takes": {name: takes(name) for name in CLIPS}}
     if sys.argv[1:] == ["--record"]:
         recorded = {"facts": made["facts"], "takes": {name: one["two threads"] for name, one in made["takes"].items()}}
-        kept = [record for record in records() if record["facts"] != made["facts"]]
-        RECORDS.write_text(json.dumps([*kept, recorded], indent=1) + "\n", encoding="utf-8")
+        RECORDS.write_text(json.dumps(recorded_anew(records(), recorded), indent=1) + "\n", encoding="utf-8")
     print("TAKES", json.dumps(made))
 
 

@@ -48,3 +48,11 @@ def test_a_take_is_the_one_that_was_recorded(made: dict[str, Any], clip: str) ->
     if not recorded:
         pytest.skip(f"no takes are recorded for {made['facts']}; record them with: {same_takes.COMMAND}")
     assert made["takes"][clip]["two threads"] == recorded[0][clip], f"if this is meant: {same_takes.COMMAND}"
+
+
+def test_takes_that_have_changed_are_forgotten_on_other_machines() -> None:
+    here, there = ({"facts": {"cpu": [name]}, "takes": {"walk": "a"}} for name in ("here", "there"))
+    changed = {**here, "takes": {"walk": "b"}}
+    assert same_takes.recorded_anew([there], here) == [there, here]
+    assert same_takes.recorded_anew([here, there], here) == [there, here]
+    assert same_takes.recorded_anew([here, there], changed) == [changed]
