@@ -75,6 +75,7 @@ class Environment:
 
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime")  # tests that need no compiled physics
 NO_BLENDER = tuple(f"--ignore={folder}" for folder in (*PLAIN, "tests/trainer"))  # tested once for each Python
+RUNS_AT_ONCE = 3  # on two cores: a run of tests waits for processes that it has started for a fourth of its time
 MAIN_RUNS = (PLAIN, ("tests/trainer",), NO_BLENDER)
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "conda", "bpy45", "test"), 3.6, MAIN_RUNS)
 OTHERS = (
@@ -259,13 +260,13 @@ def _check_types() -> int:
 
 
 def command_test(options: argparse.Namespace) -> int:
-    """What needs Blender on every Blender, the rest on every Python, two runs of tests at once; 0: all are green."""
+    """What needs Blender on every Blender, the rest on every Python, three runs of tests at once; 0: all are green."""
     begin = time.monotonic()
     main = _trainer(options)
     codes: list[int] = []
     closing: list[str] = []
     runs: list[tuple[str, Future[tuple[int, str]]]] = []
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as lanes:
+    with ThreadPoolExecutor(RUNS_AT_ONCE) as lanes:
         compiled = lanes.submit(_take_step, packages.compile_step(str(main)))  # once, not in each test
         for environment in (MAIN, *OTHERS):
             try:
@@ -278,7 +279,7 @@ def command_test(options: argparse.Namespace) -> int:
             for arguments in [options.arguments] if options.arguments else environment.runs:
                 name = " ".join([f"Blender {environment.blender}", *arguments])
                 runs.append((name, lanes.submit(_run_pytest, python, main, list(arguments), compiled)))
-        say("The tests run, two runs at a time; what they say is shown when they are through")
+        say("The tests run, three runs at a time; what they say is shown when they are through")
         style = _check_style(main)
         types, words = (0, "Types: not asked for") if options.arguments else _types_told()
         codes += [style, types]
@@ -307,7 +308,7 @@ def _run_pytest(python: Path, trainer: Path, arguments: list[str], compiled: Fut
     """Run the tests, once the physics that they need is compiled; returns pytest's exit code and all it said."""
     if tuple(arguments) != PLAIN:
         compiled.result()
-    command = [str(python), "-m", "pytest", "-q", "-ra", "--durations=5", "--color=no", *arguments]
+    command = [str(python), "-m", "pytest", "-q", "-ra", "--durations=20", "--color=no", *arguments]
     with _blender_variables() as variables:
         variables["BACKFLIP_PYTHON"] = str(trainer)
         lines: list[str] = []

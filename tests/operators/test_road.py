@@ -54,7 +54,7 @@ def trained(ops: Any, tmp_path: Path) -> Any:
     ops.map_bones()
     ops.build_body()
     ops.import_reference(filepath=str(crouch(tmp_path / "crouch.txt")))
-    ops.start_training(blocking=True, minutes=20.0, mode="search", seed=1)
+    ops.start_training(blocking=True, minutes=20.0, mode="search", seed=1, stop_when_landed=True)
     return ops
 
 

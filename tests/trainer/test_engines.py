@@ -264,7 +264,8 @@ from backflip_addon.trainer.rl.trainer import PolicyTraining
 from tests.core import performances
 if __name__ == "__main__":
     body = performances.body()
-    plan, settings = Plan(np.zeros((8, 28)), 4), LearningSettings(bodies=2, length=4, hidden=(8,), feedback_fit=1)
+    few = {"feedback_fit": 1, "feedback_trials": 4, "feedback_variations": 0}
+    plan, settings = Plan(np.zeros((8, 28)), 4), LearningSettings(bodies=2, length=4, hidden=(8,), **few)
     with PolicyTraining(body, performances.standing(body, 0.3), settings, 1, plan=plan, hold=0.0) as training:
         for _ in range(2):
             training.iterate()

@@ -13,7 +13,7 @@ pytest.importorskip("numba")
 pytest.importorskip("torch")
 
 from backflip_addon.core import rotations
-from backflip_addon.trainer.imitation.disturbances import NONE
+from backflip_addon.trainer.imitation.disturbances import NONE, Disturbances
 from backflip_addon.trainer.imitation.environment import trial
 from backflip_addon.trainer.imitation.feedback_rollouts import NEVER, FeedbackRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
@@ -26,7 +26,13 @@ from tests.core import performances
 
 BODY = performances.body()
 STANDING = performances.standing(BODY)
-QUICK = {"feedback_fits": 1, "feedback_trials": 4, "feedback_variations": 0}  # one fit, hardly compared
+# One fit, hardly compared, and no other weights to allow for
+QUICK = {
+    "feedback_fits": 1,
+    "feedback_trials": 4,
+    "feedback_variations": 0,
+    "disturbances": Disturbances(mass=0.0),
+}
 
 
 def leaning(trajectory: TargetTrajectory, angle: float) -> TargetTrajectory:
