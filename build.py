@@ -76,7 +76,8 @@ class Environment:
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime")  # tests that need no compiled physics
 NO_BLENDER = tuple(f"--ignore={folder}" for folder in (*PLAIN, "tests/trainer"))  # tested once for each Python
 RUNS_AT_ONCE = 3  # on two cores: a run of tests waits for processes that it has started for a fourth of its time
-MAIN_RUNS = (PLAIN, ("tests/trainer",), NO_BLENDER)
+TRAINER_HALVES = tuple(("tests/trainer", f"--ignore-glob=*/test_[{others}]*") for others in ("m-z", "a-l"))
+MAIN_RUNS = (PLAIN, *TRAINER_HALVES, NO_BLENDER)
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "conda", "bpy45", "test"), 3.6, MAIN_RUNS)
 OTHERS = (
     Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8),
