@@ -75,15 +75,17 @@ class Environment:
 
 TEXTS = tuple(f"tests/test_{name}.py" for name in ("house", "layers", "pages"))  # what only reads the code
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime", *TEXTS)  # tests that need no compiled physics
-NO_BLENDER = tuple(f"--ignore={path}" for path in (*PLAIN, "tests/trainer"))  # tested once
+IN_BLENDER = ("tests/operators", "tests/scene", "tests/test_headless.py")
+# Without what another run of the same Python, or of another, has tested
+SAME_PYTHON = tuple(f"--ignore={path}" for path in (*PLAIN, "tests/trainer"))
 OTHER_PYTHON = tuple(f"--ignore={path}" for path in ("tests/core", "tests/trainer", *TEXTS))
 RUNS_AT_ONCE = 3  # on two cores: a run of tests waits for processes that it has started for a fourth of its time
 TRAINER_HALVES = tuple(("tests/trainer", f"--ignore-glob=*/test_[{others}]*") for others in ("m-z", "a-l"))
-MAIN_RUNS = (PLAIN, *TRAINER_HALVES, NO_BLENDER)
+MAIN_RUNS = (PLAIN, *TRAINER_HALVES, SAME_PYTHON)
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "conda", "bpy45", "test"), 3.6, MAIN_RUNS)
 OTHERS = (
     Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8, (OTHER_PYTHON,)),
-    Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, (NO_BLENDER,)),
+    Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, (IN_BLENDER,)),
 )
 # mypy reads the types of numpy and torch off the environment that trains, so that it holds what runs.
 TYPES = Environment("3.11-types", "", (3, 11), ("types",), 0.2, sees=MAIN)

@@ -70,7 +70,9 @@ def test_a_plan_so_changed_keeps_a_heavier_body_where_it_belongs(trajectory: Tar
     assert costs[1] < 0.5 * costs[0], costs
 
 
-def test_too_few_weights_that_land_tell_nothing(trajectory: TargetTrajectory) -> None:
+def test_too_few_weights_that_land_tell_nothing(trajectory: TargetTrajectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weight, "WEIGHTS", (0.1,))
+    monkeypatch.setattr(weight, "LEAST_LANDED", 1)
     assert response_to_weight(TRACK, PLAN, trajectory, lambda take: False, 1) is None
 
 
