@@ -43,7 +43,7 @@ class Recording:
     """A clip as it was recorded: its skeleton, its bones' world matrices (F, B, 4, 4), frames a second.
 
     binding: given where it is the avatar itself that was recorded, which then stays where it is.
-    assumed: what its file does not tell and was taken for granted, for the user; empty for most.
+    assumed: what its file does not tell or lacks, for the user; empty for most.
     """
 
     rig: Rig
@@ -85,7 +85,8 @@ def read_skeleton(path: Path) -> Recording | None:
     """A clip with a skeleton of its own; None for one of joint angles. Raises ValueError or OSError."""
     suffix = path.suffix.lower()
     if suffix == ".bvh":
-        return Recording(*bvh.read_bvh(path))
+        rig, matrices, rate = bvh.read_bvh(path)
+        return Recording(rig, matrices, rate, assumed=bvh.lacking(path, len(matrices)))
     if suffix == ".vrma":
         return Recording(*vrma.read_vrma(path))
     if suffix != ".npz" or _is_mimickit(path) or _is_video_motion(path):

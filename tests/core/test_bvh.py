@@ -79,6 +79,14 @@ def test_a_cut_off_last_frame_is_left_out(tmp_path: Path) -> None:
     assert len(bvh.read_bvh(write(tmp_path, text))[1]) == 1
 
 
+def test_a_file_that_lacks_more_than_its_last_frame_is_told(tmp_path: Path) -> None:
+    """Some writers count one frame too many: that is no news."""
+    path = write(tmp_path, SMALL.replace("Frames: 2", "Frames: 40"))
+    assert bvh.lacking(path, 2) == "it is cut off and holds 2 of its 40 frames"
+    path = write(tmp_path, SMALL.replace("Frames: 2", "Frames: 3"))
+    assert bvh.lacking(path, 2) == ""
+
+
 def test_names_that_occur_twice_are_told_apart(tmp_path: Path) -> None:
     rig, _, _ = bvh.read_bvh(write(tmp_path, SMALL.replace("helper", "Hips")))
     assert rig.bones == ("Hips", "Left Knee", "Hips.001")

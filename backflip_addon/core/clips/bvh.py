@@ -72,6 +72,13 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
     return _rig(path.stem, joints, parents, rest, convert), matrices, 1.0 / seconds
 
 
+def lacking(path: Path, frames: int) -> str:
+    """What to tell of a file of which so many frames were read; empty where it names no more than one besides."""
+    count, time, *_ = _split(path)[1]
+    named, _ = _parse_motion_head(count, time, path.name)
+    return f"it is cut off and holds {frames} of its {named} frames" if frames < named - 1 else ""
+
+
 def up_axis(rig: Rig, positions: Array) -> str:
     """ "Y" or "Z" (or "X"): the axis along which a character with joints at positions (F, B, 3) mostly stands."""
     bones = roles.guess(rig, positions).bones
