@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
-from ..core.slices import Slices, at_once
+from ..core import metrics, outcome
+from ..core.motion import load_motion, load_take
+from ..core.slices import Slices, apart, at_once
+from ..jobs.folder import JobFolder
 from ..scene import mapping_pose, stored_avatar
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
@@ -34,7 +37,8 @@ def bake_shot_slices(scene: bpy.types.Scene, shot: Shot, start_frame: int, name:
     _check_performer(scene, armature, shot)
     mapping_pose.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
-    name = name or f"{armature.name} {_title(scene, shot)}"
+    if not name:
+        name = f"{armature.name} {_title(scene, shot, (yield from apart(_measured, shot)))}"
     baked = yield from bake.bake_slices(
         armature, shot.binding, shot.take.motion, name=name, start_frame=start_frame, scene=scene, own=own
     )
@@ -42,15 +46,25 @@ def bake_shot_slices(scene: bpy.types.Scene, shot: Shot, start_frame: int, name:
     return baked
 
 
-def _title(scene: bpy.types.Scene, shot: Shot) -> str:
+def _measured(shot: Shot) -> dict[str, Any]:
+    """What became of a take as it is measured now, by its measures' names, whatever it says of itself; of one that
+    lies outside a job nothing is known."""
+    try:
+        reference, take = load_motion(JobFolder(shot.file.parent.parent).reference_file), load_take(shot.file)
+        measures = metrics.evaluate_take(shot.body, reference, take)
+        happened = outcome.what_happened(shot.body, reference, take, measures)
+    except (OSError, ValueError, IndexError):  # a job that lacks its clip, or has one of another body
+        return {}
+    return {**measures.to_json(), **happened.facts()}
+
+
+def _title(scene: bpy.types.Scene, shot: Shot, measured: dict[str, Any]) -> str:
     """What the take is called in the list: by the user, or by its number and what became of it."""
     facts = job_monitor.facts_of(scene, shot.file.name)
     if facts is not None and (own := take_browser.note_of(scene, shot.file.name).name):
         return own
-    meta = shot.take.meta
-    measures = meta.get("measures")
-    if not (words := take_browser.became({**meta, **measures} if isinstance(measures, dict) else meta)):
-        return str(meta.get("name") or shot.file.stem)
+    if not (words := take_browser.became(measured)):
+        return shot.file.stem
     words = take_browser.under(facts.asked if facts is not None else "", words)
     number = shot.file.stem.partition("_")[0]
     return f"Take {int(number)} {words}" if number.isdecimal() and len(number) < 10 else words

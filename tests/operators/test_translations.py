@@ -101,6 +101,7 @@ def verdicts() -> set[str]:
     """All that can become of a take, with one number or another."""
     flaws = {"hops": 2, "steps": 3, "slide_cm": 9.0, "self_penetration_cm": 3.0, "limit_excess_deg": 9.0}
     flaws |= {"penetration_cm": 4.0, "robust_of_20": 3}
+    flaws |= {"flight_parabola_cm": 12.0, "flight_momentum_change": 0.6, "shake": 91.0}
     found = [LANDED | {name: value} for name, value in flaws.items()]
     found += [LANDED | {"hops": 1}, LANDED | {"landed_cleanly": True}, LANDED]
     for steps, hops in ((1, 0), (2, 1), (0, 2), (0, 0)):
