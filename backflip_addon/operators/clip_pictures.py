@@ -16,9 +16,8 @@ import bpy
 import bpy.utils.previews
 
 from .. import preferences
-from ..core.clips.picture import picture
+from ..core.clips.picture import picture, png_of
 from ..core.motion import Motion
-from ..core.png import png_of
 from ..core.rigs.rig import RigError
 from ..core.worked_out import WorkedOut
 from ..jobs.json_files import JobError
