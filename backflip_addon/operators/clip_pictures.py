@@ -23,7 +23,7 @@ from ..core.worked_out import WorkedOut
 from ..jobs.json_files import JobError
 from ..scene import reference as clips
 from ..scene.importing.importer import FileError
-from ..scene.mannequin.figure import figure
+from ..scene.mannequin.skin import figure
 from . import background_work, clip_library
 
 SIZE = 128  # pixels
