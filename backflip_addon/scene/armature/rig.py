@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading an armature and the meshes bound to it as plain data (core.rigs.rig.Rig)."""
+"""Reading an armature and the meshes bound to it as plain data (core.rigs.rig.Rig).
+
+Of a mesh with few vertices points on its faces count too: its corners alone would not tell how thick a part is.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ VRM_PROPERTY = "backflip_vrm"  # on the armature object: the VRM file's own huma
 SKIN_VERTICES = 20_000  # shapes are fitted to percentiles; more vertices would change nothing
 SKIN_WEIGHTS = 4  # heaviest bones of a vertex that are kept
 _SLICE_VERTICES = 2_000  # whose weights are read between two looks at the window: some 10 ms
+
+# Of the points on faces of a mesh with few vertices
 SPARSE = 500  # vertices; a mesh with more shows its shape by them
 _NEAR = 1 / 60  # of the skeleton's size: how near each other such points lie, so that small things weigh little
 _FINEST = 24  # parts that an edge is divided into at most

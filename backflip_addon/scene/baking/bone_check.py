@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a rig shows what was keyed: something that no bake can reach may move its bones elsewhere."""
+"""Whether a rig shows what was keyed: something that no bake can reach may move its bones elsewhere.
+
+It is held against where a take has its bones at some of its frames.
+"""
 
 from __future__ import annotations
 

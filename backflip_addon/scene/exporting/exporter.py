@@ -2,7 +2,7 @@
 """Exporting a shot: the avatar, its meshes and the take that plays, in the formats of film and games.
 
 Everything is written in metres and seconds, whatever the scene's units and frame rate, and read back enough to
-know that it is there (export_check). The user's scene stays as it is (export_scene).
+know that it is there: armature, meshes, frames, size. The user's scene stays as it is (export_scene).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from .export_scene import ExportScene, export_scene, scaled, with_parents
 SUFFIXES = {"FBX": ".fbx", "USD": ".usdc", "ALEMBIC": ".abc", "GLTF": ".glb", "BVH": ".bvh"}
 ACCEPTED = {"USD": (".usd", ".usdc", ".usda", ".usdz"), "GLTF": (".glb", ".gltf")}
 ALL_SUFFIXES = tuple(suffix for kind, usual in SUFFIXES.items() for suffix in ACCEPTED.get(kind, (usual,)))
+
 _SAME_SIZE = 0.01  # share
 _SAME_TIME = 0.5  # frames
 
@@ -247,7 +248,7 @@ def _object_mode() -> Iterator[None]:
 def what_is_missing(path: Path, kind: str, staged: ExportScene, metres: float) -> list[str]:
     """A sentence for each thing that a file lacks; none where all is there. metres: a unit of the scene, in metres."""
     try:
-        facts = _read(path, kind)
+        facts = _read_back(path, kind)
     except (UnreadableFile, importer.FileError) as error:
         return [f"{path.name} cannot be read back, look at it before you use it: {error}"]
     found = {_plain(name) for name in facts.meshes}
@@ -267,7 +268,7 @@ def what_is_missing(path: Path, kind: str, staged: ExportScene, metres: float) -
     return says
 
 
-def _read(path: Path, kind: str) -> Facts:
+def _read_back(path: Path, kind: str) -> Facts:
     if kind == "FBX":
         return export_facts.of_fbx(path)
     if kind == "GLTF":

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The set around a performance: floor, lights and camera, built to the performer's measure.
+"""The set around a performance: floor, lights and camera, built to the performer's measure; and its shaders, the
+backdrop that world and far floor share, and the floor's tiles.
 
 Everything here is in world space and world units; lengths in metres are multiplied by the performer's unit.
 """
@@ -27,6 +28,7 @@ _SET_MARK = "backflip_set"  # custom property of what belongs to the set
 _FLOOR = 40.0  # m; half the side of the square floor, which fades into the backdrop long before
 _MOST_BOXES = 240  # frames at which the performance is measured at most
 HUMAN = 1.75  # m; the set is built to the measure of a performer of this height
+
 _HORIZON, _ZENITH = (0.150, 0.190, 0.235), (0.030, 0.042, 0.060)  # linear colours of the backdrop
 _TILES = (0.105, 0.112, 0.122), (0.072, 0.079, 0.090)
 _LINE = (0.200, 0.210, 0.222)

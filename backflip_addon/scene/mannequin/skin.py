@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mannequin's skin as numbers: vertices, faces, materials and weights, lofted from its shells (shape).
 
-Everything is in armature space, m.
+And, without Blender as well, its skeleton and the body that is fitted to that. Everything is in armature space, m.
 """
 
 from __future__ import annotations
