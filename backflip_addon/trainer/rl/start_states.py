@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The start-state distribution: where along the clip rollouts begin."""
+"""The start-state distribution: where along the clip rollouts begin; and what workers bring back from them.
+
+They bring back the experience, and how the episodes that ended in it went.
+"""
 
 from __future__ import annotations
 
