@@ -13,7 +13,7 @@ def register() -> None:
         job_list,
         job_monitor,
         reference_notes,
-        road_undo,
+        road,
         runtime,
         take_browser,
         take_player,
@@ -23,7 +23,7 @@ def register() -> None:
 
     register_classes(_classes())
     # In the order in which they are told of a step that was undone
-    undone = (job_monitor, take_undo, take_player, road_undo)
+    undone = (job_monitor, take_undo, take_player, road)
     clips = (clip_library, clip_pictures, clip_choice, reference_notes)
     for part in (*clips, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
@@ -38,7 +38,7 @@ def unregister() -> None:
         job_list,
         job_monitor,
         reference_notes,
-        road_undo,
+        road,
         runtime,
         take_browser,
         take_player,
@@ -54,7 +54,7 @@ def unregister() -> None:
         reference_notes,
         clip_choice,
         clip_pictures,
-        road_undo,
+        road,
         take_player,
         take_undo,
         take_browser,

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The road as the sidebar shows it: what each step holds in one line, and which button is the next to press."""
+"""The road as the sidebar shows it: what each step holds in one line, and which button is the next to press.
+
+On Ctrl+Z what is looked at stays open, and where another button comes next its step opens. An undo step holds the
+panels as they were when it was made: they have been opened and folded since.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import bpy
 from bpy.app.translations import pgettext_iface as translated
 
+from ..registration import add_handlers, persistent, remove_handlers
 from ..runtime.status import STATUS
 from ..settings import BackflipSettings, scene_settings
+from ..settings.road import STEPS, turn_to
 from . import job_monitor
 from .base import need_body, need_reference, what_is_missing
 
@@ -19,6 +27,17 @@ _STATES = {
     "unreadable": "not found",
     "stopped": "stopped",
 }
+_STEP_OF = {
+    "backflip.try_it": "avatar",
+    "backflip.build_body": "avatar",
+    "backflip.use_clip": "reference",
+    "backflip.reference_from_video": "reference",
+    "backflip.start_training": "train",
+    "backflip.bake_take": "bake",
+    "screen.animation_play": "bake",
+}
+
+_panels_before: dict[int, tuple[list[str], str]] = {}  # a scene's session_uid -> its open steps, and what came next
 
 
 def held(scene: bpy.types.Scene, step: str) -> str:
@@ -92,3 +111,33 @@ def next_press(scene: bpy.types.Scene) -> str:
     if not len(settings.takes):
         return "backflip.start_training"
     return "screen.animation_play" if settings.baked_last else "backflip.bake_take"
+
+
+@persistent
+def _before_undo(*_args: Any) -> None:
+    for scene in bpy.data.scenes:
+        opened = [step for step in STEPS if getattr(scene_settings(scene).road, step)]
+        _panels_before[scene.session_uid] = opened, next_press(scene)
+
+
+@persistent
+def _after_undo(*_args: Any) -> None:
+    for scene in bpy.data.scenes:
+        if scene.session_uid in _panels_before:
+            opened, came_next = _panels_before[scene.session_uid]
+            comes_next = next_press(scene)
+            step = _STEP_OF.get(comes_next) if comes_next != came_next else None
+            turn_to(scene_settings(scene), *([step] if step else opened))
+    _panels_before.clear()
+
+
+_HANDLERS = {"undo_pre": _before_undo, "redo_pre": _before_undo, "undo_post": _after_undo, "redo_post": _after_undo}
+
+
+def register() -> None:
+    add_handlers(_HANDLERS)
+
+
+def unregister() -> None:
+    remove_handlers(_HANDLERS)
+    _panels_before.clear()

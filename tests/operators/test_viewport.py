@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon.operators import background_work, reference_notes, viewport_lines  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
-from backflip_addon.ui import colours, corner, line_legend, strips  # noqa: E402
+from backflip_addon.ui import colours, corner, strips  # noqa: E402
 from tests.core import performances  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 
@@ -24,7 +24,7 @@ def scene() -> Any:
 
 
 def legend() -> list[str]:
-    return [name for name, _role in line_legend.entries(scene())]
+    return [name for name, _role in corner.line_entries(scene())]
 
 
 @pytest.fixture
