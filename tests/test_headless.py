@@ -27,6 +27,7 @@ from backflip_addon.jobs.status import JobStatus, read_status  # noqa: E402
 from backflip_addon.operators import training as road  # noqa: E402
 from backflip_addon.runtime import find  # noqa: E402
 from backflip_addon.scene.film import render  # noqa: E402
+from backflip_addon.scene.typed_data import current_view_layer  # noqa: E402
 from backflip_addon.settings import BackflipDirection, BackflipSettings  # noqa: E402
 from tests.scene import rigs, takes  # noqa: E402
 
@@ -256,6 +257,9 @@ def saved(blend: Path, family: str) -> Path:
     else:
         rigs.build(of_family(family), name="Hero", skin=True)
     rigs.build([("prop", None, (0, 0, 0), (0, 0, 1))], name="Prop")
+    if family == "makehuman":  # as it is saved by somebody who is just editing it
+        current_view_layer().objects.active = bpy.data.objects["Hero"]
+        bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     return blend
 
