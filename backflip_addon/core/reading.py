@@ -21,6 +21,7 @@ from .files import RefusedFile, read_limited
 
 MOST_FILE_BYTES = 256_000_000  # of a clip on disk; the largest of AMASS have 60 MB
 MOST_FRAMES = 100_000  # of a clip: a quarter of an hour at 120 frames/s
+LEAST_RATE, MOST_RATE = 1.0, 1000.0  # frames/s of a clip
 MOST_JOINTS = 2_000
 MOST_POSES = 4_000_000  # frames times joints: 512 MB of matrices
 MOST_FREE_POSES = 1_000_000  # of a file that holds few numbers, whose joints mostly keep still: 128 MB

@@ -124,6 +124,10 @@ def test_scaled_in_time_twice_as_slow() -> None:
     slow = steady().scaled_in_time(2.0)
     assert slow.duration == pytest.approx(4.0)
     assert np.allclose(slow.sample([3.0])[0], pose_at(np.array([1.5]))[0])
+    for factor in (0.01, 1000.0):
+        scaled = steady().scaled_in_time(factor)
+        motions.validate(scaled, scaled.rotations.shape[1])
+        assert scaled.duration == pytest.approx(2.0 * factor, abs=0.001)
 
 
 def test_trimmed_keeps_the_frames_between() -> None:

@@ -17,7 +17,7 @@ from ..arrays import Array
 from ..body import HINGE_AXIS, LINK_NAMES
 from ..files import RefusedFile
 from ..motion import Motion
-from ..reading import MOST_FRAMES, UnreadableFile, finite, read_json, told
+from ..reading import LEAST_RATE, MOST_FRAMES, MOST_RATE, UnreadableFile, finite, read_json, told
 
 JOINT_ORDER: tuple[str, ...] = (
     "chest",
@@ -52,7 +52,7 @@ def load(path: Path) -> tuple[Motion, float]:
     if np.any(durations <= 0):
         raise ValueError(f"{path.name}: a frame lasts no time at all; every frame but the last needs a duration.")
     rate = 1.0 / float(np.median(durations))
-    if not 1.0 <= rate <= 1000.0 or durations.sum() * rate > MOST_FRAMES:
+    if not LEAST_RATE <= rate <= MOST_RATE or durations.sum() * rate > MOST_FRAMES:
         raise ValueError(f"{path.name}: its frames last far too short or too long to be a performance.")
     motion = _to_motion(frames, rate, loops)
     if np.ptp(durations) > 1e-6:
