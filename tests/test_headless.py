@@ -294,7 +294,7 @@ def test_words_on_files_by_others(
     job = tmp_path / "a shot.backflip" / "one"
     train = ["train", blend, "--character", "Hero", "--clip", clip, "--job", job, "--prepare"]
     dry = told(out, *train, "--dry-run", code=0)
-    assert dry["missing"] == dry["notes"] == [] and not job.exists()
+    assert dry["missing"] == [] and [note["code"] for note in dry["notes"]] == ["still"] and not job.exists()
     here = find.Runtime(sys.executable, (), "Ready.", "variable")
     monkeypatch.setattr(road, "find_runtime", lambda *_: here)
     assert told(out, *train[:-1], "--engine", "auto", "--dry-run", code=0)["missing"] == []
