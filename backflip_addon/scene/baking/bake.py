@@ -84,6 +84,7 @@ def bake_slices(
     nla.check_writable(armature)
     clip = motion.resampled(scene_rate(scene))
     frames = start_frame + np.arange(clip.frames)
+    pose_sampling.check_frames(frames[0], frames[-1])
     bound = find_bind_matrix(armature, binding)
     rig = read_rig(armature, with_skin=False, world=bound)
     controls = find_controls(binding, rig.bones)
