@@ -19,7 +19,7 @@ import bpy
 from .. import compat
 from ..jobs.events import Budget
 from ..jobs.folder import JobFolder
-from ..jobs.messages import Finished, ShotRequest, TakeRecorded
+from ..jobs.messages import ShotRequest, TakeRecorded
 from ..jobs.status import JobStatus, plain, reader_of
 from ..jobs.take_notes import TakeNotes
 from ..registration import add_handlers, persistent, remove_handlers
@@ -95,14 +95,13 @@ def learned(scene: bpy.types.Scene) -> bool | None:
 
 
 def complete(scene: bpy.types.Scene) -> bool:
-    """Whether a trainer would find nothing to do: the search has landed and no network was to learn. Cheap."""
+    """Whether a trainer would find nothing to do: the last that learned, and not only shot, ended with a landing, and
+    no network was to learn without end. Cheap."""
     job = _job(scene)
     if not (job and scene_settings(scene).job_folder and job.learned and job.status.state == "finished"):
         return False
     story = job.reader.story
-    mode = story.started.mode
-    reason = story.end.reason if isinstance(story.end, Finished) else ""
-    return (mode == "search" and story.landed) or (mode == "auto" and reason == "landed")
+    return story.started.mode in ("search", "auto") and story.learned_to == "landed"
 
 
 def other_avatar(scene: bpy.types.Scene) -> str:
