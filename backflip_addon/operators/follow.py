@@ -12,6 +12,7 @@ from .. import compat
 from ..jobs.messages import Rank, TakeRecorded
 from ..settings import scene_settings
 from ..settings.road import turn_to
+from ..settings.takes import choose_unasked
 
 SAID_SECONDS = 20.0  # the status bar says so for so long
 LANDED = "Landed. The take is playing in the viewport: bake it when you like."
@@ -59,10 +60,10 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str, sho
         say(LANDED)
     elif before.landed and now.worth > before.worth and (index := settings.takes.find(now.best)) >= 0:
         if settings.takes.find(before.best) == settings.take_index and not settings.baked_last:
-            settings.take_index = index
+            choose_unasked(settings, index)
         say(CLEANLY if now.clean and not before.clean else BETTER)
     elif now.takes > before.takes and settings.take_index >= before.takes - 1 and not before.landed:
-        settings.take_index = now.takes - 1
+        choose_unasked(settings, now.takes - 1)
 
 
 def opened(scene: bpy.types.Scene) -> None:

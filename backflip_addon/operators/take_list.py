@@ -13,6 +13,7 @@ from ..jobs.status import plain
 from ..jobs.takes import TakeList
 from ..registration import Collection
 from ..settings import BackflipSettings, BackflipTake, scene_settings
+from ..settings.takes import choose_unasked
 
 ITEMS_AT_A_TIME = 32  # added between two looks at the clock
 LONG = 1000
@@ -79,7 +80,7 @@ def _choose(settings: BackflipSettings, shown: Shown) -> None:
     if not shown.follows and shown.chosen in shown.names:
         index = shown.names.index(shown.chosen)
     if settings.take_index != max(index, 0):
-        settings.take_index = max(index, 0)
+        choose_unasked(settings, max(index, 0))
 
 
 def _hold(items: Collection[BackflipTake], names: list[str], takes: TakeList) -> bool:

@@ -261,6 +261,34 @@ def test_off_means_off(job: JobFolder, ops: Any) -> None:
     assert settings().show_take and len(figures()) == 1
 
 
+def test_what_a_bake_has_hidden_is_shown_where_it_is_asked_for(job: JobFolder, ops: Any) -> None:
+    def ask(owner: Any, **values: Any) -> None:
+        for name, value in values.items():
+            setattr(owner, name, value)
+
+    browser = settings().browser
+    for asked in (
+        lambda: ask(settings(), take_index=0),  # a click in the list
+        lambda: ask(settings(), take_index=0),  # and another one on what was baked
+        lambda: ops.choose_take(which="NEXT"),
+        lambda: ops.compare_take(take="0003_search.npz"),
+        lambda: ask(browser, compare_reference=True),
+        lambda: ask(browser, position=50.0),
+        lambda: ask(browser, timeline=True),
+    ):
+        ops.bake_take(take="0004_search.npz")
+        assert not settings().show_take
+        asked()
+        assert settings().show_take and figures()
+    ops.bake_take(take="0004_search.npz")
+    settings().take_index, settings().show_take = 4, False
+    body, _binding = stored_avatar.body_and_binding(scene())
+    save_take(job.takes / "0005_search.npz", take(body))
+    tell(job, "take", file="0005_search.npz")
+    job_monitor._tick()
+    assert settings().take_index == 5 and not settings().show_take, "nobody asked for the latest one"
+
+
 def test_the_timer_loads_and_reads_in_small_pieces_and_rests_when_nothing_moves(
     job: JobFolder, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
