@@ -84,13 +84,13 @@ def _has_takes(scene: bpy.types.Scene) -> str:
 
 
 def need_bake(scene: bpy.types.Scene) -> str:
-    avatar = scene_settings(scene).avatar
+    avatar = stored_avatar.present(scene)
     return "" if avatar and nla.baked_tracks(avatar) else "Bake a take first."
 
 
 def bake_warnings(scene: bpy.types.Scene) -> list[str]:
     """What the take that plays was found to show otherwise than it was performed."""
-    avatar = scene_settings(scene).avatar
+    avatar = stored_avatar.present(scene)
     return nla.warnings(avatar) if avatar else []
 
 

@@ -23,6 +23,7 @@ from ..jobs.messages import ShotRequest, TakeRecorded
 from ..jobs.status import JobStatus, plain, reader_of
 from ..jobs.take_notes import TakeNotes
 from ..registration import add_handlers, persistent, remove_handlers
+from ..scene import stored_avatar
 from ..settings import scene_settings
 from ..settings import takes as take_settings
 from . import follow, job_link
@@ -109,7 +110,7 @@ def other_avatar(scene: bpy.types.Scene) -> str:
 
     A character that was renamed since is the same one.
     """
-    avatar, name = scene_settings(scene).avatar, job_avatar(scene)
+    avatar, name = stored_avatar.present(scene), job_avatar(scene)
     return name if avatar is not None and name and avatar.name != name and name in scene.objects else ""
 
 

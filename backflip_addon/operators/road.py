@@ -7,9 +7,10 @@ import bpy
 from bpy.app.translations import pgettext_iface as translated
 
 from ..runtime.status import STATUS
+from ..scene import stored_avatar
 from ..settings import BackflipSettings, scene_settings
 from . import job_monitor
-from .base import need_body, need_reference, what_is_missing
+from .base import need_avatar, need_body, need_reference, what_is_missing
 
 _STATES = {
     "starting": "starting",
@@ -30,11 +31,11 @@ def held(scene: bpy.types.Scene, step: str) -> str:
 
 
 def _avatar(scene: bpy.types.Scene) -> str:
-    settings = scene_settings(scene)
-    if settings.avatar is None:
+    settings, avatar = scene_settings(scene), stored_avatar.present(scene)
+    if avatar is None:
         return ""
     body = f", {settings.body_height:.2f} m, {settings.body_mass:.0f} kg" if settings.body_json else ""
-    return f"{settings.avatar.name}{body}"
+    return f"{avatar.name}{body}"
 
 
 def _reference(scene: bpy.types.Scene) -> str:
@@ -81,7 +82,7 @@ def next_press(scene: bpy.types.Scene) -> str:
     settings, status = scene_settings(scene), job_monitor.status_of(scene)
     if not STATUS.ready:
         return "backflip.install_runtime" if STATUS.work is None else ""
-    if settings.avatar is None:
+    if what_is_missing(scene, need_avatar):
         return "backflip.try_it"
     if status is not None and status.active and not settings.baked_last:
         return "backflip.bake_take" if status.landed else ""

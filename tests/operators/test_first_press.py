@@ -24,8 +24,10 @@ from backflip_addon.operators.follow import Moment  # noqa: E402
 from backflip_addon.runtime import clips  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 from backflip_addon.settings.road import STEPS, turn_to  # noqa: E402
+from backflip_addon.ui import avatar_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.operators.test_buttons import job  # noqa: E402
+from tests.operators.test_job_monitor import Recorder  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
@@ -59,6 +61,32 @@ def test_one_button_is_next_and_one_step_is_open(ops: Any, tmp_path: Path, monke
     settings = scene().backflip
     assert (scene().frame_start, scene().frame_end) == (settings.baked_first, settings.baked_last)
     assert not settings.show_take
+
+
+def test_an_avatar_that_was_deleted_is_none_to_any_step(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STATUS, "ready", True)
+    ops.add_mannequin()
+    ops.build_body()
+    job(tmp_path / "job", {"landed": True})
+    settings, character = scene().backflip, scene().backflip.avatar
+    for child in character.children_recursive:
+        bpy.data.objects.remove(child)
+    scene().collection.objects.unlink(character)
+    assert settings.avatar == character, "so Blender's Delete leaves it, which we hold"
+    assert road.held(scene(), "avatar") == "" and road.next_press(scene()) == "backflip.try_it"
+    texts: list[str] = []
+    stand_in = type("Panel", (), dict(avatar_panel.BACKFLIP_PT_avatar.__dict__) | {"layout": Recorder(texts)})
+    stand_in().draw(bpy.context)
+    assert "Try It: Learn a Backflip" in texts and "An avatar has been chosen already." not in texts
+    said: list[str] = []
+    monkeypatch.setattr(follow, "say", said.append)
+    take = settings.takes[0].name
+    follow.react(scene(), Moment(True, 0, 0, True), Moment(True, 1, 1, True), take)
+    assert said == [f"{follow.LANDED}."] and not ops.bake_take.poll(), "nothing offers what cannot be pressed"
+    with pytest.raises(RuntimeError, match="Choose an avatar first"):
+        ops.show_take()
 
 
 def test_the_goal_is_what_the_settings_come_to(ops: Any) -> None:
@@ -120,7 +148,8 @@ def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen
     before, now = Moment(True, 2, 1, True, 0, first, worse), Moment(False, 3, 2, True, 1, second, better)
     settings.take_index = 1
     follow.react(scene(), before, now, second)
-    assert settings.take_index == 1 and said == [follow.CLEANLY], "who looks at another take keeps it, and is told"
+    told = f"{follow.CLEANLY}: bake it when you like."
+    assert settings.take_index == 1 and said == [told], "who looks at another take keeps it, and is told"
     settings.take_index = 0
     follow.react(scene(), before, now, second)
     assert settings.take_index == 2
@@ -151,7 +180,7 @@ def test_what_was_shot_is_chosen_when_it_comes_unless_another_take_is_until_then
     follow.react(scene(), before, now, names[0])
     assert settings.take_index == 0, "what goes on learning is not what was shot"
     follow.react(scene(), before, now, names[0], names[2])
-    assert settings.take_index == 2 and said == [follow.SHOT]
+    assert settings.take_index == 2 and said == [f"{follow.SHOT}: bake it when you like."]
     follow.react(scene(), before, now, names[0], names[3])
     assert settings.take_index == 2, "the first of several is chosen, the others stay in the list"
     follow.asked(scene())
