@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.translations import pgettext_iface as translated
 
+from ..core import findings
 from ..runtime.status import STATUS
 from ..scene import stored_avatar
 from ..settings import BackflipSettings, scene_settings
@@ -28,6 +29,12 @@ def held(scene: bpy.types.Scene, step: str) -> str:
     step: one of settings.road.STEPS.
     """
     return _HELD[step](scene)
+
+
+def amiss(scene: bpy.types.Scene, step: str) -> bool:
+    """Whether a step holds what should be looked at before the next one, which a folded step hides. Cheap."""
+    settings = scene_settings(scene)
+    return step == "reference" and bool(settings.reference_problem or findings.odd(settings.reference_notes))
 
 
 def _avatar(scene: bpy.types.Scene) -> str:

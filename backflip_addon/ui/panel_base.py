@@ -75,7 +75,8 @@ def open_step(panel: bpy.types.Panel, context: bpy.types.Context, step: str, tit
     scene = current_scene(context)
     held = road.held(scene, step)
     header, body = layout_of(panel).panel_prop(scene_settings(scene).road, step)
-    header.label(text=f"{translated(title)}: {held}" if held else title)
+    icon: IconItems = "ERROR" if road.amiss(scene, step) else "NONE"
+    header.label(text=f"{translated(title)}: {held}" if held else title, icon=icon)
     return body
 
 

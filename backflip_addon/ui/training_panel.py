@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import bpy
 from bpy.app.translations import pgettext_iface as translated
 
+from ..core import findings
 from ..core.verdict import verdict
 from ..jobs.status import JobStatus
 from ..operators import job_monitor, training
@@ -85,6 +86,12 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
         settings = scene_settings(current_scene(context))
         layout.column().prop(settings, "goal", expand=True)
         layout.prop(settings, "longest")
+        if odd := findings.odd(settings.reference_notes):
+            one, more = (
+                "1 thing seems odd about the clip: see step 2.",
+                "{} things seem odd about the clip: see step 2.",
+            )
+            sentence(layout, context, one if odd == 1 else translated(more).format(odd), "ERROR")
         step_button(layout, context, training.StartTraining, "PLAY")
         if status is not None:
             for line in status.message.splitlines():

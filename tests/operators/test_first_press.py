@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon import wrapping  # noqa: E402
+from backflip_addon.core import findings  # noqa: E402
 from backflip_addon.core.isolation import Interpreter  # noqa: E402
 from backflip_addon.jobs import job_summaries  # noqa: E402
 from backflip_addon.jobs.events import Budget  # noqa: E402
@@ -24,7 +26,7 @@ from backflip_addon.operators.follow import Moment  # noqa: E402
 from backflip_addon.runtime import clips  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 from backflip_addon.settings.road import STEPS, turn_to  # noqa: E402
-from backflip_addon.ui import avatar_panel  # noqa: E402
+from backflip_addon.ui import avatar_panel, panel_base, reference_panel, training_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.operators.test_buttons import job  # noqa: E402
 from tests.operators.test_job_monitor import Recorder  # noqa: E402
@@ -87,6 +89,35 @@ def test_an_avatar_that_was_deleted_is_none_to_any_step(
     assert said == [f"{follow.LANDED}."] and not ops.bake_take.poll(), "nothing offers what cannot be pressed"
     with pytest.raises(RuntimeError, match="Choose an avatar first"):
         ops.show_take()
+
+
+class Signs(Recorder):
+    """A layout that keeps the texts, each after its icon."""
+
+    def label(self, text: str = "", icon: str = "NONE") -> None:
+        self.texts.append(f"{icon} {text}")
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"), [(0, ""), (1, "1 thing seems odd about the clip"), (3, "3 things seem odd about the clip")]
+)
+def test_what_is_odd_about_a_clip_is_told_where_its_step_is_folded(ops: Any, odd: int, words: str) -> None:
+    ops.add_mannequin()
+    settings = scene().backflip
+    notes = [findings.Finding("time_scale", f"Odd thing {number}.") for number in range(odd)]
+    notes.append(findings.Finding("loops", "It could go around.", {"loops": True}, findings.INFO))
+    settings.reference_label = "Walk"
+    settings.reference_notes = json.dumps([dataclasses.asdict(note) for note in notes])
+    texts: list[str] = []
+    context = SimpleNamespace(scene=scene(), preferences=None, region=None, window_manager=None)
+    for panel in (reference_panel.BACKFLIP_PT_reference, training_panel.BACKFLIP_PT_train):
+        stand_in = type("Panel", (), dict(panel.__dict__) | {"layout": Signs(texts)})
+        panel_base.open_step(stand_in(), context, panel.__name__.rpartition("_")[2], panel.bl_label)
+    assert list(filter(None, texts)) == [f"{'ERROR' if odd else 'NONE'} 2 Reference: Walk", "NONE 3 Train"]
+    training_panel.BACKFLIP_PT_train._draw_idle(None, context, Signs(texts), None)
+    told = [text for text in texts if "odd about the clip" in text]
+    assert told == ([f"{words}: see step 2."] if odd else [])
+    assert not told or texts.index(told[0]) < texts.index("Start Training")
 
 
 def test_the_goal_is_what_the_settings_come_to(ops: Any) -> None:
