@@ -114,6 +114,13 @@ def other_avatar(scene: bpy.types.Scene) -> str:
     return name if avatar is not None and name and avatar.name != name and name in scene.objects else ""
 
 
+def other_clip(scene: bpy.types.Scene) -> str:
+    """The name of the job's clip where that is another one than the scene's reference; else ""."""
+    job, name = _job(scene), scene_settings(scene).reference_label
+    clip = job.clip if job and name and scene_settings(scene).job_folder else ""
+    return clip if clip != name else ""
+
+
 def counts(scene: bpy.types.Scene) -> tuple[int, int, int]:
     """How many takes the list holds, how many of the job's have landed, and of them cleanly."""
     job = _job(scene)

@@ -37,6 +37,17 @@ def amiss(scene: bpy.types.Scene, step: str) -> bool:
     return step == "reference" and bool(settings.reference_problem or findings.odd(settings.reference_notes))
 
 
+def of_another(scene: bpy.types.Scene) -> str:
+    """That the takes are not those of the avatar and the clip that are chosen now; "" where they are. Cheap."""
+    if not len(scene_settings(scene).takes):
+        return ""
+    if other := job_monitor.other_avatar(scene):
+        return f"These takes belong to {other}: make it the avatar (step 1), or start a new training (step 3)."
+    if other := job_monitor.other_clip(scene):
+        return f"These takes imitate {other}: choose it again (step 2), or start a new training (step 3)."
+    return ""
+
+
 def _avatar(scene: bpy.types.Scene) -> str:
     settings, avatar = scene_settings(scene), stored_avatar.present(scene)
     if avatar is None:

@@ -11,11 +11,11 @@ from bpy.app.translations import pgettext_iface as translated
 from ..core import findings
 from ..core.verdict import verdict
 from ..jobs.status import JobStatus
-from ..operators import job_monitor, training
+from ..operators import job_monitor, road, training
 from ..operators.base import current_scene
 from ..settings import scene_settings
 from ..wording import in_parts
-from .panel_base import StepPanel, button, fold, open_step, sentence, step_button
+from .panel_base import StepPanel, button, fold, is_open, open_step, sentence, step_button
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
@@ -35,6 +35,8 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
         status = job_monitor.status_of(current_scene(context))
         if status is not None and status.read < 1.0:
             layout.progress(factor=status.read, text=f"Reading the takes: {status.read:.0%}", type="BAR")
+        if (words := road.of_another(current_scene(context))) and not is_open(context, "takes"):
+            sentence(layout, context, words, "ERROR")
         if status is not None and status.active:
             self._draw_running(context, layout, status)
         else:
@@ -87,11 +89,9 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
         layout.column().prop(settings, "goal", expand=True)
         layout.prop(settings, "longest")
         if odd := findings.odd(settings.reference_notes):
-            one, more = (
-                "1 thing seems odd about the clip: see step 2.",
-                "{} things seem odd about the clip: see step 2.",
-            )
-            sentence(layout, context, one if odd == 1 else translated(more).format(odd), "ERROR")
+            words = translated("{} things seem odd about the clip: see step 2.").format(odd)
+            one = "1 thing seems odd about the clip: see step 2."
+            sentence(layout, context, one if odd == 1 else words, "ERROR")
         step_button(layout, context, training.StartTraining, "PLAY")
         if status is not None:
             for line in status.message.splitlines():

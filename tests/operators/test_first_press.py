@@ -29,7 +29,7 @@ from backflip_addon.settings.road import STEPS, turn_to  # noqa: E402
 from backflip_addon.ui import avatar_panel, panel_base, reference_panel, training_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.operators.test_buttons import job  # noqa: E402
-from tests.operators.test_job_monitor import Recorder  # noqa: E402
+from tests.operators.test_job_monitor import Recorder, drawn  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
@@ -118,6 +118,23 @@ def test_what_is_odd_about_a_clip_is_told_where_its_step_is_folded(ops: Any, odd
     told = [text for text in texts if "odd about the clip" in text]
     assert told == ([f"{words}: see step 2."] if odd else [])
     assert not told or texts.index(told[0]) < texts.index("Start Training")
+
+
+def test_takes_of_another_clip_are_said_to_be(ops: Any, tmp_path: Path) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    file = job(tmp_path / "job", {"landed": True}).job_file
+    known = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(known | {"reference": {"label": "Standing Backflip"}}), encoding="utf-8")
+    job_monitor.refresh(scene(), whole=True)
+    scene().backflip.reference_label = "Standing Backflip"
+    assert not road.of_another(scene())
+    scene().backflip.reference_label = "Cartwheel"
+    words = "These takes imitate Standing Backflip: choose it again (step 2), or start a new training (step 3)."
+    assert road.of_another(scene()) == words and words in drawn()
+    scene().backflip.reference_label = ""
+    assert not road.of_another(scene()), "nothing has been chosen that they could be taken for"
 
 
 def test_the_goal_is_what_the_settings_come_to(ops: Any) -> None:
