@@ -29,7 +29,7 @@ from ..settings import takes as take_settings
 from . import follow, job_link
 from .job_link import job_of
 from .known_job import KnownJob, avatar_of
-from .take_list import Shown, show
+from .take_list import Shown, keep_choice, show
 
 READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.01, 0.5, 2.0, 5.0
 STEP_SECONDS = 0.0015  # for reading, and again for the list
@@ -350,13 +350,14 @@ def _look_beside(scene: bpy.types.Scene) -> None:
 @persistent
 def _before_undo(*_args: Any) -> None:
     job_link.remember()
+    for scene in bpy.data.scenes:
+        _shown[scene.session_uid] = keep_choice(scene, _shown.get(scene.session_uid))
 
 
 @persistent
 def _after_undo(*_args: Any) -> None:
-    """The link stays as it was; the list of takes, which is an older one now, is looked through again."""
+    """The link stays as it was, and the choice; the list of takes, an older one now, is looked through again."""
     job_link.restore()
-    _shown.clear()
     watch(READING_SECONDS)
 
 

@@ -181,6 +181,29 @@ def test_of_an_opened_training_the_best_take_is_chosen(ops: Any, tmp_path: Path)
     assert settings.take_index == 0, "whoever chooses another one keeps it"
 
 
+def test_no_undo_takes_the_choice_from_an_opened_training(ops: Any, tmp_path: Path) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    folder = job(tmp_path / "job", {}, {"landed": True, "score": 0.5}, {}, {}).path
+    job(tmp_path / "another", {}, {}, {"landed": True}, {})
+    settings = scene().backflip
+    settings.take_index = 2
+    bpy.ops.ed.undo_push(message="Before")
+    ops.find_job("EXEC_DEFAULT", True, directory=str(folder), ask=False)
+    for _look in range(3):
+        job_monitor._tick()
+    scene().frame_end = 99
+    bpy.ops.ed.undo_push(message="End Frame")
+    for step in (bpy.ops.ed.undo, bpy.ops.ed.undo, bpy.ops.ed.redo):
+        step()
+        for _look in range(2):
+            job_monitor._tick()
+        assert scene().backflip.job_folder_absolute == str(folder.resolve())
+        assert [take.landed for take in scene().backflip.takes] == [False, True, False, False]
+        assert scene().backflip.take_index == 1, "the landing stays chosen, which a bake would bake"
+
+
 def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen_still(
     ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
