@@ -182,6 +182,12 @@ def notes_in(folder: Path) -> TakeNotes:
     return job.notes if job else TakeNotes(JobFolder(folder))
 
 
+def binned(scene: bpy.types.Scene) -> bool:
+    """Whether the bin of the scene's job has a take, or may have one: nothing is known yet. Cheap."""
+    job = _job(scene)
+    return job.binned if job else True
+
+
 def queue(scene: bpy.types.Scene) -> list[ShotRequest | None]:
     """The takes that wait to be shot, None for one that makes no sense. Cheap enough for drawing."""
     job = _job(scene)

@@ -36,6 +36,8 @@ class KnownJob:
         self.learned = False  # whether there is anything that could be performed again
         self.stages: list[str] = []  # that are saved, by their files' names
         self.queue = ShotQueue(self.folder)
+        self.binned = False  # whether there is a take in the bin
+        self._bin: object = None  # what the bin, and what is said of it, was when it was looked into
         self._saved: object = None  # what the folder of stages was when its files were listed
         self._stages: object = None  # what the folder of stages was when it was looked into
         self._about: object = None  # what job.json was when it was looked into
@@ -57,6 +59,8 @@ class KnownJob:
             if not self.learned:
                 self._look_for_stages()
             self._list_stages()
+            if (bin_now := (_changed_at(self.folder.bin), self.notes.version)) != self._bin:
+                self._bin, self.binned = bin_now, bool(self.notes.binned())
             if not self.more:
                 story = self.reader.story
                 self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
