@@ -94,6 +94,13 @@ def bake_warnings(scene: bpy.types.Scene) -> list[str]:
     return nla.warnings(avatar) if avatar else []
 
 
+def _unseen(armature: bpy.types.Object) -> list[str]:
+    """That nothing of the character is visible, as in a collection that is excluded: the bake seems to do nothing."""
+    if any(ob.visible_get() for ob in (armature, *armature.children_recursive)):
+        return []
+    return [f"{armature.name} is not visible in this view layer: show it to see the take."]
+
+
 class BakeTake(SlicedStep, bpy.types.Operator):
     """Bake a take to the avatar's rig: a new action on an NLA track of its own"""
 
@@ -132,7 +139,7 @@ class BakeTake(SlicedStep, bpy.types.Operator):
         follow.unsay()  # that it has landed is no news any more
         turn_to(scene_settings(scene), "bake")
         self.take, self.name = self.take or shot.file.name, baked.action
-        for warning in baked.warnings:
+        for warning in (*baked.warnings, *_unseen(stored_avatar.avatar(scene))):
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, f"{baked.action}: frames {baked.first} to {baked.last}")
 

@@ -20,6 +20,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_monitor, take_places, take_player  # noqa: E402
 from backflip_addon.scene import puppet, stored_avatar  # noqa: E402
+from backflip_addon.scene.baking import nla  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take, tumble  # noqa: E402
@@ -333,3 +334,17 @@ def test_a_character_whose_reading_an_undo_broke_off_is_read_anew(job: JobFolder
     assert not player.read(scene(), Budget()) and player.skin is None, "what cannot be read is not tried at every tick"
     bpy.app.handlers.undo_post[bpy.app.handlers.undo_post.index(take_player._on_undo)](scene())
     assert not player.read(scene(), Budget()) and player.skin is not None
+
+
+def test_a_bake_that_nobody_sees_says_so(job: JobFolder, ops: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    words, hero = "Hero is not visible in this view layer: show it to see the take.", settings().avatar
+    ops.bake_take(take="0004_search.npz")
+    assert words not in "".join(capfd.readouterr())
+    away = bpy.data.collections.new("Away")
+    scene().collection.children.link(away)
+    for ob in (hero, *hero.children_recursive):
+        away.objects.link(ob)
+        scene().collection.objects.unlink(ob)
+    bpy.context.view_layer.layer_collection.children["Away"].exclude = True
+    assert ops.bake_take(take="0004_search.npz") == {"FINISHED"} and len(nla.baked_tracks(hero)) == 2
+    assert words in "".join(capfd.readouterr())
