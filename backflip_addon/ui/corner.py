@@ -8,6 +8,7 @@ import numpy as np
 from bpy.app.translations import pgettext_iface as translated
 
 from ..operators import learning_curve
+from ..registration import CONTEXT
 from . import curve_drawing, line_legend, strip_drawing, strips, take_drawing
 from . import flat_drawing as flat
 from .colours import TAKES, Palette, Role
@@ -30,7 +31,7 @@ def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
     for strip in shown:
         strip_drawing.draw(strip, left, bottom, fitted, palette)
         bottom += (strip.height() + _GAP) * fitted
-    lines = [(translated(name), role) for name, role in line_legend.entries(scene)]
+    lines = [(translated(name, CONTEXT), role) for name, role in line_legend.entries(scene)]
     takes = [(name, TAKES[colour]) for name, colour in take_drawing.named(scene)]
     draw_legend([*takes, *lines], left, bottom, scale, palette)
 

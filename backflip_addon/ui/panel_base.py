@@ -10,6 +10,7 @@ from bpy.app.translations import pgettext_iface as translated
 
 from ..operators import road
 from ..operators.base import Step, current_scene, what_is_missing
+from ..registration import CONTEXT
 from ..settings import scene_settings
 from ..wrapping import in_lines
 
@@ -38,6 +39,7 @@ class SidebarPanel(PanelMixIn):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Backflip"
+    bl_translation_context = CONTEXT
 
 
 class StepPanel(SidebarPanel):
