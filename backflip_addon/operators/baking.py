@@ -98,14 +98,21 @@ def _has_takes(scene: bpy.types.Scene) -> str:
 
 
 def need_bake(scene: bpy.types.Scene) -> str:
-    avatar = scene_settings(scene).avatar
+    avatar = stored_avatar.present(scene)
     return "" if avatar and nla.baked_tracks(avatar) else "Bake a take first."
 
 
 def bake_warnings(scene: bpy.types.Scene) -> list[str]:
     """What the take that plays was found to show otherwise than it was performed."""
-    avatar = scene_settings(scene).avatar
+    avatar = stored_avatar.present(scene)
     return nla.warnings(avatar) if avatar else []
+
+
+def _unseen(armature: bpy.types.Object) -> list[str]:
+    """That nothing of the character is visible, as in a collection that is excluded: the bake seems to do nothing."""
+    if any(ob.visible_get() for ob in (armature, *armature.children_recursive)):
+        return []
+    return [f"{armature.name} is not visible in this view layer: show it to see the take."]
 
 
 class BakeTake(SlicedStep, bpy.types.Operator):
@@ -146,7 +153,7 @@ class BakeTake(SlicedStep, bpy.types.Operator):
         follow.unsay()  # that it has landed is no news any more
         turn_to(scene_settings(scene), "bake")
         self.take, self.name = self.take or shot.file.name, baked.action
-        for warning in baked.warnings:
+        for warning in (*baked.warnings, *_unseen(stored_avatar.avatar(scene))):
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, f"{baked.action}: frames {baked.first} to {baked.last}")
 

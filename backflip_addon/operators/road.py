@@ -12,12 +12,14 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as translated
 
+from ..core import findings
 from ..registration import add_handlers, persistent, remove_handlers
 from ..runtime.status import STATUS
+from ..scene import stored_avatar
 from ..settings import BackflipSettings, scene_settings
 from ..settings.road import STEPS, turn_to
 from . import job_monitor
-from .base import need_body, need_reference, what_is_missing
+from .base import need_avatar, need_body, need_reference, what_is_missing
 
 _STATES = {
     "starting": "starting",
@@ -48,12 +50,29 @@ def held(scene: bpy.types.Scene, step: str) -> str:
     return _HELD[step](scene)
 
 
-def _avatar(scene: bpy.types.Scene) -> str:
+def amiss(scene: bpy.types.Scene, step: str) -> bool:
+    """Whether a step holds what should be looked at before the next one, which a folded step hides. Cheap."""
     settings = scene_settings(scene)
-    if settings.avatar is None:
+    return step == "reference" and bool(settings.reference_problem or findings.odd(settings.reference_notes))
+
+
+def of_another(scene: bpy.types.Scene) -> str:
+    """That the takes are not those of the avatar and the clip that are chosen now; "" where they are. Cheap."""
+    if not len(scene_settings(scene).takes):
+        return ""
+    if other := job_monitor.other_avatar(scene):
+        return f"These takes belong to {other}: make it the avatar (step 1), or start a new training (step 3)."
+    if other := job_monitor.other_clip(scene):
+        return f"These takes imitate {other}: choose it again (step 2), or start a new training (step 3)."
+    return ""
+
+
+def _avatar(scene: bpy.types.Scene) -> str:
+    settings, avatar = scene_settings(scene), stored_avatar.present(scene)
+    if avatar is None:
         return ""
     body = f", {settings.body_height:.2f} m, {settings.body_mass:.0f} kg" if settings.body_json else ""
-    return f"{settings.avatar.name}{body}"
+    return f"{avatar.name}{body}"
 
 
 def _reference(scene: bpy.types.Scene) -> str:
@@ -100,7 +119,7 @@ def next_press(scene: bpy.types.Scene) -> str:
     settings, status = scene_settings(scene), job_monitor.status_of(scene)
     if not STATUS.ready:
         return "backflip.install_runtime" if STATUS.work is None else ""
-    if settings.avatar is None:
+    if what_is_missing(scene, need_avatar):
         return "backflip.try_it"
     if status is not None and status.active and not settings.baked_last:
         return "backflip.bake_take" if status.landed else ""

@@ -13,6 +13,7 @@ from ..core.arrays import Array
 from ..operators import learning_curve, viewport_lines
 from ..operators.learning_curve import Curve
 from ..operators.viewport_lines import Kind
+from ..registration import CONTEXT
 from . import flat_drawing as flat
 from . import strips, take_drawing
 from .colours import TAKES, Palette, Role
@@ -59,7 +60,7 @@ def draw(scene: bpy.types.Scene, palette: Palette, scale: float) -> None:
     for strip in shown:
         strips.draw(strip, left, bottom, fitted, palette)
         bottom += (strip.height() + _GAP) * fitted
-    lines = [(translated(name), role) for name, role in line_entries(scene)]
+    lines = [(translated(name, CONTEXT), role) for name, role in line_entries(scene)]
     takes = [(name, TAKES[colour]) for name, colour in take_drawing.named(scene)]
     draw_legend([*takes, *lines], left, bottom, scale, palette)
 

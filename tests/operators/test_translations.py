@@ -18,6 +18,8 @@ from backflip_addon.core import outcome  # noqa: E402
 from backflip_addon.core.direction import PRESETS, Direction  # noqa: E402
 from backflip_addon.core.measures import parts_down  # noqa: E402
 from backflip_addon.core.verdict import verdict  # noqa: E402
+from backflip_addon.registration import CONTEXT  # noqa: E402
+from backflip_addon.ui import corner, panel_base  # noqa: E402
 from tests.operators import test_sentences as sentences  # noqa: E402
 
 # Columns of a button with an icon in a sidebar as wide as Blender makes it, 237 pixels at a resolution scale of 1
@@ -60,6 +62,24 @@ def test_every_panel_and_button_has_a_label_in_other_languages(ops: Any) -> None
 def test_blender_is_given_labels_of_buttons_and_of_fields() -> None:
     german = translations.messages("de_DE")
     assert german["Operator", "Bake Take"] == german["*", "Bake Take"] == "Take backen"
+
+
+def test_our_word_wins_where_blender_means_another_thing(ops: Any) -> None:
+    for language, directing, centre in (("de_DE", "Regie", "Schwerpunkt"), ("ja_JP", "演出", "重心")):
+        said = translations.messages(language)
+        assert (said[CONTEXT, "Direction"], said[CONTEXT, "Center of Mass"]) == (directing, centre)
+    panels = [cls for cls in sentences.classes() if issubclass(cls, panel_base.SidebarPanel)]
+    assert len(panels) > 10 and all(cls.bl_rna.translation_context == CONTEXT for cls in panels)
+    assert bpy.context.scene.backflip.road.bl_rna.properties["path"].translation_context == CONTEXT
+
+
+def test_the_legend_is_said_in_our_words(ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(corner, "translated", lambda text, context="*": f"{text} in {context}")
+    monkeypatch.setattr(corner.line_legend, "entries", lambda _scene: [("Center of Mass", "path")])
+    monkeypatch.setattr(corner, "draw_legend", lambda lines, *_rest: shown.extend(lines))
+    corner.draw(bpy.context.scene, None, 1.0)
+    assert shown == [(f"Center of Mass in {CONTEXT}", "path")]
 
 
 def words_on_buttons() -> set[str]:
