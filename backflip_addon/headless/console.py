@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
 import shutil
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -101,14 +103,47 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def unwritable(place: Path, folder: bool = False, stream: bool = False) -> str:
+    """Why no file, or no folder, can be written there, "" where it can: asked before the work. Nothing is written.
+
+    stream: a pipe or a device will do.
+    """
+    for there in (place, *place.parents):
+        try:
+            mode = os.stat(there).st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return str(error.strerror)
+        if stat.S_ISDIR(mode) != (folder or there != place):
+            return os.strerror(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENOTDIR)
+        if not (stream or stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            return "it is no regular file"
+        asked = (there, there.parent) if stat.S_ISREG(mode) else (there,)
+        return "" if all(os.access(each, os.W_OK) for each in asked) else os.strerror(errno.EACCES)
+    return os.strerror(errno.ENOENT)
+
+
+def check_writable(option: str, file: Path, stream: bool = False) -> None:
+    """Raises WrongUse where a file cannot be written."""
+    if why := unwritable(file, stream=stream):
+        raise WrongUse(f"{file} cannot be written: {why}. Name another file with {option}.")
+
+
 def write_report(file: Path, report: dict[str, Any]) -> None:
-    """Write a report as JSON, whole. Raises HeadlessError."""
+    """Write a report as JSON, whole; into a pipe, a device and what this process prints to. Raises HeadlessError."""
     text = json.dumps(plain(report), indent=1, allow_nan=False) + "\n"
 
     def write(out: BinaryIO) -> None:
         out.write(text.encode())
 
     try:
+        printed_to = file.is_symlink() and file.parts[1] in ("dev", "proc")  # such as /dev/stdout
+        if file.exists() and (printed_to or not file.is_file()):
+            with open(file, "ab") as out:
+                write(out)
+            return
+        file = file.resolve()
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, write)
     except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from .console import (
     Console,
     HeadlessError,
     WrongUse,
+    check_writable,
     terminated_as_interrupted,
     write_report,
 )
@@ -53,6 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with terminated_as_interrupted():
             options = parser().parse_args(arguments)
+            _check_outputs(options, report_file)
             found: dict[str, Any]
             code, found = options.run(options, console)
             report |= found
@@ -71,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
         try:
             write_report(report_file, report)
         except HeadlessError as error:
-            code, report["error"] = FAILED, str(error)
+            code, report["error"] = code or FAILED, report.get("error", str(error))
     if "error" in report:
         if console.as_json:
             console.say(report["error"], exit=code)
@@ -89,9 +92,18 @@ def _values(arguments: Sequence[str], name: str) -> list[str]:
 
 def _report_file(arguments: Sequence[str]) -> Path | None:
     named = [value for value in _values(arguments, "--json") if value]
-    with contextlib.suppress(OSError, ValueError):
-        return Path(named[-1]).resolve() if named else None
+    with contextlib.suppress(OSError):
+        return Path(os.path.abspath(named[-1])) if named else None
     return None
+
+
+def _check_outputs(options: argparse.Namespace, report_file: Path | None) -> None:
+    """Raises WrongUse where a file cannot be written that a word would write at its end."""
+    if report_file is not None:
+        check_writable("--json", report_file, stream=True)
+    for name in ("sheet", "save_as"):
+        if file := getattr(options, name, ""):
+            check_writable(f"--{name.replace('_', '-')}", Path(file).resolve())
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the words without a window refuse, and before which work they do."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from backflip_addon.headless import console, pictures, words  # noqa: E402
+from backflip_addon.scene.film import contact_sheet, render  # noqa: E402
+from tests.test_headless import addon as addon  # noqa: E402
+from tests.test_headless import saved, told  # noqa: E402
+
+usefixtures = pytest.mark.usefixtures
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_report_goes_into_a_pipe_and_not_in_its_place(tmp_path: Path, linked: bool) -> None:
+    pipe = named = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if linked:
+        named = tmp_path / "link"
+        named.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert words.run(["jobs", str(tmp_path), "--json", str(named)]) == 0
+        assert json.loads(os.read(reader, 65536))["jobs"] == []
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode) and len(list(tmp_path.iterdir())) == 1 + linked
+
+
+def test_a_report_replaces_a_file_whole_and_follows_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "report.json", tmp_path / "link.json"
+    file.write_text("an older report, and a longer one" * 99)
+    link.symlink_to(file)
+    assert told(link, "jobs", tmp_path, code=0)["jobs"] == [] and link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "why"),
+    [
+        ("--json", "file/report.json", "Not a directory"),
+        ("--json", "folder", "Is a directory"),
+        ("--json", "n" * 300, "name too long"),
+        ("--json", "shut/new/report.json", "Permission denied"),
+        ("--sheet", "file/sheet.png", "Not a directory"),
+        ("--sheet", "folder", "Is a directory"),
+        ("--save-as", "pipe", "no regular file"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, option: str, place: str, why: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in ("folder", "shut"):
+        (tmp_path / folder).mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "shut")
+    monkeypatch.setattr(pictures, "open_blend", lambda _options: pytest.fail("it began"))
+    assert words.run(["film", "shot.blend", option, str(tmp_path / place)]) == console.WRONG_USE
+    said = capsys.readouterr().err
+    assert (
+        f"{tmp_path / place} cannot be written: " in said and why in said and option in said and "\n" not in said[:-1]
+    )
+
+
+def test_a_report_that_is_lost_at_the_end_leaves_the_exit_status_of_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_file: Path, _report: object) -> None:
+        raise console.HeadlessError("The disk is full.")
+
+    monkeypatch.setattr(words, "write_report", refuse)
+    report = ["--json", str(tmp_path / "report.json")]
+    assert words.run(["jobs", str(tmp_path / "nowhere"), *report]) == 2
+    assert words.run(["jobs", str(tmp_path), *report]) == 1
+
+
+def playing(_opened: object, _track: str) -> tuple[str, int, int]:
+    """A baked take that plays."""
+    return "Take", 1, 2
+
+
+@usefixtures("addon")
+def test_a_film_and_an_export_name_what_they_cannot_write_before_they_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blend, out = saved(tmp_path / "shot.blend", "rigify"), tmp_path / "r"
+    monkeypatch.setattr(pictures, "playing", playing)
+    (tmp_path / "Take.mp4").mkdir()
+    (tmp_path / "file").write_text("")
+    film = ("film", blend, "--character", "Hero")
+    assert "Take.mp4 cannot be written" in told(out, *film, code=2)["error"]
+    assert "Take.mp4 cannot be written" in told(out, *film, "--out", tmp_path / "Take.mp4", code=2)["error"]
+    export = told(out, "export", *film[1:], "--out", tmp_path / "file" / "x.bvh", code=2)
+    assert "x.bvh cannot be written" in export["error"]
+
+
+def test_a_sheet_that_fails_leaves_the_movie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise FileExistsError(17, "File exists")
+
+    monkeypatch.setattr(render, "render_stills", lambda *a, **k: None)
+    monkeypatch.setattr(render, "render_movie", lambda *a, **k: done.append("movie"))
+    monkeypatch.setattr(contact_sheet, "render_contact_sheet", fail)
+    with pytest.raises(console.HeadlessError, match="movie is written; the sheet .*sheet.png cannot be: File exists"):
+        pictures.shoot_film(tmp_path / "movie.mp4", tmp_path / "sheet.png", (64, 36), console.Console())
+    assert done == ["movie"]
