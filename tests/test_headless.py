@@ -323,6 +323,13 @@ def test_train_and_shoot_with_a_trainer(
     assert told(out, "train", *named, "--clip", clip, "--minutes", "0.05", code=0)["state"] == "finished"
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
     assert {"progress", "line"} <= {line["kind"] for line in lines}
+    for take in (job / "takes").glob("*.npz"):
+        take.unlink()
+    assert told(out, "status", job, code=3)["takes"] == 0
+    assert told(out, "train", *named, code=0)["takes"] == 3, "it is trained anew"
+    (job / "takes" / "0001_search.npz").unlink()
+    assert told(out, "status", job, code=3)["best_take"] == "0002_search.npz"
+    assert told(out, "train", *named, code=0)["landed"] is True
     (job / "stages" / "plan.npz").write_bytes(b"")
     shots = told(out, "shoot", *named, "--count", "2", "--seed", "7", "--slope", "10", code=3)
     assert [take["seed"] for take in shots["takes"]] == [7, 8] and "sloping" in shots["asked_for"]

@@ -68,10 +68,11 @@ def train(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
 def finish(
     folder: JobFolder, python: Interpreter | None, console: Console, report: Report, cluster: str = ""
 ) -> tuple[int, Report]:
-    """Train a job that is written, and say what came of it. A finished one is not trained again."""
+    """Train a job that is written, and say what came of it. A finished one is not trained again, unless its best take
+    was lost."""
     assert python is not None, "a lack of it was said before"
     status = read_status(folder)
-    if status.state != "finished" or not status.takes:
+    if status.state != "finished" or not status.takes or status.lost:
         status = run_trainer(folder, python, console, cluster)
     report |= facts_of(status)
     if status.state in ("failed", "died", "unreadable"):
@@ -82,8 +83,10 @@ def finish(
 
 
 def succeeded(folder: JobFolder) -> bool:
-    """Whether a take of the job landed or, of a clip that does not end standing, followed it to its end."""
-    return any(event.success for event in folder.read_events()[0] if isinstance(event, TakeRecorded))
+    """Whether a take that is there landed or, of a clip that does not end standing, followed it to its end."""
+    there, events = folder.take_names(), folder.read_events()[0]
+    told = {event.file: event.success for event in events if isinstance(event, TakeRecorded)}
+    return any(success and file in there for file, success in told.items())
 
 
 def run_trainer(folder: JobFolder, python: Interpreter, console: Console, cluster: str = "") -> JobStatus:

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Literal
 
 from ..core.files import RefusedFile, open_regular
@@ -27,6 +27,7 @@ PATIENCE_SECONDS = 30.0  # how long wait_for_end() waits for a folder that canno
 MOST_READERS = 32  # jobs that are remembered
 MOST_TAKES = 100_000  # that are remembered of a job
 LONGEST_TEXT = 1_000  # letters of what a trainer says
+LOST = "Finished, but the best take is not there any more; train again to record another."
 
 # unreadable: the folder is there no more, or its disk does not answer.
 State = Literal["idle", "starting", "running", "paused", "stopped", "finished", "failed", "died", "unreadable"]
@@ -39,8 +40,8 @@ class JobStatus:
     progress: 0..1 of the present run; seconds and seconds_left: of the present run, None when unknown.
     message: one sentence for the user. event: the latest event, None before the first.
     takes: how many takes the job has recorded in all its runs; best_take: file name, "" if none.
-    landed: whether a take of this job has landed. read: how much of the job's events has been read, 0..1; what
-    is said of takes is right when it is 1.
+    landed: whether a take of this job has landed. lost: whether the best is not there any more. read: how much of the
+    job's events has been read, 0..1; what is said of takes is right when it is 1.
     """
 
     state: State
@@ -53,6 +54,7 @@ class JobStatus:
     takes: int = 0
     best_take: str = ""
     landed: bool = False
+    lost: bool = False
     control_steps: int = 0
     read: float = 1.0
 
@@ -96,6 +98,16 @@ class Story:
                 self.end = event
                 if isinstance(event, Finished) and event.best_take:
                     self.best_take = event.best_take
+
+    def left(self, there: Set[str]) -> Story:
+        """What is left of it where of its takes only these files are there."""
+        whole = self.told.keys() <= there and self.takes == len(self.told)  # each told of once, since none was lost
+        if whole and (not self.best_take or self.best_take in there):
+            return self
+        told = {name: take for name, take in self.told.items() if name in there}
+        best = self.best_take if self.best_take in there else max(told, key=lambda name: told[name].rank, default="")
+        landed = any(take.landed for take in told.values())
+        return dataclasses.replace(self, takes=len(told), told=told, landed=landed, best_take=best)
 
     def _add_take(self, take: TakeRecorded) -> None:
         self.takes += 1
@@ -177,8 +189,25 @@ def reader_of(folder: JobFolder) -> JobReader:
 
 
 def read_status(folder: JobFolder) -> JobStatus:
-    """What the job is doing, all of its events read; a damaged folder is a failed job with a sentence."""
-    return reader_of(folder).read(Budget())
+    """What the job is doing, all of its events read, and of its takes those that are there; a damaged folder is a
+    failed job with a sentence."""
+    reader = reader_of(folder)
+    status = reader.read(Budget())
+    try:
+        story = reader.story if reader.away else reader.story.left(folder.take_names())
+    except JobError:
+        return status
+    if story is reader.story:
+        return status
+    lost = story.best_take != status.best_take
+    return dataclasses.replace(
+        status,
+        takes=story.takes,
+        best_take=story.best_take,
+        landed=story.landed,
+        lost=lost,
+        message=LOST if lost and status.state == "finished" else status.message,
+    )
 
 
 def _status(folder: JobFolder, story: Story, running: bool, trainer: TrainerRecord, read: float) -> JobStatus:
