@@ -382,7 +382,6 @@ def test_what_fails_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.Ca
         (["train", str(blend), "--character", "Prop"], "only 1 bone"),
         (["bake", str(blend), "--character", "Hero"], "No job of Hero"),
         (["film", str(blend), "--character", "Hero"], "No take is baked"),
-        (["shoot", str(blend), "--character", "Hero", "--job", str(tmp_path)], "job.json"),
     ):
         assert words.run(arguments) == 1, arguments
         said = capsys.readouterr().err

@@ -14,9 +14,11 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.headless import console, pictures, words  # noqa: E402
+from backflip_addon.jobs.folder import JobFolder  # noqa: E402
+from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.scene.film import contact_sheet, render  # noqa: E402
 from tests.test_headless import addon as addon  # noqa: E402
-from tests.test_headless import saved, told  # noqa: E402
+from tests.test_headless import saved, standing_clip, told  # noqa: E402
 
 usefixtures = pytest.mark.usefixtures
 
@@ -117,3 +119,64 @@ def test_a_sheet_that_fails_leaves_the_movie(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(console.HeadlessError, match="movie is written; the sheet .*sheet.png cannot be: File exists"):
         pictures.shoot_film(tmp_path / "movie.mp4", tmp_path / "sheet.png", (64, 36), console.Console())
     assert done == ["movie"]
+
+
+@usefixtures("addon")
+def test_what_is_not_there_and_what_would_go_unheard_is_wrong_use(tmp_path: Path, capsys: Any) -> None:
+    blend, clip = saved(tmp_path / "shot.blend", "rigify"), standing_clip(tmp_path / "stand.txt")
+    job, gone = tmp_path / "job", str(tmp_path / "gone")
+    hero = [str(blend), "--character", "Hero"]
+    made = ["train", *hero, "--clip", str(clip), "--job", str(job), "--prepare"]
+    assert words.run(made) == 0
+    train, shoot, bake = ["train", *hero, "--dry-run"], ["shoot", *hero, "--job"], ["bake", *hero, "--job"]
+    capsys.readouterr()
+    for arguments, sentence in (
+        ([*train, "--clip", gone], "no file"),
+        ([*train, "--clip", str(clip), "--clip-map", gone], "(--clip-map)"),
+        ([*train, "--bone-map", gone], "(--bone-map)"),
+        ([*bake, gone], "job.json is missing"),
+        ([*shoot, str(tmp_path)], "job.json is missing"),
+        ([*bake, str(job), "--take", "nothing"], "no take yet"),
+        ([*shoot, str(job), "--preset", "Upside Down"], "no preset called Upside Down"),
+        ([*shoot, str(job), "--stage", "0009.pt"], "no stage called 0009.pt"),
+        ([*train, "--clip-map", str(blend)], "about the file of --clip"),
+        ([*train, "--clip", str(clip), "--clip-character", "Nope"], "leave out --clip-character"),
+        ([*train, "--clip", str(clip), "--clip-action", "Nope"], "leave out --clip-action"),
+        ([*train, "--clip", str(clip), "--reference-action", "Nope"], "leave out one"),
+        ([*train, "--clip", str(clip), "--reference-slot", "Nope"], "--reference-slot"),
+        ([*train, "--clip", str(clip), "--frames-last", "3"], "--frames-last"),
+        ([*train, "--reference-action", "Nope"], "no action called Nope"),
+        ([*train, "--frames-first", "0"], "counts with --use-frames"),
+        ([*train, "--use-frames", "--frames-first", "9", "--frames-last", "3"], "Frame 9 comes after frame 3"),
+        (["batch", str(job), "--cores", "-1"], "no number of 1 or more"),
+        (["batch", str(job), "--cores", "0"], "no number of 1 or more"),
+    ):
+        assert words.run(arguments) == 2, arguments
+        said = capsys.readouterr().err
+        assert sentence in said and said.count("\n") == 1, said
+
+
+@usefixtures("addon")
+def test_a_dry_run_says_that_a_job_cannot_be_written(tmp_path: Path) -> None:
+    blend, clip, out = saved(tmp_path / "shot.blend", "rigify"), standing_clip(tmp_path / "stand.txt"), tmp_path / "r"
+    for job in (clip, clip / "job"):
+        train = ("train", blend, "--character", "Hero", "--clip", clip, "--job", job, "--prepare")
+        (missing,) = told(out, *train, "--dry-run", code=1)["missing"]
+        assert f"The job's folder {job} cannot be written: Not a directory." in missing
+        assert missing in told(out, *train, code=1)["error"]
+
+
+def test_a_folder_that_cannot_be_read_hides_no_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("shut", "b", "a"):
+        JobFolder(tmp_path / name).create(Job(name=name, avatar="Hero", body={}, settings={}))
+    os.utime(tmp_path / "b" / "job.json", (1.7e9, 1.7e9))
+    real = os.stat
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if os.fspath(path) == str(tmp_path / "shut" / "job.json"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    rows = told(tmp_path / "r", "jobs", tmp_path, code=0)["jobs"]
+    assert [Path(row["job"]).name for row in rows] == ["b", "a"]

@@ -130,6 +130,14 @@ def check_writable(option: str, file: Path, stream: bool = False) -> None:
         raise WrongUse(f"{file} cannot be written: {why}. Name another file with {option}.")
 
 
+def check_there(options: Any, *names: str) -> None:
+    """Raises WrongUse where a file that an option names is not there. names: of the options, as argparse has them."""
+    for name in names:
+        file = getattr(options, name, "")
+        if file and not Path(file).is_file():
+            raise WrongUse(f"There is no file {file} (--{name.replace('_', '-')}); name one that is there.")
+
+
 def write_report(file: Path, report: dict[str, Any]) -> None:
     """Write a report as JSON, whole; into a pipe, a device and what this process prints to. Raises HeadlessError."""
     text = json.dumps(plain(report), indent=1, allow_nan=False) + "\n"

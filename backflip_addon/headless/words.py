@@ -143,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     batch = _word(words, "batch", "train many prepared jobs, here or on a Ray cluster", job_words.batch)
     batch.add_argument("targets", nargs="+", metavar="FOLDER", help="a job, or a folder of jobs")
     batch.add_argument("--cluster", default="", metavar="ADDRESS", help="a Ray cluster's; this computer when left out")
-    batch.add_argument("--cores", type=int, default=1, metavar="N", help="for a job that asks for every core (1)")
+    batch.add_argument("--cores", type=_count, default=1, metavar="N", help="for a job that asks for every core (1)")
     for each in (status, jobs):
         each.add_argument("--character", default="", metavar="NAME", help="of this character alone")
     return top
@@ -191,6 +191,12 @@ def _train_options(word: argparse.ArgumentParser) -> None:
     word.add_argument("--clip-character", default="", metavar="NAME", help="which armature of a clip with several")
     word.add_argument("--clip-action", default="", metavar="NAME", help="which action of a clip with several")
     word.add_argument("--clip-map", default="", metavar="FILE", help="bone map of the clip's own skeleton")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:
