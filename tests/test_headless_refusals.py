@@ -17,6 +17,7 @@ from backflip_addon.headless import console, pictures, words  # noqa: E402
 from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.scene.film import contact_sheet, render  # noqa: E402
+from tests.job_events import tell  # noqa: E402
 from tests.test_headless import addon as addon  # noqa: E402
 from tests.test_headless import saved, standing_clip, told  # noqa: E402
 
@@ -180,3 +181,18 @@ def test_a_folder_that_cannot_be_read_hides_no_jobs(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "stat", refuse)
     rows = told(tmp_path / "r", "jobs", tmp_path, code=0)["jobs"]
     assert [Path(row["job"]).name for row in rows] == ["b", "a"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_nothing_of_a_job_folder_steers_the_terminal(tmp_path: Path, capsys: Any) -> None:
+    named = os.fsdecode(b"red\x1b[31m\nline\x9b \xff")
+    job = JobFolder(tmp_path / named)
+    job.create(Job(name="a", avatar="He\x1b[0mro", body={}, settings={}))
+    tell(job, "error", message="bad\x1b]0;title\x07\nsecond line\x7f")
+    for form in ("text", "json"):
+        for arguments, code in ((["jobs", tmp_path], 0), (["status", job.path], 1), (["bake", job.path], 2)):
+            assert words.run([*map(str, arguments), "--progress", form]) == code
+            said = capsys.readouterr()
+            assert "red" in said.out + said.err
+            assert not [c for c in said.out + said.err if c != "\n" and not c.isprintable()]
+            assert form == "json" or arguments[0] == "bake" or said.out.count("\n") == 1

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..core.files import write_whole
 from ..jobs.status import JobStatus
+from ..jobs.status import plain as shown
 
 DONE, FAILED, WRONG_USE, NOT_LANDED = 0, 1, 2, 3  # exit statuses
 STATES = {DONE: "done", FAILED: "failed", WRONG_USE: "used wrongly", NOT_LANDED: "not landed"}
@@ -48,7 +49,8 @@ class Console:
 
     def say(self, line: str, **facts: Any) -> None:
         """One line; facts: what a program wants to know of it."""
-        self.write(json.dumps({"kind": "line", "line": line.strip(), **plain(facts)}) if self.as_json else line)
+        told = json.dumps({"kind": "line", "line": line.strip(), **plain(facts)}) if self.as_json else line
+        self.write(printable(told))
 
     def show(self, status: JobStatus) -> None:
         """A job's status, where there is something new in it, and now and then where there is nothing."""
@@ -57,7 +59,13 @@ class Console:
         if news == self._shown and now - self._last < LINE_SECONDS:
             return
         self._shown, self._last = news, now
-        self.write(json.dumps({"kind": "progress", **facts_of(status)}) if self.as_json else progress_line(status, now))
+        told = json.dumps({"kind": "progress", **facts_of(status)}) if self.as_json else progress_line(status, now)
+        self.write(printable(told))
+
+
+def printable(text: str) -> str:
+    """Lines as a terminal may be given them: no letter of a stranger's steers it."""
+    return "\n".join(shown(line, len(line)) for line in text.split("\n"))
 
 
 def _print(line: str) -> None:

@@ -27,6 +27,7 @@ from .console import (
     HeadlessError,
     WrongUse,
     check_writable,
+    printable,
     terminated_as_interrupted,
     write_report,
 )
@@ -78,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     if "error" in report:
         if console.as_json:
             console.say(report["error"], exit=code)
-        told = str(report["error"])
+        told = printable(str(report["error"]))
         print(told if told.startswith(PROGRAM) else f"{PROGRAM}: {told}", file=sys.stderr, flush=True)
     return code
 

@@ -27,6 +27,7 @@ PATIENCE_SECONDS = 30.0  # how long wait_for_end() waits for a folder that canno
 MOST_READERS = 32  # jobs that are remembered
 MOST_TAKES = 100_000  # that are remembered of a job
 LONGEST_TEXT = 1_000  # letters of what a trainer says
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " ")  # line ends are among them
 LOST = "Finished, but the best take is not there any more; train again to record another."
 
 # unreadable: the folder is there no more, or its disk does not answer.
@@ -219,7 +220,7 @@ def _status(folder: JobFolder, story: Story, running: bool, trainer: TrainerReco
         progress=1.0 if state == "finished" else min(max(story.progress.fraction, 0.0), 1.0),
         seconds=story.progress.seconds if seconds is None else seconds,
         seconds_left=story.progress.seconds_left if state == "running" else None,
-        message=plain(_message(state, folder, story)),
+        message=_message(state, folder, story)[:LONGEST_TEXT],
         event=story.latest,
         pid=trainer.pid if running else 0,
         takes=story.takes,
@@ -291,12 +292,12 @@ def _message(state: State, folder: JobFolder, story: Story) -> str:
     if state == "starting":
         return "The trainer is starting."
     if state == "running":
-        return story.progress.message or "The trainer is at work."
+        return plain(story.progress.message) or "The trainer is at work."
     if state == "paused":
         return "Paused."
     if state == "failed":
         said = story.end.message if isinstance(story.end, Failed) else ""
-        return said or "The trainer failed without giving a reason."
+        return plain(said) or "The trainer failed without giving a reason."
     if state == "died":
         return _death_words(log_tail(folder))
     if state == "stopped":
@@ -324,9 +325,10 @@ def _death_words(tail: str) -> str:
     lacking = re.search(r"No module named '?(\w+)", tail)
     if lacking and lacking[1] != "backflip_addon":
         words = f"The trainer's Python lacks {lacking[1]}; choose another or press Install in the preferences."
-    return f"{words}\n{tail}" if tail else words
+    return "\n".join([words, *map(plain, tail.splitlines())])
 
 
 def plain(text: object, most: int = LONGEST_TEXT) -> str:
-    """Any text as Blender's strings can hold it: whole letters alone, and not more than most of them."""
-    return str(text)[:most].replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+    """Any text as Blender's strings can hold it and a terminal may be given it: whole letters alone, none that steers
+    what shows it, and not more than most of them."""
+    return str(text)[:most].translate(_CONTROLS).encode("utf-8", "replace").decode("utf-8")

@@ -157,6 +157,15 @@ def test_bytes_that_are_no_text_are_no_event(folder: JobFolder) -> None:
 
 def test_any_text_becomes_one_that_blender_can_hold() -> None:
     assert plain("a\ud800b\0c") == "a?b c" and len(plain("x" * 5000)) == 1000 and plain(5) == "5"
+    assert plain("a\x1b[31mb\nc\x7fd\x9b\x85e\u2028f\té") == "a [31mb c d  e f é"
+
+
+def test_what_a_trainer_says_is_one_line_that_steers_no_terminal(folder: JobFolder) -> None:
+    tell(folder, "error", message="bad\x1b[31mRED\x1b]0;title\x07\nsecond line")
+    assert read_status(folder).message == "bad [31mRED ]0;title  second line"
+    folder.events_file.write_text(line("started"))
+    folder.log_file.write_text("--- started\nKilled\x1b[2J\nhere\x07\n")
+    assert read_status(folder).message.splitlines()[1:] == ["Killed [2J", "here "]
 
 
 def test_a_take_that_does_what_it_should_beats_one_that_only_landed(folder: JobFolder) -> None:
