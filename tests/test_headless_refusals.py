@@ -48,6 +48,7 @@ def test_a_report_replaces_a_file_whole_and_follows_a_link(tmp_path: Path) -> No
     assert told(link, "jobs", tmp_path, code=0)["jobs"] == [] and link.is_symlink()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
 @pytest.mark.parametrize(
     ("option", "place", "why"),
     [
