@@ -327,6 +327,13 @@ def test_train_and_shoot_with_a_trainer(
     assert told(out, "train", *named, "--clip", clip, "--minutes", "0.05", code=0)["state"] == "finished"
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
     assert {"progress", "line"} <= {line["kind"] for line in lines}
+    for take in (job / "takes").glob("*.npz"):
+        take.unlink()
+    assert told(out, "status", job, code=3)["takes"] == 0
+    assert told(out, "train", *named, code=0)["takes"] == 3, "it is trained anew"
+    (job / "takes" / "0001_search.npz").unlink()
+    assert told(out, "status", job, code=3)["best_take"] == "0002_search.npz"
+    assert told(out, "train", *named, code=0)["landed"] is True
     (job / "stages" / "plan.npz").write_bytes(b"")
     shots = told(out, "shoot", *named, "--count", "2", "--seed", "7", "--slope", "10", code=3)
     assert [take["seed"] for take in shots["takes"]] == [7, 8] and "sloping" in shots["asked_for"]
@@ -379,7 +386,6 @@ def test_what_fails_is_a_sentence(addon: None, tmp_path: Path, capsys: pytest.Ca
         (["train", str(blend), "--character", "Prop"], "only 1 bone"),
         (["bake", str(blend), "--character", "Hero"], "No job of Hero"),
         (["film", str(blend), "--character", "Hero"], "No take is baked"),
-        (["shoot", str(blend), "--character", "Hero", "--job", str(tmp_path)], "job.json"),
     ):
         assert words.run(arguments) == 1, arguments
         said = capsys.readouterr().err

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
 import shutil
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ import numpy as np
 
 from ..core.files import write_whole
 from ..jobs.status import JobStatus
+from ..jobs.status import plain as shown
 
 DONE, FAILED, WRONG_USE, NOT_LANDED = 0, 1, 2, 3  # exit statuses
 STATES = {DONE: "done", FAILED: "failed", WRONG_USE: "used wrongly", NOT_LANDED: "not landed"}
@@ -46,7 +49,8 @@ class Console:
 
     def say(self, line: str, **facts: Any) -> None:
         """One line; facts: what a program wants to know of it."""
-        self.write(json.dumps({"kind": "line", "line": line.strip(), **plain(facts)}) if self.as_json else line)
+        told = json.dumps({"kind": "line", "line": line.strip(), **plain(facts)}) if self.as_json else line
+        self.write(printable(told))
 
     def show(self, status: JobStatus) -> None:
         """A job's status, where there is something new in it, and now and then where there is nothing."""
@@ -55,7 +59,13 @@ class Console:
         if news == self._shown and now - self._last < LINE_SECONDS:
             return
         self._shown, self._last = news, now
-        self.write(json.dumps({"kind": "progress", **facts_of(status)}) if self.as_json else progress_line(status, now))
+        told = json.dumps({"kind": "progress", **facts_of(status)}) if self.as_json else progress_line(status, now)
+        self.write(printable(told))
+
+
+def printable(text: str) -> str:
+    """Lines as a terminal may be given them: no letter of a stranger's steers it."""
+    return "\n".join(shown(line, len(line)) for line in text.split("\n"))
 
 
 def _print(line: str) -> None:
@@ -101,14 +111,55 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def unwritable(place: Path, folder: bool = False, stream: bool = False) -> str:
+    """Why no file, or no folder, can be written there, "" where it can: asked before the work. Nothing is written.
+
+    stream: a pipe or a device will do.
+    """
+    for there in (place, *place.parents):
+        try:
+            mode = os.stat(there).st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return str(error.strerror)
+        if stat.S_ISDIR(mode) != (folder or there != place):
+            return os.strerror(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENOTDIR)
+        if not (stream or stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            return "it is no regular file"
+        asked = (there, there.parent) if stat.S_ISREG(mode) else (there,)
+        return "" if all(os.access(each, os.W_OK) for each in asked) else os.strerror(errno.EACCES)
+    return os.strerror(errno.ENOENT)
+
+
+def check_writable(option: str, file: Path, stream: bool = False) -> None:
+    """Raises WrongUse where a file cannot be written."""
+    if why := unwritable(file, stream=stream):
+        raise WrongUse(f"{file} cannot be written: {why}. Name another file with {option}.")
+
+
+def check_there(options: Any, *names: str) -> None:
+    """Raises WrongUse where a file that an option names is not there. names: of the options, as argparse has them."""
+    for name in names:
+        file = getattr(options, name, "")
+        if file and not Path(file).is_file():
+            raise WrongUse(f"There is no file {file} (--{name.replace('_', '-')}); name one that is there.")
+
+
 def write_report(file: Path, report: dict[str, Any]) -> None:
-    """Write a report as JSON, whole. Raises HeadlessError."""
+    """Write a report as JSON, whole; into a pipe, a device and what this process prints to. Raises HeadlessError."""
     text = json.dumps(plain(report), indent=1, allow_nan=False) + "\n"
 
     def write(out: BinaryIO) -> None:
         out.write(text.encode())
 
     try:
+        printed_to = file.is_symlink() and file.parts[1] in ("dev", "proc")  # such as /dev/stdout
+        if file.exists() and (printed_to or not file.is_file()):
+            with open(file, "ab") as out:
+                write(out)
+            return
+        file = file.resolve()
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, write)
     except OSError as error:

@@ -14,7 +14,7 @@ from ..core import background
 from ..core.isolation import clean_environment, python_command, safe_folder
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
-from ..jobs.status import read_status
+from ..jobs.status import plain, read_status
 from ..operators import training as road
 from ..operators.known_job import avatar_of
 from .console import DONE, FAILED, NOT_LANDED, Console, WrongUse, facts_of
@@ -41,7 +41,9 @@ def status(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     folder = found[-1]
     now = read_status(folder)
     report: Report = {"job": str(folder.path), "character": avatar_of(folder), **facts_of(now)}
-    console.say(f"{folder.path.name}: {now.state}, {now.takes} takes{', landed' if now.landed else ''}. {now.message}")
+    console.say(
+        f"{plain(folder.path.name)}: {now.state}, {now.takes} takes{', landed' if now.landed else ''}. {now.message}"
+    )
     if now.state in ("failed", "died", "unreadable"):
         return FAILED, report | {"error": now.message}
     return (NOT_LANDED if now.state in ("finished", "stopped") and not succeeded(folder) else DONE), report
@@ -56,7 +58,7 @@ def jobs(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
             rows.append({"job": str(folder.path), "character": avatar_of(folder), **facts_of(now)})
             landed = "landed" if now.landed else ""
             console.say(
-                f"{now.state:<10} {now.progress:4.0%} {now.takes:>4} takes {landed:<6} {folder.path}", **rows[-1]
+                f"{now.state:<10} {now.progress:4.0%} {now.takes:>4} takes {landed:<6} {plain(folder.path)}", **rows[-1]
             )
     if not rows:
         console.say(f"There is no job{_of(options)} in {', '.join(options.targets)}.")
@@ -92,7 +94,7 @@ def batch(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
         ) as trained:
             try:
                 for line in trained.stdout or ():
-                    console.say(line.rstrip())
+                    console.say(plain(line.rstrip()))
             except KeyboardInterrupt:
                 trained.terminate()
                 raise

@@ -22,8 +22,8 @@ from ..scene.film import contact_sheet, render, stage
 from ..scene.stored_avatar import StateError
 from ..settings import scene_settings
 from . import options as settings_options
-from .console import DONE, Console, HeadlessError, WrongUse, chatter_away
-from .scene_file import Opened, jobs_beside, open_blend, save
+from .console import DONE, Console, HeadlessError, WrongUse, chatter_away, check_writable
+from .scene_file import Opened, jobs_beside, open_blend, save, sentence_of
 
 Report = dict[str, Any]
 
@@ -39,6 +39,7 @@ def export(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     if options.out and not given:
         kind = exporter.kind_of(Path(options.out)) or kind
     target = exporter.named_for(_target(opened, options.out, name), kind)
+    check_writable("--out", target)
     report: Report = {"character": opened.armature.name, "track": name, "format": kind, "file": str(target)}
     if options.dry_run:
         console.say(f"Would write {name}, frames {first} to {last}, to {target}.")
@@ -78,6 +79,7 @@ def film(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     scene = opened.scene
     name, first, last = playing(opened, options.track)
     movie = _target(opened, options.out, name, ".mp4")
+    check_writable("--out", movie)
     report: Report = {"character": opened.armature.name, "track": name, "frames": [first, last], "file": str(movie)}
     if options.own_set and scene.camera is None:
         raise HeadlessError(f"The scene {scene.name} has no camera to film with; leave out --own-set.")
@@ -119,7 +121,7 @@ def _ground(opened: Opened) -> tuple[float, float]:
 
 
 def shoot_film(movie: Path, sheet: Path | None, size: tuple[int, int], console: Console) -> None:
-    """Render the scene's frames into a movie and, where one is named, a sheet of its moments."""
+    """Render the scene's frames into a movie and, where one is named, a sheet of its moments. Raises HeadlessError."""
     stills = Path(tempfile.mkdtemp(prefix="backflip-film-"))
     try:
         with chatter_away() as tell:
@@ -127,13 +129,20 @@ def shoot_film(movie: Path, sheet: Path | None, size: tuple[int, int], console: 
             try:
                 tenths = _Tenths(console)
                 footage = render.render_stills(bpy.context, stills, size, progress=tenths)
-                if sheet is not None:
-                    contact_sheet.render_contact_sheet(bpy.context, sheet, size=size, footage=footage)
                 render.render_movie(bpy.context, movie, size, footage=footage)
+                if sheet is not None:
+                    _write_sheet(sheet, size, footage)
             finally:
                 console.write = before
     finally:
         shutil.rmtree(stills, ignore_errors=True)
+
+
+def _write_sheet(sheet: Path, size: tuple[int, int], footage: render.Footage) -> None:
+    try:
+        contact_sheet.render_contact_sheet(bpy.context, sheet, size=size, footage=footage)
+    except (OSError, RuntimeError) as error:
+        raise HeadlessError(f"The movie is written; the sheet {sheet} cannot be: {sentence_of(error)}") from error
 
 
 class _Tenths:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import stat
 from pathlib import Path
 
 import bpy
@@ -93,28 +94,40 @@ def jobs_beside(blend: Path) -> list[JobFolder]:
 
 
 def jobs_in(folder: Path) -> list[JobFolder]:
-    """A folder's jobs, or itself where it is one, the latest last. Raises HeadlessError."""
+    """A folder's jobs, or itself where it is one, the latest last; those that cannot be looked into are left out.
+
+    Raises HeadlessError.
+    """
+    if _made(folder):
+        return [JobFolder(folder)]
     try:
-        if (folder / "job.json").is_file():
-            return [JobFolder(folder)]
-        found = [each for each in sorted(folder.iterdir())[:MOST_JOBS] if (each / "job.json").is_file()]
+        found = [(made, each) for each in sorted(folder.iterdir())[:MOST_JOBS] if (made := _made(each))]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise HeadlessError(f"{folder} cannot be read: {error.strerror}.") from error
-    return [JobFolder(each) for each in sorted(found, key=lambda each: (each / "job.json").stat().st_mtime)]
+    return [JobFolder(each) for _, each in sorted(found)]
+
+
+def _made(folder: Path) -> float:
+    """When a folder's job was written, s since 1970; 0 where there is none to be seen."""
+    try:
+        facts = (folder / "job.json").stat()
+    except (OSError, ValueError):
+        return 0.0
+    return facts.st_mtime or 1.0 if stat.S_ISREG(facts.st_mode) else 0.0
 
 
 def find_job(opened: Opened, named: str) -> JobFolder:
     """The job that was named, else the one the .blend is linked to, else the character's latest beside the .blend.
 
-    The scene is linked to it. Raises HeadlessError.
+    The scene is linked to it. Raises HeadlessError, and WrongUse where none is in the folder that was named.
     """
     folder = JobFolder(Path(named).resolve()) if named else _own_job(opened)
     try:
         folder.read_job()
     except JobError as error:
-        raise HeadlessError(str(error)) from error
+        raise (HeadlessError if folder.job_file.exists() else WrongUse)(str(error)) from error
     job_link.set_link(opened.scene, folder.path)
     settings = scene_settings(opened.scene)
     if settings.avatar != opened.armature:

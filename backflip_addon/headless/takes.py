@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.direction import PRESETS
 from ..core.motion import Motion, load_motion, validate
 from ..core.verdict import engine_words, verdict
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
+from ..jobs.json_files import JobError
 from ..jobs.messages import TakeRecorded
 from ..jobs.status import read_status
 from ..operators import directions, shooting
@@ -21,7 +23,7 @@ from ..operators.baking import bake_shot
 from ..operators.takes import Shot, check_learned, find_take, read_shot
 from ..settings import scene_settings
 from . import options as settings_options
-from .console import DONE, NOT_LANDED, Console, HeadlessError
+from .console import DONE, NOT_LANDED, Console, HeadlessError, WrongUse
 from .measuring import measure
 from .scene_file import find_job, open_blend, save
 
@@ -37,7 +39,12 @@ def shoot(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     opened = open_blend(options)
     folder = find_job(opened, options.job)
     fields = scene_settings(opened.scene).direction
+    if (stage := getattr(options, "stage", "")) and stage not in [file.name for file in folder.list_stages()]:
+        raise WrongUse(f"This job has no stage called {stage} (--stage); name another, or leave it out.")
     if options.preset:
+        known = (directions.UNDIRECTED, *PRESETS, *directions.saved_directions())
+        if options.preset not in known:
+            raise WrongUse(f"There is no preset called {options.preset}; there are: {', '.join(known)}.")
         directions.set_direction(fields, directions.read_direction(options.preset))
     properties = list(settings_options.properties_of(type(fields)))
     settings_options.apply(opened.scene, fields, settings_options.given_of(options, properties))
@@ -106,7 +113,11 @@ def bake(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
         settings,
         settings_options.given_of(options, settings_options.settings_of(type(settings), "bake")),
     )
-    shot = read_shot(opened.scene, find_take(opened.scene, options.take))
+    try:
+        file = find_take(opened.scene, options.take)
+    except JobError as error:
+        raise (WrongUse if options.take else HeadlessError)(str(error)) from error
+    shot = read_shot(opened.scene, file)
     report: Report = {"character": opened.armature.name, "job": str(folder.path), "take": shot.file.name}
     if options.dry_run:
         console.say(f"Would bake {shot.file.name} onto {opened.armature.name} from frame {settings.start_frame} on.")

@@ -6,8 +6,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import bpy
 
 from ..core.isolation import Interpreter
 from ..jobs import trainer_process
@@ -20,9 +23,10 @@ from ..operators import training as road
 from ..operators.avatar import build_body
 from ..operators.base import USER_ERRORS, need_body, need_map, need_reference, what_is_missing
 from ..scene import reference_source, stored_avatar
+from ..scene.reference import READ_HERE
 from ..settings import BackflipSettings, scene_settings
 from . import options as settings_options
-from .console import DONE, FAILED, NOT_LANDED, Console, HeadlessError, WrongUse, facts_of
+from .console import DONE, FAILED, NOT_LANDED, Console, HeadlessError, WrongUse, check_there, facts_of, unwritable
 from .scene_file import Opened, open_blend, save, sentence_of
 
 STOP_SECONDS = 60.0  # a trainer that was asked to stop gets so long to save its last stage
@@ -45,6 +49,8 @@ def train(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
     python, trouble = _python(opened, options, kept)
     lacking += [trouble] if trouble else []
     folder = kept or JobFolder(_new_folder(opened, options))
+    if why := unwritable(folder.path, folder=True):
+        lacking.append(f"The job's folder {folder.path} cannot be written: {why}. Name another with --job.")
     report: Report = {"character": opened.armature.name, "job": str(folder.path), "missing": lacking}
     if not kept and not what_is_missing(opened.scene, need_reference):
         report["notes"] = _notes(opened, console)
@@ -68,10 +74,11 @@ def train(options: argparse.Namespace, console: Console) -> tuple[int, Report]:
 def finish(
     folder: JobFolder, python: Interpreter | None, console: Console, report: Report, cluster: str = ""
 ) -> tuple[int, Report]:
-    """Train a job that is written, and say what came of it. A finished one is not trained again."""
+    """Train a job that is written, and say what came of it. A finished one is not trained again, unless its best take
+    was lost."""
     assert python is not None, "a lack of it was said before"
     status = read_status(folder)
-    if status.state != "finished" or not status.takes:
+    if status.state != "finished" or not status.takes or status.lost:
         status = run_trainer(folder, python, console, cluster)
     report |= facts_of(status)
     if status.state in ("failed", "died", "unreadable"):
@@ -82,8 +89,10 @@ def finish(
 
 
 def succeeded(folder: JobFolder) -> bool:
-    """Whether a take of the job landed or, of a clip that does not end standing, followed it to its end."""
-    return any(event.success for event in folder.read_events()[0] if isinstance(event, TakeRecorded))
+    """Whether a take that is there landed or, of a clip that does not end standing, followed it to its end."""
+    there, events = folder.take_names(), folder.read_events()[0]
+    told = {event.file: event.success for event in events if isinstance(event, TakeRecorded)}
+    return any(success and file in there for file, success in told.items())
 
 
 def run_trainer(folder: JobFolder, python: Interpreter, console: Console, cluster: str = "") -> JobStatus:
@@ -148,6 +157,7 @@ def prepare(opened: Opened, options: argparse.Namespace, console: Console) -> li
     scene, settings = opened.scene, scene_settings(opened.scene)
     properties = settings_options.settings_of(type(settings), "train")
     given = settings_options.given_of(options, properties)
+    _check_use(options, given)
     try:
         if settings.avatar != opened.armature or not len(settings.roles):
             bone_map.choose(scene, opened.armature)
@@ -165,13 +175,41 @@ def prepare(opened: Opened, options: argparse.Namespace, console: Console) -> li
     return [lacking] if lacking else []
 
 
+def _check_use(options: argparse.Namespace, given: Mapping[str, Any]) -> None:
+    """Raises WrongUse for files that are not there, and for options that would go unheard beside the others."""
+    check_there(options, "bone_map", "clip", "clip_map")
+    which = [name for name in ("clip_character", "clip_action", "clip_map") if getattr(options, name)]
+    if which and not options.clip:
+        raise WrongUse(f"--{which[0].replace('_', '-')} is about the file of --clip: name that too.")
+    if Path(options.clip).suffix.lower() in READ_HERE and (which := [name for name in which if name != "clip_map"]):
+        raise WrongUse(f"{options.clip} holds one performance alone: leave out --{which[0].replace('_', '-')}.")
+    beside = [name for name in SOURCE if name in given]
+    if beside and options.clip:
+        raise WrongUse(f"--clip names a file, and --{beside[0].replace('_', '-')} what the .blend has: leave out one.")
+    if (name := given.get("reference_action")) and name not in bpy.data.actions:
+        raise WrongUse(f"There is no action called {name} (--reference-action); name one of this file.")
+
+
+def _check_frames(settings: BackflipSettings, given: Mapping[str, Any]) -> None:
+    """Raises WrongUse for frames that would go unheard, or make no range."""
+    asked = [name for name in SOURCE[-3:] if name in given and given[name] is not False]
+    if not asked:
+        return
+    if not settings.use_frames:
+        raise WrongUse(f"--{asked[0].replace('_', '-')} counts with --use-frames alone: give that too.")
+    if settings.reference_action:
+        action = f"the action {settings.reference_action}"
+        raise WrongUse(f'--use-frames: {action} has its own frames. Leave it out, or give --reference-action "".')
+    if settings.frames_first > settings.frames_last:
+        first, last = settings.frames_first, settings.frames_last
+        raise WrongUse(f"Frame {first} comes after frame {last}: change --frames-first or --frames-last.")
+
+
 def _prepare_body(opened: Opened, options: argparse.Namespace, given: dict[str, Any], console: Console) -> None:
     scene, settings = opened.scene, scene_settings(opened.scene)
     if options.bone_map:
         stored_avatar.set_role_map(scene, bone_map_files.load(Path(options.bone_map)))
-    bones = [item["bone"] for item in given.get("roles", ()) if item.get("bone")]
-    if unknown := [bone for bone in bones if bone not in stored_bones(opened)]:
-        raise WrongUse(f"{opened.armature.name} has no bone called {unknown[0]} (--roles).")
+    _check_names(given.get("roles", ()), stored_bones(opened), f"{opened.armature.name} has no bone called", "--roles")
     settings_options.apply(scene, settings, given)
     if lacking := what_is_missing(scene, need_map):
         raise HeadlessError(lacking)
@@ -180,6 +218,12 @@ def _prepare_body(opened: Opened, options: argparse.Namespace, given: dict[str, 
         console.say(f"  Note: {warning}")
     body, _binding = stored_avatar.body_and_binding(scene)
     console.say(f"  {opened.armature.name}: {body.height:.2f} m, {body.mass:.0f} kg, {len(body.links)} parts")
+
+
+def _check_names(items: Iterable[Mapping[str, Any]], known: Sequence[str], lacks: str, option: str) -> None:
+    """Raises WrongUse for an item of a map with a bone that is not known. lacks: the sentence, up to its name."""
+    if unknown := [item["bone"] for item in items if item.get("bone") and item["bone"] not in known]:
+        raise WrongUse(f"{lacks} {unknown[0]} ({option}); name one that is there.")
 
 
 def stored_bones(opened: Opened) -> list[str]:
@@ -192,6 +236,7 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
     scene, settings = opened.scene, scene_settings(opened.scene)
     chosen = {name: given[name] for name in SOURCE if name in given}
     settings_options.apply(scene, settings, chosen)
+    _check_frames(settings, chosen)
     report = None
     if options.clip:
         role_map = bone_map_files.load(Path(options.clip_map)) if options.clip_map else None
@@ -199,7 +244,7 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
         try:
             report = reference_clip.use_file(scene, file, options.clip_action, options.clip_character, role_map)
         except USER_ERRORS as error:
-            raise _with_map_to_mend(opened, error) from error
+            raise (error if options.dry_run else _with_map_to_mend(opened, error)) from error
     elif chosen:
         report = reference_clip.take_source(scene, _source(opened, settings))
     if report is not None:
@@ -207,6 +252,7 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
     if "clip_roles" in given:
         if not len(settings.clip_roles):
             raise WrongUse("The clip has no skeleton of its own to map (--clip-roles).")
+        _check_names(given["clip_roles"], settings.clip_joints.keys(), "The clip has no joint called", "--clip-roles")
         settings_options.apply(scene, settings, {"clip_roles": given["clip_roles"]})
         reference_clip.read_with_map(scene)
 

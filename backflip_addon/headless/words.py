@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from .console import (
     Console,
     HeadlessError,
     WrongUse,
+    check_writable,
+    printable,
     terminated_as_interrupted,
     write_report,
 )
@@ -53,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with terminated_as_interrupted():
             options = parser().parse_args(arguments)
+            _check_outputs(options, report_file)
             found: dict[str, Any]
             code, found = options.run(options, console)
             report |= found
@@ -71,11 +75,11 @@ def run(arguments: Sequence[str]) -> int:
         try:
             write_report(report_file, report)
         except HeadlessError as error:
-            code, report["error"] = FAILED, str(error)
+            code, report["error"] = code or FAILED, report.get("error", str(error))
     if "error" in report:
         if console.as_json:
             console.say(report["error"], exit=code)
-        told = str(report["error"])
+        told = printable(str(report["error"]))
         print(told if told.startswith(PROGRAM) else f"{PROGRAM}: {told}", file=sys.stderr, flush=True)
     return code
 
@@ -89,9 +93,18 @@ def _values(arguments: Sequence[str], name: str) -> list[str]:
 
 def _report_file(arguments: Sequence[str]) -> Path | None:
     named = [value for value in _values(arguments, "--json") if value]
-    with contextlib.suppress(OSError, ValueError):
-        return Path(named[-1]).resolve() if named else None
+    with contextlib.suppress(OSError):
+        return Path(os.path.abspath(named[-1])) if named else None
     return None
+
+
+def _check_outputs(options: argparse.Namespace, report_file: Path | None) -> None:
+    """Raises WrongUse where a file cannot be written that a word would write at its end."""
+    if report_file is not None:
+        check_writable("--json", report_file, stream=True)
+    for name in ("sheet", "save_as"):
+        if file := getattr(options, name, ""):
+            check_writable(f"--{name.replace('_', '-')}", Path(file).resolve())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
     batch = _word(words, "batch", "train many prepared jobs, here or on a Ray cluster", job_words.batch)
     batch.add_argument("targets", nargs="+", metavar="FOLDER", help="a job, or a folder of jobs")
     batch.add_argument("--cluster", default="", metavar="ADDRESS", help="a Ray cluster's; this computer when left out")
-    batch.add_argument("--cores", type=int, default=1, metavar="N", help="for a job that asks for every core (1)")
+    batch.add_argument("--cores", type=_count, default=1, metavar="N", help="for a job that asks for every core (1)")
     for each in (status, jobs):
         each.add_argument("--character", default="", metavar="NAME", help="of this character alone")
     return top
@@ -179,6 +192,12 @@ def _train_options(word: argparse.ArgumentParser) -> None:
     word.add_argument("--clip-character", default="", metavar="NAME", help="which armature of a clip with several")
     word.add_argument("--clip-action", default="", metavar="NAME", help="which action of a clip with several")
     word.add_argument("--clip-map", default="", metavar="FILE", help="bone map of the clip's own skeleton")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:

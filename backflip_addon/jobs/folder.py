@@ -316,19 +316,25 @@ class JobFolder:
         """Recorded takes, oldest first: regular files alone. Raises JobError."""
         return self._files(self.takes, ".npz")
 
+    def take_names(self) -> set[str]:
+        """The names of their files. Raises JobError."""
+        return set(self._names(self.takes, ".npz"))
+
     def list_stages(self) -> list[Path]:
         """Saved stages, oldest first: regular files alone. Raises JobError."""
         return self._files(self.stages, ".pt")
 
     def _files(self, room: Path, ending: str) -> list[Path]:
+        return [room / name for name in sorted(self._names(room, ending), key=by_number)]
+
+    def _names(self, room: Path, ending: str) -> list[str]:
         if not is_own_folder(room):
             return []
         try:
             with os.scandir(room) as entries:
-                names = [e.name for e in entries if _is_good_name(e.name, ending) and e.is_file(follow_symlinks=False)]
+                return [e.name for e in entries if _is_good_name(e.name, ending) and e.is_file(follow_symlinks=False)]
         except OSError as error:
             raise JobError(f"{room} cannot be read: {_reason(error)}.") from error
-        return [room / name for name in sorted(names, key=by_number)]
 
     def make_rooms(self) -> None:
         """The folders for requests, stages and takes. Raises OSError, and JobError where one is a link."""

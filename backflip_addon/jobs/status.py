@@ -10,7 +10,7 @@ import dataclasses
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Literal
 
 from ..core.files import RefusedFile, open_regular
@@ -27,6 +27,8 @@ PATIENCE_SECONDS = 30.0  # how long wait_for_end() waits for a folder that canno
 MOST_READERS = 32  # jobs that are remembered
 MOST_TAKES = 100_000  # that are remembered of a job
 LONGEST_TEXT = 1_000  # letters of what a trainer says
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " ")  # line ends are among them
+LOST = "Finished, but the best take is not there any more; train again to record another."
 
 # unreadable: the folder is there no more, or its disk does not answer.
 State = Literal["idle", "starting", "running", "paused", "stopped", "finished", "failed", "died", "unreadable"]
@@ -39,8 +41,8 @@ class JobStatus:
     progress: 0..1 of the present run; seconds and seconds_left: of the present run, None when unknown.
     message: one sentence for the user. event: the latest event, None before the first.
     takes: how many takes the job has recorded in all its runs; best_take: file name, "" if none.
-    landed: whether a take of this job has landed. read: how much of the job's events has been read, 0..1; what
-    is said of takes is right when it is 1.
+    landed: whether a take of this job has landed. lost: whether the best is not there any more. read: how much of the
+    job's events has been read, 0..1; what is said of takes is right when it is 1.
     """
 
     state: State
@@ -53,6 +55,7 @@ class JobStatus:
     takes: int = 0
     best_take: str = ""
     landed: bool = False
+    lost: bool = False
     control_steps: int = 0
     read: float = 1.0
 
@@ -99,6 +102,16 @@ class Story:
                 if isinstance(event, Finished):
                     self.best_take = event.best_take or self.best_take
                     self.learned_to = self.learned_to if event.reason == "shot" else event.reason
+
+    def left(self, there: Set[str]) -> Story:
+        """What is left of it where of its takes only these files are there."""
+        whole = self.told.keys() <= there and self.takes == len(self.told)  # each told of once, since none was lost
+        if whole and (not self.best_take or self.best_take in there):
+            return self
+        told = {name: take for name, take in self.told.items() if name in there}
+        best = self.best_take if self.best_take in there else max(told, key=lambda name: told[name].rank, default="")
+        landed = any(take.landed for take in told.values())
+        return dataclasses.replace(self, takes=len(told), told=told, landed=landed, best_take=best)
 
     def _add_take(self, take: TakeRecorded) -> None:
         self.takes += 1
@@ -180,8 +193,25 @@ def reader_of(folder: JobFolder) -> JobReader:
 
 
 def read_status(folder: JobFolder) -> JobStatus:
-    """What the job is doing, all of its events read; a damaged folder is a failed job with a sentence."""
-    return reader_of(folder).read(Budget())
+    """What the job is doing, all of its events read, and of its takes those that are there; a damaged folder is a
+    failed job with a sentence."""
+    reader = reader_of(folder)
+    status = reader.read(Budget())
+    try:
+        story = reader.story if reader.away else reader.story.left(folder.take_names())
+    except JobError:
+        return status
+    if story is reader.story:
+        return status
+    lost = story.best_take != status.best_take
+    return dataclasses.replace(
+        status,
+        takes=story.takes,
+        best_take=story.best_take,
+        landed=story.landed,
+        lost=lost,
+        message=LOST if lost and status.state == "finished" else status.message,
+    )
 
 
 def _status(folder: JobFolder, story: Story, running: bool, trainer: TrainerRecord, read: float) -> JobStatus:
@@ -193,7 +223,7 @@ def _status(folder: JobFolder, story: Story, running: bool, trainer: TrainerReco
         progress=1.0 if state == "finished" else min(max(story.progress.fraction, 0.0), 1.0),
         seconds=story.progress.seconds if seconds is None else seconds,
         seconds_left=story.progress.seconds_left if state == "running" else None,
-        message=plain(_message(state, folder, story)),
+        message=_message(state, folder, story)[:LONGEST_TEXT],
         event=story.latest,
         pid=trainer.pid if running else 0,
         takes=story.takes,
@@ -265,12 +295,12 @@ def _message(state: State, folder: JobFolder, story: Story) -> str:
     if state == "starting":
         return "The trainer is starting."
     if state == "running":
-        return story.progress.message or "The trainer is at work."
+        return plain(story.progress.message) or "The trainer is at work."
     if state == "paused":
         return "Paused."
     if state == "failed":
         said = story.end.message if isinstance(story.end, Failed) else ""
-        return said or "The trainer failed without giving a reason."
+        return plain(said) or "The trainer failed without giving a reason."
     if state == "died":
         return _death_words(log_tail(folder))
     if state == "stopped":
@@ -298,9 +328,10 @@ def _death_words(tail: str) -> str:
     lacking = re.search(r"No module named '?(\w+)", tail)
     if lacking and lacking[1] != "backflip_addon":
         words = f"The trainer's Python lacks {lacking[1]}; choose another or press Install in the preferences."
-    return f"{words}\n{tail}" if tail else words
+    return "\n".join([words, *map(plain, tail.splitlines())])
 
 
 def plain(text: object, most: int = LONGEST_TEXT) -> str:
-    """Any text as Blender's strings can hold it: whole letters alone, and not more than most of them."""
-    return str(text)[:most].replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+    """Any text as Blender's strings can hold it and a terminal may be given it: whole letters alone, none that steers
+    what shows it, and not more than most of them."""
+    return str(text)[:most].translate(_CONTROLS).encode("utf-8", "replace").decode("utf-8")

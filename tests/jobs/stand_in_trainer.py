@@ -60,9 +60,10 @@ def run_job(path: str, _cluster: str = "") -> int:
         time.sleep(0.05)
     if folder.is_gone():
         return 1
-    folder.append_event(TakeRecorded(file="0000_search.npz", landed=False, score=0.9))
-    folder.append_event(TakeRecorded(file="0001_search.npz", landed=True, score=0.5))
-    folder.append_event(TakeRecorded(file="0002_search.npz", landed=False, score=0.7))
+    for number, landed, score in ((0, False, 0.9), (1, True, 0.5), (2, False, 0.7)):
+        name = f"{number:04d}_search.npz"
+        (folder.takes / name).touch()
+        folder.append_event(TakeRecorded(file=name, landed=landed, score=score))
     folder.append_event(Finished(reason=reason, best_take="0001_search.npz", seconds=1.0, control_steps=123))
     folder.rest()
     return 0

@@ -152,18 +152,63 @@ def test_no_event_breaks_the_reading(folder: JobFolder, text: str) -> None:
 
 def test_bytes_that_are_no_text_are_no_event(folder: JobFolder) -> None:
     folder.events_file.write_bytes(b'{"kind": "take", "file": "\xff\xfe.npz"}\n' + line("take", file="b.npz").encode())
-    assert read_status(folder).takes == 1
+    assert JobReader(folder).read(Budget()).takes == 1
 
 
 def test_any_text_becomes_one_that_blender_can_hold() -> None:
     assert plain("a\ud800b\0c") == "a?b c" and len(plain("x" * 5000)) == 1000 and plain(5) == "5"
+    assert plain("a\x1b[31mb\nc\x7fd\x9b\x85e\u2028f\té") == "a [31mb c d  e f é"
+
+
+def test_what_a_trainer_says_is_one_line_that_steers_no_terminal(folder: JobFolder) -> None:
+    tell(folder, "error", message="bad\x1b[31mRED\x1b]0;title\x07\nsecond line")
+    assert read_status(folder).message == "bad [31mRED ]0;title  second line"
+    folder.events_file.write_text(line("started"))
+    folder.log_file.write_text("--- started\nKilled\x1b[2J\nhere\x07\n")
+    assert read_status(folder).message.splitlines()[1:] == ["Killed [2J", "here "]
 
 
 def test_a_take_that_does_what_it_should_beats_one_that_only_landed(folder: JobFolder) -> None:
     for file, landed, success, score in (("a", True, True, 0.5), ("b", True, False, 0.9), ("c", False, False, 1.0)):
         tell(folder, "take", file=f"{file}.npz", landed=landed, success=success, score=score)
+        (folder.takes / f"{file}.npz").touch()
     status = read_status(folder)
     assert status.best_take == "a.npz" and status.landed
+
+
+def test_takes_that_are_not_there_do_not_count(folder: JobFolder) -> None:
+    for file, landed, score in (("a", True, 0.5), ("b", False, 0.9), ("c", False, 0.1)):
+        (folder.takes / f"{file}.npz").touch()
+        tell(folder, "take", file=f"{file}.npz", landed=landed, success=landed, score=score)
+    tell(folder, "finished", reason="landed", best_take="a.npz", landed=True)
+    whole = read_status(folder)
+    assert (whole.takes, whole.best_take, whole.landed, whole.lost) == (3, "a.npz", True, False)
+    (folder.takes / "c.npz").unlink()
+    assert (read_status(folder).takes, read_status(folder).lost, read_status(folder).message) == (
+        2,
+        False,
+        whole.message,
+    )
+    (folder.takes / "a.npz").unlink()
+    (folder.takes / "a.npz").mkdir()
+    left = read_status(folder)
+    assert (left.takes, left.best_take, left.landed, left.lost) == (1, "b.npz", False, True)
+    assert left.state == "finished" and "not there any more" in left.message
+    tell(folder, "take", file="zzz.npz", landed=True, success=True, score=9.0)
+    assert not read_status(folder).landed, "nobody made that take"
+
+
+def test_which_takes_are_there_is_asked_of_their_folder_alone(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("stat", "lstat"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, *a, real=real, **k: asked.append(str(path)) or real(path, *a, **k))
+    folder.events_file.write_text("".join(line("take", file=f"{n:04d}.npz") for n in range(500)))
+    for number in range(400):
+        (folder.takes / f"{number:04d}.npz").touch()
+    assert read_status(folder).takes == 400 and not [path for path in asked if path.endswith(".npz")]
 
 
 @pytest.mark.parametrize("number", [13, 5, 116, 36])  # EACCES, EIO, ESTALE, ENAMETOOLONG

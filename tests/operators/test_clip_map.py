@@ -17,9 +17,10 @@ bpy = pytest.importorskip("bpy")
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
 from backflip_addon.core.rigs import roles  # noqa: E402
-from backflip_addon.headless.console import Console, HeadlessError  # noqa: E402
+from backflip_addon.headless.console import Console, HeadlessError, WrongUse  # noqa: E402
 from backflip_addon.headless.scene_file import Opened  # noqa: E402
 from backflip_addon.headless.training import _prepare_clip  # noqa: E402
+from backflip_addon.operators.reference_clip import ClipMapError  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
@@ -227,9 +228,13 @@ def test_a_clip_without_a_map_ends_the_command_with_one_to_fill_in(ops: Any, ava
     bones = {role: role for role in roles.REQUIRED if role != "thigh.L"}
     (tmp_path / "half.json").write_text(json.dumps(roles.to_json(roles.RoleMap(bones))), encoding="utf-8")
     options = argparse.Namespace(
-        clip=str(clip), clip_action="", clip_character="", clip_map=str(tmp_path / "half.json")
+        clip=str(clip), clip_action="", clip_character="", clip_map=str(tmp_path / "half.json"), dry_run=True
     )
     opened, console = Opened(tmp_path / "shot.blend", scene, avatar), Console()
+    with pytest.raises(ClipMapError, match="left thigh"):
+        _prepare_clip(opened, options, {}, console)
+    assert not list(tmp_path.glob("*clip_map*")), "a dry run writes nothing"
+    options.dry_run = False
     with pytest.raises(HeadlessError, match=r"left thigh.*--clip-map.*joints: pelvis"):
         _prepare_clip(opened, options, {}, console)
     filled = json.loads((tmp_path / "shot.clip_map.json").read_text(encoding="utf-8"))
@@ -238,3 +243,6 @@ def test_a_clip_without_a_map_ends_the_command_with_one_to_fill_in(ops: Any, ava
     options.clip_map = str(tmp_path / "shot.clip_map.json")
     _prepare_clip(opened, options, {}, console)
     assert swung() == pytest.approx(RAISED, abs=1.0)
+    roles_given = [{"name": "thigh.L", "bone": "Nope"}]
+    with pytest.raises(WrongUse, match=r"no joint called Nope \(--clip-roles\)"):
+        _prepare_clip(opened, options, {"clip_roles": roles_given}, console)
