@@ -10,6 +10,7 @@ import numpy as np
 
 from backflip_addon.core import rotations
 from backflip_addon.core.body import FEET, HINGE_AXIS, Body
+from backflip_addon.core.constants import GRAVITY
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.core.rigs import fit, roles
 from tests.core import skeletons
@@ -164,3 +165,12 @@ def performed(figure: Body, reference: Motion, tail: float = 1.0, rate: float = 
     contacts = np.zeros((count, len(figure.links)), dtype=bool)
     contacts[:, feet] = figure.lowest_points(positions, world)[:, feet] < 0.01
     return Take(Motion(rate, position, turns), contacts, np.full(count, 0.5), np.zeros(count), {})
+
+
+def borne(figure: Body, take: Take) -> Take:
+    """The take with the forces of a floor that carries its centre of mass as it moves, on all that touches."""
+    height = figure.centre_of_mass(*figure.forward(take.motion.position, take.motion.rotations))[:, 2]
+    rises = np.diff(height, prepend=height[:1]) * take.motion.rate
+    lift = np.maximum(np.diff(rises, prepend=rises[:1]) * take.motion.rate + GRAVITY, 0.0)
+    shares = take.contacts / np.maximum(take.contacts.sum(axis=1, keepdims=True), 1)
+    return dataclasses.replace(take, load=(shares * (lift * figure.mass)[:, None]).astype(np.float32))

@@ -42,7 +42,7 @@ def moved(take: Take, way: float) -> Take:
 
 
 def test_the_same_attempt_is_recorded_once_and_a_shot_always(run: Run) -> None:
-    take = performances.performed(BODY, CLIP)
+    take = performances.borne(BODY, performances.performed(BODY, CLIP))
     for name in ("first", "again"):
         measures = run.record(take, name, "search", seed=3, phase="search, first try")
         assert measures.complete
@@ -61,7 +61,7 @@ def test_the_same_attempt_is_recorded_once_and_a_shot_always(run: Run) -> None:
 
 
 def test_attempts_without_noise_that_look_alike_are_one() -> None:
-    take = performances.performed(BODY, CLIP)
+    take = performances.borne(BODY, performances.performed(BODY, CLIP))
     assert policy_phase._alike(take, moved(take, 0.02)) and not policy_phase._alike(take, moved(take, 0.2))
     fell = dataclasses.replace(take, meta={metrics.PERFORMED: take.motion.frames - 2})
     assert not policy_phase._alike(take, fell), "one fell and the other did not"
@@ -108,7 +108,7 @@ class Planned:
 
 def swaying(sways: float) -> Take:
     """A body that stands, and goes so fast in the last half second, m/s: below 0.15 it has landed."""
-    still = performances.performed(AT_REST, CLIP)
+    still = performances.borne(AT_REST, performances.performed(AT_REST, CLIP))
     seconds = np.arange(still.motion.frames) / still.motion.rate
     position = still.motion.position + np.outer(sways * np.maximum(seconds - seconds[-1] + 0.6, 0.0), [0.0, -1.0, 0.0])
     take = dataclasses.replace(still, motion=dataclasses.replace(still.motion, position=position))
@@ -149,7 +149,8 @@ class Trying:
     def attempt(self, seed: int, scene: object, disturbed: bool, exploring: bool, begins: int, plays_out: bool) -> Take:
         assert exploring and begins < 9 and (begins == 0) == self.first_frame and (disturbed or not begins)
         self.looks += not plays_out
-        return performances.performed(BODY, CLIP, 0.1 * (seed // policy_phase.OTHER_TRY % 10 + 1))
+        tail = 0.1 * (seed // policy_phase.OTHER_TRY % 10 + 1)
+        return performances.borne(BODY, performances.performed(BODY, CLIP, tail))
 
 
 @pytest.mark.parametrize("tries", [1, 2])

@@ -93,6 +93,9 @@ def test_a_push_in_the_air_gives_the_momentum_that_was_asked_for(engine: str, li
     np.testing.assert_allclose(gained, asked.push_impulse, atol=0.05 * 31.6)
     first = np.flatnonzero(np.abs(pushed.motion.position - alone.motion.position).max(axis=1) > 1e-6)[0]
     assert first in (25, 26), "in the control step at 0.2 s, and not before"
+    told = dataclasses.replace(pushed, meta={**pushed.meta, "direction": asked.to_json()})
+    assert metrics.helped_at(BODY, told) is None is metrics.helped_at(BODY, alone), "it tells of its push"
+    assert metrics.helped_at(BODY, pushed) is not None
 
 
 def test_whoever_stands_is_pushed_too(engine: str) -> None:
@@ -118,6 +121,8 @@ def test_on_a_slope_a_body_falls_along_the_vertical_of_the_world(engine: str) ->
     world = dataclasses.replace(take, motion=in_the_world(take))
     way = centre(world)[60] - centre(world)[0]
     np.testing.assert_allclose(way, [0.0, 0.0, -9.81 / 8], atol=0.01)
+    assert metrics.helped_at(BODY, take) is None
+    np.testing.assert_allclose(in_the_world(world, back=True).position, take.motion.position, atol=1e-9)
     normal = rotations.rotate(floor_turn(take), Z)
     assert normal[0] > 0.3, "a floor that goes down to the left leans to the left"
 

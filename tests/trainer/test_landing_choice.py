@@ -34,7 +34,7 @@ def test_the_one_with_fewer_flaws_is_kept_and_of_as_many_the_one_that_rests_soon
 def test_one_that_has_turned_too_far_by_much_of_what_is_granted_is_not_good_enough() -> None:
     calm, turned = Landing(PLAN, 0, 0.3, 0.1), Landing(PLAN, 0, 0.3, 0.7)
     assert calm.settled and not turned.settled and calm.better_than(turned)
-    still = performances.performed(BODY, CLIP)
+    still = performances.borne(BODY, performances.performed(BODY, CLIP))
     times = np.arange(still.motion.frames) / still.motion.rate
     turns = rotations.from_axis_angle(np.array([0.0, 0.0, 1.0]), np.radians(20.0) * np.minimum(times / 0.4, 1.0))
     turning = still.motion.rotations.copy()
@@ -49,7 +49,7 @@ def test_a_landing_beside_its_clip_is_worth_less_than_any_on_it_and_ends_a_later
     beside, flawed = Landing(PLAN, 0, 0.1, 0.0, astray=True), Landing(PLAN, 2, 0.9)
     assert flawed.better_than(beside) and not beside.better_than(flawed)
     leap = performances.leap(BODY, 0.3)
-    take = performances.performed(BODY, leap)
+    take = performances.borne(BODY, performances.performed(BODY, leap))
     away = np.linspace([0.0, 0.0, 0.0], [1.5, 0.0, 0.0], take.motion.frames // 2)
     away = np.concatenate([away, np.repeat(away[-1:], take.motion.frames - len(away), axis=0)])
     strayed = dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=take.motion.position + away))
@@ -60,7 +60,7 @@ def test_a_landing_beside_its_clip_is_worth_less_than_any_on_it_and_ends_a_later
 
 
 def test_who_only_stands_has_landed_nothing_elsewhere() -> None:
-    take = performances.performed(BODY, CLIP)
+    take = performances.borne(BODY, performances.performed(BODY, CLIP))
     position = take.motion.position + np.array([1.0, 0.0, 0.0])
     beside = dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=position))
     run: Any = SimpleNamespace(learns=False, body=BODY, reference=CLIP)
@@ -77,7 +77,7 @@ def test_other_ends_and_other_searches_are_tried_until_one_settles() -> None:
 
 
 def test_who_stands_still_has_settled_and_who_still_rises_has_not() -> None:
-    take = performances.performed(BODY, CLIP)
+    take = performances.borne(BODY, performances.performed(BODY, CLIP))
     landing = Landing.of(BODY, CLIP, PLAN, take)
     assert landing.flaws == 0 and landing.settled
     position = take.motion.position.copy()

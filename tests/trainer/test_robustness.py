@@ -22,7 +22,7 @@ from tests.trainer.small_trials import controls, robust_landings, small_disturba
 BODY = performances.body()
 STANDING = performances.astride(BODY, 0.3)
 TRACK = Track(BODY, STANDING)
-STANDS = performances.performed(BODY, STANDING)
+STANDS = performances.borne(BODY, performances.performed(BODY, STANDING))
 
 
 def test_controls_that_stand_land_and_controls_that_fall_do_not(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,15 +8,13 @@ family's data file tells which controls move which bone, and what has to be swit
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Collection
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from .binding import Binding
-from .names import SIDES, sided
+from .names import SIDES, described, sided
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +68,7 @@ def find(binding: Binding, bones: Collection[str]) -> Controls | None:
 
 @cache
 def _families() -> tuple[_Family, ...]:
-    files = sorted((Path(__file__).parent / "families").glob("*.json"))
-    data = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    return tuple(_family(d["name"], d["controls"]) for d in data if "controls" in d)
+    return tuple(_family(d["name"], d["controls"]) for d in described() if "controls" in d)
 
 
 def _family(name: str, data: dict[str, Any]) -> _Family:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bone names of the known rig families: one data file each (families/*.json)."""
+"""Bone names of the known rig families (families.json)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,14 @@ class Family:
 
 @cache
 def families() -> tuple[Family, ...]:
-    """All rig families, from the data files."""
-    files = sorted((Path(__file__).parent / "families").glob("*.json"))
-    return tuple(_read_family(json.loads(file.read_text(encoding="utf-8"))) for file in files)
+    """All rig families, from their file."""
+    return tuple(map(_read_family, described()))
+
+
+@cache
+def described() -> tuple[dict[str, Any], ...]:
+    """What families.json says of each rig family."""
+    return tuple(json.loads(Path(__file__).with_name("families.json").read_text(encoding="utf-8")))
 
 
 def _read_family(data: dict[str, Any]) -> Family:
@@ -49,7 +54,7 @@ def _read_family(data: dict[str, Any]) -> Family:
 
 
 def sided(template: str, side: str) -> str:
-    """A family file's name for one side: {Left}, {left}, {L}, {l} and {左} stand for the side."""
+    """A family's name for one side: {Left}, {left}, {L}, {l} and {左} stand for the side."""
     if side != "R":
         return template.replace("{", "").replace("}", "")
     for left, right in (("Left", "Right"), ("left", "right"), ("L", "R"), ("l", "r"), ("左", "右")):
