@@ -29,7 +29,7 @@ from ..settings import takes as take_settings
 from . import follow, job_link
 from .job_link import job_of
 from .known_job import KnownJob, avatar_of
-from .take_list import Shown, keep_choice, show
+from .take_list import Shown, choose_kept, keep_choice, show
 
 READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.01, 0.5, 2.0, 5.0
 STEP_SECONDS = 0.0015  # for reading, and again for the list
@@ -364,6 +364,10 @@ def _before_undo(*_args: Any) -> None:
 def _after_undo(*_args: Any) -> None:
     """The link stays as it was, and the choice; the list of takes, an older one now, is looked through again."""
     job_link.restore()
+    for scene in bpy.data.scenes:
+        shown = _shown.get(scene.session_uid)
+        if shown is not None and shown.kept and scene.is_editable:
+            choose_kept(scene_settings(scene), shown)  # at once: this is drawn before the list has been looked through
     watch(READING_SECONDS)
 
 

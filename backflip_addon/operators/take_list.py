@@ -77,7 +77,7 @@ def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget, 
     if not (_remove(items, shown.names, takes, budget) and _add(items, shown.names, takes, budget)):
         return True
     shown.changing, shown.kept, shown.version = False, False, takes.version
-    _choose(settings, shown)
+    choose_kept(settings, shown)
     return False
 
 
@@ -88,11 +88,11 @@ def _note_choice(settings: BackflipSettings, shown: Shown, live: bool) -> None:
     shown.chosen = "" if shown.follows else shown.names[settings.take_index]
 
 
-def _choose(settings: BackflipSettings, shown: Shown) -> None:
+def choose_kept(settings: BackflipSettings, shown: Shown) -> None:
     """The take that was chosen is chosen still; it may have moved."""
-    index = len(shown.names) - 1
-    if not shown.follows and shown.chosen in shown.names:
-        index = shown.names.index(shown.chosen)
+    index = len(settings.takes) - 1
+    if not shown.follows and (found := settings.takes.find(shown.chosen)) >= 0:
+        index = found
     if settings.take_index != max(index, 0):
         choose_unasked(settings, max(index, 0))
 

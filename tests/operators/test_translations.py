@@ -76,7 +76,7 @@ def test_our_word_wins_where_blender_means_another_thing(ops: Any) -> None:
 def test_the_legend_is_said_in_our_words(ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     monkeypatch.setattr(corner, "translated", lambda text, context="*": f"{text} in {context}")
-    monkeypatch.setattr(corner.line_legend, "entries", lambda _scene: [("Center of Mass", "path")])
+    monkeypatch.setattr(corner, "line_entries", lambda _scene: [("Center of Mass", "path")])
     monkeypatch.setattr(corner, "draw_legend", lambda lines, *_rest: shown.extend(lines))
     corner.draw(bpy.context.scene, None, 1.0)
     assert shown == [(f"Center of Mass in {CONTEXT}", "path")]
