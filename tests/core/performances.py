@@ -171,6 +171,6 @@ def borne(figure: Body, take: Take) -> Take:
     """The take with the forces of a floor that carries its centre of mass as it moves, on all that touches."""
     height = figure.centre_of_mass(*figure.forward(take.motion.position, take.motion.rotations))[:, 2]
     rises = np.diff(height, prepend=height[:1]) * take.motion.rate
-    lift = np.maximum(np.diff(rises, prepend=rises[:1]) * take.motion.rate + GRAVITY, 0.0)
+    lift = np.maximum(np.diff(rises, append=rises[-1:]) * take.motion.rate + GRAVITY, 0.0)
     shares = take.contacts / np.maximum(take.contacts.sum(axis=1, keepdims=True), 1)
     return dataclasses.replace(take, load=(shares * (lift * figure.mass)[:, None]).astype(np.float32))

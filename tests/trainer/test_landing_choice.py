@@ -50,8 +50,8 @@ def test_a_landing_beside_its_clip_is_worth_less_than_any_on_it_and_ends_a_later
     assert flawed.better_than(beside) and not beside.better_than(flawed)
     leap = performances.leap(BODY, 0.3)
     take = performances.borne(BODY, performances.performed(BODY, leap))
-    away = np.linspace([0.0, 0.0, 0.0], [1.5, 0.0, 0.0], take.motion.frames // 2)
-    away = np.concatenate([away, np.repeat(away[-1:], take.motion.frames - len(away), axis=0)])
+    way = np.clip(np.arange(take.motion.frames) / (take.motion.frames // 2), 0.0, 1.0)
+    away = np.outer(0.4 * (1 - np.cos(np.pi * way)), [1.0, 0.0, 0.0])  # as fast as friction lets it
     strayed = dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=take.motion.position + away))
     run: Any = SimpleNamespace(learns=False, body=BODY, reference=leap)
     assert metrics.evaluate_take(BODY, leap, strayed).landed and Landing.of(BODY, leap, PLAN, strayed).astray

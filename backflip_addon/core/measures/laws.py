@@ -15,7 +15,9 @@ from .course import NEAR, Course
 WINDOW, FEWEST = 0.25, 12  # s, and frames at least, over which the centre of mass is followed
 # Of 314 takes of both engines none left the laws by more than 12 mm and 0.22 m/s, and none that landed by more than
 # 4 mm and 0.01. Pushes of trials, which no take tells of, come to 0.3 m/s
-OFF_COURSE = 0.03  # m up or down, and besides how far a body falls in LOST_FRAMES: what a low rate leaves open
+OFF_COURSE = (
+    0.03  # m up or down; besides, how far it falls in LOST_FRAMES and is thrown in one: what a rate leaves open
+)
 OFF_SPEED = 0.6  # m/s along the floor, and besides what it gains in as many
 LOST_FRAMES = 2
 RISES = 5.0  # m/s, of a part that the floor has borne since the frame before
@@ -56,7 +58,8 @@ def _off_course(course: Course, take: Take) -> BoolArray:
     span = count - 1  # of speeds, which lie between frames
     gained = np.linalg.norm(along[span:] - along[:-span] - course.gravity[:2] * span * step, axis=1)
     gripped = sliding_window_view(lift, count + 1).sum(axis=1) * step * _friction(take)
-    broken = (off > OFF_COURSE + slack * LOST_FRAMES * step) | (gained > OFF_SPEED + slack + gripped)
+    lost = (slack * LOST_FRAMES + sliding_window_view(lift, count + 1).max(axis=1) * step) * step
+    broken = (off > OFF_COURSE + lost) | (gained > OFF_SPEED + slack + gripped)
     wrong[: len(broken)] = broken & ~_pushed(course, take, count)[: len(broken)]
     return wrong
 
