@@ -32,7 +32,7 @@ def look(scene: bpy.types.Scene, at: str = "REFERENCE") -> None:
 
 
 def look_again(scene: bpy.types.Scene) -> None:
-    """look() at a clip of which nothing may be left, or at none; nothing is said of it then."""
+    """look(); nothing is said of a clip of which nothing is left."""
     try:
         look(scene)
     except USER_ERRORS:
@@ -56,13 +56,13 @@ def kept(scene: bpy.types.Scene) -> list[dict[str, Any]]:
 def _noted(asked: Asked) -> list[dict[str, Any]]:
     """What seems odd about a clip: code, sentence, and the settings that would mend it; knows nothing of Blender.
 
-    What is made physical no longer shows its rate, nor what was odd before.
+    What is made physical shows its rate no more.
     """
     motion, body = stored_reference.finished(asked), asked.body
     found = inspection.inspect(stored_reference.part(asked), body)
     found += strength.check(motion, body) + footing.check(motion, body)
     noted = [dataclasses.asdict(finding) for finding in found]
-    for fix in [note["fix"] for note in noted]:  # From and To are times of the whole clip, as it was read
+    for fix in [note["fix"] for note in noted]:  # From and To are seconds of the whole clip
         fix |= {name: asked.start + fix[name] / asked.time_scale for name in ("start", "end") if name in fix}
     return noted
 
@@ -86,7 +86,7 @@ def _keep(scene: bpy.types.Scene, found: list[dict[str, Any]]) -> None:
 
 
 def busy(scene: bpy.types.Scene) -> bool:
-    """Whether notes are still to come: they are looked for then, after a setting or an undone step as well."""
+    """Whether notes are still to come; they are looked for then."""
     due = bool(scene_settings(scene).notes_due)
     if due:
         background_work.call_later(_notes, _go_on)

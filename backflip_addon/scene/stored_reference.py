@@ -113,8 +113,7 @@ def asked(scene: bpy.types.Scene) -> Asked:
 
 
 def part(asked: Asked) -> Motion:
-    """The part of a clip that is asked for, timed, stood up and put down, its flights and its footing as they were
-    read; once. Raises StateError."""
+    """The clip as it is asked for, once, before it is made physical. Raises StateError."""
     try:
         motion = decode_motion(asked.text).trimmed(asked.start, asked.end).scaled_in_time(asked.time_scale)
     except ValueError as error:
