@@ -76,9 +76,8 @@ class Environment:
 TEXTS = tuple(f"tests/test_{name}.py" for name in ("house", "layers", "pages"))  # what only reads the code
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime", *TEXTS)  # tests that need no compiled physics
 IN_BLENDER = ("tests/operators", "tests/scene", "tests/test_headless.py")
-# Without what another run of the same Python, or of another, has tested
-SAME_PYTHON = tuple(f"--ignore={path}" for path in (*PLAIN, "tests/trainer"))
 OTHER_PYTHON = tuple(f"--ignore={path}" for path in ("tests/core", "tests/trainer", *TEXTS))
+SAME_PYTHON = (*OTHER_PYTHON, "--ignore=tests/jobs", "--ignore=tests/runtime")
 RUNS_AT_ONCE = 3  # on two cores: a run of tests waits for processes that it has started for a fourth of its time
 TRAINER_HALVES = tuple(("tests/trainer", f"--ignore-glob=*/test_[{others}]*") for others in ("m-z", "a-l"))
 MAIN_RUNS = (PLAIN, *TRAINER_HALVES, SAME_PYTHON)
@@ -268,8 +267,7 @@ def command_test(options: argparse.Namespace) -> int:
     """What needs Blender on every Blender, processes on every Python, the rest once, three runs at once; 0: green."""
     begin = time.monotonic()
     main = _trainer(options)
-    codes: list[int] = []
-    closing: list[str] = []
+    codes, closing = list[int](), list[str]()
     runs: list[tuple[str, Future[tuple[int, str]]]] = []
     with ThreadPoolExecutor(RUNS_AT_ONCE) as lanes:
         compiled = lanes.submit(_take_step, packages.compile_step(str(main)))  # once, not in each test

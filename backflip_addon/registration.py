@@ -13,6 +13,8 @@ from typing import Annotated, Any, Protocol, TypeVar, cast, get_origin, get_type
 
 import bpy
 
+CONTEXT = "Backflip"  # of translations, in which our word wins: Blender has none of its own there
+
 Item = TypeVar("Item")
 Handler = TypeVar("Handler", bound=Callable[..., object])
 

@@ -41,7 +41,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "wording": (set(), BLENDER),
     "registration": (set(), BLENDER),
     "headless": ({"__init__", "operators", "scene", "jobs", "runtime", "core"} | COMMON, NUMPY | BLENDER),
-    "translations": (set(), BLENDER),
+    "translations": ({"registration"}, BLENDER),
     "__init__": ({"ui", "operators", "headless", "translations"} | COMMON, BLENDER),
 }
 # Programs of their own, which another Python runs and nobody imports -> what they may import beside

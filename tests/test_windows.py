@@ -22,7 +22,8 @@ from backflip_addon.jobs import folder as folders
 from backflip_addon.jobs import os_processes, trainer_process
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError
-from backflip_addon.runtime import folder_lock, pythons, step_run, watchdog
+from backflip_addon.runtime import folders as runtime_folders
+from backflip_addon.runtime import pythons, step_run, watchdog
 from backflip_addon.runtime.packages import Step
 from tests.jobs.folders import JOB
 
@@ -163,21 +164,21 @@ def test_pythons_are_found_on_the_path_by_the_launcher_and_where_installers_put_
 
 def test_one_installation_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """msvcrt's call, played by POSIX's: one byte, and an error of its own when another has it."""
-    flock = folder_lock.fcntl.flock
+    flock = runtime_folders.fcntl.flock
 
     def locking(handle: int, mode: int, count: int) -> None:
         assert (mode, count) == (2, 1)
         try:
-            flock(handle, folder_lock.fcntl.LOCK_EX | folder_lock.fcntl.LOCK_NB)
+            flock(handle, runtime_folders.fcntl.LOCK_EX | runtime_folders.fcntl.LOCK_NB)
         except BlockingIOError:
             raise OSError(errno.EACCES, "Permission denied") from None
 
-    monkeypatch.setattr(folder_lock, "_WINDOWS", True)
-    monkeypatch.setattr(folder_lock, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
-    first = folder_lock.FolderLock.acquire(tmp_path)
-    assert first is not None and first.enforced and folder_lock.FolderLock.acquire(tmp_path) is None
+    monkeypatch.setattr(runtime_folders, "_WINDOWS", True)
+    monkeypatch.setattr(runtime_folders, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
+    first = runtime_folders.FolderLock.acquire(tmp_path)
+    assert first is not None and first.enforced and runtime_folders.FolderLock.acquire(tmp_path) is None
     first.release()
-    second = folder_lock.FolderLock.acquire(tmp_path)
+    second = runtime_folders.FolderLock.acquire(tmp_path)
     assert second is not None
     second.release()
 

@@ -72,7 +72,7 @@ def read_limited(path: Path, most: int, follow: bool = False) -> bytes:
     return data
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file to a temporary name of its own and rename it: whole or not at all, and nothing is left behind.
 
     Whatever stands at path is replaced, a link included (not what it points to). Raises OSError.

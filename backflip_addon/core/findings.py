@@ -38,6 +38,11 @@ def kept_notes(text: str) -> list[dict[str, Any]]:
     return [note for note in notes if _is_note(note)] if isinstance(notes, list) else []
 
 
+def odd(text: str) -> int:
+    """How many of the findings kept as text tell of something odd, and not only of what may be done."""
+    return sum(note.get("level") != INFO for note in kept_notes(text))
+
+
 def _is_note(note: Any) -> bool:
     if not isinstance(note, dict) or not isinstance(note.get("fix"), dict):
         return False

@@ -16,7 +16,7 @@ import numpy as np
 from .arrays import Array, BoolArray
 from .body import FEET, TRUNK, Body
 from .burden import body_of_take
-from .measures import balance, flight, footwork, joints
+from .measures import balance, flight, footwork, joints, laws
 from .measures.course import Course
 from .measures.course import root_tilt as root_tilt
 from .measures.turning import SURELY_OVER, turns_over_off
@@ -52,6 +52,10 @@ CLEAN_STEPS = 1  # to recover
 CLEAN_SLIDE = 2.0  # cm, of a planted foot
 CLEAN_PENETRATION = 1.0  # cm, of one part in another, and of any in the floor
 CLEAN_LIMITS = 2.0  # degrees past a joint's limit: a solver's limits give way by as much when hit at speed
+# Ten times what takes of either engine come to at most (0.02 cm, 5.5 %), and twice (9)
+CLEAN_PARABOLA = 1.0  # cm, of the centre of mass in flight
+CLEAN_MOMENTUM = 0.3  # share of the angular momentum in flight
+CLEAN_SHAKE = 20.0  # times the clip's
 CLEAN_LANDINGS = 16  # of TRIALS
 
 
@@ -75,7 +79,7 @@ class Measures:
     somersault_deg: net turn, see net_somersault(), and the reference's; somersault_off_deg, twist_off_deg: see
     somersault_off(), twist_off().
     illegal_contacts: links that touched the floor and may not. complete: it goes on for as long as it must.
-    seconds: its length.
+    seconds: its length. helped_at: when something moves it that is no force of its own (laws.helped_at), s.
     """
 
     landed: bool | None
@@ -108,6 +112,7 @@ class Measures:
     illegal_contacts: tuple[str, ...]
     complete: bool
     seconds: float
+    helped_at: float | None = None
 
     @property
     def turned_off(self) -> float:
@@ -130,16 +135,34 @@ def evaluate_take(body: Body, reference: Motion, take: Take) -> Measures:
 
     A take that is known to fall after its last frame has not landed. One that was begun in the clip's midst has been
     given its speed and its turning: it has neither landed nor succeeded, whatever it came to, and what it followed is a
-    share of the whole clip. Of a fall that was played out, what was performed is measured. A simulation that breaks
-    down into numbers that are not finite is measured up to there. Raises ValueError when that is its first frame.
+    share of the whole clip. Nor has one that was helped, or of which nothing shows that it was simulated. Of a fall
+    that was played out, what was performed is measured. A simulation that breaks down into numbers that are not finite
+    is measured up to there. Raises ValueError when that is its first frame.
     """
+    measures = evaluate_motion(body, reference, take)
+    helped = helped_at(body, take)
+    return measures if helped is None else dataclasses.replace(_denied(measures), helped_at=helped)
+
+
+def evaluate_motion(body: Body, reference: Motion, take: Take) -> Measures:
+    """As evaluate_take(), by poses and contacts alone, whatever moved them."""
     measures = measured_from_its_beginning(body, reference, take)
     begins = begins_at(reference, take)
     if not begins:
         return measures
-    denied = None if measures.landed is None else False
     share = measures.followed * (1.0 - begins / reference.duration)
-    return dataclasses.replace(measures, landed=denied, landed_cleanly=denied, success=False, followed=share)
+    return dataclasses.replace(_denied(measures), followed=share)
+
+
+def _denied(measures: Measures) -> Measures:
+    denied = None if measures.landed is None else False
+    return dataclasses.replace(measures, landed=denied, landed_cleanly=denied, success=False)
+
+
+def helped_at(body: Body, take: Take) -> float | None:
+    """As laws.helped_at(), of what was performed."""
+    body, take = body_of_take(body, take), sound_part(performed_part(take))
+    return laws.helped_at(Course.of_take(body, take), take)
 
 
 def begins_at(reference: Motion, take: Take) -> float:
@@ -161,7 +184,7 @@ def clip_of_take(reference: Motion, take: Take) -> Motion:
 
 
 def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Measures:
-    """As evaluate_take(), and as if the clip began where the take does: landed says what then became of it."""
+    """As evaluate_motion(), and as if the clip began where the take does: landed says what then became of it."""
     allowed, reference = allowed_contacts(body, reference), clip_of_take(reference, take)
     body, take = body_of_take(body, take), performed_part(take)
     frames, take = take.motion.frames, sound_part(take)
@@ -177,7 +200,7 @@ def measured_from_its_beginning(body: Body, reference: Motion, take: Take) -> Me
     leapt = flight.leaves_the_floor(course) or not flight.leaps(clip)
     landed = complete and not illegal.any() and stands and turns.agree and leapt if standing else None
     followed = complete and errors.worst <= FOLLOWED_ERROR and not balance.falls(course, clip)
-    parabola, momentum = flight.flight_errors(course)
+    parabola, momentum = flight.flight_errors(course, laws.push_frame(course, take))
     slip = footwork.slip(course)
     inside, inside_seconds = joints.self_penetration(course)
     extra = footwork.extra_footwork(course, clip)
@@ -231,6 +254,9 @@ _FLAWS: dict[str, Callable[[float], bool]] = {
     "self_penetration_cm": lambda cm: cm >= CLEAN_PENETRATION,
     "limit_excess_deg": lambda degrees: degrees > CLEAN_LIMITS,
     "penetration_cm": lambda cm: cm >= CLEAN_PENETRATION,
+    "flight_parabola_cm": lambda cm: cm >= CLEAN_PARABOLA,
+    "flight_momentum_change": lambda share: share >= CLEAN_MOMENTUM,
+    "shake": lambda times: times >= CLEAN_SHAKE,
     "robust_of_20": lambda landings: landings < CLEAN_LANDINGS,
 }
 

@@ -21,7 +21,7 @@ from . import rotations
 from .arrays import AnyArray, Array, BoolArray, Float32Array
 from .files import RefusedFile
 from .npz import read_npz, write_npz
-from .reading import finite, parse_json
+from .reading import LEAST_RATE, MOST_RATE, finite, parse_json
 
 MOTION_VERSION = 1
 MOST_MOTION_BYTES = 64_000_000  # unpacked: a quarter of an hour of a body's poses, 120 a second
@@ -81,8 +81,10 @@ class Motion:
         return np.stack([np.interp(frame, np.arange(self.frames), link) for link in self.sure.T], axis=1)
 
     def scaled_in_time(self, factor: float) -> Motion:
-        """The motion slowed down factor times (0.5: twice as fast)."""
-        return dataclasses.replace(self, rate=self.rate / factor)
+        """The motion slowed down factor times (0.5: twice as fast), at a rate that a clip can have."""
+        scaled = dataclasses.replace(self, rate=self.rate / factor)
+        rate = min(max(scaled.rate, LEAST_RATE), MOST_RATE)
+        return scaled if rate == scaled.rate else scaled.resampled(rate)
 
     def trimmed(self, start: float, end: float) -> Motion:
         """The frames from start to end seconds. Raises ValueError when none are left."""
@@ -124,7 +126,7 @@ def validate(motion: Motion, link_count: int) -> None:
     """Raises ValueError with one sentence when the motion cannot be used with link_count links."""
     if motion.position.shape != (motion.frames, 3) or motion.rotations.shape != (motion.frames, link_count, 4):
         raise ValueError(f"the motion's arrays do not fit a body of {link_count} links")
-    if motion.frames < 2 or not 1.0 <= motion.rate <= 1000.0:
+    if motion.frames < 2 or not LEAST_RATE <= motion.rate <= MOST_RATE:
         raise ValueError("the motion has fewer than two frames or no sensible frame rate")
     if not (np.all(np.isfinite(motion.position)) and np.all(np.isfinite(motion.rotations))):
         raise ValueError("the motion holds numbers that are not finite")

@@ -28,18 +28,15 @@ _ENCRYPTED = 0x1  # of a zip member's flags (APPNOTE.TXT, section 4.4.4)
 
 def write_npz(path: Path, arrays: Mapping[str, ArrayLike], compressed: bool = True) -> None:
     """Write arrays to an npz file, whole or not at all. Raises OSError."""
-    write_whole(path, lambda file: _pack(file, arrays, compressed))
+    packed = pack_npz(arrays, compressed)  # in memory: numpy tells a full disk, met while it writes, otherwise
+    write_whole(path, lambda file: file.write(packed))
 
 
-def pack_npz(arrays: Mapping[str, ArrayLike]) -> bytes:
-    """Arrays as the bytes of a compressed npz file."""
+def pack_npz(arrays: Mapping[str, ArrayLike], compressed: bool = True) -> bytes:
+    """Arrays as the bytes of an npz file."""
     buffer = io.BytesIO()
-    _pack(buffer, arrays, compressed=True)
+    (np.savez_compressed if compressed else np.savez)(buffer, **{name: np.asarray(a) for name, a in arrays.items()})
     return buffer.getvalue()
-
-
-def _pack(file: BinaryIO, arrays: Mapping[str, ArrayLike], compressed: bool) -> None:
-    (np.savez_compressed if compressed else np.savez)(file, **{name: np.asarray(a) for name, a in arrays.items()})
 
 
 def npz_names(path: Path) -> set[str]:

@@ -34,11 +34,12 @@ UNDER_ROTATED, OVER_ROTATED, NEVER_LEFT = "under_rotated", "over_rotated", "neve
 FELL_FORWARD, FELL_BACKWARD, FELL_SIDEWAYS, SLUMPED = "fell_forward", "fell_backward", "fell_sideways", "slumped"
 ON_HEAD, ON_BACK, ON_KNEES, ON_HANDS = "on_head", "on_back", "on_knees", "on_hands"
 STRAYED, EXPLODED, FOLLOWED, BROKEN_OFF = "strayed", "exploded", "followed", "broken_off"
+HELPED = "helped"  # something moved it that is no force of its own: nothing that was simulated
 CAME_THROUGH = "came_through"  # of a take that was begun in the clip's midst, which is no landing
 KINDS = (
     *(LANDED, STUMBLED, FOLLOWED, CAME_THROUGH, UNDER_ROTATED, OVER_ROTATED, NEVER_LEFT),
     *(FELL_FORWARD, FELL_BACKWARD, FELL_SIDEWAYS, SLUMPED, ON_HEAD, ON_BACK, ON_KNEES, ON_HANDS),
-    *(STRAYED, EXPLODED, BROKEN_OFF),
+    *(STRAYED, EXPLODED, BROKEN_OFF, HELPED),
 )
 
 _ON = {
@@ -120,14 +121,16 @@ def what_happened(body: Body, reference: Motion, take: Take, measures: Measures 
     """
     allowed, begun = metrics.allowed_contacts(body, reference), metrics.begins_at(reference, take) > 0
     if begun or measures is None:
+        helped = None if measures is None else measures.helped_at
         measures = metrics.measured_from_its_beginning(body, reference, take)
+        measures = dataclasses.replace(measures, helped_at=helped)
     body, sound = body_of_take(body, take), metrics.sound_part(take)
     course = Course.of_take(body, sound)
     clip = Course.of_clip(body, metrics.clip_of_take(reference, take))
     story = _Story(course, clip, measures, allowed, begun)
     broken = _explosion(course) if sound.motion.frames == take.motion.frames else sound.motion.frames - 1
     kind, frame, part = (EXPLODED, broken, "") if broken is not None else story.end()
-    degrees = story.rotation_off(frame) if kind not in (FOLLOWED, CAME_THROUGH, EXPLODED) else 0.0
+    degrees = story.rotation_off(frame) if kind not in (FOLLOWED, CAME_THROUGH, EXPLODED, HELPED) else 0.0
     impact, link = hardest_impact(course)
     kind_too, part_too = story.as_true(kind, frame, part)
     return Outcome(
@@ -158,6 +161,8 @@ class _Story:
     def end(self) -> tuple[str, int, str]:
         """Kind, frame and part of a take whose numbers are a body's."""
         m, last = self.measures, self.course.frames - 1
+        if m.helped_at is not None:
+            return HELPED, min(round(m.helped_at * self.course.rate), last), ""
         if m.landed and m.stands_3_s is not False:
             kind = STUMBLED if m.hops_after or m.steps_after > metrics.CLEAN_STEPS else LANDED
             kind = CAME_THROUGH if self.begun else kind

@@ -16,11 +16,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from .arrays import AnyArray
+from .arrays import AnyArray, Array
 from .files import RefusedFile, read_limited
 
 MOST_FILE_BYTES = 256_000_000  # of a clip on disk; the largest of AMASS have 60 MB
 MOST_FRAMES = 100_000  # of a clip: a quarter of an hour at 120 frames/s
+LEAST_RATE, MOST_RATE = 1.0, 1000.0  # frames/s of a clip
 MOST_JOINTS = 2_000
 MOST_POSES = 4_000_000  # frames times joints: 512 MB of matrices
 MOST_FREE_POSES = 1_000_000  # of a file that holds few numbers, whose joints mostly keep still: 128 MB
@@ -128,6 +129,19 @@ def _decimal(text: str) -> float:
 def most_poses(numbers: int) -> int:
     """How many frames times joints a clip that holds so many numbers may make: a small file no gigabytes."""
     return min(MOST_POSES, MOST_FREE_POSES + numbers)
+
+
+def frames_of_numbers(file: str, frames: Any, width: int) -> Array:
+    """A clip's frames (F, width), of lists or an array. Raises UnreadableFile, with the frame that is none."""
+    if isinstance(frames, list):
+        for number, frame in enumerate(frames, 1):
+            if not isinstance(frame, list) or len(frame) != width or not {*map(type, frame)} <= {int, float}:
+                raise UnreadableFile(f"{file} is not a humanoid clip: its frame {number} is not {width} numbers.")
+        frames = np.array(frames, dtype=float)
+    sound = isinstance(frames, np.ndarray) and frames.dtype.kind in "iuf" and frames.shape[1:] == (width,)
+    if not sound or len(frames) < 2:
+        raise UnreadableFile(f"{file} is not a humanoid clip: it needs two or more frames of {width} numbers.")
+    return np.array(frames, dtype=float)
 
 
 def finite(*arrays: AnyArray, most: float = MOST_NUMBER) -> bool:

@@ -41,11 +41,12 @@ def floor_turn(take: Take) -> Array:
     return rotations.between_vectors(down, np.array([0.0, 0.0, -1.0]))
 
 
-def in_the_world(take: Take) -> Motion:
-    """A take's motion on the slope that it was performed on, about the origin of its floor."""
+def in_the_world(take: Take, back: bool = False) -> Motion:
+    """A take's motion on the slope that it was performed on, about the origin of its floor; back: from there again."""
     turn, motion = floor_turn(take), take.motion
     if np.array_equal(turn, rotations.IDENTITY):
         return motion
+    turn = rotations.conjugate(turn) if back else turn
     turns = motion.rotations.copy()
     turns[:, 0] = rotations.multiply(turn, turns[:, 0])
     return dataclasses.replace(motion, position=rotations.rotate(turn, motion.position), rotations=turns)

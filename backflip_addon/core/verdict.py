@@ -79,6 +79,7 @@ _OTHER = {
     outcome.STRAYED: "Strayed from the clip",
     outcome.EXPLODED: "Exploded, as no body can,",
     outcome.BROKEN_OFF: "Broken off",
+    outcome.HELPED: "Moved by no force of its own",
 }
 
 
@@ -100,6 +101,9 @@ _FLAWS: dict[str, Callable[[float], str]] = {
     "self_penetration_cm": lambda cm: f"parts {cm:.0f} cm in one another",
     "limit_excess_deg": lambda degrees: f"a joint {degrees:.0f}° too far",
     "penetration_cm": lambda cm: f"{cm:.0f} cm in the floor",
+    "flight_parabola_cm": lambda cm: f"{cm:.0f} cm off its free fall",
+    "flight_momentum_change": lambda share: f"its spin changed by {100 * share:.0f} % in the air",
+    "shake": lambda _: "shaking",
     "robust_of_20": lambda landings: f"by luck, {landings:.0f} of {metrics.TRIALS}",
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import bpy
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..core import metrics, verdict
 from ..core.motion import Motion, Take
+from ..core.slope import in_the_world
 from ..operators.takes import Shot
 from ..scene.baking import bake_error
 
@@ -38,7 +40,9 @@ def measure(
     if reference is None:
         return report
     shown = bake_error.read_take_from_rig(armature, body, binding, *frames, scene)
-    own, seen = (metrics.evaluate_take(body, reference, one) for one in (take, as_shown(take, shown)))
+    # On a slope a take is measured as it was simulated, its floor level
+    level = (dataclasses.replace(one, motion=in_the_world(one, back=True)) for one in (take, as_shown(take, shown)))
+    own, seen = (metrics.evaluate_take(body, reference, one) for one in level)
     measured = own.to_json() | {name: value for name, value in seen.to_json().items() if name in SEEN}
     measured["landed"] = None if own.landed is None else bool(own.landed and seen.landed)
     measured["success"] = own.success and seen.success

@@ -14,7 +14,7 @@ from ..jobs.json_files import JobError
 from ..operators import job_link
 from ..operators.known_job import avatar_of
 from ..scene import stored_avatar
-from ..scene.typed_data import current_scene
+from ..scene.typed_data import current_scene, current_view_layer
 from ..settings import scene_settings
 from .console import HeadlessError, WrongUse
 
@@ -40,6 +40,7 @@ def open_blend(options: argparse.Namespace) -> Opened:
     except RuntimeError as error:
         raise HeadlessError(f"{file.name} cannot be opened: {sentence_of(error)}") from error
     scene = _scene(options.scene)
+    _leave_edit_mode()
     return Opened(file, scene, find_character(scene, options.character))
 
 
@@ -55,6 +56,16 @@ def _scene(name: str) -> bpy.types.Scene:
     if current_scene() != scene:
         raise HeadlessError(f"This Blender cannot change to the scene {name}; save the file with that scene open.")
     return scene
+
+
+def _leave_edit_mode() -> None:
+    """Bones cannot be read or keyed while they are being edited, and a file may have been saved meanwhile."""
+    layer = current_view_layer()
+    active = layer.objects.active
+    for ob in [ob for ob in layer.objects if ob.mode == "EDIT"]:
+        layer.objects.active = ob
+        bpy.ops.object.mode_set(mode="OBJECT")
+    layer.objects.active = active
 
 
 def find_character(scene: bpy.types.Scene, name: str) -> bpy.types.Object:

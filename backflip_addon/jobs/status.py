@@ -66,12 +66,14 @@ class JobStatus:
 class Story:
     """What the events of a job, read so far, add up to. told: file name of a take -> the event that told of it.
 
-    started, progress, end: of the present run. takes: how many all runs have recorded.
+    started, progress, end: of the present run. learned_to: why the last run that was to learn ended, and not only to
+    shoot; "" for none that told. takes: how many all runs have recorded.
     """
 
     started: Started = Started()
     progress: Progress = Progress()
     end: Finished | Failed | None = None
+    learned_to: str = ""
     latest: Event | None = None
     paused: bool = False
     takes: int = 0
@@ -94,8 +96,9 @@ class Story:
                 self._add_take(event)
             case Finished() | Failed():
                 self.end = event
-                if isinstance(event, Finished) and event.best_take:
-                    self.best_take = event.best_take
+                if isinstance(event, Finished):
+                    self.best_take = event.best_take or self.best_take
+                    self.learned_to = self.learned_to if event.reason == "shot" else event.reason
 
     def _add_take(self, take: TakeRecorded) -> None:
         self.takes += 1

@@ -12,7 +12,7 @@ def register() -> None:
         clip_pictures,
         job_list,
         job_monitor,
-        road_undo,
+        road,
         runtime,
         take_browser,
         take_player,
@@ -22,7 +22,7 @@ def register() -> None:
 
     register_classes(_classes())
     # In the order in which they are told of a step that was undone
-    undone = (job_monitor, take_undo, take_player, road_undo)
+    undone = (job_monitor, take_undo, take_player, road)
     clips = (clip_library, clip_pictures, clip_choice)
     for part in (*clips, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
@@ -37,7 +37,7 @@ def unregister() -> None:
         job_list,
         job_monitor,
         reference_notes,
-        road_undo,
+        road,
         runtime,
         take_browser,
         take_player,
@@ -53,7 +53,7 @@ def unregister() -> None:
         reference_notes,
         clip_choice,
         clip_pictures,
-        road_undo,
+        road,
         take_player,
         take_undo,
         take_browser,

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
-from ..core.slices import Slices, at_once
+from ..core import metrics, outcome
+from ..core.motion import load_motion, load_take
+from ..core.slices import Slices, apart, at_once
+from ..jobs.folder import JobFolder
 from ..scene import mapping_pose, stored_avatar
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
@@ -34,7 +37,8 @@ def bake_shot_slices(scene: bpy.types.Scene, shot: Shot, start_frame: int, name:
     _check_performer(scene, armature, shot)
     mapping_pose.take_back(armature)
     own = clips.own_animation(scene, armature, shot.reference)
-    name = name or f"{armature.name} {_title(scene, shot)}"
+    if not name:
+        name = f"{armature.name} {_title(scene, shot, (yield from apart(_measured, shot)))}"
     baked = yield from bake.bake_slices(
         armature, shot.binding, shot.take.motion, name=name, start_frame=start_frame, scene=scene, own=own
     )
@@ -42,15 +46,25 @@ def bake_shot_slices(scene: bpy.types.Scene, shot: Shot, start_frame: int, name:
     return baked
 
 
-def _title(scene: bpy.types.Scene, shot: Shot) -> str:
+def _measured(shot: Shot) -> dict[str, Any]:
+    """What became of a take as it is measured now, by its measures' names, whatever it says of itself; of one that
+    lies outside a job nothing is known."""
+    try:
+        reference, take = load_motion(JobFolder(shot.file.parent.parent).reference_file), load_take(shot.file)
+        measures = metrics.evaluate_take(shot.body, reference, take)
+        happened = outcome.what_happened(shot.body, reference, take, measures)
+    except (OSError, ValueError, IndexError):  # a job that lacks its clip, or has one of another body
+        return {}
+    return {**measures.to_json(), **happened.facts()}
+
+
+def _title(scene: bpy.types.Scene, shot: Shot, measured: dict[str, Any]) -> str:
     """What the take is called in the list: by the user, or by its number and what became of it."""
     facts = job_monitor.facts_of(scene, shot.file.name)
     if facts is not None and (own := take_browser.note_of(scene, shot.file.name).name):
         return own
-    meta = shot.take.meta
-    measures = meta.get("measures")
-    if not (words := take_browser.became({**meta, **measures} if isinstance(measures, dict) else meta)):
-        return str(meta.get("name") or shot.file.stem)
+    if not (words := take_browser.became(measured)):
+        return shot.file.stem
     words = take_browser.under(facts.asked if facts is not None else "", words)
     number = shot.file.stem.partition("_")[0]
     return f"Take {int(number)} {words}" if number.isdecimal() and len(number) < 10 else words
@@ -84,14 +98,21 @@ def _has_takes(scene: bpy.types.Scene) -> str:
 
 
 def need_bake(scene: bpy.types.Scene) -> str:
-    avatar = scene_settings(scene).avatar
+    avatar = stored_avatar.present(scene)
     return "" if avatar and nla.baked_tracks(avatar) else "Bake a take first."
 
 
 def bake_warnings(scene: bpy.types.Scene) -> list[str]:
     """What the take that plays was found to show otherwise than it was performed."""
-    avatar = scene_settings(scene).avatar
+    avatar = stored_avatar.present(scene)
     return nla.warnings(avatar) if avatar else []
+
+
+def _unseen(armature: bpy.types.Object) -> list[str]:
+    """That nothing of the character is visible, as in a collection that is excluded: the bake seems to do nothing."""
+    if any(ob.visible_get() for ob in (armature, *armature.children_recursive)):
+        return []
+    return [f"{armature.name} is not visible in this view layer: show it to see the take."]
 
 
 class BakeTake(SlicedStep, bpy.types.Operator):
@@ -132,7 +153,7 @@ class BakeTake(SlicedStep, bpy.types.Operator):
         follow.unsay()  # that it has landed is no news any more
         turn_to(scene_settings(scene), "bake")
         self.take, self.name = self.take or shot.file.name, baked.action
-        for warning in baked.warnings:
+        for warning in (*baked.warnings, *_unseen(stored_avatar.avatar(scene))):
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, f"{baked.action}: frames {baked.first} to {baked.last}")
 

@@ -194,8 +194,7 @@ def what_is_missing(scene: bpy.types.Scene, *needs: Need) -> str:
 
 
 def need_avatar(scene: bpy.types.Scene) -> str:
-    avatar = scene_settings(scene).avatar
-    return "" if avatar is not None and avatar.name in scene.objects else "Choose an avatar first (step 1)."
+    return "" if stored_avatar.present(scene) else stored_avatar.NO_AVATAR
 
 
 def need_map(scene: bpy.types.Scene) -> str:

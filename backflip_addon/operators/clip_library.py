@@ -72,7 +72,7 @@ def need_runtime(_scene: bpy.types.Scene) -> str:
 
 
 def need_no_avatar(scene: bpy.types.Scene) -> str:
-    return "An avatar has been chosen already." if scene_settings(scene).avatar is not None else ""
+    return "An avatar has been chosen already." if stored_avatar.present(scene) else ""
 
 
 def _frame(scene: bpy.types.Scene) -> None:
@@ -145,7 +145,7 @@ class DropFile(ClipStep, bpy.types.Operator):
     def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene, suffix = current_scene(context), Path(self.filepath).suffix.lower()
         settings = scene_settings(scene)
-        if suffix == ".vrm" or (settings.avatar is None and suffix in RIG_SUFFIXES):
+        if suffix == ".vrm" or (stored_avatar.present(scene) is None and suffix in RIG_SUFFIXES):
             _armature, words = yield from import_avatar_slices(scene, self.filepath)
             self.report({"INFO"}, words)
             return

@@ -16,15 +16,14 @@ import bpy
 import bpy.utils.previews
 
 from .. import preferences
-from ..core.clips.picture import picture
+from ..core.clips.picture import picture, png_of
 from ..core.motion import Motion
-from ..core.png import png_of
 from ..core.rigs.rig import RigError
 from ..core.worked_out import WorkedOut
 from ..jobs.json_files import JobError
 from ..scene import reference as clips
 from ..scene.importing.importer import FileError
-from ..scene.mannequin.figure import figure
+from ..scene.mannequin.skin import figure
 from . import background_work, clip_library
 
 SIZE = 128  # pixels

@@ -10,14 +10,16 @@ import bpy
 
 from .. import compat
 from ..jobs.messages import Rank, TakeRecorded
+from ..scene import stored_avatar
 from ..settings import scene_settings
 from ..settings.road import turn_to
+from ..settings.takes import choose_unasked
 
 SAID_SECONDS = 20.0  # the status bar says so for so long
-LANDED = "Landed. The take is playing in the viewport: bake it when you like."
-CLEANLY = "Landed cleanly: a take in the list withstands small disturbances, too. Bake it when you like."
+LANDED = "Landed. The take is playing in the viewport"
+CLEANLY = "Landed cleanly: a take in the list withstands small disturbances, too"
 BETTER = "A better landing is in the list of takes."
-SHOT = "What you shot is in the list of takes: bake it when you like."
+SHOT = "What you shot is in the list of takes"
 
 _opened: set[int] = set()  # session_uid of scenes that were linked to an earlier training, of which nothing is chosen
 _asked: dict[int, int] = {}  # session_uid of scenes for which a shot was asked, with the take that was chosen then
@@ -56,13 +58,16 @@ def react(scene: bpy.types.Scene, before: Moment, now: Moment, landing: str, sho
     if now.landed and not before.landed and (index := settings.takes.find(landing)) >= 0:
         settings.take_index = index
         turn_to(settings, "bake")
-        say(LANDED)
+        _offer(scene, LANDED)
     elif before.landed and now.worth > before.worth and (index := settings.takes.find(now.best)) >= 0:
         if settings.takes.find(before.best) == settings.take_index and not settings.baked_last:
-            settings.take_index = index
-        say(CLEANLY if now.clean and not before.clean else BETTER)
+            choose_unasked(settings, index)
+        if now.clean and not before.clean:
+            _offer(scene, CLEANLY)
+        else:
+            say(BETTER)
     elif now.takes > before.takes and settings.take_index >= before.takes - 1 and not before.landed:
-        settings.take_index = now.takes - 1
+        choose_unasked(settings, now.takes - 1)
 
 
 def opened(scene: bpy.types.Scene) -> None:
@@ -89,7 +94,12 @@ def _choose_shot(scene: bpy.types.Scene, shot: str) -> None:
     settings = scene_settings(scene)
     if _asked.pop(scene.session_uid) == settings.take_index and (index := settings.takes.find(shot)) >= 0:
         settings.take_index = index
-    say(SHOT)
+    _offer(scene, SHOT)
+
+
+def _offer(scene: bpy.types.Scene, words: str) -> None:
+    """Say what can be baked, where there is an avatar to bake it to."""
+    say(f"{words}: bake it when you like." if stored_avatar.present(scene) else f"{words}.")
 
 
 def say(words: str) -> None:

@@ -19,16 +19,17 @@ import bpy
 from .. import compat
 from ..jobs.events import Budget
 from ..jobs.folder import JobFolder
-from ..jobs.messages import Finished, ShotRequest, TakeRecorded
+from ..jobs.messages import ShotRequest, TakeRecorded
 from ..jobs.status import JobStatus, plain, reader_of
 from ..jobs.take_notes import TakeNotes
 from ..registration import add_handlers, persistent, remove_handlers
+from ..scene import stored_avatar
 from ..settings import scene_settings
 from ..settings import takes as take_settings
 from . import follow, job_link
 from .job_link import job_of
 from .known_job import KnownJob, avatar_of
-from .take_list import Shown, show
+from .take_list import Shown, keep_choice, show
 
 READING_SECONDS, BUSY_SECONDS, IDLE_SECONDS, AWAY_SECONDS = 0.01, 0.5, 2.0, 5.0
 STEP_SECONDS = 0.0015  # for reading, and again for the list
@@ -95,14 +96,13 @@ def learned(scene: bpy.types.Scene) -> bool | None:
 
 
 def complete(scene: bpy.types.Scene) -> bool:
-    """Whether a trainer would find nothing to do: the search has landed and no network was to learn. Cheap."""
+    """Whether a trainer would find nothing to do: the last that learned, and not only shot, ended with a landing, and
+    no network was to learn without end. Cheap."""
     job = _job(scene)
     if not (job and scene_settings(scene).job_folder and job.learned and job.status.state == "finished"):
         return False
     story = job.reader.story
-    mode = story.started.mode
-    reason = story.end.reason if isinstance(story.end, Finished) else ""
-    return (mode == "search" and story.landed) or (mode == "auto" and reason == "landed")
+    return story.started.mode in ("search", "auto") and story.learned_to == "landed"
 
 
 def other_avatar(scene: bpy.types.Scene) -> str:
@@ -110,8 +110,15 @@ def other_avatar(scene: bpy.types.Scene) -> str:
 
     A character that was renamed since is the same one.
     """
-    avatar, name = scene_settings(scene).avatar, job_avatar(scene)
+    avatar, name = stored_avatar.present(scene), job_avatar(scene)
     return name if avatar is not None and name and avatar.name != name and name in scene.objects else ""
+
+
+def other_clip(scene: bpy.types.Scene) -> str:
+    """The name of the job's clip where that is another one than the scene's reference; else ""."""
+    job, name = _job(scene), scene_settings(scene).reference_label
+    clip = job.clip if job and name and scene_settings(scene).job_folder else ""
+    return clip if clip != name else ""
 
 
 def counts(scene: bpy.types.Scene) -> tuple[int, int, int]:
@@ -173,6 +180,12 @@ def notes_in(folder: Path) -> TakeNotes:
     """What the user says of the takes of a job's folder, whether or not a scene shows it."""
     job = _jobs.get(str(folder))
     return job.notes if job else TakeNotes(JobFolder(folder))
+
+
+def binned(scene: bpy.types.Scene) -> bool:
+    """Whether the bin of the scene's job has a take, or may have one: nothing is known yet. Cheap."""
+    job = _job(scene)
+    return job.binned if job else True
 
 
 def queue(scene: bpy.types.Scene) -> list[ShotRequest | None]:
@@ -343,13 +356,14 @@ def _look_beside(scene: bpy.types.Scene) -> None:
 @persistent
 def _before_undo(*_args: Any) -> None:
     job_link.remember()
+    for scene in bpy.data.scenes:
+        _shown[scene.session_uid] = keep_choice(scene, _shown.get(scene.session_uid))
 
 
 @persistent
 def _after_undo(*_args: Any) -> None:
-    """The link stays as it was; the list of takes, which is an older one now, is looked through again."""
+    """The link stays as it was, and the choice; the list of takes, an older one now, is looked through again."""
     job_link.restore()
-    _shown.clear()
     watch(READING_SECONDS)
 
 

@@ -19,7 +19,7 @@ from ..jobs.take_notes import TakeNotes
 from ..jobs.takes import TakeList
 
 ASKED_SECONDS = 60.0  # a trainer that has not obeyed for so long is not expected to
-JOB_BYTES = 4_000_000  # a larger job.json is not looked into for the avatar's name
+JOB_BYTES = 4_000_000  # a larger job.json is not looked into for names
 
 
 class KnownJob:
@@ -32,10 +32,12 @@ class KnownJob:
         self.takes = TakeList(self.folder.takes, _facts_of)
         self.notes = TakeNotes(self.folder)
         self.more = False
-        self.avatar = ""
+        self.avatar, self.clip = "", ""  # their names, as far as job.json tells
         self.learned = False  # whether there is anything that could be performed again
         self.stages: list[str] = []  # that are saved, by their files' names
         self.queue = ShotQueue(self.folder)
+        self.binned = False  # whether there is a take in the bin
+        self._bin: object = None  # what the bin, and what is said of it, was when it was looked into
         self._saved: object = None  # what the folder of stages was when its files were listed
         self._stages: object = None  # what the folder of stages was when it was looked into
         self._about: object = None  # what job.json was when it was looked into
@@ -57,6 +59,8 @@ class KnownJob:
             if not self.learned:
                 self._look_for_stages()
             self._list_stages()
+            if (bin_now := (_changed_at(self.folder.bin), self.notes.version)) != self._bin:
+                self._bin, self.binned = bin_now, bool(self.notes.binned())
             if not self.more:
                 story = self.reader.story
                 self.more = self.takes.look(story.told, (self._beginnings, story.takes), budget)
@@ -101,9 +105,9 @@ class KnownJob:
         facts = os.stat(self.folder.job_file)
         about = (facts.st_mtime_ns, facts.st_size)
         if about != self._about:
-            self._about, self.avatar = about, ""
+            self._about, self.avatar, self.clip = about, "", ""
             if facts.st_size <= JOB_BYTES:
-                self.avatar = avatar_of(self.folder)
+                self.avatar, self.clip = names_of(self.folder)
 
 
 def has_learned(folder: JobFolder) -> bool:
@@ -119,10 +123,16 @@ def _changed_at(room: Path) -> object:
 
 
 def avatar_of(folder: JobFolder) -> str:
+    return names_of(folder)[0]
+
+
+def names_of(folder: JobFolder) -> tuple[str, str]:
+    """What a job calls its avatar and its clip, "" where it does not say."""
     try:
-        return plain(folder.read_job().avatar)
+        job = folder.read_job()
     except JobError:
-        return ""
+        return "", ""
+    return plain(job.avatar), plain(job.reference.get("label", ""))
 
 
 def _facts_of(file: Path) -> TakeRecorded:

@@ -63,9 +63,10 @@ class Arrow:
 
 
 def shown(scene: bpy.types.Scene) -> bool:
-    """Whether there is a push to be shown. Cheap enough for drawing."""
+    """Whether there is a push to be shown: where takes are shot, and nothing is hidden. Cheap enough for drawing."""
     settings = scene_settings(scene)
-    return bool(settings.job_folder and settings.direction.push and settings.binding_json)
+    looked_at = settings.road.takes and settings.road.overlays
+    return bool(looked_at and settings.job_folder and settings.direction.push and settings.binding_json)
 
 
 def arrow(scene: bpy.types.Scene) -> Arrow | None:

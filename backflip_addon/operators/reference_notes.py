@@ -85,12 +85,10 @@ def _keep(scene: bpy.types.Scene, found: list[dict[str, Any]]) -> None:
     settings.reference_notes, settings.notes_due = json.dumps(kept), ""
 
 
-def busy(scene: bpy.types.Scene) -> bool:
-    """Whether notes are still to come; they are looked for then."""
-    due = bool(scene_settings(scene).notes_due)
-    if due:
+def look_soon(scene: bpy.types.Scene) -> None:
+    """Have notes looked for that are still to come, such as after a setting or an undone step. Cheap."""
+    if scene_settings(scene).notes_due:
         background_work.call_later(_notes, _go_on)
-    return due
 
 
 def _go_on() -> None:

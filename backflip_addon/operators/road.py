@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The road as the sidebar shows it: what each step holds in one line, and which button is the next to press."""
+"""The road as the sidebar shows it: what each step holds in one line, and which button is the next to press.
+
+On Ctrl+Z what is looked at stays open, and where another button comes next its step opens. An undo step holds the
+panels as they were when it was made: they have been opened and folded since.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import bpy
 from bpy.app.translations import pgettext_iface as translated
 
+from ..core import findings
+from ..registration import add_handlers, persistent, remove_handlers
 from ..runtime.status import STATUS
+from ..scene import stored_avatar
 from ..settings import BackflipSettings, scene_settings
-from . import job_monitor
-from .base import need_body, need_reference, what_is_missing
+from ..settings.road import STEPS, turn_to
+from . import job_monitor, reference_notes
+from .base import need_avatar, need_body, need_reference, what_is_missing
 
 _STATES = {
     "starting": "starting",
@@ -19,6 +29,17 @@ _STATES = {
     "unreadable": "not found",
     "stopped": "stopped",
 }
+_STEP_OF = {
+    "backflip.try_it": "avatar",
+    "backflip.build_body": "avatar",
+    "backflip.use_clip": "reference",
+    "backflip.reference_from_video": "reference",
+    "backflip.start_training": "train",
+    "backflip.bake_take": "bake",
+    "screen.animation_play": "bake",
+}
+
+_panels_before: dict[int, tuple[list[str], str]] = {}  # a scene's session_uid -> its open steps, and what came next
 
 
 def held(scene: bpy.types.Scene, step: str) -> str:
@@ -29,12 +50,30 @@ def held(scene: bpy.types.Scene, step: str) -> str:
     return _HELD[step](scene)
 
 
-def _avatar(scene: bpy.types.Scene) -> str:
+def amiss(scene: bpy.types.Scene, step: str) -> bool:
+    """Whether a step holds what should be looked at before the next one, which a folded step hides. Cheap."""
     settings = scene_settings(scene)
-    if settings.avatar is None:
+    reference_notes.look_soon(scene)
+    return step == "reference" and bool(settings.reference_problem or findings.odd(settings.reference_notes))
+
+
+def of_another(scene: bpy.types.Scene) -> str:
+    """That the takes are not those of the avatar and the clip that are chosen now; "" where they are. Cheap."""
+    if not len(scene_settings(scene).takes):
+        return ""
+    if other := job_monitor.other_avatar(scene):
+        return f"These takes belong to {other}: make it the avatar (step 1), or start a new training (step 3)."
+    if other := job_monitor.other_clip(scene):
+        return f"These takes imitate {other}: choose it again (step 2), or start a new training (step 3)."
+    return ""
+
+
+def _avatar(scene: bpy.types.Scene) -> str:
+    settings, avatar = scene_settings(scene), stored_avatar.present(scene)
+    if avatar is None:
         return ""
     body = f", {settings.body_height:.2f} m, {settings.body_mass:.0f} kg" if settings.body_json else ""
-    return f"{settings.avatar.name}{body}"
+    return f"{avatar.name}{body}"
 
 
 def _reference(scene: bpy.types.Scene) -> str:
@@ -81,7 +120,7 @@ def next_press(scene: bpy.types.Scene) -> str:
     settings, status = scene_settings(scene), job_monitor.status_of(scene)
     if not STATUS.ready:
         return "backflip.install_runtime" if STATUS.work is None else ""
-    if settings.avatar is None:
+    if what_is_missing(scene, need_avatar):
         return "backflip.try_it"
     if status is not None and status.active and not settings.baked_last:
         return "backflip.bake_take" if status.landed else ""
@@ -92,3 +131,33 @@ def next_press(scene: bpy.types.Scene) -> str:
     if not len(settings.takes):
         return "backflip.start_training"
     return "screen.animation_play" if settings.baked_last else "backflip.bake_take"
+
+
+@persistent
+def _before_undo(*_args: Any) -> None:
+    for scene in bpy.data.scenes:
+        opened = [step for step in STEPS if getattr(scene_settings(scene).road, step)]
+        _panels_before[scene.session_uid] = opened, next_press(scene)
+
+
+@persistent
+def _after_undo(*_args: Any) -> None:
+    for scene in bpy.data.scenes:
+        if scene.session_uid in _panels_before:
+            opened, came_next = _panels_before[scene.session_uid]
+            comes_next = next_press(scene)
+            step = _STEP_OF.get(comes_next) if comes_next != came_next else None
+            turn_to(scene_settings(scene), *([step] if step else opened))
+    _panels_before.clear()
+
+
+_HANDLERS = {"undo_pre": _before_undo, "redo_pre": _before_undo, "undo_post": _after_undo, "redo_post": _after_undo}
+
+
+def register() -> None:
+    add_handlers(_HANDLERS)
+
+
+def unregister() -> None:
+    remove_handlers(_HANDLERS)
+    _panels_before.clear()

@@ -203,6 +203,10 @@ def _need_shown(scene: bpy.types.Scene) -> str:
     return "" if view(scene).shown else "The list shows no takes: choose which takes to show."
 
 
+def _need_binned(scene: bpy.types.Scene) -> str:
+    return "" if job_monitor.binned(scene) else "The bin is empty."
+
+
 class FavouriteTake(Step, bpy.types.Operator):
     """Mark or unmark this take as a favorite. The mark is kept with the takes"""
 
@@ -251,7 +255,7 @@ class RestoreTake(Step, bpy.types.Operator):
     bl_idname = "backflip.restore_take"
     bl_label = "Restore Take"
     bl_options = {"UNDO"}
-    needs = (need_job,)
+    needs = (need_job, _need_binned)
 
     take: Annotated[str, StringProperty(name="Take", description="The last deleted when empty", options=INTERNAL)]
     all: Annotated[

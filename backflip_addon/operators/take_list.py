@@ -13,6 +13,7 @@ from ..jobs.status import plain
 from ..jobs.takes import TakeList
 from ..registration import Collection
 from ..settings import BackflipSettings, BackflipTake, scene_settings
+from ..settings.takes import choose_unasked
 
 ITEMS_AT_A_TIME = 32  # added between two looks at the clock
 LONG = 1000
@@ -25,6 +26,7 @@ class Shown:
     """What a scene's list holds: names as its items have them, of the job's takes as they were at version.
 
     verified: the items are known to be these takes; not so after a file was loaded or a step undone.
+    kept: follows and chosen are as they were before a step was undone.
     """
 
     takes: TakeList | None = None
@@ -34,6 +36,19 @@ class Shown:
     changing: bool = False  # the list is being brought up to a version, for more than one call
     follows: bool = True  # the last take stays chosen
     chosen: str = ""
+    kept: bool = False
+
+
+def keep_choice(scene: bpy.types.Scene, shown: Shown | None) -> Shown:
+    """What is shown once a step has been undone, of which nothing is known but what is chosen: an undo step may hold
+    another job's list, or a choice from before the best take was known, so that none takes a choice back."""
+    if shown is not None and shown.kept:
+        return shown  # another step was undone just now
+    settings, kept = scene_settings(scene), Shown(kept=True)
+    last = len(settings.takes) - 1
+    if settings.take_index < last or (settings.take_index == last >= 0 and settings.takes[last].landed):
+        kept.follows, kept.chosen = False, settings.takes[settings.take_index].name
+    return kept
 
 
 def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget, live: bool = False) -> bool:
@@ -53,7 +68,7 @@ def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget, 
             return True  # that was enough for once
     if shown.version == takes.version:
         return False
-    if not shown.changing:
+    if not (shown.changing or shown.kept):
         _note_choice(settings, shown, live)
     if not shown.verified and not _hold(items, shown.names, takes):
         items.clear()
@@ -61,7 +76,7 @@ def show(scene: bpy.types.Scene, shown: Shown, takes: TakeList, budget: Budget, 
     shown.verified = shown.changing = True
     if not (_remove(items, shown.names, takes, budget) and _add(items, shown.names, takes, budget)):
         return True
-    shown.changing, shown.version = False, takes.version
+    shown.changing, shown.kept, shown.version = False, False, takes.version
     _choose(settings, shown)
     return False
 
@@ -79,7 +94,7 @@ def _choose(settings: BackflipSettings, shown: Shown) -> None:
     if not shown.follows and shown.chosen in shown.names:
         index = shown.names.index(shown.chosen)
     if settings.take_index != max(index, 0):
-        settings.take_index = max(index, 0)
+        choose_unasked(settings, max(index, 0))
 
 
 def _hold(items: Collection[BackflipTake], names: list[str], takes: TakeList) -> bool:

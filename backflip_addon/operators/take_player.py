@@ -373,6 +373,7 @@ class CompareTake(Step, bpy.types.Operator):
             raise JobError(f"{MOST_COMPARED} takes are being compared already; remove one of them first.")
         else:
             player.pins.append(take)
+            scene_settings(scene).show_take = True  # a bake may have hidden them
         wake()
         compat.redraw()
 

@@ -346,9 +346,9 @@ class FindJob(Step, bpy.types.Operator):
 
     def _find_avatar(self, scene: bpy.types.Scene, name: str) -> None:
         ob = stored_avatar.object_named(scene, name)
-        if scene_settings(scene).avatar is None and ob is not None and ob.type == "ARMATURE":
+        if stored_avatar.present(scene) is None and ob is not None and ob.type == "ARMATURE":
             scene_settings(scene).avatar = ob
-        if scene_settings(scene).avatar is None:
+        if stored_avatar.present(scene) is None:
             self.report({"WARNING"}, f"The avatar {name} is not in this scene; choose one before baking.")
 
 

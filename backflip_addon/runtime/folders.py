@@ -3,15 +3,22 @@
 PyBullet was brought from conda-forge.
 
 The interpreter is not part of it: Blender's own mostly, which may have been moved or replaced since.
+
+A lock on the folder lets one installation or removal at a time, whichever Blender's it is. The system holds the lock
+for a process and lets it go when the process ends, however it ends: so whoever has it knows that no unfinished
+installation in the folder is still at work.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import errno
+import importlib
 import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..core.files import read_limited
 from ..core.isolation import RUNTIME_NOTE, Interpreter
@@ -21,6 +28,15 @@ from .pythons import Base
 
 PACKAGES_NAME = "packages"
 MOST_NOTE_BYTES = 10_000
+_WINDOWS = os.name == "nt"
+# Each system has one of them, and a type checker knows its own system's alone.
+msvcrt: Any = importlib.import_module("msvcrt") if _WINDOWS else None
+fcntl: Any = None if _WINDOWS else importlib.import_module("fcntl")
+
+LOCK_NAME = "install.lock"
+BUSY = "The trainer's Python is being installed or removed by this or another Blender; wait until that is done."
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,3 +104,33 @@ def _noted(runtime: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return python if isinstance(python, str) and os.path.isabs(python) else ""
+
+
+class FolderLock:
+    """A lock that is held. enforced: False on a file system that knows no locks, where it keeps nobody out."""
+
+    def __init__(self, handle: int, enforced: bool) -> None:
+        self._handle = handle
+        self.enforced = enforced
+
+    @classmethod
+    def acquire(cls, home: Path) -> FolderLock | None:
+        """The lock of a folder, None when somebody has it. Raises OSError where the folder cannot be written."""
+        handle = os.open(home / LOCK_NAME, _FLAGS, 0o666)  # not inherited by what is started
+        try:
+            if _WINDOWS:
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD:
+                os.close(handle)
+                return None
+            return cls(handle, enforced=False)
+        return cls(handle, enforced=True)
+
+    def release(self) -> None:
+        """Let go. The file stays: removing it would let two in."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1

@@ -22,7 +22,7 @@ from typing import Self
 from ..core.files import replace, too_deep
 from . import deletion, folders, packages, pins, pythons
 from .deletion import UNFINISHED_PREFIX
-from .folder_lock import BUSY, FolderLock
+from .folders import BUSY, FolderLock
 from .packages import Step
 from .probe import Probe, as_installed
 from .progress import DISK_FULL, Progress, State, error_words

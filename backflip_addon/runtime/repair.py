@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import deletion
 from .deletion import Removal
-from .folder_lock import FolderLock
+from .folders import FolderLock
 from .install import Installation
 
 # Where the file system knows no locks, an unfinished installation that old is taken for a broken-off one: it downloads

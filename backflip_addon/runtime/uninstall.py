@@ -7,8 +7,7 @@ from pathlib import Path
 
 from . import deletion, pins
 from .deletion import Removal
-from .folder_lock import BUSY, FolderLock
-from .folders import runtime_folder
+from .folders import BUSY, FolderLock, runtime_folder
 from .install import LOG_NAME
 from .progress import error_words
 

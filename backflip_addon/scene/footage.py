@@ -21,6 +21,7 @@ from ..core.proportions import hip_to_sole
 from ..core.rigs.binding import Binding
 from ..core.rotations import matrix_about_z
 from .importing.importer import FileError
+from .write_frames import pixel_aspect
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".mts", ".3gp")
 SENSOR = 36.0  # mm, of Blender's own cameras
@@ -31,7 +32,7 @@ _WRITER = Path(__file__).with_name("write_frames.py")
 
 @dataclasses.dataclass(frozen=True)
 class Footage:
-    """A video: its frames, frames a second, and pixels."""
+    """A video: its frames, frames a second, and pixels, as if they were square."""
 
     clip: bpy.types.MovieClip
     frames: int
@@ -78,7 +79,10 @@ def open_video(path: Path) -> Footage:
         if clip not in known:
             bpy.data.movieclips.remove(clip)
         raise FileError(f"{path.name} is not a video that Blender can read; choose another file.")
-    return Footage(clip, clip.frame_duration, float(clip.fps), int(width), int(height))
+    aspect = pixel_aspect(path)
+    if aspect != 1.0:
+        clip.display_aspect = aspect, 1.0
+    return Footage(clip, clip.frame_duration, float(clip.fps), round(width * aspect), int(height))
 
 
 def writer_command() -> list[str]:

@@ -16,7 +16,7 @@ from ..core.body import Body
 from ..core.clips import bvh, deepmimic, ground, key_poses, mimickit, smpl, video_motion, vrma
 from ..core.motion import Motion
 from ..core.motions import retarget
-from ..core.reading import MOST_FRAMES, UnreadableFile
+from ..core.reading import LEAST_RATE, MOST_FRAMES, MOST_RATE, UnreadableFile
 from ..core.rigs import roles
 from ..core.rigs.binding import Binding
 from ..core.rigs.rig import Rig, RigError
@@ -142,6 +142,11 @@ def read_source_slices(scene: bpy.types.Scene, source: Source, binding: Binding 
                 f"The action {source.action.name} leaves {armature.name} as it is: its curves are muted, "
                 "or made for bones in another rotation mode."
             )
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise ActionError(
+            f"{source.label} has {rate:.4g} frames a second, and a clip {LEAST_RATE:g} to {MOST_RATE:g}: change the "
+            "rate of its file, or of the scene (Output, Frame Rate)."
+        )
     world = find_bind_matrix(armature, binding) if binding is not None else None
     return Recording(read_rig(armature, with_skin=False, world=world), poses, rate, binding)
 

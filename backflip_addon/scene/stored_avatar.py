@@ -25,6 +25,7 @@ from ..core.rigs.roles import RoleMap
 from .typed_data import subtype
 
 MOST_JSON = 1_000_000  # letters of a body or a binding; ours have 10,000
+NO_AVATAR = "Choose an avatar first (step 1)."
 NO_BODY = "Build the body first (step 1)."
 
 
@@ -37,11 +38,16 @@ def settings_of(scene: bpy.types.Scene) -> Any:
     return subtype(scene).backflip
 
 
+def present(scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The scene's avatar, None when it was not chosen or has been deleted. Cheap enough for drawing."""
+    ob: bpy.types.Object | None = settings_of(scene).avatar
+    return ob if ob is not None and ob.name in scene.objects else None
+
+
 def avatar(scene: bpy.types.Scene) -> bpy.types.Object:
     """The scene's avatar. Raises StateError when it was not chosen or has been deleted."""
-    ob: bpy.types.Object | None = settings_of(scene).avatar
-    if ob is None or ob.name not in scene.objects:
-        raise StateError("Choose an avatar first (step 1).")
+    if (ob := present(scene)) is None:
+        raise StateError(NO_AVATAR)
     return ob
 
 

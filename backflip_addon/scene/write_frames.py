@@ -8,6 +8,7 @@ the video's mean rate: where frames are unevenly timed, some are given twice.
 
 import json
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import bpy
 
 LONGEST_SIDE = 1280
+_MOST_BOXES, _MOST_BYTES = 1000, 64_000_000  # of an MP4 that are looked into for the shape of its pixels
 
 
 def main(folder: Path) -> None:
@@ -38,12 +40,13 @@ def write(video: Path, first: int, count: int, into: Path) -> dict[str, float]:
     clip = bpy.data.movieclips.load(str(video))
     size: Any = clip.size
     width, height = size
+    shown = width * pixel_aspect(video)
     if clip.source != "MOVIE" or not width or not height or clip.fps <= 0.0:
         raise RuntimeError("it holds no pictures that move")
     scene = bpy.data.scenes.new("Frames")
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    scale = min(1.0, LONGEST_SIDE / max(shown, height))
     render = scene.render
-    render.resolution_x, render.resolution_y = (max(round(side * scale), 16) for side in (width, height))
+    render.resolution_x, render.resolution_y = (max(round(side * scale), 16) for side in (shown, height))
     render.resolution_percentage = 100
     render.fps, render.fps_base = _rate(clip.fps)  # as the video's own, or the strip is stretched
     strip: Any = scene.sequence_editor_create().strips.new_movie("Video", str(video), 1, 1 - first)
@@ -61,6 +64,27 @@ def write(video: Path, first: int, count: int, into: Path) -> dict[str, float]:
     into.mkdir(exist_ok=True)
     bpy.ops.render.render(animation=True, scene=scene.name)
     return {"count": count, "width": render.resolution_x, "height": render.resolution_y, "rate": float(clip.fps)}
+
+
+def pixel_aspect(video: Path) -> float:
+    """A pixel's width over its height, as an MP4 or MOV tells (its pasp; ISO/IEC 14496-12, 12.1.4); 1 where none does.
+
+    Blender itself takes all pixels for square.
+    """
+    with video.open("rb") as file:
+        for _ in range(_MOST_BOXES):
+            head = file.read(8)
+            size = int.from_bytes(head[:4], "big") - 8
+            if size == 1 - 8:  # it is told in the next eight bytes
+                size = int.from_bytes(file.read(8), "big") - 16
+            if not 0 <= size < 1 << 48:
+                break
+            if head[4:] == b"moov":
+                found = re.search(rb"\0\0\0\x10pasp(.{4})(.{4})", file.read(min(size, _MOST_BYTES)), re.DOTALL)
+                wide, high = (int.from_bytes(side, "big") for side in found.groups()) if found else (1, 1)
+                return wide / high if high and 0.1 < wide / high < 10.0 else 1.0
+            file.seek(size, 1)
+    return 1.0
 
 
 def _rate(fps: float) -> tuple[int, float]:

@@ -369,7 +369,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
 
     # 4 Takes
     takes: Annotated[Collection[BackflipTake], CollectionProperty(type=BackflipTake)]
-    take_index: Annotated[int, IntProperty(name="Take", update=takes.changed)]
+    take_index: Annotated[int, IntProperty(name="Take", update=takes.looked_for)]
     show_take: Annotated[
         bool,
         BoolProperty(

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import bpy
 from bpy.props import BoolProperty
 
+from ..registration import CONTEXT
+
 STEPS = ("avatar", "reference", "train", "takes", "bake")
 
 
@@ -33,6 +35,7 @@ class BackflipRoad(bpy.types.PropertyGroup):
             name="Center of Mass",
             description="Draw the path of the reference's center of mass and, dashed, where free fall would take it",
             default=True,
+            translation_context=CONTEXT,
         ),
     ]
     before: Annotated[

@@ -31,6 +31,7 @@ OUTCOMES = (
     ("slumped", "Slumped", "Sank down without a fall"),
     ("strayed", "Strayed", "Left the clip far behind"),
     ("broken_off", "Broken Off", "Ended before anything was decided"),
+    ("helped", "Moved by No Force of Its Own", "Not simulated, or helped along: it counts for nothing"),
     ("exploded", "Exploded", "The simulation broke down: no physical performance"),
 )
 FILTERS = (
@@ -112,6 +113,22 @@ def changed(owner: Any, _context: bpy.types.Context) -> None:
     playback.changed(owner)
 
 
+def looked_for(owner: Any, context: bpy.types.Context) -> None:
+    """Something was chosen that is to be seen: it is shown, though a bake may have hidden it."""
+    settings = owner.id_data.backflip
+    if settings.show_take:
+        changed(owner, context)
+    else:
+        settings.show_take = True  # which has its own update
+
+
+def choose_unasked(settings: Any, index: int) -> None:
+    """Choose a take that nobody asked to see: where none is shown none will be."""
+    shown = settings.show_take
+    settings.take_index = index
+    settings.show_take = shown
+
+
 class BackflipTake(bpy.types.PropertyGroup):
     """One recorded take; name is its file's name."""
 
@@ -167,7 +184,7 @@ class BackflipBrowser(bpy.types.PropertyGroup):
         BoolProperty(
             name="With the Timeline",
             description="Show the take in the character's place, at the scene's current frame",
-            update=changed,
+            update=looked_for,
         ),
     ]
     solid: Annotated[
@@ -175,11 +192,11 @@ class BackflipBrowser(bpy.types.PropertyGroup):
         BoolProperty(
             name="Body Shapes",
             description="Show the shapes of the physical body instead of the character's mesh",
-            update=changed,
+            update=looked_for,
         ),
     ]
     compare_reference: Annotated[
-        bool, BoolProperty(name="Reference", description="Show the clip that is imitated as well", update=changed)
+        bool, BoolProperty(name="Reference", description="Show the clip that is imitated as well", update=looked_for)
     ]
     curve: Annotated[
         bool,
@@ -193,7 +210,7 @@ class BackflipBrowser(bpy.types.PropertyGroup):
     layout: Annotated[
         str,
         EnumProperty(
-            name="Layout", description="Where takes that are compared are shown", items=LAYOUTS, update=changed
+            name="Layout", description="Where takes that are compared are shown", items=LAYOUTS, update=looked_for
         ),
     ]
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import bpy
 
+from ..registration import CONTEXT
+
 FOLDER = Path(__file__).parent
 LANGUAGES = ("de_DE", "ja_JP")
-_CONTEXTS = ("*", "Operator")  # of fields and panels, and of buttons
+_CONTEXTS = ("*", "Operator", CONTEXT)  # of fields, of buttons, and of panels
 
 Messages = dict[tuple[str, str], str]  # (context, English) -> translated, as Blender takes them
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 def register() -> None:
     from ..registration import register_classes
-    from . import first_look, viewport
+    from . import road_panel, viewport
 
     register_classes(_classes())
     viewport.register()
-    first_look.register()
+    road_panel.register()
 
 
 def unregister() -> None:
     from ..registration import unregister_classes
-    from . import first_look, viewport
+    from . import road_panel, viewport
 
-    first_look.unregister()
+    road_panel.unregister()
     viewport.unregister()
     unregister_classes(_classes())
 

@@ -8,7 +8,7 @@ from bpy.app.translations import pgettext_iface as translated
 
 from ..core.rigs.anthropometry import USUAL_BMI
 from ..operators import avatar, clip_library
-from ..operators.base import current_scene, guess_sentence
+from ..operators.base import current_scene, guess_sentence, need_avatar, what_is_missing
 from ..settings import BackflipSettings, scene_settings
 from .panel_base import (
     MAP_BUTTONS,
@@ -29,10 +29,11 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
     bl_label = "1 Avatar"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = open_step(self, context, "avatar", self.bl_label), scene_settings(current_scene(context))
+        scene = current_scene(context)
+        layout, settings = open_step(self, context, "avatar", self.bl_label), scene_settings(scene)
         if layout is None:
             return
-        if settings.avatar is None:
+        if settings.avatar is None or what_is_missing(scene, need_avatar):
             self._draw_first(context, layout)
             return
         if settings.avatar.library is not None:
@@ -99,7 +100,8 @@ class BACKFLIP_PT_parts(SidebarPanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return is_open(context, "avatar") and bool(len(scene_settings(current_scene(context)).parts))
+        scene = current_scene(context)
+        return is_open(context, "avatar") and bool(len(scene_settings(scene).parts)) and not need_avatar(scene)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = layout_of(self), scene_settings(current_scene(context))

@@ -138,6 +138,7 @@ OUTCOME_ICONS: dict[str, IconItems] = {
     "strayed": "CURVE_PATH",
     "broken_off": "UNLINKED",
     "exploded": "LIGHT_SUN",
+    "helped": "CON_FOLLOWPATH",
 }
 
 

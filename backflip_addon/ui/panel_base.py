@@ -10,6 +10,7 @@ from bpy.app.translations import pgettext_iface as translated
 
 from ..operators import road
 from ..operators.base import Step, current_scene, what_is_missing
+from ..registration import CONTEXT
 from ..settings import scene_settings
 from ..wrapping import in_lines
 
@@ -38,6 +39,7 @@ class SidebarPanel(PanelMixIn):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Backflip"
+    bl_translation_context = CONTEXT
 
 
 class StepPanel(SidebarPanel):
@@ -75,7 +77,8 @@ def open_step(panel: bpy.types.Panel, context: bpy.types.Context, step: str, tit
     scene = current_scene(context)
     held = road.held(scene, step)
     header, body = layout_of(panel).panel_prop(scene_settings(scene).road, step)
-    header.label(text=f"{translated(title)}: {held}" if held else title)
+    icon: IconItems = "ERROR" if road.amiss(scene, step) else "NONE"
+    header.label(text=f"{translated(title)}: {held}" if held else title, icon=icon)
     return body
 
 

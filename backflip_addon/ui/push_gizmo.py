@@ -28,7 +28,7 @@ class BACKFLIP_GGT_push(bpy.types.GizmoGroup):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return push_arrow.shown(current_scene(context))
+        return context.mode in ("OBJECT", "POSE") and push_arrow.shown(current_scene(context))
 
     def setup(self, _context: bpy.types.Context) -> None:
         """Make the arrow and the rings."""

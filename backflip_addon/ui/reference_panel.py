@@ -9,7 +9,7 @@ import bpy
 
 from ..core import findings
 from ..core.rigs import strength_presets
-from ..operators import background_work, clip_choice, clip_library, clip_pictures, reference_notes, viewport_lines
+from ..operators import background_work, clip_choice, clip_library, clip_pictures, viewport_lines
 from ..operators.base import current_scene, what_is_missing
 from ..settings import BackflipSettings, scene_settings
 from .panel_base import (
@@ -100,13 +100,12 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
             _draw_clip_map(layout, settings)
             return
         column = layout.column()
-        due = reference_notes.busy(current_scene(context))
-        column.enabled = not due  # they may be mended already
+        column.enabled = not settings.notes_due  # they may be mended already
         for note in findings.kept_notes(settings.reference_notes):
             sentence(column, context, note["sentence"], "INFO")
             if words := fix_words(note["fix"]):
                 button(column, "backflip.apply_fix", text=words, code=note["code"])
-        if due or viewport_lines.busy(current_scene(context)):
+        if settings.notes_due or viewport_lines.busy(current_scene(context)):
             sentence(layout, context, background_work.WORDS, "SORTTIME")
         if settings.clip_stale:
             sentence(layout, context, "The clip's map has changed since the clip was read.", "ERROR")

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands above the steps until there is a Python that can train."""
+"""What stands above the steps until there is a Python that can train.
+
+The first time that the sidebar is opened after the add-on was installed, it shows our tab; never again by itself.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 from bpy.app.translations import pgettext_iface as translated
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
 
 SHOWN_JOBS = 12  # the latest
+
+_handles: list[Any] = []
 
 
 class BACKFLIP_PT_road(SidebarPanel, bpy.types.Panel):
@@ -88,3 +93,33 @@ class BACKFLIP_PT_jobs(SidebarPanel, bpy.types.Panel):
 
 CLASSES = (BACKFLIP_PT_road,)
 LAST_CLASSES = (BACKFLIP_PT_jobs,)  # below the steps
+
+
+def _drawn() -> None:
+    """Handler of a sidebar that is being drawn: its tabs are known from then on, and nothing is changed in drawing."""
+    if not bpy.app.timers.is_registered(_turn_to_us):
+        bpy.app.timers.register(_turn_to_us, first_interval=0.0)
+
+
+def _turn_to_us() -> None:
+    ours: Any = SidebarPanel.bl_category  # to the stubs a region has no tabs
+    for window in bpy.context.window_manager.windows if bpy.context.window_manager else ():
+        for area in window.screen.areas if window.screen else ():
+            for region in area.regions if area.type == "VIEW_3D" else ():
+                if region.type == "UI" and region.width > 1 and region.active_panel_category != ours:
+                    region.active_panel_category = ours
+                    region.tag_redraw()
+    preferences.note_introduced()
+    unregister()
+
+
+def register() -> None:
+    if not bpy.app.background and not preferences.introduced():
+        _handles.append(bpy.types.SpaceView3D.draw_handler_add(_drawn, (), "UI", "POST_PIXEL"))
+
+
+def unregister() -> None:
+    while _handles:
+        bpy.types.SpaceView3D.draw_handler_remove(_handles.pop(), "UI")
+    if bpy.app.timers.is_registered(_turn_to_us):
+        bpy.app.timers.unregister(_turn_to_us)

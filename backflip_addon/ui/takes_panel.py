@@ -8,7 +8,7 @@ from bpy.app.translations import pgettext_iface as translated
 
 from ..core.verdict import engine_words, figures, verdict
 from ..jobs.messages import TakeRecorded
-from ..operators import baking, job_monitor, take_browser, take_player, takes
+from ..operators import baking, job_monitor, road, take_browser, take_player, takes
 from ..operators.base import current_scene
 from ..settings import scene_settings
 from ..wording import in_parts
@@ -27,8 +27,7 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
         if not len(settings.takes):
             sentence(layout, context, "Takes appear here while the avatar learns (step 3).", "INFO")
             return
-        if other := job_monitor.other_avatar(current_scene(context)):
-            words = f"These takes belong to {other}: make it the avatar (step 1), or start a new training (step 3)."
+        if words := road.of_another(current_scene(context)):
             sentence(layout, context, words, "ERROR")
         self._draw_list(context, layout)
         self._draw_chosen(context, layout)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import bpy
 from bpy.app.translations import pgettext_iface as translated
 
+from ..core import findings
 from ..core.verdict import verdict
 from ..jobs.status import JobStatus
-from ..operators import job_monitor, training
+from ..operators import job_monitor, road, training
 from ..operators.base import current_scene
 from ..settings import scene_settings
 from ..wording import in_parts
-from .panel_base import StepPanel, button, fold, open_step, sentence, step_button
+from .panel_base import StepPanel, button, fold, is_open, open_step, sentence, step_button
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import IconItems
@@ -34,6 +35,8 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
         status = job_monitor.status_of(current_scene(context))
         if status is not None and status.read < 1.0:
             layout.progress(factor=status.read, text=f"Reading the takes: {status.read:.0%}", type="BAR")
+        if (words := road.of_another(current_scene(context))) and not is_open(context, "takes"):
+            sentence(layout, context, words, "ERROR")
         if status is not None and status.active:
             self._draw_running(context, layout, status)
         else:
@@ -85,6 +88,10 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
         settings = scene_settings(current_scene(context))
         layout.column().prop(settings, "goal", expand=True)
         layout.prop(settings, "longest")
+        if odd := findings.odd(settings.reference_notes):
+            words = translated("{} things seem odd about the clip: see step 2.").format(odd)
+            one = "1 thing seems odd about the clip: see step 2."
+            sentence(layout, context, one if odd == 1 else words, "ERROR")
         step_button(layout, context, training.StartTraining, "PLAY")
         if status is not None:
             for line in status.message.splitlines():

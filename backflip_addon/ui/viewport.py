@@ -14,7 +14,7 @@ from ..operators.base import current_scene
 from ..operators.viewport_lines import Kind
 from ..settings import scene_settings
 from . import colours, corner, take_drawing, video_picture
-from .line_legend import LOOKS
+from .corner import LOOKS
 
 _handles: list[Any] = []
 _batches: tuple[int, dict[Kind, Any]] = (-1, {})

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backflip_addon.core.banded import BandedMatrix
+from backflip_addon.core.batched_linalg import BandedMatrix
 
 RNG = np.random.default_rng(3)
 

@@ -113,6 +113,8 @@ LONE_END = "HIERARCHY\nEnd Site\n{\nOFFSET 1 2 3\n}\n"
         (lambda text: text.replace("1 12 3", "1e400 12 3"), "line 29: a number is not finite"),
         (lambda text: text.replace("1 12 3", "1 12 x"), "line 29: .* not a number"),
         (lambda text: text.replace("0.025", "0"), "line 27: a frame cannot last"),
+        (lambda text: text.replace("0.025", "0.00099"), "line 27: a frame cannot last 0.00099 s"),
+        (lambda text: text.replace("0.025", "1.01"), "line 27: a frame cannot last 1.01 s"),
         (lambda text: text.replace("0.025", "-inf"), "line 27: the frame count or frame time"),
         (lambda text: text.replace("Frames: 2", "Frames: inf"), "line 26: the frame count"),
         (lambda text: text.replace("Frames: 2", "Frames two"), "frame count"),

@@ -96,6 +96,16 @@ def on_the_spot(motion: Motion) -> Motion:
     return dataclasses.replace(motion, position=motion.position * UP)
 
 
+def test_a_clip_in_which_nothing_moves_or_whose_angles_are_radians_is_told() -> None:
+    walked = walk()
+    vectors = rotations.to_rotation_vector(walked.rotations)
+    radians = dataclasses.replace(walked, rotations=rotations.from_rotation_vector(np.radians(vectors)))
+    for motion, most in ((performances.standing(BODY, 2.0), "0.0"), (leap(0.5), "0.0"), (radians, "0.9")):
+        note = notes(motion)["still"]
+        assert note.level == findings.INFO and f"no part turns by more than {most}°" in note.sentence
+    assert "still" not in notes(walked)
+
+
 @pytest.mark.parametrize("motion", [performances.standing(BODY, 2.0), leap(0.5), walk()], ids=["stand", "leap", "walk"])
 def test_what_is_in_order_is_not_warned_of(motion: Motion) -> None:
     assert not [note for note in notes(motion).values() if note.level == findings.WARNING]

@@ -195,11 +195,19 @@ def test_mimickit(tmp_path: Path, body: Body, kind: str) -> None:
     assert knee == pytest.approx(rotations.from_axis_angle(HINGE_AXIS, -np.pi / 2))
 
 
-@pytest.mark.parametrize("data", [{"fps": 30, "frames": [[0.0] * 20] * 3}, {"fps": 0, "frames": frames()}, {"fps": 30}])
-def test_damaged_mimickit_is_refused(tmp_path: Path, data: dict) -> None:
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"fps": 30, "frames": [[0.0] * 20] * 3}, "its frame 1 is not 34 numbers"),
+        ({"fps": 30, "frames": [*frames()[:2], frames()[2][:-1]]}, "its frame 3 is not 34 numbers"),
+        ({"fps": 0, "frames": frames()}, "no sensible frame rate"),
+        ({"fps": 30}, "'frames'"),
+    ],
+)
+def test_damaged_mimickit_is_refused(tmp_path: Path, data: dict, words: str) -> None:
     path = tmp_path / "clip.json"
     path.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match=r"clip\.json"):
+    with pytest.raises(ValueError, match=rf"clip\.json.*{words}"):
         mimickit.load(path)
 
 

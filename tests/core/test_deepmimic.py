@@ -139,6 +139,22 @@ def test_broken_clips_are_refused_in_a_sentence(tmp_path: Path, case: str) -> No
     assert "clip.txt" in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("ragged", "its frame 2 is not 44 numbers"),
+        ("text", "its frame 1 is not 44 numbers"),
+        ("flat", "its frame 1 is not 44 numbers"),
+        ("no list", "it needs two or more frames of 44 numbers"),
+        ("null", "it needs two or more frames of 44 numbers"),
+    ],
+)
+def test_the_frame_that_is_none_is_named(tmp_path: Path, case: str, words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        deepmimic.load(write(tmp_path, BAD[case]))
+    assert str(caught.value) == f"clip.txt is not a humanoid clip: {words}."
+
+
 def test_cut_off_and_foreign_files_are_refused(tmp_path: Path) -> None:
     whole = write(tmp_path, [frame()] * 3).read_bytes()
     contents = [whole[:n] for n in range(0, len(whole) - 1, 37)]

@@ -157,9 +157,27 @@ def test_damaged_bindings_are_refused() -> None:
         {**data, "scale": 1e300},
         {k: v for k, v in data.items() if k != "yaw"},
         {**data, "origin": [0.0, float("nan"), 0.0]},
+        {**data, "origin": [0.0, 1e300, 0.0]},
+        {**data, "yaw": 1e300},
+        {**data, "yaw": float("nan")},
+        {**data, "links": [{**link, "turn": [0.0, 0.0, 0.0, 0.0]} for link in data["links"]]},
+        {**data, "links": [{**link, "joint": [1e300, 0.0, 0.0]} for link in data["links"]]},
     ):
         with pytest.raises(ValueError, match="binding"):
             bindings.from_json(bad)
+
+
+def test_a_figure_for_which_no_binding_can_be_kept_is_refused_when_its_body_is_built() -> None:
+    for scale, words in ((1e-7, "too small for a body, 1.7e-07.* up"), (1e8, "too large for a body.* down")):
+        rig = figure(scale=scale)
+        with pytest.raises(RigError, match=words):
+            fit.fit_body(rig, roles.guess(rig))
+    rig = figure(scale=1e5)
+    rest = rig.rest.copy()
+    rest[:, 0, 3] += 1e10
+    with pytest.raises(RigError, match="too far from the world's origin"):
+        fit.fit_body(dataclasses.replace(rig, rest=rest, tails=rig.tails + [1e10, 0.0, 0.0]), roles.guess(rig))
+    bindings.from_json(bindings.to_json(fit.fit_body(rig, roles.guess(rig))[1]))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -38,7 +38,7 @@ def leap(spin: float = 0.0, bend: float = 0.0) -> Take:
 
 def errors(take: Take) -> tuple[float, float]:
     """Metres off the parabola, and the share by which angular momentum changes."""
-    measures = metrics.evaluate_take(BODY, performances.standing(BODY), take)
+    measures = metrics.evaluate_motion(BODY, performances.standing(BODY), take)
     assert measures.flight_parabola_cm is not None and measures.flight_momentum_change is not None
     return measures.flight_parabola_cm / 100, measures.flight_momentum_change
 
@@ -106,7 +106,7 @@ def test_a_flight_made_possible_is_one() -> None:
 
 
 def test_no_flight_has_no_error() -> None:
-    measures = metrics.evaluate_take(
+    measures = metrics.evaluate_motion(
         BODY, performances.standing(BODY), performances.performed(BODY, performances.standing(BODY))
     )
     assert measures.flight_parabola_cm is None and measures.flight_momentum_change is None

@@ -82,7 +82,7 @@ def test_without_the_somersault() -> None:
     jump = performances.performed(BODY, performances.somersault(BODY, turns=0.0))
     measures = measure(jump)
     assert measures.landed is False and measures.somersault_deg == pytest.approx(0, abs=1)
-    assert metrics.evaluate_take(BODY, performances.somersault(BODY, turns=0.0), jump).landed is True
+    assert metrics.evaluate_motion(BODY, performances.somersault(BODY, turns=0.0), jump).landed is True
 
 
 def test_the_somersault_in_the_other_direction() -> None:
@@ -92,14 +92,14 @@ def test_the_somersault_in_the_other_direction() -> None:
 
 def test_a_side_flip_has_to_go_over_as_often_as_its_clip() -> None:
     single, double, none = (performances.somersault(BODY, turns, axis=(0, 1, 0)) for turns in (1.0, 2.0, 0.0))
-    assert metrics.evaluate_take(BODY, single, performances.performed(BODY, single)).landed is True
+    assert metrics.evaluate_motion(BODY, single, performances.performed(BODY, single)).landed is True
     for clip, own, kind in (
         (single, none, "under_rotated"),
         (double, single, "under_rotated"),
         (none, single, "over_"),
     ):
         take = performances.performed(BODY, own)
-        measures = metrics.evaluate_take(BODY, clip, take)
+        measures = metrics.evaluate_motion(BODY, clip, take)
         assert abs(measures.somersault_off_deg) < 1 and measures.landed is False
         happened = outcome.what_happened(BODY, clip, take)
         assert happened.kind.startswith(kind) and abs(happened.degrees) == 360
@@ -107,17 +107,17 @@ def test_a_side_flip_has_to_go_over_as_often_as_its_clip() -> None:
 
 def test_half_of_a_double_somersault_is_no_landing() -> None:
     double = performances.somersault(BODY, turns=-2.0)
-    assert metrics.evaluate_take(BODY, double, performances.performed(BODY, double)).landed is True
-    assert metrics.evaluate_take(BODY, double, TAKE).landed is False
+    assert metrics.evaluate_motion(BODY, double, performances.performed(BODY, double)).landed is True
+    assert metrics.evaluate_motion(BODY, double, TAKE).landed is False
 
 
 @pytest.mark.parametrize("height", [0.12, 0.3])
 def test_who_stays_on_the_floor_has_not_landed_a_leap(height: float) -> None:
     leap = performances.leap(BODY, height)
-    leapt = metrics.evaluate_take(BODY, leap, performances.performed(BODY, leap))
+    leapt = metrics.evaluate_motion(BODY, leap, performances.performed(BODY, leap))
     assert leapt.landed is True and leapt.success is True
     stood = performances.performed(BODY, performances.astride(BODY, leap.duration))
-    measures = metrics.evaluate_take(BODY, leap, stood)
+    measures = metrics.evaluate_motion(BODY, leap, stood)
     assert measures.worst_error_mm < 350, "near enough to count as followed"
     assert measures.landed is False and measures.success is False
     assert outcome.what_happened(BODY, leap, stood).kind == outcome.NEVER_LEFT
@@ -128,7 +128,7 @@ def test_feet_that_hover_in_a_clip_make_no_leap_of_it() -> None:
     feet = (np.abs(np.arange(hover.frames) / hover.rate - hover.duration / 2) < 0.2)[:, None]
     raised = dataclasses.replace(hover, position=hover.position + 0.06 * feet * np.array([0.0, 0.0, 1.0]))
     stood = performances.performed(BODY, performances.astride(BODY, hover.duration))
-    measures = metrics.evaluate_take(BODY, raised, stood)
+    measures = metrics.evaluate_motion(BODY, raised, stood)
     assert measures.landed is True
 
 
@@ -255,9 +255,9 @@ def raising_a_foot(position: np.ndarray, turns: np.ndarray, seconds: np.ndarray)
 def test_a_take_edited_to_be_bad_after_its_landing_has_not_landed(edit: Callable[..., None]) -> None:
     clip = performances.somersault(BODY)
     take = performances.performed(BODY, clip)
-    assert metrics.evaluate_take(BODY, clip, take).landed, "before it is edited"
+    assert metrics.evaluate_motion(BODY, clip, take).landed, "before it is edited"
     position, turns = take.motion.position.copy(), take.motion.rotations.copy()
     seconds = np.maximum(np.arange(take.motion.frames) / take.motion.rate - clip.duration, 0.0)
     edit(position, turns, seconds)
     motion = dataclasses.replace(take.motion, position=position, rotations=turns)
-    assert not metrics.evaluate_take(BODY, clip, dataclasses.replace(take, motion=motion)).landed
+    assert not metrics.evaluate_motion(BODY, clip, dataclasses.replace(take, motion=motion)).landed

@@ -23,7 +23,7 @@ WEIGHT = BODY.mass * GRAVITY
 
 
 def of_standing(take: Take) -> metrics.Measures:
-    return metrics.evaluate_take(BODY, STANDING, take)
+    return metrics.evaluate_motion(BODY, STANDING, take)
 
 
 def lifted(take: Take, first: int, count: int, height: float, links: tuple[str, ...] | None = None) -> Take:
@@ -69,11 +69,11 @@ def test_a_body_lifted_off_what_it_says_it_touches_is_in_the_air() -> None:
 def test_a_clips_own_hops_are_its_own_each_once() -> None:
     hopping = lifted(STOOD, 60, 40, 0.05).motion
     clip = dataclasses.replace(hopping, position=hopping.position[:241], rotations=hopping.rotations[:241])
-    once = metrics.evaluate_take(BODY, clip, lifted(STOOD, 66, 36, 0.05))
+    once = metrics.evaluate_motion(BODY, clip, lifted(STOOD, 66, 36, 0.05))
     assert once.hops == once.steps == 0, "50 ms later, and shorter, it is still the clip's"
-    twice = metrics.evaluate_take(BODY, clip, lifted(lifted(STOOD, 60, 18, 0.05), 84, 16, 0.05))
+    twice = metrics.evaluate_motion(BODY, clip, lifted(lifted(STOOD, 60, 18, 0.05), 84, 16, 0.05))
     assert twice.hops == 1
-    assert metrics.evaluate_take(BODY, clip, lifted(lifted(STOOD, 60, 40, 0.05), 160, 40, 0.05)).hops == 1
+    assert metrics.evaluate_motion(BODY, clip, lifted(lifted(STOOD, 60, 40, 0.05), 160, 40, 0.05)).hops == 1
 
 
 @pytest.mark.parametrize("side", ["L", "R"])
@@ -84,7 +84,7 @@ def test_a_foot_lifted_and_put_down_again_is_a_step(side: str) -> None:
     two = lifted(one, 180, 30, 0.05, (f"foot.{side}",))
     assert of_standing(two).steps == 2 and of_standing(two).flaws == ("steps",)
     clip = Motion(120.0, one.motion.position, one.motion.rotations)
-    assert metrics.evaluate_take(BODY, clip, one).steps == 0, "the clip's own"
+    assert metrics.evaluate_motion(BODY, clip, one).steps == 0, "the clip's own"
 
 
 def test_a_foot_that_unloads_in_its_place_has_not_stepped() -> None:
@@ -240,7 +240,7 @@ def shaken(frequency: float, angle: float) -> float | None:
     clip, fast = waving(1.0), waving(frequency, angle)
     take = performances.performed(BODY, clip, tail=0.0)
     turns = rotations.multiply(take.motion.rotations, fast.rotations)
-    return metrics.evaluate_take(BODY, clip, moved(take, turns=turns)).shake
+    return metrics.evaluate_motion(BODY, clip, moved(take, turns=turns)).shake
 
 
 def test_a_limb_that_shakes_at_15_hz() -> None:
@@ -254,10 +254,10 @@ def test_a_limb_that_shakes_at_15_hz() -> None:
 
 def test_a_clip_that_shakes_allows_it() -> None:
     clip = waving(12.0)
-    measures = metrics.evaluate_take(BODY, clip, performances.performed(BODY, clip, tail=0.0))
+    measures = metrics.evaluate_motion(BODY, clip, performances.performed(BODY, clip, tail=0.0))
     assert measures.shake == pytest.approx(1.0, rel=0.01)
     slow = clip.resampled(12.0)
-    assert metrics.evaluate_take(BODY, slow, performances.performed(BODY, slow, tail=0.0, rate=12.0)).shake is None
+    assert metrics.evaluate_motion(BODY, slow, performances.performed(BODY, slow, tail=0.0, rate=12.0)).shake is None
 
 
 # Falling
@@ -279,7 +279,7 @@ def fallen(degrees: float, sinking: float) -> metrics.Measures:
         turns[:, 0] = rotations.multiply(tilt, turns[:, 0])
         position[:, 2] -= sinking * seconds
 
-    return metrics.evaluate_take(BODY, clip, edited(take, edit, 1.5))
+    return metrics.evaluate_motion(BODY, clip, edited(take, edit, 1.5))
 
 
 def test_who_tilts_or_sinks_more_than_the_clip_falls() -> None:
@@ -297,14 +297,14 @@ def test_a_clip_that_lies_down_may_be_followed_down() -> None:
     clip.rotations[:, 0] = lean
     clip.position[:, 2] *= 1 - 0.8 * np.clip(seconds - 0.5, 0, 1)
     take = performances.performed(BODY, clip, tail=0.0)
-    assert metrics.evaluate_take(BODY, clip, take).success is True
+    assert metrics.evaluate_motion(BODY, clip, take).success is True
     late = dataclasses.replace(clip, position=clip.position[:-6], rotations=clip.rotations[:-6])
     position, turns = (
         np.concatenate([a[:1].repeat(6, axis=0), b])
         for a, b in ((late.position, late.position), (late.rotations, late.rotations))
     )
     take = performances.performed(BODY, dataclasses.replace(clip, position=position, rotations=turns), tail=0.0)
-    assert metrics.evaluate_take(BODY, clip, take).success is True, "a tenth of a second later"
+    assert metrics.evaluate_motion(BODY, clip, take).success is True, "a tenth of a second later"
 
 
 # The whole

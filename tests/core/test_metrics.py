@@ -64,7 +64,7 @@ def test_clips_that_end_standing_and_others() -> None:
 def test_a_clip_that_does_not_end_standing_has_nothing_to_land() -> None:
     motion = performances.standing(BODY)
     walk = dataclasses.replace(motion, position=motion.position - np.arange(31)[:, None] / 30.0 * Y)
-    measures = metrics.evaluate_take(BODY, walk, performances.performed(BODY, walk, tail=0.0))
+    measures = metrics.evaluate_motion(BODY, walk, performances.performed(BODY, walk, tail=0.0))
     assert measures.landed is None and measures.success is True
 
 

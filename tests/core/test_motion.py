@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -124,6 +127,10 @@ def test_scaled_in_time_twice_as_slow() -> None:
     slow = steady().scaled_in_time(2.0)
     assert slow.duration == pytest.approx(4.0)
     assert np.allclose(slow.sample([3.0])[0], pose_at(np.array([1.5]))[0])
+    for factor in (0.01, 1000.0):
+        scaled = steady().scaled_in_time(factor)
+        motions.validate(scaled, scaled.rotations.shape[1])
+        assert scaled.duration == pytest.approx(2.0 * factor, abs=0.001)
 
 
 def test_trimmed_keeps_the_frames_between() -> None:
@@ -367,6 +374,22 @@ def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"], "a half-written file does not fill the disk"
     motions.save_motion(file, steady(60.0))
     assert motions.load_motion(file).rate == 60.0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file's size cannot be limited there")
+def test_a_disk_that_fills_up_meanwhile_is_told_and_nothing_else(tmp_path: Path) -> None:
+    """In a process of its own, whose files may have 4096 bytes."""
+    script = (
+        "import resource, signal, sys, numpy, pathlib; from backflip_addon.core.npz import write_npz\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "for compressed in (True, False):\n"
+        "    try: write_npz(pathlib.Path(sys.argv[1]), {'a': numpy.random.rand(10_000)}, compressed)\n"
+        "    except OSError as error: print(error.strerror)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path / "a.npz"], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{os.strerror(errno.EFBIG)}\n" * 2, "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_temporary_name_is_not_taken_for_a_take(tmp_path: Path) -> None:

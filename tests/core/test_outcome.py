@@ -26,7 +26,7 @@ def happened(take: Take, reference: Motion = REFERENCE) -> Outcome:
 
 
 def words(take: Take, reference: Motion = REFERENCE) -> str:
-    return verdict({**metrics.evaluate_take(BODY, reference, take).to_json(), **happened(take, reference).facts()})
+    return verdict({**metrics.evaluate_motion(BODY, reference, take).to_json(), **happened(take, reference).facts()})
 
 
 def standing_and_then(axis: np.ndarray, angle: float, seconds: float = 0.8) -> tuple[Motion, Take]:
@@ -242,8 +242,8 @@ def test_a_fall_that_was_played_out_is_told_and_flatters_no_measure() -> None:
     clip, take = standing_and_then(X, 1.1 * np.pi / 2, 1.5)
     meta = {metrics.PERFORMED: 90}
     played_out = dataclasses.replace(take, meta=meta)
-    assert metrics.evaluate_take(BODY, clip, played_out) == metrics.evaluate_take(BODY, clip, cut(take, 90))
-    assert metrics.evaluate_take(BODY, clip, played_out).landed is False
+    assert metrics.evaluate_motion(BODY, clip, played_out) == metrics.evaluate_motion(BODY, clip, cut(take, 90))
+    assert metrics.evaluate_motion(BODY, clip, played_out).landed is False
     assert happened(played_out, clip).kind == outcome.FELL_FORWARD
     assert happened(dataclasses.replace(cut(take, 61), meta={}), clip).kind == outcome.BROKEN_OFF
 
@@ -256,7 +256,7 @@ def test_no_score_is_the_better_for_a_fall_that_was_played_out_early() -> None:
 
     whole = edited(TAKE, tumble, since=0.6)
     given_up = dataclasses.replace(whole, meta={metrics.PERFORMED: round(0.8 * RATE)})
-    one, other = (metrics.evaluate_take(BODY, REFERENCE, take) for take in (whole, given_up))
+    one, other = (metrics.evaluate_motion(BODY, REFERENCE, take) for take in (whole, given_up))
     assert other.followed == one.followed and other.g_mpjpe_mm < one.g_mpjpe_mm / 2
     apart = metrics.score(other) / metrics.score(one)
     assert apart < np.exp((one.g_mpjpe_mm - other.g_mpjpe_mm) / metrics.SCORE_SCALE) / 1.3
@@ -289,13 +289,13 @@ def begun_at(seconds: float) -> Take:
 @pytest.mark.parametrize("seconds", [0.25, 0.7])
 def test_what_was_begun_in_the_clips_midst_has_landed_nothing(seconds: float) -> None:
     take = begun_at(seconds)
-    measured = metrics.evaluate_take(BODY, REFERENCE, take)
+    measured = metrics.evaluate_motion(BODY, REFERENCE, take)
     assert (measured.landed, measured.landed_cleanly, measured.success) == (False, False, False)
     assert measured.worst_error_mm < 1.0, "it is held against what is left of the clip"
     assert measured.followed == pytest.approx(1 - seconds / REFERENCE.duration, abs=0.02), "which is no more of it"
     assert happened(take).kind == outcome.CAME_THROUGH and happened(take).degrees == 0
     assert words(take) == "Came through, begun in mid-clip"
-    assert metrics.measured_from_its_beginning(BODY, REFERENCE, TAKE) == metrics.evaluate_take(BODY, REFERENCE, TAKE)
+    assert metrics.measured_from_its_beginning(BODY, REFERENCE, TAKE) == metrics.evaluate_motion(BODY, REFERENCE, TAKE)
 
 
 def test_what_falls_from_the_clips_midst_is_told_as_any_fall_is() -> None:

@@ -9,8 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
-from backflip_addon.core.clips.picture import picture
-from backflip_addon.core.png import png_of
+from backflip_addon.core.clips.picture import picture, png_of
 from tests.core import performances
 
 

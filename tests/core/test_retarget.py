@@ -369,13 +369,15 @@ def test_damaged_clips_are_refused() -> None:
 
 
 def jump(rate: float, gravity: float, body: bodies.Body) -> Motion:
-    """The neutral pose standing, then flying under a gravity, m/s^2, then standing."""
+    """The neutral pose, but for an arm, standing, then flying under a gravity, m/s^2, then standing."""
     height = proportions.standing_height(body)
     flight = np.arange(0.0, 0.6, 1.0 / rate)
     up = gravity / 2 * flight * (0.6 - flight)
     z = height + np.concatenate([np.zeros(20), up, np.zeros(20)])
     position = np.stack([np.zeros_like(z), np.zeros_like(z), z], axis=1)
-    return Motion(rate, position, np.tile(rotations.IDENTITY, (len(z), 15, 1)))
+    turns = np.tile(rotations.IDENTITY, (len(z), 15, 1))
+    turns[:, body.index("upper_arm.L")] = rotations.from_axis_angle([0.0, 1.0, 0.0], np.linspace(0.0, -0.2, len(z)))
+    return Motion(rate, position, turns)
 
 
 def codes(motion: Motion, body: bodies.Body) -> list[str]:

@@ -10,8 +10,7 @@ import pytest
 
 from backflip_addon.core import metrics, rotations
 from backflip_addon.core.motion import Motion
-from backflip_addon.core.motions import settling
-from backflip_addon.core.motions.feasible import feasible
+from backflip_addon.core.motions.feasible import EASE, feasible, settled
 from tests.core import performances
 
 BODY = performances.body()
@@ -31,7 +30,7 @@ def swinging(arm: float = 3.0, ahead: float = 0.2) -> Motion:
 
 def test_speeds_fall_to_nothing_and_the_pose_goes_on() -> None:
     clip = swinging()
-    after = settling.settled(clip, 1.0)
+    after = settled(clip, 1.0)
     assert after.frames == clip.frames + 120
     assert np.array_equal(after.position[: clip.frames], clip.position)
     assert np.array_equal(after.rotations[: clip.frames], clip.rotations)
@@ -40,16 +39,16 @@ def test_speeds_fall_to_nothing_and_the_pose_goes_on() -> None:
     assert speed[ended] == pytest.approx(3.0, rel=0.1) and speed[-1] < 1e-4, "no jolt at its end"
     assert (np.diff(speed[ended:]) < 1e-6).all()
     moved = (after.position - clip.position[-1]) @ -Y
-    assert moved[-1] == pytest.approx(0.2 * settling.EASE, rel=1e-3)
+    assert moved[-1] == pytest.approx(0.2 * EASE, rel=1e-3)
     turned = rotations.angle_between(after.rotations[-1], clip.rotations[-1])
-    assert turned[ARM] == pytest.approx(3.0 * settling.EASE, rel=1e-3)
+    assert turned[ARM] == pytest.approx(3.0 * EASE, rel=1e-3)
     assert turned[:ARM].max() < 1e-6, "what stood still stays"
 
 
 def test_nothing_is_added_to_a_pose_or_for_no_time() -> None:
     clip = swinging()
     pose = dataclasses.replace(clip, position=clip.position[:1], rotations=clip.rotations[:1])
-    assert settling.settled(pose, 1.0) is pose and settling.settled(clip, 0.0) is clip
+    assert settled(pose, 1.0) is pose and settled(clip, 0.0) is clip
 
 
 def test_a_clip_that_ends_moving_comes_to_stand_over_the_middle_of_its_soles() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon import wrapping  # noqa: E402
+from backflip_addon.core import findings  # noqa: E402
 from backflip_addon.core.isolation import Interpreter  # noqa: E402
 from backflip_addon.jobs import job_summaries  # noqa: E402
 from backflip_addon.jobs.events import Budget  # noqa: E402
@@ -24,8 +26,10 @@ from backflip_addon.operators.follow import Moment  # noqa: E402
 from backflip_addon.runtime import clips  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 from backflip_addon.settings.road import STEPS, turn_to  # noqa: E402
+from backflip_addon.ui import avatar_panel, panel_base, reference_panel, training_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.operators.test_buttons import job  # noqa: E402
+from tests.operators.test_job_monitor import Recorder, drawn  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
@@ -59,6 +63,78 @@ def test_one_button_is_next_and_one_step_is_open(ops: Any, tmp_path: Path, monke
     settings = scene().backflip
     assert (scene().frame_start, scene().frame_end) == (settings.baked_first, settings.baked_last)
     assert not settings.show_take
+
+
+def test_an_avatar_that_was_deleted_is_none_to_any_step(
+    ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STATUS, "ready", True)
+    ops.add_mannequin()
+    ops.build_body()
+    job(tmp_path / "job", {"landed": True})
+    settings, character = scene().backflip, scene().backflip.avatar
+    for child in character.children_recursive:
+        bpy.data.objects.remove(child)
+    scene().collection.objects.unlink(character)
+    assert settings.avatar == character, "so Blender's Delete leaves it, which we hold"
+    assert road.held(scene(), "avatar") == "" and road.next_press(scene()) == "backflip.try_it"
+    texts: list[str] = []
+    stand_in = type("Panel", (), dict(avatar_panel.BACKFLIP_PT_avatar.__dict__) | {"layout": Recorder(texts)})
+    stand_in().draw(bpy.context)
+    assert "Try It: Learn a Backflip" in texts and "An avatar has been chosen already." not in texts
+    said: list[str] = []
+    monkeypatch.setattr(follow, "say", said.append)
+    take = settings.takes[0].name
+    follow.react(scene(), Moment(True, 0, 0, True), Moment(True, 1, 1, True), take)
+    assert said == [f"{follow.LANDED}."] and not ops.bake_take.poll(), "nothing offers what cannot be pressed"
+    with pytest.raises(RuntimeError, match="Choose an avatar first"):
+        ops.show_take()
+
+
+class Signs(Recorder):
+    """A layout that keeps the texts, each after its icon."""
+
+    def label(self, text: str = "", icon: str = "NONE") -> None:
+        self.texts.append(f"{icon} {text}")
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"), [(0, ""), (1, "1 thing seems odd about the clip"), (3, "3 things seem odd about the clip")]
+)
+def test_what_is_odd_about_a_clip_is_told_where_its_step_is_folded(ops: Any, odd: int, words: str) -> None:
+    ops.add_mannequin()
+    settings = scene().backflip
+    notes = [findings.Finding("time_scale", f"Odd thing {number}.") for number in range(odd)]
+    notes.append(findings.Finding("loops", "It could go around.", {"loops": True}, findings.INFO))
+    settings.reference_label = "Walk"
+    settings.reference_notes = json.dumps([dataclasses.asdict(note) for note in notes])
+    texts: list[str] = []
+    context = SimpleNamespace(scene=scene(), preferences=None, region=None, window_manager=None)
+    for panel in (reference_panel.BACKFLIP_PT_reference, training_panel.BACKFLIP_PT_train):
+        stand_in = type("Panel", (), dict(panel.__dict__) | {"layout": Signs(texts)})
+        panel_base.open_step(stand_in(), context, panel.__name__.rpartition("_")[2], panel.bl_label)
+    assert list(filter(None, texts)) == [f"{'ERROR' if odd else 'NONE'} 2 Reference: Walk", "NONE 3 Train"]
+    training_panel.BACKFLIP_PT_train._draw_idle(None, context, Signs(texts), None)
+    told = [text for text in texts if "odd about the clip" in text]
+    assert told == ([f"{words}: see step 2."] if odd else [])
+    assert not told or texts.index(told[0]) < texts.index("Start Training")
+
+
+def test_takes_of_another_clip_are_said_to_be(ops: Any, tmp_path: Path) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    file = job(tmp_path / "job", {"landed": True}).job_file
+    known = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(known | {"reference": {"label": "Standing Backflip"}}), encoding="utf-8")
+    job_monitor.refresh(scene(), whole=True)
+    scene().backflip.reference_label = "Standing Backflip"
+    assert not road.of_another(scene())
+    scene().backflip.reference_label = "Cartwheel"
+    words = "These takes imitate Standing Backflip: choose it again (step 2), or start a new training (step 3)."
+    assert road.of_another(scene()) == words and words in drawn()
+    scene().backflip.reference_label = ""
+    assert not road.of_another(scene()), "nothing has been chosen that they could be taken for"
 
 
 def test_the_goal_is_what_the_settings_come_to(ops: Any) -> None:
@@ -105,6 +181,29 @@ def test_of_an_opened_training_the_best_take_is_chosen(ops: Any, tmp_path: Path)
     assert settings.take_index == 0, "whoever chooses another one keeps it"
 
 
+def test_no_undo_takes_the_choice_from_an_opened_training(ops: Any, tmp_path: Path) -> None:
+    rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    folder = job(tmp_path / "job", {}, {"landed": True, "score": 0.5}, {}, {}).path
+    job(tmp_path / "another", {}, {}, {"landed": True}, {})
+    settings = scene().backflip
+    settings.take_index = 2
+    bpy.ops.ed.undo_push(message="Before")
+    ops.find_job("EXEC_DEFAULT", True, directory=str(folder), ask=False)
+    for _look in range(3):
+        job_monitor._tick()
+    scene().frame_end = 99
+    bpy.ops.ed.undo_push(message="End Frame")
+    for step in (bpy.ops.ed.undo, bpy.ops.ed.undo, bpy.ops.ed.redo):
+        step()
+        for _look in range(2):
+            job_monitor._tick()
+        assert scene().backflip.job_folder_absolute == str(folder.resolve())
+        assert [take.landed for take in scene().backflip.takes] == [False, True, False, False]
+        assert scene().backflip.take_index == 1, "the landing stays chosen, which a bake would bake"
+
+
 def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen_still(
     ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +219,8 @@ def test_a_better_landing_is_announced_and_chosen_where_the_one_before_is_chosen
     before, now = Moment(True, 2, 1, True, 0, first, worse), Moment(False, 3, 2, True, 1, second, better)
     settings.take_index = 1
     follow.react(scene(), before, now, second)
-    assert settings.take_index == 1 and said == [follow.CLEANLY], "who looks at another take keeps it, and is told"
+    told = f"{follow.CLEANLY}: bake it when you like."
+    assert settings.take_index == 1 and said == [told], "who looks at another take keeps it, and is told"
     settings.take_index = 0
     follow.react(scene(), before, now, second)
     assert settings.take_index == 2
@@ -151,7 +251,7 @@ def test_what_was_shot_is_chosen_when_it_comes_unless_another_take_is_until_then
     follow.react(scene(), before, now, names[0])
     assert settings.take_index == 0, "what goes on learning is not what was shot"
     follow.react(scene(), before, now, names[0], names[2])
-    assert settings.take_index == 2 and said == [follow.SHOT]
+    assert settings.take_index == 2 and said == [f"{follow.SHOT}: bake it when you like."]
     follow.react(scene(), before, now, names[0], names[3])
     assert settings.take_index == 2, "the first of several is chosen, the others stay in the list"
     follow.asked(scene())

@@ -424,8 +424,8 @@ def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monk
     ("mode", "landed", "reason", "offered"),
     [
         ("search", True, "landed", False),
-        ("search", True, "shot", False),
-        ("search", True, "stopped", True),
+        ("search", True, "landed shot", False),
+        ("search", True, "stopped shot shot", True),  # it had landed, and was learning to keep its balance
         ("search", False, "time", True),
         ("auto", True, "landed", False),  # it was to stop when it had landed
         ("auto", True, "time", True),
@@ -435,13 +435,13 @@ def test_buttons_that_would_do_nothing_say_why(folder: JobFolder, ops: Any, monk
 def test_going_on_is_offered_where_there_is_something_to_do(
     folder: JobFolder, mode: str, landed: bool, reason: str, offered: bool
 ) -> None:
-    plan = folder.stages / "plan.npz"
-    plan.write_bytes(b"a plan")
+    (plan := folder.stages / "plan.npz").write_bytes(b"a plan")
     folder.events_file.unlink()
-    tell(folder, "started", pid=1, mode=mode)
     tell(folder, "take", file="0001_search.npz", landed=landed)
     tell(folder, "stage", file="plan.npz")
-    tell(folder, "finished", reason=reason, landed=landed)
+    for end in reason.split():
+        tell(folder, "started", pid=1, mode=mode)
+        tell(folder, "finished", reason=end, landed=landed)
     job_monitor.refresh(scene(), whole=True)
     assert ("Resume Training" in drawn()) == offered
     plan.unlink()  # what was planned is gone: there is something to do again

@@ -22,6 +22,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_monitor, push_arrow, take_places, take_player  # noqa: E402
 from backflip_addon.scene import stored_avatar  # noqa: E402
+from backflip_addon.settings.road import turn_to  # noqa: E402
 from backflip_addon.ui import push_gizmo  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
@@ -46,6 +47,7 @@ def pushed(ops: Any, tmp_path: Path) -> JobFolder:
     folder = JobFolder(tmp_path / "job")
     folder.create(Job(avatar=armature.name, body=bodies.to_json(body), binding=bindings.to_json(binding), settings={}))
     job_monitor.set_job(scene(), folder.path)
+    scene().backflip.road.takes = True
     fields().push, fields().push_link, fields().push_at = True, "foot.L", 0.25
     return folder
 
@@ -98,6 +100,19 @@ def test_rings_turn_the_arrow_left_and_up(pushed: JobFolder) -> None:
 def test_no_push_no_arrow(pushed: JobFolder) -> None:
     fields().push = False
     assert push_arrow.arrow(scene()) is None and not push_arrow.shown(scene())
+
+
+def test_the_arrow_is_shown_while_a_shot_is_looked_at(pushed: JobFolder) -> None:
+    shown = push_gizmo.BACKFLIP_GGT_push.poll
+    assert shown(bpy.context)
+    turn_to(scene().backflip, "bake")
+    assert not shown(bpy.context)
+    turn_to(scene().backflip, "takes")
+    scene().backflip.road.overlays = False
+    assert not shown(bpy.context), "what hides all else in the viewport hides it"
+    scene().backflip.road.overlays = True
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert not shown(bpy.context)
 
 
 def test_an_arrow_that_was_dragged_still_begins_at_the_part(pushed: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:

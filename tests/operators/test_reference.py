@@ -324,6 +324,10 @@ def test_bad_clips_are_refused_in_a_sentence(ops: Any, avatar: Any, tmp_path: Pa
         ops.reference_from_action(action="Nothing")
     with pytest.raises(RuntimeError, match="plays no action"):
         ops.reference_from_action()
+    _body, _motion, action = _baked_action(avatar)
+    bpy.context.scene.render.fps, bpy.context.scene.render.fps_base = 1, 2.0
+    with pytest.raises(RuntimeError, match="0.5 frames a second, and a clip 1 to 1000"):
+        ops.reference_from_action(action=action.name)
     assert not settings().reference_data
 
 

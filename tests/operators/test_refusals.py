@@ -50,6 +50,8 @@ CASES = [
      "needs 'gone.bin', which is not beside it", "needs 'gone.bin', which is not beside it"),
     ("camera.glb", scene_of(**CAMERA), "holds a camera, but no armature", "holds a camera, but no skeleton"),
     ("empty.glb", scene_of(nodes=[{}]), "holds an empty, but no armature", "holds an empty, but no skeleton"),
+    ("bare.glb", glb({"asset": {"version": "2.0"}, "cameras": CAMERA["cameras"]}),
+     "holds nothing that Blender can import: choose", "holds nothing that Blender can import: choose"),
     ("toy.glb", toy(), "holds 7 meshes, but no armature", "no skeleton"),
     ("still.glb", still(), "", "holds a character but no animation"),
     ("flip.pkl", b"", "pickle, which can run code", "pickle, which can run code"),

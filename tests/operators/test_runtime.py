@@ -17,7 +17,7 @@ bpy = pytest.importorskip("bpy")
 
 from backflip_addon import preferences  # noqa: E402
 from backflip_addon.operators import runtime  # noqa: E402
-from backflip_addon.runtime import deletion, folder_lock, install, packages, pythons, uninstall  # noqa: E402
+from backflip_addon.runtime import deletion, folders, install, packages, pythons, uninstall  # noqa: E402
 from backflip_addon.runtime.status import STATUS  # noqa: E402
 from tests.runtime import stand_ins  # noqa: E402
 
@@ -88,7 +88,7 @@ def test_install_repair_and_remove(ops: Any, home: Path) -> None:
     assert ops.remove_runtime() == {"FINISHED"}
     tick_to_the_end()
     assert "press Install" in said() and not STATUS.ready and STATUS.heading == "Not Installed"
-    assert [place.name for place in home.iterdir()] == [folder_lock.LOCK_NAME]
+    assert [place.name for place in home.iterdir()] == [folders.LOCK_NAME]
 
 
 def test_one_work_at_a_time_and_it_can_be_cancelled(ops: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_the_first_look_outlives_the_file_that_blender_is_started_with(ops: Any,
 
 def test_failed_removal_is_said(ops: Any, home: Path) -> None:
     stand_ins.runtime_folder(home).mkdir(parents=True)
-    held = folder_lock.FolderLock.acquire(home)
+    held = folders.FolderLock.acquire(home)
     with pytest.raises(RuntimeError, match="by this or another Blender; wait until that is done"):
         ops.remove_runtime()
     assert stand_ins.runtime_folder(home).exists() and STATUS.work is None

@@ -135,8 +135,12 @@ def test_a_deleted_take_leaves_the_list_and_is_brought_back(folder: JobFolder, o
         assert len(shown()) == count
     ops.restore_take(take="0001_search.npz")
     assert shown() == [0, 1, 2, 3] and settings().take_index == 1
+    assert not ops.restore_take.poll()
     with pytest.raises(RuntimeError, match=r"The bin is empty\."):
         ops.restore_take()
+    TakeNotesOf(folder).delete(["0003_search.npz"])  # by another Blender
+    job_monitor.refresh(scene(), whole=True)
+    assert ops.restore_take() == {"FINISHED"} and not ops.restore_take.poll()
     for _ in range(4):
         ops.delete_take()
     with pytest.raises(RuntimeError, match="no take yet"):

@@ -20,6 +20,7 @@ from backflip_addon.jobs.folder import JobFolder  # noqa: E402
 from backflip_addon.jobs.messages import Job  # noqa: E402
 from backflip_addon.operators import job_monitor, take_places, take_player  # noqa: E402
 from backflip_addon.scene import puppet, stored_avatar  # noqa: E402
+from backflip_addon.scene.baking import nla  # noqa: E402
 from tests.job_events import tell  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 from tests.scene.takes import take, tumble  # noqa: E402
@@ -261,6 +262,34 @@ def test_off_means_off(job: JobFolder, ops: Any) -> None:
     assert settings().show_take and len(figures()) == 1
 
 
+def test_what_a_bake_has_hidden_is_shown_where_it_is_asked_for(job: JobFolder, ops: Any) -> None:
+    def ask(owner: Any, **values: Any) -> None:
+        for name, value in values.items():
+            setattr(owner, name, value)
+
+    browser = settings().browser
+    for asked in (
+        lambda: ask(settings(), take_index=0),  # a click in the list
+        lambda: ask(settings(), take_index=0),  # and another one on what was baked
+        lambda: ops.choose_take(which="NEXT"),
+        lambda: ops.compare_take(take="0003_search.npz"),
+        lambda: ask(browser, compare_reference=True),
+        lambda: ask(browser, position=50.0),
+        lambda: ask(browser, timeline=True),
+    ):
+        ops.bake_take(take="0004_search.npz")
+        assert not settings().show_take
+        asked()
+        assert settings().show_take and figures()
+    ops.bake_take(take="0004_search.npz")
+    settings().take_index, settings().show_take = 4, False
+    body, _binding = stored_avatar.body_and_binding(scene())
+    save_take(job.takes / "0005_search.npz", take(body))
+    tell(job, "take", file="0005_search.npz")
+    job_monitor._tick()
+    assert settings().take_index == 5 and not settings().show_take, "nobody asked for the latest one"
+
+
 def test_the_timer_loads_and_reads_in_small_pieces_and_rests_when_nothing_moves(
     job: JobFolder, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,3 +334,17 @@ def test_a_character_whose_reading_an_undo_broke_off_is_read_anew(job: JobFolder
     assert not player.read(scene(), Budget()) and player.skin is None, "what cannot be read is not tried at every tick"
     bpy.app.handlers.undo_post[bpy.app.handlers.undo_post.index(take_player._on_undo)](scene())
     assert not player.read(scene(), Budget()) and player.skin is not None
+
+
+def test_a_bake_that_nobody_sees_says_so(job: JobFolder, ops: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    words, hero = "Hero is not visible in this view layer: show it to see the take.", settings().avatar
+    ops.bake_take(take="0004_search.npz")
+    assert words not in "".join(capfd.readouterr())
+    away = bpy.data.collections.new("Away")
+    scene().collection.children.link(away)
+    for ob in (hero, *hero.children_recursive):
+        away.objects.link(ob)
+        scene().collection.objects.unlink(ob)
+    bpy.context.view_layer.layer_collection.children["Away"].exclude = True
+    assert ops.bake_take(take="0004_search.npz") == {"FINISHED"} and len(nla.baked_tracks(hero)) == 2
+    assert words in "".join(capfd.readouterr())

@@ -18,6 +18,8 @@ from backflip_addon.core import outcome  # noqa: E402
 from backflip_addon.core.direction import PRESETS, Direction  # noqa: E402
 from backflip_addon.core.measures import parts_down  # noqa: E402
 from backflip_addon.core.verdict import verdict  # noqa: E402
+from backflip_addon.registration import CONTEXT  # noqa: E402
+from backflip_addon.ui import corner, panel_base  # noqa: E402
 from tests.operators import test_sentences as sentences  # noqa: E402
 
 # Columns of a button with an icon in a sidebar as wide as Blender makes it, 237 pixels at a resolution scale of 1
@@ -62,6 +64,24 @@ def test_blender_is_given_labels_of_buttons_and_of_fields() -> None:
     assert german["Operator", "Bake Take"] == german["*", "Bake Take"] == "Take backen"
 
 
+def test_our_word_wins_where_blender_means_another_thing(ops: Any) -> None:
+    for language, directing, centre in (("de_DE", "Regie", "Schwerpunkt"), ("ja_JP", "演出", "重心")):
+        said = translations.messages(language)
+        assert (said[CONTEXT, "Direction"], said[CONTEXT, "Center of Mass"]) == (directing, centre)
+    panels = [cls for cls in sentences.classes() if issubclass(cls, panel_base.SidebarPanel)]
+    assert len(panels) > 10 and all(cls.bl_rna.translation_context == CONTEXT for cls in panels)
+    assert bpy.context.scene.backflip.road.bl_rna.properties["path"].translation_context == CONTEXT
+
+
+def test_the_legend_is_said_in_our_words(ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(corner, "translated", lambda text, context="*": f"{text} in {context}")
+    monkeypatch.setattr(corner.line_legend, "entries", lambda _scene: [("Center of Mass", "path")])
+    monkeypatch.setattr(corner, "draw_legend", lambda lines, *_rest: shown.extend(lines))
+    corner.draw(bpy.context.scene, None, 1.0)
+    assert shown == [(f"Center of Mass in {CONTEXT}", "path")]
+
+
 def words_on_buttons() -> set[str]:
     """What the code of the panels writes on buttons in so many words."""
     found: set[str] = set()
@@ -101,6 +121,7 @@ def verdicts() -> set[str]:
     """All that can become of a take, with one number or another."""
     flaws = {"hops": 2, "steps": 3, "slide_cm": 9.0, "self_penetration_cm": 3.0, "limit_excess_deg": 9.0}
     flaws |= {"penetration_cm": 4.0, "robust_of_20": 3}
+    flaws |= {"flight_parabola_cm": 12.0, "flight_momentum_change": 0.6, "shake": 91.0}
     found = [LANDED | {name: value} for name, value in flaws.items()]
     found += [LANDED | {"hops": 1}, LANDED | {"landed_cleanly": True}, LANDED]
     for steps, hops in ((1, 0), (2, 1), (0, 2), (0, 0)):

@@ -12,9 +12,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.operators import background_work, reference_notes, viewport_lines  # noqa: E402
+from backflip_addon.operators import background_work, reference_notes, road, viewport_lines  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
-from backflip_addon.ui import colours, corner, line_legend, strips  # noqa: E402
+from backflip_addon.ui import colours, corner, strips  # noqa: E402
 from tests.core import performances  # noqa: E402
 from tests.operators.test_road import crouch  # noqa: E402
 
@@ -24,7 +24,7 @@ def scene() -> Any:
 
 
 def legend() -> list[str]:
-    return [name for name, _role in line_legend.entries(scene())]
+    return [name for name, _role in corner.line_entries(scene())]
 
 
 @pytest.fixture
@@ -70,19 +70,19 @@ def test_a_window_does_not_wait_for_a_reference_nor_for_its_notes(
     viewport_lines._changed()
     assert viewport_lines.lines(scene())[1].keys() == mended.keys(), "the latest stays while it is worked out"
     assert viewport_lines._looks in background_work._asked
+    told_until_done()
+    shown = viewport_lines.lines(scene())[1]
+    assert all(np.array_equal(shown[kind], mended[kind]) for kind in mended)
     reference.physical_footing = False
     assert reference.notes_due
     with pytest.raises(RuntimeError, match="nothing to fix"):
         ops.apply_fix(code="nonsense")
     assert reference.reference_notes == notes and not reference.notes_due, "a script waits for the notes"
     reference_notes._notes.forget()
-    assert reference_notes.busy(scene()) is False
     reference.grounded = reference.physical_footing = False
-    assert reference_notes.busy(scene()), "a setting was changed by hand"
+    assert not road.amiss(scene(), "train") and reference.notes_due, "a setting was changed by hand"
     told_until_done()
     assert reference.reference_notes == notes and not reference.notes_due
-    shown = viewport_lines.lines(scene())[1]
-    assert all(np.array_equal(shown[kind], mended[kind]) for kind in mended)
     reference.notes_due = "REFERENCE"  # as in an undo step from before they were there
     reference_notes._go_on()
     assert reference.reference_notes == notes and not reference.notes_due

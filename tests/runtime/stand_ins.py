@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backflip_addon.runtime import deletion, folder_lock, folders, install, pins, pythons
+from backflip_addon.runtime import deletion, folders, install, pins, pythons
 
 VERSION = sys.version_info[:2]
 NAMES = pins.package_names(VERSION)
@@ -52,7 +52,7 @@ def note_runtime(home: Path, python: str = sys.executable) -> Path:
 def leftovers(home: Path) -> list[str]:
     """What is in a runtime's folder beside the log and the lock, when all that was to go has gone."""
     deletion.wait()
-    return sorted(path.name for path in home.iterdir() if path.name not in (install.LOG_NAME, folder_lock.LOCK_NAME))
+    return sorted(path.name for path in home.iterdir() if path.name not in (install.LOG_NAME, folders.LOCK_NAME))
 
 
 def failing(errors: int) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from backflip_addon.core import isolation
-from backflip_addon.runtime import deletion, find, folder_lock, folders, install, pins, repair, uninstall
+from backflip_addon.runtime import deletion, find, folders, install, pins, repair, uninstall
 from backflip_addon.runtime.packages import Step
 from backflip_addon.runtime.progress import Progress
 from tests.runtime.stand_ins import failing, leftovers, note_runtime, runtime_folder, until
@@ -98,17 +98,17 @@ def test_installation_of_another_blender_is_neither_joined_nor_removed(
     home = tmp_path / "home"
     at_work = [path for path in home.iterdir() if path.is_dir()]
     os.utime(at_work[0], (time.time() - 1e6,) * 2)
-    assert install.Installation.begin(home, sys.executable).poll().message == folder_lock.BUSY
+    assert install.Installation.begin(home, sys.executable).poll().message == folders.BUSY
     with pytest.raises(uninstall.RuntimeFolderError, match="by this or another Blender"):
         uninstall.remove(home)
     assert repair.clean(home).paths == () and at_work[0].is_dir()
-    assert repair.begin(home, sys.executable).poll().message == folder_lock.BUSY
+    assert repair.begin(home, sys.executable).poll().message == folders.BUSY
     assert other_blender.poll() is None
 
 
 def test_second_installation_of_the_same_blender_is_refused(tmp_path: Path, stand_in: list[Step]) -> None:
     first = install.Installation.begin(tmp_path, sys.executable)
-    assert install.Installation.begin(tmp_path, sys.executable).poll().message == folder_lock.BUSY
+    assert install.Installation.begin(tmp_path, sys.executable).poll().message == folders.BUSY
     assert first.wait().state == "done"
     assert install.Installation.begin(tmp_path, sys.executable).wait().state == "done"
 
@@ -120,7 +120,7 @@ def test_what_is_left_is_removed_by_age_where_there_are_no_locks(
     for folder in (old, young):
         folder.mkdir()
     os.utime(old, (time.time() - repair.LEFT_BEHIND_SECONDS - 60,) * 2)
-    monkeypatch.setattr(folder_lock.fcntl, "flock", failing(errno.ENOLCK))
+    monkeypatch.setattr(folders.fcntl, "flock", failing(errno.ENOLCK))
     assert repair.clean(tmp_path).wait().state == "done" and leftovers(tmp_path) == [young.name]
 
 

@@ -13,7 +13,7 @@ from backflip_addon.core.rigs.control_rig import find as find_controls
 from backflip_addon.scene.armature.bind_matrix import find_bind_matrix
 from backflip_addon.scene.armature.rig import read_rig
 from backflip_addon.scene.baking import skin_check
-from backflip_addon.scene.baking.expected_poses import ExpectedPoses
+from backflip_addon.scene.baking.bone_check import ExpectedPoses
 from backflip_addon.scene.units import scene_rate
 
 

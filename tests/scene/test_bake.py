@@ -12,8 +12,9 @@ from mathutils import Matrix  # noqa: E402
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.rigs import fit, roles  # noqa: E402
+from backflip_addon.core.slices import at_once  # noqa: E402
 from backflip_addon.scene import reference  # noqa: E402
-from backflip_addon.scene.animation import action_slots  # noqa: E402
+from backflip_addon.scene.animation import action_slots, visual_motion  # noqa: E402
 from backflip_addon.scene.armature.rig import read_rig  # noqa: E402
 from backflip_addon.scene.baking import bake, bake_error, nla, own_animation  # noqa: E402
 from tests.work import count_calls  # noqa: E402
@@ -268,6 +269,16 @@ def test_another_skeleton_is_refused_and_nothing_is_left() -> None:
     with pytest.raises(action_slots.ActionError, match="build the body again"):
         bake.bake_take(armature, binding, takes.tumble(body), name="T", start_frame=1, scene=bpy.context.scene)
     assert len(bpy.data.actions) == count
+
+
+def test_frames_that_blender_does_not_have_are_refused_and_nothing_is_left() -> None:
+    armature = rigs.build()
+    for start in (1_048_574, -1_048_600):
+        with pytest.raises(action_slots.ActionError, match="beyond Blender's"):
+            baked(armature, start)
+    assert not bpy.data.actions and not nla.baked_tracks(armature)
+    with pytest.raises(action_slots.ActionError, match="beyond Blender's"):
+        at_once(visual_motion.sample_visual_pose_slices(bpy.context.scene, armature, 2_000_000, 2_000_010))
 
 
 def test_ten_times_the_frames_on_65_bones_are_hardly_more_calls() -> None:

@@ -33,10 +33,9 @@ from backflip_addon.trainer.physics.pybullet_batch import PyBulletBatch
 from backflip_addon.trainer.physics.state import Scene, States, stacked
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.rl import checkpoints, rollouts, trainer
-from backflip_addon.trainer.rl.episodes import Episodes
 from backflip_addon.trainer.rl.numpy_actor import Actor
 from backflip_addon.trainer.rl.settings import LearningSettings
-from backflip_addon.trainer.rl.start_states import StartStates
+from backflip_addon.trainer.rl.start_states import Episodes, StartStates
 from tests.benchmarks import humanoid
 from tests.core import performances
 

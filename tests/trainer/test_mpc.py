@@ -21,8 +21,8 @@ from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.cem import KnotDistribution
-from backflip_addon.trainer.planning.mirror import Mirror
 from backflip_addon.trainer.planning.mpc import Search
+from backflip_addon.trainer.planning.noise import Mirror
 from backflip_addon.trainer.planning.plan import Plan, interpolate, knots_along
 from backflip_addon.trainer.planning.search_settings import Refining, SearchSettings
 from tests.core import performances

@@ -10,7 +10,7 @@ from backflip_addon.core import rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.planning.cem import KnotDistribution
-from backflip_addon.trainer.planning.planted_feet import PlantedFeet
+from backflip_addon.trainer.planning.noise import PlantedFeet
 from tests.core import performances
 
 BODY = performances.body()

@@ -16,6 +16,7 @@ pytest.importorskip("numba")
 from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions
 from backflip_addon.core.body import FEET
+from backflip_addon.core.constants import GRAVITY
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_values import json_ready
@@ -33,8 +34,11 @@ def standing_take(**meta: Any) -> Take:
     still = performances.standing(BODY, 0.5 + metrics.TAIL_SECONDS)
     motion = still.resampled(120.0)
     contacts = np.zeros(motion.rotations.shape[:2], dtype=bool)
-    contacts[:, [BODY.index(name) for name in FEET]] = True
-    return Take(motion, contacts, np.full(motion.frames, 0.5), np.zeros(motion.frames), meta)
+    feet = [BODY.index(name) for name in FEET]
+    contacts[:, feet] = True
+    load = np.zeros(contacts.shape, dtype=np.float32)
+    load[:, feet] = BODY.mass * GRAVITY / len(feet)
+    return Take(motion, contacts, np.full(motion.frames, 0.5), np.zeros(motion.frames), meta, load)
 
 
 @pytest.fixture
@@ -117,6 +121,36 @@ def test_a_take_that_falls_after_its_last_frame_has_not_landed_and_ranks_below_o
     assert one.best is not None and one.best.file == "0000_search.npz"
     assert best_of(recorder(job)) == best_of(one), "a later run thinks the same"
     assert [event["landed"] for event in takes_told(job)] == [True, False, True]
+
+
+def test_what_is_said_to_have_landed_is_looked_at_again(job: JobFolder) -> None:
+    """A stranger's takes, events and all: one that was carried, one that is no take, and one that landed."""
+    one = recorder(job)
+    landed = standing_take(**{metrics.STANDS: True})
+    one.record(landed, TakeRecorded(name="landed", source="search"))
+    assert landed.load is not None
+    carried = dataclasses.replace(landed, load=landed.load * 0)
+    one.record(carried, TakeRecorded(name="carried", source="search"))
+    (job.takes / "0002_search.npz").write_bytes(b"nothing")
+    said = {"kind": "take", "landed": True, "landed_cleanly": True, "success": True, "score": 1.0, "stands_3_s": True}
+    lies = [{**said, "file": f"000{number}_search.npz"} for number in (1, 2)]
+    job.events_file.write_text("".join(json.dumps(line) + "\n" for line in (*takes_told(job), *lies)))
+    later = recorder(job)
+    assert later.best is not None and later.best.file == "0000_search.npz" and later.best.landed
+    (job.takes / "0000_search.npz").unlink()
+    assert (best := recorder(job).best) is not None and not best.landed and not best.success
+
+
+def test_an_untold_take_is_told_as_it_is_and_not_as_it_says(job: JobFolder) -> None:
+    recorder(job).record(standing_take(), TakeRecorded(name="landed", source="search"))
+    file = job.takes / "0000_search.npz"
+    take = motions.load_take(file)
+    position = take.motion.position + [0.0, 0.0, 0.4]
+    motions.save_take(file, dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=position)))
+    job.events_file.unlink()
+    recorder(job)
+    (told,) = takes_told(job)
+    assert (told["landed"], told["success"], told["outcome"]) == (False, False, "helped")
 
 
 def test_a_takes_seed_is_its_own(job: JobFolder) -> None:

@@ -12,7 +12,18 @@ import numpy as np
 
 from .. import rotations
 from ..arrays import Array
-from ..reading import MOST_FRAMES, MOST_JOINTS, MOST_NUMBER, UnreadableFile, finite, most_poses, read_text, told
+from ..reading import (
+    LEAST_RATE,
+    MOST_FRAMES,
+    MOST_JOINTS,
+    MOST_NUMBER,
+    MOST_RATE,
+    UnreadableFile,
+    finite,
+    most_poses,
+    read_text,
+    told,
+)
 from ..rigs import roles
 from ..rigs.rig import Rig
 
@@ -181,7 +192,7 @@ def _unique(name: str, joints: list[_Joint]) -> str:
 
 def _parse_motion_head(count: Line, time: Line, file: str) -> tuple[int, float]:
     frames, seconds = (_labelled_number(line, file) for line in (count, time))
-    if not 1e-4 < seconds < 10.0:
+    if not 1.0 / MOST_RATE <= seconds <= 1.0 / LEAST_RATE:
         raise UnreadableFile(f"{file}, line {time[0]}: a frame cannot last {seconds:g} s; correct it in the file.")
     return int(frames), seconds
 

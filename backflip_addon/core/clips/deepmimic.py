@@ -17,7 +17,7 @@ from ..arrays import Array
 from ..body import HINGE_AXIS, LINK_NAMES
 from ..files import RefusedFile
 from ..motion import Motion
-from ..reading import MOST_FRAMES, UnreadableFile, finite, read_json, told
+from ..reading import LEAST_RATE, MOST_FRAMES, MOST_RATE, UnreadableFile, finite, frames_of_numbers, read_json, told
 
 JOINT_ORDER: tuple[str, ...] = (
     "chest",
@@ -52,7 +52,7 @@ def load(path: Path) -> tuple[Motion, float]:
     if np.any(durations <= 0):
         raise ValueError(f"{path.name}: a frame lasts no time at all; every frame but the last needs a duration.")
     rate = 1.0 / float(np.median(durations))
-    if not 1.0 <= rate <= 1000.0 or durations.sum() * rate > MOST_FRAMES:
+    if not LEAST_RATE <= rate <= MOST_RATE or durations.sum() * rate > MOST_FRAMES:
         raise ValueError(f"{path.name}: its frames last far too short or too long to be a performance.")
     motion = _to_motion(frames, rate, loops)
     if np.ptp(durations) > 1e-6:
@@ -63,14 +63,12 @@ def load(path: Path) -> tuple[Motion, float]:
 def _read_frames(path: Path) -> tuple[Array, bool]:
     try:
         data = read_json(path)
-        frames = np.array(data["Frames"], dtype=float)
+        frames = frames_of_numbers(path.name, data["Frames"], FRAME_NUMBERS)
         loops = str(data.get("Loop")).lower() in ("wrap", "true")
-    except RefusedFile:
+    except (RefusedFile, UnreadableFile):
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableFile(f"{path.name} is not a DeepMimic clip, or is cut off: {error}.") from error
-    if frames.ndim != 2 or frames.shape[1] != FRAME_NUMBERS or len(frames) < 2:
-        raise ValueError(f"{path.name} is not a humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
     if len(frames) > MOST_FRAMES or not finite(frames):
         raise ValueError(f"{path.name} holds numbers that are not finite, or too many frames.")
     quaternions = [frames[:, c : c + 4] for c in _quaternion_columns()]

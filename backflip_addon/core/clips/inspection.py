@@ -31,6 +31,7 @@ _EXPLAINED = 0.15  # of the logarithm: a rate that is so near explains the pace
 _OVER = np.radians(120)  # a clip that tips over by more is no cycle
 _JUMP_TURN, _JUMP_RATE = np.radians(45), 60.0  # rad within one frame, and rad/s: a part that turns by more jumps
 _JUMP_SPEED = 15.0  # m/s of the root: people run at 12
+_STILL = np.radians(7)  # that any part turns: a whole turn in radians, read as degrees, is less
 _ODD_FRAMES = 3  # at a clip's start that may be a pose left in front of it
 _ODD_TURN = np.radians(25)  # from such a pose to the next
 _MOVING = 0.5  # rad/s of the fastest part: a clip that begins more slowly begins at rest
@@ -54,6 +55,7 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
     pace = _time_scale(motion, centre, lowest) or _pace(stance)
     hovering = None if pace else ground.hovering(stance)  # who flies in slow motion seems to be held
     checks = [
+        _still(motion),
         _odd_first_frame(motion, orientations),
         posture.lying(body, positions),
         pace,
@@ -66,6 +68,18 @@ def inspect(motion: Motion, body: Body) -> list[Finding]:
         _cycle(motion, orientations),
     ]
     return [finding for finding in checks if finding is not None]
+
+
+def _still(motion: Motion) -> Finding | None:
+    most = rotations.angle_between(motion.rotations, motion.rotations[0]).max()
+    if most > _STILL:
+        return None
+    return Finding(
+        "still",
+        f"The clip holds one pose: no part turns by more than {np.degrees(most):.1f}°. Unless you mean it, choose "
+        "another, or export it in degrees if its angles are in radians.",
+        level=INFO,
+    )
 
 
 def fall(motion: Motion, centre: Array, lowest: Array) -> float | None:

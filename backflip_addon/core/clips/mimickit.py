@@ -20,7 +20,7 @@ from ..body import HINGE_AXIS, LINK_NAMES
 from ..files import RefusedFile
 from ..motion import Motion
 from ..npz import npz_names, read_npz
-from ..reading import MOST_FRAMES, UnreadableFile, finite, read_json, told
+from ..reading import LEAST_RATE, MOST_FRAMES, MOST_RATE, UnreadableFile, finite, frames_of_numbers, read_json, told
 from .deepmimic import LEG_LENGTH
 
 JOINT_ORDER: tuple[str, ...] = (
@@ -49,16 +49,14 @@ def load(path: Path) -> tuple[Motion, float]:
     """
     try:
         data: Any = read_npz(path, only=_KEYS) if path.suffix.lower() == ".npz" else read_json(path)
-        frames = np.array(data["frames"], dtype=float)
+        frames = frames_of_numbers(path.name, data["frames"], FRAME_NUMBERS)
         rate = float(data["fps"])
         loops = str(data.get("loop_mode", 0)).rpartition(".")[2].upper() in ("1", "WRAP", "TRUE")
-    except RefusedFile:
+    except (RefusedFile, UnreadableFile):
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
         raise UnreadableFile(f"{path.name} is not a MimicKit motion, or is cut off: {error}.") from error
-    if frames.ndim != 2 or frames.shape[1] != FRAME_NUMBERS or len(frames) < 2:
-        raise ValueError(f"{path.name} is not a humanoid clip: it needs two or more frames of {FRAME_NUMBERS} numbers.")
-    if len(frames) > MOST_FRAMES or not finite(frames) or not 1.0 <= rate <= 1000.0:
+    if len(frames) > MOST_FRAMES or not finite(frames) or not LEAST_RATE <= rate <= MOST_RATE:
         raise ValueError(f"{path.name} holds numbers that are not finite, or no sensible frame rate.")
     return _to_motion(frames, rate, loops), LEG_LENGTH
 

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small picture of a clip: a body in the pose by which the clip is told from others."""
+"""A small picture of a clip: a body in the pose by which the clip is told from others, as pixels and as a PNG file.
+
+PNG: Portable Network Graphics, third edition, W3C 2025; written without a library for it.
+"""
 
 from __future__ import annotations
+
+import struct
+import zlib
 
 import numpy as np
 
@@ -18,6 +24,8 @@ _LIGHT = np.array([236.0, 222.0, 198.0])  # of the part that is nearest; sRGB
 _DARK = np.array([150.0, 141.0, 126.0])  # of the farthest
 _LINE = np.array([34.0, 35.0, 38.0])
 _FINE = 2  # samples a pixel, each way
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EIGHT_BITS, _RGBA = 8, 6
 
 
 def picture(motion: Motion, body: Body, size: int) -> ByteArray:
@@ -91,3 +99,19 @@ def _shrunk(pixels: Array) -> ByteArray:
     colour = (blocks[..., :3] * blocks[..., 3:]).sum(axis=(1, 3)) / np.maximum(alpha, 1.0)
     shrunk: ByteArray = np.concatenate([colour, alpha / _FINE**2], axis=-1).round().astype(np.uint8)
     return shrunk
+
+
+def png_of(pixels: ByteArray) -> bytes:
+    """A PNG file of pixels (height, width, 4: red, green, blue, alpha), the highest row first, 0 to 255."""
+    height, width, channels = pixels.shape
+    if channels != 4:
+        raise ValueError("A pixel has red, green, blue and alpha.")
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each row begins with its filter: 0, none
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">2I5B", width, height, _EIGHT_BITS, _RGBA, 0, 0, 0)
+    packed = zlib.compress(rows.tobytes(), 9)
+    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -19,7 +19,7 @@ from .. import rotations
 from ..arrays import Array
 from ..files import RefusedFile
 from ..npz import npz_names, read_npz
-from ..reading import MOST_FRAMES, UnreadableFile, finite, told
+from ..reading import LEAST_RATE, MOST_FRAMES, MOST_RATE, UnreadableFile, finite, told
 from ..rigs.rig import Rig
 
 # name, parent, joint at rest in metres: T-pose, y up, facing z, left x; a mean grown-up
@@ -126,7 +126,7 @@ def _read(path: Path) -> tuple[Array, Array, float]:
     if not 2 <= len(orientations) <= MOST_FRAMES or not finite(orientations, positions) or not 1e-6 < scale < 1e6:
         raise UnreadableFile(f"{path.name} has too few or too many frames, or numbers that are not finite.")
     rates = [float(data[name].ravel()[0]) for name in _RATES if name in data and data[name].size]
-    if rates and not 1.0 <= rates[0] <= 1000.0:
+    if rates and not LEAST_RATE <= rates[0] <= MOST_RATE:
         raise UnreadableFile(f"{path.name} has a frame rate of {rates[0]:g}: set its mocap_framerate to what it is.")
     return orientations[:, : len(_JOINTS)], positions / scale, rates[0] if rates else 0.0
 

@@ -11,6 +11,7 @@ from .. import rotations
 from ..arrays import Array, BoolArray
 from ..body import Body
 from ..constants import GRAVITY
+from ..direction import BOUNDS
 from ..motion import Motion, Take
 from ..slope import gravity_of_take
 
@@ -120,5 +121,6 @@ def _mass_factor(take: Take) -> float:
     """The factor on the body's masses in the take's scene; 1 where it says none that makes sense."""
     scene = take.meta.get("scene")
     factor = scene.get("mass") if isinstance(scene, dict) else None
-    sound = isinstance(factor, (int, float)) and not isinstance(factor, bool) and 0 < factor < float("inf")
+    low, high, _ = BOUNDS["mass"]
+    sound = isinstance(factor, (int, float)) and not isinstance(factor, bool) and low <= factor <= high
     return float(factor) if sound and factor is not None else 1.0

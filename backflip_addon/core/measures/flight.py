@@ -18,9 +18,10 @@ TUCKED = 0.023  # moment of inertia of a tuck over mass times height squared (Ye
 SLOW_SPIN = 1.0  # rad/s of a tuck: of a flight with less angular momentum the change is a share of this
 
 
-def flight_errors(course: Course) -> tuple[float | None, float | None]:
+def flight_errors(course: Course, pushed: int | None = None) -> tuple[float | None, float | None]:
     """How far flights leave the laws of motion: the centre of mass from its parabola, m, and the angular momentum's
-    change as a share of its own magnitude; the worst of all flights, None without one.
+    change as a share of its own magnitude; the worst of all flights, None without one. pushed: a frame in which the
+    body is pushed, whose flight obeys that.
 
     The parabola is the one that the flight itself sets out on: from its first frame, with the velocity that it has
     over its first START_SECONDS. (A parabola fitted to the whole flight would hide half of the error.) The angular
@@ -29,7 +30,7 @@ def flight_errors(course: Course) -> tuple[float | None, float | None]:
     errors = [
         (_parabola_error(course, start, end), _momentum_change(course, start, end))
         for start, end in airborne(course)
-        if end - start >= max(SHORTEST * course.rate, 6)
+        if end - start >= max(SHORTEST * course.rate, 6) and (pushed is None or not start <= pushed <= end)
     ]
     if not errors:
         return None, None

@@ -27,15 +27,25 @@ def self_penetration(course: Course) -> tuple[float, float]:
 
 
 def limit_excess(body: Body, local: Array) -> float:
-    """By how much a joint is past its limits at most, rad, of joint rotations (F, L, 4)."""
+    """By how much a joint is past its limits at most, rad, of joint rotations (F, L, 4); a hinge turns about its axis
+    alone, and what is fixed not at all."""
     worst = 0.0
     for i, link in enumerate(body.links):
         if link.joint == "hinge":
-            angle = rotations.twist_angle(local[:, i], np.array(link.axis))
-            worst = max(worst, float((angle - link.limits[1]).max()), float((link.limits[0] - angle).max()))
+            axis = np.array(link.axis)
+            angle = rotations.twist_angle(local[:, i], axis)
+            aside = _turned(rotations.multiply(local[:, i], rotations.from_axis_angle(axis, -angle)))
+            worst = max(worst, float((angle - link.limits[1]).max()), float((link.limits[0] - angle).max()), aside)
+        elif link.joint == "fixed":
+            worst = max(worst, _turned(local[:, i]))
         elif (limit := link.joint_limit) is not None:
             worst = max(worst, float(joint_limits.excess(local[:, i], limit).max()))
     return worst
+
+
+def _turned(turns: Array) -> float:
+    """The greatest angle of rotations (F, 4), rad."""
+    return float(np.linalg.norm(rotations.to_rotation_vector(turns), axis=-1).max())
 
 
 def shake(course: Course, clip: Course) -> float | None:

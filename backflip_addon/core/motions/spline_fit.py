@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..banded import BandedMatrix
+from ..batched_linalg import BandedMatrix
 
 NEWTON_STEPS = 8
 GAIN = 3e-3  # share of the cost that a step of Newton's must take off to be followed by another

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..arrays import Array
 from ..body import LINK_NAMES
-from ..reading import one_line
+from ..reading import finite, one_line
 from ..rotations import matrix_about_z
 
 BINDING_VERSION = 1
+LEAST_SCALE, MOST_SCALE = 1e-6, 1e6  # sim metres per world unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +96,10 @@ def from_json(data: dict[str, Any]) -> Binding:
         raise ValueError(one_line(f"the binding is damaged: {error!r} is missing or wrong")) from error
     except ValueError as error:
         raise ValueError(one_line(error)) from error
-    if tuple(link.name for link in links) != LINK_NAMES or not 1e-6 < binding.scale < 1e6:
+    if tuple(link.name for link in links) != LINK_NAMES or not LEAST_SCALE < binding.scale < MOST_SCALE:
         raise ValueError("the binding is damaged: its links or its scale are wrong")
+    if not abs(binding.yaw) <= 2 * np.pi or not all(abs(np.linalg.norm(link.turn) - 1) < 0.01 for link in links):
+        raise ValueError("the binding is damaged: its yaw or a turn is out of range")
     if any(len(link.heads) not in (0, len(link.bones)) for link in links):
         raise ValueError("the binding is damaged: its bones have positions missing")
     return binding
@@ -104,6 +107,6 @@ def from_json(data: dict[str, Any]) -> Binding:
 
 def _floats(values: Any, count: int) -> Any:
     numbers = tuple(float(v) for v in values)
-    if len(numbers) != count or not np.all(np.isfinite(numbers)):
-        raise ValueError("the binding is damaged: it holds numbers that are missing or not finite")
+    if len(numbers) != count or not finite(np.array(numbers)):
+        raise ValueError("the binding is damaged: it holds numbers that are missing, not finite or far too large")
     return numbers

@@ -12,6 +12,7 @@ from .. import body as bodies
 from .. import rotations
 from ..body import LINK_NAMES, LINK_PARENTS, Body, JointKind, Link
 from ..joint_limits import usual_limit
+from ..reading import finite
 from ..shapes import Shape, extent
 from . import rest_pose, roles
 from .anthropometry import (
@@ -26,7 +27,7 @@ from .anthropometry import (
     USUAL_HEIGHT,
     part_of,
 )
-from .binding import Binding, LinkBinding
+from .binding import LEAST_SCALE, MOST_SCALE, Binding, LinkBinding
 from .link_shapes import link_shapes, scaled, triple
 from .rig import Rig, RigError, check_sound
 from .rig_measures import RigMeasures
@@ -72,7 +73,7 @@ def fit_body(
     roles.check(rig, role_map)
     roles.check_upright(rig, role_map)
     measures = RigMeasures(rig, rest_pose.measure(rig, role_map), role_map)
-    scale = _scale(measures.height)
+    scale = _scale(rig, measures.height)
     height = measures.height * scale
     mass = float(mass_kg) if mass_kg else USUAL_BMI * height**2
     if not (np.isfinite(mass) and mass > 0):
@@ -94,9 +95,15 @@ def _adjustment(adjustments: Mapping[str, Adjustment], link: str) -> Adjustment:
     return found
 
 
-def _scale(height: float) -> float:
-    """Sim metres per world unit for a character of that height in world units."""
-    return 1.0 if HUMAN_HEIGHT[0] <= height <= HUMAN_HEIGHT[1] else USUAL_HEIGHT / height
+def _scale(rig: Rig, height: float) -> float:
+    """Sim metres per world unit for a character of that height in world units. Raises RigError."""
+    scale = 1.0 if HUMAN_HEIGHT[0] <= height <= HUMAN_HEIGHT[1] else USUAL_HEIGHT / height
+    if not LEAST_SCALE < scale < MOST_SCALE:
+        size, way = ("large", "down") if scale < 1.0 else ("small", "up")
+        raise RigError(f"{rig.name} is too {size} for a body, {height:.2g} units tall: scale its object {way} (S).")
+    if not finite(rig.heads):
+        raise RigError(f"{rig.name} stands too far from the world's origin for a body: bring it there (Alt+G).")
+    return scale
 
 
 def _link(name: str, measures: RigMeasures, whole: _Whole, adjustment: Adjustment) -> Link:

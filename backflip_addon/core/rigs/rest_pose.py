@@ -18,8 +18,7 @@ from ..arrays import Array, BoolArray, IntArray
 from ..body import LINK_NAMES
 from .carried import carry
 from .rig import Rig, RigError
-from .roles import RoleMap
-from .trunk import trunk_bones
+from .roles import RoleMap, trunk_bones
 
 DOWN = np.array([0.0, 0.0, -1.0])
 STANDING = np.radians(35)  # a trunk this close to upright stands

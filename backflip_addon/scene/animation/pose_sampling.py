@@ -25,6 +25,15 @@ from .actions import animations
 from .depsgraph import evaluation_scene
 
 _SLICE_SECONDS = 0.02  # of evaluation between two looks at the window
+_MOST_FRAME = 1_048_574  # that Blender has, on either side of 0 (MAXFRAME, DNA_scene_types.h)
+
+
+def check_frames(first: float, last: float) -> None:
+    """Raises ActionError where Blender has no such frames, and would show others in their place."""
+    if min(first, last) < -_MOST_FRAME or max(first, last) > _MOST_FRAME:
+        raise ActionError(
+            f"Frames {first:.0f} to {last:.0f} are beyond Blender's, which end at {_MOST_FRAME}: start nearer to 0."
+        )
 
 
 @contextlib.contextmanager
@@ -77,6 +86,7 @@ def sample_pose_slices(
     """sample_poses() in slices; between them the armature is as it was."""
     order = _pose_order(armature)
     waiting = [float(frame) for frame in frames]
+    check_frames(min(waiting, default=0.0), max(waiting, default=0.0))
     poses: list[Array] = []
     while len(poses) < len(waiting):
         end = time.perf_counter() + _SLICE_SECONDS

@@ -171,6 +171,7 @@ def sample_visual_pose_slices(
     count = last - first + 1
     if not 2 <= count <= MOST_FRAMES:
         raise ActionError(f"Frames {first} to {last} are not a clip: it needs 2 to {MOST_FRAMES} frames.")
+    pose_sampling.check_frames(first, last)
     if needs_own_scene(scene, armature):
         poses = _played(scene, armature, first, last)
     else:

@@ -25,7 +25,7 @@ from ..armature.bind_matrix import check_scale, find_bind_matrix
 from ..armature.rig import read_rig
 from ..typed_data import armature_data
 from ..units import scene_rate
-from . import bone_check, constraints, expected_poses, nla, pose_basis, skin_check
+from . import bone_check, constraints, nla, pose_basis, skin_check
 from .bone_keys import (
     STILL,
     KeyWriter,
@@ -84,6 +84,7 @@ def bake_slices(
     nla.check_writable(armature)
     clip = motion.resampled(scene_rate(scene))
     frames = start_frame + np.arange(clip.frames)
+    pose_sampling.check_frames(frames[0], frames[-1])
     bound = find_bind_matrix(armature, binding)
     rig = read_rig(armature, with_skin=False, world=bound)
     controls = find_controls(binding, rig.bones)
@@ -108,7 +109,7 @@ def bake_slices(
         yield None
         channels += own_channels(armature, bones, own, (frames - start_frame) / clip.rate, other)
         actions.write_channels(bag, frames, before.save_channels(channels))
-        expected = yield from apart(expected_poses.ExpectedPoses.of, binding, rig, clip, targets, controls, frames)
+        expected = yield from apart(bone_check.ExpectedPoses.of, binding, rig, clip, targets, controls, frames)
         writer = KeyWriter(
             armature, bag, bones, frames, STILL * expected.size / world_scale(world), other, driven, before
         )
@@ -131,7 +132,7 @@ def _warning_slices(
     bones: Bones,
     scene: bpy.types.Scene,
     driven: DrivenChannels,
-    expected: expected_poses.ExpectedPoses,
+    expected: bone_check.ExpectedPoses,
 ) -> Slices[list[str]]:
     """What keeps the take from being seen as it was performed, measured on the rig and its skin."""
     said = yield from bone_check.bone_warning_slices(armature, expected, bones, driven)

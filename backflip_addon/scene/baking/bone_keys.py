@@ -19,7 +19,7 @@ from ..animation.rna_paths import bone_path
 from ..animation.rotation_channels import data_property, to_channels
 from ..armature.rig import without_scale
 from ..typed_data import pose_bones, rest_bones, subtype
-from . import bone_check, control_rig, drivers, expected_poses, nla, pose_basis
+from . import bone_check, control_rig, drivers, nla, pose_basis
 from .drivers import DrivenChannels
 from .pose_basis import Bones
 
@@ -66,7 +66,7 @@ class KeyWriter:
         return {name: poses[:, positions[name]] for name in self.bones.moved}
 
 
-def write_bone_key_slices(writer: KeyWriter, world: Array, expected: expected_poses.ExpectedPoses) -> Slices[None]:
+def write_bone_key_slices(writer: KeyWriter, world: Array, expected: bone_check.ExpectedPoses) -> Slices[None]:
     """Write what brings the bones to their targets; where something comes between, evaluate and correct while it helps.
 
     world (F, 4, 4): of the armature object.

@@ -26,9 +26,8 @@ from ..armature.envelopes import uses_groups
 from ..armature.hierarchy import carrying_bone, is_deformed, rest_matrix
 from ..armature.rig import bone_order, bound_meshes
 from ..typed_data import depsgraph_of, mesh_data, pose_bones, rest_bones
-from .bone_check import FAR_MM, error_text
+from .bone_check import FAR_MM, ExpectedPoses, error_text
 from .constraints import constrained_bones
-from .expected_poses import ExpectedPoses
 
 _VERTICES = 5_000  # of all meshes together that are looked at, and at least of each:
 _FEWEST = 200

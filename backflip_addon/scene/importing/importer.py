@@ -77,9 +77,9 @@ def import_rig_slices(filepath: str, link: bool = False) -> Slices[tuple[bpy.typ
     imported = yield from import_slices(path, link)
     armatures = [ob for ob in imported.armatures if ob.library is None]
     if not armatures:
-        holds = refusal_messages.contents(imported.objects)
+        holds = refusal_messages.contents(imported.objects, "armature")
         remove(imported)
-        raise FileError(f"{path.name} holds {holds}, but no armature: choose a file with a rigged character.")
+        raise FileError(f"{path.name} holds {holds}: choose a file with a rigged character.")
     armature = max(armatures, key=_fitness) if len(armatures) > 1 else armatures[0]
     _keep_hints(path, [armature])
     return armature, imported

@@ -49,17 +49,18 @@ def unknown_kind(path: Path, suffixes: Iterable[str], of_a_rig: bool) -> str:
     return f"{path.name or 'That'} is not a file that this step can read: choose one of {kinds}."
 
 
-def contents(objects: Iterable[bpy.types.Object]) -> str:
-    """What objects there are, in words: "a camera and 3 meshes"."""
+def contents(objects: Iterable[bpy.types.Object], lacking: str) -> str:
+    """What objects there are, in words, and what is not among them: "a camera and 3 meshes, but no armature"."""
     counted: Counter[str] = Counter(ob.type for ob in objects)
     known = [
         one if counted[kind] == 1 else f"{counted[kind]} {several}"
         for kind, (one, several) in _WORDS.items()
         if counted[kind]
     ]
-    if not known:
-        return "other things" if counted else "nothing"
-    return " and ".join(filter(None, (", ".join(known[:-1]), known[-1])))
+    if not counted:
+        return "nothing that Blender can import"
+    known = known or ["other things"]
+    return f"{' and '.join(filter(None, (', '.join(known[:-1]), known[-1])))}, but no {lacking}"
 
 
 def no_clip(objects: Iterable[bpy.types.Object], has_actions: bool) -> str:
@@ -68,4 +69,4 @@ def no_clip(objects: Iterable[bpy.types.Object], has_actions: bool) -> str:
     if any(ob.type == "ARMATURE" for ob in objects):
         return "holds a character but no animation: choose a file with one, or import it in step 1 as the avatar."
     verb = "animates" if has_actions else "holds"
-    return f"{verb} {contents(objects)}, but no skeleton: choose an animation of {FEWEST_BONES} joints or more."
+    return f"{verb} {contents(objects, 'skeleton')}: choose an animation of {FEWEST_BONES} joints or more."

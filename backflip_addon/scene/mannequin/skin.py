@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mannequin's skin as numbers: vertices, faces, materials and weights, lofted from its shells (shape).
 
-Everything is in armature space, m.
+And, without Blender as well, its skeleton and the body that is fitted to that. Everything is in armature space, m.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import functools
 import numpy as np
 
 from ...core.arrays import Array, IntArray
-from .shape import ACCENT_LEFT, ACCENT_RIGHT, AXES, PARTS, Part
+from ...core.body import Body
+from ...core.rigs import fit, roles
+from ...core.rigs.rig import Rig
+from .shape import ACCENT_LEFT, ACCENT_RIGHT, AXES, BONES, NAME, PARTS, Bone, Part
 
 _FIRST_RING = 0.22  # where on a rounded end's quarter turn its first ring lies
 _SPACING = 0.042  # m between the rings of a part's middle, at most
@@ -193,3 +196,28 @@ def build_skin() -> Skin:
         if any(bone.endswith(".L") for _, bone in part.bones) or part.origin[0] > 0:
             skin.add(part, mirror=True)
     return skin
+
+
+@functools.cache
+def figure() -> Body:
+    """A body of the mannequin's measures; of the usual girth, since it has no skin here."""
+    rig = skeleton()
+    return fit.fit_body(rig, roles.guess(rig))[0]
+
+
+def skeleton() -> Rig:
+    """The mannequin's bones at rest. Their own axes are the world's: a body needs no other."""
+    bones = [*BONES, *(_mirrored(bone) for bone in BONES if bone.name.endswith(".L"))]
+    names = [bone.name for bone in bones]
+    rest = np.tile(np.eye(4), (len(bones), 1, 1))
+    rest[:, :3, 3] = [bone.head for bone in bones]
+    parents = tuple(names.index(bone.parent) if bone.parent else -1 for bone in bones)
+    tails = np.array([bone.tail for bone in bones], dtype=float)
+    return Rig(NAME, tuple(names), parents, rest, tails, (True,) * len(bones))
+
+
+def _mirrored(bone: Bone) -> Bone:
+    """The bone of the other side."""
+    (x, y, z), (tail_x, tail_y, tail_z) = bone.head, bone.tail
+    parent = right_name(bone.parent) if bone.parent else None
+    return Bone(right_name(bone.name), parent, (-x, y, z), (-tail_x, tail_y, tail_z), bone.connected)

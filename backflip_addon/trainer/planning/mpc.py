@@ -29,9 +29,8 @@ from ..imitation.reference_track import Track
 from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States, stacked
 from .cem import KnotDistribution, iterate
-from .mirror import Mirror
+from .noise import Mirror, PlantedFeet
 from .plan import KnotGrid, Plan, interpolate, knots_along
-from .planted_feet import PlantedFeet
 from .search_settings import CopyNoise, Refining, SearchSettings
 from .settling import Settling
 

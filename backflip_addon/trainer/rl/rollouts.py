@@ -32,9 +32,9 @@ from ..physics.compiled.batch import CompiledBatch
 from ..physics.engines import AUTO, EngineName, new_simulator
 from ..physics.simulator import LOOK_ITERATIONS
 from ..physics.state import States, stacked
-from .episodes import Collected, Episodes, joined_episodes
 from .evaluation import Trial
 from .numpy_actor import Actor, Exploration
+from .start_states import Collected, Episodes, joined_episodes
 
 if TYPE_CHECKING:  # torch, which takes seconds and memory, comes with half an update to the worker that has it to do
     from .network_updates import Learned, NetworkUpdate

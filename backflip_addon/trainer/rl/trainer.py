@@ -38,7 +38,6 @@ from ..planning.weight import allowing_for_weight
 from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
 from .counters import Counters, IterationReport
-from .episodes import Collected, Episodes, joined
 from .evaluation import Act, Evaluation, flaws_of, perform_take
 from .feedback_choice import Looks, best_feedback
 from .networks import ActorCritic
@@ -46,7 +45,7 @@ from .numpy_actor import Exploration
 from .ppo import PPO, UpdateReport, is_shared_with
 from .rollouts import PolicyWorker, RolloutSettings
 from .settings import LearningSettings
-from .start_states import StartStates
+from .start_states import Collected, Episodes, StartStates, joined
 
 logger = logging.getLogger(__name__)
 

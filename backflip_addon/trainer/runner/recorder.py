@@ -47,12 +47,19 @@ class TakeRecorder:
         self._number = max(numbers, default=-1) + 1
 
     def remember(self, events: list[Event]) -> None:
-        """Take the events of earlier runs into account; takes that are gone do not count."""
-        there, told = set(os.listdir(self.folder.takes)), set()
+        """Take the events of earlier runs into account; takes that are gone do not count, and what is said to have
+        done what it should is looked at again before it counts as the best."""
+        there, told = set(os.listdir(self.folder.takes)), dict[str, TakeRecorded]()
         for event in events:
             if isinstance(event, TakeRecorded) and event.file in there:
-                told.add(event.file)
+                told[event.file] = event
                 self._remember(event)
+        looked = set[str]()
+        while (best := self.best) is not None and (best.landed or best.success) and best.file not in looked:
+            looked.add(best.file)
+            told[best.file] = self.best = self._seen_again(best)
+            for event in told.values() if len(looked) < LATEST else ():
+                self._compare(event)
         for file in sorted(name for name in there if OURS.fullmatch(name))[-LATEST:]:
             if file not in told:
                 self._make_up_for(file)
@@ -66,14 +73,23 @@ class TakeRecorder:
         return found
 
     def _make_up_for(self, file: str) -> None:
-        """Tell of a take whose trainer was killed between saving it and telling of it."""
+        """Tell of a take whose trainer was killed between saving it and telling of it, as it is measured now."""
         try:
-            meta = motions.load_take(self.folder.takes / file).meta
+            take = motions.load_take(self.folder.takes / file)
+            event = _told(file, {**take.meta, **self._judged(take)[1]})
         except (ValueError, OSError):
             return  # of no use to anybody, and in nobody's way
-        event = take_from_meta(file, meta)
         self._tell(event)
         self._remember(dataclasses.replace(event, time=time.time()))
+
+    def _seen_again(self, told: TakeRecorded) -> TakeRecorded:
+        """What was told of a take, as it is measured now."""
+        try:
+            take = motions.load_take(self.folder.takes / told.file)
+            event = _told(told.file, {**take.meta, **self._judged(take)[1]})
+        except (ValueError, OSError):
+            event = TakeRecorded(file=told.file)
+        return dataclasses.replace(event, time=told.time, seconds=told.seconds)
 
     def _remember(self, event: TakeRecorded) -> None:
         self._compare(event)
@@ -90,26 +106,28 @@ class TakeRecorder:
         about: what the take and its event are to say besides its measures and its file; its seed, unless the take
         knows its own. The take's own file says no seconds.
         """
-        measures = metrics.evaluate_take(self.body, self.reference, take)
-        happened = outcome.what_happened(self.body, self.reference, take, measures).facts()
+        measures, judged = self._judged(take)
         about = dataclasses.replace(about, seed=take.meta.get("seed", about.seed))
         facts = {name: getattr(about, name) for name in ("name", "source", "seed", "stage", "control_steps", "phase")}
         if about.request:
             facts["request"] = about.request
+        meta = json_ready({**take.meta, **facts, **judged, "seconds_since_start": about.seconds})
+        file = self._free_name(about.source)
+        motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
+        event = dataclasses.replace(_told(file, meta), time=about.time, seconds=about.seconds)
+        self._compare(event)
+        self._tell(event)
+        return measures
+
+    def _judged(self, take: Take) -> tuple[Measures, dict[str, Any]]:
+        """A take's measures, and all that is told by them."""
+        measures = metrics.evaluate_take(self.body, self.reference, take)
+        happened = outcome.what_happened(self.body, self.reference, take, measures).facts()
         # What was begun in the clip's midst is not ranked among those that did it all
         score = 0.0 if metrics.begins_at(self.reference, take) else metrics.score(measures)
         if measures.landed:
             score *= 1.0 - SWAYS * min(metrics.unrest(self.body, take), 2.0)
-        known = {"score": score, "measures": measures.to_json(), "seconds_since_start": about.seconds}
-        meta = json_ready({**take.meta, **facts, **happened, **known})
-        file = self._free_name(about.source)
-        motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
-        told = take_from_meta(file, meta)
-        rounded: dict[str, Any] = {name: round(x, 4) for name, x in vars(told).items() if isinstance(x, float)}
-        event = dataclasses.replace(told, **rounded | {"time": about.time, "seconds": about.seconds})
-        self._compare(event)
-        self._tell(event)
-        return measures
+        return measures, {**happened, "score": score, "measures": measures.to_json()}
 
     def _free_name(self, source: str) -> str:
         """The next take's name. It never is one that exists already, as whatever."""
@@ -118,6 +136,13 @@ class TakeRecorder:
             self._number += 1
             if not os.path.lexists(self.folder.takes / file):
                 return file
+
+
+def _told(file: str, meta: dict[str, Any]) -> TakeRecorded:
+    """What a take's file says of it, with as many digits as an event has."""
+    told = take_from_meta(file, meta)
+    rounded: dict[str, Any] = {name: round(x, 4) for name, x in vars(told).items() if isinstance(x, float)}
+    return dataclasses.replace(told, **rounded)
 
 
 def steps_of(event: Event) -> int:

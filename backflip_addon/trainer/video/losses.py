@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...core import rotations
 from ...core.arrays import Array
-from . import apart, figure, joint_ranges, views
+from ...core.body import LINK_NAMES
+from ...core.joint_limits import usual_limit
+from . import figure, views
 from .contacts import GRAVITY, USUAL_CAMERA_HEIGHT, Contacts, runs
 from .figure import INDEX, ROW, tensor
 from .views import View
@@ -42,6 +45,23 @@ STEADY = 4  # frames to both sides over which lags are none on the mean
 
 _PAIRS = [(ROW[mark], ROW[mark + 1]) for mark in (7, 11, 13, 15, 23, 25, 27, 29, 31)]
 _SOLES, WRISTS = ((29, 31), (30, 32)), (15, 16)
+
+# How far joints are past what a person's turn to (core.joint_limits)
+INSIDE_RANGE = math.radians(4)  # from its end: what is performed, and a motion between its frames, swings a little past
+_EDGE = 1e-3  # off where an angle has no slope
+_LIMITS = {name: limit for name in LINK_NAMES if (limit := usual_limit(name)) is not None}
+_BALLS = [INDEX[name] for name in _LIMITS]
+_BACK = tensor([rotations.to_matrix(rotations.conjugate(limit.frame)) for limit in _LIMITS.values()])
+_HALF = tensor([limit.half - INSIDE_RANGE for limit in _LIMITS.values()])
+
+# Arms stay out of the trunk and of the legs: where one is hidden, the network likes to put it inside the body
+APART = 0.02  # m: sigma of how deep an arm's middle is inside
+# Shares of the height: half of the hips' breadth (Winter 2009, figure 4.1) and half of a chest's depth, an arm's radius
+# added; where along a link its bulk lies, and half of its length
+BREADTH, DEPTH = 0.11, 0.08
+_TRUNK = (("pelvis", 0.030, 0.11), ("chest", 0.095, 0.12))
+THIGH = 0.055  # of a thigh's and an arm's radius
+_ALONG_FOREARM = (0.0, 0.5, 1.0, 1.3)  # places from the elbow, in forearms: the last in the hand
 
 
 @dataclasses.dataclass
@@ -130,7 +150,7 @@ def all_terms(problem: Problem, unknowns: Unknowns, pose: Shown) -> dict[str, An
         "shape": _shape(problem, unknowns),
         "floor": (torch.relu(-pose.marks[..., 2]) ** 2).sum() / FLOOR**2 + _told_floor(problem, unknowns, pose),
         "contacts": _contacts(problem, pose),
-        "apart": apart.apart_term(pose.origins, pose.orientations, torch.exp(unknowns.height)),
+        "apart": apart_term(pose.origins, pose.orientations, torch.exp(unknowns.height)),
         "balance": _balance(problem, pose, views.camera_axes(unknowns.pitch[0], unknowns.roll[0])[2]),
     }
     if problem.flights and problem.contacts.flight.any():
@@ -213,7 +233,7 @@ def _limits(problem: Problem, unknowns: Unknowns, pose: Shown) -> Any:
         own = angles[:, [INDEX[name] for name in names]]
         total = total + (torch.relu(low - own) ** 2 + torch.relu(own - high) ** 2).sum() / LIMIT**2
     for turns in (pose.turns, (pose.turns[1:] + pose.turns[:-1]) / 2):  # and half-way between frames
-        total = total + (joint_ranges.past(turns) ** 2).sum() / RANGE**2
+        total = total + (past_ranges(turns) ** 2).sum() / RANGE**2
     for weight, tilts in ((1.0, TILTS), (0.25, WIDE_TILTS)):
         for name, sigma in tilts.items():
             cosine = (pose.turns[:, INDEX[name]].diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
@@ -292,3 +312,63 @@ def _flight(problem: Problem, pose: Shown) -> Any:
         rest = np.eye(len(times)) - lines @ np.linalg.pinv(lines)
         total = total + ((tensor(rest) @ free) ** 2).sum() / FLIGHT_PATH**2
     return total
+
+
+def past_ranges(turns: Any) -> Any:
+    """By how much ball joints are past INSIDE_RANGE of their ranges (F, B, 3), rad: swing about x and y, twist.
+
+    turns (F, L, 3, 3): each link in its parent, or a mean of two turns that are not far apart. The angles are those of
+    core.joint_limits.angles(). An arm that leaves its range behind the back and would be in it again from the other
+    side, past half a turn, is as far out of it as the way back is long.
+    """
+    seen = _BACK @ turns[:, _BALLS]
+    # w z and w^2 - z^2 of the quaternion, four and two times: sine and cosine of the twist
+    sine, cosine = seen[..., 1, 0] - seen[..., 0, 1], seen[..., 0, 0] + seen[..., 1, 1]
+    length = torch.sqrt(sine**2 + cosine**2 + _EDGE**2)
+    sin, cos = sine / length, cosine / length
+    x, y, z = torch.nn.functional.normalize(seen[..., 2], dim=-1).unbind(-1)
+    swing_x = torch.atan2(sin * x - cos * y, z)
+    swing_y = torch.asin((cos * x + sin * y).clamp(_EDGE - 1, 1 - _EDGE))
+    angles = torch.stack([swing_x, swing_y, torch.atan2(sin, cos)], -1)
+    # swung far about y, a large angle about x is a short way
+    way = torch.stack([torch.cos(swing_y), torch.zeros_like(x), torch.ones_like(x)], -1)
+    return torch.relu(angles.abs() - _HALF) + 2 * _round(angles.detach()) * way * (math.pi - angles.abs())
+
+
+def _round(angles: Any) -> Any:
+    """1 while angles (F, ...) are past half a turn, where they came from within and whence they go back; else 0."""
+    turns = -torch.round((angles[1:] - angles[:-1]) / (2 * math.pi))
+    count = torch.cat([torch.zeros_like(angles[:1]), torch.cumsum(turns, 0)])
+    usual = (count == count.median(0).values).to(count.dtype)
+    before, after = torch.cummax(usual, 0).values, torch.cummax(usual.flip(0), 0).values.flip(0)
+    return (1 - usual) * before * after
+
+
+def apart_term(origins: Any, orientations: Any, height: Any) -> Any:
+    """How deep arms are in trunk and thighs, squares of sigmas, of all frames together.
+
+    origins (F, L, 3), orientations (F, L, 3, 3): of the links. The trunk is two bulks that are elliptic across and
+    blunt along; a thigh is a capsule.
+    """
+    arms = []
+    for side in ("L", "R"):
+        elbow, wrist = origins[:, INDEX[f"forearm.{side}"]], origins[:, INDEX[f"hand.{side}"]]
+        arms += [elbow + share * (wrist - elbow) for share in _ALONG_FOREARM]
+    points = torch.stack(arms, 1)
+    total = torch.zeros((), dtype=figure.NUMBER)
+    for link, middle, half in _TRUNK:
+        away = points - origins[:, None, INDEX[link]]
+        x, y, z = ((away[:, :, None, :] @ orientations[:, None, INDEX[link]])[:, :, 0] / height).unbind(-1)
+        bulk = ((x / BREADTH) ** 2 + (y / DEPTH) ** 2) ** 2 + ((z - middle) / half) ** 4
+        total = total + _squares((1 - (bulk + 1e-9) ** 0.25) * DEPTH * height)
+    for side in ("L", "R"):
+        hip, knee = origins[:, None, INDEX[f"thigh.{side}"]], origins[:, None, INDEX[f"shin.{side}"]]
+        thigh = knee - hip
+        along = (((points - hip) * thigh).sum(-1, keepdim=True) / (thigh * thigh).sum(-1, keepdim=True)).clamp(0, 1)
+        distance = (points - hip - along * thigh).square().sum(-1).add(1e-9).sqrt()
+        total = total + _squares(THIGH * height - distance)
+    return total
+
+
+def _squares(depths: Any) -> Any:
+    return (torch.relu(depths) ** 2).sum() / APART**2

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,8 @@ from ...core.clips import video_motion
 from ...core.clips.video_motion import FilmedBy, VideoMotion
 from ...core.motion import Motion
 from ...jobs.json_files import JobError
-from ...jobs.video_folder import WHOLE, FramesRecord, VideoFolder, VideoJob, VideoProgress
-from . import camera_turns, contacts, inspection, landmarks, reconstruction, second_looks, tracking, two_cameras
-from .corrections import corrected
+from ...jobs.video_folder import WHOLE, Correction, FramesRecord, VideoFolder, VideoJob, VideoProgress
+from . import camera_turns, contacts, inspection, landmarks, reconstruction, tracking, two_cameras
 from .inspection import MOST_REPEATS, UnfitVideo
 from .landmarks import Landmarks
 from .pictures import Pictures, UnreadablePicture
@@ -42,6 +42,8 @@ _PART_MARKS = (
     (23, 25, 27, 29, 31),
     (24, 26, 28, 30, 32),
 )
+
+TOLD = 4.0  # how visible a landmark counts that a person has put where it is, against 1 of one that is plain to see
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +169,7 @@ def _look(folder: VideoFolder, job: VideoJob, frames: FramesRecord, told: _Telle
     focal = reconstruction.USUAL_FOCAL * max(pictures.width, pictures.height)
     behind = camera_turns.camera_turns(pictures, own, chosen, focal, lambda share: told(share * CAMERA_SHARE))
     told.begin((FIRST_LOOKS + CAMERA_SHARE) * LOOKING_SHARE, "Looking at the person again")
-    chosen = second_looks.looked_again(pictures, mark, own, chosen, told)
+    chosen = tracking.looked_again(pictures, mark, own, chosen, told)
     everywhere = dict(zip(own, chosen, strict=True))
     seen = landmarks.from_sightings(
         [everywhere.get(frame) for frame in range(frames.count)], frames.rate, pictures.width, pictures.height
@@ -236,3 +238,16 @@ class _Teller:
         self._last = time.monotonic()
         end = LOOKING_SHARE if self._start < LOOKING_SHARE else 1.0
         self._folder.write_progress(VideoProgress(self._start + share * (end - self._start), self._words))
+
+
+def corrected(landmarks: Landmarks, corrections: Sequence[Correction]) -> Landmarks:
+    """The landmarks with those put elsewhere by somebody who looked at the frames, in space along with the picture."""
+    if not corrections:
+        return landmarks
+    xy, world, visible = landmarks.xy.copy(), landmarks.world.copy(), landmarks.visible.copy()
+    scale = contacts.scale_of(landmarks)
+    for frame, mark, x, y in corrections:
+        place = np.array([x * landmarks.width, y * landmarks.height])
+        world[frame, mark, :2] += (place - xy[frame, mark]) / scale
+        xy[frame, mark], visible[frame, mark] = place, TOLD
+    return dataclasses.replace(landmarks, xy=xy, world=world, visible=visible)

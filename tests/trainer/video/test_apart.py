@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from backflip_addon.core import rotations  # noqa: E402
-from backflip_addon.trainer.video import apart, figure  # noqa: E402
+from backflip_addon.trainer.video import figure, losses  # noqa: E402
 from backflip_addon.trainer.video.figure import INDEX, tensor  # noqa: E402
 
 HEIGHT = 1.7
@@ -22,7 +22,7 @@ def depth(degrees: float) -> float:
     turns[0, INDEX["upper_arm.L"]] = rotations.to_matrix(rotations.from_axis_angle(Y, -np.radians(degrees)))
     origins, orientations = figure.places(tensor(np.zeros((1, 3))), tensor(turns), HEIGHT, tensor(np.zeros(7)))
     assert (float(origins[0, INDEX["hand.L"], 0]) > float(origins[0, INDEX["upper_arm.L"], 0])) == (degrees > 0)
-    return float(apart.apart_term(origins, orientations, HEIGHT))
+    return float(losses.apart_term(origins, orientations, HEIGHT))
 
 
 def test_arms_that_hang_or_are_raised_cost_nothing() -> None:
@@ -41,5 +41,5 @@ def test_the_way_out_is_downhill() -> None:
     more = torch.zeros((1, figure.L, 3), dtype=torch.float64, requires_grad=True)
     turned = tensor(turns) @ figure.turns_of(more)
     origins, orientations = figure.places(tensor(np.zeros((1, 3))), turned, HEIGHT, tensor(np.zeros(7)))
-    apart.apart_term(origins, orientations, HEIGHT).backward()
+    losses.apart_term(origins, orientations, HEIGHT).backward()
     assert float(more.grad[0, INDEX["upper_arm.L"], 1]) > 0, "less of the inward turn costs less"

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 from backflip_addon.core import rotations
 from backflip_addon.core.body import LINK_NAMES
-from backflip_addon.trainer.video import contacts, corrections, figure, inspection
+from backflip_addon.trainer.video import contacts, figure, inspection, run
 from backflip_addon.trainer.video.landmarks import Landmarks
 from tests.trainer.video import projected
 
@@ -57,7 +57,7 @@ def test_a_landmark_that_was_put_elsewhere_is_there() -> None:
     """In the picture and, as far as that tells, in space; it counts more than one that is merely seen."""
     seen: Landmarks = projected.seen(*standing(), noise=0.0)
     wrist = 15
-    moved = corrections.corrected(seen, [(3, wrist, 0.25, 0.5)])
+    moved = run.corrected(seen, [(3, wrist, 0.25, 0.5)])
     np.testing.assert_allclose(moved.xy[3, wrist], [0.25 * projected.WIDTH, 0.5 * projected.HEIGHT])
     way = (moved.xy - seen.xy)[3, wrist]
     metres = (moved.world - seen.world)[3, wrist, :2]

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from backflip_addon.core import rotations  # noqa: E402
 from backflip_addon.core.body import LINK_NAMES  # noqa: E402
-from backflip_addon.trainer.video import contacts, corrections, inspection, reconstruction  # noqa: E402
+from backflip_addon.trainer.video import contacts, inspection, reconstruction, run  # noqa: E402
 from tests.trainer.video import projected  # noqa: E402
 
 
@@ -91,7 +91,7 @@ def test_the_fit_goes_after_landmarks_that_a_person_has_put_elsewhere(flip: tupl
     moved = [(f, wrist, seen.xy[f, wrist, 0] / seen.width, (seen.xy[f, wrist, 1] - up) / seen.height) for f in frames]
     heights = []
     for told in ([], moved):
-        found = reconstruction.reconstruct(corrections.corrected(seen, told), projected.PERSON, stages=(20, 30, 10, 5))
+        found = reconstruction.reconstruct(run.corrected(seen, told), projected.PERSON, stages=(20, 30, 10, 5))
         heights.append(found.origins[:, LINK_NAMES.index("hand.L"), 2])
     way = heights[1] - heights[0]
     assert 0.08 < way[8] < 0.2

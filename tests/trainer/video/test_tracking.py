@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from backflip_addon.trainer.video import inspection, second_looks, tracking
+from backflip_addon.trainer.video import inspection, tracking
 from backflip_addon.trainer.video.inspection import UnfitVideo
 from backflip_addon.trainer.video.pictures import Region
 from backflip_addon.trainer.video.pose_net import LANDMARKS, SWAPPED, Sighting
@@ -67,11 +67,11 @@ def test_several_looks_are_joined_with_left_and_right_as_they_were_chosen() -> N
         seen = sighting(100.0 + next(looks))
         return seen.swapped() if mirrored else seen
 
-    (joined,) = second_looks.looked_again([None], mark, [0], [true], lambda _share: None)  # type: ignore[arg-type]
+    (joined,) = tracking.looked_again([None], mark, [0], [true], lambda _share: None)  # type: ignore[arg-type]
     assert joined is not None
     np.testing.assert_allclose(joined.xy, true.xy, atol=1e-9)
     np.testing.assert_allclose(joined.world, true.world, atol=0.01)
-    assert second_looks.looked_again([None], mark, [0], [None], lambda _share: None) == [None]  # type: ignore[arg-type]
+    assert tracking.looked_again([None], mark, [0], [None], lambda _share: None) == [None]  # type: ignore[arg-type]
 
 
 class _Shots:

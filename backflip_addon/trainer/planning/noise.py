@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Noise that does not pull planted feet apart.
+"""Noise that a search draws: what both sides of a body have in common, and what does not pull planted feet apart.
 
-Two feet that bear are a closed chain: noise of a tenth of a radian in each leg's joints moves
-the feet against each other by centimetres, so that they slide. While the clip rests on both, noise x of covariance S is
-conditioned on their relative motion J x being 0 within SLACK (Matheron's rule; Journel and Huijbregts 1978):
+Most stunts move both sides alike, and a search that is told so needs half the samples.
+
+Two feet that bear are a closed chain: noise of a tenth of a radian in each leg's joints moves the feet against each
+other by centimetres, so that they slide. While the clip rests on both, noise x of covariance S is conditioned on their
+relative motion J x being 0 within SLACK (Matheron's rule; Journel and Huijbregts 1978):
 
     x <- x - S J' (J S J' + SLACK^2 I)^-1 (J x + SLACK n),  n standard normal
 """
@@ -14,13 +16,46 @@ import numpy as np
 
 from ...core import rotations
 from ...core.arrays import Array
+from ...core.body import Body
+from ..imitation.action_layout import ActionLayout
 from ..imitation.reference_track import Track
 from .cem import KnotDistribution
 
+OTHER_SIDE = {"L": "R", "R": "L"}
 SLACK = 0.003  # m, deviation that is left: less than what counts as a slide
 ARM = 0.1  # m: half a foot's length, by which a turn of a foot counts as a way
 NUDGE = 1e-4  # rad, of the finite differences
 WAYS = 6  # of one foot as the other sees it: three along, three about
+
+
+class Mirror:
+    """Draws candidates of a body's actions, so large a share of their variance (0 to 1) symmetric."""
+
+    def __init__(self, body: Body, layout: ActionLayout, share: float) -> None:
+        self.share = share
+        self._columns, self._signs = np.arange(layout.width), np.ones(layout.width)
+        for link, columns in layout.columns.items():
+            part, _, side = body.names[link].partition(".")
+            other = f"{part}.{OTHER_SIDE[side]}" if side in OTHER_SIDE else part
+            twin = layout.columns.get(body.index(other)) if other in body.names else None
+            if twin is not None and len(twin) == len(columns):
+                self._columns[columns] = twin
+                # Mirrored left to right, rotations about y and z turn round
+                self._signs[columns] = (1.0, -1.0, -1.0)[: len(columns)]
+
+    def mirrored(self, actions: Array) -> Array:
+        """Actions (..., width) of the body seen in a mirror."""
+        seen: Array = actions[..., self._columns] * self._signs
+        return seen
+
+    def draw(self, plan: KnotDistribution, window: slice, count: int, random: np.random.Generator) -> Array:
+        """Candidates (count, K, width): drawn within the window of knots, the mean elsewhere."""
+        own, common = random.standard_normal((2, count, *plan.mean[window].shape))
+        common = (common + self.mirrored(common)) / np.sqrt(2)
+        noise = np.sqrt(1 - self.share) * own + np.sqrt(self.share) * common
+        candidates = np.repeat(plan.mean[None], count, axis=0)
+        candidates[:, window] += noise * plan.deviation[window]
+        return candidates
 
 
 class PlantedFeet:
