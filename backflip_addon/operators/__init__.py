@@ -12,7 +12,6 @@ def register() -> None:
         clip_pictures,
         job_list,
         job_monitor,
-        reference_notes,
         road,
         runtime,
         take_browser,
@@ -24,7 +23,7 @@ def register() -> None:
     register_classes(_classes())
     # In the order in which they are told of a step that was undone
     undone = (job_monitor, take_undo, take_player, road)
-    clips = (clip_library, clip_pictures, clip_choice, reference_notes)
+    clips = (clip_library, clip_pictures, clip_choice)
     for part in (*clips, job_list, runtime, take_browser, *undone, viewport_lines):
         part.register()
 

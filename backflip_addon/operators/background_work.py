@@ -32,10 +32,15 @@ def ask(work: WorkedOut[Result], done: Callable[[], None], *asked: Hashable) -> 
         return work.at_once(*asked)
     found = work.when_done(*asked)
     if found is None:
-        _asked[work] = done
-        if not bpy.app.timers.is_registered(_tick):
-            bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
+        call_later(work, done)
     return found
+
+
+def call_later(work: WorkedOut[Any], done: Callable[[], None]) -> None:
+    """Have done called in Blender's own thread as soon as the work rests."""
+    _asked[work] = done
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
 
 
 def _tick() -> float | None:

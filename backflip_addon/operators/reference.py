@@ -32,7 +32,7 @@ from .base import (
     need_reference,
 )
 from .reference_clip import ClipMapError, read_with_map_slices, take_source_slices, use_file_slices
-from .reference_notes import guesses
+from .reference_notes import SWITCHES, guesses
 from .sliced_step import SlicedStep
 
 
@@ -40,21 +40,23 @@ def apply_fix(scene: bpy.types.Scene, code: str) -> None:
     """Set what a note offers. Raises ActionError when there is no such note or nothing to set."""
     settings = scene_settings(scene)
     fix: dict[str, Any] = next((note["fix"] for note in reference_notes.kept(scene) if note["code"] == code), {})
-    if not _FIXABLE & fix.keys():
-        raise ActionError("There is nothing to fix here.")
+    new = mended(settings, fix)
+    before = [getattr(settings, name) for name in new]
     for item in settings.clip_roles if "certain" in fix else ():
         item.certain = True
-    for name, value in mended(settings, fix).items():
+    for name, value in new.items():
         if name == "strength":
             _strengthen(scene, value)
         else:
             setattr(settings, name, value)
-    reference_notes.look(scene, "REFERENCE")
+    if not {"certain", "strength"} & fix.keys() and before == [getattr(settings, name) for name in new]:
+        raise ActionError("There is nothing to fix here.")
+    reference_notes.look(scene)
 
 
 def mended(settings: BackflipSettings, fix: dict[str, Any]) -> dict[str, Any]:
     """What a note would have the settings be, by their names."""
-    new: dict[str, Any] = {name: bool(fix[name]) for name in fix if name in _SWITCHES}
+    new: dict[str, Any] = {name: bool(fix[name]) for name in fix if name in SWITCHES}
     if preset := preset_at(fix.get("strength", -1)):
         new["strength"] = preset
     if scale := float(fix.get("time_scale", 0.0)):
@@ -71,10 +73,6 @@ def _strengthen(scene: bpy.types.Scene, preset: str) -> None:
     body, binding = stored_avatar.body_and_binding(scene)
     scene_settings(scene).strength = preset
     stored_avatar.set_body(scene, with_strength(body, preset), binding)
-
-
-_SWITCHES = {"loops", "physical_flights", "physical_footing", "upright", "grounded"}
-_FIXABLE = {"time_scale", "start", "end", "certain", "strength", *_SWITCHES}
 
 
 class ClipStep(SlicedStep):

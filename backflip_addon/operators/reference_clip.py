@@ -175,7 +175,7 @@ def _keep_slices(
         stored_reference.keep_unread(scene, str(motion))
         raise motion
     stored_reference.keep_reference(scene, text, motion.duration, [])
-    reference_notes.look(scene, "CLIP")
+    reference_notes.look_again(scene)
 
 
 def _as_text(motion: Motion) -> str:

@@ -5,41 +5,38 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, Literal
+from typing import Any
 
 import bpy
 
 from .. import compat
 from ..core import findings
-from ..core.body import Body
 from ..core.clips import inspection
-from ..core.motion import Motion
 from ..core.motions import footing, strength
 from ..core.worked_out import WorkedOut
-from ..registration import persistent
-from ..scene import stored_avatar, stored_reference
+from ..scene import stored_reference
 from ..scene.stored_reference import Asked
 from ..settings import scene_settings
 from . import background_work
 from .base import USER_ERRORS, guess_sentence
 
-Due = Literal["", "CLIP", "REFERENCE"]  # what is still to be looked at: nothing, the whole clip, what is made of it
+SWITCHES = {"loops", "physical_flights", "physical_footing", "upright", "grounded"}
 
 
-def notes(motion: Motion, body: Body) -> list[dict[str, Any]]:
-    """What seems odd about a clip: code, sentence, and the settings that would mend it."""
-    found = inspection.inspect(motion, body) + strength.check(motion, body) + footing.check(motion, body)
-    return [dataclasses.asdict(finding) for finding in found]
+def look(scene: bpy.types.Scene, at: str = "REFERENCE") -> None:
+    """Look for what is odd in what is made of the clip; the scene has it then, or soon. Raises StateError."""
+    scene_settings(scene).notes_due = at
+    found = background_work.ask(_notes, _go_on, stored_reference.asked(scene))
+    if found is not None:
+        _keep(scene, found)
 
 
-def look(scene: bpy.types.Scene, at: Due) -> None:
-    """Look for what is odd, at the whole clip as it was read or at what is made of it; the scene has it then, or soon.
-
-    Raises StateError.
-    """
-    settings = scene_settings(scene)
-    settings.reference_notes, settings.notes_due = "", at
-    _look_on(scene)
+def look_again(scene: bpy.types.Scene) -> None:
+    """look(); nothing is said of a clip of which nothing is left."""
+    try:
+        look(scene)
+    except USER_ERRORS:
+        scene_settings(scene).reference_notes = scene_settings(scene).notes_due = ""
 
 
 def guesses(scene: bpy.types.Scene) -> list[findings.Finding]:
@@ -52,59 +49,55 @@ def kept(scene: bpy.types.Scene) -> list[dict[str, Any]]:
     """The notes on the scene's clip; those that are not there yet are waited for. Raises StateError."""
     settings = scene_settings(scene)
     if settings.notes_due:
-        _keep(scene, _notes.at_once(*_question(scene)))
+        _keep(scene, _notes.at_once(stored_reference.asked(scene)))
     return findings.kept_notes(settings.reference_notes)
 
 
-def _noted(text: str, asked: Asked | None, body: Body) -> list[dict[str, Any]]:
-    """The notes on a clip as it was read, where it is not asked for anything else; knows nothing of Blender."""
-    return notes(stored_reference.whole_clip(text) if asked is None else stored_reference.finished(asked), body)
+def _noted(asked: Asked) -> list[dict[str, Any]]:
+    """What seems odd about a clip: code, sentence, and the settings that would mend it; knows nothing of Blender.
+
+    What is made physical shows its rate no more.
+    """
+    motion, body = stored_reference.finished(asked), asked.body
+    found = inspection.inspect(stored_reference.part(asked), body)
+    found += strength.check(motion, body) + footing.check(motion, body)
+    noted = [dataclasses.asdict(finding) for finding in found]
+    for fix in [note["fix"] for note in noted]:  # From and To are seconds of the whole clip
+        fix |= {name: asked.start + fix[name] / asked.time_scale for name in ("start", "end") if name in fix}
+    return noted
 
 
 _notes = WorkedOut(_noted)
 
 
-def _question(scene: bpy.types.Scene) -> tuple[str, Asked | None, Body]:
-    settings = scene_settings(scene)
-    asked = stored_reference.asked(scene) if settings.notes_due == "REFERENCE" else None
-    return settings.reference_data, asked, stored_avatar.body_and_binding(scene)[0]
-
-
-def _look_on(scene: bpy.types.Scene) -> None:
-    found = background_work.ask(_notes, _go_on, *_question(scene))
-    if found is not None:
-        _keep(scene, found)
-
-
 def _keep(scene: bpy.types.Scene, found: list[dict[str, Any]]) -> None:
-    """Keep the notes on a clip and on its map, less the offer of a loop that has been taken."""
+    """Keep the notes on a clip and on its map; what is set already is not offered."""
     settings = scene_settings(scene)
-    guessed = [dataclasses.asdict(finding) for finding in guesses(scene)]
-    open_ones = [note for note in found if not (settings.loops and "loops" in note["fix"])]
-    settings.reference_notes, settings.notes_due = json.dumps(guessed + open_ones), ""
+    kept = [dataclasses.asdict(finding) for finding in guesses(scene)]
+    taken = {name for name in SWITCHES if getattr(settings, name)}
+    if settings.physical_footing:
+        taken.add("physical_flights")
+    for note in found:
+        if not taken & note["fix"].keys():
+            kept.append(note)
+        elif "loops" not in note["fix"]:
+            kept.append(note | {"fix": {}})
+    settings.reference_notes, settings.notes_due = json.dumps(kept), ""
 
 
-@persistent
-def _go_on(*_args: Any) -> None:
-    """Look at what is still to be looked at, in any scene: a step that was undone may have brought it back."""
+def look_soon(scene: bpy.types.Scene) -> None:
+    """Have notes looked for that are still to come, such as after a setting or an undone step. Cheap."""
+    if scene_settings(scene).notes_due:
+        background_work.call_later(_notes, _go_on)
+
+
+def _go_on() -> None:
+    """Look at what is still to be looked at, in any scene."""
     for scene in bpy.data.scenes if not background_work.waits() else ():
         if scene.library is None and scene_settings(scene).notes_due:
-            try:
-                _look_on(scene)
-            except USER_ERRORS:  # the clip or the body is gone meanwhile
-                scene_settings(scene).notes_due = ""
+            look_again(scene)
             compat.redraw(sidebar_alone=True)
 
 
-_HANDLERS = ("load_post", "undo_post", "redo_post")
-
-
-def register() -> None:
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(_go_on)
-
-
 def unregister() -> None:
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).remove(_go_on)
     _notes.forget()

@@ -18,7 +18,7 @@ from ..runtime.status import STATUS
 from ..scene import stored_avatar
 from ..settings import BackflipSettings, scene_settings
 from ..settings.road import STEPS, turn_to
-from . import job_monitor
+from . import job_monitor, reference_notes
 from .base import need_avatar, need_body, need_reference, what_is_missing
 
 _STATES = {
@@ -53,6 +53,7 @@ def held(scene: bpy.types.Scene, step: str) -> str:
 def amiss(scene: bpy.types.Scene, step: str) -> bool:
     """Whether a step holds what should be looked at before the next one, which a folded step hides. Cheap."""
     settings = scene_settings(scene)
+    reference_notes.look_soon(scene)
     return step == "reference" and bool(settings.reference_problem or findings.odd(settings.reference_notes))
 
 

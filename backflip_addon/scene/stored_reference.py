@@ -112,9 +112,8 @@ def asked(scene: bpy.types.Scene) -> Asked:
     return Asked(settings.reference_data, *part, *mended, body_and_binding(scene)[0])
 
 
-@functools.lru_cache(maxsize=8)
-def finished(asked: Asked) -> Motion:
-    """The clip as it is to be imitated; knows nothing of Blender, and may take a second. Raises StateError."""
+def part(asked: Asked) -> Motion:
+    """The clip as it is asked for, once, before it is made physical. Raises StateError."""
     try:
         motion = decode_motion(asked.text).trimmed(asked.start, asked.end).scaled_in_time(asked.time_scale)
     except ValueError as error:
@@ -124,7 +123,14 @@ def finished(asked: Asked) -> Motion:
         motion = retarget.plant_feet(retarget.put_on_floor(posture.upright(motion, body), body), body)
     if asked.grounded:
         motion = ground.grounded(motion, body)
-    motion = retarget.put_on_floor(motion, body)
+    return motion
+
+
+@functools.lru_cache(maxsize=8)
+def finished(asked: Asked) -> Motion:
+    """The clip as it is to be imitated; knows nothing of Blender, and may take a second. Raises StateError."""
+    body = asked.body
+    motion = retarget.put_on_floor(part(asked), body)
     if asked.footing:
         motion, _flights, _changes = feasible(body, motion)
     elif asked.flights:

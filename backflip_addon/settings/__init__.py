@@ -58,6 +58,11 @@ def _slots(settings: BackflipSettings) -> list[bpy.types.ActionSlot]:
     return [slot for slot in slots if slot.target_id_type in ("OBJECT", "UNSPECIFIED")]
 
 
+def _clip_set(settings: BackflipSettings, _context: bpy.types.Context) -> None:
+    """What was said of the clip was said of other settings."""
+    settings.notes_due = "REFERENCE" if settings.reference_data else ""
+
+
 _slot_items: list[tuple[str, str, str]] = []  # Blender reads the words of a list that is made anew; they must stay
 
 
@@ -193,7 +198,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         str, StringProperty(options={"HIDDEN"})
     ]  # the clip on the body, see scene.stored_reference
     reference_notes: Annotated[str, StringProperty(options={"HIDDEN"})]  # JSON: what seems wrong with the clip
-    notes_due: Annotated[str, StringProperty(options={"HIDDEN"})]  # see operators.reference_notes.Due
+    notes_due: Annotated[str, StringProperty(options={"HIDDEN"})]  # "REFERENCE" while notes are still to come
     reference_seconds: Annotated[float, FloatProperty(options={"HIDDEN"})]
     trim_start: Annotated[
         float,
@@ -203,6 +208,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
             min=0.0,
             precision=2,
             unit="TIME_ABSOLUTE",
+            update=_clip_set,
         ),
     ]
     trim_end: Annotated[
@@ -213,6 +219,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
             min=0.0,
             precision=2,
             unit="TIME_ABSOLUTE",
+            update=_clip_set,
         ),
     ]
     time_scale: Annotated[
@@ -224,6 +231,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
             min=0.1,
             max=10.0,
             precision=2,
+            update=_clip_set,
         ),
     ]
     upright: Annotated[
@@ -231,6 +239,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         BoolProperty(
             name="Upright",
             description="Stand up a clip that lies down throughout because it has another up axis",
+            update=_clip_set,
         ),
     ]
     grounded: Annotated[
@@ -238,6 +247,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
         BoolProperty(
             name="On the Floor",
             description="Raise and lower the clip over time so that what carries the body rests on the floor",
+            update=_clip_set,
         ),
     ]
     physical_flights: Annotated[
@@ -246,6 +256,7 @@ class BackflipSettings(bpy.types.PropertyGroup):
             name="Physical Flights",
             description="Imitate the nearest motion that is possible in free flight: the center of mass on a parabola, "
             "rotating evenly. The ghost shows it",
+            update=_clip_set,
         ),
     ]
     physical_footing: Annotated[
@@ -255,13 +266,21 @@ class BackflipSettings(bpy.types.PropertyGroup):
             description="Imitate the nearest motion that a floor can carry: nothing hangs from it, slips or tips. "
             "Soles that rest lie flat on it, and joints stay within their limits. Flights become physical, too. The "
             "ghost shows it",
+            update=_clip_set,
         ),
     ]
     loops: Annotated[
         bool,
-        BoolProperty(name="Loop", description="The clip is a cycle, such as a walk: perform it several times in a row"),
+        BoolProperty(
+            name="Loop",
+            description="The clip is a cycle, such as a walk: perform it several times in a row",
+            update=_clip_set,
+        ),
     ]
-    cycles: Annotated[int, IntProperty(name="Cycles", description="How many times in a row", default=3, min=2, max=20)]
+    cycles: Annotated[
+        int,
+        IntProperty(name="Cycles", description="How many times in a row", default=3, min=2, max=20, update=_clip_set),
+    ]
     show_ghost: Annotated[
         bool, BoolProperty(name="Show Ghost", description="Draw the reference beside the character", default=True)
     ]

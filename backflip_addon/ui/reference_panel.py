@@ -99,10 +99,12 @@ class BACKFLIP_PT_reference(StepPanel, bpy.types.Panel):
             sentence(layout, context, settings.reference_problem, "NONE")
             _draw_clip_map(layout, settings)
             return
+        column = layout.column()
+        column.enabled = not settings.notes_due  # they may be mended already
         for note in findings.kept_notes(settings.reference_notes):
-            sentence(layout, context, note["sentence"], "INFO")
+            sentence(column, context, note["sentence"], "INFO")
             if words := fix_words(note["fix"]):
-                button(layout, "backflip.apply_fix", text=words, code=note["code"])
+                button(column, "backflip.apply_fix", text=words, code=note["code"])
         if settings.notes_due or viewport_lines.busy(current_scene(context)):
             sentence(layout, context, background_work.WORDS, "SORTTIME")
         if settings.clip_stale:

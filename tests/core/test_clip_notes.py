@@ -64,6 +64,17 @@ def leap(height: float, rate: float = 60.0) -> Motion:
     return lifted(performances.standing(BODY, (len(times) - 1) / rate, rate), up)
 
 
+def landing() -> Motion:
+    """A leap, and a second of standing."""
+    stands = leap(0.5)
+    still = performances.standing(BODY, 1.0, stands.rate)
+    return dataclasses.replace(
+        stands,
+        position=np.concatenate([stands.position, still.position]),
+        rotations=np.concatenate([stands.rotations, still.rotations]),
+    )
+
+
 def moving_off(motion: Motion, seconds: float = 0.4, speed: float = 0.8) -> Motion:
     """Its last seconds, in which it stands, moved ahead."""
     after = np.maximum(np.arange(motion.frames) / motion.rate - (motion.duration - seconds), 0.0)
@@ -133,13 +144,7 @@ def test_a_clip_that_floats_at_both_ends_is_said_and_put_down() -> None:
 
 
 def test_a_clip_that_moves_off_again_after_its_landing_is_ended_before() -> None:
-    stands = leap(0.5)
-    still = performances.standing(BODY, 1.0, stands.rate)
-    landed = dataclasses.replace(
-        stands,
-        position=np.concatenate([stands.position, still.position]),
-        rotations=np.concatenate([stands.rotations, still.rotations]),
-    )
+    landed = landing()
     whole = moving_off(landed)
     note = notes(whole)["moves_off"]
     assert note.fix["end"] == pytest.approx(whole.duration - 0.4, abs=0.05)
@@ -218,6 +223,13 @@ def test_who_walks_on_the_spot_slides_and_a_backflip_on_the_spot_does_not() -> N
 def test_a_loop_is_an_offer_and_no_warning() -> None:
     motion = walk(seconds=2 / 1.8)
     assert notes(motion)["loops"].level == findings.INFO
+
+
+@pytest.mark.parametrize("axis", [(1, 0, 0), (0, 1, 0), (0.6, 0.8, 0)], ids=["back", "side", "askew"])
+def test_who_turns_over_whichever_way_performs_no_cycle(axis: tuple[float, ...]) -> None:
+    flip = performances.somersault(BODY, axis=axis)
+    in_the_air = flip.trimmed(0.5, flip.duration - 0.5)
+    assert "loops" not in notes(in_the_air), "though it ends as it begins, in motion"
 
 
 def test_a_standing_foot_that_slides_is_said_with_its_speed() -> None:

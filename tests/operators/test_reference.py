@@ -35,8 +35,8 @@ def settings() -> Any:
 
 
 def set_reference(scene: Any, clip: Any) -> None:
-    notes = reference_notes.notes(clip, stored_avatar.body_and_binding(scene)[0])
-    stored_reference.keep_reference(scene, stored_reference.encode_motion(clip), clip.duration, notes)
+    stored_reference.keep_reference(scene, stored_reference.encode_motion(clip), clip.duration, [])
+    reference_notes.look(scene)
 
 
 CLIPS = (

@@ -12,7 +12,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.operators import background_work, reference_notes, viewport_lines  # noqa: E402
+from backflip_addon.operators import background_work, reference_notes, road, viewport_lines  # noqa: E402
 from backflip_addon.scene import stored_avatar, stored_reference  # noqa: E402
 from backflip_addon.ui import colours, corner, strips  # noqa: E402
 from tests.core import performances  # noqa: E402
@@ -58,7 +58,7 @@ def test_a_window_does_not_wait_for_a_reference_nor_for_its_notes(
     body = stored_avatar.body_and_binding(scene())[0]
     clip = performances.hanging(body)
     stored_reference.keep_reference(scene(), stored_reference.encode_motion(clip), clip.duration, [])
-    reference_notes.look(scene(), "CLIP")
+    reference_notes.look(scene())
     reference.road.reference = True
     notes, lines = reference.reference_notes, viewport_lines.lines(scene())[1]
     reference.physical_footing = True
@@ -70,18 +70,20 @@ def test_a_window_does_not_wait_for_a_reference_nor_for_its_notes(
     viewport_lines._changed()
     assert viewport_lines.lines(scene())[1].keys() == mended.keys(), "the latest stays while it is worked out"
     assert viewport_lines._looks in background_work._asked
-    reference_notes.look(scene(), "CLIP")
-    assert reference.notes_due == "CLIP" and not reference.reference_notes
+    told_until_done()
+    shown = viewport_lines.lines(scene())[1]
+    assert all(np.array_equal(shown[kind], mended[kind]) for kind in mended)
+    reference.physical_footing = False
+    assert reference.notes_due
     with pytest.raises(RuntimeError, match="nothing to fix"):
         ops.apply_fix(code="nonsense")
     assert reference.reference_notes == notes and not reference.notes_due, "a script waits for the notes"
     reference_notes._notes.forget()
-    reference_notes.look(scene(), "CLIP")
+    reference.grounded = reference.physical_footing = False
+    assert not road.amiss(scene(), "train") and reference.notes_due, "a setting was changed by hand"
     told_until_done()
     assert reference.reference_notes == notes and not reference.notes_due
-    shown = viewport_lines.lines(scene())[1]
-    assert all(np.array_equal(shown[kind], mended[kind]) for kind in mended)
-    reference.notes_due = "CLIP"  # as in an undo step from before they were there
+    reference.notes_due = "REFERENCE"  # as in an undo step from before they were there
     reference_notes._go_on()
     assert reference.reference_notes == notes and not reference.notes_due
 

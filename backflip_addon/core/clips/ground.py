@@ -248,6 +248,6 @@ def moves_off(ground: Ground) -> Finding | None:
     seconds = (end - 1) / motion.rate
     return Finding(
         "moves_off",
-        f"The clip stands still and moves off again from {seconds:.1f} s on: end it there, and it can be landed.",
+        "The clip stands still and moves off again at its end: end it before, and it can be landed.",
         {"end": seconds},
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import metrics, rotations
+from .. import rotations
 from ..arrays import Array
 from ..body import Body
 from ..constants import GRAVITY
@@ -28,7 +28,7 @@ _TIME_SCALES = (0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0)  # where no rate explai
 _USUAL_SCALES = (0.7, 1.4)  # a pace that is off by less is within what people do and cameras tell
 _RATES = (24.0, 25.0, 30.0, 60.0, 120.0, 240.0)  # at which motion is recorded
 _EXPLAINED = 0.15  # of the logarithm: a rate that is so near explains the pace
-_SOMERSAULT = np.radians(180)  # a clip that turns over by more is no cycle
+_OVER = np.radians(120)  # a clip that tips over by more is no cycle
 _JUMP_TURN, _JUMP_RATE = np.radians(45), 60.0  # rad within one frame, and rad/s: a part that turns by more jumps
 _JUMP_SPEED = 15.0  # m/s of the root: people run at 12
 _STILL = np.radians(7)  # that any part turns: a whole turn in radians, read as degrees, is less
@@ -191,7 +191,8 @@ def _jumps(motion: Motion, orientations: Array) -> Finding | None:
 
 def _cycle(motion: Motion, orientations: Array) -> Finding | None:
     """Whether the clip ends as it begins; one that its file calls a cycle may do so less exactly."""
-    if motion.frames < 10 or abs(metrics.net_somersault(motion.rotations[:, 0])) > _SOMERSAULT:
+    over = rotations.rotate(motion.rotations[:, 0], posture.UP)[:, 2].min() < np.cos(_OVER)
+    if motion.frames < 10 or over:
         return None
     heading = rotations.conjugate(rotations.heading(orientations[:, 0]))[:, None]
     level = rotations.multiply(heading, orientations)
