@@ -79,7 +79,7 @@ _OTHER = {
     outcome.STRAYED: "Strayed from the clip",
     outcome.EXPLODED: "Exploded, as no body can,",
     outcome.BROKEN_OFF: "Broken off",
-    outcome.HELPED: "Moved by no force of its own",
+    outcome.HELPED: "Helped along",
 }
 
 

@@ -31,7 +31,7 @@ OUTCOMES = (
     ("slumped", "Slumped", "Sank down without a fall"),
     ("strayed", "Strayed", "Left the clip far behind"),
     ("broken_off", "Broken Off", "Ended before anything was decided"),
-    ("helped", "Moved by No Force of Its Own", "Not simulated, or helped along: it counts for nothing"),
+    ("helped", "Helped Along", "Not simulated, or helped along: it counts for nothing"),
     ("exploded", "Exploded", "The simulation broke down: no physical performance"),
 )
 FILTERS = (

@@ -148,7 +148,7 @@ def test_what_else_moves_a_body_is_told_and_nothing_has_landed(
     told = outcome.what_happened(BODY, REFERENCE, take, measures)
     assert told.kind == outcome.HELPED
     words = verdict(measures.to_json() | told.facts())
-    assert words == f"Moved by no force of its own at {measures.helped_at:.2f} s"
+    assert words == f"Helped along at {measures.helped_at:.2f} s"
 
 
 def test_a_push_that_is_told_is_no_help_at_its_moment_alone() -> None:

@@ -235,9 +235,9 @@ def test_a_good_export_survives_a_failed_one(
 def test_a_name_is_proposed(baked: Any, ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     pressed = Pressed(export.ExportShot, format="GLTF")
-    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0.glb"), "beside the file"
+    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0_Helped_along.glb"), "beside the file"
     monkeypatch.setitem(SaveStep.folders, pressed.bl_idname, str(tmp_path.parent))
-    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path.parent / "Hero_Take_0.glb"), "where it was left"
+    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path.parent / "Hero_Take_0_Helped_along.glb"), "where it was left"
 
 
 WROTE = exporter.Exported(Path("x.fbx"), 1, 1)
@@ -343,7 +343,7 @@ def test_steps_show_what_they_used(hero: Any, ops: Any, tmp_path: Path, monkeypa
     job(tmp_path / "job", {"landed": True})
     settings().start_frame = 21
     shown = used(baking.BakeTake)
-    assert (shown["start_frame"], shown["take"], shown["name"]) == (21, "0000_search.npz", "Hero Take 0")
+    assert (shown["start_frame"], shown["take"], shown["name"]) == (21, "0000_search.npz", "Hero Take 0 Helped along")
     assert used(baking.BakeTake, start_frame=0)["start_frame"] == 0
     assert used(baking.ShowTake)["track"].startswith("Backflip: ")
     assert used(avatar.BuildBody)["mass"] == pytest.approx(settings().body_mass, rel=1e-3)

@@ -57,7 +57,7 @@ class Fitted:
         pass
 
     def attempt(self, *_: object) -> Take:
-        take = performances.performed(BODY, CLIP)
+        take = performances.borne(BODY, performances.performed(BODY, CLIP))
         raised = take.motion.position + np.array([0.0, 0.0, 1e-5 * self.lands])  # no two takes are the same
         return dataclasses.replace(take, motion=dataclasses.replace(take.motion, position=raised))
 
