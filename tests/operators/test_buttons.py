@@ -237,7 +237,8 @@ def test_a_name_is_proposed(baked: Any, ops: Any, tmp_path: Path, monkeypatch: p
     pressed = Pressed(export.ExportShot, format="GLTF")
     assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0_Helped_along.glb"), "beside the file"
     monkeypatch.setitem(SaveStep.folders, pressed.bl_idname, str(tmp_path.parent))
-    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path.parent / "Hero_Take_0_Helped_along.glb"), "where it was left"
+    left = str(tmp_path.parent / "Hero_Take_0_Helped_along.glb")
+    assert SaveStep.proposed(pressed, bpy.context) == left, "where it was left"
 
 
 WROTE = exporter.Exported(Path("x.fbx"), 1, 1)
