@@ -234,11 +234,10 @@ def test_a_good_export_survives_a_failed_one(
 
 def test_a_name_is_proposed(baked: Any, ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    pressed = Pressed(export.ExportShot, format="GLTF")
-    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / "Hero_Take_0_Helped_along.glb"), "beside the file"
+    pressed, name = Pressed(export.ExportShot, format="GLTF"), "Hero_Take_0_Helped_along.glb"
+    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path / name), "beside the file"
     monkeypatch.setitem(SaveStep.folders, pressed.bl_idname, str(tmp_path.parent))
-    left = str(tmp_path.parent / "Hero_Take_0_Helped_along.glb")
-    assert SaveStep.proposed(pressed, bpy.context) == left, "where it was left"
+    assert SaveStep.proposed(pressed, bpy.context) == str(tmp_path.parent / name), "where it was left"
 
 
 WROTE = exporter.Exported(Path("x.fbx"), 1, 1)
