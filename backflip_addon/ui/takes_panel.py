@@ -26,6 +26,8 @@ class BACKFLIP_PT_takes(StepPanel, bpy.types.Panel):
             return
         if not len(settings.takes):
             sentence(layout, context, "Takes appear here while the avatar learns (step 3).", "INFO")
+            if job_monitor.binned(current_scene(context)):
+                button(layout, "backflip.restore_take", "LOOP_BACK", "Restore")
             return
         if words := road.of_another(current_scene(context)):
             sentence(layout, context, words, "ERROR")

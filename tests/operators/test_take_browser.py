@@ -19,6 +19,7 @@ from backflip_addon.settings.road import turn_to  # noqa: E402
 from backflip_addon.settings.takes import OUTCOMES  # noqa: E402
 from backflip_addon.ui import lists, takes_panel  # noqa: E402
 from tests.job_events import tell  # noqa: E402
+from tests.operators.test_job_monitor import drawn  # noqa: E402
 
 TAKES: list[dict[str, Any]] = [
     {"score": 0.2, "followed": 0.5, "seconds": 10.0},
@@ -147,6 +148,13 @@ def test_a_deleted_take_leaves_the_list_and_is_brought_back(folder: JobFolder, o
         ops.delete_take()
     ops.restore_take(all=True)
     assert shown() == [0, 1, 2, 3]
+
+
+def test_takes_that_are_all_in_the_bin_can_be_brought_back(folder: JobFolder, ops: Any) -> None:
+    for _ in range(4):
+        ops.delete_take()
+    said = drawn()
+    assert not len(settings().takes) and "Restore" in said and any("Takes appear here" in text for text in said)
 
 
 def test_deleting_another_take_than_the_chosen_one_keeps_that(folder: JobFolder, ops: Any) -> None:
