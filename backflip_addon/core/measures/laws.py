@@ -15,10 +15,9 @@ from .course import NEAR, Course
 WINDOW, FEWEST = 0.25, 12  # s, and frames at least, over which the centre of mass is followed
 # Of 314 takes of both engines none left the laws by more than 12 mm and 0.22 m/s, and none that landed by more than
 # 4 mm and 0.01. Pushes of trials, which no take tells of, come to 0.3 m/s
-OFF_COURSE = (
-    0.03  # m up or down; besides, how far it falls in LOST_FRAMES and is thrown in one: what a rate leaves open
-)
-OFF_SPEED = 0.6  # m/s along the floor, and besides what it gains in as many
+# Besides, what a rate leaves open: how far a body falls in LOST_FRAMES, and is thrown in one
+OFF_COURSE = 0.03  # m up or down
+OFF_SPEED = 0.6  # m/s along the floor
 LOST_FRAMES = 2
 RISES = 5.0  # m/s, of a part that the floor has borne since the frame before
 STRONGEST = 1.01  # of a joint's greatest torque
