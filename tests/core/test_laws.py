@@ -151,6 +151,13 @@ def test_what_else_moves_a_body_is_told_and_nothing_has_landed(
     assert words == f"Helped along at {measures.helped_at:.2f} s"
 
 
+def test_a_body_that_is_to_be_stronger_is_so_far() -> None:
+    strong = dataclasses.replace(TAKE, torque=TAKE.torque * 2.9, meta={"scene": {"strength": 1.5}})
+    assert helped(strong) is None
+    assert helped(dataclasses.replace(strong, torque=TAKE.torque * 3.1)) == 0.0
+    assert helped(dataclasses.replace(strong, torque=TAKE.torque * 20, meta={"scene": {"strength": 1e9}})) == 0.0
+
+
 def test_a_push_that_is_told_is_no_help_at_its_moment_alone() -> None:
     position = TAKE.motion.position.copy()
     since = np.maximum(np.arange(len(position)) - (LEAVES + 20), 0) / RATE

@@ -20,7 +20,7 @@ OFF_COURSE = 0.03  # m up or down
 OFF_SPEED = 0.6  # m/s along the floor
 LOST_FRAMES = 2
 RISES = 5.0  # m/s, of a part that the floor has borne since the frame before
-STRONGEST = 1.01  # of a joint's greatest torque
+STRONGEST = 1.01  # of a joint's greatest torque, as strong as the body is to be
 
 
 def helped_at(course: Course, take: Take) -> float | None:
@@ -35,7 +35,12 @@ def helped_at(course: Course, take: Take) -> float | None:
         return 0.0
     low = np.minimum(course.lows, np.concatenate([course.lows[:1], course.lows[:-1]]))
     borne = (course.load < 0) | (course.load > 0) & (low > NEAR + RISES / course.rate)
-    wrong = (take.assist != 0) | (take.torque > STRONGEST) | borne.any(axis=1) | _off_course(course, take)
+    wrong = (
+        (take.assist != 0)
+        | (take.torque > STRONGEST * _of_scene(take, "strength", 1.0))
+        | borne.any(axis=1)
+        | _off_course(course, take)
+    )
     return float(np.argmax(wrong) / course.rate) if wrong.any() else None
 
 
@@ -56,7 +61,7 @@ def _off_course(course: Course, take: Take) -> BoolArray:
     along = np.diff(course.centre[:, :2], axis=0) * course.rate
     span = count - 1  # of speeds, which lie between frames
     gained = np.linalg.norm(along[span:] - along[:-span] - course.gravity[:2] * span * step, axis=1)
-    gripped = sliding_window_view(lift, count + 1).sum(axis=1) * step * _friction(take)
+    gripped = sliding_window_view(lift, count + 1).sum(axis=1) * step * _of_scene(take, "friction", FRICTION)
     lost = (slack * LOST_FRAMES + sliding_window_view(lift, count + 1).max(axis=1) * step) * step
     broken = (off > OFF_COURSE + lost) | (gained > OFF_SPEED + slack + gripped)
     wrong[: len(broken)] = broken & ~_pushed(course, take, count)[: len(broken)]
@@ -80,11 +85,10 @@ def push_frame(course: Course, take: Take) -> int | None:
     return int(at * course.rate) + 1 if 0.0 <= at * course.rate < course.frames else None
 
 
-def _friction(take: Take) -> float:
-    """Of the floor, as the take tells it."""
-    scene = take.meta.get("scene")
-    told = _number(scene.get("friction") if isinstance(scene, dict) else None, FRICTION)
-    return min(max(told, 0.0), BOUNDS["friction"][1])
+def _of_scene(take: Take, name: str, otherwise: float) -> float:
+    """A number of the scene that a take tells of, as far as a director may ask for it."""
+    scene, (low, high, _) = take.meta.get("scene"), BOUNDS[name]
+    return min(max(_number(scene.get(name) if isinstance(scene, dict) else None, otherwise), low), high)
 
 
 def _number(told: object, otherwise: float) -> float:
