@@ -13,7 +13,7 @@ pytest.importorskip("numba")
 
 from backflip_addon.core import metrics, rotations
 from backflip_addon.core.burden import burdened
-from backflip_addon.core.direction import Direction
+from backflip_addon.core.direction import PRESETS, Direction
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.core.slope import floor_turn, in_the_world
 from backflip_addon.trainer.imitation.directed_bodies import DirectedBodies
@@ -103,6 +103,15 @@ def test_whoever_stands_is_pushed_too(engine: str) -> None:
     gained = np.diff(centre(pushed) - centre(alone), axis=0)[25] * 120 * BODY.mass
     # Whoever is pushed above the centre of mass pushes with the feet the other way, and the floor pushes back
     assert -36.0 < gained[1] < -28.0 and abs(gained[0]) < 1.5
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_is_directed_is_no_help(name: str) -> None:
+    """Falls over from a metre up, whose impact no other take has."""
+    asked = PRESETS[name]
+    take = performed("compiled", asked, height=1.0)
+    told = dataclasses.replace(take, meta={**take.meta, "direction": asked.to_json()})
+    assert metrics.helped_at(BODY, told) is None
 
 
 @pytest.mark.parametrize("gravity", [1.62, 24.79])
