@@ -54,7 +54,7 @@ class Course:
         touching = told & (lows < NEAR) | (lows < -THROUGH)
         gravity = gravity_of_take(take)
         gravity = np.array([0.0, 0.0, -GRAVITY]) if gravity is None else gravity
-        weight = body.mass * _mass_factor(take) * float(np.linalg.norm(gravity))
+        weight = body.mass * number_of_scene(take, "mass", 1.0) * float(np.linalg.norm(gravity))
         load = None if take.load is None else take.load.astype(float)
         return Course(
             body, motion.rate, motion.rotations, positions, orientations, lows, touching, load, weight, gravity
@@ -117,10 +117,9 @@ def without_chatter(mask: BoolArray, rate: float) -> BoolArray:
     return closed
 
 
-def _mass_factor(take: Take) -> float:
-    """The factor on the body's masses in the take's scene; 1 where it says none that makes sense."""
-    scene = take.meta.get("scene")
-    factor = scene.get("mass") if isinstance(scene, dict) else None
-    low, high, _ = BOUNDS["mass"]
-    sound = isinstance(factor, (int, float)) and not isinstance(factor, bool) and low <= factor <= high
-    return float(factor) if sound and factor is not None else 1.0
+def number_of_scene(take: Take, name: str, otherwise: float) -> float:
+    """A number of the scene that a take tells of; otherwise where it tells none that a director may ask for."""
+    scene, (low, high, _) = take.meta.get("scene"), BOUNDS[name]
+    told = scene.get(name) if isinstance(scene, dict) else None
+    sound = isinstance(told, (int, float)) and not isinstance(told, bool) and low <= told <= high
+    return float(told) if sound and told is not None else otherwise

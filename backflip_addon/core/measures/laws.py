@@ -8,9 +8,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..arrays import BoolArray
 from ..constants import FRICTION
-from ..direction import BOUNDS
 from ..motion import Take
-from .course import NEAR, Course
+from .course import NEAR, Course, number_of_scene
 
 WINDOW, FEWEST = 0.25, 12  # s, and frames at least, over which the centre of mass is followed
 # Of 314 takes of both engines none left the laws by more than 12 mm and 0.22 m/s, and none that landed by more than
@@ -37,7 +36,7 @@ def helped_at(course: Course, take: Take) -> float | None:
     borne = (course.load < 0) | (course.load > 0) & (low > NEAR + RISES / course.rate)
     wrong = (
         (take.assist != 0)
-        | (take.torque > STRONGEST * _of_scene(take, "strength", 1.0))
+        | (take.torque > STRONGEST * number_of_scene(take, "strength", 1.0))
         | borne.any(axis=1)
         | _off_course(course, take)
     )
@@ -61,7 +60,7 @@ def _off_course(course: Course, take: Take) -> BoolArray:
     along = np.diff(course.centre[:, :2], axis=0) * course.rate
     span = count - 1  # of speeds, which lie between frames
     gained = np.linalg.norm(along[span:] - along[:-span] - course.gravity[:2] * span * step, axis=1)
-    gripped = sliding_window_view(lift, count + 1).sum(axis=1) * step * _of_scene(take, "friction", FRICTION)
+    gripped = sliding_window_view(lift, count + 1).sum(axis=1) * step * number_of_scene(take, "friction", FRICTION)
     lost = (slack * LOST_FRAMES + sliding_window_view(lift, count + 1).max(axis=1) * step) * step
     broken = (off > OFF_COURSE + lost) | (gained > OFF_SPEED + slack + gripped)
     wrong[: len(broken)] = broken & ~_pushed(course, take, count)[: len(broken)]
@@ -81,16 +80,6 @@ def push_frame(course: Course, take: Take) -> int | None:
     direction = take.meta.get("direction")
     if not isinstance(direction, dict) or not direction.get("push_impulse"):
         return None
-    at = _number(direction.get("push_at"), 0.0)
-    return int(at * course.rate) + 1 if 0.0 <= at * course.rate < course.frames else None
-
-
-def _of_scene(take: Take, name: str, otherwise: float) -> float:
-    """A number of the scene that a take tells of, as far as a director may ask for it."""
-    scene, (low, high, _) = take.meta.get("scene"), BOUNDS[name]
-    return min(max(_number(scene.get(name) if isinstance(scene, dict) else None, otherwise), low), high)
-
-
-def _number(told: object, otherwise: float) -> float:
-    sound = isinstance(told, (int, float)) and not isinstance(told, bool) and np.isfinite(told)
-    return float(told) if sound and isinstance(told, (int, float)) else otherwise
+    at = direction.get("push_at", 0.0)
+    sound = isinstance(at, (int, float)) and not isinstance(at, bool) and 0.0 <= at * course.rate < course.frames
+    return int(at * course.rate) + 1 if sound else None
