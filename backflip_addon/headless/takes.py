@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ..core.direction import PRESETS
-from ..core.motion import Motion, load_motion, validate
+from ..core.motion import Motion
 from ..core.verdict import engine_words, verdict
 from ..jobs import trainer_process
 from ..jobs.folder import JobFolder
 from ..jobs.json_files import JobError
 from ..jobs.messages import TakeRecorded
 from ..jobs.status import read_status
-from ..operators import directions, shooting
+from ..operators import directions, shooting, takes
 from ..operators import training as road
 from ..operators.baking import bake_shot
 from ..operators.takes import Shot, check_learned, find_take, read_shot
@@ -143,13 +143,8 @@ def simulated_by(values: Mapping[str, object]) -> str:
 
 
 def reference_of(shot: Shot) -> Motion | None:
-    """The clip that a take imitates, None for a take that lies outside a job. Raises HeadlessError."""
-    file = JobFolder(shot.file.parent.parent).reference_file
-    if not file.is_file():
-        return None
+    """As takes.reference_of(). Raises HeadlessError."""
     try:
-        reference = load_motion(file)
-        validate(reference, len(shot.body.links))
+        return takes.reference_of(shot)
     except (OSError, ValueError) as error:
         raise HeadlessError(f"The job's reference cannot be used: {error}.") from error
-    return reference

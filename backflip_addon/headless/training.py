@@ -260,7 +260,7 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
 def _notes(opened: Opened, console: Console) -> list[dict[str, Any]]:
     """What seems odd about the clip as it is to be learned, told with the options that would mend it."""
     scene, settings = opened.scene, scene_settings(opened.scene)
-    reference_notes.look(scene, "REFERENCE")
+    reference_notes.look(scene)
     found = []
     for note in reference_notes.kept(scene):
         mends = settings_options.written(reference.mended(settings, note["fix"]))

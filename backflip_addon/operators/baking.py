@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any
 
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..core import metrics, outcome
-from ..core.motion import load_motion, load_take
 from ..core.slices import Slices, apart, at_once
-from ..jobs.folder import JobFolder
+from ..core.slope import in_the_world
 from ..scene import mapping_pose, stored_avatar
 from ..scene import reference as clips
 from ..scene.animation.action_slots import ActionError
@@ -23,7 +23,7 @@ from ..settings.road import turn_to
 from . import follow, job_monitor, take_browser
 from .base import INTERNAL, Step, current_scene, need_avatar, need_object_mode
 from .sliced_step import SlicedStep
-from .takes import Shot, find_take, read_shot
+from .takes import Shot, find_take, read_shot, reference_of
 
 
 def bake_shot(scene: bpy.types.Scene, shot: Shot, start_frame: int, name: str = "") -> Baked:
@@ -49,11 +49,13 @@ def bake_shot_slices(scene: bpy.types.Scene, shot: Shot, start_frame: int, name:
 def _measured(shot: Shot) -> dict[str, Any]:
     """What became of a take as it is measured now, by its measures' names, whatever it says of itself; of one that
     lies outside a job nothing is known."""
+    take = dataclasses.replace(shot.take, motion=in_the_world(shot.take, back=True))
     try:
-        reference, take = load_motion(JobFolder(shot.file.parent.parent).reference_file), load_take(shot.file)
+        if (reference := reference_of(shot)) is None:
+            return {}
         measures = metrics.evaluate_take(shot.body, reference, take)
         happened = outcome.what_happened(shot.body, reference, take, measures)
-    except (OSError, ValueError, IndexError):  # a job that lacks its clip, or has one of another body
+    except (OSError, ValueError):
         return {}
     return {**measures.to_json(), **happened.facts()}
 

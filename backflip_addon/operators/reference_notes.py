@@ -23,9 +23,9 @@ from .base import USER_ERRORS, guess_sentence
 SWITCHES = {"loops", "physical_flights", "physical_footing", "upright", "grounded"}
 
 
-def look(scene: bpy.types.Scene, at: str = "REFERENCE") -> None:
+def look(scene: bpy.types.Scene) -> None:
     """Look for what is odd in what is made of the clip; the scene has it then, or soon. Raises StateError."""
-    scene_settings(scene).notes_due = at
+    scene_settings(scene).notes_due = "REFERENCE"
     found = background_work.ask(_notes, _go_on, stored_reference.asked(scene))
     if found is not None:
         _keep(scene, found)

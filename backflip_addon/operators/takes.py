@@ -16,7 +16,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from ..core import body as bodies
 from ..core.body import Body
 from ..core.isolation import Interpreter
-from ..core.motion import Take, load_take, validate
+from ..core.motion import Motion, Take, load_motion, load_take, validate
 from ..core.rigs import binding as bindings
 from ..core.rigs.binding import Binding
 from ..core.slope import in_the_world
@@ -90,6 +90,16 @@ def read_shot(scene: bpy.types.Scene, file: Path) -> Shot:
     except ValueError as error:
         raise JobError(f"The take {file.name} cannot be used: {error}.") from error
     return Shot(take, body, binding, facts, file, avatar)
+
+
+def reference_of(shot: Shot) -> Motion | None:
+    """The clip that a take imitates; None for a take that lies outside a job. Raises OSError or ValueError."""
+    file = JobFolder(shot.file.parent.parent).reference_file
+    if not file.is_file():
+        return None
+    reference = load_motion(file)
+    validate(reference, len(shot.body.links))
+    return reference
 
 
 def shoot(scene: bpy.types.Scene, python: Interpreter, count: int, **circumstances: Any) -> None:

@@ -85,8 +85,8 @@ def read_skeleton(path: Path) -> Recording | None:
     """A clip with a skeleton of its own; None for one of joint angles. Raises ValueError or OSError."""
     suffix = path.suffix.lower()
     if suffix == ".bvh":
-        rig, matrices, rate = bvh.read_bvh(path)
-        return Recording(rig, matrices, rate, assumed=bvh.lacking(path, len(matrices)))
+        rig, matrices, rate, assumed = bvh.read_clip(path)
+        return Recording(rig, matrices, rate, assumed=assumed)
     if suffix == ".vrma":
         return Recording(*vrma.read_vrma(path))
     if suffix != ".npz" or _is_mimickit(path) or _is_video_motion(path):

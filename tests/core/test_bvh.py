@@ -82,9 +82,9 @@ def test_a_cut_off_last_frame_is_left_out(tmp_path: Path) -> None:
 def test_a_file_that_lacks_more_than_its_last_frame_is_told(tmp_path: Path) -> None:
     """Some writers count one frame too many: that is no news."""
     path = write(tmp_path, SMALL.replace("Frames: 2", "Frames: 40"))
-    assert bvh.lacking(path, 2) == "it is cut off and holds 2 of its 40 frames"
+    assert bvh.read_clip(path)[3] == "it is cut off and holds 2 of its 40 frames"
     path = write(tmp_path, SMALL.replace("Frames: 2", "Frames: 3"))
-    assert bvh.lacking(path, 2) == ""
+    assert bvh.read_clip(path)[3] == ""
 
 
 def test_names_that_occur_twice_are_told_apart(tmp_path: Path) -> None:

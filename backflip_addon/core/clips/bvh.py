@@ -50,9 +50,15 @@ class _Joint:
     ends: list[Array]
 
 
-@told
 def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float]:
-    """The skeleton of a BVH file, its motion (F, B, 4, 4) and its rate in frames/s.
+    """As read_clip(), without what it lacks."""
+    return read_clip(path, up)[:3]
+
+
+@told
+def read_clip(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float, str]:
+    """The skeleton of a BVH file, its motion (F, B, 4, 4), its rate in frames/s, and what to tell of a file that lacks
+    frames: of one that names one too many, as some writers do, nothing.
 
     World z up, lengths as in the file. up: "X", "Y" or "Z" where the file's up axis is known; else it
     is found from the character. Rest: every joint unturned, as the file's offsets lay them out.
@@ -80,14 +86,8 @@ def read_bvh(path: Path | str, up: str | None = None) -> tuple[Rig, Array, float
     matrices[..., 3, 3] = 1.0
     if not np.isfinite(matrices).all():
         raise UnreadableFile(f"{path.name} places a joint further away than numbers reach: repair it.")
-    return _rig(path.stem, joints, parents, rest, convert), matrices, 1.0 / seconds
-
-
-def lacking(path: Path, frames: int) -> str:
-    """What to tell of a file of which so many frames were read; empty where it names no more than one besides."""
-    count, time, *_ = _split(path)[1]
-    named, _ = _parse_motion_head(count, time, path.name)
-    return f"it is cut off and holds {frames} of its {named} frames" if frames < named - 1 else ""
+    lacks = f"it is cut off and holds {len(values)} of its {frames} frames" if len(values) < frames - 1 else ""
+    return _rig(path.stem, joints, parents, rest, convert), matrices, 1.0 / seconds, lacks
 
 
 def up_axis(rig: Rig, positions: Array) -> str:
