@@ -54,11 +54,11 @@ def trajectory(track: Track) -> TargetTrajectory:
 
 
 def starts_at(trajectory: TargetTrajectory, steps: np.ndarray, seed: int, after: int) -> Start:
-    """Disturbed states and circumstances, each with a push within so many steps, every other one with a delay."""
-    d, random = dataclasses.replace(Disturbances(), pose=0.1, push=1.0), np.random.default_rng(seed)
+    """Disturbed states and circumstances, each with a push within so many steps."""
+    d, random = dataclasses.replace(Disturbances().prompt, pose=0.1, push=1.0), np.random.default_rng(seed)
     circumstances = [draw_circumstances(d, random, trajectory.steps) for _ in steps]
     for i, (own, step) in enumerate(zip(circumstances, steps, strict=True)):
-        own.push_step, own.delay = int(step) + i % after, i % 2
+        own.push_step = int(step) + i % after
     floors = np.array([own.scene.floor for own in circumstances])
     return disturbed_many(BODY, trajectory.states[steps], [d] * len(steps), random, floors), circumstances
 

@@ -191,18 +191,6 @@ def test_feedback_turns_targets_by_gain_times_difference(track: Track) -> None:
     assert np.abs(np.delete(turns[0], 3)).max() == 0
 
 
-def test_delayed_observations_are_those_of_a_step_before(env: ImitationEnvironment) -> None:
-    start(env, [env.trajectory.states[0]] * 2, [Circumstances(Scene(), delay=delay) for delay in (0, 1)])
-    first, _ = env.observe(np.ones(2, dtype=bool))
-    env.step(np.zeros((2, env.layout.width)))
-    env.refresh()
-    second, privileged = env.observe()
-    width = env.observations.width
-    np.testing.assert_array_equal(second[1, :width], first[1, :width])
-    np.testing.assert_array_equal(second[0, :width], privileged[1, :width])
-    assert not np.allclose(second[0, :width], second[1, :width])
-
-
 def test_a_body_on_its_head_touches_illegally_and_is_lost(env: ImitationEnvironment) -> None:
     state = env.trajectory.states[0]
     turns = np.concatenate([[[0.7071, 0.7071, 0, 0]], state.rotations[1:]])

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment for rollouts: as ImitationEnvironment, to float32 rounding, with all of a control step compiled."""
+"""The environment for rollouts: as ImitationEnvironment, to float32 rounding, with all of a control step compiled.
+
+Here nobody observes late: who does reckons what has come since, and is taught as the others are (foresight.py).
+"""
 
 from __future__ import annotations
 
@@ -60,8 +63,7 @@ class CompiledEnvironment(ImitationEnvironment[CompiledBatch]):
         e, groups = self._tables, bodies.groups
         self._own_goals = own_goals(e)
         width = width_of(e)
-        self._seen = Observed(*(rows(groups, n) for n in (width, width, TOLD, len(e.feet))))
-        self._feet_before = self._feet_down
+        self._seen = Observed(*(rows(groups, n) for n in (width, TOLD, len(e.feet))))
         self._episodes = episodes_in(groups)
         self._controls = rows(groups, self.layout.width)
         self._failing = np.zeros((groups, LANES), dtype=bool)
@@ -76,7 +78,6 @@ class CompiledEnvironment(ImitationEnvironment[CompiledBatch]):
         super().start(which, steps, states, circumstances)
         g, lane = np.divmod(np.asarray(which), LANES)
         own = self._episodes
-        own.delay[g, 0, lane] = self._delays[which]
         own.push_steps[g, lane] = self._push_steps[which]
         own.push[g, :, lane] = [[*c.push_spin, *c.push] for c in circumstances]
         put(self._seen.feet, self._feet_down)
@@ -91,13 +92,8 @@ class CompiledEnvironment(ImitationEnvironment[CompiledBatch]):
 
     def observe(self, fresh: BoolArray | None = None) -> tuple[Float32Array, Float32Array]:
         """As ImitationEnvironment.observe()."""
-        now, before = self._differences(), taken(self._seen.before, self.count)
-        before = np.concatenate([before, self._feet_before], axis=1)
-        if fresh is not None and fresh.any():
-            before[fresh] = now[fresh]
-            put(self._seen.before, before[:, : -self._feet_down.shape[1]])
-        delayed = np.where(self._delays[:, None], before, now)
-        return self._observation(delayed), self._privileged_observation(now)
+        now = self._differences()
+        return self._observation(now), self._privileged_observation(now)
 
     def bootstrap_observation(self) -> Float32Array:
         """As ImitationEnvironment.bootstrap_observation()."""
@@ -107,7 +103,6 @@ class CompiledEnvironment(ImitationEnvironment[CompiledBatch]):
         """One control step of all bodies; refresh() of all of them is part of it. Returns (N,): a forbidden link
         touched."""
         put(self._controls, self._asked_for(actions))
-        self._feet_before = self._feet_down
         self._run(np.ones(self.bodies.groups, dtype=bool), True)
         self.applied = taken(self._controls, self.count).astype(float)
         self._feet_down = taken(self._seen.feet, self.count)
@@ -168,7 +163,7 @@ def take_steps(
         pose(t, w, own.rotations)
         if moving:
             goal = group_goal(goals, g)
-            steer(t, e, m, steps, load(episodes.delay[g], 0), now, seen.before[g], goal, controls[g])
+            steer(t, e, m, steps, now, goal, controls[g])
             give_push(own, steps, episodes.push_steps[g], episodes.push[g])
             floor_contacts = group_contacts(contacts, g)
             control_step(t, w, own, goal, scene, floor_contacts, n)

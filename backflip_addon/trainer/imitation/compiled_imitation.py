@@ -116,21 +116,19 @@ class OwnGoals(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """Of groups G: control steps that the bodies are at (G, LANES); delay (G, 1): 1 where observations lag a step
-    behind; push_steps (G, LANES): before which one is pushed, -1: never; push (G, 6): its spin and velocity."""
+    """Of groups G: control steps that the bodies are at (G, LANES); push_steps (G, LANES): before which one is pushed,
+    -1: never; push (G, 6): its spin and velocity."""
 
     steps: IntArray
-    delay: Float32Array
     push_steps: IntArray
     push: Float32Array
 
 
 class Observed(NamedTuple):
-    """Of groups G: differences from the goals (G, n) now and a step ago; told (G, 3): REWARD, LOST, HEIGHT (of the
-    centre of mass over the floor, less the goal's); feet (G, 2): 1 where one stands."""
+    """Of groups G: differences now (G, n) from the goals; told (G, 3): REWARD, LOST, HEIGHT (of the centre of mass over
+    the floor, less the goal's); feet (G, 2): 1 where one stands."""
 
     now: Float32Array
-    before: Float32Array
     told: Float32Array
     feet: Float32Array
 
@@ -188,7 +186,7 @@ def width_of(e: ImitationTables) -> int:
 def episodes_in(groups: int) -> Episodes:
     """Memory for the episodes of so many groups of bodies; none is pushed."""
     never = np.full((groups, LANES), -1, np.int64)
-    return Episodes(np.zeros((groups, LANES), np.int64), rows(groups, 1), never, rows(groups, ROOT_FREEDOMS))
+    return Episodes(np.zeros((groups, LANES), np.int64), never, rows(groups, ROOT_FREEDOMS))
 
 
 @inlined
@@ -213,18 +211,12 @@ def steer(
     e: ImitationTables,
     m: OwnGoals,
     steps: IntArray,
-    delay: Lanes,
     now: Float32Array,
-    before: Float32Array,
     goal: Goal,
     controls: Float32Array,
 ) -> None:
     """Joint targets of the control steps that the lanes are at: the trajectory's, turned by controls (width), rad, to
-    which its feedback is added in place. now (n) becomes what is observed after delays; before (n), what now was."""
-    for j in range(len(now)):
-        fresh = load(now, j)
-        store(now, j, where(delay > 0.5, load(before, j), fresh))
-        store(before, j, fresh)
+    which its feedback on the differences now (n) is added in place."""
     for lane in range(LANES):
         at = min(steps[lane], len(e.targets) - 1)
         for j in range(e.targets.shape[1]):

@@ -28,7 +28,7 @@ class Disturbances:
     friction: tuple[float, float] = (0.6, 1.2)
     mass: float = 0.1  # share, either way
     floor: float = 0.02  # m, either way
-    delay: int = 1  # control steps that observations may lag behind
+    delay: int = 1  # control steps that observations may lag behind, in trials
     push: float = 0.3  # m/s, the whole body, horizontally, once at a random moment
     push_spin: float = 0.5  # rad/s
 
@@ -38,6 +38,11 @@ class Disturbances:
         numbers = {name: getattr(self, name) * share for name in ("pose", "velocity", "spin", "mass", "floor")}
         push = {"push": self.push * share, "push_spin": self.push_spin * share}
         return Disturbances(**numbers, **push, friction=(low, high), delay=self.delay if share > 0 else 0)
+
+    @property
+    def prompt(self) -> Disturbances:
+        """Without delays, as they are learned in: what comes late is reckoned forward (imitation.foresight)."""
+        return dataclasses.replace(self, delay=0)
 
 
 NONE = Disturbances(0, 0, 0, (FRICTION, FRICTION), 0, 0, 0, 0, 0)

@@ -22,6 +22,7 @@ from ..physics.simulator import CONTROL_RATE, Simulator
 from ..physics.state import Scene, States
 from .action_layout import ActionLayout
 from .disturbances import Circumstances, Disturbances, EpisodeState, disturbed, draw_circumstances
+from .foresight import Foresight
 from .observations import Figures, Observations
 from .rewards import Imitation
 from .target_trajectory import TargetTrajectory
@@ -39,7 +40,7 @@ TURNING = 0.6  # rad/s: a root that turns so much faster about the vertical earn
 REACH_OF_FEET = 0.1  # m: a capture point so far from the feet's middle earns 1/e
 # Of what only the critic observes: so that it is of the order of 1, as the other observations
 MASS_SCALE, FLOOR_SCALE = 10.0, 50.0
-PRIVILEGED = 6  # what only the critic sees: friction, mass, floor, delay, a push to come, height above the floor
+PRIVILEGED = 5  # what only the critic sees: friction, mass, floor, a push to come, height above the floor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +80,10 @@ class ImitationEnvironment(Generic[Bodies]):
         self.floors = np.zeros(count)
         self._push_steps = np.full(count, -1)
         self.last_actions = np.zeros((count, self.layout.width), dtype=np.float32)
-        self._last_differences: Array | None = None  # one step ago, the feet with them
-        self._delayed = np.zeros((count, self.observations.width))  # what is observed now, delays considered
-        self._delays = np.zeros(count, dtype=bool)
+        self._late = np.zeros(count, dtype=bool)  # who observes a step late
+        self._foresight: Foresight | None = None  # of those, once there are any
+        self._foreseen: Float32Array | None = None  # what they reckon to be their differences, as _differences()
+        self._observed = np.zeros((count, self.observations.width))  # differences as they are known
         self._hidden = np.zeros((count, PRIVILEGED - 2), dtype=np.float32)
 
     def follow(self, trajectory: TargetTrajectory) -> None:
@@ -96,17 +98,19 @@ class ImitationEnvironment(Generic[Bodies]):
             self.bodies.set_scene(index, scene)
             self.circumstances[index] = own
             self.floors[index] = scene.floor
-            self._delays[index] = own.delay > 0
+            self._late[index] = own.delay > 0
             self._push_steps[index] = own.push_step
             self._hidden[index] = (
                 scene.friction - FRICTION,
                 MASS_SCALE * (scene.mass - 1),
                 FLOOR_SCALE * scene.floor,
-                own.delay,
             )
         self.bodies.reset(which, states)
         before = np.clip(np.asarray(steps) - 1, 0, self.trajectory.steps - 1)
         self.bodies.drive_from(which, self.trajectory.targets[before])
+        if self._late.any():
+            self._foresight = self._foresight or Foresight(self.body, self.count, self.allowed)
+            self._foresight.start(which, states, self.trajectory.targets[before])
         self.steps[which] = steps
         self._feet_down[which] = self.bodies.contacts()[which][:, self.observations.feet]
         self.last_actions[which] = 0
@@ -121,13 +125,12 @@ class ImitationEnvironment(Generic[Bodies]):
 
     def observe(self, fresh: BoolArray | None = None) -> tuple[Float32Array, Float32Array]:
         """What the actor (N, n) and the critic (N, m) observe. fresh (N,): episodes just begun."""
-        differences = self._differences()
-        before = differences if self._last_differences is None else self._last_differences
-        if fresh is not None:
-            before = np.where(fresh[:, None], differences, before)
-        delayed = np.where(self._delays[:, None], before, differences)
-        self._last_differences, self._delayed = differences, delayed[:, : self.observations.width]
-        return self._observation(delayed), self._privileged_observation(differences)
+        differences = known = self._differences()
+        if self._foreseen is not None:
+            late = self._late if fresh is None else self._late & ~fresh
+            known = np.where(late[:, None], self._foreseen, differences)
+        self._observed = known[:, : self.observations.width]
+        return self._observation(known), self._privileged_observation(differences)
 
     def bootstrap_observation(self) -> Float32Array:
         """The critic's observations (N, m) after a step, before anything is restarted."""
@@ -138,13 +141,20 @@ class ImitationEnvironment(Generic[Bodies]):
         differences = self.observations(self.now, np.minimum(self.steps, self.trajectory.steps))
         return np.concatenate([differences, self._feet_down], axis=1)
 
+    def _foresee(self, targets: Array, speeds: Array) -> None:
+        """Reckon what those who observe late come to in the control step that is about to be taken."""
+        if self._foresight and self._late.any():
+            now, contacts = self._foresight(self.now, self._feet_down, targets, speeds)
+            differences = self.observations(now, np.minimum(self.steps + 1, self.trajectory.steps))
+            self._foreseen = np.concatenate([differences, contacts[:, self.observations.feet]], axis=1)
+
     def _observation(self, differences: AnyArray) -> Float32Array:
         phases = self.observations.phases[np.minimum(self.steps, self.trajectory.steps)]
         together: AnyArray = np.concatenate([differences, self.last_actions, phases], axis=1)
         return together.astype(np.float32)
 
     def _privileged_observation(self, differences: AnyArray) -> Float32Array:
-        """The actor's observation without delay, and what the actor cannot know."""
+        """The actor's observation as it would be if none came late, and what the actor cannot know."""
         to_come = self.steps <= self._push_steps
         privileged = np.concatenate([self._hidden, to_come[:, None], self._heights()[:, None]], axis=1)
         return np.concatenate([self._observation(differences), privileged.astype(np.float32)], axis=1)
@@ -161,7 +171,9 @@ class ImitationEnvironment(Generic[Bodies]):
         for i in np.flatnonzero(self.steps == self._push_steps):
             self.bodies.push(int(i), self.circumstances[i].push, self.circumstances[i].push_spin)
         speeds = self.trajectory.velocities[np.minimum(self.steps, self.trajectory.steps - 1)]
-        self.bodies.set_targets(self._targets(self.applied), speeds)
+        targets = self._targets(self.applied)
+        self._foresee(targets, speeds)
+        self.bodies.set_targets(targets, speeds)
         touched = self.bodies.step(active)
         self._feet_down = self.bodies.contacts()[:, self.observations.feet].astype(np.float32)
         self.steps += 1 if active is None else active
@@ -174,7 +186,7 @@ class ImitationEnvironment(Generic[Bodies]):
         angles = self._asked_for(actions)
         if len(self.trajectory.gains):
             gains = self.trajectory.gains[np.minimum(self.steps, self.trajectory.steps - 1)]
-            correction = np.einsum("nij,nj->ni", gains, self._delayed)
+            correction = np.einsum("nij,nj->ni", gains, self._observed)
             angles = angles + np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION)
         return np.clip(angles, -LARGEST_OFFSET, LARGEST_OFFSET)
 

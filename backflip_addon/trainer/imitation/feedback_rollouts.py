@@ -172,7 +172,7 @@ class FeedbackRollouts:
             part = slice(own[0], own[-1] + 1)
             e, links = self.imitated, len(self.tables.parents)
             goal = goal_of_group(self.tables)
-            seen = Observed(*(rows(n) for n in (width_of(e), width_of(e), TOLD, len(e.feet))))
+            seen = Observed(*(rows(n) for n in (width_of(e), TOLD, len(e.feet))))
             roll_out_with_feedback(
                 steps.tables, steps.workspace, self.goals, e, own_goals(e),
                 State(*(array[part] for array in state)), goal, Surroundings(*(array[part] for array in around)),
@@ -199,7 +199,6 @@ def episodes_of(circumstances: Sequence[Circumstances], steps: IntArray, groups:
     episodes = episodes_in(groups)
     episodes.steps.reshape(-1)[:count] = steps
     episodes.push_steps.reshape(-1)[:count] = [own.push_step for own in circumstances]
-    put(episodes.delay, np.array([[own.delay > 0] for own in circumstances], dtype=float))
     put(episodes.push, np.array([[*own.push_spin, *own.push] for own in circumstances]))
     return episodes
 
@@ -211,7 +210,7 @@ def passed_of_groups(state: State, kept: int) -> Passed:
 
 def part_of(episodes: Episodes, groups: slice) -> Episodes:
     """Those of some groups."""
-    return Episodes(episodes.steps[groups], episodes.delay[groups], episodes.push_steps[groups], episodes.push[groups])
+    return Episodes(episodes.steps[groups], episodes.push_steps[groups], episodes.push[groups])
 
 
 @inlined
@@ -246,14 +245,12 @@ def roll_out_with_feedback(
     for g in range(controls.shape[0]):
         own = group_state(state, g)
         scene = group_surroundings(around, g)
-        floor, steps, delay = load(scene.floor, 0), episodes.steps[g], load(episodes.delay[g], 0)
+        floor, steps = load(scene.floor, 0), episodes.steps[g]
         pose(t, w, own.rotations)
         look(t, e, m, w, own, floor, steps, seen.now, seen.feet, seen.told)
-        for j in range(len(seen.now)):
-            store(seen.before, j, load(seen.now, j))
         begin_goal(e, goal, steps)
         for h in range(controls.shape[1]):
-            steer(t, e, m, steps, delay, seen.now, seen.before, goal, controls[g, h])
+            steer(t, e, m, steps, seen.now, goal, controls[g, h])
             give_push(own, steps, episodes.push_steps[g], episodes.push[g])
             control_step(t, w, own, goal, scene, contacts, n)
             for lane in range(LANES):

@@ -19,7 +19,7 @@ import torch
 from ...core.arrays import AnyArray
 from ...core.files import RefusedFile, read_limited, write_whole
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 MOST_BYTES = 128_000_000  # of a checkpoint, packed and unpacked; ours have a few million
 # What a checkpoint's pickle may name. torch allows more, of which one makes room for any size: bytearray.
 NAMED = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}

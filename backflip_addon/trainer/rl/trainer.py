@@ -188,13 +188,15 @@ class PolicyTraining:
 
     def _rollouts(self) -> RolloutSettings:
         s, start_states = self.settings, self.start_states.probabilities()
-        return RolloutSettings(s.disturbances, start_states, self.counters.share, correlation=s.correlation)
+        return RolloutSettings(s.disturbances.prompt, start_states, self.counters.share, correlation=s.correlation)
 
     def _rollouts_for_feedback(self) -> RolloutSettings:
         """Short ones from everywhere along the trajectory, near it: there its linear models are to hold."""
         s, steps = self.settings, self.trajectory.steps
         everywhere = np.full(steps, 1.0 / steps)
-        return RolloutSettings(s.disturbances, everywhere, s.feedback_share, visited=0.0, longest=s.feedback_length)
+        return RolloutSettings(
+            s.disturbances.prompt, everywhere, s.feedback_share, visited=0.0, longest=s.feedback_length
+        )
 
     def _report(self, mean_return: float, disturbance_share: float, **facts: Any) -> IterationReport:
         c = self.counters

@@ -117,6 +117,17 @@ class CompiledBatch:
         self._fresh[g, 0, lane] = True
         self.known = False
 
+    def go_on_from(self, states: States) -> None:
+        """Place all bodies in states (N,), what their servos and contacts were at remaining as it was."""
+        for array, numbers in zip(self.state, self.layout.numbers(states), strict=False):
+            put(array, numbers)
+        self.known = False
+
+    def place_floors(self, heights: Array) -> None:
+        """Have the floors of all bodies at heights (N,), m, and their scenes as they are."""
+        put(self.around.floor, heights[:, None])
+        self.known = False
+
     def drive_from(self, which: IntArray, targets: Array) -> None:
         """As if the bodies at indices which (K,), just reset, had driven to joint targets (K, L, 4) until now."""
         g, lane = np.divmod(np.asarray(which), LANES)
