@@ -159,6 +159,25 @@ def test_what_is_not_there_and_what_would_go_unheard_is_wrong_use(tmp_path: Path
 
 
 @usefixtures("addon")
+def test_who_is_not_in_a_clip_of_several_is_wrong_use(tmp_path: Path, capsys: Any) -> None:
+    blend, clip = saved(tmp_path / "shot.blend", "rigify"), tmp_path / "nods.glb"
+    for frame, angle in ((1, 0.0), (10, 0.3)):
+        for bone in bpy.data.objects["Hero"].pose.bones[:3]:
+            bone.rotation_mode = "XYZ"
+            bone.rotation_euler.x = angle
+            bone.keyframe_insert("rotation_euler", frame=frame)
+    bpy.ops.export_scene.gltf(filepath=str(clip))
+    train = ["train", str(blend), "--character", "Hero", "--dry-run", "--clip", str(clip)]
+    capsys.readouterr()
+    for option, sentence in (
+        ("--clip-action", "no action called Nope"),
+        ("--clip-character", "no character called Nope"),
+    ):
+        assert words.run([*train, option, "Nope"]) == 2
+        assert sentence in capsys.readouterr().err
+
+
+@usefixtures("addon")
 def test_a_dry_run_says_that_a_job_cannot_be_written(tmp_path: Path) -> None:
     blend, clip, out = saved(tmp_path / "shot.blend", "rigify"), standing_clip(tmp_path / "stand.txt"), tmp_path / "r"
     for job in (clip, clip / "job"):

@@ -243,6 +243,8 @@ def _prepare_clip(opened: Opened, options: argparse.Namespace, given: dict[str, 
         file = str(Path(options.clip).resolve())
         try:
             report = reference_clip.use_file(scene, file, options.clip_action, options.clip_character, role_map)
+        except reference_source.NoSuchSource as error:
+            raise WrongUse(sentence_of(error)) from error
         except USER_ERRORS as error:
             raise (error if options.dry_run else _with_map_to_mend(opened, error)) from error
     elif chosen:

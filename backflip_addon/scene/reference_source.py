@@ -156,8 +156,12 @@ def _loose_slots(action: bpy.types.Action, armature: bpy.types.Object) -> list[A
         return []
 
 
+class NoSuchSource(FileError):
+    """A file has no character or action of a name that was asked for."""
+
+
 def _chosen(file: str, found: list[Source], action_name: str, character: str) -> Source:
-    """The source of a file that was asked for. Raises FileError when it has none such."""
+    """The source of a file that was asked for. Raises FileError, NoSuchSource when it has none such."""
     if not found:
         raise FileError(f"{file} moves no bone: choose a file with an animation of a skeleton.")
     if character:
@@ -166,13 +170,13 @@ def _chosen(file: str, found: list[Source], action_name: str, character: str) ->
         ]
         if not of:
             names = ", ".join(dict.fromkeys(source.armature.name for source in found))
-            raise FileError(f"{file} has no character called {character} that moves; it has {names}.")
+            raise NoSuchSource(f"{file} has no character called {character} that moves; it has {names}.")
         found = of
     if action_name:
         named = [s for s in found if f"|{s.label}".endswith(f"|{action_name}")]  # FBX: Armature|Take|Layer
         if not named:
             names = ", ".join(dict.fromkeys(source.label for source in found))
-            raise FileError(f"{file} has no action called {action_name}; it has {names}.")
+            raise NoSuchSource(f"{file} has no action called {action_name}; it has {names}.")
         found = named
     most = max(found, key=lambda s: _count(s)).armature
     return max((source for source in found if source.armature == most), key=_length)
