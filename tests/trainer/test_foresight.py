@@ -21,7 +21,14 @@ from backflip_addon.trainer.physics.state import Scene, stacked
 from tests.benchmarks import humanoid
 
 BODY = humanoid.humanoid()
-SCENES = [Scene(), Scene(mass=1.1), Scene(floor=0.02), Scene(floor=-0.02), Scene(friction=0.6)]
+SCENES = [
+    Scene(),
+    Scene(mass=1.1),
+    Scene(floor=0.02),
+    Scene(floor=-0.02),
+    Scene(friction=0.6),
+    Scene(gravity=(2.0, 0.0, -9.6)),
+]
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,8 @@ class ImitationEnvironment(Generic[Bodies]):
         self.bodies.drive_from(which, self.trajectory.targets[before])
         if self._late.any():
             self._foresight = self._foresight or Foresight(self.body, self.count, self.allowed)
-            self._foresight.start(which, states, self.trajectory.targets[before])
+            scenes = [own.scene for own in circumstances]
+            self._foresight.start(which, states, self.trajectory.targets[before], scenes)
         self.steps[which] = steps
         self._feet_down[which] = self.bodies.contacts()[which][:, self.observations.feet]
         self.last_actions[which] = 0

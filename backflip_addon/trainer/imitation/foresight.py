@@ -7,19 +7,22 @@ after as many samples as made 67 % where half of the rollouts came late, and 65 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...core.arrays import AnyArray, Array, BoolArray, IntArray
 from ...core.body import FEET, Body
 from ..physics.compiled.batch import CompiledBatch
 from ..physics.simulator import LOOK_ITERATIONS, TOUCHING
-from ..physics.state import States
+from ..physics.state import Scene, States
 from .observations import Figures
 
 
 class Foresight:
-    """One control step on, of so many bodies, in the physics that they are taught with: their own weight, the usual
-    friction, and a floor where their feet have felt it. may_touch (L,): links whose contacts are solved."""
+    """One control step on, of so many bodies: under the gravity and with the strength that they feel, with the weight
+    and friction that they are taught with, and a floor where their feet have felt it. may_touch (L,): links whose
+    contacts are solved."""
 
     def __init__(self, body: Body, count: int, may_touch: BoolArray) -> None:
         self.body = body
@@ -28,8 +31,10 @@ class Foresight:
         self._feet = [body.index(name) for name in FEET]
         self._floors = np.zeros(count)
 
-    def start(self, which: IntArray, states: States, targets: Array) -> None:
-        """The bodies at indices which (K,) begin in K states, having driven to joint targets (K, L, 4)."""
+    def start(self, which: IntArray, states: States, targets: Array, scenes: Sequence[Scene]) -> None:
+        """The bodies at indices which (K,) begin in K states and scenes, having driven to joint targets (K, L, 4)."""
+        for index, scene in zip(which, scenes, strict=True):
+            self._bodies.set_scene(int(index), Scene(strength=scene.strength, gravity=scene.gravity))
         self._bodies.reset(which, states)
         self._bodies.drive_from(which, targets)
         self._floors[which] = 0.0
