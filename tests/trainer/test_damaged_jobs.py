@@ -16,7 +16,7 @@ from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.trainer.runner import policy_phase
 from backflip_addon.trainer.runner import runner as running
 from backflip_addon.trainer.runner.plan_files import PLAN_FILE, SEARCH_FILE
-from tests.trainer.whole_jobs import PATIENCE, events, of_kind, wait
+from tests.trainer.whole_jobs import PATIENCE, events, of_kind, under_way, wait
 
 
 def test_a_job_with_every_kind_of_damage_is_started_again_and_keeps_what_was_damaged(
@@ -32,7 +32,7 @@ def test_a_job_with_every_kind_of_damage_is_started_again_and_keeps_what_was_dam
     (job.takes / "0004_folder.npz").mkdir()
     (job.requests / "x.json").mkdir()
     process = start(job)
-    wait(process, lambda: of_kind(job, "progress"))
+    wait(process, lambda: under_way(job))
     job.request("stop")
     assert process.wait(PATIENCE) == 0
     assert events(job)[-1]["reason"] == "stopped" and not of_kind(job, "error")

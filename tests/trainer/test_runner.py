@@ -20,7 +20,7 @@ from backflip_addon.jobs.os_processes import process_alive
 from backflip_addon.trainer.runner import policy_phase
 from backflip_addon.trainer.runner import runner as running
 from backflip_addon.trainer.runner.plan_files import SEARCH_FILE
-from tests.trainer.whole_jobs import PATIENCE, children, events, make_job, of_kind, wait
+from tests.trainer.whole_jobs import PATIENCE, children, events, make_job, of_kind, under_way, wait
 
 STOP_PATIENCE = 120.0  # s; a stop while paused has little left to do
 
@@ -100,7 +100,7 @@ def test_killed_twice_and_taken_up_again(job: JobFolder, start: Callable) -> Non
 
 def test_pause_resume_checkpoint_and_stop(job: JobFolder, start: Callable) -> None:
     process = start(job)
-    wait(process, lambda: of_kind(job, "progress"))
+    wait(process, lambda: under_way(job))
     job.request("pause")
     wait(process, lambda: of_kind(job, "paused"))
     count = len(events(job))
@@ -152,10 +152,10 @@ def test_a_policy_killed_in_its_rollouts_goes_on(tmp_path: Path, start: Callable
 def test_while_a_policy_is_to_follow_a_search_tells_the_whole_works_progress(tmp_path: Path, start: Callable) -> None:
     job = make_job(tmp_path / "job", mode="auto", minutes=2.0)
     process = start(job)
-    wait(process, lambda: of_kind(job, "progress"))
+    wait(process, lambda: under_way(job))
     job.request("stop")
     assert process.wait(PATIENCE) == 0
-    first = of_kind(job, "progress")[0]
+    first = under_way(job)[0]
     assert first["phase"] == "search"
     assert first["fraction"] == pytest.approx(first["seconds"] / 120, abs=1e-3)
     assert first["seconds"] + first["seconds_left"] == pytest.approx(120, abs=0.1)
@@ -184,7 +184,7 @@ def test_shots_are_replanned_and_a_policy_performs_when_asked(job: JobFolder, st
 
 def test_termination_is_a_stop(job: JobFolder, start: Callable) -> None:
     process = start(job)
-    wait(process, lambda: of_kind(job, "progress"))
+    wait(process, lambda: under_way(job))
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
     assert events(job)[-1]["kind"] == "finished" and events(job)[-1]["reason"] == "stopped"
@@ -209,7 +209,7 @@ def test_without_its_folder_a_trainer_and_its_workers_end_by_themselves(
     job: JobFolder, start: Callable, fate: str
 ) -> None:
     process = start(job)
-    wait(process, lambda: of_kind(job, "progress"))
+    wait(process, lambda: under_way(job))
     workers = children(process)
     if "paused" in fate:
         job.request("pause")
@@ -247,7 +247,7 @@ def test_a_shot_under_way_when_the_trainer_is_killed_is_taken_by_the_next_and_no
 
 def test_a_stop_while_paused_ends_the_job_where_it_was(job: JobFolder, start: Callable) -> None:
     process = start(job)
-    wait(process, lambda: of_kind(job, "progress"))
+    wait(process, lambda: under_way(job))
     job.request("pause")
     wait(process, lambda: of_kind(job, "paused"))
     time.sleep(0.5)  # paused for a while, not just asked to be

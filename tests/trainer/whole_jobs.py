@@ -49,6 +49,11 @@ def of_kind(job: JobFolder, kind: str) -> list[dict[str, Any]]:
     return [event for event in events(job) if event["kind"] == kind]
 
 
+def under_way(job: JobFolder) -> list[dict[str, Any]]:
+    """What was told of progress since the physics was compiled, where it had to be."""
+    return [event for event in of_kind(job, "progress") if event["phase"] != "compile"]
+
+
 def wait(process: subprocess.Popen, good: Callable[[], Any]) -> None:
     """Until something is so; the trainer must be alive until then."""
     end = time.monotonic() + PATIENCE
