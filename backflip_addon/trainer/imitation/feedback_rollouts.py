@@ -194,7 +194,7 @@ def surroundings(circumstances: Sequence[Circumstances], groups: int) -> Surroun
 
 
 def episodes_of(circumstances: Sequence[Circumstances], steps: IntArray, groups: int) -> Episodes:
-    """Episodes (N,) at control steps (N,), in groups of lanes."""
+    """Episodes (N,) at control steps (N,), in groups of lanes; nobody observes late in them (foresight.py)."""
     count = len(circumstances)
     episodes = episodes_in(groups)
     episodes.steps.reshape(-1)[:count] = steps
