@@ -18,6 +18,7 @@ pytest.importorskip("numba")
 from backflip_addon.core import metrics, rotations
 from backflip_addon.core import motion as motions
 from backflip_addon.core.body import Body
+from backflip_addon.core.direction import Direction
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.json_files import JobError
@@ -159,6 +160,37 @@ def test_the_compiled_engine_performs_the_same_recorded_or_not_and_in_company(co
     one, other = company.recording(1).take(), alone.recording(0).take()
     for a, b in zip((*states_of(one), one.load), (*states_of(other), other.load), strict=True):
         assert np.array_equal(a, b)
+
+
+def test_a_branch_goes_on_as_a_replay_from_the_start_and_leaves_what_it_left_as_it_was() -> None:
+    """Bit for bit, shoved before and after, and tiring."""
+    track = Track(BODY, performances.standing(BODY, 0.4))
+    asked = Direction(push_at=0.3, push_link="chest", push_impulse=(9.0, 0.0, 0.0), fatigue=0.2, clumsiness=0.02)
+    targets = track.targets(np.zeros((track.steps, track.layout.width)), 0)
+    one, replay = (Performance(track, Scene(), track.states[0], "compiled", asked, 5) for _ in range(2))
+    replay.run(targets)
+    takes = []
+    for first, count in ((0, 3), (3, 9), (12, track.steps - 12)):
+        branch = one.branch()
+        assert branch is not None
+        branch.run(targets[first:])
+        takes.append(branch.final_take())
+        one.run(targets[first : first + count])
+    for take in (*takes, one.final_take()):
+        own, other = take, replay.final_take()
+        for a, b in zip(
+            (*states_of(own), own.load, own.torque), (*states_of(other), other.load, other.torque), strict=True
+        ):
+            assert np.array_equal(a, b)
+        assert np.array_equal(own.contacts, other.contacts) and own.meta["stands_3_s"] == other.meta["stands_3_s"]
+
+
+def test_what_cannot_be_copied_has_no_branch() -> None:
+    pytest.importorskip("pybullet")
+    track = Track(BODY, performances.standing(BODY, 0.1))
+    performance = Performance(track, Scene(), track.states[0], "pybullet")
+    assert performance.branch() is None
+    performance.close()
 
 
 def test_a_new_recording_begins_with_every_reset(engine: str) -> None:

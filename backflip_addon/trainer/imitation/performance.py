@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,14 @@ class Performance:
     def close(self) -> None:
         """Give back what the engine holds."""
         self._bodies.close()
+
+    def branch(self) -> Performance | None:
+        """The same performance once more, to go on otherwise, bit for bit as one that has come here from its start;
+        None where the engine holds what cannot be copied."""
+        if self._bodies.engine == "pybullet":
+            return None
+        shared = {id(each): each for each in (self.track, self.track.body)}
+        return copy.deepcopy(self, shared)
 
     def run(self, joint_targets: Array) -> None:
         """Perform control steps toward PD targets (H, L, 4)."""

@@ -219,12 +219,20 @@ class Search:
         """The plan so far played open loop from the first state, where that looks promising and is good."""
         if not self._promising(performance.state()):
             return None
-        attempt = self.attempt(start=start)
-        if not good(attempt.final_take()):
+        attempt = performance.branch() or self._new_performance(self.scene, start)
+        while attempt.step < self.track.steps and not attempt.lost(2 * self.settings.lost):
+            self._run(attempt, LAST_STEPS)
+        if attempt.step < self.track.steps or not good(attempt.final_take()):
             attempt.close()
             return None
         logger.info("good enough at step %d of %d", self.performed, self.track.steps)
         return attempt
+
+    def _run(self, performance: Performance, most: int) -> None:
+        """Perform the present plan open loop, so many control steps at most."""
+        count = min(most, self.track.steps - performance.step)
+        performance.run(self._targets(performance.step, count))
+        self.control_steps += count
 
     def _promising(self, here: States) -> bool:
         """Whether the plan, rolled out open loop from here to the end, ends well enough to be performed."""
@@ -239,8 +247,7 @@ class Search:
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""
         performance = self._new_performance(scene or self.scene, start)
-        performance.run(self._targets(0, self.track.steps))
-        self.control_steps += self.track.steps
+        self._run(performance, self.track.steps)
         return performance
 
     def _new_performance(self, scene: Scene, start: States | None) -> Performance:

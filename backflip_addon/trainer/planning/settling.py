@@ -83,9 +83,14 @@ class Settling:
         first, count = around.first, len(around.offsets) - 1
         observations, width = self._observations(around), around.offsets.shape[1]
         each = max(SAMPLES // LENGTH // count, 1)
-        steps, starts, actions, ends = [], [], [], []
+        steps, actions, before, after = [], [], [], []
+
+        def seen(states: States, step: int) -> Array:
+            return observations(Figures.of(self.track.body, states), np.full(each, first + step))
+
         for begin in range(count):
             here = self._shaken(around.states[np.full(each, begin)])
+            off = seen(here, begin)
             last = np.broadcast_to(around.offsets[begin], (each, width))
             for k in range(begin, min(begin + LENGTH, count)):
                 action = Noise.action * self._random.standard_normal((each, width))
@@ -93,16 +98,12 @@ class Settling:
                 rolled = self._rollouts(here, [self._scene], first + k, now[:, None], last)
                 self.steps += rolled.steps
                 steps.append(np.full(each, k))
-                starts.append(here)
                 actions.append(action)
-                ends.append(rolled.ends)
-                here, last = rolled.ends, now
-        at = np.concatenate(steps)
-        before, after = (
-            observations(Figures.of(self.track.body, joined(states)), first + at + ahead)
-            for states, ahead in ((starts, 0), (ends, 1))
-        )
-        models = fit(at, before, np.concatenate(actions), after, count, FITTED)
+                before.append(off)
+                here, last, off = rolled.ends, now, seen(rolled.ends, k + 1)
+                after.append(off)
+        every = [np.concatenate(parts) for parts in (before, actions, after)]
+        models = fit(np.concatenate(steps), every[0], every[1], every[2], count, FITTED)
         weights = weights_of_differences(observations.parts, DESIGN, 0, count)
         goals = Figures.of(self.track.body, self.track.states[first + 1 :])
         wanted = observations(goals, first + 1 + np.arange(count))

@@ -5,6 +5,7 @@ from the policy that acted, as in rsl_rl's algorithms/ppo.py."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from typing import Any
 
@@ -70,15 +71,17 @@ class PPO:
     def __init__(self, network: ActorCritic, settings: PPOSettings, seed: int = 0) -> None:
         self.network = network
         self.settings = settings
-        critic = list(network.critic.parameters())
-        actor = [*network.actor.parameters(), network.log_std]
-        self.optimiser = torch.optim.Adam(
-            [{"params": actor, "lr": settings.learning_rate}, {"params": critic, "lr": settings.critic_learning_rate}],
-            betas=(settings.adam_beta1, ADAM_BETA2),
-        )
         self.learning_rate = settings.learning_rate
         self.desired_kl = settings.desired_kl
         self.random = torch.Generator().manual_seed(seed)
+
+    @functools.cached_property
+    def optimiser(self) -> torch.optim.Adam:
+        """Made when it is first needed: torch takes a second or two to make one, and feedback is fitted without."""
+        s, critic = self.settings, list(self.network.critic.parameters())
+        actor = [*self.network.actor.parameters(), self.network.log_std]
+        groups = [{"params": actor, "lr": s.learning_rate}, {"params": critic, "lr": s.critic_learning_rate}]
+        return torch.optim.Adam(groups, betas=(s.adam_beta1, ADAM_BETA2))
 
     def adapt_desired_kl(self, landing: float) -> None:
         """Take smaller steps once many episodes land (a share): there is ever more to lose."""
@@ -153,26 +156,33 @@ class PPO:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here: tensors and numbers."""
+        used = "optimiser" in vars(self)
         return {
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": {"state": self.optimiser.state_dict()["state"] if used else {}},
             "rate": self.learning_rate,
             "random": self.random.get_state(),
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on from a state_dict(). Raises ValueError, or what torch raises on what does not fit, then halfway."""
-        # How to optimise is this version's to say, not a file's
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": saved["optimiser"]["state"], "param_groups": groups})
-        for parameter, memory in self.optimiser.state.items():
-            if set(memory) != STATE_OF_PARAMETER or not all(
-                isinstance(value, torch.Tensor) and value.shape in ((), parameter.shape) for value in memory.values()
-            ):
-                raise ValueError("it is damaged: its optimiser does not fit its network")
+        if state := saved["optimiser"]["state"]:
+            # How to optimise is this version's to say, not a file's
+            groups = self.optimiser.state_dict()["param_groups"]
+            self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+            for parameter, memory in self.optimiser.state.items():
+                if set(memory) != STATE_OF_PARAMETER or not all(
+                    isinstance(value, torch.Tensor) and value.shape in ((), parameter.shape)
+                    for value in memory.values()
+                ):
+                    raise ValueError("it is damaged: its optimiser does not fit its network")
+        else:
+            vars(self).pop("optimiser", None)  # one that has learned nothing yet
         rate = saved["rate"]
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0.0 <= rate <= 1.0:
             raise ValueError("it is damaged: one of its numbers makes no sense")
-        self.learning_rate = self.optimiser.param_groups[0]["lr"] = rate
+        self.learning_rate = rate
+        if state:
+            self.optimiser.param_groups[0]["lr"] = rate
         self.random.set_state(saved["random"])
 
 

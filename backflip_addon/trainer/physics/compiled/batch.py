@@ -21,7 +21,7 @@ from ..state import Scene, States
 from .constraints import Contacts, Goal, State, Surroundings, contact_gaps, hold_goal, lead_goal
 from .dynamics import inertias
 from .kinematics import pose
-from .lanes import LANES, inlined, kernel, load, rows
+from .lanes import LANES, inlined, kernel, load, rows, store
 from .solver import substep
 from .tables import BALL, BodyTables, Workspace, body_tables, workspace
 
@@ -40,6 +40,18 @@ class StepNumbers(NamedTuple):
     damping: float
     response: float
     iterations: int
+
+
+class Written(NamedTuple):
+    """What is written down of substeps (K, G, ...) of groups: links that touched as each began, their loads in it, body
+    weights, and after it the servos' impulses, N m s over the scene's mass factor, and the states."""
+
+    touching: Float32Array
+    load: Float32Array
+    servos: Float32Array
+    position: Float32Array
+    rotations: Float32Array
+    speeds: Float32Array
 
 
 class Steps:
@@ -92,6 +104,7 @@ class CompiledBatch:
         self._fresh = np.ones((self.groups, 1, LANES), dtype=bool)  # bodies that no goal was set for since their reset
         self.around = surroundings_of_groups(self.groups)
         self.floor = contacts_of_groups(t, self.groups)
+        self._nothing = written_of_groups(t, self.groups, 0)
         self.scenes = [Scene()] * count
         self._torque = t.torque.copy()
         self.known = False  # whether floor.touching is that of the present state
@@ -177,6 +190,7 @@ class CompiledBatch:
             self.around,
             self.floor,
             steps.numbers,
+            self._nothing,
         )
         self.known = True
         return taken(self.floor.touched, self.count) > 0.0
@@ -277,6 +291,12 @@ def contacts_of_groups(t: BodyTables, groups: int) -> Contacts:
     return Contacts(*(rows(groups, len(t.parents)) for _ in range(4)))
 
 
+def written_of_groups(t: BodyTables, groups: int, substeps: int) -> Written:
+    """Memory for what is written down of so many substeps of so many groups of bodies."""
+    links, freedoms = len(t.parents), len(t.torque)
+    return Written(*(rows(substeps, groups, n) for n in (links, links, freedoms, 3, 4 * links, freedoms)))
+
+
 def put(array: Float32Array, numbers: AnyArray) -> None:
     """Write numbers (N, n) into groups (G, n, LANES); lanes without a body get the last one's."""
     groups = len(array)
@@ -359,6 +379,13 @@ def control_step(
         hold_goal(goal)
 
 
+@inlined
+def copy_rows(to: Float32Array, numbers: Float32Array) -> None:
+    """Numbers (n, LANES), without the memory that an assignment of arrays asks for."""
+    for q in range(len(numbers)):
+        store(to, q, load(numbers, q))
+
+
 @kernel
 def step_groups(
     t: BodyTables,
@@ -368,13 +395,38 @@ def step_groups(
     around: Surroundings,
     floor: Contacts,
     n: StepNumbers,
+    written: Written,
 ) -> None:
-    """A control step of all groups; arrays lead with them."""
+    """A control step of all groups; arrays lead with them.
+
+    written: of as many substeps or none; where it is, floor becomes what the floor does in the last of them.
+    """
+    writes = len(written.touching) > 0
     for g in range(floor.touched.shape[0]):
-        own = group_state(s, g)
-        own_goal = group_goal(goal, g)
+        own, own_goal, own_floor = group_state(s, g), group_goal(goal, g), group_contacts(floor, g)
+        scene = group_surroundings(around, g)
         pose(t, w, own.rotations)
-        control_step(t, w, own, own_goal, group_surroundings(around, g), group_contacts(floor, g), n)
+        inertias(t, w)
+        for k in range(n.substeps):
+            if k == 0 or writes:
+                own_floor.touched[:] = 0.0
+                own_floor.load[:] = 0.0
+                own_floor.slid[:] = 0.0
+            lead_goal(t, w, own_goal, (n.before + k + 1) / n.whole)
+            # One call for both: a second one could be compiled to round otherwise
+            substep(
+                t, w, own, own_goal, scene, own_floor, 1 if writes else n.substeps, n.seconds, n.erp, n.damping,
+                n.response, n.iterations,
+            )  # fmt: skip
+            if writes:
+                copy_rows(written.touching[k, g], own_floor.touching)
+                copy_rows(written.load[k, g], own_floor.load)
+                copy_rows(written.servos[k, g], own.servo_impulses)
+                copy_rows(written.position[k, g], own.position)
+                copy_rows(written.rotations[k, g], own.rotations)
+                copy_rows(written.speeds[k, g], own.speeds)
+        if n.before + n.substeps == n.whole:
+            hold_goal(own_goal)
 
 
 @kernel

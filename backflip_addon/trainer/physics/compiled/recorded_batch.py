@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bodies in the compiled step whose performances are recorded: the engine "compiled".
 
-What a take says of a substep (contacts, the floor's load, the joints' effort) is read after it, so that recorded bodies
-are stepped substep by substep; the numbers are the same as those of a whole control step in one call.
+What a take says of a substep (contacts, the floor's load, the joints' effort) is written down after it; the numbers
+are the same as those of a control step of which nothing is.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ....core.arrays import Array, BoolArray, IntArray
+from ....core.arrays import Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
 from ..recording import Recorder, Recording
 from ..simulator import PERFORMED_ITERATIONS, shove_substeps
 from ..state import States
-from .batch import CompiledBatch, StepNumbers, step_groups, taken
+from .batch import CompiledBatch, StepNumbers, step_groups, taken, written_of_groups
 from .lanes import LANES
 
 
@@ -30,7 +30,8 @@ class RecordedBatch(CompiledBatch):
         everything = np.ones(len(body.links), dtype=bool)
         super().__init__(body, count, everything, iterations=PERFORMED_ITERATIONS)
         tables, numbers = self.steps.tables, self.steps.numbers
-        self._substeps, self._substep = numbers.substeps, numbers._replace(substeps=1)
+        self._substeps = numbers.substeps
+        self._written, self._nothing = (written_of_groups(tables, self.groups, n) for n in (numbers.substeps, 0))
         self._weight = float(tables.carried[0]) * GRAVITY  # N
         driven = tables.torque > 0.0
         self._most = np.where(driven, tables.torque * self.steps.seconds, np.inf)  # a servo's impulse (F,), N m s
@@ -58,32 +59,48 @@ class RecordedBatch(CompiledBatch):
             self._advance(self.steps.numbers)
             return taken(self.floor.touched, self.count) > 0.0
         touched = np.zeros((self.count, len(self.body.links)), dtype=bool)
-        masses = np.array([scene.mass for scene in self.scenes])[:, None]
-        for substep in range(self._substeps):
+        each = 1 if shoves else self._substeps
+        for first in range(0, self._substeps, each):
             for index, (link, impulse) in shoves.items():
                 lasts = shove_substeps(self.body.links[link].mass * self.scenes[index].mass, impulse)
-                if substep < lasts:
+                if first < lasts:
                     super().shove(index, link, impulse / lasts)
-            self._advance(self._substep._replace(before=substep))
-            touching = taken(self.floor.touching, self.count) > 0.5
-            touched |= touching
-            # The step leaves a scene's mass factor out of its impulses (solver.py)
-            loads = taken(self.floor.load, self.count) * self._weight * masses
-            efforts = (np.abs(taken(self.state.servo_impulses, self.count)) * masses / self._most).max(axis=1)
-            ended = [i for i, own in recorders.items() if own.record(touching[i], loads[i], float(efforts[i]))]
-            if ended:
-                readings = self._readings()
-                for i in ended:
-                    recorders[i].readings.append(readings[i])
+            self._advance(self.steps.numbers._replace(before=first, substeps=each), written=True)
+            touched |= self._write_down(recorders, each)
         return touched
 
-    def _advance(self, numbers: StepNumbers) -> None:
-        """Step all bodies. The lanes after the last body go as it does: what is any lane's concern is one body's."""
+    def _write_down(self, recorders: dict[int, Recorder], count: int) -> BoolArray:
+        """Record so many substeps, which have just been taken. Returns (N, L): links that touched in them."""
+        masses = np.array([scene.mass for scene in self.scenes])[:, None]
+        touching, loads, servos, *state = (self._all_of(part[:count]) for part in self._written)
+        touches = touching > 0.5
+        # The step leaves a scene's mass factor out of its impulses (solver.py)
+        loads = loads * self._weight * masses
+        efforts = (np.abs(servos) * masses / self._most).max(axis=2)
+        readings = np.concatenate(state, axis=2).astype(float)
+        for i, own in recorders.items():
+            for k in range(count):
+                if own.record(touches[k, i], loads[k, i], float(efforts[k, i])):
+                    own.readings.append(readings[k, i])
+        touched: BoolArray = touches.any(axis=0)
+        return touched
+
+    def _all_of(self, part: Float32Array) -> Float32Array:
+        """The numbers (K, N, n) of groups (K, G, n, LANES)."""
+        numbers: Float32Array = part.swapaxes(2, 3).reshape(len(part), -1, part.shape[2])[:, : self.count]
+        return numbers
+
+    def _advance(self, numbers: StepNumbers, written: bool = False) -> None:
+        """Step all bodies. The lanes after the last body go as it does: what is any lane's concern is one body's.
+        written: into self._written, substep by substep."""
         last = (self.count - 1) % LANES
         for array in (*self.state, *self.goal, *self.around):
             array[-1, :, last + 1 :] = array[-1, :, last : last + 1]
         steps = self.steps
-        step_groups(steps.tables, steps.workspace, self.state, self.goal, self.around, self.floor, numbers)
+        step_groups(
+            steps.tables, steps.workspace, self.state, self.goal, self.around, self.floor, numbers,
+            self._written if written else self._nothing,
+        )  # fmt: skip
         self.known = True
 
     def _readings(self) -> Array:
