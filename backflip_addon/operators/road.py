@@ -128,7 +128,7 @@ def next_press(scene: bpy.types.Scene) -> str:
         return "backflip.build_body"
     if what_is_missing(scene, need_reference):
         return "backflip.reference_from_video" if settings.video.path else "backflip.use_clip"
-    if not len(settings.takes):
+    if not len(settings.takes) or of_another(scene):
         return "backflip.start_training"
     return "screen.animation_play" if settings.baked_last else "backflip.bake_take"
 

@@ -120,7 +120,9 @@ def test_what_is_odd_about_a_clip_is_told_where_its_step_is_folded(ops: Any, odd
     assert not told or texts.index(told[0]) < texts.index("Start Training")
 
 
-def test_takes_of_another_clip_are_said_to_be(ops: Any, tmp_path: Path) -> None:
+def test_takes_of_another_clip_are_said_to_be(ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STATUS, "ready", True)
+    monkeypatch.setattr(STATUS, "clips", {"Crouch": crouch(tmp_path / "humanoid3d_crouch.txt")})
     rigs.build(skin=True, name="Hero")
     ops.pick_avatar()
     ops.build_body()
@@ -135,6 +137,10 @@ def test_takes_of_another_clip_are_said_to_be(ops: Any, tmp_path: Path) -> None:
     assert road.of_another(scene()) == words and words in drawn()
     scene().backflip.reference_label = ""
     assert not road.of_another(scene()), "nothing has been chosen that they could be taken for"
+    ops.use_clip(name="Crouch")
+    assert road.of_another(scene()) and road.next_press(scene()) == "backflip.start_training", "not to bake those"
+    scene().backflip.reference_label = "Standing Backflip"
+    assert road.next_press(scene()) == "backflip.bake_take"
 
 
 def test_the_goal_is_what_the_settings_come_to(ops: Any) -> None:
