@@ -31,7 +31,7 @@ class RecordedBatch(CompiledBatch):
         super().__init__(body, count, everything, iterations=PERFORMED_ITERATIONS)
         tables, numbers = self.steps.tables, self.steps.numbers
         self._substeps = numbers.substeps
-        self._written, self._nothing = (written_of_groups(tables, self.groups, n) for n in (numbers.substeps, 0))
+        self._written = written_of_groups(tables, self.groups, numbers.substeps)
         self._weight = float(tables.carried[0]) * GRAVITY  # N
         driven = tables.torque > 0.0
         self._most = np.where(driven, tables.torque * self.steps.seconds, np.inf)  # a servo's impulse (F,), N m s
@@ -77,11 +77,11 @@ class RecordedBatch(CompiledBatch):
         # The step leaves a scene's mass factor out of its impulses (solver.py)
         loads = loads * self._weight * masses
         efforts = (np.abs(servos) * masses / self._most).max(axis=2)
-        readings = np.concatenate(state, axis=2).astype(float)
+        readings = np.concatenate(state, axis=2)
         for i, own in recorders.items():
             for k in range(count):
                 if own.record(touches[k, i], loads[k, i], float(efforts[k, i])):
-                    own.readings.append(readings[k, i])
+                    own.readings.append(readings[k, i].astype(float))
         touched: BoolArray = touches.any(axis=0)
         return touched
 
