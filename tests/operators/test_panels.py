@@ -12,6 +12,8 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.jobs.status import JobStatus  # noqa: E402
+from backflip_addon.operators import base, job_monitor  # noqa: E402
+from backflip_addon.runtime.status import STATUS  # noqa: E402
 from backflip_addon.ui import bake_panel, training_panel  # noqa: E402
 from tests.operators.test_buttons import job  # noqa: E402
 from tests.operators.test_job_monitor import Recorder  # noqa: E402
@@ -66,3 +68,31 @@ def test_the_title_of_the_take_to_bake_is_shown_whole(hero: Any, tmp_path: Path)
     type("Panel", (), dict(panel.__dict__) | {"layout": Presses(texts)})().draw(context(280))
     lines = [text for text in texts if text and text in f"Take {words}"]
     assert len(lines) > 1 and " ".join(lines) == f"Take {words}"
+
+
+def test_nothing_starts_a_second_training_in_the_place_of_one_that_runs(
+    hero: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The avatar is gone, as after Ctrl+Z of the press that began: the training is not."""
+    monkeypatch.setattr(STATUS, "ready", True)
+    job(tmp_path / "job", {"landed": False})
+    bpy.context.scene.backflip.avatar = None
+    assert hero.try_it.poll()
+    monkeypatch.setattr(job_monitor, "status_of", lambda _scene: JobStatus("running"))
+    with pytest.raises(RuntimeError, match="Training is running: stop it first"):
+        hero.try_it()
+
+
+def test_a_scene_of_another_file_is_refused_in_words(hero: Any, tmp_path: Path) -> None:
+    file = str(tmp_path / "shot.blend")
+    bpy.context.scene.name = "Shot"
+    bpy.ops.wm.save_as_mainfile(filepath=file)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(file, link=True) as (_there, here):
+        here.scenes = ["Shot"]
+    bpy.context.window.scene = bpy.data.scenes["Shot"]
+    assert bpy.context.scene.library is not None
+    for press in (hero.build_body, hero.add_mannequin, hero.clear_reference):
+        with pytest.raises(RuntimeError, match="linked from another file"):
+            press()
+    assert base.what_is_missing(bpy.context.scene) == "", "who needs nothing goes on"
