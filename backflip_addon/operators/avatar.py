@@ -288,6 +288,12 @@ class ResetParts(Step, bpy.types.Operator):
                     setattr(part, factor, 1.0)
 
 
+def in_check_pose(scene: bpy.types.Scene) -> bool:
+    """Whether the avatar is in the check pose, out of which the button brings it. Cheap."""
+    armature = stored_avatar.present(scene)
+    return armature is not None and mapping_pose.is_shown(armature)
+
+
 class CheckPose(Step, bpy.types.Operator):
     """Pose the avatar to show whether its map is right: left arm and left knee forward, right arm up at its side"""
 

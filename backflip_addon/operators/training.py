@@ -155,7 +155,7 @@ def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
 
 def need_no_training(scene: bpy.types.Scene) -> str:
     status = job_monitor.status_of(scene)
-    return "Training is running: stop it first." if status is not None and status.active else ""
+    return "Training is running: stop it first (step 3)." if status is not None and status.active else ""
 
 
 def _at_work(scene: bpy.types.Scene) -> str:

@@ -44,7 +44,7 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
         if settings.body_json:
             row = layout.row(align=True)
             row.prop(settings, "show_body", toggle=True)
-            button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
+            button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE", depress=avatar.in_check_pose(scene))
         lacking = any(item.required and not item.bone for item in settings.roles)
         if lacking:
             self._draw_map(layout, settings, "Bone Map")

@@ -79,7 +79,7 @@ def test_nothing_starts_a_second_training_in_the_place_of_one_that_runs(
     bpy.context.scene.backflip.avatar = None
     assert hero.try_it.poll()
     monkeypatch.setattr(job_monitor, "status_of", lambda _scene: JobStatus("running"))
-    with pytest.raises(RuntimeError, match="Training is running: stop it first"):
+    with pytest.raises(RuntimeError, match=r"stop it first \(step 3\)"):
         hero.try_it()
 
 
