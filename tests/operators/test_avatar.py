@@ -275,6 +275,25 @@ def test_what_is_posed_after_the_check_pose_stays(ops: Any) -> None:
     assert tuple(bones["thigh.L"].rotation_quaternion) == pytest.approx((1.0, 0.0, 0.0, 0.0), abs=1e-6)
 
 
+def test_the_way_out_of_the_check_pose_needs_no_body(ops: Any) -> None:
+    """Whoever finds the map wrong changes it, or the avatar."""
+    armature = rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    ops.check_pose()
+    ops.swap_sides()
+    assert not settings().body_json
+    ops.check_pose()
+    assert not mapping_pose.is_shown(armature)
+    with pytest.raises(RuntimeError, match="Build the body first"):
+        ops.check_pose()
+    ops.build_body()
+    ops.check_pose()
+    rigs.build(skin=True, name="Villain")
+    ops.pick_avatar(armature="Villain")
+    assert not mapping_pose.is_shown(armature)
+
+
 def test_a_mesh_that_no_bone_moves_is_said_to_stay_behind(ops: Any, capfd: pytest.CaptureFixture[str]) -> None:
     armature = rigs.build(skin=True)
     data = bpy.data.meshes.new("Hat")
