@@ -288,13 +288,24 @@ class ResetParts(Step, bpy.types.Operator):
                     setattr(part, factor, 1.0)
 
 
+def in_check_pose(scene: bpy.types.Scene) -> bool:
+    """Whether the avatar is in the check pose, out of which the button brings it. Cheap."""
+    armature = stored_avatar.present(scene)
+    return armature is not None and mapping_pose.is_shown(armature)
+
+
+def _need_body_to_pose(scene: bpy.types.Scene) -> str:
+    """The way back needs no body: whoever finds the map wrong and changes it has none."""
+    return "" if in_check_pose(scene) else need_body(scene)
+
+
 class CheckPose(Step, bpy.types.Operator):
     """Pose the avatar to show whether its map is right: left arm and left knee forward, right arm up at its side"""
 
     bl_idname = "backflip.check_pose"
     bl_label = "Check Pose"
     bl_options = {"REGISTER", "UNDO"}
-    needs = (need_avatar, need_body, need_object_mode)
+    needs = (need_avatar, _need_body_to_pose, need_object_mode)
 
     def run(self, context: bpy.types.Context) -> None:
         armature = stored_avatar.avatar(current_scene(context))

@@ -42,6 +42,7 @@ INTERNAL = {"HIDDEN", "SKIP_SAVE"}
 PATH = {"PATH_SUPPORTS_BLEND_RELATIVE", *INTERNAL}
 
 Need = Callable[[bpy.types.Scene], str]
+LINKED = "This scene is linked from another file: open that one, or append the scene."
 
 
 class Step(OperatorMixIn):
@@ -189,7 +190,9 @@ def window_manager(context: bpy.types.Context) -> bpy.types.WindowManager:
 
 
 def what_is_missing(scene: bpy.types.Scene, *needs: Need) -> str:
-    """The first unmet need's sentence, "" when all are met."""
+    """The first unmet need's sentence, "" when all are met. What would be done to a linked scene is not kept."""
+    if needs and scene.library is not None:
+        return LINKED
     return next((sentence for need in needs if (sentence := need(scene))), "")
 
 

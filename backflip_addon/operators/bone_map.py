@@ -15,7 +15,7 @@ from ..core.rigs.rig import RigError, check_sound
 from ..core.rigs.roles import RoleMap
 from ..core.slices import Slices, apart, at_once
 from ..registration import Collection
-from ..scene import stored_avatar
+from ..scene import mapping_pose, stored_avatar
 from ..scene.armature.rig import read_rig
 from ..scene.typed_data import armature_data
 from ..settings import scene_settings
@@ -48,6 +48,8 @@ def choose_slices(scene: bpy.types.Scene, armature: bpy.types.Object) -> Slices[
     rig = read_rig(armature, with_skin=False)
     check_sound(rig)
     role_map = yield from apart(roles.guess, rig)
+    if (former := stored_avatar.present(scene)) is not None:
+        mapping_pose.take_back(former)
     stored_avatar.set_avatar(scene, armature, role_map)
     turn_to(scene_settings(scene), "avatar")
     return role_map

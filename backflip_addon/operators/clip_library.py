@@ -28,7 +28,7 @@ from .reference import ClipStep
 from .reference_clip import use_file_slices
 from .sliced_step import SlicedStep
 from .take_places import SPACING
-from .training import python, start_slices
+from .training import need_no_training, python, start_slices
 
 FIRST_CLIP = "Standing Backflip"  # what Try It learns: one of our own, so that there is one everywhere
 # Name in the menu -> file of each clip that comes with Backflip
@@ -112,7 +112,7 @@ class TryIt(SlicedStep, bpy.types.Operator):
     bl_idname = "backflip.try_it"
     bl_label = "Try It"
     bl_options = {"UNDO"}  # without REGISTER: nothing offers to do it over, with a second training
-    needs = (need_object_mode, need_no_avatar, need_runtime)
+    needs = (need_object_mode, need_no_avatar, need_runtime, need_no_training)
 
     def slices(self, context: bpy.types.Context) -> Slices[None]:
         scene = current_scene(context)

@@ -104,7 +104,7 @@ def _report_of_others(file: str, source: Source, found: list[Source], asked: boo
             "choose its armature (step 2) and press Use Action.",
         )
     others = [other.label for other in found if other.armature == source.armature and other.action != source.action]
-    words = f"{source.label} is the reference."
+    words = f"{_label(source)} is the reference."
     return Report("INFO", words + (f" Others: {', '.join(dict.fromkeys(others))}." if others else ""))
 
 

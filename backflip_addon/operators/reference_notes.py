@@ -32,11 +32,11 @@ def look(scene: bpy.types.Scene) -> None:
 
 
 def look_again(scene: bpy.types.Scene) -> None:
-    """look(); nothing is said of a clip of which nothing is left."""
+    """look(); of a clip of which nothing is left that is said."""
     try:
         look(scene)
-    except USER_ERRORS:
-        scene_settings(scene).reference_notes = scene_settings(scene).notes_due = ""
+    except USER_ERRORS as error:
+        _keep(scene, [dataclasses.asdict(findings.Finding("nothing_left", str(error)))])
 
 
 def guesses(scene: bpy.types.Scene) -> list[findings.Finding]:

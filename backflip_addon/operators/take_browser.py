@@ -195,6 +195,12 @@ def _named(scene: bpy.types.Scene, take: str) -> str:
     return take
 
 
+def _called(scene: bpy.types.Scene, take: str) -> str:
+    """What the list calls a take."""
+    item = scene_settings(scene).takes.get(take)
+    return item.title if item is not None else take
+
+
 def _need_takes(scene: bpy.types.Scene) -> str:
     return "" if len(scene_settings(scene).takes) else "There is no take yet: train first (step 3)."
 
@@ -241,12 +247,13 @@ class DeleteTake(Step, bpy.types.Operator):
             raise JobError("The chosen take is not in the list as it is shown now; choose one that is.")
         chosen = scene_settings(scene).takes[scene_settings(scene).take_index].name
         after = _neighbour(scene, name) if name == chosen else chosen
+        called = _called(scene, name)
         if not take_undo.delete(scene, notes, [name]):
             raise JobError(f"{name} is not in the training's folder any more.")
         take_player.forget(scene, name)
         job_monitor.refresh(scene, whole=True)
         choose(scene, after)
-        self.report({"INFO"}, f"Moved {name} to the bin; Restore Take brings it back.")
+        self.report({"INFO"}, f"Moved {called} to the bin; Restore Take brings it back.")
 
 
 class RestoreTake(Step, bpy.types.Operator):
@@ -272,7 +279,7 @@ class RestoreTake(Step, bpy.types.Operator):
         restored = take_undo.restore(scene, notes, wanted)
         job_monitor.refresh(scene, whole=True)
         choose(scene, restored[0])
-        words = restored[0] if len(restored) == 1 else f"{len(restored)} takes"
+        words = _called(scene, restored[0]) if len(restored) == 1 else f"{len(restored)} takes"
         self.report({"INFO"}, f"Brought back {words}.")
 
 

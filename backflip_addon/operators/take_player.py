@@ -204,9 +204,9 @@ def figures(scene: bpy.types.Scene, wait: bool = False) -> list[Figure]:
 
 
 def trouble(scene: bpy.types.Scene) -> str:
-    """Why a take is not shown, "" where all are."""
+    """Why a take is not shown, "" where all are, and of a list that is another job's still, after a step was undone."""
     player = _player(scene)
-    return player.trouble if player else ""
+    return player.trouble if player and job_monitor.facts_of(scene, player.chosen) else ""
 
 
 def track(scene: bpy.types.Scene) -> Track | None:

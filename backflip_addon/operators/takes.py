@@ -223,7 +223,9 @@ class ShootMore(Step, bpy.types.Operator):
         return window_manager(context).invoke_props_dialog(self)
 
     def run(self, context: bpy.types.Context) -> None:
-        circumstances = {name: getattr(self, name) for name in ("seed", "disturbed", "friction", "mass", "replan")}
+        circumstances = {name: getattr(self, name) for name in ("seed", "disturbed", "replan")}
+        # As they were meant: Blender's own 0.9 is a little less, and a take would say that it was asked to bear it
+        circumstances |= {name: round(getattr(self, name), 5) for name in ("friction", "mass")}
         shoot(current_scene(context), training.python(), self.count, **circumstances)
         if self.blocking:
             self.report({"INFO"}, training.wait(current_scene(context), self.count * training.GRACE_SECONDS).message)

@@ -153,9 +153,9 @@ def wait(scene: bpy.types.Scene, seconds: float) -> JobStatus:
     return status
 
 
-def _not_running(scene: bpy.types.Scene) -> str:
+def need_no_training(scene: bpy.types.Scene) -> str:
     status = job_monitor.status_of(scene)
-    return "Training is running: stop it first." if status is not None and status.active else ""
+    return "Training is running: stop it first (step 3)." if status is not None and status.active else ""
 
 
 def _at_work(scene: bpy.types.Scene) -> str:
@@ -187,7 +187,7 @@ class StartTraining(SlicedStep, bpy.types.Operator):
     bl_label = "Start Training"
     # The file is changed: it knows the job. Without REGISTER nothing offers to do it over with other settings.
     bl_options = {"UNDO"}
-    needs = (need_avatar, need_body, need_reference, _not_running)
+    needs = (need_avatar, need_body, need_reference, need_no_training)
 
     minutes: Annotated[float, FloatProperty(name="Minutes", default=10.0, min=0.01, options={"SKIP_SAVE"})]
     seed: Annotated[int, IntProperty(name="Seed", default=0, min=0, options={"SKIP_SAVE"})]

@@ -11,6 +11,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..core import batched_linalg, proportions, rotations
+from ..core.arrays import Array
 from ..core.body import HINGE_AXIS, Body
 from ..core.motion import Motion
 from ..core.motions import retarget
@@ -22,7 +23,8 @@ from .baking import control_rig, pose_basis
 from .baking.drivers import DrivenChannels
 from .typed_data import pose_bones, subtype
 
-POSE_PROPERTY = "backflip_check"  # on the armature object: the pose from before, JSON
+POSE_PROPERTY = "backflip_check"  # on the armature object: the pose from before and the one that is shown, JSON
+_EQUAL = 1e-4  # between numbers of a pose that nobody has changed
 
 # Link -> axis and degrees from the neutral pose.
 _POSE = {
@@ -64,27 +66,43 @@ def show(armature: bpy.types.Object, body: Body, binding: Binding) -> None:
         if switch.prop in bone:
             switches.append([switch.bone, switch.prop, bone[switch.prop]])
             bone[switch.prop] = switch.value
-    armature[POSE_PROPERTY] = json.dumps({"bones": before, "switches": switches})
+    shown = {}
     for name, matrix in basis.items():
-        pose_bones(armature)[name].matrix_basis = Matrix(matrix[0])
+        bone = pose_bones(armature)[name]
+        bone.matrix_basis = Matrix(matrix[0])
+        shown[name] = np.array(bone.matrix_basis).tolist()  # as its channels hold it
+    armature[POSE_PROPERTY] = json.dumps({"bones": before, "shown": shown, "switches": switches})
     armature.update_tag(refresh={"OBJECT", "DATA"})
 
 
+def is_shown(armature: bpy.types.Object) -> bool:
+    """Whether the armature was put into the check pose. Cheap enough for drawing."""
+    return POSE_PROPERTY in subtype(armature)
+
+
+def _same(matrix: Matrix, shown: Array) -> bool:
+    return bool(np.abs(np.array(matrix) - shown).max() < _EQUAL)
+
+
 def take_back(armature: bpy.types.Object) -> bool:
-    """Put the pose from before the check pose back; False when there was none."""
-    if POSE_PROPERTY not in subtype(armature):
+    """Put the pose from before the check pose back; False when there was none. Bones that were posed since stay so."""
+    if not is_shown(armature):
         return False
     try:
         before = json.loads(armature[POSE_PROPERTY])
         matrices = {name: Matrix(matrix) for name, matrix in before["bones"].items()}
+        shown = {name: np.array(Matrix(matrix)) for name, matrix in before["shown"].items()}
         switches = [(str(name), str(prop), float(value)) for name, prop, value in before["switches"]]
     except (AttributeError, KeyError, TypeError, ValueError):
-        matrices, switches = {}, []  # not ours
+        matrices, shown, switches = {}, {}, []  # not ours
     del armature[POSE_PROPERTY]
     bones: Any = pose_bones(armature)
-    for name, matrix in matrices.items():
-        if name in bones:
-            bones[name].matrix_basis = matrix
+    turned = [n for n in matrices.keys() & shown.keys() if n in bones and not _same(matrices[n], shown[n])]
+    held = [name for name in turned if _same(bones[name].matrix_basis, shown[name])]
+    if turned and not held:
+        return False
+    for name in held:
+        bones[name].matrix_basis = matrices[name]
     for name, prop, value in switches:
         if name in bones and prop in bones[name]:
             bones[name][prop] = type(bones[name][prop])(value)

@@ -41,10 +41,11 @@ class BACKFLIP_PT_avatar(StepPanel, bpy.types.Panel):
         if guessed := guess_sentence(settings.roles, "avatar"):
             sentence(layout, context, guessed, "INFO")
         step_button(layout, context, avatar.BuildBody, "ARMATURE_DATA")
-        if settings.body_json:
+        posed = avatar.in_check_pose(scene)
+        if settings.body_json or posed:
             row = layout.row(align=True)
             row.prop(settings, "show_body", toggle=True)
-            button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE")
+            button(row, "backflip.check_pose", icon="OUTLINER_OB_ARMATURE", depress=posed)
         lacking = any(item.required and not item.bone for item in settings.roles)
         if lacking:
             self._draw_map(layout, settings, "Bone Map")

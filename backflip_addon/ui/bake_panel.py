@@ -22,7 +22,7 @@ class BACKFLIP_PT_bake(StepPanel, bpy.types.Panel):
         words = "Bake Chosen Take" if chosen else "Bake Take"
         step_button(layout, context, baking.BakeTake, "ACTION", words, take=chosen)
         if chosen:
-            layout.label(text=f"Take {settings.takes[settings.take_index].title}")
+            sentence(layout, context, f"Take {settings.takes[settings.take_index].title}", "NONE")
             button(layout, "backflip.bake_take", text="Bake Best Take", take="")
         layout.prop(settings, "start_frame")
         if settings.baked_last:

@@ -64,6 +64,12 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
             text += f", {_time(status.seconds_left)} left"
         layout.progress(factor=status.progress, text=text, type="BAR")
         expected = job_monitor.expected_state(current_scene(context))
+        row = layout.row(align=True)  # above what is said, whose lines come and go
+        if expected == "paused":
+            button(row, "backflip.resume_training", icon="PLAY")
+        else:
+            button(row, "backflip.pause_training", icon="PAUSE")
+        button(row, "backflip.stop_training", icon="SNAP_FACE")
         waits = "" if expected == status.state else _ASKED.get(expected, "")
         sentence(layout, context, waits or status.message, "NONE")
         scene = current_scene(context)
@@ -77,12 +83,6 @@ class BACKFLIP_PT_train(StepPanel, bpy.types.Panel):
             sentence(
                 layout, context, f"{translated('Latest take')}: {words[:1].lower()}{words[1:]}" if words else "", "NONE"
             )
-        row = layout.row(align=True)
-        if expected == "paused":
-            button(row, "backflip.resume_training", icon="PLAY")
-        else:
-            button(row, "backflip.pause_training", icon="PAUSE")
-        button(row, "backflip.stop_training", icon="SNAP_FACE")
 
     def _draw_idle(self, context: bpy.types.Context, layout: bpy.types.UILayout, status: JobStatus | None) -> None:
         settings = scene_settings(current_scene(context))

@@ -11,6 +11,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from backflip_addon.core.rigs import strength_presets  # noqa: E402
+from backflip_addon.scene import mapping_pose  # noqa: E402
 from backflip_addon.settings import STRENGTHS  # noqa: E402
 from tests.scene import rigs  # noqa: E402
 
@@ -252,6 +253,45 @@ def test_the_check_pose_comes_and_goes(ops: Any, guise: dict) -> None:
     ops.check_pose()
     for bone in armature.pose.bones:
         assert (bone.matrix.translation - before[bone.name].translation).length < 1e-3
+
+
+def test_what_is_posed_after_the_check_pose_stays(ops: Any) -> None:
+    armature = rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    bones = armature.pose.bones
+    ops.check_pose()
+    assert mapping_pose.is_shown(armature)
+    bones["thigh.L"].rotation_quaternion = mine = (0.8, 0.6, 0.0, 0.0)
+    ops.check_pose()
+    assert tuple(bones["thigh.L"].rotation_quaternion) == pytest.approx(mine)
+    assert tuple(bones["shin.L"].rotation_quaternion) == pytest.approx((1.0, 0.0, 0.0, 0.0), abs=1e-6)
+    ops.check_pose()
+    for bone in bones:  # as Alt+R and Alt+G do
+        bone.rotation_quaternion, bone.location = (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    ops.check_pose()
+    assert mapping_pose.is_shown(armature), "there was no check pose to take back any more"
+    ops.check_pose()
+    assert tuple(bones["thigh.L"].rotation_quaternion) == pytest.approx((1.0, 0.0, 0.0, 0.0), abs=1e-6)
+
+
+def test_the_way_out_of_the_check_pose_needs_no_body(ops: Any) -> None:
+    """Whoever finds the map wrong changes it, or the avatar."""
+    armature = rigs.build(skin=True, name="Hero")
+    ops.pick_avatar()
+    ops.build_body()
+    ops.check_pose()
+    ops.swap_sides()
+    assert not settings().body_json
+    ops.check_pose()
+    assert not mapping_pose.is_shown(armature)
+    with pytest.raises(RuntimeError, match="Build the body first"):
+        ops.check_pose()
+    ops.build_body()
+    ops.check_pose()
+    rigs.build(skin=True, name="Villain")
+    ops.pick_avatar(armature="Villain")
+    assert not mapping_pose.is_shown(armature)
 
 
 def test_a_mesh_that_no_bone_moves_is_said_to_stay_behind(ops: Any, capfd: pytest.CaptureFixture[str]) -> None:

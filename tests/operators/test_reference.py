@@ -62,8 +62,11 @@ def test_sample_clips_are_put_on_the_body(ops: Any, avatar: Any, samples: Path, 
     assert bpy.context.view_layer.objects.active == avatar
 
 
-def test_an_imported_armature_is_put_away(ops: Any, avatar: Any, samples: Path) -> None:
+def test_an_imported_armature_is_put_away(
+    ops: Any, avatar: Any, samples: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     ops.import_reference(filepath=str(samples / "motions" / "cmu_07_01_walk.fbx"))
+    assert f"Info: {settings().reference_label} is the reference." in capfd.readouterr().out, "as the sidebar calls it"
     source = settings().reference_object
     assert [c.name for c in source.users_collection] == ["Backflip Sources"]
     assert bpy.data.collections["Backflip Sources"].hide_viewport

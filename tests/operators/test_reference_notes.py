@@ -12,7 +12,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from backflip_addon.core import rotations  # noqa: E402
+from backflip_addon.core import findings, rotations  # noqa: E402
 from backflip_addon.core.body import Body  # noqa: E402
 from backflip_addon.core.findings import Finding  # noqa: E402
 from backflip_addon.operators import reference, reference_notes  # noqa: E402
@@ -71,7 +71,9 @@ def test_a_clip_that_is_read_again_is_looked_at_as_it_is_set(ops: Any, body: Bod
         assert settings().time_scale == 2.0 and "time_scale" not in codes()
     settings().trim_start = 100.0  # nothing of it is left
     ops.read_clip_again()
-    assert settings().reference_data and settings().reference_notes == "" == settings().notes_due
+    assert settings().reference_data and settings().notes_due == ""
+    assert codes() == ["nothing_left"] and "Change From and To" in settings().reference_notes
+    assert findings.odd(settings().reference_notes) == 1, "so that step 3 tells of it, and the folded step 2"
 
 
 def test_what_is_set_by_hand_is_looked_at(ops: Any, body: Body, tmp_path: Path) -> None:

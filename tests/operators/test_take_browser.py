@@ -124,9 +124,13 @@ def test_a_name_that_cannot_be_kept_is_said_in_the_panel(folder: JobFolder) -> N
     assert "later version" in job_monitor.notes_of(scene()).trouble
 
 
-def test_a_deleted_take_leaves_the_list_and_is_brought_back(folder: JobFolder, ops: Any) -> None:
+def test_a_deleted_take_leaves_the_list_and_is_brought_back(
+    folder: JobFolder, ops: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings().take_index = 1
+    called = settings().takes[1].title
     assert ops.delete_take() == {"FINISHED"}
+    assert f"Moved {called} to the bin" in capfd.readouterr().out, "as the list calls it, not its file"
     assert shown() == [0, 2, 3] and settings().takes[settings().take_index].name == "0002_search.npz"
     ops.delete_take()
     ops.delete_take()
@@ -135,6 +139,7 @@ def test_a_deleted_take_leaves_the_list_and_is_brought_back(folder: JobFolder, o
         ops.restore_take()
         assert len(shown()) == count
     ops.restore_take(take="0001_search.npz")
+    assert f"Brought back {called}." in capfd.readouterr().out
     assert shown() == [0, 1, 2, 3] and settings().take_index == 1
     assert not ops.restore_take.poll()
     with pytest.raises(RuntimeError, match=r"The bin is empty\."):

@@ -223,6 +223,8 @@ def test_a_deleted_take_is_compared_no_more_and_another_of_its_name_is_shown(job
     job_monitor.refresh(scene(), whole=True)
     settings().take_index = 4
     assert figures() == [] and "0004_search.npz cannot be shown" in take_player.trouble(scene())
+    settings().takes[4].name = "0009_of_another_job.npz"  # as an undone step leaves it until the list is looked through
+    assert figures() == [] and take_player.trouble(scene()) == ""
 
 
 def test_the_first_take_of_a_training_plays_and_what_is_chosen_plays(

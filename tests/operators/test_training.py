@@ -122,6 +122,16 @@ def test_shots_are_asked_for_recorded_and_listed(road: Any) -> None:
     assert job_monitor.queue(bpy.context.scene) == []
 
 
+def test_what_nobody_asked_for_is_not_said_to_be_asked_for(road: Any) -> None:
+    road.start_training(blocking=True, minutes=0.01)
+    (job_link.job_of(bpy.context.scene).stages / "plan.npz").write_bytes(b"a plan")
+    job_monitor.refresh(bpy.context.scene, whole=True)
+    road.shoot_more(disturbed=False, blocking=True)
+    shot = next(item.name for item in settings().takes if item.name.endswith("_shot.npz"))
+    name = job_monitor.facts_of(bpy.context.scene, shot).name
+    assert name.startswith("Shot 0") and "slippery" not in name
+
+
 def test_pause_resume_checkpoint_stop(road: Any) -> None:
     scene = bpy.context.scene
     road.start_training(minutes=1.0)

@@ -183,6 +183,18 @@ def test_settings_come_back_even_when_shooting_fails(performer: bpy.types.Object
     assert settings(scene) == before
 
 
+def test_a_blender_without_a_denoiser_films_with_more_samples(
+    performer: bpy.types.Object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = bpy.context.scene
+    before, samples = settings(scene), dict(render._LOOK)["cycles.samples"]
+    without = {"cycles.denoiser": "NOT_BUILT_IN"}
+    monkeypatch.setattr(render, "_LOOK", tuple((path, without.get(path, value)) for path, value in render._LOOK))
+    with render.temporary_render_settings(scene):
+        assert not scene.cycles.use_denoising and scene.cycles.samples > 2 * samples
+    assert settings(scene) == before
+
+
 def test_a_scene_without_a_camera_is_refused_in_words(performer: bpy.types.Object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no camera"):
         render.render_stills(bpy.context, tmp_path, TINY)

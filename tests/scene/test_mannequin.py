@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,3 +188,15 @@ def test_can_be_added_when_the_active_collection_is_excluded(figure: bpy.types.O
     layer.exclude = True
     second = add_mannequin(bpy.context)
     assert len(second.data.bones) == 22 and second.name in bpy.context.view_layer.objects
+
+
+def test_can_be_added_when_the_active_collection_is_another_files(figure: bpy.types.Object, tmp_path: Path) -> None:
+    file = str(tmp_path / "set.blend")
+    bpy.data.libraries.write(file, {bpy.data.collections.new("Set")})
+    with bpy.data.libraries.load(file, link=True) as (_there, here):
+        here.collections = ["Set"]
+    linked = next(collection for collection in bpy.data.collections if collection.library)
+    bpy.context.scene.collection.children.link(linked)
+    layer = bpy.context.view_layer.layer_collection.children[linked.name]
+    bpy.context.view_layer.active_layer_collection = layer
+    assert add_mannequin(bpy.context).name in bpy.context.scene.collection.objects

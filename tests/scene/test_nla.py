@@ -139,6 +139,31 @@ def test_own_animation_pressed_again_leaves_a_new_pose_alone(armature: Any) -> N
     assert tuple(armature.pose.bones["thigh.L"].rotation_quaternion) == pytest.approx((0.5, 0.5, 0.5, 0.5))
 
 
+def test_a_linked_take_that_remembers_anew_takes_no_pose_back(armature: Any) -> None:
+    """As whenever a file is opened whose character was linked while a take of its own played."""
+    of = bound(armature)
+    bake_one(armature, of, "One")
+    bake_one(armature, of, "Two")
+    one, two = (bpy.data.actions[name] for name in ("One", "Two"))
+    one[nla.OWN_PROPERTY] = two[nla.OWN_PROPERTY]
+    assert nla.remembering_action(armature) == two
+    nla.show_own_animation(armature)
+    armature.pose.bones["thigh.L"].rotation_quaternion = (0.5, 0.5, 0.5, 0.5)
+    nla.show_own_animation(armature)
+    assert tuple(armature.pose.bones["thigh.L"].rotation_quaternion) == pytest.approx((0.5, 0.5, 0.5, 0.5))
+
+
+def test_of_two_takes_of_one_name_the_latest_is_shown(armature: Any) -> None:
+    of = bound(armature)
+    for name in ("One", "Two"):
+        bake_one(armature, of, name)
+    tracks = nla.baked_tracks(armature)
+    tracks[0].name = tracks[1].name  # as a linked one and the shot's own
+    nla.show_own_animation(armature)
+    nla.show_track(armature, tracks[1].name)
+    assert [track.is_solo for track in nla.baked_tracks(armature)] == [False, True]
+
+
 def test_the_memory_is_saved_with_the_file(armature: Any, tmp_path: Path) -> None:
     before = story(armature)
     bake_one(armature)

@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.trainer import compile as compiler
 from backflip_addon.trainer import compiled_cache
 from backflip_addon.trainer.kernel_sources import WARM_UP, kernel_count
+from backflip_addon.trainer.runner import compilation
 from tests.trainer.whole_jobs import events, of_kind, wait
 
 PACKAGE = Path(compiled_cache.__file__).parents[1]
@@ -324,6 +327,16 @@ def test_training_compiles_first_and_once_and_its_clock_begins_then(
     assert run().wait() == 1
     assert "None of the shots" in events(job)[-1]["message"]
     assert of_kind(job, "progress") == [] and copy.compilations == 1
+
+
+def test_what_was_compiled_is_no_share_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    run = SimpleNamespace(tell=told.append, check=lambda: None, restart_clock=lambda: None, seconds=9.0)
+    run.control_steps = 7
+    monkeypatch.setattr(compiled_cache, "is_compiled", lambda: False)
+    monkeypatch.setattr(compilation, "Pool", lambda *_values, **_options: nullcontext(SimpleNamespace(call=list)))
+    compilation.compile_first(run)
+    assert [(event.phase, event.fraction, event.control_steps) for event in told] == [("compile", 0.0, 7), ("", 0.0, 7)]
 
 
 @pytest.mark.parametrize("how", ["request", "signal"])

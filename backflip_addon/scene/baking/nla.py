@@ -83,9 +83,9 @@ def warnings(armature: bpy.types.Object) -> list[str]:
 
 
 def show_track(armature: bpy.types.Object, track_name: str) -> None:
-    """Play one take alone. Raises ActionError."""
+    """Play one take alone, of several with the same name, as a linked one may have, the latest. Raises ActionError."""
     check_writable(armature)
-    track = next((track for track in baked_tracks(armature) if track.name == track_name), None)
+    track = next((track for track in reversed(baked_tracks(armature)) if track.name == track_name), None)
     action = baked_action(track) if track is not None else None
     if track is None or action is None:
         raise ActionError(f"{armature.name} has no take on a track called {track_name}; choose another one.")
@@ -109,7 +109,7 @@ def show_own_animation(armature: bpy.types.Object) -> None:
         track.mute = True
     if _has(action, OWN_PROPERTY):
         _play_as(armature, _read(action, OWN_PROPERTY))
-        del action[OWN_PROPERTY]
+        _forget(armature, action)
     _put_back(armature, _read(action, BEFORE_PROPERTY))
     armature.update_tag(refresh={"OBJECT", "DATA", "TIME"})
 
@@ -120,12 +120,13 @@ def remembering_action(armature: bpy.types.Object) -> bpy.types.Action | None:
     None while the avatar's own animation plays.
     """
     takes = [action for track in _tracks(armature) if (action := baked_action(track)) is not None]
-    for action in takes:
+    playing = playing_track(armature)
+    star = baked_action(playing) if playing is not None else None
+    for action in filter(None, (star, *takes)):
         if _has(action, OWN_PROPERTY):
             return action
-    playing = playing_track(armature)
-    if playing is not None:
-        return baked_action(playing)
+    if star is not None:
+        return star
     lost = [action for action in bpy.data.actions if _has(action, OWN_PROPERTY) and action not in takes]
     return next((a for a in lost if _read(a, OWN_PROPERTY).get("object") == armature.name), None)
 
@@ -167,8 +168,7 @@ class SavedAnimation:
 
     def store_on(self, action: bpy.types.Action) -> None:
         """Have the action of the take that plays now remember."""
-        if self._former is not None and _has(self._former, OWN_PROPERTY):
-            del self._former[OWN_PROPERTY]
+        _forget(self._armature, self._former)
         action[BEFORE_PROPERTY] = json.dumps({**self._read, **self._values})
         action[OWN_PROPERTY] = json.dumps(self._own)
 
@@ -188,6 +188,14 @@ class SavedAnimation:
 
 def _tracks(armature: bpy.types.Object) -> list[bpy.types.NlaTrack]:
     return list(armature.animation_data.nla_tracks) if armature.animation_data else []
+
+
+def _forget(armature: bpy.types.Object, former: bpy.types.Action | None) -> None:
+    """Have no take remember how the own animation was played, nor the one that did. A linked one does so anew whenever
+    the file is opened."""
+    for action in (former, *map(baked_action, _tracks(armature))):
+        if action is not None and _has(action, OWN_PROPERTY):
+            del action[OWN_PROPERTY]
 
 
 def _how_it_plays(armature: bpy.types.Object, tracks: list[bpy.types.NlaTrack]) -> dict[str, Any]:

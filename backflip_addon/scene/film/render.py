@@ -66,6 +66,8 @@ _LOOK: tuple[tuple[str, object], ...] = (
     ("view_settings.exposure", 0.55),
     ("view_settings.gamma", 1.0),
 )
+# In its place where this Blender was built without a denoiser, as some Linux distributions' are
+_UNDENOISED: tuple[tuple[str, object], ...] = (("cycles.use_denoising", False), ("cycles.samples", 64))
 # What the stills need besides, and only while they are rendered.
 _STILLS: tuple[tuple[str, object], ...] = (
     ("render.use_compositing", False),
@@ -78,7 +80,8 @@ _TOUCHED = ("render.resolution_x", "render.resolution_y", "render.filepath")
 
 def apply_render_settings(scene: bpy.types.Scene, size: tuple[int, int] = SIZE) -> None:
     """Give a scene the film's render settings for good, as for a scene made to be opened and rendered."""
-    for path, value in _LOOK:
+    known = [_set(scene, path, value) for path, value in _LOOK]
+    for path, value in () if all(known) else _UNDENOISED:
         _set(scene, path, value)
     scene.render.resolution_x, scene.render.resolution_y = _even(size)
 
@@ -103,9 +106,14 @@ def temporary_render_settings(scene: bpy.types.Scene, size: tuple[int, int] = SI
         scene.frame_set(frame, subframe=part)
 
 
-def _set(scene: bpy.types.Scene, path: str, value: object) -> None:
+def _set(scene: bpy.types.Scene, path: str, value: object) -> bool:
+    """Whether this Blender knows the value: without a denoiser there is none to choose."""
     owner, _, name = path.rpartition(".")
-    setattr(scene.path_resolve(owner), name, value)
+    try:
+        setattr(scene.path_resolve(owner), name, value)
+    except TypeError:
+        return False
+    return True
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:

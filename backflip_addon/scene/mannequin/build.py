@@ -50,9 +50,9 @@ def remove_mannequin(armature: bpy.types.Object) -> None:
 
 
 def _visible_collection(context: bpy.types.Context) -> bpy.types.Collection:
-    """The active collection, or the scene's own where the active one is hidden or excluded."""
+    """The active collection, or the scene's own where the active one is hidden, excluded or another file's."""
     active = current_view_layer(context).active_layer_collection
-    if active is not None and active.is_visible and not active.exclude:
+    if active is not None and active.is_visible and not active.exclude and active.collection.is_editable:
         return active.collection
     return current_scene(context).collection
 

@@ -46,6 +46,7 @@ def compile_first(run: RunContext) -> None:
         why = str(error).strip().splitlines()[-1].rstrip(".")
         raise JobError(f"The physics could not be compiled for this computer: {why}. {_remedy(why)}") from error
     run.restart_clock()
+    run.tell(Progress(control_steps=run.control_steps))  # what was compiled is no share of the training
 
 
 def _tell(run: RunContext, told: Told) -> None:
