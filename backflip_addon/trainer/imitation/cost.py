@@ -29,9 +29,7 @@ class Weights:
     sole: float = 10.0  # rad^2, tilt of a foot where the goal's rests
     planted: float = 1.0  # lack of load on a foot, as a share of PRESSES, where the goal's stays on the floor
     aloft: float = 8.0  # lack of load on all feet, as a share of FIRM, where the goal's rest on the floor
-    # m, that a foot slides along the floor while it touches. Of 15 backflips planned with 300, 1 was clean and at rest,
-    # of 20 with 500 11, and of 20 with 700 and 1,000 4, since more fell
-    slide: float = 500.0
+    slide: float = 300.0  # m, that a foot slides along the floor while it touches
     impact: float = 0.1  # (body weights)^2, the feet's mean load over a control step, of what is above HARD
     balance: float = 200.0  # m^2, once landed: its capture point, off its feet's middle or where the goal leans
     floor: float = 1.0  # a link that may not touch, FLOOR_MARGIN deep or more
