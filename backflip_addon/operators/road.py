@@ -128,7 +128,8 @@ def next_press(scene: bpy.types.Scene) -> str:
         return "backflip.build_body"
     if what_is_missing(scene, need_reference):
         return "backflip.reference_from_video" if settings.video.path else "backflip.use_clip"
-    if not len(settings.takes) or of_another(scene):
+    at_work = status is not None and status.active
+    if not len(settings.takes) or of_another(scene) and not at_work:
         return "backflip.start_training"
     return "screen.animation_play" if settings.baked_last else "backflip.bake_take"
 

@@ -57,7 +57,7 @@ class _Work:
 
     reconstruction: VideoReconstruction | None = None
     scene: int = 0  # its session_uid: another file may have a scene of that name
-    path: str = ""  # the video's, absolute
+    path: str = ""  # the video's, as it was chosen: what it leads to is another once the file is saved elsewhere
     asked: str = ""  # of its frames (video_result.asked_of_frames)
 
 
@@ -109,7 +109,7 @@ def job_for(settings: BackflipVideo, found: Footage, models: Path) -> VideoJob:
     box: Box = (settings.left, settings.top, settings.right, settings.bottom) if settings.use_box else WHOLE
     if not (box[0] < box[2] and box[1] < box[3]):
         raise FileError("The person's box has no inside: its left side lies right of its right one, or its top below.")
-    path = _place(settings)
+    path = str(Path(bpy.path.abspath(settings.path)).resolve())
     struck = tuple(frame - first for frame in struck_frames(settings) if first <= frame < last)
     corrected = tuple((f - first, mark, x, y) for f, mark, x, y in corrections(settings) if first <= f < last)
     job = VideoJob(path, first, last - first, settings.height, box, settings.speed, str(models), struck, corrected)
@@ -117,11 +117,6 @@ def job_for(settings: BackflipVideo, found: Footage, models: Path) -> VideoJob:
     together = settings.together and other_video(settings) is not None
     delay = settings.delay if together and settings.use_delay else None
     return dataclasses.replace(job, together=together, delay=delay, floor=floor)
-
-
-def _place(settings: BackflipVideo) -> str:
-    """The video's path, absolute."""
-    return str(Path(bpy.path.abspath(settings.path)).resolve())
 
 
 def begin(scene: bpy.types.Scene) -> VideoReconstruction:
@@ -139,7 +134,7 @@ def begin(scene: bpy.types.Scene) -> VideoReconstruction:
     settings.problem, settings.suggested_speed = "", 0.0
     _work.reconstruction = VideoReconstruction.begin(folder, footage.writer_command(), python())
     _work.asked = asked_of_frames(settings)
-    _work.scene, _work.path = scene.session_uid, job.video
+    _work.scene, _work.path = scene.session_uid, settings.path
     return _work.reconstruction
 
 
@@ -244,7 +239,7 @@ def need_result(scene: bpy.types.Scene) -> str:
 def _asking() -> bpy.types.Scene | None:
     """The scene whose reference the video becomes; None where another file was opened, or the choice was undone."""
     mine = (each for each in bpy.data.scenes if each.session_uid == _work.scene)
-    return next((each for each in mine if _place(video_settings(each)) == _work.path), None)
+    return next((each for each in mine if video_settings(each).path == _work.path), None)
 
 
 def _tick() -> float | None:

@@ -91,20 +91,19 @@ def take_back(armature: bpy.types.Object) -> bool:
     try:
         before = json.loads(armature[POSE_PROPERTY])
         matrices = {name: Matrix(matrix) for name, matrix in before["bones"].items()}
-        shown = {name: np.array(Matrix(matrix)) for name, matrix in before["shown"].items()}
+        shown = {name: np.array(Matrix(matrix)) for name, matrix in before.get("shown", {}).items()}
         switches = [(str(name), str(prop), float(value)) for name, prop, value in before["switches"]]
     except (AttributeError, KeyError, TypeError, ValueError):
         matrices, shown, switches = {}, {}, []  # not ours
     del armature[POSE_PROPERTY]
     bones: Any = pose_bones(armature)
-    turned = [n for n in matrices.keys() & shown.keys() if n in bones and not _same(matrices[n], shown[n])]
-    held = [name for name in turned if _same(bones[name].matrix_basis, shown[name])]
-    if turned and not held:
-        return False
+    # A file of before knows not what was shown: there all counts as held
+    turned = [n for n in matrices if n in bones and not (n in shown and _same(matrices[n], shown[n]))]
+    held = [n for n in turned if n not in shown or _same(bones[n].matrix_basis, shown[n])]
     for name in held:
         bones[name].matrix_basis = matrices[name]
     for name, prop, value in switches:
         if name in bones and prop in bones[name]:
             bones[name][prop] = type(bones[name][prop])(value)
     armature.update_tag(refresh={"OBJECT", "DATA"})
-    return True
+    return bool(held) or not turned

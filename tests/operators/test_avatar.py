@@ -275,6 +275,20 @@ def test_what_is_posed_after_the_check_pose_stays(ops: Any) -> None:
     assert tuple(bones["thigh.L"].rotation_quaternion) == pytest.approx((1.0, 0.0, 0.0, 0.0), abs=1e-6)
 
 
+def test_the_check_pose_of_a_file_of_before_is_taken_back(ops: Any) -> None:
+    armature = rigs.build(skin=True)
+    ops.pick_avatar()
+    ops.build_body()
+    thigh = armature.pose.bones["thigh.L"]
+    thigh.rotation_quaternion = mine = (0.8, 0.6, 0.0, 0.0)
+    ops.check_pose()
+    known = json.loads(armature[mapping_pose.POSE_PROPERTY])
+    del known["shown"]
+    armature[mapping_pose.POSE_PROPERTY] = json.dumps(known)
+    ops.check_pose()
+    assert tuple(thigh.rotation_quaternion) == pytest.approx(mine)
+
+
 def test_the_way_out_of_the_check_pose_needs_no_body(ops: Any) -> None:
     """Whoever finds the map wrong changes it, or the avatar."""
     armature = rigs.build(skin=True, name="Hero")

@@ -139,6 +139,11 @@ def test_takes_of_another_clip_are_said_to_be(ops: Any, tmp_path: Path, monkeypa
     assert not road.of_another(scene()), "nothing has been chosen that they could be taken for"
     ops.use_clip(name="Crouch")
     assert road.of_another(scene()) and road.next_press(scene()) == "backflip.start_training", "not to bake those"
+    with monkeypatch.context() as at_work:
+        at_work.setattr(type(job_monitor.status_of(scene())), "active", True)
+        scene().backflip.baked_last = 50
+        assert road.next_press(scene()) == "screen.animation_play", "no second training beside one that runs"
+    scene().backflip.baked_last = 0
     scene().backflip.reference_label = "Standing Backflip"
     assert road.next_press(scene()) == "backflip.bake_take"
 

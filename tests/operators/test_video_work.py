@@ -33,16 +33,18 @@ def test_what_comes_of_a_video_is_its_own_scenes(
     ops.pick_avatar()
     ops.build_body()
     scene = bpy.context.scene
-    scene.backflip.video.path = str(tmp_path / "jump.mp4")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "first.blend"))
+    scene.backflip.video.path = "//jump.mp4"
     video.begin(scene)
     scene.name = "Renamed"
     if gone == "another file":
         bpy.ops.wm.read_factory_settings(use_empty=True)
         bpy.context.scene.name = "Renamed"
-        bpy.context.scene.backflip.video.path = str(tmp_path / "jump.mp4")
+        bpy.context.scene.backflip.video.path = "//jump.mp4"
     elif gone:
         scene.backflip.video.path = ""
     else:
-        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        (tmp_path / "elsewhere").mkdir()
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "elsewhere" / "shot.blend"))
     video._tick()
     assert bool(cancelled) == bool(gone)

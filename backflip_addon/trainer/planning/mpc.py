@@ -216,7 +216,8 @@ class Search:
     def _good_attempt(
         self, performance: Performance, start: States | None, good: Callable[[Take], bool]
     ) -> Performance | None:
-        """The plan so far played open loop from the first state, where that looks promising and is good."""
+        """The plan so far played open loop to the end, where that looks promising and is good: as from the first state,
+        by a branch of the performance where its engine can make one."""
         if not self._promising(performance.state()):
             return None
         attempt = performance.branch() or self._new_performance(self.scene, start)
