@@ -32,6 +32,7 @@ from ..core.files import is_own_folder
 from ..core.isolation import RUNTIME_NOTE, open_to_all
 from ..jobs.json_files import write_json
 from .kernel_sources import kernel_sources
+from .lane_count import LANES
 
 PACKAGE = Path(os.path.abspath(__file__)).parents[1]
 VARIABLE = "NUMBA_CACHE_DIR"  # read by numba, and by the workers of a trainer
@@ -47,7 +48,7 @@ class Fingerprint:
     """All that compiled code depends on.
 
     package: the folder of our package, which numba's own file names depend on. processor: LLVM's name of it; features:
-    its instruction sets, in LLVM's words. sources: hash of the kernels and of what they use.
+    its instruction sets, in LLVM's words. sources: hash of the kernels and of what they use. lanes: lane_count.LANES.
     """
 
     package: str
@@ -55,11 +56,12 @@ class Fingerprint:
     features: str
     sources: str
     versions: dict[str, str]
+    lanes: int = LANES
 
     @property
     def origin(self) -> str:
         """Eight digits: folders of one origin replace one another."""
-        return _hash(self.package, self.processor, self.features)[:8]
+        return _hash(self.package, self.processor, self.features, str(self.lanes))[:8]
 
     @property
     def folder_name(self) -> str:

@@ -30,6 +30,7 @@ from backflip_addon.core.motion import Motion, Take
 from backflip_addon.core.motions import retarget
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.lane_count import LANES
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.planning.mpc import Search
 from backflip_addon.trainer.planning.search_settings import Refining, SearchSettings
@@ -84,6 +85,7 @@ def facts() -> dict[str, Any]:
         "machine": platform.machine(),
         "libc": " ".join(platform.libc_ver()),
         "blas": _blas_kernels(),
+        "lanes": LANES,
         "cpu": sorted(name for name, has in core._multiarray_umath.__cpu_features__.items() if has),
     }
 

@@ -29,6 +29,7 @@ from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.trainer import compile as compiler
 from backflip_addon.trainer import compiled_cache
 from backflip_addon.trainer.kernel_sources import WARM_UP, kernel_count
+from backflip_addon.trainer.lane_count import lane_count
 from backflip_addon.trainer.runner import compilation
 from tests.trainer.whole_jobs import events, of_kind, wait
 
@@ -255,6 +256,13 @@ def test_what_is_compiled_in_counts_and_nothing_else(copy: Copy, file: str, old:
     before = state(copy).folder_name
     change(copy.kernels / file, old, new)
     assert (state(copy).folder_name != before) is counts
+
+
+@pytest.mark.parametrize(("processors", "bodies"), [(1, 16), (2, 16), (3, 8), (64, 8)])
+def test_how_many_bodies_are_taken_side_by_side_counts(copy: Copy, processors: int, bodies: int) -> None:
+    """Few processors take more each; machines that share a disk keep what each has compiled."""
+    own, other = (dataclasses.replace(state(copy), lanes=lanes) for lanes in (lane_count(processors), 24 - bodies))
+    assert own.lanes == bodies and own.folder_name != other.folder_name and own.origin != other.origin
 
 
 @pytest.mark.parametrize("way", ["from . import constants as c", "from ..stand_in import constants as c"])

@@ -123,15 +123,15 @@ def test_the_gains_that_land_most_often_are_chosen() -> None:
 
     def one(*shares: float, variations: int = 0, **known: object) -> Chosen:
         looks.known, looks.shares = {}, iter(shares)
-        tried.clear()
-        looks.first_at.clear()
+        for told in (tried, looks.first_at, looks.judged_at):
+            told.clear()
         arguments = (feedback, known.pop("begins", trajectory), looks, known.pop("flaws", lambda own: 0))
         return best_feedback(*arguments, np.random.default_rng(0), 0.95, variations, **known)  # type: ignore[arg-type]
 
     eight = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.2)
     best = one(*eight)
     assert len(looks.first_at) == len(DESIGNS) and tried == [0.7, 0.6], "of eight designs two are looked at longer"
-    assert best.lands == 0.7 and best.design == DESIGNS[6]
+    assert best.lands == 0.7 and best.design == DESIGNS[6] and looks.judged_at == [0.7], "the best so far is judged"
     varied = one(*eight, 0.6, 0.66, 0.75, 0.7, variations=4)
     assert tried == [0.7, 0.6, 0.66, 0.75, 0.7], "and variations that are no more than a little behind"
     assert varied.lands == 0.75 and varied.design not in DESIGNS
@@ -140,6 +140,9 @@ def test_the_gains_that_land_most_often_are_chosen() -> None:
     assert tried == [0.97] and enough.lands == 0.97 and len(looks.first_at) == len(DESIGNS), (
         "nothing after what is enough"
     )
+    looks.later[0.97] = 0.65
+    falls = one(*eight[:3], 0.97, *eight[4:])
+    assert tried == [0.97, 0.7] and falls.lands == 0.7, "and is not where too many fall later"
     kept = one(0.96, begins=best.trajectory, variations=4)
     assert tried == [0.96] and kept.trajectory is best.trajectory, "what it had is looked at before all else"
     again = one(0.3, 0.4, 0.5, variations=2, design=DESIGNS[5])
@@ -158,6 +161,8 @@ class StandInLooks:
         self.known: dict[bytes, float] = {}
         self.first_at: list[TargetTrajectory] = []
         self.longer_at: list[float] = []
+        self.judged_at: list[float] = []
+        self.later: dict[float, float] = {}  # of those that land in one share this one still stands later
 
     def share(self, own: TargetTrajectory) -> float:
         key = own.gains.tobytes()
@@ -172,6 +177,10 @@ class StandInLooks:
     def longer(self, own: TargetTrajectory, beat: float = 0.0) -> tuple[float, float]:
         self.longer_at.append(self.share(own))
         return self.share(own), -1.0
+
+    def judged(self, own: TargetTrajectory) -> tuple[float, float]:
+        self.judged_at.append(self.share(own))
+        return self.later.get(self.share(own), self.share(own)), -1.0
 
 
 class Trials:
@@ -191,22 +200,27 @@ class Trials:
         return [(own, np.full(len(own), 2.0)) for own in landed]
 
 
-def test_a_first_look_is_at_few_trials_and_a_longer_one_at_the_others_which_are_to_stand_on() -> None:
+def test_a_first_look_is_at_few_trials_a_longer_one_at_the_others_and_what_is_judged_is_to_stand_on() -> None:
     trials, followed = Trials(8), list[TargetTrajectory]()
     looks = Looks(trials, followed.append, list(range(80)))  # type: ignore[arg-type]
-    assert looks.first(TRAJECTORY) == (0.8, -2.0) and looks.longer(TRAJECTORY) == (0.4, -2.0)
-    assert trials.asked[0] == (list(range(20)), False) and all(stays for _, stays in trials.asked[1:])
+    assert looks.first(TRAJECTORY) == (0.8, -2.0) and looks.longer(TRAJECTORY) == (0.8, -2.0)
+    assert trials.asked[0] == (list(range(20)), False) and not any(stays for _, stays in trials.asked[1:])
     assert [seed for seeds, _ in trials.asked[1:] for seed in seeds] == list(range(20, 80))
-    assert followed == [TRAJECTORY] * 2
-
-
-def test_a_longer_look_ends_where_the_best_is_out_of_reach() -> None:
-    trials = Trials(8)
-    looks = Looks(trials, lambda own: None, list(range(80)))  # type: ignore[arg-type]
-    share, cost = looks.longer(TRAJECTORY, beat=0.9)
-    assert share < 0.9 and cost == -2.0 and len(trials.asked) == 1, "12 of 20 do not land, where 6 of 60 may"
     trials.asked.clear()
-    assert looks.longer(TRAJECTORY, beat=0.3) == (0.4, -2.0) and sum(len(seeds) for seeds, _ in trials.asked) == 60
+    assert looks.judged(TRAJECTORY) == (0.4, -2.0) and trials.asked == [(list(range(20, 80)), True)]
+    assert followed == [TRAJECTORY] * 3
+
+
+def test_a_longer_look_ends_where_the_best_is_out_of_reach_or_far_ahead() -> None:
+    trials = Trials(4)
+    looks = Looks(trials, lambda own: None, list(range(80)))  # type: ignore[arg-type]
+    for beat in (0.9, 0.6):
+        share, cost = looks.longer(TRAJECTORY, beat)
+        assert share < beat and cost == -2.0 and len(trials.asked) == 1, "12 of 20 do not land"
+        trials.asked.clear()
+    for beat in (0.5, 0.3):
+        assert looks.longer(TRAJECTORY, beat) == (0.4, -2.0) and sum(len(seeds) for seeds, _ in trials.asked) == 60
+        trials.asked.clear()
 
 
 def test_costs_are_a_designs_and_fall_after_the_landing() -> None:

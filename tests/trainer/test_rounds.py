@@ -22,6 +22,7 @@ from backflip_addon.trainer.cluster.rollouts import ClusterRollouts
 from backflip_addon.trainer.cluster.rounds import ClusterPool, Rounds
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
 from backflip_addon.trainer.imitation.reference_track import Track
+from backflip_addon.trainer.lane_count import MOST_LANES
 from backflip_addon.trainer.physics.state import Scene
 from backflip_addon.trainer.workers import WorkerError
 from tests.trainer import whole_jobs
@@ -128,7 +129,28 @@ def samples(track: Track) -> tuple[Any, ...]:
     return track.states[:1], [Scene()], 3, offsets
 
 
-def test_a_searchs_samples_are_the_same_wherever_they_are_tried() -> None:
+def from_several_steps(track: Track) -> tuple[Any, ...]:
+    """Samples that begin at control steps of their own, so many side by side."""
+    firsts = np.repeat([3, 0, 5, 1], MOST_LANES)
+    offsets = np.random.default_rng(1).normal(0, 0.1, (len(firsts), 4, track.layout.width))
+    return track.states[firsts], [Scene()], firsts, offsets, offsets[:, 0]
+
+
+def test_samples_from_several_steps_are_those_of_each_step() -> None:
+    track = Track(whole_jobs.BODY, whole_jobs.easy_clip())
+    rollouts = CompiledRollouts(track, 1.0)
+    starts, scenes, firsts, offsets, before = from_several_steps(track)
+    together = rollouts(starts, scenes, firsts, offsets, before)
+    for first in np.unique(firsts):
+        own = firsts == first
+        alone = rollouts(starts[own], scenes, int(first), offsets[own], before[own])
+        assert np.array_equal(alone.costs, together.costs[own])
+        assert np.array_equal(alone.ends.rotations, together.ends.rotations[own])
+    assert len(np.unique(together.costs)) == together.costs.size
+
+
+@pytest.mark.parametrize("samples", [samples, from_several_steps])
+def test_a_searchs_samples_are_the_same_wherever_they_are_tried(samples: Callable[[Track], tuple[Any, ...]]) -> None:
     """Also where a machine is lost in the midst."""
     track = Track(whole_jobs.BODY, whole_jobs.easy_clip())
     here = CompiledRollouts(track, 1.0)(*samples(track))

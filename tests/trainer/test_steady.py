@@ -35,7 +35,7 @@ class Fitted:
     def __init__(self, lands: int, iterations: int, to_go: int = 0) -> None:
         self.lands, self.iterations, self.to_go = lands, iterations, to_go
         self.samples, self.falls_short, self.heavier = 100, False, 0
-        self.settings = SimpleNamespace(feedback_fit=15, last_fit=31)
+        self.settings = SimpleNamespace(feedback_fit=7, feedback_fits=3)
 
     def allow_for_weight(self) -> bool:
         """So many more are landed then."""

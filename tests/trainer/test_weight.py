@@ -97,7 +97,7 @@ def test_gains_do_for_a_heavier_body_what_its_weight_asks_for(trajectory: Target
     rising = slice(15, 26)  # where the weight shows
     for told, sign in ((done, 1.0), (lighter, -1.0)):
         share = sign * told[rising, 3] / (HEAVIER * 0.5)
-        assert (share > 0.4).all() and (share < 1.3).all(), share
+        assert (share > 0.3).all() and (share < 1.3).all(), share
     assert np.abs(np.delete(done, 3, axis=1)).max() < 1e-9
 
 
@@ -169,6 +169,7 @@ def test_a_landing_allows_for_the_weight_where_that_is_asked_and_helps(
 
 def test_where_nothing_lands_oftener_the_feedback_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backflip_addon.trainer.rl.feedback_choice.Looks.longer", lambda *_: (0.5, 0.0))
+    monkeypatch.setattr("backflip_addon.trainer.rl.feedback_choice.Looks.judged", lambda *_: (0.5, 0.0))
     changed = WeightResponse(np.zeros(0), np.zeros(0))
     monkeypatch.setattr(weight, "response_to_weight", lambda *_: changed)
     monkeypatch.setattr(weight, "gains_for_any_weight", lambda _, given, *__: given.gains + 1e-3)

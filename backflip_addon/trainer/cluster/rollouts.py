@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ..imitation.compiled_rollouts import CompiledRollouts, Rolled
 from ..imitation.cost import Weights
 from ..imitation.reference_track import Track
-from ..physics.compiled.lanes import LANES
+from ..lane_count import LANES, MOST_LANES
 from ..physics.state import Scene, States, joined
 from ..workers import even_slices
 from .rounds import Machines, Rounds
@@ -31,7 +31,9 @@ class RolloutsWorker:
         """Go on with other goals."""
         self.rollouts.follow(track)
 
-    def roll(self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None) -> Rolled:
+    def roll(
+        self, starts: States, scenes: list[Scene], first: int | IntArray, offsets: Array, before: Array | None
+    ) -> Rolled:
         return self.rollouts(starts, scenes, first, offsets, before)
 
 
@@ -62,19 +64,20 @@ class ClusterRollouts(CompiledRollouts):
             self.rounds.close()
 
     def __call__(
-        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+        self, starts: States, scenes: list[Scene], first: int | IntArray, offsets: Array, before: Array | None = None
     ) -> Rolled:
         count = len(offsets)
         if count <= FEWEST or self.rounds is None:
             return super().__call__(starts, scenes, first, offsets, before)  # a few are done before they could be sent
         began = time.monotonic()
-        groups = even_slices(-(-count // LANES), len(self.rounds.machines.present()) or 1)
-        parts = [slice(part.start * LANES, min(part.stop * LANES, count)) for part in groups]
+        size = LANES if isinstance(first, int) else MOST_LANES  # of what may not be torn apart, whoever gets it
+        groups = even_slices(-(-count // size), len(self.rounds.machines.present()) or 1)
+        parts = [slice(part.start * size, min(part.stop * size, count)) for part in groups]
         jobs = [
             (
                 starts[part] if len(starts) == count else starts,
                 scenes[part] if len(scenes) == count else scenes,
-                first,
+                first if isinstance(first, int) else first[part],
                 offsets[part],
                 before[part] if before is not None and before.ndim > 1 else before,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
+from ..lane_count import LANES
 from ..physics.compiled.batch import (
     CompiledBatch,
     StepNumbers,
@@ -22,7 +23,7 @@ from ..physics.compiled.batch import (
 )
 from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
-from ..physics.compiled.lanes import LANES, kernel, load, rows, store
+from ..physics.compiled.lanes import kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.state import States
 from .compiled_imitation import (

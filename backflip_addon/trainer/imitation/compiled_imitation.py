@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import Float32Array, IntArray
+from ..lane_count import LANES
 from ..physics.compiled.algebra import (
     cross,
     exponential,
@@ -26,7 +27,6 @@ from ..physics.compiled.batch import Layout
 from ..physics.compiled.constraints import Goal, State, bounded_to_limit
 from ..physics.compiled.kinematics import velocities
 from ..physics.compiled.lanes import (
-    LANES,
     Lanes,
     everywhere,
     greatest,

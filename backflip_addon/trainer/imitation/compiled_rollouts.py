@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.arrays import Array, Float32Array
+from ...core.arrays import Array, Float32Array, IntArray
+from ..lane_count import LANES
 from ..physics.compiled.batch import (
     Layout,
     StepNumbers,
@@ -29,7 +30,7 @@ from ..physics.compiled.batch import (
 )
 from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings, hold_goal
 from ..physics.compiled.kinematics import pose
-from ..physics.compiled.lanes import LANES, any_lane, everywhere, kernel, load, rows, store, where
+from ..physics.compiled.lanes import any_lane, everywhere, kernel, load, rows, store, where
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.state import Scene, States
 from .compiled_cost import GoalTables, cost, goal_tables, lost, set_goal
@@ -76,10 +77,11 @@ class CompiledRollouts:
         self.close()
 
     def __call__(
-        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+        self, starts: States, scenes: list[Scene], first: int | IntArray, offsets: Array, before: Array | None = None
     ) -> Rolled:
-        """Roll out offsets (N, H, width), rad, from control step first. starts (N,), scenes (N,): one each, or one for
-        all. before (N, width), or (width,) for all: the offsets of the control step before; None: none was taken."""
+        """Roll out offsets (N, H, width), rad, from control step first: one for all, or (N,), which agree in every
+        MOST_LANES in a row. starts (N,), scenes (N,): one each, or one for all. before (N, width), or (width,) for all:
+        the offsets of the control step before; None: none was taken."""
         count, horizon = offsets.shape[:2]
         groups = -(-count // LANES)
         state, around = states_of_groups(self.tables, groups), surroundings_of_groups(groups)
@@ -91,7 +93,8 @@ class CompiledRollouts:
         last_one = rows(0 if before is None else groups, offsets.shape[2])
         if before is not None:
             put(last_one, np.broadcast_to(before, (count, offsets.shape[2])))
-        steps = self._share(state, around, first, controls, last_one, costs)
+        firsts = np.broadcast_to(np.asarray(first, dtype=np.int64), (count,))[::LANES].copy()
+        steps = self._share(state, around, firsts, controls, last_one, costs)
         summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
         position, turns, speeds = (
             taken(array, count).astype(float) for array in (state.position, state.rotations, state.speeds)
@@ -102,7 +105,7 @@ class CompiledRollouts:
         self,
         state: State,
         around: Surroundings,
-        first: int,
+        firsts: IntArray,
         controls: Float32Array,
         before: Float32Array,
         costs: Float32Array,
@@ -119,7 +122,7 @@ class CompiledRollouts:
             return int(
                 roll_out(
                     steps.tables, steps.workspace, self.goals, State(*(array[part] for array in state)), memory,
-                    Surroundings(*(array[part] for array in around)), first, self.track.steps, controls[part],
+                    Surroundings(*(array[part] for array in around)), firsts[part], self.track.steps, controls[part],
                     before[part], costs[part], self.lost, Contacts(*(rows(len(self.tables.parents)) for _ in range(4))),
                     steps.numbers,
                 )
@@ -137,7 +140,7 @@ def roll_out(
     state: State,
     goal: Goal,
     around: Surroundings,
-    first: int,
+    firsts: IntArray,
     last: int,
     controls: Float32Array,
     previous: Float32Array,
@@ -148,12 +151,13 @@ def roll_out(
 ) -> int:
     """Costs (G, H) of controls (G, H, width) from states (G, ...), in place; returns control steps of groups.
 
-    previous (G, width): the controls of the step before; empty: there was none.
+    firsts (G,): the control steps that they begin with. previous (G, width): the controls of the step before; empty:
+    there was none.
     """
     steps = 0
     horizon = controls.shape[1]
     for g in range(controls.shape[0]):
-        own = group_state(state, g)
+        own, first = group_state(state, g), firsts[g]
         scene = group_surroundings(around, g)
         floor = load(scene.floor, 0)
         pose(t, w, own.rotations)

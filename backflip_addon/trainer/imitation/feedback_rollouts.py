@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import Array, Float32Array, IntArray
+from ..lane_count import LANES
 from ..physics.compiled.batch import (
     Layout,
     StepNumbers,
@@ -29,7 +30,7 @@ from ..physics.compiled.batch import (
 )
 from ..physics.compiled.constraints import Contacts, Goal, State, Surroundings
 from ..physics.compiled.kinematics import pose
-from ..physics.compiled.lanes import LANES, inlined, kernel, load, rows, store
+from ..physics.compiled.lanes import inlined, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.simulator import COMPILED_ITERATIONS
 from ..physics.state import States

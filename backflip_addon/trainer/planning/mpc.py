@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ...core.direction import Direction
 from ...core.motion import Take
 from ..imitation.compiled_rollouts import Rolled
@@ -71,7 +71,7 @@ class Rollouts(Protocol):
     """What tries candidates: imitation.compiled_rollouts.CompiledRollouts."""
 
     def __call__(
-        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+        self, starts: States, scenes: list[Scene], first: int | IntArray, offsets: Array, before: Array | None = None
     ) -> Rolled:
         """Roll out offsets (N, H, width), rad, from control step first. before (N, width) or (width,): those of the
         step before."""

@@ -15,13 +15,14 @@ from typing import Protocol
 
 import numpy as np
 
-from ...core.arrays import Array
+from ...core.arrays import Array, IntArray
 from ..imitation.compiled_rollouts import Rolled
 from ..imitation.disturbances import shaken
 from ..imitation.environment import LARGEST_CORRECTION
 from ..imitation.observations import Figures, Observations
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
+from ..lane_count import MOST_LANES
 from ..physics.state import Scene, States, joined
 from .lqr import Design, FeedbackSettings, Regulator, fit, regulator, weights_of_differences
 
@@ -46,10 +47,10 @@ class Rollouts(Protocol):
     """What tries controls: imitation.compiled_rollouts.CompiledRollouts."""
 
     def __call__(
-        self, starts: States, scenes: list[Scene], first: int, offsets: Array, before: Array | None = None
+        self, starts: States, scenes: list[Scene], first: int | IntArray, offsets: Array, before: Array | None = None
     ) -> Rolled:
-        """Roll out offsets (N, H, width), rad, from control step first. before (N, width) or (width,): those of the
-        step before."""
+        """Roll out offsets (N, H, width), rad, from control step first, or (N,), the same in every MOST_LANES of them.
+        before (N, width) or (width,): those of the step before."""
 
 
 class Settling:
@@ -82,26 +83,30 @@ class Settling:
     def _regulator(self, around: _Around) -> Regulator:
         first, count = around.first, len(around.offsets) - 1
         observations, width = self._observations(around), around.offsets.shape[1]
-        each = max(SAMPLES // LENGTH // count, 1)
+        each = -(-SAMPLES // (LENGTH * count * MOST_LANES)) * MOST_LANES
+        now = np.repeat(np.arange(count), each)  # control steps from first on that the bodies are at
+
+        def seen(states: States) -> Array:
+            return observations(Figures.of(self.track.body, states), first + now)
+
+        here, last = self._shaken(around.states[now]), around.offsets[now]
+        off = seen(here)
         steps, actions, before, after = [], [], [], []
-
-        def seen(states: States, step: int) -> Array:
-            return observations(Figures.of(self.track.body, states), np.full(each, first + step))
-
-        for begin in range(count):
-            here = self._shaken(around.states[np.full(each, begin)])
-            off = seen(here, begin)
-            last = np.broadcast_to(around.offsets[begin], (each, width))
-            for k in range(begin, min(begin + LENGTH, count)):
-                action = Noise.action * self._random.standard_normal((each, width))
-                now = around.offsets[k + 1] + action
-                rolled = self._rollouts(here, [self._scene], first + k, now[:, None], last)
-                self.steps += rolled.steps
-                steps.append(np.full(each, k))
-                actions.append(action)
-                before.append(off)
-                here, last, off = rolled.ends, now, seen(rolled.ends, k + 1)
-                after.append(off)
+        for _ in range(LENGTH):
+            action = Noise.action * self._random.standard_normal((len(now), width))
+            offsets = around.offsets[now + 1] + action
+            rolled = self._rollouts(here, [self._scene], first + now, offsets[:, None], last)
+            self.steps += rolled.steps
+            steps.append(now)
+            actions.append(action)
+            before.append(off)
+            here, last, now = rolled.ends, offsets, now + 1
+            off = seen(here)
+            after.append(off)
+            going = now < count
+            if not going.any():
+                break
+            here, last, off, now = here[going], last[going], off[going], now[going]
         every = [np.concatenate(parts) for parts in (before, actions, after)]
         models = fit(np.concatenate(steps), every[0], every[1], every[2], count, FITTED)
         weights = weights_of_differences(observations.parts, DESIGN, 0, count)

@@ -21,6 +21,7 @@ FIRST_TRIALS = 4  # one of so many is in the first look at gains
 KEPT = 2  # designs that are looked at longer than that
 LOOKS = 3  # parts of a longer look
 BEHIND = 0.05  # by which a variation may land less often there than the best, and is looked at longer
+FAR_BEHIND = 0.15  # by which what is looked at longer may land less often so far, and is looked at on: two deviations
 Landings = tuple[float, float]  # the share of trials that land, and their mean cost, negative: the greater, the better
 
 
@@ -50,24 +51,36 @@ class Looks:
 
     def first(self, trajectory: TargetTrajectory) -> Landings:
         """In few trials, which are not played on to see whether it still stands later."""
-        return self._look(trajectory, self._first, stays=False)
+        return self._look(trajectory, self._first)
 
     def longer(self, trajectory: TargetTrajectory, beat: float = 0.0) -> Landings:
-        """In the others, as a landing is judged; not in all, once it cannot land in a share to beat any more: then what
-        is not tried counts as not landed."""
-        return self._look(trajectory, self._rest, True, beat)
+        """In the others, not played on either; not in all, once it is far behind a share to beat: then what is not
+        tried counts as not landed."""
+        return self._look(trajectory, self._rest, LOOKS, beat)
 
-    def _look(self, trajectory: TargetTrajectory, seeds: list[int], stays: bool, beat: float = 0.0) -> Landings:
+    def judged(self, trajectory: TargetTrajectory) -> Landings:
+        """In those again, as a landing is judged: played on, which takes as long as all before."""
+        return self._look(trajectory, self._rest, stays=True)
+
+    def _look(
+        self,
+        trajectory: TargetTrajectory,
+        seeds: list[int],
+        parts: int = 1,
+        beat: float = 0.0,
+        stays: bool = False,
+    ) -> Landings:
         self._follow(trajectory)
         landed, costs, tried = 0, 0.0, 0
-        for part in even_slices(len(seeds), LOOKS if stays else 1):
+        for part in even_slices(len(seeds), parts):
             some = seeds[part]
             shares = even_slices(len(some), len(self._pool))
             answers = self._pool.share("landings", [(some[own], self._disturbances, stays) for own in shares])
             landed += sum(int(own.sum()) for own, _ in answers)
             costs += sum(float(own.sum()) for _, own in answers)
             tried += len(some)
-            if landed + len(seeds) - tried < beat * len(seeds):
+            hopeless = landed + len(seeds) - tried < beat * len(seeds)
+            if hopeless or tried < len(seeds) and landed < (beat - FAR_BEHIND) * tried:
                 break
         return landed / len(seeds), -costs / tried
 
@@ -134,7 +147,7 @@ class _Race:
         self._most: Landings = (0.0, -np.inf)
         self.best, self.glance = begins, 0.0
         if trajectory.gains.size:
-            self._most, self.glance = looks.longer(trajectory), looks.first(trajectory)[0]
+            self._most, self.glance = self._landings(trajectory), looks.first(trajectory)[0]
             self.best = dataclasses.replace(begins, lands=self._most[0])
         self._found = [self.best]
         self._sound = self._without is not None
@@ -151,11 +164,17 @@ class _Race:
 
     def enter(self, glance: Landings, one: Chosen) -> None:
         """Look longer at gains of which a first look is known, and take them where they are better than the best."""
-        landed = self._looks.longer(one.trajectory, self._most[0])
+        landed = self._landings(one.trajectory)
         if landed > self._most:
             self.best, self._most, self.glance = dataclasses.replace(one, lands=landed[0]), landed, glance[0]
             self._found.append(self.best)
             self._sound = landed[0] >= self._enough and self._lands(self.best)  # of what is not, it is asked at the end
+
+    def _landings(self, trajectory: TargetTrajectory) -> Landings:
+        """In a longer look; what seems to be better than the best is judged as a landing is: of some gains' landings
+        half do not stand on."""
+        landed = self._looks.longer(trajectory, self._most[0])
+        return self._looks.judged(trajectory) if landed > self._most else landed
 
     def winner(self) -> Chosen:
         """The best that lands undisturbed; the very best, said not to land, where none does."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "Steadied"
 PHASE = "steadied"
+CHOICE = 0.7  # share of a fit's time that the choice of gains takes, about; rollouts are gathered in the rest
 Facts = Mapping[str, object]  # a take's measures by their names (core.metrics.Measures)
 
 
@@ -69,8 +70,9 @@ def _steadied(run: RunContext, plan: Plan, best: Facts | None) -> Facts:
         def tell(fitted: float = 0.0) -> None:
             s = training.settings
             run.control_steps = before + training.samples
-            share = (training.iterations + s.feedback_fit * fitted) / (s.last_fit + 1)
-            say("Learning to keep its balance", min(share, 1.0))
+            fits, gathered = divmod(training.iterations, s.feedback_fit + 1)
+            share = fits + (1 - CHOICE) * gathered / (s.feedback_fit + 1) + CHOICE * fitted
+            say("Learning to keep its balance", min(share / s.feedback_fits, 1.0))
 
         def tell_trials(share: float) -> None:
             with contextlib.suppress(TimeIsUp):  # what is fitted is recorded

@@ -15,13 +15,14 @@ import numpy as np
 from ....core import joint_limits, rotations
 from ....core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
+from ...lane_count import LANES
 from ..impulse import after_impulse
 from ..simulator import COMPILED_ITERATIONS, CONTROL_RATE, SUBSTEPS, damping, erp, response
 from ..state import Scene, States
 from .constraints import Contacts, Goal, State, Surroundings, contact_gaps, hold_goal, lead_goal
 from .dynamics import inertias
 from .kinematics import pose
-from .lanes import LANES, inlined, kernel, load, rows, store
+from .lanes import inlined, kernel, load, rows, store
 from .solver import substep
 from .tables import BALL, BodyTables, Workspace, body_tables, workspace
 

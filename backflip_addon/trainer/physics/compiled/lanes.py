@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Numbers of LANES bodies side by side: a type for numba, so that physics is written as if for one body.
 
-A value of type Lanes is a processor's vector of LANES float32, a body a lane; + - * / and comparisons work lane by
+A value of type Lanes is a vector of LANES float32, a body a lane; + - * / and comparisons work lane by
 lane. In memory a quantity is a row of a float32 array (..., LANES). numba's own loops over a trailing axis of bodies
 are not vectorised where it matters (a constant length is unrolled to scalars), hence the type.
 """
@@ -21,10 +21,10 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 
 from ....core.arrays import Float32Array
 from ... import compiled_cache
+from ...lane_count import LANES
 
 compiled_cache.use()  # before the first kernel is defined
 
-LANES = 8  # bodies in a vector: 256 bits, which every x86-64 since 2013 has; two vectors where there are 128 (arm64)
 Lanes: TypeAlias = Any  # as numba sees it; Python never does
 Mask: TypeAlias = Any
 _Function = TypeVar("_Function", bound=Callable[..., Any])

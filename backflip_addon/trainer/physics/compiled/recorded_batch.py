@@ -14,11 +14,11 @@ import numpy as np
 from ....core.arrays import Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
+from ...lane_count import LANES
 from ..recording import Recorder, Recording
 from ..simulator import PERFORMED_ITERATIONS, shove_substeps
 from ..state import States
 from .batch import CompiledBatch, StepNumbers, step_groups, taken, written_of_groups
-from .lanes import LANES
 
 
 class RecordedBatch(CompiledBatch):

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from ....core.arrays import Float32Array
 from ....core.constants import GRAVITY
-from ..simulator import JOINT_SPEED
+from ..simulator import JOINT_SPEED, TOUCHING
 from .constraints import (
     LEAST_IMPULSE,
     Contacts,
@@ -44,7 +44,6 @@ from .tables import ROOT_FREEDOMS, BodyTables, Workspace
 # from the tips to the root every second time. 1.5 is as good, from 1.6 on few iterations are worse
 RELAXATION = 1.4
 PLAIN = 5  # last iterations without: where they all over-relax and are few, the feet of a body that stands rattle
-LIGHT = 1e-4  # body weights, of a point that touches and carries nothing: it may slide too
 
 
 @inlined
@@ -174,20 +173,17 @@ def tell_contacts(
         i = t.point_link[w.touching[c]]
         first = t.row[t.tip[i]]
         n = t.row[t.tip[i] + 1] - first
-        pressed, counted, rubbed = everywhere(0.0), everywhere(0.0), everywhere(0.0)
+        pressed, counted, way = everywhere(0.0), everywhere(0.0), everywhere(0.0)
         while c < contacts and t.point_link[w.touching[c]] == i:
-            normal = load(s.contact_impulses, 3 * w.touching[c] + 2)
             x = along(t, w.momentum, w.contact, stride * c, first, n)
             y = along(t, w.momentum, w.contact, stride * c + n, first, n)
-            pressed = pressed + normal
-            counts = normal + LIGHT * weight
+            pressed = pressed + load(s.contact_impulses, 3 * w.touching[c] + 2)
+            counts = where(load(w.gap, w.touching[c]) < TOUCHING, everywhere(1.0), everywhere(0.0))
             counted = counted + counts
-            rubbed = rubbed + counts * square_root(x * x + y * y)
+            way = way + counts * square_root(x * x + y * y)
             c += 1
-        touches = load(floor.touching, i) > 0.0
-        speed = rubbed / counted
         store(floor.load, i, load(floor.load, i) + (share / weight) * pressed)
-        store(floor.slid, i, load(floor.slid, i) + where(touches, seconds * speed, everywhere(0.0)))
+        store(floor.slid, i, load(floor.slid, i) + seconds * way / greatest(counted, everywhere(1.0)))
 
 
 @kernel
