@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 pytest.importorskip("pybullet_data")
 
+from backflip_addon.core import rotations
+from backflip_addon.core.measures.balance import sole_corners
 from backflip_addon.trainer.physics.compiled.batch import CompiledBatch, taken
 from backflip_addon.trainer.physics.state import Scene, States
 from tests.benchmarks import humanoid
@@ -64,3 +68,28 @@ def test_feet_slide_as_far_as_they_move_along_the_floor() -> None:
     assert carry.mean() > 0.3 and way[carry].mean() > 0.008
     assert np.median(np.abs(slid - way)[carry]) < 0.05 * way[carry].mean(), "some roll: an ankle isn't a sole"
     assert slid[carry].mean() == pytest.approx(way[carry].mean(), rel=0.15)
+
+
+def test_a_foot_that_turns_about_the_corner_it_bears_on_slides_as_its_other_corners_do() -> None:
+    """Which are a hair above the floor and carry nothing: so a slide is judged, too (core.measures.footwork)."""
+    batch, start = CompiledBatch(BODY, COUNT), poses(BODY, 0.0)
+    for index in range(COUNT):
+        batch.set_scene(index, Scene(friction=0.02))
+
+    def soles(states: States) -> np.ndarray:
+        return sole_corners(BODY, "foot.L", *BODY.forward(states.position, states.rotations))
+
+    pivot, lean = soles(start)[:, 0], rotations.from_rotation_vector(np.array([0.004, -0.004, 0.0]))
+    turned = start.rotations.copy()
+    turned[:, 0] = rotations.multiply(lean, turned[:, 0])
+    arm = rotations.rotate(lean, start.position - pivot)
+    spin = np.tile([0.0, 0.0, 1.0], (COUNT, 1))
+    start = dataclasses.replace(
+        start, position=pivot + arm, rotations=turned, velocity=np.cross(spin, arm), angular_velocity=spin
+    )
+    before = soles(start)
+    assert (before[:, 1:, 2] > 2e-4).all() and before[..., 2].max() < 1.5e-3
+    _, load, slid, _ = played(batch, start, 1)
+    way = np.linalg.norm((soles(batch.states()) - before)[..., :2], axis=-1)
+    assert load[0, :, 1].min() > 0.05 and (way[:, 0] < 0.5 * way.mean(axis=1)).all()
+    np.testing.assert_allclose(slid[0, :, 1], way.mean(axis=1), rtol=0.2)

@@ -80,8 +80,8 @@ class Surroundings(NamedTuple):
 class Contacts(NamedTuple):
     """What the floor does with each link (L) in a control step: touching, 1 where it touched when the last substep
     began; touched, the share of substeps that began so; load, the floor's mean force upward, body weights; slid, the
-    way along the floor of its points that touched, their mean, m: whatever each of them carries. A foot that turns
-    about the corner it bears on slides so too, as in core.measures.footwork."""
+    way along the floor of its points that touched, their mean, m, whatever each of them carries: so a foot that turns
+    about the corner it bears on slides too, with others a hair above the floor (as core.measures.footwork has it)."""
 
     touching: Float32Array
     touched: Float32Array
