@@ -171,8 +171,8 @@ class _Race:
             self._sound = landed[0] >= self._enough and self._lands(self.best)  # of what is not, it is asked at the end
 
     def _landings(self, trajectory: TargetTrajectory) -> Landings:
-        """In a longer look; what seems to be better than the best is judged as a landing is: of some gains' landings
-        half do not stand on."""
+        """In a longer look; what seems to be better than the best is judged as a landing is: not all that land stand
+        on."""
         landed = self._looks.longer(trajectory, self._most[0])
         return self._looks.judged(trajectory) if landed > self._most else landed
 
