@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sidebar says in other languages: a file of words for each, by the name that Blender has for the language.
+"""What the sidebar says in other languages, by the names that Blender has for them.
 
-A file holds "labels" (of panels, buttons and fields: these must fit), "sentences" (tooltips, and what panels say), each
-from the English that stands in the code, and "parts", of which wording.py puts together what became of a take. What
-Blender itself has a word for is said with that word.
+words.json holds "labels" (of panels, buttons and fields: these must fit), "sentences" (tooltips, and what panels say),
+and "parts", of which wording.py puts together what became of a take: each by the English that stands in the code, in
+every language. What Blender itself has a word for is said with that word.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import bpy
 
 from ..registration import CONTEXT
 
-FOLDER = Path(__file__).parent
+FILE = Path(__file__).parent / "words.json"
 LANGUAGES = ("de_DE", "ja_JP")
 _CONTEXTS = ("*", "Operator", CONTEXT)  # of fields, of buttons, and of panels
 
@@ -24,8 +24,8 @@ Messages = dict[tuple[str, str], str]  # (context, English) -> translated, as Bl
 
 def words(language: str) -> dict[str, dict[str, str]]:
     """The "labels", "sentences" and "parts" of a language, by their English."""
-    found: dict[str, dict[str, str]] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return found
+    found: dict[str, dict[str, dict[str, str]]] = json.loads(FILE.read_text(encoding="utf-8"))
+    return {part: {english: said[language] for english, said in own.items()} for part, own in found.items()}
 
 
 def messages(language: str) -> Messages:
