@@ -13,6 +13,8 @@ from backflip_addon.core import metrics, rotations
 from backflip_addon.core.arrays import Array
 from backflip_addon.core.body import HINGE_AXIS
 from backflip_addon.core.constants import GRAVITY
+from backflip_addon.core.measures import balance
+from backflip_addon.core.measures.course import Course
 from backflip_addon.core.motion import Motion, Take
 from tests.core import performances
 from tests.core.made_up_takes import BODY, END, REFERENCE, TAKE, X, Y, Z, edited, loaded, measure, moved
@@ -287,6 +289,29 @@ def test_who_tilts_or_sinks_more_than_the_clip_falls() -> None:
     assert fallen(13.0, 0.0).success is True and fallen(17.0, 0.0).success is False
     assert fallen(0.0, 0.3).success is True and fallen(0.0, 0.6).success is False
     assert fallen(17.0, 0.0).followed == fallen(0.0, 0.6).followed == 1.0, "it is near its clip all the same"
+
+
+def leaping(height: float) -> Motion:
+    """The walk, with a leap of so many metres after half a second."""
+    clip = walking()
+    air = 2 * np.sqrt(2 * height / 9.81)
+    way = np.clip((np.arange(clip.frames) / 30.0 - 0.5) / air, 0, 1)
+    return dataclasses.replace(clip, position=clip.position + 4 * height * (way * (1 - way))[:, None] * Z)
+
+
+def test_who_comes_down_from_higher_than_its_clip_does_not_fall() -> None:
+    clip, take = leaping(0.1), performances.performed(BODY, leaping(0.3), tail=0.0)
+    assert metrics.evaluate_motion(BODY, clip, take).success is True, "it comes down a metre a second faster"
+    course, reference = Course.of_take(BODY, take), Course.of_clip(BODY, clip)
+    down = (course.times > 0.8) & (course.times < 1.1)
+
+    def falls(*parts: str) -> bool:
+        touching = course.touching.copy()
+        touching[np.ix_(down, [BODY.index(name) for name in parts])] = True
+        return balance.falls(dataclasses.replace(course, touching=touching), reference)
+
+    assert not falls("foot.L", "foot.R"), "its legs bend"
+    assert falls("foot.L", "foot.R", "hand.L"), "it ends up on a hand"
 
 
 def test_a_clip_that_lies_down_may_be_followed_down() -> None:

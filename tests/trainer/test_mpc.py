@@ -17,11 +17,11 @@ pytest.importorskip("numba")
 from backflip_addon.core import metrics
 from backflip_addon.core.motion import Motion, Take
 from backflip_addon.trainer.imitation.action_layout import ActionLayout
-from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
+from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts, Rolled
 from backflip_addon.trainer.imitation.reference_track import Track
-from backflip_addon.trainer.physics.state import Scene
+from backflip_addon.trainer.physics.state import Scene, States
 from backflip_addon.trainer.planning.cem import KnotDistribution
-from backflip_addon.trainer.planning.mpc import Search
+from backflip_addon.trainer.planning.mpc import QUIET_PATIENCE, Search
 from backflip_addon.trainer.planning.noise import Mirror
 from backflip_addon.trainer.planning.plan import Plan, interpolate, knots_along
 from backflip_addon.trainer.planning.search_settings import Refining, SearchSettings
@@ -301,3 +301,38 @@ def test_a_clip_that_never_flies_is_not_begun_anew(rollouts: CompiledRollouts) -
     search = a_search(rollouts)
     search.perform()
     assert not search.has_another_end
+
+
+class Improving:
+    """Rollouts whose cost falls by as much a round, whatever is tried."""
+
+    def __init__(self, cost: float, step: float) -> None:
+        self.cost, self.step = cost, step
+
+    def __call__(self, starts: States, scenes: list[Scene], first: int, offsets: np.ndarray, before: object) -> Rolled:
+        return Rolled(np.full(offsets.shape[:2], self.cost), starts, 0)
+
+    def follow(self, track: Track) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("cost", "step", "rounds"),
+    [(3.0, 0.04, 20), (3.0, 0.01, 7), (0.7, 0.015, 20), (0.7, 0.008, 7), (0.2, 0.0, QUIET_PATIENCE + 1)],
+)
+def test_a_window_that_goes_well_is_left_sooner(cost: float, step: float, rounds: int) -> None:
+    """One that goes badly while it improves by a hundredth of its cost, another by a hundredth of a fair one's."""
+    settings = SearchSettings(horizon=12, first_rounds=20, refining=Refining(patience=6))
+    rollouts, told = Improving(cost, step), []
+    search = Search(Track(BODY, CROUCH, HOLD), rollouts, settings)
+
+    class WindowOver(Exception): ...
+
+    def tell(share: float, _cost: float) -> None:
+        if share > 0:
+            raise WindowOver
+        told.append(share)
+        rollouts.cost -= rollouts.step
+
+    with pytest.raises(WindowOver):
+        search.perform(tell=tell)
+    assert len(told) == rounds

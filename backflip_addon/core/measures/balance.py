@@ -6,11 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from .. import rotations
-from ..arrays import Array
+from ..arrays import Array, BoolArray
 from ..body import FEET, Body
 from ..convex_hull import hull_corners
 from ..shapes import extent
 from .course import SUNK, Course, without_chatter
+from .flight import SHORTEST
+from .footwork import airborne
 
 UPRIGHT = np.radians(30)  # greatest root tilt of a standing body
 STILL_SECONDS = 0.5  # at the end of a take, for which it must stand
@@ -22,6 +24,7 @@ VELOCITY_SECONDS = 0.05  # to each side, over which the velocity of the centre o
 MORE_TILT = np.radians(15)  # of the root, and
 MORE_SINKING = 0.5  # m/s of the centre of mass: more than the clip itself has is falling
 LATE = 0.3  # s by which a take may come upright later than its clip
+ABSORBS = 0.3  # s after a leap in which it is taken up: whoever comes down from higher sinks faster, and does not fall
 
 
 def stands_at_end(course: Course) -> bool:
@@ -106,7 +109,7 @@ def falls(course: Course, clip: Course) -> bool:
     """Whether, since the clip's last upright moment, the body tilts or sinks by much more than its clip does.
 
     That moment: from where on the clip stays upright; of one that ends lying, the last at which it is. A clip that
-    never is upright cannot be fallen from.
+    never is upright cannot be fallen from. How fast it sinks while it comes down from a leap on its feet is no fall.
     """
     upright = clip.tilt < UPRIGHT
     if not upright.any():
@@ -122,8 +125,19 @@ def falls(course: Course, clip: Course) -> bool:
     if not since.any():
         return False  # it ends before: cut short, which is no success either
     tilts = course.tilt[since].max() - clip.tilt[first:].max()
-    sinks = -centre_velocity(course)[since, 2].min() + centre_velocity(clip)[first:, 2].min()
+    sinking = np.where(since & ~_comes_down(course), -centre_velocity(course)[:, 2], -np.inf).max()
+    sinks = sinking + centre_velocity(clip)[first:, 2].min()
     return bool(tilts > MORE_TILT or sinks > MORE_SINKING)
+
+
+def _comes_down(course: Course) -> BoolArray:
+    """In which frames (F,) it flies, or has come down less than ABSORBS before and touches with its feet alone."""
+    result, after = np.zeros(course.frames, dtype=bool), round(ABSORBS * course.rate)
+    for start, end in airborne(course):
+        if end - start >= SHORTEST * course.rate:
+            result[start : end + after] = True
+    others: BoolArray = np.delete(course.touching, [course.body.index(name) for name in FEET], axis=1).any(axis=1)
+    return result & ~others
 
 
 def sole_corners(body: Body, name: str, positions: Array, orientations: Array) -> Array:

@@ -46,6 +46,7 @@ RESTS = 1.5  # mean cost of what brings a body to rest; what costs more is fitte
 FITS = 2  # after one touchdown
 SETTLING = 1.0  # s after the last touchdown by which a body stands
 EFFORT = Weights().effort
+QUIET_PATIENCE = 3  # stale rounds in a row after which a quiet window is done
 LEGS = ("thigh", "shin", "foot")
 Tell = Callable[[float, float], None]  # share of the track performed, best cost of the window
 
@@ -314,13 +315,13 @@ class Search:
                 candidates[1] = best
             cost, cheapest = iterate(plan, window, candidates, evaluate, how.elites, how.smoothing, floor)
             plan.deviation[window] = np.maximum(plan.deviation[window], s.least_deviation * self._boldness[window])
-            improvement = (best_cost - cost) / max(best_cost, 1e-9) if np.isfinite(best_cost) else 1.0
+            improvement = (best_cost - cost) / max(best_cost, s.fair) if np.isfinite(best_cost) else 1.0
             if cost < best_cost:
                 best_cost, best = cost, cheapest
             if tell:
                 tell(first / self.track.steps, best_cost)
             stale = stale + 1 if improvement < s.improvement else 0
-            if stale >= how.patience:
+            if stale >= (how.patience if best_cost > s.quiet else min(how.patience, QUIET_PATIENCE)):
                 break
         self._choose(here, first, window, best)
         plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation * self._boldness[window])

@@ -46,6 +46,8 @@ class SearchSettings:
     symmetric: float = 0.95  # share of the noise's variance that both sides of the body have in common
     calm: float = 0.15  # share of the noise that is left once the body stands: what it is sampled by, it fidgets with
     improvement: float = 0.01  # share by which a window's best must improve in a round, or the round is stale
+    fair: float = 1.0  # cost of a window, of which it is a share where the best is less: what goes well is left sooner
+    quiet: float = 0.25  # cost below which a window is done after few stale rounds
     lost: float = 0.6  # m, root too far from its goal to go on with a rollout
     grip: float = 0.7  # share of the floor's friction that a plan counts on: what draws on all of it slides
     other_ends: int = 2  # tried after a touchdown whose end is not good
