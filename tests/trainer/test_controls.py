@@ -72,8 +72,10 @@ def test_footwork_costs_what_its_weights_say() -> None:
 
     plain = of(0.5)
     assert plain == pytest.approx(of(HARD - 0.5)) == pytest.approx(of(PRESSES))
-    assert of(0.25 * PRESSES) - plain == pytest.approx(0.75 * weights.planted)
-    assert of(0.0, others=0.0) - plain == pytest.approx(2 * weights.planted + weights.aloft)
+    assert of(0.25 * PRESSES) - plain == pytest.approx(0.75 * weights.stepping)
+    assert of(0.0, others=0.0) - plain == pytest.approx(2 * weights.stepping + weights.aloft)
+    track.flies = True
+    assert of(0.25 * PRESSES) - plain == pytest.approx(0.75 * weights.planted), "where to land is not to rock"
     assert of(PRESSES, others=FIRM - PRESSES) == pytest.approx(plain)
     assert of(0.5, 0.01) - plain == pytest.approx(0.01 * weights.slide)
     assert of(HARD + 1.5) - plain == pytest.approx(4.0 * weights.impact)

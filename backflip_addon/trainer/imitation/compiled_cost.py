@@ -103,9 +103,9 @@ def goal_tables(track: Track, layout: Layout, weights: Weights, anywhere: bool =
     shape, kind, solid = _solids(body)
     never = track.steps + 1
     calm = track.clip_steps if track.standing else never
-    w = weights
+    w, planted = weights, weights.planted if track.flies else weights.stepping
     numbers = [w.pose, w.root, w.ends, w.centre, w.velocity, w.spin, w.momentum / tucked_inertia(body) ** 2]
-    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, w.planted, w.slide, w.impact, w.aloft, w.sole, w.still]
+    numbers += [w.contact, w.balance, w.floor, w.rates, w.calm, planted, w.slide, w.impact, w.aloft, w.sole, w.still]
     numbers += [w.heading]
     return GoalTables(
         rotations=_floats(turns),

@@ -43,8 +43,9 @@ class Track:
     positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
     momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
     (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end, and nothing but
-    feet; past T for a clip that ends in mid-stride. leaning (T + 1, 2): the goal's capture point from the middle of its
-    feet, m, where it is LEANS or more away and not both of them rest on the floor; elsewhere 0. controls,
+    feet; past T for a clip that ends in mid-stride. flies: whether neither foot does at some time before it. leaning
+    (T + 1, 2): the goal's capture point from the middle of its feet, m, where it is LEANS or more away and not both of
+    them rest on the floor; elsewhere 0. controls,
     control_speeds (T, L, 4), (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s.
     allowed (L,): links that may touch the floor. trust (T + 1, L): how much it counts that a link is off its goal,
     LOOSE to 1. layout: of its offsets.
@@ -75,6 +76,7 @@ class Track:
         lows = body.lowest_points(positions, world)[:, self.feet]
         self.resting = lows < metrics.RESTING_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
+        self.flies = self.standing and not self.resting[: self.landed].any(axis=1).all()
         self.leaning = self.leaning_of(self.positions, self.world, self.centre, self.centre_velocity)
         self.leaning[self.resting.all(axis=1)] = 0.0  # asked to lean as it comes down, a body lands off its balance
         self.allowed = metrics.allowed_contacts(body, reference)

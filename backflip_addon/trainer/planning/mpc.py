@@ -117,7 +117,6 @@ class Search:
         self.costs: list[float] = []
         self.performed = 0
         self.end = 0
-        self._flies = track.standing and not track.resting[: track.landed].any(axis=1).all()
         self._onward: Onward | None = None  # what is left of the reference once the body has come down
 
     def start_from(self, plan: Plan) -> None:
@@ -182,7 +181,7 @@ class Search:
     def _follow_onward(self, here: States, first: int) -> None:
         """Once the body has come down, follow what is left of the reference from there; once that is caught, find out
         what brings it to rest."""
-        due = self._flies and self._onward is None and first >= self.track.landed
+        due = self.track.flies and self._onward is None and first >= self.track.landed
         if due and both_feet_down(self.track, here, self.scene.floor):
             track, offsets = onward(self.track, here, first, self.scene.floor)
             self.rollouts.follow(track)

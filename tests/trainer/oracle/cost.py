@@ -100,7 +100,8 @@ class Cost:
         w, resting = self.weights, self.track.resting
         rests = resting[goal] & resting[np.maximum(goal - 1, 0)]
         hard = np.maximum(feet.load.sum(axis=1) - HARD, 0.0)
-        cost: Array = w.planted * np.sum((1 - np.minimum(feet.load / PRESSES, 1.0)) * rests, axis=1)
+        planted = w.planted if self.track.flies else w.stepping
+        cost: Array = planted * np.sum((1 - np.minimum(feet.load / PRESSES, 1.0)) * rests, axis=1)
         cost += w.aloft * (1 - np.minimum(feet.load.sum(axis=1) / FIRM, 1.0)) * rests.any(axis=1)
         cost += w.slide * feet.slid.sum(axis=1) + w.impact * hard**2
         return cost
