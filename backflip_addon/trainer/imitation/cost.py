@@ -27,8 +27,8 @@ class Weights:
     momentum: float = 0.3  # (rad/s)^2, angular momentum over the tucked body's moment of inertia
     contact: float = 1.0  # a foot off the floor by HOVER_MARGIN or more where the goal's rests
     sole: float = 10.0  # rad^2, tilt of a foot where the goal's rests
-    planted: float = 4.0  # lack of load on a foot, as a share of PRESSES, where the goal's stays, of a clip that flies
-    stepping: float = 1.0  # the same of one that doesn't: whoever walks, boxes or dances takes his weight off a foot
+    planted: float = 4.0  # lack of load on a foot, as a share of PRESSES, where the goal's stays; Track.flies
+    stepping: float = 1.0  # the same of other clips: whoever walks, boxes or dances takes the weight off a foot
     aloft: float = 8.0  # lack of load on all feet, as a share of FIRM, where the goal's rest on the floor
     slide: float = 300.0  # m, that a foot slides along the floor while it touches
     impact: float = 0.1  # (body weights)^2, the feet's mean load over a control step, of what is above HARD

@@ -43,12 +43,11 @@ class Track:
     positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
     momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
     (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end, and nothing but
-    feet; past T for a clip that ends in mid-stride. flies: whether neither foot does at some time before it. leaning
-    (T + 1, 2): the goal's capture point from the middle of its feet, m, where it is LEANS or more away and not both of
-    them rest on the floor; elsewhere 0. controls,
-    control_speeds (T, L, 4), (T, L, 3): joint targets of the control steps without offsets, and their speeds, rad/s.
-    allowed (L,): links that may touch the floor. trust (T + 1, L): how much it counts that a link is off its goal,
-    LOOSE to 1. layout: of its offsets.
+    feet; past T for a clip that ends in mid-stride. flies: whether a clip that ends standing has both feet off the
+    floor before. leaning (T + 1, 2): the goal's capture point from the middle of its feet, m, where it is LEANS or more
+    away and not both of them rest on the floor; elsewhere 0. controls, control_speeds (T, L, 4), (T, L, 3): joint
+    targets of the control steps without offsets, and their speeds, rad/s. allowed (L,): links that may touch the floor.
+    trust (T + 1, L): how much it counts that a link is off its goal, LOOSE to 1. layout: of its offsets.
     """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
