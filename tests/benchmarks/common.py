@@ -34,7 +34,7 @@ from backflip_addon.trainer.physics import engines
 from backflip_addon.trainer.planning import mpc, search_settings
 from backflip_addon.trainer.planning.landing import Landing
 from backflip_addon.trainer.planning.plan import Plan
-from backflip_addon.trainer.runner.search_phase import IMPROVES_FOR, RESTS
+from backflip_addon.trainer.runner.search_phase import HARDER, IMPROVES_FOR, MOST_SAMPLES, RESTS
 from backflip_addon.trainer.runner.steady_phase import better
 from backflip_addon.trainer.workers import core_count
 
@@ -124,7 +124,8 @@ def search(
                 one.try_another_end()
                 continue
             attempt += 1
-            one = mpc.Search(track, rollouts, settings, seed=seed + 1000 * (first + attempt), engine=engine)
+            harder = settings.harder(HARDER**attempt, MOST_SAMPLES)
+            one = mpc.Search(track, rollouts, harder, seed=seed + 1000 * (first + attempt), engine=engine)
 
 
 def steadied(

@@ -181,7 +181,7 @@ def interrupted(rollouts: CompiledRollouts, steps: int) -> tuple[dict, Search]:
 
 def test_a_search_taken_up_goes_on(rollouts: CompiledRollouts) -> None:
     saved, broken = interrupted(rollouts, 8)
-    assert int(saved["performed"]) == 9 and saved["control_steps"] == broken.control_steps > 0
+    assert saved["strides"].sum() == broken.performed >= 8 and saved["control_steps"] == broken.control_steps > 0
     takes = []
     for _ in range(2):
         search = a_search(rollouts, 99)  # the checkpoint knows how its random numbers go on
@@ -336,3 +336,19 @@ def test_a_window_that_goes_well_is_left_sooner(cost: float, step: float, rounds
     with pytest.raises(WindowOver):
         search.perform(tell=tell)
     assert len(told) == rounds
+
+
+@pytest.mark.parametrize("flies", [False, True])
+def test_where_it_goes_easily_more_is_performed_at_once_and_no_touchdown_is_passed_by(flies: bool) -> None:
+    """Costs as a search tells them of its windows: before a flight only what is quiet is easy."""
+    track = Track(BODY, squatting_hop(), 0.0) if flies else Track(BODY, CROUCH, HOLD)
+    for cost, easy in ((0.2, True), (1.9, not flies), (2.1, False)):
+        search, resumed = (Search(track, Improving(cost, 0.0), QUICK) for _ in range(2))
+        search.perform()
+        strides = search.checkpoint()["strides"]
+        ends = np.cumsum(strides)
+        assert strides[0] == (6 if easy else 3) and set(strides[:-1]) <= {3, 6} and ends[-1] == track.steps
+        if flies:
+            assert track.landed <= ends[ends >= track.landed][0] < track.landed + 3
+        resumed.load_state(search.checkpoint())
+        assert resumed.performed == search.performed

@@ -138,9 +138,10 @@ def a_search() -> Search:
         {"mean": "text"},
         {"deviation": "negative"},
         {"mean": "nan"},
-        {"performed": 10**6},
-        {"performed": -1},
-        {"performed": np.zeros(3)},
+        {"strides": [3, 10**6]},
+        {"strides": [4, -1]},
+        {"strides": np.zeros(3)},
+        {"strides": 3},
         {"control_steps": 10**30},
         {"control_steps": float("inf")},
         {"random": "no json"},
@@ -148,7 +149,7 @@ def a_search() -> Search:
         {"random": "[" * 100_000},
         {"costs": 3},
         {"costs": "text"},
-        {"performed": None},
+        {"strides": None},
     ],
     ids=str,
 )
@@ -160,7 +161,7 @@ def test_a_damaged_search_is_told_and_the_new_one_is_as_it_was(change: dict[str,
         value = {"text": "text", "negative": -whole["deviation"], "nan": whole["mean"] * np.nan}[value]
     before = search._random.bit_generator.state
     with pytest.raises(ValueError, match="what was planned so far"):
-        search.load_state({**whole, "performed": 4, name: value})
+        search.load_state({**whole, "strides": [3, 1], name: value})
     assert search.performed == 0 and search._random.bit_generator.state == before
-    search.load_state({**whole, "performed": 4})
+    search.load_state({**whole, "strides": [3, 1]})
     assert search.performed == 4

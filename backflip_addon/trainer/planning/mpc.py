@@ -84,8 +84,8 @@ class Rollouts(Protocol):
 class Search:
     """Plans a take along one track in one scene, performed in an engine (physics.engines).
 
-    control_steps: simulated so far. costs: of each window's best rollout. performed: control steps whose controls are
-    final. end: how many ends were tried before the present one.
+    control_steps: simulated so far. costs: of each window's best rollout. end: how many ends were tried before the
+    present one.
     """
 
     def __init__(
@@ -115,9 +115,14 @@ class Search:
         columns = track.layout.columns.items()  # of the joints that move: a foot may be fixed
         self._legs = np.array([c for i, own in columns if track.body.names[i].startswith(LEGS) for c in own], dtype=int)
         self.costs: list[float] = []
-        self.performed = 0
+        self._strides: list[int] = []  # control steps that were performed at once, window by window
         self.end = 0
         self._onward: Onward | None = None  # what is left of the reference once the body has come down
+
+    @property
+    def performed(self) -> int:
+        """Control steps whose controls are final."""
+        return sum(self._strides)
 
     def start_from(self, plan: Plan) -> None:
         """Warm start: refine an older plan instead of the bare reference."""
@@ -155,7 +160,7 @@ class Search:
             count = self._stride(first)
             performance.run(self._targets(first, count))
             self.control_steps += count
-            self.performed += count
+            self._strides.append(count)
             if good and (attempt := self._good_attempt(performance, start, good)):
                 return attempt
         return performance
@@ -165,18 +170,20 @@ class Search:
         self._onward = None
         self.rollouts.follow(self.track)
         first = 0
-        while first < self.performed:
+        for count in self._strides:
             self._follow_onward(performance.state(), first)
-            count = min(self._stride(first), self.performed - first)
             performance.run(self._targets(first, count))
             first += count
 
     def _stride(self, first: int) -> int:
         """Control steps that are performed at once, from a step on: once the landing is absorbed fewer changes of mind
-        sway less."""
-        s = self.settings
+        sway less, and where a clip is followed easily they are not worth their rollouts. No touchdown is passed by."""
+        s, landed = self.settings, self.track.landed
         down = self._onward and first >= self._onward.step + ABSORBED * self.track.rate
-        return min(s.execute_down if down else s.execute, self.track.steps - first)
+        easy = self.costs[-1] <= (s.quiet if self.track.flies else s.easy)
+        if down or easy and not first < landed < first + s.execute_easy:
+            return min(s.execute_easy, self.track.steps - first)
+        return min(s.execute, self.track.steps - first)
 
     def _follow_onward(self, here: States, first: int) -> None:
         """Once the body has come down, follow what is left of the reference from there; once that is caught, find out
@@ -208,7 +215,8 @@ class Search:
     def try_another_end(self) -> None:
         """Forget what was planned from the last touchdown on; perform() then plans it anew, with other noise."""
         self.end += 1
-        self.performed = self.track.landed // self.settings.execute * self.settings.execute
+        while self.performed > self.track.landed:
+            self._strides.pop()
         ahead = slice(self.performed // self.settings.knot + 1, None)
         self._distribution.mean[ahead] = 0.0
         self._distribution.deviation[ahead] = self.settings.new_deviation * self._boldness[ahead]
@@ -263,7 +271,7 @@ class Search:
             "mean": self._distribution.mean,
             "deviation": self._distribution.deviation,
             "costs": np.array(self.costs),
-            "performed": self.performed,
+            "strides": np.array(self._strides, dtype=int),
             "control_steps": self.control_steps,
             "random": json.dumps(self._random.bit_generator.state),
         }
@@ -276,7 +284,7 @@ class Search:
         try:
             mean, deviation = (np.array(checkpoint[name], dtype=float) for name in ("mean", "deviation"))
             costs = [float(cost) for cost in checkpoint["costs"]]
-            performed, control_steps = int(checkpoint["performed"]), int(checkpoint["control_steps"])
+            strides, control_steps = [int(n) for n in checkpoint["strides"]], int(checkpoint["control_steps"])
             random = np.random.default_rng()
             random.bit_generator.state = json.loads(str(checkpoint["random"]))
         except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -285,10 +293,11 @@ class Search:
         if mean.shape != shape or deviation.shape != shape:
             raise ValueError("what was planned so far belongs to another body or clip")
         sound = np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()
-        if not sound or not 0 <= performed <= self.track.steps or not 0 <= control_steps <= MOST_STEPS:
+        forward = all(n > 0 for n in strides) and sum(strides) <= self.track.steps
+        if not sound or not forward or not 0 <= control_steps <= MOST_STEPS:
             raise ValueError("what was planned so far is damaged: its numbers make no sense")
         self._distribution, self.costs = KnotDistribution(mean, deviation), costs
-        self.performed, self.control_steps, self._random = performed, control_steps, random
+        self._strides, self.control_steps, self._random = strides, control_steps, random
 
     @property
     def _refining(self) -> Refining:
