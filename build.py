@@ -75,7 +75,9 @@ class Environment:
 
 TEXTS = tuple(f"tests/test_{name}.py" for name in ("house", "layers", "pages"))  # what only reads the code
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime", *TEXTS)  # tests that need no compiled physics
-IN_BLENDER = ("tests/operators", "tests/scene", "tests/test_headless.py")
+# Between two versions that both are tested in full: what their data differ in, and a walk along the whole road
+PRESSED = tuple(f"tests/operators/test_{name}.py" for name in ("buttons", "panels", "registration", "road"))
+IN_BLENDER = ("tests/scene", "tests/test_headless.py", *PRESSED)
 OTHER_PYTHON = tuple(f"--ignore={path}" for path in ("tests/core", "tests/trainer", *TEXTS))
 SAME_PYTHON = (*OTHER_PYTHON, "--ignore=tests/jobs", "--ignore=tests/runtime")
 RUNS_AT_ONCE = 3  # on two cores: a run of tests waits for processes that it has started for a fourth of its time

@@ -369,7 +369,7 @@ def a_stage(reference: Motion, tmp_path_factory: pytest.TempPathFactory) -> byte
     """Of a small training that has begun."""
     path = tmp_path_factory.mktemp("stage") / "a.pt"
     small = LearningSettings(bodies=2, length=4, hidden=(8,))
-    with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=3, hold=0.0) as training:
+    with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=3, hold=0.0, engine="compiled") as training:
         for _ in range(2):
             training.iterate()
         training.save(path)
@@ -404,7 +404,7 @@ def test_a_stage_that_does_not_fit_is_told_and_the_training_is_as_it_was(
     else:
         del content["trajectory"]
     checkpoints.save(tmp_path / "a.pt", content)
-    with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=9, hold=0.0) as other:
+    with trainer.PolicyTraining(BODY, reference, small, workers=1, seed=9, hold=0.0, engine="compiled") as other:
         network = {key: value.clone() for key, value in other.network.state_dict().items()}
         trajectory, take = other.trajectory, other.attempt(5)
         with pytest.raises(ValueError, match="a.pt"):

@@ -247,7 +247,7 @@ def test_a_landing_is_steadied_and_says_in_how_many_small_disturbances_it_lands(
     tmp_path: Path, start: Callable
 ) -> None:
     job = JobFolder(tmp_path / "job")
-    settings = {"minutes": 20.0, "seed": 1, "workers": 1, "mode": "search"}
+    settings = {"minutes": 20.0, "seed": 1, "workers": 1, "mode": "search", "engine": "compiled"}
     job.create(Job(name="test", body=bodies.to_json(BODY), settings=settings))
     motions.save_motion(job.reference_file, STANDING)
     assert start(job).wait(PATIENCE) == 0

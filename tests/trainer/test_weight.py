@@ -147,7 +147,7 @@ def begun(fits: int = 1) -> trainer.PolicyTraining:
     settings = LearningSettings(
         bodies=6, length=4, hidden=(8,), feedback_fit=0, feedback_fits=fits, feedback_trials=4, feedback_variations=0
     )
-    return trainer.PolicyTraining(BODY, SQUAT, settings, workers=1, seed=1, plan=PLAN)
+    return trainer.PolicyTraining(BODY, SQUAT, settings, workers=1, seed=1, plan=PLAN, engine="compiled")
 
 
 def test_a_landing_allows_for_the_weight_where_that_is_asked_and_helps(

@@ -345,7 +345,7 @@ class PolicyTraining:
     def small_landings(self, tell: Callable[[float], None] = lambda share: None) -> int:
         """In how many of metrics.TRIALS small disturbances it lands, as imitation.disturbances counts them: others than
         those that feedback was chosen by. tell: the share that is over, now and then; may raise."""
-        landings, count = 0, AT_A_TIME[self.engine]
+        landings, count = 0, max(AT_A_TIME[self.engine], min(len(self.pool), metrics.TRIALS))
         for first in range(0, metrics.TRIALS, count):
             tell(first / metrics.TRIALS)
             trials = self.evaluate(count, SMALL, SMALL_SEED + first).trials
