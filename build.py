@@ -75,14 +75,12 @@ class Environment:
 
 TEXTS = tuple(f"tests/test_{name}.py" for name in ("house", "layers", "pages"))  # what only reads the code
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime", *TEXTS)  # tests that need no compiled physics
-# Between two versions that both are tested in full: what their data differ in, and a walk along the whole road
-PRESSED = tuple(f"tests/operators/test_{name}.py" for name in ("buttons", "panels", "registration", "road"))
-IN_BLENDER = ("tests/scene", "tests/test_headless.py", *PRESSED)
+WALKS = tuple(f"tests/operators/test_{name}.py" for name in ("buttons", "panels", "registration", "road"))
+IN_BLENDER = ("tests/scene", "tests/test_headless.py", *WALKS)  # enough between two that are tested whole
 OTHER_PYTHON = tuple(f"--ignore={path}" for path in ("tests/core", "tests/trainer", *TEXTS))
 SAME_PYTHON = (*OTHER_PYTHON, "--ignore=tests/jobs", "--ignore=tests/runtime")
 RUNS_AT_ONCE = 3  # on two cores: a run of tests waits for processes that it has started for a fourth of its time
-TRAINER_HALVES = tuple(("tests/trainer", f"--ignore-glob=*/test_[{others}]*") for others in ("m-z", "a-l"))
-MAIN_RUNS = (PLAIN, *TRAINER_HALVES, SAME_PYTHON)
+MAIN_RUNS = (PLAIN, *(("tests/trainer", f"--ignore-glob=*/test_[{part}]*") for part in ("m-z", "a-l")), SAME_PYTHON)
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "conda", "bpy45", "test"), 3.6, MAIN_RUNS)
 OTHERS = (
     Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8, (OTHER_PYTHON,)),
