@@ -32,7 +32,7 @@ from backflip_addon.trainer.imitation.disturbances import with_robustness
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics import engines
 from backflip_addon.trainer.planning import mpc, search_settings
-from backflip_addon.trainer.planning.landing import Landing
+from backflip_addon.trainer.planning.landing import Landing, left_before_landing
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.runner.search_phase import HARDER, IMPROVES_FOR, MOST_SAMPLES, RESTS
 from backflip_addon.trainer.runner.steady_phase import better
@@ -120,6 +120,8 @@ def search(
                 return best[0].plan, *best[1:], seconds, steps
             if seconds > limit:
                 return None, take, measures, seconds, steps
+            if not clean(measures) and left_before_landing(track, measures):
+                one.give_up_ends()
             if one.has_another_end:
                 one.try_another_end()
                 continue

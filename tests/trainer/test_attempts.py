@@ -173,3 +173,31 @@ def test_of_tries_from_scratch_one_is_kept_whose_like_has_not_been_seen_for_long
         monkeypatch.setattr(phase, "_kind", lambda take, kinds=kinds: kinds[round(take.motion.duration * 10)])
         assert phase._kind(phase._unlike_others()) == kept
         assert training.looks == looks
+
+
+class Over(Planned):
+    """A search that comes to a take."""
+
+    given_up = False
+
+    def perform(self, tell: Callable[[float, float], None]) -> types.SimpleNamespace:
+        return self.attempt()
+
+    def give_up_ends(self) -> None:
+        self.given_up = True
+
+
+def test_no_other_end_is_tried_of_what_left_its_clip_before_it_came_down(tmp_path: Path) -> None:
+    """But where it counts that it lands somewhere: in a later try."""
+    leap = performances.leap(AT_REST, 0.3)
+    folder = make_job(tmp_path / "job", AT_REST, leap, engine="compiled")
+    run = Run(folder, folder.read_job())
+    whole = performances.borne(AT_REST, performances.performed(AT_REST, leap))
+    touchdown = run.track.landed / run.track.rate
+    for begins, attempt, given_up in ((0.1, 0, True), (0.1, 1, False), (touchdown, 0, False)):
+        seconds = np.arange(whole.motion.frames) / whole.motion.rate
+        way = np.outer(np.clip(8.0 * (seconds - begins), 0.0, 2.0), [0.0, 1.0, 0.0])
+        motion = dataclasses.replace(whole.motion, position=whole.motion.position + way)
+        search = Over(dataclasses.replace(whole, motion=motion))
+        assert search_phase._search_once(run, search, attempt) is None  # type: ignore[arg-type]
+        assert search.given_up is given_up

@@ -8,6 +8,7 @@ import dataclasses
 from ...core import metrics
 from ...core.body import Body
 from ...core.motion import Motion, Take
+from ..imitation.reference_track import Track
 from .plan import Plan
 
 SEARCHES = 3  # for a landing that settles: what every end of one lacks, it lacks from before its touchdown
@@ -16,6 +17,11 @@ SEARCHES = 3  # for a landing that settles: what every end of one lacks, it lack
 # another end takes as long as half of its fit
 SETTLED = 0.85  # metrics.unrest: of one that stands 1 at most
 TURNED = 0.6  # Measures.turned_off: small disturbances turn a landing by 10 to 15 degrees more, or less
+
+
+def left_before_landing(track: Track, measures: metrics.Measures) -> bool:
+    """Whether a take left its clip before the last touchdown, so that no other end makes it a success."""
+    return measures.followed * track.clip_steps < track.landed
 
 
 @dataclasses.dataclass(frozen=True)

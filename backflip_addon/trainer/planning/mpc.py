@@ -212,6 +212,10 @@ class Search:
         work."""
         return self._onward is not None and self.end < self.settings.other_ends
 
+    def give_up_ends(self) -> None:
+        """No other end is to be tried: what was planned before the touchdown is at fault."""
+        self.end = self.settings.other_ends
+
     def try_another_end(self) -> None:
         """Forget what was planned from the last touchdown on; perform() then plans it anew, with other noise."""
         self.end += 1

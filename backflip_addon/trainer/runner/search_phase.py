@@ -12,7 +12,7 @@ from ...core.motion import Take
 from ...jobs.messages import StageSaved, Warned
 from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.performance import Performance
-from ..planning.landing import Landing
+from ..planning.landing import Landing, left_before_landing
 from ..planning.mpc import Search
 from ..planning.plan import Plan
 from ..planning.search_settings import SearchSettings
@@ -182,9 +182,12 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
         name = f"Take {attempt + 1}, broken off"
         run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, broken off")
         raise
-    if not _ends_search(run, take, anywhere=attempt > 0):
-        return None
-    return Landing.of(run.body, run.reference, search.plan, take)
+    anywhere = attempt > 0 and metrics.has_a_landing(run.body, run.reference)
+    if _ends_search(run, take, anywhere):
+        return Landing.of(run.body, run.reference, search.plan, take)
+    if not anywhere and left_before_landing(run.track, metrics.evaluate_take(run.body, run.reference, take)):
+        search.give_up_ends()
+    return None
 
 
 def _played(performance: Performance) -> Take:
