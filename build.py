@@ -77,13 +77,13 @@ TEXTS = tuple(f"tests/test_{name}.py" for name in ("house", "layers", "pages")) 
 PLAIN = ("tests/core", "tests/jobs", "tests/runtime", *TEXTS)  # tests that need no compiled physics
 WALKS = tuple(f"tests/operators/test_{name}.py" for name in ("buttons", "panels", "registration", "road"))
 IN_BLENDER = ("tests/scene", "tests/test_headless.py", *WALKS)  # enough between two that are tested whole
-OTHER_PYTHON = tuple(f"--ignore={path}" for path in ("tests/core", "tests/trainer", *TEXTS))
-SAME_PYTHON = (*OTHER_PYTHON, "--ignore=tests/jobs", "--ignore=tests/runtime")
+OTHER_PYTHON = tuple(f"--ignore={path}" for path in ("tests/core", "tests/trainer", "tests/operators", *TEXTS))
 RUNS_AT_ONCE = 3  # on two cores: a run of tests waits for processes that it has started for a fourth of its time
-MAIN_RUNS = (PLAIN, *(("tests/trainer", f"--ignore-glob=*/test_[{part}]*") for part in ("m-z", "a-l")), SAME_PYTHON)
+TRAINER = tuple(("tests/trainer", f"--ignore-glob=*/test_[{others}]*") for others in ("m-z", "a-l"))
+MAIN_RUNS = (PLAIN, *TRAINER, ("tests/operators",), (*OTHER_PYTHON, "--ignore=tests/jobs", "--ignore=tests/runtime"))
 MAIN = Environment("3.11-bpy45", "4.5 LTS", (3, 11), ("trainer", "conda", "bpy45", "test"), 3.6, MAIN_RUNS)
 OTHERS = (
-    Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8, (OTHER_PYTHON,)),
+    Environment("3.13-bpy52", "5.2 LTS", (3, 13), ("bpy52", "test"), 1.8, (("tests/operators",), OTHER_PYTHON)),
     Environment("3.11-bpy50", "5.0", (3, 11), ("bpy50", "test"), 1.8, (IN_BLENDER,)),
 )
 # mypy reads the types of numpy and torch off the environment that trains, so that it holds what runs.
