@@ -54,7 +54,7 @@ AVERAGED = 10  # updates that the performing network is averaged over, about
 WARM_UP = 4  # updates: the average of the first few forgets faster
 LEAST_BATCHES = 4  # batches from which feedback is fitted
 SMOOTHING = 0.2  # share of a running mean that the latest iteration makes up
-# Of the trials that tell how robust a landing is, at least: in PyBullet each takes a second; others take what one does
+# Trials of a landing's robustness that are played together, at least: PyBullet's take a second each, compiled all one
 AT_A_TIME: dict[EngineName, int] = {"pybullet": 4, "compiled": metrics.TRIALS}
 LANDING_TRIALS_SEED = 1_000_000  # seeds of the trials that a landing rate is measured by: played at no other time
 WEIGHT_TRIALS_SEED = 400_000  # seeds of the trials that tell whether to allow for the body's weight
