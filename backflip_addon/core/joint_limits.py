@@ -119,8 +119,8 @@ def angles(local: ArrayLike, limit: JointLimit | JointLimits) -> Array:
     return np.stack([rotations.arctan2(-ahead, along[..., 2]), np.arcsin(np.clip(sideways, -1, 1)), twist], axis=-1)
 
 
-def excess(local: ArrayLike, limit: JointLimit) -> Array:
-    """By how much joint rotations (..., 4) are past a limit (...), rad; 0 inside."""
+def excess(local: ArrayLike, limit: JointLimit | JointLimits) -> Array:
+    """By how much joint rotations (..., 4) are past a limit (...), rad; 0 inside. Of several limits (..., J, 4)."""
     over: Array = np.maximum(np.abs(angles(local, limit)) - limit.half, 0.0).max(axis=-1)
     return over
 

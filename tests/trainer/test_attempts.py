@@ -17,7 +17,8 @@ from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Take
 from backflip_addon.jobs.messages import TakeRecorded
-from backflip_addon.trainer.runner import policy_phase, search_phase
+from backflip_addon.trainer.planning.mpc import Moment
+from backflip_addon.trainer.runner import policy_phase, search_phase, story
 from backflip_addon.trainer.runner.inbox import Stopped
 from backflip_addon.trainer.runner.recorder import TakeRecorder
 from backflip_addon.trainer.runner.runner import Run
@@ -91,12 +92,19 @@ class Planned:
     control_steps, performed, end = 0, 3, 0
     track = types.SimpleNamespace(steps=9, rate=30.0)
     plan = None
+    gone_back = False
 
     def __init__(self, take: Take) -> None:
         self.take = take
 
     def checkpoint(self) -> dict[str, object]:
         return {}
+
+    def moment(self) -> Moment:
+        return Moment({}, self.plan, None)  # type: ignore[arg-type]
+
+    def go_back(self, moment: Moment) -> None:
+        self.gone_back = moment.checkpoint == {}
 
     def attempt(self) -> types.SimpleNamespace:
         return types.SimpleNamespace(played_out=lambda: self.take, close=lambda: None)
@@ -125,15 +133,46 @@ def test_of_two_landings_the_calmer_is_the_better(run: Run) -> None:
 
 @pytest.mark.parametrize(("sways", "ends"), [(0.0, True), (0.13, False)])
 def test_a_plan_that_is_not_finished_ends_a_search_only_where_it_brings_the_body_to_rest(
-    run: Run, sways: float, ends: bool
+    run: Run, monkeypatch: pytest.MonkeyPatch, sways: float, ends: bool
 ) -> None:
     run.body = AT_REST
+    search = Planned(swaying(sways))
+    monkeypatch.setattr(story, "played", lambda *_: search.take)
     try:
-        search_phase._search_once(run, Planned(swaying(sways)), 0)  # type: ignore[arg-type]
+        search_phase._search_once(run, search, story.Story(run), 0)  # type: ignore[arg-type]
         ended = True
     except Stopped:
         ended = False
-    assert ended == ends
+    assert ended == search.gone_back == ends
+
+
+class Ended(Planned):
+    """The same, gone through to its end."""
+
+    def perform(self, tell: Callable[[float, float], None]) -> types.SimpleNamespace:
+        tell(0.8, 1.0)
+        tell(1.0, 1.0)
+        return self.attempt()
+
+
+class Late(story.Story):
+    """A story of which nothing is heard before somebody waits."""
+
+    def heard(self, wait: bool = False) -> tuple[story.Chapter, Take] | None:
+        return super().heard(wait) if wait else None
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_landing_on_the_way_is_what_counts_whenever_it_is_heard_of(
+    run: Run, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    run.body = AT_REST
+    search = Ended(swaying(0.13))
+    monkeypatch.setattr(story, "played", lambda *_: swaying(0.0))
+    chapters = Late(run) if late else story.Story(run)
+    landing = search_phase._search_once(run, search, chapters, 0)  # type: ignore[arg-type]
+    assert landing is not None and landing.settled and search.gone_back
+    assert [event["name"] for event in told(run.folder) if event["kind"] == "take"] == ["Take 1, 80 % planned"]
 
 
 class Trying:
@@ -199,5 +238,5 @@ def test_no_other_end_is_tried_of_what_left_its_clip_before_it_came_down(tmp_pat
         way = np.outer(np.clip(8.0 * (seconds - begins), 0.0, 2.0), [0.0, 1.0, 0.0])
         motion = dataclasses.replace(whole.motion, position=whole.motion.position + way)
         search = Over(dataclasses.replace(whole, motion=motion))
-        assert search_phase._search_once(run, search, attempt) is None  # type: ignore[arg-type]
+        assert search_phase._search_once(run, search, story.Story(run), attempt) is None  # type: ignore[arg-type]
         assert search.given_up is given_up

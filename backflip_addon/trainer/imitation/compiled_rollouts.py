@@ -7,7 +7,6 @@ let go of Python.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +32,7 @@ from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import any_lane, everywhere, kernel, load, rows, store, where
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.state import Scene, States
+from ..threads import Team
 from .compiled_cost import GoalTables, cost, goal_tables, lost, set_goal
 from .cost import LARGE_COST, Weights
 from .reference_track import Track
@@ -54,7 +54,7 @@ class CompiledRollouts:
 
     def __init__(self, track: Track, lost: float, workers: int = 1, weights: Weights | None = None) -> None:
         self.track, self.lost = track, lost
-        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._threads = Team(workers)
         self._steps = [Steps(track.body) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
@@ -67,8 +67,7 @@ class CompiledRollouts:
 
     def close(self) -> None:
         """End the threads."""
-        if self._threads:
-            self._threads.shutdown()
+        self._threads.close()
 
     def __enter__(self) -> CompiledRollouts:
         return self
@@ -86,13 +85,13 @@ class CompiledRollouts:
         groups = -(-count // LANES)
         state, around = states_of_groups(self.tables, groups), surroundings_of_groups(groups)
         for array, numbers in zip(state, self.layout.numbers(starts), strict=False):
-            put(array, np.broadcast_to(numbers, (count, numbers.shape[1])))
-        put_scenes(around, scenes if len(scenes) == count else scenes * count)
+            put(array, numbers)
+        put_scenes(around, scenes)
         controls, costs = rows(groups, horizon, offsets.shape[2]), rows(groups, horizon)
         put(controls.reshape(groups, -1, LANES), offsets.reshape(count, -1))
         last_one = rows(0 if before is None else groups, offsets.shape[2])
         if before is not None:
-            put(last_one, np.broadcast_to(before, (count, offsets.shape[2])))
+            put(last_one, before.reshape(-1, offsets.shape[2]))
         firsts = np.broadcast_to(np.asarray(first, dtype=np.int64), (count,))[::LANES].copy()
         steps = self._share(state, around, firsts, controls, last_one, costs)
         summed = LARGE_COST * np.log1p(taken(costs, count).astype(float) / LARGE_COST)
@@ -128,8 +127,7 @@ class CompiledRollouts:
                 )
             )  # fmt: skip
 
-        everyone = range(len(parts))
-        return sum(self._threads.map(run, everyone) if self._threads else map(run, everyone))
+        return sum(self._threads.run(run))
 
 
 @kernel

@@ -177,15 +177,12 @@ def posture(body: Body, state: States, clip: Array, asked: Direction, down: floa
 
 def _hold_by_tissue(body: Body, state: States, targets: Array, strengths: Array) -> None:
     """Keep targets (L, 4) of ball joints where their tissue is not stretched, and let what is stretched hold."""
-    for index, link in enumerate(body.links):
-        limit = link.joint_limit
-        if limit is None:
-            continue
-        room = np.maximum(limit.half - STRETCHED, limit.half / 2)
-        inner = dataclasses.replace(limit, swing_x=float(room[0]), swing_y=float(room[1]), twist=float(room[2]))
-        stretch = joint_limits.excess(state.rotations[index], inner) / STRETCHED
-        targets[index] = joint_limits.clamped(targets[index], inner)
-        strengths[index] = max(strengths[index], TISSUE * min(float(stretch), 1.25))
+    limits = {index: link.joint_limit for index, link in enumerate(body.links) if link.joint_limit is not None}
+    joints, inner = np.array(list(limits), dtype=int), joint_limits.JointLimits([*limits.values()])
+    inner.half = np.maximum(inner.half - STRETCHED, inner.half / 2)
+    stretch = joint_limits.excess(state.rotations[joints], inner) / STRETCHED
+    targets[joints] = joint_limits.clamped(targets[joints], inner)
+    strengths[joints] = np.maximum(strengths[joints], TISSUE * np.minimum(stretch, 1.25))
 
 
 def reflexes(body: Body, state: States, hit: bool) -> dict[str, Array]:

@@ -7,7 +7,6 @@ All control steps of a group of bodies happen in one call of a kernel.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +33,7 @@ from ..physics.compiled.lanes import inlined, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.simulator import COMPILED_ITERATIONS
 from ..physics.state import States
+from ..threads import Team
 from .compiled_cost import GoalTables, cost, goal_tables
 from .compiled_imitation import (
     LOST,
@@ -99,7 +99,7 @@ class FeedbackRollouts:
         iterations: int = COMPILED_ITERATIONS,
     ) -> None:
         self.track, self.limits = track, limits or Limits()
-        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._threads = Team(workers)
         self._steps = [Steps(track.body, track.allowed, iterations=iterations) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
@@ -116,8 +116,7 @@ class FeedbackRollouts:
 
     def close(self) -> None:
         """End the threads."""
-        if self._threads:
-            self._threads.shutdown()
+        self._threads.close()
 
     def __enter__(self) -> FeedbackRollouts:
         return self
@@ -182,9 +181,7 @@ class FeedbackRollouts:
                 Contacts(*(rows(links) for _ in range(4))), steps.numbers,
             )  # fmt: skip
 
-        everyone = range(len(parts))
-        for _ in self._threads.map(run, everyone) if self._threads else map(run, everyone):
-            pass
+        self._threads.run(run)
 
 
 def surroundings(circumstances: Sequence[Circumstances], groups: int) -> Surroundings:

@@ -68,6 +68,15 @@ class Onward:
         return self.fits == FITS or self.settling is not None and self.settling.cost < RESTS
 
 
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A search as it was at one time: its checkpoint, its plan, and whether its body had come down."""
+
+    checkpoint: dict[str, Any]
+    plan: Plan
+    onward: Onward | None
+
+
 class Rollouts(Protocol):
     """What tries candidates: imitation.compiled_rollouts.CompiledRollouts."""
 
@@ -257,6 +266,15 @@ class Search:
         self.control_steps += rolled.steps
         return bool(rolled.costs[0, -LAST_STEPS:].mean() < GOOD_END)
 
+    def moment(self) -> Moment:
+        """This search as it is now; go_back() comes back to it."""
+        return Moment(self.checkpoint(), self.plan, self._onward)
+
+    def go_back(self, moment: Moment) -> None:
+        """To what was planned and performed at a moment of this search; perform() goes on from there."""
+        self.load_state(moment.checkpoint)
+        self._onward = moment.onward
+
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""
         performance = self._new_performance(scene or self.scene, start)
@@ -272,8 +290,8 @@ class Search:
     def checkpoint(self) -> dict[str, Any]:
         """Everything needed to go on from here in another process: arrays and numbers."""
         return {
-            "mean": self._distribution.mean,
-            "deviation": self._distribution.deviation,
+            "mean": self._distribution.mean.copy(),
+            "deviation": self._distribution.deviation.copy(),
             "costs": np.array(self.costs),
             "strides": np.array(self._strides, dtype=int),
             "control_steps": self.control_steps,

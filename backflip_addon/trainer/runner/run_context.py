@@ -153,8 +153,10 @@ class RunContext:
         stage: str = "",
         request: str = "",
         phase: str = "",
+        control_steps: int | None = None,
     ) -> Measures:
-        """Measure, save and tell of a take. Returns the measures. phase: where it came from, in words.
+        """Measure, save and tell of a take. Returns the measures. phase: where it came from, in words. control_steps:
+        that were simulated before it was begun; None: all so far.
 
         What is the same attempt once more, to the number, is measured and not recorded, unless it was asked for or says
         in how many small disturbances it lands: in the compiled step feedback performs its plan once more.
@@ -163,7 +165,7 @@ class RunContext:
             name=name,
             source=source,
             seconds=round(self.seconds, 2),
-            control_steps=self.control_steps,
+            control_steps=self.control_steps if control_steps is None else control_steps,
             seed=seed,
             stage=stage,
             request=request,

@@ -19,6 +19,7 @@ from ..planning.search_settings import SearchSettings
 from .inbox import Stopped
 from .plan_files import PLAN_FILE, SEARCH_FILE, read_arrays, read_plan, write_arrays
 from .run_context import RunContext, TimeIsUp, search_settings_for
+from .story import Chapter, Story
 
 # Shares of a search after which the plan so far is played as a take, a second each: dense early, sparse late, and of
 # later searches fewer
@@ -52,14 +53,14 @@ def find_landing_plan(run: RunContext, another: bool = False) -> Plan:
     if known is not None:
         return known
     settings = search_settings_for(run.settings.follow, run.settings.stop_when_landed or run.engine == "compiled")
-    with run.rollouts(run.track, settings.lost) as rollouts:
+    with run.rollouts(run.track, settings.lost) as rollouts, Story(run) as story:
         search, attempt = _resumed_search(run, rollouts, settings)
         if another:
             attempt += 1
             search = _new_search(run, rollouts, settings, attempt)
         before, best = (attempt if another else 0), None
         while True:
-            landing = _search_once(run, search, attempt)
+            landing = _search_once(run, search, story, attempt)
             if landing and landing.better_than(best):
                 best = landing
                 if not another:
@@ -134,13 +135,13 @@ def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: Searc
         return _new_search(run, rollouts, settings, 0), 0
 
 
-def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | None:
+def _search_once(run: RunContext, search: Search, story: Story, attempt: int) -> Landing | None:
     """One search from where it is, frame 0 or a touchdown, to the end; its landing when that succeeded."""
     # A search is saved more often than its steps are told of
     run.control_steps = max(run.control_steps, search.control_steps)
     before = run.control_steps - search.control_steps
-    story = LATER_STORY if attempt or search.end else STORY
-    told = [share for share in story if search.performed > share * search.track.steps]
+    shares = LATER_STORY if attempt or search.end else STORY
+    told = [share for share in shares if search.performed > share * search.track.steps]
     phase = f"search, {ordinal(attempt + 1)} try" + (f", landing {search.end + 1}" if search.end else "")
     saved_at = search.performed
     seed = _seed(run, attempt)
@@ -158,14 +159,14 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
         for request in wanted:
             run.tell(StageSaved(file=SEARCH_FILE, phase="search", control_steps=run.control_steps))
             run.inbox.finish(request)
-        due = [share for share in story if share not in told and fraction >= share]
+        due = [share for share in shares if share not in told and fraction >= share]
         if due:
             told.extend(due)
-            planned = f"{round(fraction * 100)} %"
-            name, take = f"Take {attempt + 1}, {planned} planned", _played(search.attempt())
-            run.record(take, name, "search", seed=seed, phase=f"{phase}, {planned} planned")
-            if run.track.standing and _ends_search(run, take) and metrics.unrest(run.body, take) < RESTS:
-                raise LandsAlready(take)
+            planned = f"{round(fraction * 100)} % planned"
+            search.control_steps += search.track.steps  # which it takes to play it
+            name, steps = f"Take {attempt + 1}, {planned}", run.control_steps
+            story.begin(Chapter(name, f"{phase}, {planned}", seed, search.moment(), steps))
+        _listen(run, search, story)
         whole = search.track.steps / search.track.rate
         run.longest = max(run.longest, fraction * whole)
         run.progress("search", fraction, f"Longest so far {run.longest:.1f} of {whole:.1f} s", -cost)
@@ -173,11 +174,14 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
     try:
         take = _played(search.perform(tell=tell))
         run.control_steps = before + search.control_steps
+        _listen(run, search, story, wait=True)
         name = f"Take {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
         run.record(take, name, "search", seed=seed, phase=phase)
     except LandsAlready as landing:
+        story.forget()
         take = landing.take
     except (Stopped, TimeIsUp):
+        story.forget()
         save()
         name = f"Take {attempt + 1}, broken off"
         run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, broken off")
@@ -188,6 +192,18 @@ def _search_once(run: RunContext, search: Search, attempt: int) -> Landing | Non
     if not anywhere and left_before_landing(run.track, metrics.evaluate_take(run.body, run.reference, take)):
         search.give_up_ends()
     return None
+
+
+def _listen(run: RunContext, search: Search, story: Story, wait: bool = False) -> None:
+    """Record what has been played of a search's story; wait: all of it. Raises LandsAlready, the search as it was when
+    the take was begun, and what RunContext.check() raises."""
+    while heard := story.heard(wait):
+        chapter, take = heard
+        steps, seed = chapter.control_steps, chapter.seed
+        run.record(take, chapter.name, "search", seed=seed, phase=chapter.phase, control_steps=steps)
+        if run.track.standing and _ends_search(run, take) and metrics.unrest(run.body, take) < RESTS:
+            search.go_back(chapter.moment)
+            raise LandsAlready(take)
 
 
 def _played(performance: Performance) -> Take:

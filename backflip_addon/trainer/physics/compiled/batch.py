@@ -242,7 +242,7 @@ class Layout:
         arm = rotations.rotate(states.rotations[:, 0], self.centre)
         speeds = np.zeros((count, self.freedoms))
         speeds[:, 0:3] = states.angular_velocity
-        speeds[:, 3:6] = states.velocity + np.cross(states.angular_velocity, arm)
+        speeds[:, 3:6] = states.velocity + rotations.cross(states.angular_velocity, arm)
         speeds[:, self.ball_freedoms] = states.joint_velocity[:, self.balls]
         speeds[:, self.hinge_freedoms] = np.sum(states.joint_velocity[:, self.hinges] * self.axes, axis=-1)
         angles = rotations.twist_angle(states.rotations[:, self.hinges], self.axes)
@@ -258,7 +258,7 @@ class Layout:
         joints[:, self.balls] = speeds[:, self.ball_freedoms]
         joints[:, self.hinges] = speeds[:, self.hinge_freedoms, None] * self.axes
         spin = speeds[:, 0:3]
-        return States(position - arm, orientations, speeds[:, 3:6] - np.cross(spin, arm), spin, joints)
+        return States(position - arm, orientations, speeds[:, 3:6] - rotations.cross(spin, arm), spin, joints)
 
     def goals(self, targets: Array, velocities: Array) -> tuple[Array, Array, Array]:
         """Joint targets (K, L, 4) and velocities (K, L, 3) as Goal's numbers (K, 4 L), (K, H), (K, H), bounded."""

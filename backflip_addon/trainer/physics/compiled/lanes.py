@@ -8,6 +8,7 @@ are not vectorised where it matters (a constant length is unrolled to scalars), 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -62,9 +63,9 @@ class _PartOfKernels(CPUDispatcher):  # type: ignore[misc]  # what numba says of
 
 def rows(*shape: int) -> Float32Array:
     """Zeros (..., LANES), aligned for vectors."""
-    count = int(np.prod(shape)) * LANES
+    count = math.prod(shape) * LANES
     raw = np.zeros(count * 4 + _ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
+    start = -raw.__array_interface__["data"][0] % _ALIGNMENT  # raw.ctypes takes as long as all the rest
     return raw[start : start + count * 4].view(np.float32).reshape(*shape, LANES)
 
 

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A search's story: what its plan so far performs, to the end and into its fall, played beside the search.
+
+To play a take in PyBullet takes as long as half of a short search. So it is played in another process where there are
+cores for one. Takes are told in the order in which they were begun, and the first that lands ends the search as it was
+when that was begun: all is as if the search had waited for each, but for what it has tried meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+
+from ...core.motion import Take
+from ..imitation.performance import Performance
+from ..imitation.reference_track import Track
+from ..physics.engines import EngineName
+from ..physics.state import Scene
+from ..planning.mpc import Moment
+from ..planning.plan import Plan
+from ..workers import LOOK_SECONDS, Pool, WorkerError
+from .run_context import RunContext
+
+logger = logging.getLogger(__name__)
+
+MOST = 4  # processes: a search has as many chapters, and one of them takes as long as a short search
+
+
+@dataclasses.dataclass(frozen=True)
+class Chapter:
+    """A take of a search under way: its name, phase and seed, the moment of the search, and the run's control steps
+    then."""
+
+    name: str
+    phase: str
+    seed: int
+    moment: Moment
+    control_steps: int
+
+
+class Narrator:
+    """Plays plans, in a process of its own."""
+
+    def __init__(self, track: Track, scene: Scene, engine: EngineName) -> None:
+        self._told = track, scene, engine
+
+    def play(self, plan: Plan) -> Take:
+        return played(*self._told, plan)
+
+
+def played(track: Track, scene: Scene, engine: EngineName, plan: Plan) -> Take:
+    """What a plan performs open loop from the first state on, its fall played out where it fell."""
+    performance = Performance(track, scene, track.states[0], engine)
+    try:
+        performance.run(track.targets(plan.offsets(0, track.steps), 0))
+        return performance.played_out()
+    finally:
+        performance.close()
+
+
+class Story:
+    """Chapters of a run's searches in the order in which they were begun; to be closed."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+        self._chapters: deque[tuple[Chapter, Future[Take]]] = deque()
+        # Threads wait for a process each, so that the search need not; with one core it would only be in its way
+        count = min(run.workers, MOST)
+        self._threads = ThreadPoolExecutor(count, "backflip-story") if count > 1 else None
+        self._own = threading.local()  # a thread's process
+        self._pools: list[Pool] = []
+        self._over = threading.Event()
+
+    def __enter__(self) -> Story:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, chapter: Chapter) -> None:
+        """Have what is planned so far played."""
+        plan = chapter.moment.plan
+        if self._threads:
+            self._chapters.append((chapter, self._threads.submit(self._narrated, plan)))
+            return
+        take: Future[Take] = Future()
+        take.set_result(self._played(plan))
+        self._chapters.append((chapter, take))
+
+    def heard(self, wait: bool = False) -> tuple[Chapter, Take] | None:
+        """The next chapter and its take, where that has been played; wait: until it is. None: there is none. Raises
+        what RunContext.check() raises."""
+        if not self._chapters or not wait and not self._chapters[0][1].done():
+            return None
+        chapter, take = self._chapters[0]
+        while True:
+            try:
+                told = take.result(LOOK_SECONDS)
+                break
+            except NotYet:
+                self._run.check()
+            except (WorkerError, OSError) as error:  # where memory has run out, one at a time may fit
+                logger.warning("a take of the search is played by the search itself: %s", error)
+                told = self._played(chapter.moment.plan)
+                break
+        self._chapters.popleft()
+        return chapter, told
+
+    def forget(self) -> None:
+        """Nobody wants to hear the rest."""
+        for _, take in self._chapters:
+            take.cancel()
+        self._chapters.clear()
+
+    def close(self) -> None:
+        """End what plays, wherever it is."""
+        self._over.set()
+        self.forget()
+        if self._threads:
+            self._threads.shutdown()
+        for pool in self._pools:
+            pool.close()
+
+    def _narrated(self, plan: Plan) -> Take:
+        pool: Pool | None = getattr(self._own, "pool", None)
+        if pool is None:
+            run = self._run
+            pool = self._own.pool = Pool(1, Narrator, run.track, run.scene, run.engine, meanwhile=self._look)
+            self._pools.append(pool)
+        take: Take = pool.share("play", [(plan,)])[0]
+        return take
+
+    def _look(self) -> None:
+        if self._over.is_set():
+            raise WorkerError("nobody waits for it")
+
+    def _played(self, plan: Plan) -> Take:
+        run = self._run
+        return played(run.track, run.scene, run.engine, plan)
