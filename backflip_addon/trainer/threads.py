@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Self, TypeVar
 
 _Result = TypeVar("_Result")
 
@@ -21,14 +21,15 @@ def one_thread_each() -> None:
         os.environ.setdefault(name, number)
 
 
-class Team:
-    """So many threads, the caller's own among them: to wake one takes half a millisecond. To be closed."""
+class Threads:
+    """What shares its work out over so many threads, the caller's own among them: to wake one takes half a
+    millisecond. To be closed."""
 
     def __init__(self, count: int) -> None:
         self._count = max(count, 1)
         self._others = ThreadPoolExecutor(self._count - 1) if self._count > 1 else None
 
-    def run(self, work: Callable[[int], _Result]) -> list[_Result]:
+    def in_threads(self, work: Callable[[int], _Result]) -> list[_Result]:
         """What work says of 0, 1, ... count - 1, each in a thread of its own. Raises what the first of them raises."""
         if self._others is None:
             return [work(0)]
@@ -43,3 +44,9 @@ class Team:
         """End the threads."""
         if self._others:
             self._others.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -107,7 +107,7 @@ class Planned:
         self.gone_back = moment.checkpoint == {}
 
     def attempt(self) -> types.SimpleNamespace:
-        return types.SimpleNamespace(played_out=lambda: self.take, close=lambda: None)
+        return types.SimpleNamespace(ended=lambda: self.take)
 
     def perform(self, tell: Callable[[float, float], None]) -> types.SimpleNamespace:
         tell(0.8, 1.0)
@@ -137,7 +137,7 @@ def test_a_plan_that_is_not_finished_ends_a_search_only_where_it_brings_the_body
 ) -> None:
     run.body = AT_REST
     search = Planned(swaying(sways))
-    monkeypatch.setattr(story, "played", lambda *_: search.take)
+    monkeypatch.setattr(story, "take_of_plan", lambda *_: search.take)
     try:
         search_phase._search_once(run, search, story.Story(run), 0)  # type: ignore[arg-type]
         ended = True
@@ -168,7 +168,7 @@ def test_a_landing_on_the_way_is_what_counts_whenever_it_is_heard_of(
 ) -> None:
     run.body = AT_REST
     search = Ended(swaying(0.13))
-    monkeypatch.setattr(story, "played", lambda *_: swaying(0.0))
+    monkeypatch.setattr(story, "take_of_plan", lambda *_: swaying(0.0))
     chapters = Late(run) if late else story.Story(run)
     landing = search_phase._search_once(run, search, chapters, 0)  # type: ignore[arg-type]
     assert landing is not None and landing.settled and search.gone_back

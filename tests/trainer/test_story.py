@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def takes_of(run: RunContext) -> list[tuple[str, str, int, Take]]:
 
 def a_chapter(run: RunContext, name: str, offset: float = 0.0) -> Chapter:
     plan = Plan(np.full((12, run.track.layout.width), offset), 3)
-    return Chapter(name, f"the phase of {name}", 0, Moment({}, plan, None), 7)
+    return Chapter(name, {"seed": 0}, Moment({}, plan, None))
 
 
 def test_takes_are_the_same_whoever_plays_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,7 @@ def test_a_take_whose_player_is_gone_is_played_all_the_same(tmp_path: Path, monk
 
     monkeypatch.setattr(story, "Pool", none)
     run = a_run(tmp_path / "job", 2)
-    with Story(run) as chapters:
+    with closing(Story(run)) as chapters:
         for name, offset in (("one", 0.0), ("two", 0.05)):
             chapters.begin(a_chapter(run, name, offset))
         heard = [chapters.heard(wait=True) for _ in range(3)]
@@ -89,7 +90,7 @@ def test_who_stops_does_not_wait_for_a_take(tmp_path: Path, monkeypatch: pytest.
         raise Stopped
 
     monkeypatch.setattr(run, "check", stop)
-    with Story(run) as chapters:
+    with closing(Story(run)) as chapters:
         assert chapters.heard() is None and chapters.heard(wait=True) is None, "nothing was begun"
         chapters.begin(a_chapter(run, "one"))
         with pytest.raises(Stopped):

@@ -32,7 +32,7 @@ from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import any_lane, everywhere, kernel, load, rows, store, where
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.state import Scene, States
-from ..threads import Team
+from ..threads import Threads
 from .compiled_cost import GoalTables, cost, goal_tables, lost, set_goal
 from .cost import LARGE_COST, Weights
 from .reference_track import Track
@@ -46,7 +46,7 @@ class Rolled(NamedTuple):
     steps: int
 
 
-class CompiledRollouts:
+class CompiledRollouts(Threads):
     """Rollouts of a track's body, shared out over so many threads; to be closed.
 
     lost: m, root too far from its goal to go on.
@@ -54,7 +54,7 @@ class CompiledRollouts:
 
     def __init__(self, track: Track, lost: float, workers: int = 1, weights: Weights | None = None) -> None:
         self.track, self.lost = track, lost
-        self._threads = Team(workers)
+        super().__init__(workers)
         self._steps = [Steps(track.body) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
@@ -64,16 +64,6 @@ class CompiledRollouts:
     def follow(self, track: Track) -> None:
         """Go on with other goals for the same controls."""
         self.goals = goal_tables(track, self.layout, self.weights, anywhere=True)
-
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.close()
-
-    def __enter__(self) -> CompiledRollouts:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __call__(
         self, starts: States, scenes: list[Scene], first: int | IntArray, offsets: Array, before: Array | None = None
@@ -127,7 +117,7 @@ class CompiledRollouts:
                 )
             )  # fmt: skip
 
-        return sum(self._threads.run(run))
+        return sum(self.in_threads(run))
 
 
 @kernel

@@ -33,7 +33,7 @@ from ..physics.compiled.lanes import inlined, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.simulator import COMPILED_ITERATIONS
 from ..physics.state import States
-from ..threads import Team
+from ..threads import Threads
 from .compiled_cost import GoalTables, cost, goal_tables
 from .compiled_imitation import (
     LOST,
@@ -83,7 +83,7 @@ class Passed(NamedTuple):
     speeds: Float32Array
 
 
-class FeedbackRollouts:
+class FeedbackRollouts(Threads):
     """Rollouts of a trajectory's controls, shared out over so many threads; to be closed.
 
     track: what costs are measured by. limits: when a body is lost. iterations: of the contact solver.
@@ -99,7 +99,7 @@ class FeedbackRollouts:
         iterations: int = COMPILED_ITERATIONS,
     ) -> None:
         self.track, self.limits = track, limits or Limits()
-        self._threads = Team(workers)
+        super().__init__(workers)
         self._steps = [Steps(track.body, track.allowed, iterations=iterations) for _ in range(max(workers, 1))]
         self.tables = self._steps[0].tables
         self.layout = Layout(track.body, self.tables)
@@ -113,16 +113,6 @@ class FeedbackRollouts:
         self.trajectory = trajectory
         self.observations = Observations(self.track.body, trajectory)
         self.imitated = imitation_tables(self.observations, self._imitation, trajectory, self.layout, self.limits)
-
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.close()
-
-    def __enter__(self) -> FeedbackRollouts:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __call__(
         self, starts: States, circumstances: Sequence[Circumstances], first: int, offsets: Array, kept: int = 0
@@ -181,7 +171,7 @@ class FeedbackRollouts:
                 Contacts(*(rows(links) for _ in range(4))), steps.numbers,
             )  # fmt: skip
 
-        self._threads.run(run)
+        self.in_threads(run)
 
 
 def surroundings(circumstances: Sequence[Circumstances], groups: int) -> Surroundings:

@@ -96,6 +96,13 @@ class Performance:
         """The take of a performance that is over, its fall played out where it fell; nothing can be run after it."""
         return with_fall(self._bodies, self.track, self.final_take(**meta))
 
+    def ended(self, **meta: Any) -> Take:
+        """As played_out(), and it is closed."""
+        try:
+            return self.played_out(**meta)
+        finally:
+            self.close()
+
     def take(self, **meta: Any) -> Take:
         """What was performed so far."""
         return self._recording().take(**meta)

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from ...core.arrays import Array
+from ...core.direction import Direction
+from ...core.motion import Take
 from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.engines import AUTO, EngineName
-from ..physics.state import Scene
+from ..physics.state import Scene, States
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +80,23 @@ def knots_along(knots: Array, spacing: int, first: int, offsets: Array) -> Array
     rest = offsets - shares[:, :fixed] @ knots[:fixed]
     result[free] = np.linalg.lstsq(shares[:, free], rest, rcond=None)[0]
     return result
+
+
+def take_of_plan(
+    track: Track,
+    plan: Plan,
+    scene: Scene,
+    engine: EngineName,
+    start: States | None = None,
+    direction: Direction | None = None,
+    chance: int = 0,
+    **meta: Any,
+) -> Take:
+    """What a plan performs open loop, its fall played out where it fell. start: None is the track's first state.
+    direction, chance: what it is asked to bear, and the seed of what is random in it."""
+    performance = Performance(track, scene, start or track.states[0], engine, direction, chance)
+    performance.run(track.targets(plan.offsets(0, track.steps), 0))
+    return performance.ended(**meta)
 
 
 def trajectory_of_plan(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def find_landing_plan(run: RunContext, another: bool = False) -> Plan:
     if known is not None:
         return known
     settings = search_settings_for(run.settings.follow, run.settings.stop_when_landed or run.engine == "compiled")
-    with run.rollouts(run.track, settings.lost) as rollouts, Story(run) as story:
+    with run.rollouts(run.track, settings.lost) as rollouts, closing(Story(run)) as story:
         search, attempt = _resumed_search(run, rollouts, settings)
         if another:
             attempt += 1
@@ -164,15 +165,15 @@ def _search_once(run: RunContext, search: Search, story: Story, attempt: int) ->
             told.extend(due)
             planned = f"{round(fraction * 100)} % planned"
             search.control_steps += search.track.steps  # which it takes to play it
-            name, steps = f"Take {attempt + 1}, {planned}", run.control_steps
-            story.begin(Chapter(name, f"{phase}, {planned}", seed, search.moment(), steps))
+            told_of_it = {"seed": seed, "phase": f"{phase}, {planned}", "control_steps": run.control_steps}
+            story.begin(Chapter(f"Take {attempt + 1}, {planned}", told_of_it, search.moment()))
         _listen(run, search, story)
         whole = search.track.steps / search.track.rate
         run.longest = max(run.longest, fraction * whole)
         run.progress("search", fraction, f"Longest so far {run.longest:.1f} of {whole:.1f} s", -cost)
 
     try:
-        take = _played(search.perform(tell=tell))
+        take = search.perform(tell=tell).ended()
         run.control_steps = before + search.control_steps
         _listen(run, search, story, wait=True)
         name = f"Take {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
@@ -184,7 +185,7 @@ def _search_once(run: RunContext, search: Search, story: Story, attempt: int) ->
         story.forget()
         save()
         name = f"Take {attempt + 1}, broken off"
-        run.record(_played(search.attempt()), name, "search", seed=seed, phase=f"{phase}, broken off")
+        run.record(search.attempt().ended(), name, "search", seed=seed, phase=f"{phase}, broken off")
         raise
     anywhere = attempt > 0 and metrics.has_a_landing(run.body, run.reference)
     if _ends_search(run, take, anywhere):
@@ -199,19 +200,10 @@ def _listen(run: RunContext, search: Search, story: Story, wait: bool = False) -
     the take was begun, and what RunContext.check() raises."""
     while heard := story.heard(wait):
         chapter, take = heard
-        steps, seed = chapter.control_steps, chapter.seed
-        run.record(take, chapter.name, "search", seed=seed, phase=chapter.phase, control_steps=steps)
+        run.record(take, chapter.name, "search", **chapter.told)
         if run.track.standing and _ends_search(run, take) and metrics.unrest(run.body, take) < RESTS:
             search.go_back(chapter.moment)
             raise LandsAlready(take)
-
-
-def _played(performance: Performance) -> Take:
-    """The take of a performance that is over, its fall played out where it fell."""
-    try:
-        return performance.played_out()
-    finally:
-        performance.close()
 
 
 def ordinal(number: int) -> str:

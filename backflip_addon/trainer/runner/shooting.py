@@ -22,12 +22,11 @@ from ...jobs.json_files import JobError
 from ...jobs.messages import SHOT, Request, ShotRequest, Warned
 from ..imitation.compiled_rollouts import CompiledRollouts
 from ..imitation.disturbances import shaken
-from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..physics.engines import EngineName
 from ..physics.state import Scene, States
 from ..planning.mpc import Search
-from ..planning.plan import Plan
+from ..planning.plan import Plan, take_of_plan
 from ..planning.search_settings import replan_settings
 from ..workers import Pool, WorkerError
 from .policy_phase import load_latest_stage, new_training
@@ -217,18 +216,10 @@ def _replanned(run: RunContext, plan: Plan, shot: ShotRequest, track: Track) -> 
             run.control_steps = took + search.control_steps
             run.progress("shoot", fraction, "Shooting a take", -cost)
 
-        performance = search.perform(_start(track, shot), tell, run.good)
-        try:
-            return performance.played_out(seed=shot.seed)
-        finally:
-            performance.close()
+        return search.perform(_start(track, shot), tell, run.good).ended(seed=shot.seed)
 
 
 def _as_planned(track: Track, engine: EngineName, plan: Plan, shot: ShotRequest) -> Take:
     """The plan performed as it was learned, whatever comes."""
-    performance = Performance(track, scene_of(shot), _start(track, shot), engine, shot.direction, shot.seed)
-    try:
-        performance.run(track.targets(plan.offsets(0, track.steps), 0))
-        return performance.played_out(seed=shot.seed)
-    finally:
-        performance.close()
+    scene, asked, seed = scene_of(shot), shot.direction, shot.seed
+    return take_of_plan(track, plan, scene, engine, _start(track, shot), asked, seed, seed=seed)

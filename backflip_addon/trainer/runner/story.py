@@ -14,52 +14,39 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from typing import Any
 
 from ...core.motion import Take
-from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..physics.engines import EngineName
 from ..physics.state import Scene
 from ..planning.mpc import Moment
-from ..planning.plan import Plan
+from ..planning.plan import Plan, take_of_plan
 from ..workers import LOOK_SECONDS, Pool, WorkerError
 from .run_context import RunContext
 
 logger = logging.getLogger(__name__)
 
-MOST = 4  # processes: a search has as many chapters, and one of them takes as long as a short search
+MOST = 4  # processes, each with a take: of a short search that is all there is
 
 
 @dataclasses.dataclass(frozen=True)
 class Chapter:
-    """A take of a search under way: its name, phase and seed, the moment of the search, and the run's control steps
-    then."""
+    """A take of a search under way: its name, what else is told of it, and the moment of the search."""
 
     name: str
-    phase: str
-    seed: int
+    told: dict[str, Any]
     moment: Moment
-    control_steps: int
 
 
 class Narrator:
     """Plays plans, in a process of its own."""
 
     def __init__(self, track: Track, scene: Scene, engine: EngineName) -> None:
-        self._told = track, scene, engine
+        self.track, self.scene, self.engine = track, scene, engine
 
     def play(self, plan: Plan) -> Take:
-        return played(*self._told, plan)
-
-
-def played(track: Track, scene: Scene, engine: EngineName, plan: Plan) -> Take:
-    """What a plan performs open loop from the first state on, its fall played out where it fell."""
-    performance = Performance(track, scene, track.states[0], engine)
-    try:
-        performance.run(track.targets(plan.offsets(0, track.steps), 0))
-        return performance.played_out()
-    finally:
-        performance.close()
+        return take_of_plan(self.track, plan, self.scene, self.engine)
 
 
 class Story:
@@ -74,12 +61,6 @@ class Story:
         self._own = threading.local()  # a thread's process
         self._pools: list[Pool] = []
         self._over = threading.Event()
-
-    def __enter__(self) -> Story:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def begin(self, chapter: Chapter) -> None:
         """Have what is planned so far played."""
@@ -140,4 +121,4 @@ class Story:
 
     def _played(self, plan: Plan) -> Take:
         run = self._run
-        return played(run.track, run.scene, run.engine, plan)
+        return take_of_plan(run.track, plan, run.scene, run.engine)
