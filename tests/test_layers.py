@@ -176,7 +176,7 @@ TRAINER_WINGS: dict[str, set[str]] = {
     "warm_up": {"imitation", "physics"},
     "rl": {"planning", "imitation", "physics", "workers"},
     "planning": {"imitation", "physics", "workers", "lane_count"},
-    "imitation": {"physics", "compiled_cache", "lane_count", "threads"},
+    "imitation": {"physics", "compiled_cache", "lane_count"},
     "physics": {"compiled_cache", "lane_count"},
     "video": set(),
     "workers": {"threads"},

@@ -7,7 +7,9 @@ let go of Python.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -32,10 +34,42 @@ from ..physics.compiled.kinematics import pose
 from ..physics.compiled.lanes import any_lane, everywhere, kernel, load, rows, store, where
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.state import Scene, States
-from ..threads import Threads
 from .compiled_cost import GoalTables, cost, goal_tables, lost, set_goal
 from .cost import LARGE_COST, Weights
 from .reference_track import Track
+
+_Result = TypeVar("_Result")
+
+
+class Threads:
+    """What shares its work out over so many threads, the caller's own among them: to wake one takes half a
+    millisecond. To be closed."""
+
+    def __init__(self, count: int) -> None:
+        self._count = max(count, 1)
+        self._others = ThreadPoolExecutor(self._count - 1) if self._count > 1 else None
+
+    def in_threads(self, work: Callable[[int], _Result]) -> list[_Result]:
+        """What work says of 0, 1, ... count - 1, each in a thread of its own. Raises what the first of them raises."""
+        if self._others is None:
+            return [work(0)]
+        others = [self._others.submit(work, index) for index in range(1, self._count)]
+        try:
+            own = work(0)
+        finally:
+            wait(others)
+        return [own, *(other.result() for other in others)]
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._others:
+            self._others.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Rolled(NamedTuple):

@@ -33,7 +33,6 @@ from ..physics.compiled.lanes import inlined, kernel, load, rows, store
 from ..physics.compiled.tables import BodyTables, Workspace
 from ..physics.simulator import COMPILED_ITERATIONS
 from ..physics.state import States
-from ..threads import Threads
 from .compiled_cost import GoalTables, cost, goal_tables
 from .compiled_imitation import (
     LOST,
@@ -51,6 +50,7 @@ from .compiled_imitation import (
     steer,
     width_of,
 )
+from .compiled_rollouts import Threads
 from .cost import LARGE_COST, Weights
 from .disturbances import Circumstances
 from .environment import Limits
