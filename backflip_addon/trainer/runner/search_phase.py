@@ -182,7 +182,7 @@ def _search_once(run: RunContext, search: Search, story: Story, attempt: int) ->
         story.forget()
         take = landing.take
     except (Stopped, TimeIsUp):
-        story.forget()
+        story.close()
         save()
         name = f"Take {attempt + 1}, broken off"
         run.record(search.attempt().ended(), name, "search", seed=seed, phase=f"{phase}, broken off")
