@@ -31,6 +31,12 @@ FEW = Refining(samples=8, elites=3, rounds=3)
 QUICK = SearchSettings(horizon=6, refining=FEW, caught=FEW, first_rounds=4)
 
 
+@pytest.fixture(autouse=True)
+def cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as are asked for, wherever this runs."""
+    monkeypatch.setattr(story, "core_count", lambda: 3)
+
+
 def a_run(path: Path, workers: int) -> Run:
     folder = make_job(path, workers=workers, engine="compiled", stop_when_landed=True)
     return Run(folder, folder.read_job())
@@ -99,6 +105,15 @@ def test_who_stops_does_not_wait_for_a_take(tmp_path: Path, monkeypatch: pytest.
         assert chapters.heard(wait=True) is None
     for pool in chapters._pools:
         assert not any(process.is_alive() for process in pool._processes)
+
+
+def test_who_has_one_core_here_plays_takes_by_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many a cluster has."""
+    monkeypatch.setattr(story, "core_count", lambda: 1)
+    with closing(Story(a_run(tmp_path / "job", 64))) as chapters:
+        chapters.begin(a_chapter(chapters._run, "one"))
+        assert chapters.heard() is not None, "at once"
+        assert not chapters._pools
 
 
 class Enough(Exception): ...

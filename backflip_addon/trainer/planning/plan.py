@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,9 @@ def take_of_plan(
 ) -> Take:
     """What a plan performs open loop, its fall played out where it fell. start: None is the track's first state.
     direction, chance: what it is asked to bear, and the seed of what is random in it."""
-    performance = Performance(track, scene, start or track.states[0], engine, direction, chance)
-    performance.run(track.targets(plan.offsets(0, track.steps), 0))
-    return performance.ended(**meta)
+    with closing(Performance(track, scene, start or track.states[0], engine, direction, chance)) as performance:
+        performance.run(track.targets(plan.offsets(0, track.steps), 0))
+        return performance.played_out(**meta)
 
 
 def trajectory_of_plan(

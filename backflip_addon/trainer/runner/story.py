@@ -22,7 +22,7 @@ from ..physics.engines import EngineName
 from ..physics.state import Scene
 from ..planning.mpc import Moment
 from ..planning.plan import Plan, take_of_plan
-from ..workers import LOOK_SECONDS, Pool, WorkerError
+from ..workers import LOOK_SECONDS, Pool, WorkerError, core_count
 from .run_context import RunContext
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Story:
         self._run = run
         self._chapters: deque[tuple[Chapter, Future[Take]]] = deque()
         # Threads wait for a process each, so that the search need not; with one core it would only be in its way
-        count = min(run.workers, MOST)
+        count = min(run.workers, core_count(), MOST)  # a cluster's cores are not here
         self._threads = ThreadPoolExecutor(count, "backflip-story") if count > 1 else None
         self._own = threading.local()  # a thread's process
         self._pools: list[Pool] = []
