@@ -94,8 +94,7 @@ def search(
     steadies its landing. first: so many searches of this seed were made before. Returns the plan (None when it failed),
     the take and its measures, seconds from the start of the search, and control steps.
     """
-    quick = not thorough or engines.chosen(engine) == "compiled"
-    settings = search_settings.quick_settings() if quick else search_settings.SearchSettings()
+    settings = search_settings.SearchSettings()
     begin, steps, attempt = time.perf_counter(), 0, 0
     track = Track(body, reference)
 

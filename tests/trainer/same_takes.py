@@ -40,8 +40,8 @@ RECORDS = Path(__file__).with_suffix(".json")
 COMMAND = "python -m tests.trainer.same_takes --record"
 # Clip -> the part that is searched, in s: enough steps for contacts, flight and several windows
 CLIPS = {"walk": (0.0, 0.4), "jump": (0.2, 0.6), "backflip": (0.4, 0.8)}
-FEW = Refining(samples=8, elites=3, rounds=2)
-SETTINGS = SearchSettings(horizon=6, refining=FEW, caught=FEW, first_rounds=2)
+FEW = Refining(samples=8, rounds=2)
+SETTINGS = SearchSettings(horizon=6, refining=FEW, grounded=FEW, caught=FEW, first_rounds=2)
 SEED = 3
 HOLD = 0.1  # s that the last pose is held
 BODY = performances.body()

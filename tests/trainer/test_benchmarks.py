@@ -25,11 +25,11 @@ TINY = """
 import functools, runpy, sys
 sys.path[:0] = sys.argv[1:3]
 from backflip_addon.trainer.planning import search_settings as search
-few = search.Refining(samples=8, elites=3, rounds=2)
-tiny = {"horizon": 8, "refining": few, "caught": few, "first_rounds": 2}
+few = search.Refining(samples=8, rounds=2)
+tiny = {"horizon": 8, "refining": few, "grounded": few, "caught": few, "first_rounds": 2}
 settings = search.SearchSettings
 search.SearchSettings = functools.partial(settings, **tiny)
-search.replan_settings = search.quick_settings = search.SearchSettings
+search.replan_settings = search.SearchSettings
 sys.argv = sys.argv[3:]
 sys.exit(runpy.run_path(sys.argv[0])["main"]())
 """

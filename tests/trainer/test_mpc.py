@@ -20,7 +20,7 @@ from backflip_addon.trainer.imitation.action_layout import ActionLayout
 from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts, Rolled
 from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.physics.state import Scene, States
-from backflip_addon.trainer.planning.cem import KnotDistribution
+from backflip_addon.trainer.planning.evolution import KnotDistribution
 from backflip_addon.trainer.planning.mpc import QUIET_PATIENCE, Search
 from backflip_addon.trainer.planning.noise import Mirror
 from backflip_addon.trainer.planning.plan import Plan, interpolate, knots_along
@@ -28,8 +28,8 @@ from backflip_addon.trainer.planning.search_settings import Refining, SearchSett
 from tests.core import performances
 
 BODY = performances.body()
-FEW = Refining(samples=16, elites=4, rounds=3)
-QUICK = SearchSettings(horizon=12, refining=FEW, caught=FEW, first_rounds=4)
+FEW = Refining(samples=16, rounds=3)
+QUICK = SearchSettings(horizon=12, refining=FEW, grounded=FEW, caught=FEW, first_rounds=4)
 HOLD = 0.1
 
 
@@ -105,7 +105,7 @@ def test_more_threads_find_the_same_take(rollouts: CompiledRollouts, threads: in
 
 def test_copies_are_tried_as_well(rollouts: CompiledRollouts) -> None:
     """Candidates are tried on the body as it is and on disturbed ones: another plan, by so many more steps."""
-    tried = dataclasses.replace(QUICK, refining=dataclasses.replace(FEW, copies=3))
+    tried = dataclasses.replace(QUICK, grounded=dataclasses.replace(FEW, copies=3))
     alone, many = a_search(rollouts, 3), a_search(rollouts, 3, tried)
     assert not same(alone.perform().take(), many.perform().take())
     assert many.control_steps > 2 * alone.control_steps
@@ -253,8 +253,8 @@ def squatting_hop(height: float = 0.06) -> Motion:
 @pytest.mark.parametrize("clip", ["standing", "hop"])
 def test_easy_clips_land(clip: str) -> None:
     reference = performances.standing(BODY, 0.5) if clip == "standing" else squatting_hop()
-    more = Refining(samples=24, elites=4, rounds=4)
-    hopping = dataclasses.replace(QUICK, horizon=18, refining=more, caught=more)
+    more = Refining(samples=24, rounds=4)
+    hopping = dataclasses.replace(QUICK, horizon=18, refining=more, grounded=more, caught=more)
     settings = SearchSettings() if clip == "standing" else hopping
     with rollouts_of(2, reference, None) as rollouts:
         search = a_search(rollouts, 0, settings)
@@ -321,7 +321,7 @@ class Improving:
 )
 def test_a_window_that_goes_well_is_left_sooner(cost: float, step: float, rounds: int) -> None:
     """One that goes badly while it improves by a hundredth of its cost, another by a hundredth of a fair one's."""
-    settings = SearchSettings(horizon=12, first_rounds=20, refining=Refining(patience=6))
+    settings = SearchSettings(horizon=12, first_rounds=20, grounded=Refining(patience=6))
     rollouts, told = Improving(cost, step), []
     search = Search(Track(BODY, CROUCH, HOLD), rollouts, settings)
 

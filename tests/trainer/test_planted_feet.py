@@ -9,8 +9,8 @@ import pytest
 from backflip_addon.core import rotations
 from backflip_addon.core.motion import Motion
 from backflip_addon.trainer.imitation.reference_track import Track
-from backflip_addon.trainer.planning.cem import KnotDistribution
-from backflip_addon.trainer.planning.noise import PlantedFeet
+from backflip_addon.trainer.planning.evolution import KnotDistribution
+from backflip_addon.trainer.planning.noise import Mirror, PlantedFeet
 from tests.core import performances
 
 BODY = performances.body()
@@ -23,7 +23,7 @@ def drawn(track: Track) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(1)
     shape = (KNOTS, track.layout.width)
     plan = KnotDistribution(np.zeros(shape), np.full(shape, DEVIATION))
-    candidates = plan.draw(slice(0, KNOTS), COUNT, random)
+    candidates = Mirror(BODY, track.layout, 0.0).draw(plan, slice(0, KNOTS), COUNT, random)
     PlantedFeet(track, KNOTS, 3).condition(candidates, plan, slice(1, KNOTS), random)
     step = 3 * (KNOTS - 1)
     joints = track.layout.offset_targets(np.repeat(track.controls[step][None], COUNT + 1, axis=0), _rows(candidates))
@@ -58,7 +58,7 @@ def test_feet_in_the_air_are_free() -> None:
 def test_knots_before_the_window_stay_as_they_are() -> None:
     track, random = Track(BODY, performances.standing(BODY)), np.random.default_rng(2)
     plan = KnotDistribution(*(random.normal(size=(KNOTS, track.layout.width)) ** 2 for _ in range(2)))
-    candidates = plan.draw(slice(2, KNOTS), 4, random)
+    candidates = Mirror(BODY, track.layout, 0.0).draw(plan, slice(2, KNOTS), 4, random)
     PlantedFeet(track, KNOTS, 3).condition(candidates, plan, slice(2, KNOTS), random)
     assert np.array_equal(candidates[:, :2], np.repeat(plan.mean[None, :2], 4, axis=0))
 
@@ -68,7 +68,7 @@ def test_noise_of_a_narrow_search_is_left_as_it_is() -> None:
     track, random = Track(BODY, performances.standing(BODY)), np.random.default_rng(3)
     shape = (KNOTS, track.layout.width)
     plan = KnotDistribution(np.zeros(shape), np.full(shape, 1e-5))
-    candidates = plan.draw(slice(0, KNOTS), 50, random)
+    candidates = Mirror(BODY, track.layout, 0.0).draw(plan, slice(0, KNOTS), 50, random)
     before = candidates.copy()
     PlantedFeet(track, KNOTS, 3).condition(candidates, plan, slice(0, KNOTS), random)
     assert candidates.std() == pytest.approx(before.std(), rel=0.01)

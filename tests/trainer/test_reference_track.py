@@ -226,8 +226,7 @@ def test_who_follows_the_style_may_be_elsewhere_and_who_follows_the_place_may_no
     assert of("style") < 0.2 * of("both") < of("both") < 0.6 * of("place")
     assert weights_for("both") == Weights()
     assert search_settings_for("both") == SearchSettings()
-    quick = search_settings_for("style", quick=True)
-    assert quick.lost > SearchSettings().lost and quick.refining.patience < SearchSettings().refining.patience
+    assert search_settings_for("style").lost > SearchSettings().lost
 
 
 def test_a_forbidden_link_on_the_floor_costs_and_a_raised_floor_counts() -> None:

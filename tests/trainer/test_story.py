@@ -27,8 +27,8 @@ from backflip_addon.trainer.workers import Pool, WorkerError
 from tests.job_events import told
 from tests.trainer.whole_jobs import make_job
 
-FEW = Refining(samples=8, elites=3, rounds=3)
-QUICK = SearchSettings(horizon=6, refining=FEW, caught=FEW, first_rounds=4)
+FEW = Refining(samples=8, rounds=3)
+QUICK = SearchSettings(horizon=6, refining=FEW, grounded=FEW, caught=FEW, first_rounds=4)
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 """Model predictive control by sampling: from a reference to a performed take, without a network.
 
 Controls are PD targets around the reference (imitation.reference_track). Their offsets are knots on a fixed
-grid, linear between. In each window the cross-entropy method (cem.py) refines the knots of the next horizon
-steps by rollouts from the present state in the compiled step; then a few steps are performed and the window moves. The
+grid, linear between. In each window an evolution strategy (evolution.py) refines the knots of the next horizon steps by
+rollouts from the present state in the compiled step; then a few steps are performed and the window moves. The
 performance happens in one world that is only ever stepped forward from frame 0, so what it records is the replay.
 """
 
@@ -28,7 +28,7 @@ from ..imitation.performance import Performance
 from ..imitation.reference_track import Track
 from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States, stacked
-from .cem import KnotDistribution, iterate
+from .evolution import KnotDistribution, iterate
 from .noise import Mirror, PlantedFeet
 from .plan import KnotGrid, Plan, interpolate, knots_along
 from .search_settings import CopyNoise, Refining, SearchSettings
@@ -324,7 +324,8 @@ class Search:
     @property
     def _refining(self) -> Refining:
         """How the present window is refined."""
-        return self.settings.refining if self._onward is None else self.settings.caught
+        s = self.settings
+        return s.caught if self._onward else s.refining if self.track.flies else s.grounded
 
     def _refine(self, here: States, first: int, tell: Tell | None) -> None:
         """Refine the knots of one window in place, from the present state (no leading axis)."""
@@ -332,26 +333,24 @@ class Search:
         window = self.grid.window(first, first == 0)
         plan.mean[window] = self._first_guess(here, first, window)[window]
         best, best_cost, stale = plan.mean.copy(), np.inf, 0
-        floor = s.least_deviation * s.calm
+        least = s.least_deviation * self._boldness[window]
 
         def evaluate(knots: Array) -> Array:
             return self._evaluate(here, first, knots)
 
-        for _ in range(how.rounds if first else s.first_rounds):
-            candidates = self._mirror.draw(plan, window, how.samples, self._random)
-            self._feet.condition(candidates, plan, window, self._random)
-            candidates[0] = plan.mean
-            if np.isfinite(best_cost):
-                candidates[1] = best
-            cost, cheapest = iterate(plan, window, candidates, evaluate, how.elites, how.smoothing, floor)
-            plan.deviation[window] = np.maximum(plan.deviation[window], s.least_deviation * self._boldness[window])
+        for done in range(1, 1 + (how.rounds if first else s.first_rounds)):
+            known = plan.mean[None] if np.isinf(best_cost) else np.stack([plan.mean, best])
+            drawn = self._mirror.draw(plan, window, how.samples - len(known), self._random)
+            self._feet.condition(drawn, plan, window, self._random)
+            cost, cheapest = iterate(plan, window, known, drawn, evaluate, least)
             improvement = (best_cost - cost) / max(best_cost, s.fair) if np.isfinite(best_cost) else 1.0
             if cost < best_cost:
                 best_cost, best = cost, cheapest
             if tell:
                 tell(first / self.track.steps, best_cost)
             stale = stale + 1 if improvement < s.improvement else 0
-            if stale >= (how.patience if best_cost > s.quiet else min(how.patience, QUIET_PATIENCE)):
+            patience = how.patience if best_cost > s.quiet else min(how.patience, QUIET_PATIENCE)
+            if stale >= patience or first and done >= s.grounded.rounds and best_cost <= s.plain:
                 break
         self._choose(here, first, window, best)
         plan.deviation[window] = np.maximum(plan.deviation[window], s.deviation * self._boldness[window])

@@ -19,7 +19,7 @@ from ...core.arrays import Array
 from ...core.body import Body
 from ..imitation.action_layout import ActionLayout
 from ..imitation.reference_track import Track
-from .cem import KnotDistribution
+from .evolution import KnotDistribution
 
 OTHER_SIDE = {"L": "R", "R": "L"}
 SLACK = 0.003  # m, deviation that is left: less than what counts as a slide

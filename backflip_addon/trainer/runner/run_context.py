@@ -30,7 +30,7 @@ from ..imitation.cost import Weights
 from ..imitation.reference_track import Track
 from ..physics import engines
 from ..physics.state import Scene
-from ..planning.search_settings import SearchSettings, quick_settings
+from ..planning.search_settings import SearchSettings
 from ..workers import Pool, Workers, core_count
 from . import plan_files
 from .inbox import Inbox
@@ -242,7 +242,7 @@ def weights_for(follow: Follow) -> Weights:
     return dataclasses.replace(usual, centre=PLACE[follow] * usual.centre)
 
 
-def search_settings_for(follow: Follow, quick: bool = False) -> SearchSettings:
-    """How a body is given up as lost changes with what it follows. quick: see search_settings.quick_settings()."""
-    usual = quick_settings() if quick else SearchSettings()
+def search_settings_for(follow: Follow) -> SearchSettings:
+    """How a body is given up as lost changes with what it follows."""
+    usual = SearchSettings()
     return dataclasses.replace(usual, lost=FAR_OFF) if follow == "style" else usual

@@ -53,7 +53,7 @@ def find_landing_plan(run: RunContext, another: bool = False) -> Plan:
     known = None if another else _saved_plan_that_lands(run)
     if known is not None:
         return known
-    settings = search_settings_for(run.settings.follow, run.settings.stop_when_landed or run.engine == "compiled")
+    settings = search_settings_for(run.settings.follow)
     with run.rollouts(run.track, settings.lost) as rollouts, closing(Story(run)) as story:
         search, attempt = _resumed_search(run, rollouts, settings)
         if another:
