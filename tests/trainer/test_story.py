@@ -137,9 +137,9 @@ def test_a_search_that_goes_back_goes_on_as_if_it_had_stopped_there(tmp_path: Pa
     run = a_run(tmp_path / "job", 1)
     moments, takes = [], []
     with CompiledRollouts(run.track, QUICK.lost) as rollouts:
-        for further in (0, 6):  # rounds that are tried before a landing is told of
+        for further in (0, 4):  # rounds that are tried before a landing is told of
             search = Search(run.track, rollouts, QUICK, seed=2, engine="compiled")
-            moments.append(broken_off(search, 8, further))
+            moments.append(broken_off(search, 6, further))
             performed = search.performed
             search.go_back(moments[-1])
             assert np.array_equal(search.plan.knots, moments[-1].plan.knots)
