@@ -58,16 +58,17 @@ def trajectory() -> TargetTrajectory:
 
 
 def test_a_plan_so_changed_keeps_a_heavier_body_where_it_belongs(trajectory: TargetTrajectory) -> None:
-    """Nothing holds it there but the controls themselves: with those of the lighter body it goes half a metre off."""
-    found = response_to_weight(TRACK, PLAN, trajectory, lands, 1)
-    assert found is not None and found.differences.shape == trajectory.gains.shape[::2]
+    """Nothing holds it there but the controls themselves: with those of the lighter body it goes half a metre off. A
+    search of a few rounds may be out of luck once."""
     state, own = trial(BODY, trajectory, 1, NONE)
-    heavy, costs = dataclasses.replace(own, scene=Scene(mass=1 + HEAVIER)), []
-    with FeedbackRollouts(TRACK, trajectory) as rollouts:
-        for more in (0.0, HEAVIER):
-            played = rollouts(stacked([state]), [heavy], 0, more * found.offsets[None])
-            costs.append(float(played.costs.mean()))
-    assert costs[1] < 0.5 * costs[0], costs
+    heavy, shares = dataclasses.replace(own, scene=Scene(mass=1 + HEAVIER)), []
+    for seed in range(3):
+        found = response_to_weight(TRACK, PLAN, trajectory, lands, 1, seed)
+        assert found is not None and found.differences.shape == trajectory.gains.shape[::2]
+        with FeedbackRollouts(TRACK, trajectory) as rollouts:
+            played = [rollouts(stacked([state]), [heavy], 0, more * found.offsets[None]) for more in (0.0, HEAVIER)]
+        shares.append(float(played[1].costs.mean() / played[0].costs.mean()))
+    assert np.median(shares) < 0.3, shares
 
 
 def test_too_few_weights_that_land_tell_nothing(trajectory: TargetTrajectory, monkeypatch: pytest.MonkeyPatch) -> None:
