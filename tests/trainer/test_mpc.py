@@ -352,3 +352,25 @@ def test_where_it_goes_easily_more_is_performed_at_once_and_no_touchdown_is_pass
             assert track.landed <= ends[ends >= track.landed][0] < track.landed + 3
         resumed.load_state(search.checkpoint())
         assert resumed.performed == search.performed
+
+
+@pytest.mark.parametrize(("flies", "cost", "rounds"), [(False, 3.0, 12), (True, 3.0, 20), (True, 1.1, 12)])
+def test_windows_of_what_does_not_fly_and_cheap_ones_are_done_after_fewer_rounds(
+    flies: bool, cost: float, rounds: int
+) -> None:
+    """Of costs that go on falling by more than a hundredth."""
+    track = Track(BODY, squatting_hop(), 0.0) if flies else Track(BODY, CROUCH, HOLD)
+    rollouts, shares = Improving(cost, 0.011 * max(cost, 1.0)), []
+
+    class WindowsOver(Exception): ...
+
+    def tell(share: float, _cost: float) -> None:
+        if len(set(shares)) == 3:
+            raise WindowsOver
+        shares.append(share)
+        rollouts.cost -= rollouts.step
+
+    with pytest.raises(WindowsOver):
+        Search(track, rollouts).perform(tell=tell)
+    first, second, third = dict.fromkeys(shares)
+    assert (shares.count(first), shares.count(second)) == (SearchSettings().first_rounds, rounds) and third > second
