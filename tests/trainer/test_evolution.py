@@ -66,3 +66,13 @@ def test_rounds_come_down_a_bowl_and_what_breaks_off_leaves_all_as_it_was() -> N
     with pytest.raises(InterruptedError):
         iterate(plan, WINDOW, plan.mean[None], drawn_from(plan, 4, random), broken, least)
     assert np.array_equal(plan.mean, mean) and np.array_equal(plan.deviation, deviation)
+
+
+def test_what_broke_down_is_never_the_best() -> None:
+    """Its cost is no number."""
+    plan, random = a_distribution(), np.random.default_rng(4)
+    drawn, costs = drawn_from(plan, 8, random), random.random(9)
+    costs[[0, 3]] = np.nan
+    cost, best = iterate(plan, WINDOW, plan.mean[None].copy(), drawn, lambda _: costs, LEAST)
+    assert cost == np.nanmin(costs) and np.array_equal(best, drawn[np.nanargmin(costs) - 1])
+    assert np.isfinite(plan.mean).all() and np.isfinite(plan.deviation).all()

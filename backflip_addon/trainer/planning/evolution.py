@@ -63,15 +63,15 @@ def iterate(
     evaluate: Callable[[Array], Array],
     least: Array,
 ) -> tuple[float, Array]:
-    """One round: evaluate what is known already (M, K, width) and what was drawn (N, K, width), and move the
-    distribution, in place, by the latter and to the best of all.
+    """One round: evaluate what is known already (M, K, width) and what was drawn (N, K, width), two at least, and
+    move the distribution, in place, by the latter and to the best of all.
 
     evaluate: costs (M + N,) of both; whatever it raises leaves the distribution as it was. least: see narrow().
     Returns the lowest cost and its candidate (K, width).
     """
     candidates = np.concatenate([known, drawn])
     costs = evaluate(candidates)
-    best = int(np.argmin(costs))
+    best = int(np.argsort(costs, kind="stable")[0])  # where a simulation broke down it is no number: last
     distribution.move(window, drawn[np.argsort(costs[len(known) :])], candidates[best])
     distribution.narrow(window, least)
     return float(costs[best]), candidates[best]

@@ -63,8 +63,8 @@ class SearchSettings:
         easy."""
         if factor <= 1.0:
             return self
-        each = {name: getattr(self, name).harder(factor, most) for name in ("refining", "grounded", "caught")}
-        return dataclasses.replace(self, **each, easy=self.quiet)
+        refining, grounded, caught = (how.harder(factor, most) for how in (self.refining, self.grounded, self.caught))
+        return dataclasses.replace(self, refining=refining, grounded=grounded, caught=caught, easy=self.quiet)
 
 
 @dataclasses.dataclass(frozen=True)
