@@ -133,14 +133,14 @@ class Bare:
         track = Track(body, reference)
         self.world = PyBulletWorld(body)
         self.world.reset(track.states[0])
-        self.start = self.world.save()
+        self.start = self.world.moment()
         offsets = 0.05 * np.random.default_rng(0).standard_normal((HORIZON, track.layout.width))
         self.targets = self.world.targets(track.targets(offsets, 0))
         self.velocities = self.world.velocities(track.velocities(0, HORIZON))
 
     def run(self) -> int:
         for _ in range(SAMPLES):
-            self.world.restore(self.start)
+            self.world.go_back(self.start)
             for target, velocity in zip(self.targets, self.velocities, strict=True):
                 self.world.step(target, velocity)
         return SAMPLES * HORIZON

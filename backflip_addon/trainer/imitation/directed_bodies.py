@@ -16,7 +16,7 @@ import numpy as np
 from ...core import rotations
 from ...core.arrays import Array, BoolArray, IntArray
 from ...core.direction import Direction
-from ..physics.recording import Recording, RecordingSimulator
+from ..physics.recording import Recording, RewindingSimulator
 from ..physics.simulator import CONTROL_RATE
 from ..physics.state import Scene, States
 
@@ -25,6 +25,7 @@ LEAST_STRENGTH = 0.05  # that fatigue leaves
 # alcohol of 1 per mille doubles to triples a standing person's sway of a degree or two; what is far past that falls
 SWAY = 0.25
 SWAY_SECONDS = 0.8
+KEPT = 4  # control steps from one moment that can be gone back to to the next: PyBullet takes 2.5 ms for each
 LEANING = ("foot",)  # the joints by which one who feels tilted leans the other way
 
 
@@ -39,7 +40,7 @@ class DirectedBodies:
 
     count = 1
 
-    def __init__(self, bodies: RecordingSimulator, feels: bool = False) -> None:
+    def __init__(self, bodies: RewindingSimulator, feels: bool = False) -> None:
         self.inner = bodies
         self.body, self.engine = bodies.body, bodies.engine
         self.feels = feels
@@ -48,6 +49,8 @@ class DirectedBodies:
         self.direct(Direction(), 0)
         self._start: tuple[Scene, States] | None = None
         self._scene = Scene()
+        self._records = False
+        self._moments: list[Any] = []  # of inner, after every KEPT steps of which all is recorded
         self._forget()
 
     def direct(self, direction: Direction, seed: int) -> None:
@@ -61,6 +64,9 @@ class DirectedBodies:
 
     def _forget(self) -> None:
         self.steps = 0
+        for moment in self._moments:
+            self.inner.forget(moment)
+        self._moments = []
         self._calls: list[list[tuple[str, tuple[Any, ...]]]] = [[]]  # on inner, of each control step
         self._commands: list[tuple[Array, Array]] = []
         self._felt: list[States] = []
@@ -139,6 +145,8 @@ class DirectedBodies:
         touched = self.inner.step(active)
         self.steps += 1
         self._calls.append([])
+        if self._records and self.steps == KEPT * (len(self._moments) + 1):
+            self._moments.append(self.inner.moment())
         return touched
 
     def freshness(self) -> float:
@@ -167,6 +175,8 @@ class DirectedBodies:
 
     def record(self, which: Iterable[int]) -> None:
         """Record the body from its next reset on, or not."""
+        which = list(which)
+        self._records = bool(which)
         self.inner.record(which)
 
     def recording(self, index: int) -> Recording:
@@ -178,15 +188,20 @@ class DirectedBodies:
         self.inner.close()
 
     def go_back(self, steps: int) -> None:
-        """Do again what was done since the last reset, up to a control step, recorded; then it is where it was then."""
+        """Back to a control step since the last reset, what was recorded until then included: to the last moment before
+        it, and from there by doing again what was done."""
         if self._start is None:
             raise RuntimeError("nothing was performed that could be done again")
-        scene, start = self._start
-        self.inner.record([0])
-        self.inner.set_scene(0, scene)
-        self.inner.set_strength(np.ones(len(self.body.links)))
-        self.inner.reset(np.array([0]), start)
-        for calls in self._calls[:steps]:
+        moments = min(steps // KEPT, len(self._moments))
+        if moments:
+            self.inner.go_back(self._moments[moments - 1])
+        else:
+            scene, start = self._start
+            self.inner.record([0])
+            self.inner.set_scene(0, scene)
+            self.inner.set_strength(np.ones(len(self.body.links)))
+            self.inner.reset(np.array([0]), start)
+        for calls in self._calls[KEPT * moments : steps]:
             for name, arguments in calls:
                 getattr(self.inner, name)(*arguments)
             self.inner.step()

@@ -59,8 +59,8 @@ HIP_GIVES, KNEE_GIVES = -0.9, -1.5
 
 
 def with_fall(bodies: DirectedBodies, track: Track, take: Take) -> Take:
-    """A take whose fall is played out, where it is one that fell, or whose performer is to give up: performed again,
-    to the number, up to where it was lost, and from there until the body lies still. Other takes stay as they are.
+    """A take whose fall is played out, where it is one that fell, or whose performer is to give up: what it has
+    performed up to where it was lost, and from there until the body lies still. Other takes stay as they are.
 
     take: what bodies have performed along the track since they were reset. Nothing else can be made of them after it.
     """

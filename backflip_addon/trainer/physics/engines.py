@@ -6,7 +6,7 @@ What is performed is recorded and judged: a search's performances, the trials of
     "pybullet"  PyBullet (pybullet_batch.py), wherever the trainer's Python has it, or
     "compiled"  the compiled step (compiled/recorded_batch.py), in which candidates and policies are tried anyhow.
 
-Both keep to RecordingSimulator and take the same steps (simulator.py), so that nothing else needs to know which one it
+Both keep to RewindingSimulator and take the same steps (simulator.py), so that nothing else needs to know which one it
 is. A take says it: "engine" in its meta.
 """
 
@@ -18,8 +18,7 @@ from typing import TypeAlias
 
 from ...core.body import Body
 from ...jobs.messages import ENGINES, Engine
-from .compiled.recorded_batch import RecordedBatch
-from .recording import RecordingSimulator
+from .recording import RewindingSimulator
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +46,14 @@ def chosen(engine: EngineName) -> EngineName:
     return "compiled"
 
 
-def new_simulator(body: Body, count: int, engine: EngineName = AUTO) -> RecordingSimulator:
+def new_simulator(body: Body, count: int, engine: EngineName = AUTO) -> RewindingSimulator:
     """count bodies in the engine that is asked for; to be closed. Raises ValueError as chosen() does."""
     if chosen(engine) == "pybullet":
         from .pybullet_batch import PyBulletBatch
 
         return PyBulletBatch(body, count)
+    from .compiled.recorded_batch import RecordedBatch
+
     return RecordedBatch(body, count)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +97,24 @@ class PyBulletBatch:
         """What a body that is recorded has done since it was reset."""
         recorder, world = self._recorders[index], self.worlds[index]
         return recorder.recording(self.engine, world.scene, world.states(np.array(recorder.readings)))
+
+    def moment(self) -> Any:
+        """The present one, between two control steps, what is recorded included; to be forgotten."""
+        recorders = {index: own.copied() for index, own in self._recorders.items()}
+        return [world.moment() for world in self.worlds], list(self._readings), recorders
+
+    def go_back(self, moment: Any) -> None:
+        """Go back to a moment in the same scenes, as often as is wanted."""
+        moments, readings, recorders = moment
+        for world, own in zip(self.worlds, moments, strict=True):
+            world.go_back(own)
+        self._readings = list(readings)
+        self._recorders = {index: own.copied() for index, own in recorders.items()}
+
+    def forget(self, moment: Any) -> None:
+        """Give back what a moment holds."""
+        for world, own in zip(self.worlds, moment[0], strict=True):
+            world.forget(own)
 
     def close(self) -> None:
         """End the PyBullet servers."""

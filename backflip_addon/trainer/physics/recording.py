@@ -55,6 +55,19 @@ class RecordingSimulator(Simulator, Protocol):
         """What a body that is recorded has done since it was reset."""
 
 
+class RewindingSimulator(RecordingSimulator, Protocol):
+    """What an engine is: a simulator that records and can go back."""
+
+    def moment(self) -> Any:
+        """The present one, between two control steps, what is recorded included; to be forgotten."""
+
+    def go_back(self, moment: Any) -> None:
+        """Go back to a moment in the same scenes, as often as is wanted."""
+
+    def forget(self, moment: Any) -> None:
+        """Give back what a moment holds."""
+
+
 class Recorder:
     """Writes down one body's performance, substep by substep: what is gone through in the substeps since the frame
     before is told with the frame. readings: the states at the frames, as the simulator reads them."""
@@ -83,6 +96,13 @@ class Recorder:
             self._efforts[-1] = max(self._efforts[-1], effort)
         self._since = (self._since + 1) % SUBSTEPS_A_FRAME
         return self._since == 0
+
+    def copied(self) -> Recorder:
+        """What was written down so far, between two frames, to be gone on with."""
+        new = Recorder(self.readings[0], self._contacts[0])
+        new.readings, new._contacts = list(self.readings), list(self._contacts)
+        new._loads, new._efforts = list(self._loads), list(self._efforts)
+        return new
 
     def recording(self, engine: str, scene: Scene, states: States) -> Recording:
         """What was written down; states (F,): what the readings say."""

@@ -8,10 +8,11 @@ are the same as those of a control step of which nothing is.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from ....core.arrays import Array, BoolArray, Float32Array, IntArray
+from ....core.arrays import AnyArray, Array, BoolArray, Float32Array, IntArray
 from ....core.body import Body
 from ....core.constants import GRAVITY
 from ...lane_count import LANES
@@ -111,6 +112,26 @@ class RecordedBatch(CompiledBatch):
     def record(self, which: Iterable[int]) -> None:
         """Record the bodies at these indices from their next resets on, and no others."""
         self._recorded, self._recorders = frozenset(which), {}
+
+    def moment(self) -> Any:
+        """The present one, between two control steps, what is recorded included."""
+        recorders = {index: own.copied() for index, own in self._recorders.items()}
+        return [array.copy() for array in self._arrays()], self.known, dict(self._shoves), recorders
+
+    def go_back(self, moment: Any) -> None:
+        """Go back to a moment in the same scenes, as often as is wanted."""
+        arrays, self.known, shoves, recorders = moment
+        for own, then in zip(self._arrays(), arrays, strict=True):
+            own[:] = then
+        self._shoves = dict(shoves)
+        self._recorders = {index: own.copied() for index, own in recorders.items()}
+
+    def forget(self, moment: Any) -> None:
+        """Nothing but memory is held."""
+
+    def _arrays(self) -> list[AnyArray]:
+        """All that changes as bodies move, but for what is recorded."""
+        return [*self.state, *self.goal, *self.floor, self._fresh, self.steps.tables.torque]
 
     def recording(self, index: int) -> Recording:
         """What a body that is recorded has done since it was reset."""
