@@ -65,8 +65,7 @@ PRONE = np.radians(60)
 BRIEFLY = 0.05  # s on its feet, from which on a body fell, and did not leap onto another part
 LOW = 0.45  # leg lengths: hips that end lower, where the clip's do not, have come down for good
 SOON = 0.5  # s by which a clip may lie down later than its take, and be what it follows
-# What no body does: a baseball pitcher's hand, the fastest there is, comes to 25 m/s (Fleisig et al. 1999,
-# "Kinematic and kinetic comparison of baseball pitching among various levels of development", J. Biomech. 32)
+# What no body does: a baseball pitcher's hand comes to 25 m/s (Fleisig et al. 1999, J. Biomech. 32)
 FASTEST = 45.0  # m/s of a link
 DEEPEST = 0.5  # m under the floor
 FARTHEST = 100.0  # m from where it began

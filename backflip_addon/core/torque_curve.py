@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike
 
 from .arrays import Array
 
-# Of Hill's hyperbola: 1/0.41, van Soest and Bobbert 1993, "The contribution of muscle properties in the control of
-# explosive movements", Biological Cybernetics 69, whose muscles have a_rel = 0.41.
+# Of Hill's hyperbola: 1/0.41, van Soest and Bobbert 1993, Biological Cybernetics 69, whose muscles have a_rel = 0.41.
 CURVATURE = 2.4
 # Of the greatest torque, which a servo keeps at any speed: by its torque it is known whether it drives or brakes
 LEAST_SHARE = 0.01

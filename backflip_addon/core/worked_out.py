@@ -13,8 +13,7 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 Asked = tuple[Hashable, ...]
 
-# s after which a thread that computes lets another one have Python. A redraw asks for it some hundred times, each time
-# a panel is drawn: with Python's own 5 ms that would be half a second
+# s after which a thread that computes lets another one have Python, for which a redraw asks some hundred times
 _SWITCH_INTERVAL = 1e-4
 _at_work = threading.Lock()  # one thread at a time: they would take Python from one another, too
 

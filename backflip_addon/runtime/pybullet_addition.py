@@ -15,8 +15,7 @@ from .install import Installation
 from .packages import Step
 from .pythons import Base
 
-# About what conda-forge's package has, that of the index's wheel and the module built from the same source: 70 MB
-# packed, 290 with PyBullet's own data; its longest path is that of the wheel and of what conda puts before it.
+# About what conda-forge's package has; its longest path is that of the wheel and of what conda puts before it
 PYBULLET_SIZE = pins.Size(70_000_000, 300_000_000, 98 + len("pybullet-3.25-py313h0000000_5/Lib/site-packages/"))
 INSTALL_FIRST = "There is no trainer's Python to add PyBullet to; press Install first."
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,6 @@ from backflip_addon.core import metrics
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Take
 from backflip_addon.jobs.messages import TakeRecorded
-from backflip_addon.trainer.planning.mpc import Moment
 from backflip_addon.trainer.runner import policy_phase, search_phase, story
 from backflip_addon.trainer.runner.inbox import Stopped
 from backflip_addon.trainer.runner.recorder import TakeRecorder
@@ -87,29 +88,24 @@ def test_the_story_is_dense_early_and_sparse_late() -> None:
 
 
 class Planned:
-    """A search under way whose plan so far, played to the end, is a take; it stops once that is told."""
+    """A search under way whose plan so far, played to the end, is a take, and which promises as much, or does not; it
+    stops once that is told."""
 
     control_steps, performed, end = 0, 3, 0
-    track = types.SimpleNamespace(steps=9, rate=30.0)
+    track = types.SimpleNamespace(steps=9, rate=30.0, standing=True, states=[None])
     plan = None
-    gone_back = False
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: Take, promises: bool = True) -> None:
         self.take = take
+        self.promises = lambda *_: promises
 
     def checkpoint(self) -> dict[str, object]:
         return {}
 
-    def moment(self) -> Moment:
-        return Moment({}, self.plan, None)  # type: ignore[arg-type]
-
-    def go_back(self, moment: Moment) -> None:
-        self.gone_back = moment.checkpoint == {}
-
     def attempt(self) -> types.SimpleNamespace:
         return types.SimpleNamespace(ended=lambda: self.take)
 
-    def perform(self, tell: Callable[[float, float], None]) -> types.SimpleNamespace:
+    def perform(self, tell: Callable[[float, float], None], promising: Callable[[], None]) -> types.SimpleNamespace:
         tell(0.8, 1.0)
         raise Stopped
 
@@ -131,48 +127,48 @@ def test_of_two_landings_the_calmer_is_the_better(run: Run) -> None:
         assert recorder.best is not None and recorder.best.name == best
 
 
-@pytest.mark.parametrize(("sways", "ends"), [(0.0, True), (0.13, False)])
-def test_a_plan_that_is_not_finished_ends_a_search_only_where_it_brings_the_body_to_rest(
-    run: Run, monkeypatch: pytest.MonkeyPatch, sways: float, ends: bool
+@pytest.mark.parametrize(("sways", "promises", "ends"), [(0.0, True, True), (0.13, True, False), (0.0, False, False)])
+def test_a_plan_that_is_not_finished_ends_a_search_where_it_promises_to_land_and_brings_the_body_to_rest(
+    run: Run, monkeypatch: pytest.MonkeyPatch, sways: float, promises: bool, ends: bool
 ) -> None:
     run.body = AT_REST
-    search = Planned(swaying(sways))
+    search = Planned(swaying(sways), promises)
     monkeypatch.setattr(story, "take_of_plan", lambda *_: search.take)
-    try:
-        search_phase._search_once(run, search, story.Story(run), 0)  # type: ignore[arg-type]
-        ended = True
-    except Stopped:
-        ended = False
-    assert ended == search.gone_back == ends
+    landing = None
+    with contextlib.suppress(Stopped):
+        landing = search_phase._search_once(run, search, story.Story(run), 0)  # type: ignore[arg-type]
+    assert (landing is not None) == ends
+    names = [event["name"] for event in told(run.folder) if event["kind"] == "take"]
+    assert names[0] == "Take 1, 80 % planned"
 
 
-class Ended(Planned):
-    """The same, gone through to its end."""
+class Promising(Planned):
+    """The same, of whose windows each ends with a promise, after so many steps."""
 
-    def perform(self, tell: Callable[[float, float], None]) -> types.SimpleNamespace:
-        tell(0.8, 1.0)
-        tell(1.0, 1.0)
+    def perform(self, tell: Callable[[float, float], None], promising: Callable[[], None]) -> types.SimpleNamespace:
+        for self.performed in range(3, 10):
+            promising()
         return self.attempt()
 
 
-class Late(story.Story):
-    """A story of which nothing is heard before somebody waits."""
-
-    def heard(self, wait: bool = False) -> tuple[story.Chapter, Take] | None:
-        return super().heard(wait) if wait else None
-
-
-@pytest.mark.parametrize("late", [False, True])
-def test_a_landing_on_the_way_is_what_counts_whenever_it_is_heard_of(
-    run: Run, monkeypatch: pytest.MonkeyPatch, late: bool
+@pytest.mark.parametrize("sways", [0.0, 0.13])
+def test_a_plan_that_promises_to_land_is_played_at_once_and_what_was_begun_before_is_told_after_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, sways: float
 ) -> None:
+    """Its number stands behind theirs all the same; one that does not land is followed by another a while later."""
     run.body = AT_REST
-    search = Ended(swaying(0.13))
-    monkeypatch.setattr(story, "take_of_plan", lambda *_: swaying(0.0))
-    chapters = Late(run) if late else story.Story(run)
+    each = itertools.count()  # of which none is the same attempt once more
+    monkeypatch.setattr(story, "take_of_plan", lambda *_: moved(swaying(sways), 0.001 * next(each)))
+    search, chapters = Promising(swaying(0.05)), story.Story(run)
+    chapters.begin(story.Chapter("a fall", None, run.takes.reserve(), {"seed": 0}))  # type: ignore[arg-type]
     landing = search_phase._search_once(run, search, chapters, 0)  # type: ignore[arg-type]
-    assert landing is not None and landing.settled and search.gone_back
-    assert [event["name"] for event in told(run.folder) if event["kind"] == "take"] == ["Take 1, 80 % planned"]
+    search_phase._listen(run, chapters, wait=True)
+    takes = [event for event in told(run.folder) if event["kind"] == "take"]
+    numbers = {event["name"]: event["file"] for event in takes}
+    assert landing is not None and numbers["a fall"].startswith("0000") and len(numbers) == len(takes)
+    shares = [int(event["name"].split()[2]) for event in takes if "planned" in event["name"]]
+    assert shares[0] == 33 and takes[0]["name"] == "Take 1, 33 % planned"
+    assert len(shares) == 1 if sways == 0.0 else len(shares) > 2 and (np.diff(shares) >= 10).all()
 
 
 class Trying:
@@ -219,7 +215,7 @@ class Over(Planned):
 
     given_up = False
 
-    def perform(self, tell: Callable[[float, float], None]) -> types.SimpleNamespace:
+    def perform(self, **_: object) -> types.SimpleNamespace:
         return self.attempt()
 
     def give_up_ends(self) -> None:

@@ -15,7 +15,7 @@ from backflip_addon.core import metrics, outcome, rotations, self_contact
 from backflip_addon.core.constants import GRAVITY
 from backflip_addon.core.direction import Direction
 from backflip_addon.core.motion import Take
-from backflip_addon.trainer.imitation import falling
+from backflip_addon.trainer.imitation import directed_bodies, falling
 from backflip_addon.trainer.imitation.directed_bodies import KEPT, DirectedBodies
 from backflip_addon.trainer.imitation.kinematics import momenta
 from backflip_addon.trainer.imitation.performance import Performance
@@ -28,6 +28,7 @@ from tests.core import performances
 BODY = performances.body()
 REFERENCE = performances.astride(BODY, 0.6)
 TRACK = Track(BODY, REFERENCE)
+LONG = Track(BODY, performances.astride(BODY, 3.0))
 X, Y, Z = np.eye(3)
 WAYS = {"forward": -Y, "backward": Y, "left": X}  # the character faces -Y, its left is +X
 
@@ -112,6 +113,34 @@ def test_what_stands_on_is_not_thrown_down_though_it_has_missed_its_leap(engine:
 def test_a_fall_is_the_same_twice() -> None:
     one, again = (fallen("compiled", Y)[1].motion for _ in range(2))
     assert one.position.tobytes() == again.position.tobytes() and one.rotations.tobytes() == again.rotations.tobytes()
+
+
+@pytest.mark.parametrize("asked", [Direction(), Direction(fatigue=0.3, push_at=0.2, push_impulse=(30.0, 0.0, 0.0))])
+def test_who_goes_back_falls_as_one_who_has_done_it_all_again(
+    monkeypatch: pytest.MonkeyPatch, asked: Direction
+) -> None:
+    """To the bit, from a moment that was kept or from the start."""
+    one = fallen("compiled", Y, asked)[1].motion
+    monkeypatch.setattr(directed_bodies, "KEPT", 10_000)
+    other = fallen("compiled", Y, asked)[1].motion
+    assert one.position.tobytes() == other.position.tobytes() and one.rotations.tobytes() == other.rotations.tobytes()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_who_is_down_is_performed_no_further(way: str) -> None:
+    """And the take is the same as of one who was performed to the clip's end."""
+    targets = TRACK.targets(np.zeros((TRACK.steps, TRACK.layout.width)), 0)
+    takes, steps = [], []
+    for perform in (Performance.run, Performance.play):
+        start = dataclasses.replace(TRACK.states[0], velocity=2.5 * WAYS[way])
+        performance = Performance(LONG, Scene(), start, "compiled")
+        perform(performance, np.concatenate([targets] + [targets[-1:]] * (LONG.steps - TRACK.steps)))
+        steps.append(performance.step)
+        takes.append(performance.ended())
+    assert steps[1] < steps[0] == LONG.steps
+    one, other = (take.motion for take in takes)
+    assert one.position.tobytes() == other.position.tobytes() and one.rotations.tobytes() == other.rotations.tobytes()
+    assert takes[0].meta["fall"] == takes[1].meta["fall"]
 
 
 def test_a_limp_body_never_gains_energy() -> None:

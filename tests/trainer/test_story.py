@@ -14,8 +14,6 @@ pytest.importorskip("numba")
 
 from backflip_addon.core import motion as motions
 from backflip_addon.core.motion import Take
-from backflip_addon.trainer.imitation.compiled_rollouts import CompiledRollouts
-from backflip_addon.trainer.planning.mpc import Moment, Search
 from backflip_addon.trainer.planning.plan import Plan
 from backflip_addon.trainer.planning.search_settings import Refining, SearchSettings
 from backflip_addon.trainer.runner import search_phase, story
@@ -43,14 +41,15 @@ def a_run(path: Path, workers: int) -> Run:
 
 
 def takes_of(run: RunContext) -> list[tuple[str, str, int, Take]]:
-    events = [event for event in told(run.folder) if event["kind"] == "take"]
+    """By their numbers."""
+    events = sorted((event for event in told(run.folder) if event["kind"] == "take"), key=lambda event: event["file"])
     files = [motions.load_take(run.folder.takes / event["file"]) for event in events]
     return [(e["name"], e["phase"], e["control_steps"], take) for e, take in zip(events, files, strict=True)]
 
 
 def a_chapter(run: RunContext, name: str, offset: float = 0.0) -> Chapter:
     plan = Plan(np.full((12, run.track.layout.width), offset), 3)
-    return Chapter(name, {"seed": 0}, Moment({}, plan, None))
+    return Chapter(name, plan, run.takes.reserve(), {"seed": 0})
 
 
 def test_takes_are_the_same_whoever_plays_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +100,6 @@ def test_who_stops_does_not_wait_for_a_take(tmp_path: Path, monkeypatch: pytest.
         chapters.begin(a_chapter(run, "one"))
         with pytest.raises(Stopped):
             chapters.heard(wait=True)
-        chapters.forget()
-        assert chapters.heard(wait=True) is None
     for pool in chapters._pools:
         assert not any(process.is_alive() for process in pool._processes)
 
@@ -114,36 +111,3 @@ def test_who_has_one_core_here_plays_takes_by_the_search(tmp_path: Path, monkeyp
         chapters.begin(a_chapter(chapters._run, "one"))
         assert chapters.heard() is not None, "at once"
         assert not chapters._pools
-
-
-class Enough(Exception): ...
-
-
-def broken_off(search: Search, at: int, further: int) -> Moment:
-    """The moment after so many rounds of a search that goes on by so many and is broken off."""
-    rounds: list[Moment] = []
-
-    def tell(_share: float, _cost: float) -> None:
-        rounds.append(search.moment())
-        if len(rounds) == at + further:
-            raise Enough
-
-    with pytest.raises(Enough):
-        search.perform(tell=tell)
-    return rounds[at - 1]
-
-
-def test_a_search_that_goes_back_goes_on_as_if_it_had_stopped_there(tmp_path: Path) -> None:
-    run = a_run(tmp_path / "job", 1)
-    moments, takes = [], []
-    with CompiledRollouts(run.track, QUICK.lost) as rollouts:
-        for further in (0, 4):  # rounds that are tried before a landing is told of
-            search = Search(run.track, rollouts, QUICK, seed=2, engine="compiled")
-            moments.append(broken_off(search, 6, further))
-            performed = search.performed
-            search.go_back(moments[-1])
-            assert np.array_equal(search.plan.knots, moments[-1].plan.knots)
-            assert further == 0 or search.performed < performed
-            takes.append(search.perform().take())
-    assert np.array_equal(moments[0].plan.knots, moments[1].plan.knots)
-    assert np.array_equal(takes[0].motion.rotations, takes[1].motion.rotations)

@@ -16,7 +16,7 @@ from .course import CHATTER, Course, Phase, phases, without_chatter
 
 BEARS = 0.02  # body weights: a foot that carries as much is planted
 # m over a link's lowest point, in which its other points touch as well: what a simulation takes for touching
-# (trainer.physics.simulator.TOUCHING). With more, a foot that tips over its edge or turns about its toes seems to slide
+# (trainer.physics.simulator.TOUCHING)
 TOUCHES = 0.002
 PHASE_SHIFT = 0.1  # s by which a take's airborne phase may lie beside the clip's own
 STEP_SHIFT = 0.25  # s by which a take may put a foot down sooner or later than its clip

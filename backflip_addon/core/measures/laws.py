@@ -12,8 +12,7 @@ from ..motion import Take
 from .course import NEAR, Course, number_of_scene
 
 WINDOW, FEWEST = 0.25, 12  # s, and frames at least, over which the centre of mass is followed
-# Of 314 takes of both engines none left the laws by more than 12 mm and 0.22 m/s, and none that landed by more than
-# 4 mm and 0.01. Pushes of trials, which no take tells of, come to 0.3 m/s
+# Takes leave the laws by 12 mm and 0.22 m/s at most; pushes of trials, which no take tells of, come to 0.3 m/s.
 # Besides, what a rate leaves open: how far a body falls in LOST_FRAMES, and is thrown in one
 OFF_COURSE = 0.03  # m up or down
 OFF_SPEED = 0.6  # m/s along the floor

@@ -14,7 +14,7 @@ from ..proportions import hip_to_sole
 from .course import Course
 
 # Lean of the trunk: a body that leans more has begun to fall. How it faces later, while it twists on the way down, is
-# not what an eye goes by (with 25 degrees 25 of 25 takes are told as by eye, with 45 of the hips 17)
+# not what an eye goes by
 UPRIGHT = np.radians(25)
 STILL_LEANS = np.radians(45)  # a body that goes down with less has slumped, where it went nowhere
 SLANT = 2.0  # times as far sideways as forward or backward, up to which it counts as that for who comes down so

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nearest motion that a free-flying body could perform.
 
-Motion capture, cleaned by hand and put on another body, breaks the laws of flight: in DeepMimic's
-backflip the angular momentum grows threefold between take-off and apex. A search for the
-clip's own take-off would leave the floor with a third of the angular momentum it needs. So, while nothing
+Motion capture, cleaned by hand and put on another body, breaks the laws of flight, and a search for its own take-off
+leaves the floor with too little angular momentum. So, while nothing
 touches the floor, the centre of mass is put on its parabola and the angular momentum is made
 constant: joint rotations, take-off and landing poses stay as they are, only the root between them
 changes. The momentum that flight needs is also what take-off must build up.

@@ -24,8 +24,7 @@ TRUNK = ("pelvis", "chest", "head", "thigh.L", "thigh.R", "upper_arm.L", "upper_
 LYING_TOUCH = 0.1  # m: as inverse_dynamics.TOUCH, where one of these is so low: which parts bear is seen less well
 DOWN = 0.03  # m: a body whose lowest point is lower bears weight
 # Body weights that the floor gives a body that is down, and one that has come down from a flight. With less the least
-# error is a hop, and what bears little slides: of the ends of a backflip 8 of 17 hop after a reference that rises from
-# its landing with 0.5, 2 of 18 with 0.7
+# error is a hop, and what bears little slides
 LEAST, LEAST_LANDED = 0.3, 0.7
 GRIP = 0.9  # share of the floor's friction that is drawn on
 CONE_SIDES = 8  # of the pyramid inside the cone of friction

@@ -30,7 +30,7 @@ CENTRE_SHARE = {"upper_arm": 0.576, "forearm": 0.457, "thigh": 0.385, "shin": 0.
 
 # PD gains kp N m/rad and kd N m s/rad of DeepMimic's humanoid (Peng et al. 2018, data/controllers/humanoid3d_ctrl.txt),
 # which has GAINS_SIZE; they grow with mass times height. They say how soon a pose is reached, not with how much torque
-# at most (strength_presets): the weak and the strong have the same, and what is tuned to them holds for both.
+# at most (strength_presets): the weak and the strong have the same.
 GAINS = {
     "chest": (1000.0, 100.0),
     "head": (100.0, 10.0),

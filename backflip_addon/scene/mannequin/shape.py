@@ -3,8 +3,7 @@
 
 It stands in T-pose, palms down, facing -Y, its left at +X, its soles on z = 0. The skin is one mesh
 of closed shells: hard parts hang on one bone each, the dark rubber of waist, neck and instep is
-shared smoothly between neighbours. Left accents are coral, right ones teal, the visor marks the
-front and the dark spine the back, so that every moment of a somersault can be read.
+shared smoothly between neighbours. Left is coral, right teal: a somersault can be read.
 
 Proportions, as fractions of the standing height: heights of ankle, knee and hip and lengths of hand
 and foot from Drillis & Contini (1966, in Winter, Biomechanics and Motor Control of Human Movement);

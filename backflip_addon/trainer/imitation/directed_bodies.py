@@ -22,7 +22,7 @@ from ..physics.state import Scene, States
 
 LEAST_STRENGTH = 0.05  # that fatigue leaves
 # Of one who is as drunk as can be: the deviation of what is felt as upright, rad, and how slowly it sways, s. A blood
-# alcohol of 1 per mille doubles to triples a standing person's sway of a degree or two; what is far past that falls
+# alcohol of 1 per mille doubles to triples a standing person's sway of a degree or two
 SWAY = 0.25
 SWAY_SECONDS = 0.8
 KEPT = 4  # control steps from one moment that can be gone back to to the next: PyBullet takes 2.5 ms for each

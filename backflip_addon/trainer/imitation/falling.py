@@ -38,12 +38,11 @@ BRACED = {"upper_arm": 0.35, "forearm": 0.3, "hand": 0.2, "head": 0.6, "chest": 
 CALM_AFTER = 0.5  # s after the first part has come down, in which reflexes fade, and tone
 WEIGHTY = (*TRUNK, "head")  # parts on which a body is down, also where its clip lies or rolls on them
 # Near the end of its range a joint's tissue stretches, and holds: passive moments grow steeply (Riener and Edrich 1999,
-# "Identification of passive elastic joint moments in the lower extremities", J. Biomech. 32)
+# J. Biomech. 32)
 STRETCHED = np.radians(15)  # before a ball joint's limit
 TISSUE = 0.8  # share of the joint's greatest torque that tissue holds with at the limit
-# A body that lies lets its joints stay as they have come to lie, by friction: no muscle gives way and catches again. It
-# lies when nothing of it falls any more (an arm that is let go turns at 2 rad/s after so long), or, at the latest, when
-# it has rocked for so long
+# A body that lies lets its joints stay as they have come to lie, by friction. It lies when nothing of it falls, or, at
+# the latest, when it has rocked for so long
 LIES_AFTER, LIES_AT_LAST = 0.5, 4.0  # s after the first part has come down, at the soonest and at the latest
 LIES_SLOW, LIES_TURN, LIES_SECONDS = 0.2, 0.6, 0.3  # m/s of the root, rad/s of joints, and s for which it is so slow
 HELD, HELD_WITHIN = 0.4, 0.5  # share of the greatest torque that holds them, and s in which it comes to that

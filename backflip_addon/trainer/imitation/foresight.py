@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a body that observes late has come to since, as it can reckon itself: it knows what it did.
 
-So a policy learns, and its feedback is fitted, as if nothing came late. Of trials of which half come late 94 % land
-after as many samples as made 67 % where half of the rollouts came late, and 65 % without what is reckoned.
+So a policy learns, and its feedback is fitted, as if nothing came late.
 """
 
 from __future__ import annotations

@@ -10,15 +10,19 @@ import numpy as np
 
 from ...core import metrics
 from ...core.arrays import Array
+from ...core.body import TRUNK
 from ...core.direction import Direction
 from ...core.motion import Take
 from ..physics.engines import AUTO, EngineName, new_simulator
 from ..physics.recording import FRAMES_A_STEP, Recording
+from ..physics.simulator import CONTROL_RATE
 from ..physics.state import Scene, States
 from .directed_bodies import DirectedBodies
 from .falling import with_fall
 from .reference_track import Track
 from .standing import still_stands
+
+DOWN_FOR = 0.6  # s: by then it is known how a body came down
 
 
 class Performance:
@@ -40,6 +44,7 @@ class Performance:
         self.track = track
         self.scene = scene
         self.step = 0
+        self._down = False  # whether a part has touched the floor that may not
         self._bodies = DirectedBodies(new_simulator(track.body, 1, engine))
         self._bodies.direct(direction or Direction(), seed)
         self._bodies.set_scene(0, scene)
@@ -65,8 +70,20 @@ class Performance:
         velocities = self.track.velocities(self.step, len(joint_targets))
         for target, velocity in zip(joint_targets, velocities, strict=True):
             self._bodies.set_targets(target[None], velocity[None])
-            self._bodies.step()
+            self._down |= bool((self._bodies.step() & ~self.track.allowed).any())
             self.step += 1
+
+    def play(self, joint_targets: Array) -> None:
+        """As run(), but who is down has no need to be performed any further: of a clip that stays off the floor to its
+        end, on its feet, a landing is lost with the first other part that comes down, and a fall is played out."""
+        own = self.track.allowed[[self.track.body.index(name) for name in TRUNK]]
+        ends = self.track.standing and not own.any() and not self._bodies.direction.gives_up
+        left = DOWN_FOR * CONTROL_RATE
+        for target in joint_targets:
+            self.run(target[None])
+            left -= bool(self._down)
+            if ends and left < 0:
+                return
 
     def lost(self, limit: float) -> bool:
         """Whether the root is further than limit, m, from its goal."""

@@ -7,8 +7,7 @@ angles as single numbers) end here.
 Control: PD toward joint targets that move evenly through a control step, solved as constraints together with the
 floor's contacts, each joint's torque clamped at what a PD controller would give, and at its limit (servo_gains.py: so
 that a servo yields as a muscle does, and is not as stiff as the solver is exact). PyBullet's STABLE_PD_CONTROL (Tan et
-al. 2011) predicts each link's acceleration as if nothing touched it: at 120 Hz a standing foot (0.005 kg m^2 against a
-damping of 40 N m s over 1/120 s) gets 2 % of the torque asked for, and the ankle gives way.
+al. 2011) predicts each link's acceleration as if nothing touched it: the ankles of a body that stands give way.
 """
 
 from __future__ import annotations

@@ -28,15 +28,13 @@ TAKE_RATE = 120.0  # Hz, at which takes are recorded: every fourth substep
 SHOVE_SUBSTEPS = 4
 LIGHT_SPEED = 4.0
 # A joint's error decays at SERVO_RATE kp/kd a second, where torque suffices: twice as fast as under an overdamped PD
-# controller of these gains. At four times as fast the joints shook half as much again, and stood no better
+# controller of these gains. At four times as fast joints shake
 SERVO_RATE = 2.0
 JOINT_SPEED = 50.0  # rad/s, a safety net far above what a human joint does; Bullet clamps to it (btMultiBody.h:486)
 TOUCHING = 0.002  # m: a contact so near touches
-# A substep. PyBullet's default is 50 (PhysicsServerCommandProcessor.cpp:2804), Bullet's 10 (btContactSolverInfo.h:85):
-# with 10, servos and contacts are so far from their solution that a take hung on their number
+# A substep: PyBullet's default. With Bullet's, 10 (btContactSolverInfo.h:85), a take hung on their number
 SOLVER_ITERATIONS = 50
-# Of the compiled step, which begins each with the impulses of the one before and over-relaxes. Of 64 trials each of
-# eight landings 77 % landed with 10, 79 with 20, 83 with 150; the one that lands least in 39, 39 and 42 %
+# Of the compiled step, which begins each with the impulses of the one before and over-relaxes
 COMPILED_ITERATIONS = 10
 # Where feedback is looked at
 LOOK_ITERATIONS = 20

@@ -12,9 +12,8 @@ from ..imitation.reference_track import Track
 from .plan import Plan
 
 SEARCHES = 3  # for a landing that settles: what every end of one lacks, it lacks from before its touchdown
-# What feedback can be expected to steady: of ten backflips those with an unrest of 0.38 to 0.82 came to land in 65 to
-# 82 % of small disturbances, with 0.86, 0.91 and 0.92 in 9, 38 and 20 (two of them rocked from foot to foot as well);
-# another end takes as long as half of its fit
+# What feedback can be expected to steady: of ten backflips those with less came to land in 65 to 82 % of small
+# disturbances, with 0.86 to 0.92 in 9 to 38; another end takes as long as half of its fit
 SETTLED = 0.85  # metrics.unrest: of one that stands 1 at most
 TURNED = 0.6  # Measures.turned_off: small disturbances turn a landing by 10 to 15 degrees more, or less
 

@@ -68,15 +68,6 @@ class Onward:
         return self.fits == FITS or self.settling is not None and self.settling.cost < RESTS
 
 
-@dataclasses.dataclass(frozen=True)
-class Moment:
-    """A search as it was at one time: its checkpoint, its plan, and whether its body had come down."""
-
-    checkpoint: dict[str, Any]
-    plan: Plan
-    onward: Onward | None
-
-
 class Rollouts(Protocol):
     """What tries candidates: imitation.compiled_rollouts.CompiledRollouts."""
 
@@ -149,12 +140,14 @@ class Search:
         start: States | None = None,
         tell: Tell | None = None,
         good: Callable[[Take], bool] | None = None,
+        promising: Callable[[], None] | None = None,
     ) -> Performance:
         """Search and perform the track from its first state, or another, to its end.
 
         Ends early when the character is lost past hope, or, where good is given, when the plan so far, played open loop
-        to the end, is already good. tell is called after every round, and may raise to break the search off; what is
-        performed so far is in self.performed steps.
+        to the end, is already good. promising is called after a window that leaves a plan which promises() as much.
+        tell is called after every round; both may raise to break the search off. What is performed so far is in
+        self.performed steps.
         """
         performance = self._new_performance(self.scene, start)
         self._repeat(performance)
@@ -172,6 +165,8 @@ class Search:
             self._strides.append(count)
             if good and (attempt := self._good_attempt(performance, start, good)):
                 return attempt
+            if promising and self.promises(performance.state(), self.performed):
+                promising()
         return performance
 
     def _repeat(self, performance: Performance) -> None:
@@ -239,7 +234,7 @@ class Search:
     ) -> Performance | None:
         """The plan so far played open loop to the end, where that looks promising and is good: as from the first state,
         by a branch of the performance where its engine can make one."""
-        if not self._promising(performance.state()):
+        if not self.promises(performance.state(), self.performed):
             return None
         attempt = performance.branch() or self._new_performance(self.scene, start)
         while attempt.step < self.track.steps and not attempt.lost(2 * self.settings.lost):
@@ -256,24 +251,16 @@ class Search:
         performance.run(self._targets(performance.step, count))
         self.control_steps += count
 
-    def _promising(self, here: States) -> bool:
-        """Whether the plan, rolled out open loop from here to the end, ends well enough to be performed."""
-        first, last = self.performed, self.track.steps
+    def promises(self, here: States, first: int = 0) -> bool:
+        """Whether the plan, rolled out open loop from a state at a control step to the end, ends well enough to be
+        performed."""
+        last = self.track.steps
         if 0 < first < GOOD_FROM * last or first >= last:
             return False
         offsets = interpolate(self._distribution.mean, self.settings.knot, first, last - first)
         rolled = self.rollouts(here[None], [self.scene], first, offsets[None], self._before(first))
         self.control_steps += rolled.steps
         return bool(rolled.costs[0, -LAST_STEPS:].mean() < GOOD_END)
-
-    def moment(self) -> Moment:
-        """This search as it is now; go_back() comes back to it."""
-        return Moment(self.checkpoint(), self.plan, self._onward)
-
-    def go_back(self, moment: Moment) -> None:
-        """To what was planned and performed at a moment of this search; perform() goes on from there."""
-        self.load_state(moment.checkpoint)
-        self._onward = moment.onward
 
     def attempt(self, scene: Scene | None = None, start: States | None = None) -> Performance:
         """Play the present plan open loop from the first state to the end, wherever that leads."""

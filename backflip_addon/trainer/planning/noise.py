@@ -3,9 +3,9 @@
 
 Most stunts move both sides alike, and a search that is told so needs half the samples.
 
-Two feet that bear are a closed chain: noise of a tenth of a radian in each leg's joints moves the feet against each
-other by centimetres, so that they slide. While the clip rests on both, noise x of covariance S is conditioned on their
-relative motion J x being 0 within SLACK (Matheron's rule; Journel and Huijbregts 1978):
+Two feet that bear are a closed chain, which noise in the legs' joints makes slide. While the clip rests on both, noise
+x of covariance S is conditioned on their relative motion J x being 0 within SLACK (Matheron's rule; Journel and
+Huijbregts 1978):
 
     x <- x - S J' (J S J' + SLACK^2 I)^-1 (J x + SLACK n),  n standard normal
 """

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from contextlib import closing
 from typing import Any
 
@@ -17,6 +18,8 @@ from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.engines import AUTO, EngineName
 from ..physics.state import Scene, States
+
+GIVES_WAY = 10  # of a process's niceness: beside two that compute it gets a tenth of a core
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +99,21 @@ def take_of_plan(
     """What a plan performs open loop, its fall played out where it fell. start: None is the track's first state.
     direction, chance: what it is asked to bear, and the seed of what is random in it."""
     with closing(Performance(track, scene, start or track.states[0], engine, direction, chance)) as performance:
-        performance.run(track.targets(plan.offsets(0, track.steps), 0))
+        performance.play(track.targets(plan.offsets(0, track.steps), 0))
         return performance.played_out(**meta)
+
+
+class PlanPlayer:
+    """Plays plans in a process of its own, which loads no more than that takes. gives_way: to whatever else runs."""
+
+    def __init__(self, track: Track, scene: Scene, engine: EngineName, gives_way: bool = False) -> None:
+        self.track, self.scene, self.engine = track, scene, engine
+        if gives_way and hasattr(os, "nice"):
+            os.nice(GIVES_WAY)
+
+    def play(self, plan: Plan) -> Take:
+        """What a plan performs open loop."""
+        return take_of_plan(self.track, plan, self.scene, self.engine)
 
 
 def trajectory_of_plan(

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How hard a search works. Steps are control steps. tests/benchmarks/first_landing.py measures what these numbers are
-worth."""
+"""How hard a search works. Steps are control steps."""
 
 from __future__ import annotations
 
@@ -9,11 +8,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Refining:
-    """How a window is refined.
-
-    Many rounds of few candidates come farther than few rounds of many: of the same windows, each for the same number of
-    rollouts, 16 rounds of 64 came to costs 4 % higher than 32 rounds of 32.
-    """
+    """How a window is refined. Many rounds of few candidates come farther than few rounds of many."""
 
     samples: int = 32  # candidates a round
     copies: int = 1  # of the body that each is tried on: as it is, and disturbed
@@ -32,15 +27,13 @@ class SearchSettings:
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 3  # steps performed a window
     execute_easy: int = 6  # the same of a window that is easy, and once a landing is absorbed
-    # Cost up to which a window is easy, in clips that do not fly (Track.flies). Where more was performed at once after
-    # these, 13 clips took a quarter fewer steps; with 6 steps a window throughout two searches fewer of 26 succeeded
+    # Cost up to which a window is easy, in clips that do not fly (Track.flies): more is performed at once after these
     easy: float = 2.0
-    # The same in clips that fly, and cost below which a window is done after few stale rounds. With windows easy up to
-    # 2.0 two backflips took three times as long; up to 1.0 a spin's first searches went farther astray
+    # The same in clips that fly, and cost below which a window is done after few stale rounds
     quiet: float = 0.25
     knot: int = 3  # steps between knots
     refining: Refining = Refining()
-    # The same in clips that do not fly: 26 searches of 13 of them took 4.3 M steps; with 20 rounds 6.6, and two failed
+    # The same in clips that do not fly
     grounded: Refining = Refining(rounds=12, patience=6)
     # Of a window once the body has come down. Disturbed copies: what slides or sways by a hair is left
     caught: Refining = Refining(copies=2, rounds=16, patience=6)

@@ -43,9 +43,7 @@ class LearningSettings:
     # after a first fit a second one made 3, 28, 57, 80, 82 and 81
     feedback_mends: float = 0.4
     # The iteration after which feedback is fitted for the first time, with a plan, and times that it is at most, after
-    # so many iterations each, the feedback so far at work in them. Of five plans, looked at without playing on, 18, 18,
-    # 18, 17 and 15 of 20 landed so, after 160 s in all; with 8 iterations, 16 variations and two fits 16, 18, 18, 18
-    # and 13 after 151, with 16 iterations 14, 18, 16, 17 and 11 after 184: one run each, the best taken
+    # so many iterations each, the feedback so far at work in them
     feedback_fit: int = 7
     feedback_fits: int = 3
 

@@ -24,8 +24,7 @@ from ..planning.mpc import MOST_STEPS
 NUMBERED = re.compile(r"([0-9]{1,9})_", re.ASCII)  # what our takes' names begin with
 OURS = re.compile(r"[0-9]{4,9}_[a-z]{1,20}\.npz", re.ASCII)
 LATEST = 20  # takes that are looked through for one whose event was lost, or that is made once more
-# Share of its score that a landing loses for an unrest of 1 (metrics.unrest): of two the calmer is the better, and what
-# all but stands may not stand any more as it is baked, 24 times a second
+# Share of its score that a landing loses for an unrest of 1 (metrics.unrest): of two the calmer is the better
 SWAYS = 0.1
 DIGEST = "digest"  # of a take's meta: what its poses are told by
 
@@ -100,11 +99,16 @@ class TakeRecorder:
         if self.best is None or take.rank >= self.best.rank:
             self.best = take
 
-    def record(self, take: Take, about: TakeRecorded) -> Measures:
+    def reserve(self) -> int:
+        """The number of a take that is yet to be played."""
+        self._number += 1
+        return self._number - 1
+
+    def record(self, take: Take, about: TakeRecorded, number: int | None = None) -> Measures:
         """Measure and save a take, and tell of it. Returns the measures. Raises ValueError on one without a frame.
 
         about: what the take and its event are to say besides its measures and its file; its seed, unless the take
-        knows its own. The take's own file says no seconds.
+        knows its own. The take's own file says no seconds. number: one that was reserved for it.
         """
         measures, judged = self._judged(take)
         about = dataclasses.replace(about, seed=take.meta.get("seed", about.seed))
@@ -112,7 +116,7 @@ class TakeRecorder:
         if about.request:
             facts["request"] = about.request
         meta = json_ready({**take.meta, **facts, **judged, "seconds_since_start": about.seconds})
-        file = self._free_name(about.source)
+        file = self._free_name(about.source, number)
         motions.save_take(self.folder.takes / file, dataclasses.replace(take, meta=meta))
         event = dataclasses.replace(_told(file, meta), time=about.time, seconds=about.seconds)
         self._compare(event)
@@ -129,11 +133,11 @@ class TakeRecorder:
             score *= 1.0 - SWAYS * min(metrics.unrest(self.body, take), 2.0)
         return measures, {**happened, "score": score, "measures": measures.to_json()}
 
-    def _free_name(self, source: str) -> str:
-        """The next take's name. It never is one that exists already, as whatever."""
+    def _free_name(self, source: str, number: int | None) -> str:
+        """The name of the next take, or of that of a number. It never is one that exists already, as whatever."""
         while True:
-            file = f"{self._number:04d}_{source}.npz"
-            self._number += 1
+            file = f"{self.reserve() if number is None else number:04d}_{source}.npz"
+            number = None
             if not os.path.lexists(self.folder.takes / file):
                 return file
 

@@ -154,9 +154,10 @@ class RunContext:
         request: str = "",
         phase: str = "",
         control_steps: int | None = None,
+        number: int | None = None,
     ) -> Measures:
         """Measure, save and tell of a take. Returns the measures. phase: where it came from, in words. control_steps:
-        that were simulated before it was begun; None: all so far.
+        that were simulated before it was begun; None: all so far. number: reserved for it.
 
         What is the same attempt once more, to the number, is measured and not recorded, unless it was asked for or says
         in how many small disturbances it lands: in the compiled step feedback performs its plan once more.
@@ -175,7 +176,7 @@ class RunContext:
         if digest in self._recorded and not request:
             return metrics.evaluate_take(self.body, self.reference, take)
         self._recorded.add(digest)
-        return self.takes.record(dataclasses.replace(take, meta={**take.meta, DIGEST: digest}), about)
+        return self.takes.record(dataclasses.replace(take, meta={**take.meta, DIGEST: digest}), about, number)
 
     def good(self, take: Take) -> bool:
         """Whether a search may stop with this take."""

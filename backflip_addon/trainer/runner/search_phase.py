@@ -26,6 +26,7 @@ from .story import Chapter, Story
 # later searches fewer
 STORY = (0.0, 0.05, 0.15, 0.35, 0.7)
 LATER_STORY = (0.2, 0.6)
+AGAIN = 0.1  # share of a search after which a plan that promises to land is played, when one before did not
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
 IMPROVES_FOR = 0.5  # share of a run's time within which a better landing is looked for: feedback needs the rest
@@ -67,6 +68,7 @@ def find_landing_plan(run: RunContext, another: bool = False) -> Plan:
                 if not another:
                     save_plan(run, best.plan)
             if best and (not has_time_to_improve(run) or best.enough(search.has_another_end, attempt - before)):
+                _listen(run, story, wait=True)
                 return best.plan
             if search.has_another_end:
                 search.try_another_end()
@@ -136,15 +138,54 @@ def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: Searc
         return _new_search(run, rollouts, settings, 0), 0
 
 
+class _Telling:
+    """Has what is planned so far of one search played: at shares of it, beside the search, and where it promises to
+    land at once, which ends the search if it does."""
+
+    def __init__(self, run: RunContext, search: Search, story: Story, attempt: int, phase: str) -> None:
+        self._run, self._search, self._story = run, search, story
+        self._name, self._phase, self._seed = f"Take {attempt + 1}", phase, _seed(run, attempt)
+        shares = LATER_STORY if attempt or search.end else STORY
+        self._due = [share for share in shares if search.performed <= share * search.track.steps]
+        self._tried = -AGAIN  # share that was planned when last a plan promised to land
+
+    def at(self, fraction: float) -> None:
+        """When such a share of the search is planned: play what is due. Raises LandsAlready."""
+        if self._due and fraction >= self._due[0]:
+            track = self._search.track
+            self._play(fraction, track.standing and self._search.promises(track.states[0]))
+
+    def promising(self) -> None:
+        """When the plan promises to land: play it, unless one was not long ago. Raises LandsAlready."""
+        fraction = self._search.performed / self._search.track.steps
+        if self._search.track.standing and fraction >= self._tried + AGAIN:
+            self._play(fraction, True)
+
+    def _play(self, fraction: float, may_land: bool) -> None:
+        run, search = self._run, self._search
+        self._due = [share for share in self._due if share > fraction]
+        planned = f"{round(fraction * 100)} % planned"
+        search.control_steps += search.track.steps  # which it takes to play it
+        told = {"seed": self._seed, "phase": f"{self._phase}, {planned}", "control_steps": run.control_steps}
+        chapter = Chapter(f"{self._name}, {planned}", search.plan, run.takes.reserve(), told)
+        if not may_land:
+            self._story.begin(chapter)
+            return
+        self._tried = fraction
+        take = self._story.played(chapter.plan)
+        _tell_of(run, chapter, take)
+        if _ends_search(run, take) and metrics.unrest(run.body, take) < RESTS:
+            raise LandsAlready(take)
+
+
 def _search_once(run: RunContext, search: Search, story: Story, attempt: int) -> Landing | None:
     """One search from where it is, frame 0 or a touchdown, to the end; its landing when that succeeded."""
     # A search is saved more often than its steps are told of
     run.control_steps = max(run.control_steps, search.control_steps)
     before = run.control_steps - search.control_steps
-    shares = LATER_STORY if attempt or search.end else STORY
-    told = [share for share in shares if search.performed > share * search.track.steps]
     phase = f"search, {ordinal(attempt + 1)} try" + (f", landing {search.end + 1}" if search.end else "")
     saved_at = search.performed
+    telling = _Telling(run, search, story, attempt, phase)
     seed = _seed(run, attempt)
 
     def save() -> None:
@@ -160,26 +201,19 @@ def _search_once(run: RunContext, search: Search, story: Story, attempt: int) ->
         for request in wanted:
             run.tell(StageSaved(file=SEARCH_FILE, phase="search", control_steps=run.control_steps))
             run.inbox.finish(request)
-        due = [share for share in shares if share not in told and fraction >= share]
-        if due:
-            told.extend(due)
-            planned = f"{round(fraction * 100)} % planned"
-            search.control_steps += search.track.steps  # which it takes to play it
-            told_of_it = {"seed": seed, "phase": f"{phase}, {planned}", "control_steps": run.control_steps}
-            story.begin(Chapter(f"Take {attempt + 1}, {planned}", told_of_it, search.moment()))
-        _listen(run, search, story)
+        telling.at(fraction)
+        _listen(run, story)
         whole = search.track.steps / search.track.rate
         run.longest = max(run.longest, fraction * whole)
         run.progress("search", fraction, f"Longest so far {run.longest:.1f} of {whole:.1f} s", -cost)
 
     try:
-        take = search.perform(tell=tell).ended()
+        take = search.perform(tell=tell, promising=telling.promising).ended()
         run.control_steps = before + search.control_steps
-        _listen(run, search, story, wait=True)
+        _listen(run, story, wait=True)
         name = f"Take {attempt + 1}" + (f", landing {search.end + 1}" if search.end else "")
         run.record(take, name, "search", seed=seed, phase=phase)
     except LandsAlready as landing:
-        story.forget()
         take = landing.take
     except (Stopped, TimeIsUp):
         story.close()
@@ -195,15 +229,14 @@ def _search_once(run: RunContext, search: Search, story: Story, attempt: int) ->
     return None
 
 
-def _listen(run: RunContext, search: Search, story: Story, wait: bool = False) -> None:
-    """Record what has been played of a search's story; wait: all of it. Raises LandsAlready, the search as it was when
-    the take was begun, and what RunContext.check() raises."""
+def _listen(run: RunContext, story: Story, wait: bool = False) -> None:
+    """Record what has been played of a search's story; wait: all of it. Raises what RunContext.check() raises."""
     while heard := story.heard(wait):
-        chapter, take = heard
-        run.record(take, chapter.name, "search", **chapter.told)
-        if run.track.standing and _ends_search(run, take) and metrics.unrest(run.body, take) < RESTS:
-            search.go_back(chapter.moment)
-            raise LandsAlready(take)
+        _tell_of(run, *heard)
+
+
+def _tell_of(run: RunContext, chapter: Chapter, take: Take) -> None:
+    run.record(take, chapter.name, "search", **chapter.told, number=chapter.number)
 
 
 def ordinal(number: int) -> str:

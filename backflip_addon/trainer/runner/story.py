@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A search's story: what its plan so far performs, to the end and into its fall, played beside the search.
 
-To play a take in PyBullet takes as long as half of a short search. So it is played in another process where there are
-cores for one. Takes are told in the order in which they were begun, and the first that lands ends the search as it was
-when that was begun: all is as if the search had waited for each, but for what it has tried meanwhile.
+To play a take in PyBullet takes as long as a tenth of a short search. So it is played in another process where there
+are cores for one, which gives way to the search. Which takes there are, their order and their numbers, is as if the
+search had played each itself.
 """
 
 from __future__ import annotations
@@ -17,11 +17,7 @@ from concurrent.futures import TimeoutError as NotYet
 from typing import Any
 
 from ...core.motion import Take
-from ..imitation.reference_track import Track
-from ..physics.engines import EngineName
-from ..physics.state import Scene
-from ..planning.mpc import Moment
-from ..planning.plan import Plan, take_of_plan
+from ..planning.plan import Plan, PlanPlayer, take_of_plan
 from ..workers import LOOK_SECONDS, Pool, WorkerError, core_count
 from .run_context import RunContext
 
@@ -32,21 +28,12 @@ MOST = 4  # processes, each with a take: of a short search that is all there is
 
 @dataclasses.dataclass(frozen=True)
 class Chapter:
-    """A take of a search under way: its name, what else is told of it, and the moment of the search."""
+    """A take of a search under way: its name, its plan, its number, and what else is told of it."""
 
     name: str
+    plan: Plan
+    number: int
     told: dict[str, Any]
-    moment: Moment
-
-
-class Narrator:
-    """Plays plans, in a process of its own."""
-
-    def __init__(self, track: Track, scene: Scene, engine: EngineName) -> None:
-        self.track, self.scene, self.engine = track, scene, engine
-
-    def play(self, plan: Plan) -> Take:
-        return take_of_plan(self.track, plan, self.scene, self.engine)
 
 
 class Story:
@@ -63,13 +50,12 @@ class Story:
         self._over = threading.Event()
 
     def begin(self, chapter: Chapter) -> None:
-        """Have what is planned so far played."""
-        plan = chapter.moment.plan
+        """Have a plan played."""
         if self._threads:
-            self._chapters.append((chapter, self._threads.submit(self._narrated, plan)))
+            self._chapters.append((chapter, self._threads.submit(self._narrated, chapter.plan)))
             return
         take: Future[Take] = Future()
-        take.set_result(self._played(plan))
+        take.set_result(self.played(chapter.plan))
         self._chapters.append((chapter, take))
 
     def heard(self, wait: bool = False) -> tuple[Chapter, Take] | None:
@@ -86,31 +72,32 @@ class Story:
                 self._run.check()
             except (WorkerError, OSError) as error:  # where memory has run out, one at a time may fit
                 logger.warning("a take of the search is played by the search itself: %s", error)
-                told = self._played(chapter.moment.plan)
+                told = self.played(chapter.plan)
                 break
         self._chapters.popleft()
         return chapter, told
 
-    def forget(self) -> None:
-        """Nobody wants to hear the rest."""
+    def close(self) -> None:
+        """End what plays, wherever it is; nobody wants to hear the rest."""
+        self._over.set()
         for _, take in self._chapters:
             take.cancel()
         self._chapters.clear()
-
-    def close(self) -> None:
-        """End what plays, wherever it is."""
-        self._over.set()
-        self.forget()
         if self._threads:
             self._threads.shutdown()
         for pool in self._pools:
             pool.close()
 
+    def played(self, plan: Plan) -> Take:
+        """What a plan performs, played at once."""
+        run = self._run
+        return take_of_plan(run.track, plan, run.scene, run.engine)
+
     def _narrated(self, plan: Plan) -> Take:
         pool: Pool | None = getattr(self._own, "pool", None)
         if pool is None:
             run = self._run
-            pool = self._own.pool = Pool(1, Narrator, run.track, run.scene, run.engine, meanwhile=self._look)
+            pool = self._own.pool = Pool(1, PlanPlayer, run.track, run.scene, run.engine, True, meanwhile=self._look)
             self._pools.append(pool)
         take: Take = pool.share("play", [(plan,)])[0]
         return take
@@ -118,7 +105,3 @@ class Story:
     def _look(self) -> None:
         if self._over.is_set():
             raise WorkerError("nobody waits for it")
-
-    def _played(self, plan: Plan) -> Take:
-        run = self._run
-        return take_of_plan(run.track, plan, run.scene, run.engine)

@@ -54,8 +54,7 @@ _CENTRES: dict[str, tuple[float, float, float]] = {
 
 # Landmark -> part, place on it, and how far from there (sigma) a person's may lie; even numbers above 10 are right.
 # Where the network puts joints off those of rigs: means over four figures drawn in four known motions each (a MakeHuman
-# figure, Neo, Cesium Man, our mannequin), by least squares in the parts' axes. On each of two figures left out of the
-# mean (MakeHuman, Neo; eleven videos) it brings MPJPE from 88 and 94 mm to 85 and 88.
+# figure, Neo, Cesium Man, our mannequin), by least squares in the parts' axes.
 _MARKERS: dict[int, tuple[str, tuple[float, float, float], float]] = {
     0: ("head", (0.0, -0.068, 0.080), 0.018),
     7: ("head", (0.046, 0.0, 0.092), 0.012),

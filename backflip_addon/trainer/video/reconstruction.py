@@ -177,8 +177,7 @@ PERSON = (*_POSE, "height", "lengths", "places", "camera", "pitch", "roll", "lea
 _BY_STAGE: tuple[tuple[str, ...], ...] = (_POSE, PERSON, (*PERSON, "focal"), (*PERSON, "focal"))
 
 
-# How far one step of the search goes in each unknown: measured to bring the cost down furthest in as many
-# iterations. With equal steps depth and camera stay nearly where they began, for many times as long.
+# How far one step of the search goes in each unknown: with equal steps depth and camera stay nearly where they began
 STEPS = {"turns": 4.0, "shift": 1.0, "height": 1.0, "lengths": 1.0, "places": 0.5, "lags": 20.0}
 STEPS |= {"camera": 1.0, "pitch": 0.2, "roll": 0.2, "lean": 3.0, "focal": 1.0}
 STEPS |= {"heading": 0.2, "spot": 3.0, "delay": 1.0}

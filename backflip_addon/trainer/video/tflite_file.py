@@ -4,10 +4,8 @@
 Field numbers and codes: tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3. Constants that are stored sparse
 or as half floats come out dense, as 32-bit floats.
 
-It is a FlatBuffer, read without their library, each offset held against the file's end. A table begins with the
-distance back to its vtable; the vtable holds, for field n of the schema, the distance from the table's begin to the
-field, 0 where it has its default. Vectors, texts and tables inside a table are reached by an offset from where the
-offset stands (FlatBuffers, "FlatBuffer internals"). All numbers are little-endian.
+It is a FlatBuffer (FlatBuffers, "FlatBuffer internals"), read without their library, each offset held against the
+file's end.
 """
 
 from __future__ import annotations

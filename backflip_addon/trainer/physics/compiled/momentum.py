@@ -2,8 +2,7 @@
 """A body in flight: its momentum changes by gravity alone, and its centre of mass goes where that takes it.
 
 The semi-implicit Euler method moves a body on by the speeds of its freedoms, which stand for another momentum in the
-pose they lead to: limbs that fold as fast as in a tuck accelerated the centre of mass by 0.2 to 0.4 m/s^2 beside
-gravity, and it came off its parabola by 2 cm. So the root of a body in flight is put where, and given the speeds with
+pose they lead to. So the root of a body in flight is put where, and given the speeds with
 which, the whole has come to what it had before the step and gravity. Servos, limits and contacts between parts are
 inside the body and change neither. (In an engine that knows bodies by their links: flight.py.)
 """

@@ -9,12 +9,9 @@ u by y_i dp: nothing but u is kept. An iteration lets one row after the other do
     p_i <- clamp(p_i + r (w_i - y_i . u) / (y_i . y_i))
 
 servos and joint limits (from the root to the tips), then contacts' normals, their friction (within the circle of radius
-mu p_z), and contacts between parts. r, above 1, over-relaxes: an impulse goes further than to where its own row would
-want nothing more, since the rows after it will take some of it back (Young 1954); in the last iterations it is 1. It
-begins with the impulses of the step before (warm starting), so that a few iterations a step come as near to the
-solution as several times as many from nothing.
-A scene's mass factor would scale M and all impulses alike: it is left out of both, and the servos' bounds are divided
-by it. So a factor on strength divides it.
+mu p_z), and contacts between parts. r, above 1, over-relaxes (Young 1954); in the last iterations it is 1. It begins
+with the impulses of the step before (warm starting). A scene's mass factor would scale M and all impulses alike: it is
+left out of both, and the servos' bounds are divided by it. So a factor on strength divides it.
 """
 
 from __future__ import annotations
@@ -39,9 +36,8 @@ from .lanes import Lanes, everywhere, greatest, inlined, kernel, least, load, sq
 from .momentum import keep_flying, see_flight
 from .tables import ROOT_FREEDOMS, BodyTables, Workspace
 
-# r. Of thirty steps of a backflip's push-off, flight, landing and standing what 10, 20 and 40 iterations are off by is,
-# in shares of all that impulses do: 1.6, 0.24 and 0.006 %; 3.0, 1.3 and 0.24 without; 4.0, 2.0 and 0.54 without and
-# from the tips to the root every second time. 1.5 is as good, from 1.6 on few iterations are worse
+# r. What 10 and 20 iterations of a backflip's steps are off by is, in shares of all that impulses do, 1.6 and 0.24 %;
+# 3.0 and 1.3 without. 1.5 is as good, from 1.6 on few iterations are worse
 RELAXATION = 1.4
 PLAIN = 5  # last iterations without: where they all over-relax and are few, the feet of a body that stands rattle
 
