@@ -2,7 +2,7 @@
 """Blender's properties as types, and the registration of the classes that have them.
 
 Blender finds a property in an annotation that is a call, `mass: FloatProperty(min=0.0)`. To a type checker that is no
-type. So the package writes `mass: Annotated[float, FloatProperty(min=0.0)]`: the checker reads the type in front, and
+type. So we write `mass: Annotated[float, FloatProperty(min=0.0)]`: the checker reads the type in front, and
 register_classes() leaves the call alone in the annotation before Blender looks at it.
 """
 

@@ -420,7 +420,7 @@ def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
 
     Each link counts for itself: of an arm that the reference puts down on its hand, the hand may touch and the
     forearm may not. A body that lies, rolls or gets up may touch with all of itself, and with its head where that comes
-    as near: on what else it rolls or leans a fitted body cannot tell, and a fall would show by what it does.
+    as near.
     """
     positions, orientations = body.forward(reference.position, reference.rotations)
     lows = body.lowest_points(positions, orientations)

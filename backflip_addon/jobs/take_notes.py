@@ -2,8 +2,7 @@
 """What the user adds to a job's takes, and the bin for those that were deleted. Standard library alone.
 
 One small file in the job's folder, beside the takes and not in the .blend. A change reads the file, changes what was
-meant and writes it whole, under a lock: of two Blenders that write, each keeps what the other has written. What is in
-it that is not known here (a later version's, a stranger's) is kept as it is and not believed.
+meant and writes it whole, under a lock. What is in it that is not known here is kept as it is and not believed.
 """
 
 from __future__ import annotations

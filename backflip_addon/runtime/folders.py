@@ -4,9 +4,8 @@ PyBullet was brought from conda-forge.
 
 The interpreter is not part of it: Blender's own mostly, which may have been moved or replaced since.
 
-A lock on the folder lets one installation or removal at a time, whichever Blender's it is. The system holds the lock
-for a process and lets it go when the process ends, however it ends: so whoever has it knows that no unfinished
-installation in the folder is still at work.
+A lock on the folder lets one installation or removal at a time, whichever Blender's it is. The system lets it go when
+its process ends: so whoever has it knows that no unfinished installation in the folder is still at work.
 """
 
 from __future__ import annotations

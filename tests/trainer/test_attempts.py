@@ -133,7 +133,7 @@ def test_a_plan_that_is_not_finished_ends_a_search_where_it_promises_to_land_and
 ) -> None:
     run.body = AT_REST
     search = Planned(swaying(sways), promises)
-    monkeypatch.setattr(story, "take_of_plan", lambda *_: search.take)
+    monkeypatch.setattr(story, "take_of_plan", lambda *_, **__: search.take)
     landing = None
     with contextlib.suppress(Stopped):
         landing = search_phase._search_once(run, search, story.Story(run), 0)  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def test_a_plan_that_promises_to_land_is_played_at_once_and_what_was_begun_befor
     """Its number stands behind theirs all the same; one that does not land is followed by another a while later."""
     run.body = AT_REST
     each = itertools.count()  # of which none is the same attempt once more
-    monkeypatch.setattr(story, "take_of_plan", lambda *_: moved(swaying(sways), 0.001 * next(each)))
+    monkeypatch.setattr(story, "take_of_plan", lambda *_, **__: moved(swaying(sways), 0.001 * next(each)))
     search, chapters = Promising(swaying(0.05)), story.Story(run)
     chapters.begin(story.Chapter("a fall", None, run.takes.reserve(), {"seed": 0}))  # type: ignore[arg-type]
     landing = search_phase._search_once(run, search, chapters, 0)  # type: ignore[arg-type]

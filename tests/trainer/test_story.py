@@ -100,6 +100,8 @@ def test_who_stops_does_not_wait_for_a_take(tmp_path: Path, monkeypatch: pytest.
         chapters.begin(a_chapter(run, "one"))
         with pytest.raises(Stopped):
             chapters.heard(wait=True)
+        with pytest.raises(Stopped):
+            chapters.played(a_chapter(run, "two").plan)
     for pool in chapters._pools:
         assert not any(process.is_alive() for process in pool._processes)
 

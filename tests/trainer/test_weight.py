@@ -23,8 +23,14 @@ from backflip_addon.trainer.imitation.reference_track import Track
 from backflip_addon.trainer.imitation.target_trajectory import TargetTrajectory
 from backflip_addon.trainer.physics.state import Scene, stacked
 from backflip_addon.trainer.planning import weight
+from backflip_addon.trainer.planning.lqr import COSTS, LAST_COST, Design, Feedback, FeedbackSettings, Transitions
 from backflip_addon.trainer.planning.plan import Plan, trajectory_of_plan
-from backflip_addon.trainer.planning.weight import WeightResponse, gains_for_any_weight, response_to_weight
+from backflip_addon.trainer.planning.weight import (
+    WeightResponse,
+    gains_for_any_weight,
+    response_of_models,
+    response_to_weight,
+)
 from backflip_addon.trainer.rl import trainer
 from backflip_addon.trainer.rl.feedback_choice import Chosen
 from backflip_addon.trainer.rl.settings import LearningSettings
@@ -69,6 +75,53 @@ def test_a_plan_so_changed_keeps_a_heavier_body_where_it_belongs(trajectory: Tar
             played = [rollouts(stacked([state]), [heavy], 0, more * found.offsets[None]) for more in (0.0, HEAVIER)]
         shares.append(float(played[1].costs.mean() / played[0].costs.mean()))
     assert np.median(shares) < 0.3, shares
+
+
+def test_by_models_a_body_that_weighs_more_does_what_costs_least() -> None:
+    """Of a system of two differences and one action whose weight pushes it, against the least of the same costs over
+    all sequences of actions, by least squares."""
+    random, count = np.random.default_rng(0), 12
+    a, b, pull = np.array([[1.0, 0.2], [-0.1, 0.9]]), np.array([[0.1], [0.5]]), np.array([0.3, -0.4])
+    feedback = Feedback({"support": 1, "tilt": 1}, count, FeedbackSettings(ridge=0.0))
+    steps = np.repeat(np.arange(count), 400)
+    before, actions = random.normal(size=(len(steps), 2)), random.normal(size=(len(steps), 1))
+    weights = random.uniform(-0.1, 0.1, len(steps))
+    after = before @ a.T + actions @ b.T + weights[:, None] * pull
+    feedback._batches = [Transitions(steps, before, actions, after, weights)]
+    found = response_of_models(feedback, Design(), count)
+    assert found is not None
+    costs = np.tile([COSTS["support"], COSTS["tilt"]], (count, 1))
+    costs[-1] *= LAST_COST
+    led, free, now = np.zeros((count, 2, count)), np.zeros((count, 2)), np.zeros(2)
+    for t in range(count):
+        now = free[t] = a @ now + pull
+        for k in range(t + 1):
+            led[t, :, k] = (np.linalg.matrix_power(a, t - k) @ b)[:, 0]
+    rows = np.sqrt(costs)[..., None] * led
+    system = np.concatenate([rows.reshape(-1, count), np.sqrt(weight.EFFORT) * np.eye(count)])
+    wanted = np.concatenate([-(np.sqrt(costs) * free).ravel(), np.zeros(count)])
+    best = np.linalg.lstsq(system, wanted, rcond=None)[0]
+    np.testing.assert_allclose(found.offsets[:, 0], best, atol=0.02 * np.abs(best).max())
+    np.testing.assert_allclose(found.differences[1:], (free + led @ best)[:-1], atol=0.02)
+    assert response_of_models(Feedback({}, count, FeedbackSettings()), None, 0) is None
+
+
+@pytest.mark.parametrize(("lands", "anew"), [(0.9, False), (0.8, True)])
+def test_plans_are_made_anew_only_where_the_models_do_not_help_enough(
+    trajectory: TargetTrajectory, monkeypatch: pytest.MonkeyPatch, lands: float, anew: bool
+) -> None:
+    known, other = (WeightResponse(np.full(1, x), np.zeros(1)) for x in (1.0, 2.0))
+    rates = {0.0: 0.5, 1.0: lands, 2.0: 0.85}
+    asked: list[object] = []
+    monkeypatch.setattr(weight, "response_to_weight", lambda *_: asked.append(1) or other)
+    monkeypatch.setattr(
+        weight, "gains_for_any_weight", lambda _, given, response, *__: given.gains + response.offsets[0]
+    )
+    best = weight.allowing_for_weight(
+        TRACK, PLAN, trajectory, Disturbances(), lambda one: rates[float(one.gains.flat[0])], lambda _: 0,
+        lambda _: True, 1, 0, known=known,
+    )  # fmt: skip
+    assert bool(asked) == anew and best.gains.flat[0] == (2.0 if anew else 1.0)
 
 
 def test_too_few_weights_that_land_tell_nothing(trajectory: TargetTrajectory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +173,7 @@ def test_a_policy_makes_allowance_once_before_its_network_learns(
     asked: list[float] = []
 
     def allow(*arguments: object) -> TargetTrajectory:
-        trajectory, tell = arguments[2], arguments[-1]
+        trajectory, tell = arguments[2], arguments[9]
         assert isinstance(trajectory, TargetTrajectory) and callable(tell)
         tell(0.5)
         return dataclasses.replace(trajectory, gains=trajectory.gains + 1e-3)

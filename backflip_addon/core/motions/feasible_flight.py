@@ -2,10 +2,9 @@
 """The nearest motion that a free-flying body could perform.
 
 Motion capture, cleaned by hand and put on another body, breaks the laws of flight, and a search for its own take-off
-leaves the floor with too little angular momentum. So, while nothing
-touches the floor, the centre of mass is put on its parabola and the angular momentum is made
-constant: joint rotations, take-off and landing poses stay as they are, only the root between them
-changes. The momentum that flight needs is also what take-off must build up.
+leaves the floor with too little angular momentum. So, while nothing touches the floor, the centre of mass is put on
+its parabola and the angular momentum is made constant: joint rotations, take-off and landing poses stay as they are,
+only the root between them changes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Soles that rest on the floor, flat: captured feet hover over it, sink into it, and tilt, by a centimetre or two.
 
-A body that imitates a hovering foot stands on the other one. So a foot that is near the floor, slow and nearly level is
+A foot that is near the floor, slow and nearly level is
 put down: turned level the shortest way, its lowest point on the floor; knee and hip follow. Flights stay as they are,
 and so does a foot that swings, rolls over its heel or toes, or is put down for a moment.
 """

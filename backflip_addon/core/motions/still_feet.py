@@ -4,8 +4,7 @@
 A foot that bears does neither, and a body that imitates it slips, hops, steps, or has left the floor before it pushes
 off. So a foot that is low is held on the floor in one place, the middle of where its sole glides to, for as long as it
 is low; it may roll from heel to toe. Knee and hip follow; where the leg would be too short the heel rises, and what is
-lacking then the hips come down. A foot that goes further than a glide does is left alone: it swings low, or is meant
-to slide.
+lacking then the hips come down. A foot that goes further is left alone: it swings low, or is meant to slide.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ The figure moves in one plane, both sides alike. A pose has its time and angles,
 passes by it from one that does to the next. A pose that leaves begins a flight, and one that lands ends it.
 
 What poses cannot say, physics does. Toes stay where they are put down. In flight the centre of mass keeps to its
-parabola and the angular momentum is constant: whoever tucks turns faster, and no pose says how far a flight has turned.
+parabola and the angular momentum is constant: no pose says how far a flight has turned.
 Before a flight the body rises from its lowest pose, straight and at an even acceleration, until it is as fast as the
 flight asks; after it, it is stopped likewise. How long these two last follows; the poses' times say how they share it.
 """

@@ -11,8 +11,7 @@ USUAL_HEIGHT = 1.7  # m
 USUAL_BMI = 22.0  # kg/m^2, the middle of the World Health Organization's normal range, 18.5 to 25
 
 # Share of the body's mass, mean of women and men: de Leva 1996, "Adjustments to Zatsiorsky-Seluyanov's
-# segment inertia parameters", J. Biomechanics 29(9), table 4. The middle trunk is shared by pelvis and
-# chest, whose joint lies in its midst.
+# segment inertia parameters", J. Biomechanics 29(9), table 4. Pelvis and chest share the middle trunk.
 _MIDDLE_TRUNK = 0.1549
 MASS_SHARE = {
     "pelvis": 0.1182 + _MIDDLE_TRUNK / 2,
@@ -29,8 +28,7 @@ MASS_SHARE = {
 CENTRE_SHARE = {"upper_arm": 0.576, "forearm": 0.457, "thigh": 0.385, "shin": 0.444}
 
 # PD gains kp N m/rad and kd N m s/rad of DeepMimic's humanoid (Peng et al. 2018, data/controllers/humanoid3d_ctrl.txt),
-# which has GAINS_SIZE; they grow with mass times height. They say how soon a pose is reached, not with how much torque
-# at most (strength_presets): the weak and the strong have the same.
+# which has GAINS_SIZE; they grow with mass times height. The weak and the strong have the same.
 GAINS = {
     "chest": (1000.0, 100.0),
     "head": (100.0, 10.0),

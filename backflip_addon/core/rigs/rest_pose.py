@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A rig's rest pose measured against the body's neutral pose.
 
-For every link: its joint at rest, and the rotation that brings the part from the rest pose into the
-neutral pose of core.body (upright, facing -Y, arms and legs hanging straight down, soles level).
-Directions are taken from joints (heads of mapped bones), never from bone axes: many exporters put
-the axes at right angles to the limb.
+For every link: its joint at rest, and the rotation that brings the part from the rest pose into the neutral pose of
+core.body (upright, facing -Y, arms and legs hanging straight down, soles level). Directions are taken from joints
+(heads of mapped bones), never from bone axes, which may be at right angles to the limb.
 """
 
 from __future__ import annotations

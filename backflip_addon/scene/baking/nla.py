@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The takes' NLA tracks, one of which plays at a time, and the avatar's own animation, which comes back as it was.
 
-Whatever a playing take changes is remembered on its action: which track had the star, whether the NLA was on, and
-what the take's channels held before. Of several takes that are baked or shown in turn, each takes that memory over
-from the one before, so that it always tells of the avatar's own animation.
+Whatever a playing take changes is remembered on its action: which track had the star, whether the NLA was on, and what
+the take's channels held before. Of several takes each takes that memory over from the one before: it tells of the
+avatar's own animation.
 """
 
 from __future__ import annotations

@@ -54,10 +54,10 @@ def build_set(
 ) -> FilmSet:
     """Put floor, light and camera around what armature does from the first to the last of frames.
 
-    frames: the scene's own range when not given. yaw: the performer's facing, radians about world z
-    from -Y. floor_height: world z of the floor. size: of the picture, pixels across and up. The camera
-    frames the whole performance, or follows it where it covers much ground. A set built earlier in this
-    scene is replaced. The scene gets the set's camera and world, until remove_set.
+    frames: the scene's own range when not given. yaw: the performer's facing, radians about world z from -Y.
+    floor_height: world z of the floor. size: of the picture, pixels across and up. The camera frames the whole
+    performance, or follows it where it covers much ground. An earlier set is replaced. The scene gets the set's camera
+    and world, until remove_set.
     """
     scene = current_scene(context)
     first, last = frames or (scene.frame_start, scene.frame_end)

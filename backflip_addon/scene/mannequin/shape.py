@@ -8,8 +8,7 @@ shared smoothly between neighbours. Left is coral, right teal: a somersault can 
 Proportions, as fractions of the standing height: heights of ankle, knee and hip and lengths of hand
 and foot from Drillis & Contini (1966, in Winter, Biomechanics and Motor Control of Human Movement);
 lengths of upper arm, forearm and head from de Leva (1996), Adjustments to Zatsiorsky-Seluyanov's
-segment inertia parameters, J. Biomechanics 29(9). Shoulder and hip joints lie inside the breadths
-given there by the thickness of the flesh.
+segment inertia parameters, J. Biomechanics 29(9). Shoulder and hip joints lie inside the breadths given there.
 """
 
 from __future__ import annotations

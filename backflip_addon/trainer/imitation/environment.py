@@ -54,6 +54,12 @@ class Limits:
 Bodies = TypeVar("Bodies", bound=Simulator)
 
 
+def weights_of(privileged: AnyArray) -> AnyArray:
+    """The shares (N,) that bodies weigh more, of what a critic observes of them (N, m)."""
+    weights: AnyArray = privileged[:, 1 - PRIVILEGED] / MASS_SCALE
+    return weights
+
+
 class ImitationEnvironment(Generic[Bodies]):
     """N bodies that follow one target trajectory. allowed (L,): links that may touch the floor."""
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which rollouts under a trajectory's feedback land: a quick look in the compiled step, by which feedback is chosen.
 
-What counts as landed is judged by core.metrics from takes of the engine that performs. This asks the same of states
-alone, some twenty times as fast: down on what may touch the floor, facing where the clip does at its end, at rest on
+What core.metrics asks of takes of the engine that performs, this asks of states
+alone: down on what may touch the floor, facing where the clip does at its end, at rest on
 its soles for half a second, and still standing three seconds later with its targets held.
 """
 

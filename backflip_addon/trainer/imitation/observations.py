@@ -59,10 +59,8 @@ class Figures:
 def parts(joints: int) -> dict[str, int]:
     """What Observations give and in which order: names and widths. joints: numbers of all joints.
 
-    Where the centre of mass is above the feet matters more than where it is in the world: a body
-    that has landed half a foot further on must not lean back to where it should have landed, and
-    once landed it does not observe how far off it is. Its height above a floor that may be higher or
-    lower than it looks is left out for the same reason.
+    Where the centre of mass is above the feet matters more than where it is in the world: once landed a body does not
+    observe how far off it is. Its height above a floor that may be higher or lower than it looks is left out, too.
     """
     position = {"horizontal_error": 2, "support": 3, "tilt": 3, "joints": joints}
     return {**position, "velocity": 3, "momentum": 3, "spin": 3, "joint_spin": joints}

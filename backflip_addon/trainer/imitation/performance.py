@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,15 @@ class Performance:
             self._down |= bool((self._bodies.step() & ~self.track.allowed).any())
             self.step += 1
 
-    def play(self, joint_targets: Array) -> None:
+    def play(self, joint_targets: Array, meanwhile: Callable[[], None] = lambda: None) -> None:
         """As run(), but who is down has no need to be performed any further: of a clip that stays off the floor to its
-        end, on its feet, a landing is lost with the first other part that comes down, and a fall is played out."""
+        end, on its feet, a landing is lost with the first other part that comes down, and a fall is played out.
+        meanwhile is called before each step, and may raise."""
         own = self.track.allowed[[self.track.body.index(name) for name in TRUNK]]
         ends = self.track.standing and not own.any() and not self._bodies.direction.gives_up
         left = DOWN_FOR * CONTROL_RATE
         for target in joint_targets:
+            meanwhile()
             self.run(target[None])
             left -= bool(self._down)
             if ends and left < 0:

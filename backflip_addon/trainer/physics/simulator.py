@@ -22,9 +22,8 @@ CONTROL_RATE = 30.0  # control steps a second
 # centre of mass left its parabola by 3 to 6 cm in 0.4 s, and landings hung on the step's length
 SUBSTEPS = 16
 TAKE_RATE = 120.0  # Hz, at which takes are recorded: every fourth substep
-# Substeps that a push lasts: a frame of a take. In a longer one the floor takes part of it back before it is over. A
-# light part that would be thrown faster than LIGHT_SPEED, m/s, is pushed for longer, up to a control step: what would
-# turn its joint faster than JOINT_SPEED would be lost
+# Substeps that a push lasts: a frame of a take. A light part that would be thrown faster than LIGHT_SPEED, m/s, is
+# pushed for longer, up to a control step: what would turn its joint faster than JOINT_SPEED would be lost
 SHOVE_SUBSTEPS = 4
 LIGHT_SPEED = 4.0
 # A joint's error decays at SERVO_RATE kp/kd a second, where torque suffices: twice as fast as under an overdamped PD

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Feedback to begin with: a time-varying linear-quadratic regulator around the target trajectory, fitted to rollouts.
 
-At each control step a linear model of how differences from the goals and actions change the next
-differences is fitted to rollouts (all that happened within a step or two, ridge regression), and
-Riccati's recursion turns the models into gains. Differences of the size met in rollouts average
-over the edges of contact that derivatives at the trajectory itself fall off. The gains become part
-of it; the network learns what they lack.
+At each control step a linear model of how differences from the goals and actions change the next differences is fitted
+to rollouts (all that happened within a step or two, ridge regression), and Riccati's recursion turns the models into
+gains. They become part of the trajectory; the network learns what they lack.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import AnyArray, Array, IntArray
+from ..imitation.environment import weights_of
 from ..imitation.experience import Experience
 
 MOST_INPUT, MOST_OUTPUT = 5.0, 8.0  # standard deviations: what is further off is no small difference any more
@@ -184,12 +183,14 @@ def weights_of_differences(parts: dict[str, int], design: Design, landed: int, c
 
 
 class Transitions(NamedTuple):
-    """Control steps (N,) of rollouts: differences before (N, n) and after them, and actions (N, width), rad."""
+    """Control steps (N,) of rollouts: differences before (N, n) and after them, actions (N, width), rad, and shares
+    (N,) that the bodies weigh more."""
 
     steps: IntArray
     before: AnyArray
     actions: AnyArray
     after: AnyArray
+    weights: AnyArray
 
 
 class Feedback:
@@ -210,13 +211,27 @@ class Feedback:
             return part.reshape(-1, *part.shape[2:])[:, :width].astype(np.float32)
 
         before, after = flat(batch.privileged, self.width), flat(batch.bootstrap_observations, self.width)
-        own = Transitions(batch.steps.reshape(-1), before, flat(batch.applied), after)
+        weights = weights_of(flat(batch.privileged))
+        own = Transitions(batch.steps.reshape(-1), before, flat(batch.applied), after, weights)
         self._batches = [*self._batches, own][-self.settings.memory :]
 
     def models(self) -> Models:
         """Linear models fitted to what was gathered."""
-        together = Transitions(*(np.concatenate(parts) for parts in zip(*self._batches, strict=True)))
-        return fit(*together, self.count, self.settings)
+        return fit(*self._together[:4], self.count, self.settings)
+
+    def models_with_weight(self) -> Models:
+        """The same, with one difference more, the last: the share that a body weighs more, which stays as it is."""
+        steps, before, actions, after, weights = self._together
+        before, after = (np.concatenate([own, weights[:, None]], axis=1) for own in (before, after))
+        models = fit(steps, before, actions, after, self.count, self.settings)
+        for part in (models.of_state, models.of_action, models.constant):
+            part[:, -1] = 0.0
+        models.of_state[:, -1, -1] = 1.0
+        return models
+
+    @property
+    def _together(self) -> Transitions:
+        return Transitions(*(np.concatenate(parts) for parts in zip(*self._batches, strict=True)))
 
     def gains(self, models: Models, design: Design, landed: int) -> Array:
         """Gains (T, width, n) of a design. landed: the control step from which on the body only has to stand."""

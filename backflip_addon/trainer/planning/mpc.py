@@ -4,7 +4,7 @@
 Controls are PD targets around the reference (imitation.reference_track). Their offsets are knots on a fixed
 grid, linear between. In each window an evolution strategy (evolution.py) refines the knots of the next horizon steps by
 rollouts from the present state in the compiled step; then a few steps are performed and the window moves. The
-performance happens in one world that is only ever stepped forward from frame 0, so what it records is the replay.
+performance happens in one world that is only ever stepped forward from frame 0.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -94,12 +95,13 @@ def take_of_plan(
     start: States | None = None,
     direction: Direction | None = None,
     chance: int = 0,
+    meanwhile: Callable[[], None] = lambda: None,
     **meta: Any,
 ) -> Take:
     """What a plan performs open loop, its fall played out where it fell. start: None is the track's first state.
-    direction, chance: what it is asked to bear, and the seed of what is random in it."""
+    direction, chance: what it is asked to bear, and the seed of what is random in it. meanwhile: may raise."""
     with closing(Performance(track, scene, start or track.states[0], engine, direction, chance)) as performance:
-        performance.play(track.targets(plan.offsets(0, track.steps), 0))
+        performance.play(track.targets(plan.offsets(0, track.steps), 0), meanwhile)
         return performance.played_out(**meta)
 
 

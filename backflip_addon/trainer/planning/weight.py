@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Feedback that makes allowance for the body's weight, which a policy is not told, and can see.
 
-A heavier body needs another performance, and no feedback toward that of the body as it is finds it. So the plan is
-planned anew for some weights: controls and goals change with the weight by much the same at all of them. And how far a
-body is off its goals tells its weight, half a second after it began by nineteen parts in twenty. Both are linear: they
-go into the gains.
+A heavier body needs another performance, and no feedback toward that of the body as it is finds it. What changes with
+the weight is read off the linear models that feedback is fitted to, in a second, or, where that does not help enough,
+off plans that are planned anew for some weights. And how far a body is off its goals tells its weight, half a second
+after it began by nineteen parts in twenty. Both are linear: they go into the gains.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..imitation.observations import Figures, Observations
 from ..imitation.reference_track import Track
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.state import Scene, stacked
+from .lqr import Design, Feedback, gains, weights_of_differences
 from .mpc import Search
 from .plan import Plan, trajectory_of_plan
 from .search_settings import replan_settings
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 WEIGHTS = (-0.05, 0.05, 0.1, -0.1)  # shares more than it weighs, that are planned for
 TRIES = 2  # at planning for one
 LEAST_LANDED = 3  # of WEIGHTS: a slope of fewer says little
+EFFORT = 1.0  # cost of a rad^2 by which the models' performance may change: a fiftieth of what feedback's costs
+ENOUGH = 0.85  # share of disturbances in which who allows for the weight lands well enough
 PASSES = 4  # of estimating the weight: from how it moves under the gains of the pass before, and all before that
 PLAYED = 384  # rollouts in each
 SHARE = 0.6  # of the disturbances, in them
@@ -67,23 +70,49 @@ def allowing_for_weight(
     workers: int,
     seed: int,
     tell: Callable[[float], None] = lambda share: None,
+    known: WeightResponse | None = None,
 ) -> TargetTrajectory:
     """The trajectory that a plan leads along with feedback that allows for the body's weight, where it lands more often
     so, and undisturbed with no more flaws; as it is otherwise.
 
     rate, flaws: how often a trajectory lands when disturbed, and how many flaws its performance has, undisturbed; None:
-    it does not land. lands: whether a take does. tell: the share that is done, now and then; may raise.
+    it does not land. lands: whether a take does. tell: the share that is done, now and then; may raise. known: a
+    response that will do where with it ENOUGH land.
     """
-    response = response_to_weight(track, plan, trajectory, lands, workers, seed, lambda share: tell(share / 2))
-    if response is None:
-        return trajectory
-    own = gains_for_any_weight(track, trajectory, response, disturbances, workers, lambda share: tell((1 + share) / 2))
-    other = dataclasses.replace(trajectory, gains=own)
-    before, after = flaws(trajectory), flaws(other)
-    rates = [rate(each) for each in (trajectory, other)]
-    logger.info("disturbed, %.0f %% land, %.0f %% allowing for weight", *(100 * rate for rate in rates))
-    sound = after is not None and (before is None or after <= before)
-    return other if sound and rates[1] > rates[0] else trajectory
+    before, best, most = flaws(trajectory), trajectory, rate(trajectory)
+
+    def tried(response: WeightResponse | None, tell: Callable[[float], None]) -> None:
+        nonlocal best, most
+        if response is None:
+            return
+        own = gains_for_any_weight(track, trajectory, response, disturbances, workers, tell)
+        other = dataclasses.replace(trajectory, gains=own)
+        after, lands_now = flaws(other), rate(other)
+        logger.info("disturbed, %.0f %% land, %.0f %% allowing for weight", 100 * most, 100 * lands_now)
+        if after is not None and (before is None or after <= before) and lands_now > most:
+            best, most = other, lands_now
+
+    tried(known, lambda share: tell(share / 4))
+    if known is None or best is trajectory or most < ENOUGH:
+        response = response_to_weight(track, plan, trajectory, lands, workers, seed, lambda share: tell(share / 2))
+        tried(response, lambda share: tell((1 + share) / 2))
+    return best
+
+
+def response_of_models(feedback: Feedback, design: Design | None, landed: int) -> WeightResponse | None:
+    """What a body that weighs more does best by a feedback's models, each difference as costly as in a design; None
+    where there are no rollouts to fit them to."""
+    if not len(feedback):
+        return None
+    models = feedback.models_with_weight()
+    count, n, width = models.of_action.shape
+    costs = weights_of_differences(feedback.parts, design or Design(), landed, count)
+    own = gains(models, np.concatenate([costs, np.zeros((count, 1))], axis=1), EFFORT)
+    offsets, passed, now = np.zeros((count, width)), np.zeros((count, n)), np.eye(n)[-1]
+    for t in range(count):
+        passed[t], offsets[t] = now, own[t] @ now
+        now = models.of_state[t] @ now + models.of_action[t] @ offsets[t]
+    return WeightResponse(offsets, passed[:, :-1])
 
 
 def response_to_weight(
@@ -150,7 +179,7 @@ def gains_for_any_weight(
 
     tell: the share that is done, before each pass; may raise.
     """
-    gains, extra = trajectory.gains, response.beside(trajectory.gains)
+    now, extra = trajectory.gains, response.beside(trajectory.gains)
     seen = _Seen(trajectory.steps)
     with FeedbackRollouts(track, trajectory, workers=workers) as rollouts:
         for k in range(PASSES):
@@ -160,13 +189,13 @@ def gains_for_any_weight(
             weights = np.array([own.scene.mass - 1 for _, own in begun])
             told = weights[:, None, None] * (extra if not k else np.zeros_like(extra))
             states, circumstances = stacked([state for state, _ in begun]), [own for _, own in begun]
-            rollouts.follow(dataclasses.replace(trajectory, gains=gains))
+            rollouts.follow(dataclasses.replace(trajectory, gains=now))
             played = rollouts(states, circumstances, 0, told, trajectory.steps)
             for step, passed in enumerate([states, *played.passed[:-1]]):
                 at = np.full(len(weights), step)
                 seen.add(step, rollouts.observations(Figures.of(track.body, passed), at), weights, played.failed > step)
-            gains = trajectory.gains + extra[:, :, None] * seen.estimators()[:, None]
-    return gains
+            now = trajectory.gains + extra[:, :, None] * seen.estimators()[:, None]
+    return now
 
 
 class _Seen:

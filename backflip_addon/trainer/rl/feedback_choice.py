@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which gains a trajectory's feedback gets: of many regulators of the same models the one that lands most often.
 
-A regulator is the best for its quadratic costs, and no such cost says what a landing is. So costs are drawn, the gains
-that are best for them tried in small disturbances, and the landings counted.
+No quadratic cost says what a landing is. So costs are drawn, the gains that are best for them tried in small
+disturbances, and the landings counted.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ def best_feedback(
     """The trajectory with the gains under which most trials land.
 
     Tried are the gains it has, those of lqr.DESIGNS, or of the design that an earlier fit came to, and of so many
-    variations of the best design; nothing more once a share of enough lands. Most designs, and the variations that are
-    no match for the best, are left after a first look. flaws: how many the performance of a trajectory has,
-    undisturbed; None: it does not land. What lands undisturbed goes before what does not, and gains with more flaws
-    than without any are left. tell: before each try the share of all tries that is over, and may raise.
+    variations of the best design; nothing more once a share of enough lands. Most are left after a first look. flaws:
+    how many the performance of a trajectory has, undisturbed; None: it does not land. What lands undisturbed goes
+    before what does not, and gains with more flaws than without any are left. tell: before each try the share of all
+    tries that is over, and may raise.
     """
     race = _Race(feedback, trajectory, looks, flaws, enough, Chosen(trajectory, design=design))
     designs = DESIGNS if design is None else (design,)

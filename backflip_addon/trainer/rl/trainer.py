@@ -34,7 +34,7 @@ from ..physics.engines import AUTO, EngineName, chosen, new_simulator
 from ..physics.state import Scene, States
 from ..planning.lqr import Design, Feedback
 from ..planning.plan import Plan, trajectory_of_plan
-from ..planning.weight import allowing_for_weight
+from ..planning.weight import allowing_for_weight, response_of_models
 from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
 from .counters import Counters, IterationReport
@@ -259,8 +259,7 @@ class PolicyTraining:
         return could and self.track.standing and self.trajectory.gains.size > 0
 
     def allow_for_weight(self) -> bool:
-        """Have the feedback allow for the body's weight where more small disturbances are landed in so; whether it
-        does. Raises what meanwhile raises."""
+        """Have the feedback allow for the body's weight where that helps; whether it does. Raises as meanwhile does."""
         before = self.trajectory
         if self._may_weigh and not self.falls_short:
             self._allow_for_weight(FIT_TRIALS_SEED, SMALL)
@@ -271,6 +270,7 @@ class PolicyTraining:
         assert self._plan is not None
         s, before, cores = self.settings, self.trajectory, min(self.workers, core_count())
         looks = Looks(self.pool, self._follow, [first_seed + k for k in range(s.feedback_trials)], disturbances)
+        known = response_of_models(self.feedback, self._design, before.landed) if disturbances is SMALL else None
 
         def tell(share: float) -> None:
             self.meanwhile()
@@ -279,7 +279,7 @@ class PolicyTraining:
         try:
             before = allowing_for_weight(
                 self.track, self._plan, before, s.disturbances, lambda other: looks.judged(other)[0], self._flaws,
-                self._lands, cores, self.counters.seed, tell,
+                self._lands, cores, self.counters.seed, tell, known,
             )  # fmt: skip
         finally:
             self._follow(before)

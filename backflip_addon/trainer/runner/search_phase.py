@@ -30,8 +30,7 @@ AGAIN = 0.1  # share of a search after which a plan that promises to land is pla
 HARDER = 1.5  # an attempt that failed is followed by one with so many more rollouts
 MOST_SAMPLES = 256
 IMPROVES_FOR = 0.5  # share of a run's time within which a better landing is looked for: feedback needs the rest
-# metrics.unrest: a plan that is not finished ends a search only where it brings the body to rest. What all but stands
-# may not stand any more as it is baked, 24 times a second
+# metrics.unrest: a plan that is not finished ends a search only where it brings the body to rest
 RESTS = 1.0
 MOST_ATTEMPTS = 1000  # before a saved search
 NO_LONGER_LANDS = "The plan saved earlier no longer lands; looking for another one."

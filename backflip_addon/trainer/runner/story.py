@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A search's story: what its plan so far performs, to the end and into its fall, played beside the search.
 
-To play a take in PyBullet takes as long as a tenth of a short search. So it is played in another process where there
-are cores for one, which gives way to the search. Which takes there are, their order and their numbers, is as if the
-search had played each itself.
+It is played in other processes where there are cores for them, which give way to the search. Which takes there are,
+their order and their numbers, is as if the search had played each itself.
 """
 
 from __future__ import annotations
@@ -89,9 +88,9 @@ class Story:
             pool.close()
 
     def played(self, plan: Plan) -> Take:
-        """What a plan performs, played at once."""
+        """What a plan performs, played at once. Raises what RunContext.check() raises."""
         run = self._run
-        return take_of_plan(run.track, plan, run.scene, run.engine)
+        return take_of_plan(run.track, plan, run.scene, run.engine, meanwhile=run.check)
 
     def _narrated(self, plan: Plan) -> Take:
         pool: Pool | None = getattr(self._own, "pool", None)

@@ -3,8 +3,8 @@
 
 Each frame's background is laid over a frame's before it by a turn of the camera alone (a homography K R K^-1), pixels
 compared directly: Gauss-Newton from coarse to fine (Lucas and Kanade 1981; Baker and Matthews 2004), with weights that
-leave out what moves by itself (Huber), and the person's own surroundings left out. The background's growth is looked
-for beside the turn: it tells of a camera that zooms or walks, which is not followed.
+leave out what moves by itself (Huber), and the person's own surroundings left out. The background's growth tells of a
+camera that zooms or walks, which is not followed.
 """
 
 from __future__ import annotations

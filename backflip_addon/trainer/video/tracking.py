@@ -6,7 +6,7 @@ backwards with a region that turns along. Which of a frame's candidates is right
 exchanged, a single frame can't say; the cheapest path through all frames does (Viterbi 1967).
 
 Then the person of each frame is looked at again, turned and in a mirror: what several looks agree on is nearer the
-truth. The network's errors change with how its square lies, the person's pose does not.
+truth.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 Each video is fitted by itself first. What lies between the beginnings of both is told, or it is that at which limbs
 rise and fall most alike. The turn about the vertical and the shift that bring one motion onto the other say where the
 second camera stands to the first. Then motion, person and both cameras are looked for at once, and what is left of the
-delay: begun once as the first video has it and once as the second, since what one of them shows badly may lead astray.
+delay: begun once as the first video has it and once as the second.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 
 Installed as an extension the package is bl_ext.<repository>.backflip in a folder "backflip", and its
 __init__ wants Blender. With the folder above this one on the path, `python -m backflip_addon.trainer`
-works from there as from a checkout, and so it does in the worker processes the trainer spawns.
+works as from a checkout.
 """
 
 from pathlib import Path
