@@ -50,7 +50,7 @@ class DirectedBodies:
         self._start: tuple[Scene, States] | None = None
         self._scene = Scene()
         self._records = False
-        self._moments: list[Any] = []  # of inner, after every KEPT steps of which all is recorded
+        self.moments: list[Any] = []  # of inner, after every KEPT steps of which all is recorded
         self._forget()
 
     def direct(self, direction: Direction, seed: int) -> None:
@@ -64,9 +64,9 @@ class DirectedBodies:
 
     def _forget(self) -> None:
         self.steps = 0
-        for moment in self._moments:
+        for moment in self.moments:
             self.inner.forget(moment)
-        self._moments = []
+        self.moments = []
         self._calls: list[list[tuple[str, tuple[Any, ...]]]] = [[]]  # on inner, of each control step
         self._commands: list[tuple[Array, Array]] = []
         self._felt: list[States] = []
@@ -145,8 +145,8 @@ class DirectedBodies:
         touched = self.inner.step(active)
         self.steps += 1
         self._calls.append([])
-        if self._records and self.steps == KEPT * (len(self._moments) + 1):
-            self._moments.append(self.inner.moment())
+        if self._records and self.steps == KEPT * (len(self.moments) + 1):
+            self.moments.append(self.inner.moment())
         return touched
 
     def freshness(self) -> float:
@@ -192,9 +192,9 @@ class DirectedBodies:
         it, and from there by doing again what was done."""
         if self._start is None:
             raise RuntimeError("nothing was performed that could be done again")
-        moments = min(steps // KEPT, len(self._moments))
+        moments = min(steps // KEPT, len(self.moments))
         if moments:
-            self.inner.go_back(self._moments[moments - 1])
+            self.inner.go_back(self.moments[moments - 1])
         else:
             scene, start = self._start
             self.inner.record([0])

@@ -63,7 +63,7 @@ class Performance:
         None where the engine holds what cannot be copied."""
         if self._bodies.engine == "pybullet":
             return None
-        shared = {id(each): each for each in (self.track, self.track.body)}
+        shared = {id(each): each for each in (self.track, self.track.body, *self._bodies.moments)}
         return copy.deepcopy(self, shared)
 
     def run(self, joint_targets: Array) -> None:

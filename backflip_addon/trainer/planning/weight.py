@@ -94,7 +94,9 @@ def allowing_for_weight(
 
     tried(known, lambda share: tell(share / 4))
     if known is None or best is trajectory or most < ENOUGH:
-        response = response_to_weight(track, plan, trajectory, lands, workers, seed, lambda share: tell(share / 2))
+        response = response_to_weight(
+            track, plan, trajectory, lands, workers, seed, lambda share: tell((1 + share) / 4)
+        )
         tried(response, lambda share: tell((1 + share) / 2))
     return best
 
