@@ -2,8 +2,7 @@
 """Takes that play in the viewport, in a loop of their own: no keys, no frame of the timeline moves, nothing is kept.
 
 The chosen take plays, and with it those that are compared with it, and the reference. Loading is a thread's work
-(take_tracks), reading the character's meshes is done a little at a time, and until that is done the body's solid shapes
-stand in for them. What is drawn is worked out when a viewport is drawn.
+(take_tracks), reading the character's meshes is done a little at a time; until then the body's solid shapes stand in.
 """
 
 from __future__ import annotations

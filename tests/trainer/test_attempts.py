@@ -156,7 +156,7 @@ def test_a_plan_that_promises_to_land_is_played_at_once_and_what_was_begun_befor
     run: Run, monkeypatch: pytest.MonkeyPatch, sways: float
 ) -> None:
     """Its number stands behind theirs all the same; one that does not land is followed by another a while later."""
-    run.body = AT_REST
+    run.body, run.settings = AT_REST, dataclasses.replace(run.settings, stop_when_landed=True)
     each = itertools.count()  # of which none is the same attempt once more
     monkeypatch.setattr(story, "take_of_plan", lambda *_, **__: moved(swaying(sways), 0.001 * next(each)))
     search, chapters = Promising(swaying(0.05)), story.Story(run)
@@ -169,6 +169,17 @@ def test_a_plan_that_promises_to_land_is_played_at_once_and_what_was_begun_befor
     shares = [int(event["name"].split()[2]) for event in takes if "planned" in event["name"]]
     assert shares[0] == 33 and takes[0]["name"] == "Take 1, 33 % planned"
     assert len(shares) == 1 if sways == 0.0 else len(shares) > 2 and (np.diff(shares) >= 10).all()
+
+
+def test_a_landing_that_is_to_be_clean_is_planned_on_though_it_promises_to_land(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.body = AT_REST
+    monkeypatch.setattr(story, "take_of_plan", lambda *_, **__: swaying(0.0))
+    search = Promising(swaying(0.05), promises=False)
+    search_phase._search_once(run, search, story.Story(run), 0)  # type: ignore[arg-type]
+    names = [event["name"] for event in told(run.folder) if event["kind"] == "take"]
+    assert not run.settings.stop_when_landed and names == ["Take 1"]
 
 
 class Trying:

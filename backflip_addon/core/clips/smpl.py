@@ -4,7 +4,7 @@
 The joints turn in poses (F, 72, 156 or 165), or in one array for the root and one for the body: root_orient and
 pose_body, global_orient and body_pose. A turn is a rotation vector or a 3 x 3 matrix, and the joints may have an axis
 of their own: (F, 72), (F, 24, 3), (F, 24, 3, 3). trans (F, 3) holds the root's position in
-metres. All these bodies have the same 22 joints first; fingers and face are left out.
+metres. Fingers and face are left out.
 """
 
 from __future__ import annotations

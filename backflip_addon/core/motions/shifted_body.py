@@ -2,8 +2,7 @@
 """A motion whose body is shifted and turned over feet and hands that stay where they are.
 
 The whole body is turned about its centre of mass and shifted; legs, and arms whose hands bear weight, then reach for
-where their ends were. What a change does to the centre of mass and to the angular momentum is worked out by
-differences. A change (F, ..., 6) is a shift, m, and a turn as a rotation vector, rad, in the world's frame.
+where their ends were. A change (F, ..., 6) is a shift, m, and a turn as a rotation vector, rad, in the world's frame.
 """
 
 from __future__ import annotations

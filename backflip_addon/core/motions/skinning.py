@@ -3,7 +3,7 @@
 
 Each point's weights times its place at rest make a row of 4 L numbers, once; a frame's links make 4 L rows of 3. Their
 product is the frame: sum over links of weight (place rotation + shift), as Blender's own linear blending has it
-(BKE_armature_deform_coords; Kavan, "Skinning: Real-time Shape Deformation", SIGGRAPH 2014, section 1.1).
+(Kavan, "Skinning: Real-time Shape Deformation", SIGGRAPH 2014, section 1.1).
 """
 
 from __future__ import annotations

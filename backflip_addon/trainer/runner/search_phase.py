@@ -138,26 +138,30 @@ def _resumed_search(run: RunContext, rollouts: CompiledRollouts, settings: Searc
 
 
 class _Telling:
-    """Has what is planned so far of one search played: at shares of it, beside the search, and where it promises to
-    land at once, which ends the search if it does."""
+    """Has what is planned so far of one search played: at shares of it, and, where the first landing will do, whenever
+    it promises to land. That is played at once, and ends the search if it lands; all else is played beside it."""
 
     def __init__(self, run: RunContext, search: Search, story: Story, attempt: int, phase: str) -> None:
         self._run, self._search, self._story = run, search, story
         self._name, self._phase, self._seed = f"Take {attempt + 1}", phase, _seed(run, attempt)
         shares = LATER_STORY if attempt or search.end else STORY
         self._due = [share for share in shares if search.performed <= share * search.track.steps]
-        self._tried = -AGAIN  # share that was planned when last a plan promised to land
+        self._tried = -AGAIN  # share that was planned when last a plan that promised to land was played
+        self._promised = -1  # control steps that were performed when last a plan did
 
     def at(self, fraction: float) -> None:
         """When such a share of the search is planned: play what is due. Raises LandsAlready."""
         if self._due and fraction >= self._due[0]:
-            track = self._search.track
-            self._play(fraction, track.standing and self._search.promises(track.states[0]))
+            search, track = self._search, self._search.track
+            promises = self._promised == search.performed or search.promises(track.states[0])
+            self._play(fraction, track.standing and promises)
 
     def promising(self) -> None:
-        """When the plan promises to land: play it, unless one was not long ago. Raises LandsAlready."""
-        fraction = self._search.performed / self._search.track.steps
-        if self._search.track.standing and fraction >= self._tried + AGAIN:
+        """When the plan promises to land. A landing that is to be a clean one is planned on: it comes to rest sooner.
+        Raises LandsAlready."""
+        self._promised, track = self._search.performed, self._search.track
+        fraction = self._promised / track.steps
+        if self._run.settings.stop_when_landed and track.standing and fraction >= self._tried + AGAIN:
             self._play(fraction, True)
 
     def _play(self, fraction: float, may_land: bool) -> None:
