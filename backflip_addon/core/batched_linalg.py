@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small matrices by the thousand, and a banded one of long rows, without LAPACK.
 
-The OpenBLAS in numpy 1's wheels wakes its threads for every 4 by 4 matrix that numpy.linalg is given. While a training
-keeps all cores busy each of them waits for its turn. These work on all matrices at once, in numpy's own loops; the
-banded one is for least squares over long rows of unknowns of which each equation knows a few neighbours.
+OpenBLAS wakes its threads for every 4 by 4 matrix that numpy.linalg is given. These work on all matrices at once, in
+numpy's own loops; the banded one is for least squares over long rows of unknowns of which each equation knows a few
+neighbours.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 
 Nothing blocks: Installation.begin(), then poll() from a timer. The runtime is built in a folder of the
 installation's own and moved to its name when it has been checked, so that an installed runtime is a whole one. All
-that an installation writes lies in that folder, pip's own temporary files too, so that what a crash leaves can be
-found and removed. The interpreter stays where it is, in Blender mostly, and nothing is written there.
+that an installation writes lies in that folder, pip's own temporary files too.
 
 The physics needs all packages but the largest, torch; so it is compiled while that one is downloaded.
 """

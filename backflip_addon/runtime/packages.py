@@ -63,8 +63,7 @@ def runtime_steps(folder: Path, python: str, version: pins.Version, pip: Path, w
     """The steps that put the trainer's packages into a folder, with an interpreter that may lack pip and venv.
 
     pip: the zip in which pip is brought. wheels: a folder of the packages' files, from which alone they then come, and
-    nothing is downloaded. What is installed is not compiled to bytecode: Python does that to what it
-    imports. The last one is torch: what else there is can be used while it is at work.
+    nothing is downloaded. The last one is torch: what else there is can be used while it is at work.
     """
     runner, into = Interpreter(python, str(pip)), _into(folder)
     trainer = pins.trainer_lock(version)

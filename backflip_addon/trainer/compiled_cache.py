@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the compiled physics is kept: a folder for every state of its sources, its packages and the processor.
 
-numba keeps what it has compiled (cache=True) by a function's own file, its types and the processor. That another module
-has changed, whose functions or constants were compiled into it, it does not notice ("Notes on Caching"). So the folder
-itself is named by all that goes in, and a mark in it says that everything is compiled.
+numba does not notice that another module has changed, whose functions were compiled into one ("Notes on Caching"). So
+the folder is named by all that goes in, and a mark in it says that everything is compiled.
 
 Standard library and llvmlite alone: numba reads where its folder is when a function is decorated.
 """

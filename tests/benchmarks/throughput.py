@@ -80,8 +80,9 @@ class OurRollouts:
 
     def __init__(self, body: Body, reference: Motion) -> None:
         torch.set_num_threads(1)
-        trajectory = TargetTrajectory.of_track(Track(body, reference))
-        self.worker = PolicyWorker(body, reference, trajectory, None, BODIES, 0, Limits())
+        track = Track(body, reference)
+        trajectory = TargetTrajectory.of_track(track)
+        self.worker = PolicyWorker(track, trajectory, BODIES, 0, Limits())
         env = self.worker.env
         env.refresh()
         observed, privileged = (part.shape[1] for part in env.observe(np.ones(BODIES, dtype=bool)))

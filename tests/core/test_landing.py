@@ -261,3 +261,23 @@ def test_a_take_edited_to_be_bad_after_its_landing_has_not_landed(edit: Callable
     edit(position, turns, seconds)
     motion = dataclasses.replace(take.motion, position=position, rotations=turns)
     assert not metrics.evaluate_motion(BODY, clip, dataclasses.replace(take, motion=motion)).landed
+
+
+def test_how_far_points_lie_inside_hulls() -> None:
+    """The least of how far a hull reaches from a point, over many directions. Points in a line have no inside."""
+    random = np.random.default_rng(0)
+    points, inner = random.normal(size=(300, 8, 2)), 0.6 * random.normal(size=(300, 2))
+    which = random.uniform(size=(300, 8)) < 0.6
+    points[:50] = points[:50, :1]  # eight times the same point
+    points[50:100, :, 1] = points[50:100, :, 0]
+    points[100:150, 4:] = points[100:150, :4]
+    angles = np.linspace(0, 2 * np.pi, 3600)
+    directions = np.stack([np.cos(angles), np.sin(angles)])
+    told = balance.inside_hulls(points, which, inner)
+    for own, on, point, depth in zip(points, which, inner, told, strict=True):
+        corners = np.unique(own[on], axis=0)
+        if len(corners) < 3 or np.ptp(corners[:, 0] - corners[:, 1]) == 0:
+            assert depth <= 1e-9
+        else:
+            reach = ((corners - point) @ directions).max(axis=0).min()
+            assert depth == pytest.approx(reach, abs=2e-3) if reach > 0 else depth < 2e-3

@@ -270,9 +270,9 @@ def test_start_states_come_before_failures() -> None:
     assert hard[25:37].min() > hard[42:].max()
 
 
-def test_episodes_begin_in_states_that_others_passed_through(track: Track, reference: Motion) -> None:
+def test_episodes_begin_in_states_that_others_passed_through(track: Track) -> None:
     trajectory = TargetTrajectory.of_track(track)
-    worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
+    worker = rollouts.PolicyWorker(track, trajectory, 4, 0, environment.Limits())
     start_states = np.zeros(trajectory.steps)
     start_states[2] = 1.0
     away = dataclasses.replace(trajectory.states[2], position=trajectory.states[2].position + [0.3, 0, 0])
@@ -284,12 +284,11 @@ def test_episodes_begin_in_states_that_others_passed_through(track: Track, refer
     worker._restart(np.ones(4, dtype=bool), rollouts.RolloutSettings(NONE, start_states, visited=0.0))
     positions = worker.env.bodies.states().position[:, 0]
     np.testing.assert_allclose(positions, trajectory.states.position[2, 0], atol=1e-6)
-    worker.trial_env.bodies.close()
 
 
-def test_rollouts_remember_the_states_they_pass_through(track: Track, reference: Motion) -> None:
+def test_rollouts_remember_the_states_they_pass_through(track: Track) -> None:
     trajectory = TargetTrajectory.of_track(track)
-    worker = rollouts.PolicyWorker(BODY, reference, trajectory, 0.0, 4, 0, environment.Limits())
+    worker = rollouts.PolicyWorker(track, trajectory, 4, 0, environment.Limits())
     width = worker.env.layout.width
     worker.env.refresh()
     observed = worker.env.observe(np.ones(4, dtype=bool))[0].shape[1]
@@ -300,7 +299,6 @@ def test_rollouts_remember_the_states_they_pass_through(track: Track, reference:
     worker.collect(actor, rollouts.RolloutSettings(NONE, start_states), 16)
     assert worker.visited and all(0 < step <= trajectory.steps for step in worker.visited)
     assert max(len(known) for known in worker.visited.values()) <= rollouts.MOST_VISITED
-    worker.trial_env.bodies.close()
 
 
 def test_training_learns_saves_and_goes_on(reference: Motion, tmp_path: Path) -> None:

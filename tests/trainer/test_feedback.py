@@ -18,7 +18,7 @@ from backflip_addon.core import metrics, rotations
 from backflip_addon.core import motion as motions
 from backflip_addon.jobs.folder import JobFolder
 from backflip_addon.jobs.messages import Job
-from backflip_addon.trainer.imitation.disturbances import NONE
+from backflip_addon.trainer.imitation.disturbances import NONE, SMALL
 from backflip_addon.trainer.imitation.environment import trial
 from backflip_addon.trainer.imitation.feedback_landings import who_lands
 from backflip_addon.trainer.imitation.feedback_rollouts import FeedbackRollouts
@@ -37,7 +37,7 @@ from backflip_addon.trainer.planning.lqr import (
     weights_of_differences,
 )
 from backflip_addon.trainer.rl import rollouts
-from backflip_addon.trainer.rl.feedback_choice import Chosen, Looks, best_feedback
+from backflip_addon.trainer.rl.feedback_choice import Chosen, Looks, best_feedback, remembered
 from backflip_addon.trainer.rl.numpy_actor import Actor
 from tests.core import performances
 from tests.trainer.whole_jobs import PATIENCE, events, of_kind
@@ -211,6 +211,24 @@ def test_a_first_look_is_at_few_trials_a_longer_one_at_the_others_and_what_is_ju
     assert followed == [TRAJECTORY] * 3
 
 
+def test_what_was_performed_is_not_performed_again() -> None:
+    asked = list[TargetTrajectory]()
+    flaws = remembered(lambda own: asked.append(own) or len(asked))  # type: ignore[func-returns-value]
+    several = [dataclasses.replace(TRAJECTORY) for _ in range(5)]
+    assert [flaws(own) for own in (*several, *several[1:])] == [1, 2, 3, 4, 5, 2, 3, 4, 5]
+    assert flaws(several[0]) == 6, "the last few are remembered"
+
+
+def test_trials_begin_alike_whatever_is_followed() -> None:
+    worker = rollouts.PolicyWorker(TRACK, TRAJECTORY, 1, 0, rollouts.Limits())
+    first = worker.set_out([3, 4], SMALL)
+    worker.follow(TRAJECTORY.gains, bowed().targets)
+    again, weaker = worker.set_out([4, 3], SMALL), worker.set_out([3], NONE)
+    assert again == first[::-1] and weaker[0] is not first[0]
+    start, own = trial(BODY, bowed(), 3, SMALL)
+    assert own.scene == first[0][1].scene and np.array_equal(start.position, first[0][0].position)
+
+
 def test_a_longer_look_ends_where_the_best_is_out_of_reach_or_far_ahead() -> None:
     trials = Trials(4)
     looks = Looks(trials, lambda own: None, list(range(80)))  # type: ignore[arg-type]
@@ -231,7 +249,7 @@ def test_costs_are_a_designs_and_fall_after_the_landing() -> None:
 
 
 def test_short_rollouts_are_broken_off_wherever_they_began() -> None:
-    worker = rollouts.PolicyWorker(BODY, STANDING, TRAJECTORY, None, 8, 0, rollouts.Limits())
+    worker = rollouts.PolicyWorker(TRACK, TRAJECTORY, 8, 0, rollouts.Limits())
     width, observed = worker.env.layout.width, worker.env.observe(np.ones(8, dtype=bool))[0].shape[1]
     layer = (np.zeros((width, observed), dtype=np.float32), np.zeros(width, dtype=np.float32))
     actor = Actor((layer,), np.zeros(observed), np.ones(observed), np.full(width, -9.0))
@@ -240,7 +258,6 @@ def test_short_rollouts_are_broken_off_wherever_they_began() -> None:
     lengths = collected.episodes.last_steps - collected.episodes.first_steps
     assert len(lengths) >= 20 and lengths.max() == 5 and len(set(collected.episodes.first_steps.tolist())) > 5
     assert not collected.experience.terminated.any()
-    worker.trial_env.bodies.close()
 
 
 def test_a_landing_is_steadied_and_says_in_how_many_small_disturbances_it_lands(

@@ -121,7 +121,7 @@ def test_workers_ask_the_critic_what_the_trainer_would() -> None:
         ppo, network, actor = training.ppo, training.network, training.network.exploring_actor()
         start = np.full(training.trajectory.steps, 1 / training.trajectory.steps)
         rollout = RolloutSettings(Disturbances(), start, longest=4)
-        made = (training.body, training.reference, training.trajectory, 0.0, 2, 5, SETTINGS.limits, "compiled")
+        made = (training.track, training.trajectory, 2, 5, SETTINGS.limits, "compiled")
         whole, valued = (PolicyWorker(*made).collect(actor, rollout, 12, asked).experience for asked in (
             None, network.valuing_critic()
         ))  # fmt: skip

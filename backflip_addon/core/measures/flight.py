@@ -24,7 +24,7 @@ def flight_errors(course: Course, pushed: int | None = None) -> tuple[float | No
     body is pushed, whose flight obeys that.
 
     The parabola is the one that the flight itself sets out on: from its first frame, with the velocity that it has
-    over its first START_SECONDS. (A parabola fitted to the whole flight would hide half of the error.) The angular
+    over its first START_SECONDS. The angular
     momentum is that about the centre of mass with the body's own inertia, held against what it is at the start.
     """
     errors = [

@@ -132,8 +132,8 @@ def longest_slide(course: Course) -> float:
     """The farthest that a planted foot slides along the floor while it stays planted, m.
 
     A foot is planted while it bears; its slide is the way between the two places farthest from each other that the
-    middle of its contact comes to, carried along with the foot. A foot that rolls from heel to toe, or turns about the
-    corner that it stands on, does not slide.
+    middle of its contact comes to, carried along with the foot. A foot that rolls, or turns about a corner, does not
+    slide.
     """
     angles = np.arange(DIRECTIONS) * np.pi / DIRECTIONS
     directions = np.stack([np.cos(angles), np.sin(angles)])

@@ -26,8 +26,7 @@ def somersault_off(root: Array, goal: Array) -> float:
     """By how much a root (F, 4) has turned over further than a goal (G, 4) when each is at its end, rad, signed as
     net_somersault(): by what their pitches are apart, and by whole turns.
 
-    net_somersault() says how many turns. It does not say more: of bodies that go over askew, both upright at the end,
-    the sums differ by up to 70 degrees. One that lies on its side has no pitch; there they have to do.
+    net_somersault() says how many turns, and no more. One that lies on its side has no pitch; there they have to do.
     """
     apart = net_somersault(root) - net_somersault(goal)
     left = rotations.rotate(np.stack([root[-1], goal[-1]]), np.array([1.0, 0.0, 0.0]))
@@ -46,8 +45,7 @@ def _pitch(root: Array) -> float:
 def twist_off(root: Array, goal: Array) -> float:
     """By how much a root (F, 4) has twisted more about its spine (z) than its goal (F, 4), rad, whole turns included.
 
-    The twist of the one seen from the other, followed from frame to frame. (Two sums of angular velocities along the
-    spine would differ by what a somersault's tilt adds to one of them: 40 degrees where bodies end 20 apart.)
+    The twist of the one seen from the other, followed from frame to frame.
     """
     twist = rotations.twist_angle(rotations.multiply(rotations.conjugate(goal), root), np.array([0.0, 0.0, 1.0]))
     followed = np.unwrap(twist)

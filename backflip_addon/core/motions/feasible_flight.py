@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nearest motion that a free-flying body could perform.
 
-Motion capture, cleaned by hand and put on another body, breaks the laws of flight, and a search for its own take-off
-leaves the floor with too little angular momentum. So, while nothing touches the floor, the centre of mass is put on
+While nothing touches the floor, the centre of mass is put on
 its parabola and the angular momentum is made constant: joint rotations, take-off and landing poses stay as they are,
 only the root between them changes.
 """
@@ -185,11 +184,9 @@ def _integrate(centroidal: Centroidal, start: Array, momentum: Array, rate: floa
 def _evened(centroidal: Centroidal, root: Array, own: Array, rate: float) -> tuple[Array, Array]:
     """The angular momentum (3,) that turns root[0] into root[-1], and the root's orientations (F, 4).
 
-    Many momenta do, with fewer or more turns and twists on the way. The one that belongs to the clip
-    is reached from the clip: its own momentum (F, 3) is blended into a constant one, in one step
-    where that goes well, in smaller ones where it does not. Where no constant one is found (a double
-    somersault about an axis that a free body does not keep to) it is as even as it could be made,
-    down to the clip as it is.
+    Many momenta do, with fewer or more turns and twists on the way. The one that belongs to the clip is reached from
+    the clip: its own momentum (F, 3) is blended into a constant one, in one step where that goes well, in smaller ones
+    where it does not. Where no constant one is found it is as even as it could be made.
     """
     best, best_orientations = own.mean(axis=0), root
     share, step = 0.0, 1.0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nearest motion that a floor could carry.
 
-Motion capture on another body asks the floor for what none can give. So, while
+While
 something touches the floor, the body is shifted and turned over its feet, as little and as smoothly as will do, until
 the floor can give what the motion takes: a spline of changes is fitted by sequential quadratic programming. At take-off
 and touchdown the centre of mass has the velocity that the flight needs; its angular momentum comes as near as is worth

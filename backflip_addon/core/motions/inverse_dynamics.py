@@ -4,7 +4,6 @@
 Newton and Euler for every link of a reference, summed up the tree: the net wrench that the world
 must exert (the ground's reaction, where there is ground), and the torque in each joint once that
 wrench is shared out over the points of the feet (and whatever else the reference puts down).
-A clip is judged by it before training (motions.strength); the search starts without it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which rollouts under a trajectory's feedback land: a quick look in the compiled step, by which feedback is chosen.
 
-What core.metrics asks of takes of the engine that performs, this asks of states
-alone: down on what may touch the floor, facing where the clip does at its end, at rest on
-its soles for half a second, and still standing three seconds later with its targets held.
+What core.metrics asks of takes, this asks of states alone: down on what may touch the floor, facing where the clip does
+at its end, at rest on its soles for half a second, and still standing three seconds later with its targets held.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ import numpy as np
 
 from ...core import metrics, rotations
 from ...core.arrays import Array, BoolArray
-from ...core.body import FEET
-from ...core.constants import GRAVITY
 from ...core.measures import balance
 from ..physics.simulator import CONTROL_RATE
 from ..physics.state import States
@@ -24,6 +21,7 @@ from .disturbances import Circumstances
 from .environment import LARGEST_CORRECTION
 from .feedback_rollouts import NEVER, FeedbackRollouts
 from .observations import Figures
+from .standing import stands_on_soles
 
 STILL_STEPS = round(balance.STILL_SECONDS * CONTROL_RATE)
 REST_STEPS = round(balance.REST_SECONDS * CONTROL_RATE)
@@ -51,13 +49,13 @@ def who_lands(
     if not standing:
         return sound, costs
     faces = _faces_as_clip(rollouts, starts, played.passed[-since_clip])
-    passed, floors = played.passed[-still:], np.array([own.scene.floor for own in circumstances])
+    passed, scenes = played.passed[-still:], [own.scene for own in circumstances]
     rests = np.ones(count, dtype=bool)
     for before, now in zip(passed[:-REST_STEPS], passed[REST_STEPS:], strict=True):
         moved = np.linalg.norm(now.position - before.position, axis=1) * CONTROL_RATE / REST_STEPS
         turned = np.abs(_turns(before, now)) * CONTROL_RATE / REST_STEPS
         rests &= (moved < ROOM * balance.REST_SPEED) & (turned < ROOM * balance.REST_TURN)
-        rests &= stands_on_soles(rollouts, now, floors)
+        rests &= stands_on_soles(rollouts.track.body, now, scenes)
     lands: BoolArray = faces & rests & sound
     left = np.flatnonzero(lands) if stays else ()
     if len(left):
@@ -83,23 +81,6 @@ def _turns(before: States, now: States) -> Array:
     )
     turns: Array = np.arctan2(first[:, 0] * last[:, 1] - first[:, 1] * last[:, 0], (first * last).sum(axis=1))
     return turns
-
-
-def stands_on_soles(rollouts: FeedbackRollouts, states: States, floors: Array) -> BoolArray:
-    """Of which of states (N,), over floors (N,), m, the capture point is well inside the soles on the floor."""
-    body = rollouts.track.body
-    now = Figures.of(body, states)
-    height = np.maximum(now.centre[:, 2] - floors, 0.0)
-    capture = now.centre[:, :2] + now.velocity[:, :2] * np.sqrt(height / GRAVITY)[:, None]
-    corners = np.concatenate([balance.sole_corners(body, name, now.positions, now.world) for name in FEET], axis=1)
-    on = corners[..., 2] - floors[:, None] < balance.TOUCH
-    upright = metrics.root_tilt(now.world) < metrics.UPRIGHT
-    inside = [
-        balance.inside_hull(own[down, :2], point) >= balance.MARGIN
-        for own, down, point in zip(corners, on, capture, strict=True)
-    ]
-    stands: BoolArray = upright & np.array(inside, dtype=bool)
-    return stands
 
 
 def _corrections(rollouts: FeedbackRollouts, states: States) -> Array:

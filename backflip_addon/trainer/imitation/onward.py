@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The reference from where a body has landed.
 
-It comes down lower, later and elsewhere than its clip. So what is left of the reference is begun anew, from the pose
+What is left of the reference is begun anew, from the pose
 and with the speeds that the body has: whatever it is off decays as a critically damped spring does (an inertial blend;
 Bollo, "Inertialization", GDC 2018), its feet stay where they have come down, and the floor gives what it can, as in any
 reference (core.motions).

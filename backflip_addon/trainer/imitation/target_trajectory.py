@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a policy follows: goal states and feed-forward controls, a control step at a time.
 
-From a plan that landed, the goals are the states it passed through: physics has been through them
-once, and the controls that led there are known. Without a plan (learning from scratch) the goals
+From a plan that landed, the goals are the states it passed through. Without a plan (learning from scratch) the goals
 are the feasible reference, and the joint targets its poses.
 """
 

@@ -8,7 +8,7 @@ In each substep of h seconds a servo wants to change its joint's speed w by
 
 as far as its torque suffices: at most its joint's, and no more than a PD controller with gains SERVO_RATE kp and kd
 gives, kd times the change of speed that it wants (of a ball joint, the length of it, about each axis), to which the
-bound moves by the share response(h) of the way. Without that second bound a servo is as stiff as its solver is exact.
+bound moves by the share response(h) of the way.
 
 A ball joint's speed is damped whole, a hinge's by the share damping(h); since a hinge's
 gain has that share in it, both are driven at the speed at which the error decays by SERVO_RATE kp/kd a second, whatever

@@ -18,8 +18,7 @@ from ...core.body import Body
 from .state import Scene, States
 
 CONTROL_RATE = 30.0  # control steps a second
-# Physics steps in a control step: 480 Hz. Semi-implicit Euler's error in free flight falls with the step: at 120 Hz the
-# centre of mass left its parabola by 3 to 6 cm in 0.4 s, and landings hung on the step's length
+# Physics steps in a control step: 480 Hz. At 120 Hz landings hung on the step's length
 SUBSTEPS = 16
 TAKE_RATE = 120.0  # Hz, at which takes are recorded: every fourth substep
 # Substeps that a push lasts: a frame of a take. A light part that would be thrown faster than LIGHT_SPEED, m/s, is

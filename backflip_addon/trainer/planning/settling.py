@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a body that has come down is brought to rest: a regulator around what is left of the reference.
 
-Candidates drawn at random find out how a landing is caught, and little of standing still. That is what linear-quadratic
-regulators are for. Linear models are fitted to short rollouts from states
-about the reference's own (planning.lqr), with a constant: the reference was never performed. What the regulator does
-from where the body is, is the guess that a search goes on from.
+Candidates drawn at random find out how a landing is caught, and little of standing still. So linear models are fitted
+to short rollouts from states about the reference's own (planning.lqr), with a constant: the reference was never
+performed. What the regulator does from where the body is, is the guess that a search goes on from.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Feedback that makes allowance for the body's weight, which a policy is not told, and can see.
 
-A heavier body needs another performance, and no feedback toward that of the body as it is finds it. What changes with
-the weight is read off the linear models that feedback is fitted to, in a second, or, where that does not help enough,
-off plans that are planned anew for some weights. And how far a body is off its goals tells its weight, half a second
-after it began by nineteen parts in twenty. Both are linear: they go into the gains.
+A heavier body needs another performance. What changes with the weight is read off the linear models that feedback is
+fitted to or, where that does not help enough, off plans that are planned anew for some weights. And how far a body is
+off its goals tells its weight. Both are linear: they go into the gains.
 """
 
 from __future__ import annotations

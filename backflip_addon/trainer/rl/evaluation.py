@@ -86,8 +86,8 @@ def perform_take(
     environment of one body.
 
     As the bodies of the environment are directed. scene, start (no leading axis): drawn from the disturbances where
-    None. facts: more that the take is to say. A failed one's fall is played out (imitation.falling), where
-    plays_out; of one that can no longer land nothing else is performed past it.
+    None. facts: more that the take is to say. A failed one's fall is played out (imitation.falling), and a landed one
+    three seconds on, where plays_out; of one that can no longer land nothing else is performed past it.
     """
     bodies = env.bodies
     bodies.record([0])
@@ -107,7 +107,7 @@ def perform_take(
         facts[metrics.BEGINS] = begins / CONTROL_RATE
     take = bodies.recording(0).take(seed=seed, **facts)
     if track.standing and not down:
-        take.meta[metrics.STANDS] = still_stands(bodies.inner)
+        take.meta[metrics.STANDS] = still_stands(bodies.inner, None if plays_out else env.circumstances[0].scene)
     if plays_out:
         take = with_fall(bodies, track, take)
     bodies.record(())

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which gains a trajectory's feedback gets: of many regulators of the same models the one that lands most often.
-
-No quadratic cost says what a landing is. So costs are drawn, the gains that are best for them tried in small
-disturbances, and the landings counted.
-"""
+"""Which gains a trajectory's feedback gets: of regulators of the same models the one that lands most often."""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable
 
@@ -32,6 +29,24 @@ class Chosen:
     trajectory: TargetTrajectory
     lands: float = 0.0
     design: Design | None = None
+
+
+Flaws = Callable[[TargetTrajectory], int | None]  # that a performance has; None: it does not land
+
+
+def remembered(flaws: Flaws) -> Flaws:
+    """The same, but for the last few trajectories that were asked of, of which it is known: a performance takes
+    seconds."""
+    known: collections.deque[tuple[TargetTrajectory, int | None]] = collections.deque(maxlen=4)
+
+    def told(trajectory: TargetTrajectory) -> int | None:
+        for own, count in known:
+            if own is trajectory:
+                return count
+        known.append((trajectory, flaws(trajectory)))
+        return known[-1][1]
+
+    return told
 
 
 class Looks:
@@ -89,7 +104,7 @@ def best_feedback(
     feedback: Feedback,
     trajectory: TargetTrajectory,
     looks: Looks,
-    flaws: Callable[[TargetTrajectory], int | None],
+    flaws: Flaws,
     random: np.random.Generator,
     enough: float,
     variations: int,
@@ -99,10 +114,9 @@ def best_feedback(
     """The trajectory with the gains under which most trials land.
 
     Tried are the gains it has, those of lqr.DESIGNS, or of the design that an earlier fit came to, and of so many
-    variations of the best design; nothing more once a share of enough lands. Most are left after a first look. flaws:
-    how many the performance of a trajectory has, undisturbed; None: it does not land. What lands undisturbed goes
-    before what does not, and gains with more flaws than without any are left. tell: before each try the share of all
-    tries that is over, and may raise.
+    variations of the best design, until a share of enough lands. Most are left after a first look. flaws: of a
+    trajectory's performance, undisturbed. What lands undisturbed goes before what does not, and gains with more flaws
+    than without any are left. tell: before each try the share of all tries that is over, and may raise.
     """
     race = _Race(feedback, trajectory, looks, flaws, enough, Chosen(trajectory, design=design))
     designs = DESIGNS if design is None else (design,)
@@ -137,7 +151,7 @@ class _Race:
         feedback: Feedback,
         trajectory: TargetTrajectory,
         looks: Looks,
-        flaws: Callable[[TargetTrajectory], int | None],
+        flaws: Flaws,
         enough: float,
         begins: Chosen,
     ) -> None:

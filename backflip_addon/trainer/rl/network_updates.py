@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The two halves of an update: what the actor learns and what the critic does, each from the same samples.
 
-Neither needs anything of the other while it learns: they share no weights, their gradients are clipped apart, and the
-advantages were reckoned before. So one core may teach the one and another the other, on another machine too, and it
-comes to the same to the bit.
+Neither needs anything of the other while it learns. So one core may teach the one and another the other, on another
+machine too, and it comes to the same to the bit.
 """
 
 from __future__ import annotations

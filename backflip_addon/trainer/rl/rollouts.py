@@ -5,14 +5,13 @@ that performs (physics.engines)."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...core import metrics
 from ...core.arrays import Array, BoolArray, IntArray
-from ...core.body import Body
-from ...core.motion import Motion
 from ..imitation.compiled_environment import CompiledEnvironment
 from ..imitation.disturbances import (
     Circumstances,
@@ -29,7 +28,8 @@ from ..imitation.reference_track import Track
 from ..imitation.standing import who_stands
 from ..imitation.target_trajectory import TargetTrajectory
 from ..physics.compiled.batch import CompiledBatch
-from ..physics.engines import AUTO, EngineName, new_simulator
+from ..physics.engines import AUTO, EngineName, chosen, new_simulator
+from ..physics.recording import RecordingSimulator
 from ..physics.simulator import LOOK_ITERATIONS
 from ..physics.state import States, stacked
 from .evaluation import Trial
@@ -41,20 +41,20 @@ if TYPE_CHECKING:  # torch, which takes seconds and memory, comes with half an u
 
 VISITED_SHARE = 0.1  # share of the states passed through that are kept to begin episodes from
 MOST_VISITED = 128  # of them a control step
+MOST_SET_OUT = 1000  # trials whose beginnings are remembered
 HARDER = 0.25  # exponent of a number between 0 and 1: how strongly an episode is disturbed
-TRIALS = 32  # that a worker plays side by side
+# That a worker plays side by side, one after the other where each has a world of its own, which takes 70 ms to make
+TRIALS: dict[str, int] = {"pybullet": 2, "compiled": 32}
 
 
 @dataclasses.dataclass(frozen=True)
 class RolloutSettings:
     """How rollouts begin.
 
-    start_states (T,): probabilities of the control step at which one begins. share: each episode is
-    disturbed by a share of it all, from nothing to this much, hard ones drawn more often: the easy
-    ones go on teaching what the hard ones cannot yet. visited: share of the episodes begun past frame 0 that
-    begin in states that earlier episodes passed through, and not on the trajectory: what has gone wrong up to there is
-    what a landing has to cope with. longest: control steps after which an episode is broken off, that began there.
-    correlation: of the exploration.
+    start_states (T,): probabilities of the control step at which one begins. share: each episode is disturbed by a
+    share of it all, from nothing to this much, hard ones drawn more often. visited: share of the episodes begun past
+    frame 0 that begin in states that earlier episodes passed through, and not on the trajectory. longest: control steps
+    after which an episode is broken off, that began there. correlation: of the exploration.
     """
 
     disturbances: Disturbances
@@ -70,30 +70,25 @@ class PolicyWorker:
 
     def __init__(
         self,
-        body: Body,
-        reference: Motion,
+        track: Track,
         trajectory: TargetTrajectory,
-        hold: float | None,
         count: int,
         seed: int,
         limits: Limits,
         engine: EngineName = AUTO,
     ) -> None:
-        self.body = body
-        self.reference = reference
+        self.track, self.body = track, track.body
         self.trajectory = trajectory
         self.count = count
         self.limits = limits
-        track = Track(body, reference, hold)
-        self.standing = track.standing
-        bodies = CompiledBatch(body, count, track.allowed)
+        bodies = CompiledBatch(track.body, count, track.allowed)
         self.env = CompiledEnvironment(bodies, trajectory, track.allowed, limits)
         self.with_feedback = FeedbackRollouts(track, trajectory, limits, iterations=LOOK_ITERATIONS)
-        performers = new_simulator(body, TRIALS, engine)
-        self.trial_env = ImitationEnvironment(performers, trajectory, track.allowed, limits)
+        self._engine = chosen(engine)
         self.random = np.random.default_rng(seed)
         self._exploration = Exploration(self.random)
         self.visited: dict[int, list[EpisodeState]] = {}  # by control step
+        self._set_out: dict[tuple[int, Disturbances], EpisodeState] = {}
         self._fresh = np.ones(count, dtype=bool)
         self._first_steps = np.zeros(count, dtype=int)  # at which each episode began
         self._returns = np.zeros(count)
@@ -104,11 +99,17 @@ class PolicyWorker:
         self._exploration = Exploration(self.random)
         self._fresh[:] = True
 
+    @functools.cached_property
+    def trial_env(self) -> ImitationEnvironment[RecordingSimulator]:
+        """What trials are played in."""
+        performers = new_simulator(self.body, TRIALS[self._engine], self._engine)
+        return ImitationEnvironment(performers, self.trajectory, self.track.allowed, self.limits)
+
     def follow(self, gains: Array, targets: Array) -> None:
         """Correct by other feedback gains, and steer by other joint targets, from now on."""
         self.trajectory = dataclasses.replace(self.trajectory, gains=gains, targets=targets)
-        for follower in (self.env, self.with_feedback, self.trial_env):
-            follower.follow(self.trajectory)
+        self.env.follow(self.trajectory)
+        self.with_feedback.follow(self.trajectory)
 
     def collect(self, actor: Actor, rollout: RolloutSettings, length: int, critic: Actor | None = None) -> Collected:
         """Roll out so many control steps (T) with every body (N); what is under way goes on in the next call.
@@ -205,44 +206,53 @@ class PolicyWorker:
     def trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
         """Play trials from frame 0 without exploration."""
         results: list[Trial] = []
-        for first in range(0, len(seeds), TRIALS):
-            results += self._trials(actor, seeds[first : first + TRIALS], disturbances)
+        self.trial_env.follow(self.trajectory)
+        count = TRIALS[self._engine]
+        for first in range(0, len(seeds), count):
+            results += self._trials(actor, seeds[first : first + count], disturbances)
         return results
 
     def _trials(self, actor: Actor, seeds: list[int], disturbances: Disturbances) -> list[Trial]:
         env, bodies = self.trial_env, self.trial_env.bodies
-        active = np.arange(TRIALS) < len(seeds)
+        active = np.arange(bodies.count) < len(seeds)
         bodies.record(range(len(seeds)))
-        for i in range(TRIALS):  # those that aren't needed begin as the last one does
+        for i in range(bodies.count):  # those that aren't needed begin as the last one does
             begin_trial(env, i, seeds[min(i, len(seeds) - 1)], disturbances)
-        rewards = np.zeros(TRIALS)
+        rewards = np.zeros(bodies.count)
         env.refresh()
-        fresh = np.ones(TRIALS, dtype=bool)
+        fresh = np.ones(bodies.count, dtype=bool)
         for _ in range(self.trajectory.steps):
             observation, _ = env.observe(fresh)
-            fresh = np.zeros(TRIALS, dtype=bool)
+            fresh = np.zeros(bodies.count, dtype=bool)
             env.step(actor(observation), active)
             env.refresh()
             rewards += env.evaluate()[0]
         recordings = [bodies.recording(i) for i in range(len(seeds))]
-        stand = who_stands(bodies, active) if self.standing else None
+        scenes = [own.scene for own in env.circumstances]
+        stand = who_stands(bodies, active, scenes) if self.track.standing else None
         bodies.record(())
         results = []
         for i, (seed, recording) in enumerate(zip(seeds, recordings, strict=True)):
             take = recording.take(**({} if stand is None else {metrics.STANDS: bool(stand[i])}))
-            measures = metrics.evaluate_take(self.body, self.reference, take)
+            measures = metrics.evaluate_take(self.body, self.track.reference, take)
             results.append(Trial(seed, float(rewards[i] / self.trajectory.steps), measures))
         return results
 
     def set_out(self, seeds: list[int], disturbances: Disturbances) -> list[EpisodeState]:
-        """Where trials begin."""
-        return [trial(self.body, self.trajectory, seed, disturbances) for seed in seeds]
+        """Where trials begin: the same ones whatever gains and targets are followed."""
+        known = self._set_out
+        if len(known) > MOST_SET_OUT:
+            known.clear()
+        for key in ((seed, disturbances) for seed in seeds):
+            if key not in known:
+                known[key] = trial(self.body, self.trajectory, *key)
+        return [known[seed, disturbances] for seed in seeds]
 
     def landings(self, seeds: list[int], disturbances: Disturbances, stays: bool) -> tuple[BoolArray, Array]:
         """Which trials (N,) land under the trajectory's feedback alone, at a quick look, and their mean costs (N,).
         stays: whether they are to stand three seconds on."""
         starts, circumstances = zip(*self.set_out(seeds, disturbances), strict=True)
-        return who_lands(self.with_feedback, stacked(starts), circumstances, self.standing, stays)
+        return who_lands(self.with_feedback, stacked(starts), circumstances, self.track.standing, stays)
 
 
 def _valued(experience: Experience, critic: Actor) -> Experience:

@@ -4,7 +4,6 @@
 From a landed plan the policy learns corrections to the plan's controls, and follows the states the
 plan passed through: feedback gains are fitted to rollouts (planning.lqr), and the network learns what they lack. From
 scratch (no plan) it learns corrections to the reference itself.
-Rollouts and updates alternate: while torch uses the cores the workers wait, and the other way round.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from ..workers import Pool, Workers, core_count, even_slices
 from . import checkpoints
 from .counters import Counters, IterationReport
 from .evaluation import Act, Evaluation, flaws_of, perform_take
-from .feedback_choice import Looks, best_feedback
+from .feedback_choice import Looks, best_feedback, remembered
 from .networks import ActorCritic
 from .numpy_actor import Exploration
 from .ppo import PPO, UpdateReport, is_shared_with
@@ -64,12 +63,9 @@ SEEDS_AN_ITERATION = 10_000  # set aside for those of one iteration, half of the
 
 class PolicyTraining:
     """One policy in training. plan None: from scratch. workers 0: one a core. engine: takes and trials are performed
-    in it; raises ValueError where it is not there (physics.engines).
-
-    new_pool: makes the workers, as workers.Pool does.
-    meanwhile is called while workers are waited for and may raise (workers.Pool); what was begun is then as if
-    it had not been.
-    """
+    in it; raises ValueError where it is not there (physics.engines). new_pool: makes the workers, as workers.Pool does.
+    track: where it is known; it takes a second to make. meanwhile is called while workers are waited for and may raise
+    (workers.Pool); what was begun is then as if it had not been."""
 
     def __init__(
         self,
@@ -84,6 +80,7 @@ class PolicyTraining:
         meanwhile: Callable[[], None] | None = None,
         engine: EngineName = AUTO,
         new_pool: Callable[..., Workers] = Pool,
+        track: Track | None = None,
     ) -> None:
         self._new_pool = new_pool
         self.meanwhile = meanwhile or (lambda: None)
@@ -91,11 +88,11 @@ class PolicyTraining:
         self.tell_fit: Callable[[float], None] = lambda share: None
         self.tell_weight: Callable[[float], None] = lambda share: None
         self.engine = chosen(engine)
-        self.body, self.reference, self.hold = body, reference, hold
+        self.body, self.reference = body, reference
         self._plan, self._scene = plan, scene
         self.settings = settings or LearningSettings()
         self.workers = workers or core_count()
-        self.track = track = Track(body, reference, hold)
+        self.track = track = track or Track(body, reference, hold)
         self.trajectory = trajectory_of_plan(track, plan, scene, engine) if plan else TargetTrajectory.of_track(track)
         s = self.settings
         self.counters = Counters(
@@ -113,6 +110,7 @@ class PolicyTraining:
         self.ppo = PPO(self.network, s.ppo, seed)
         self.feedback = Feedback(self._env.observations.parts, self.trajectory.steps, s.feedback)
         self._design: Design | None = None  # of the feedback so far
+        self._flaws = remembered(self._perform_for_flaws)  # while no network has learned
 
     def _new_env(self) -> ImitationEnvironment[DirectedBodies]:
         """An environment for takes: one body."""
@@ -130,7 +128,7 @@ class PolicyTraining:
         if self._pool is None:
             torch.set_num_threads(min(self.workers, core_count()))  # the workers wait meanwhile
             s, seed = self.settings, self.counters.seed
-            arguments = (self.body, self.reference, self.trajectory, self.hold, s.bodies, seed, s.limits, self.engine)
+            arguments = (self.track, self.trajectory, s.bodies, seed, s.limits, self.engine)
             self._pool = self._new_pool(self.workers, PolicyWorker, *arguments, meanwhile=self.meanwhile)
             seeds = np.random.default_rng([seed, self.counters.iterations]).integers(0, 2**31, len(self._pool))
             self._pool.share("seed", [(int(own),) for own in seeds])
@@ -287,7 +285,7 @@ class PolicyTraining:
     def _lands(self, take: Take) -> bool:
         return flaws_of(metrics.evaluate_take(self.body, self.reference, take)) is not None
 
-    def _flaws(self, trajectory: TargetTrajectory) -> int | None:
+    def _perform_for_flaws(self, trajectory: TargetTrajectory) -> int | None:
         """How many flaws the performance of a trajectory has, undisturbed; None: it does not land, or succeed."""
         self._env.follow(trajectory)
         self._env.bodies.direct(Direction(), 0)

@@ -54,6 +54,7 @@ def new_training(run: RunContext, plan: Plan | None, body: Body | None = None) -
         meanwhile=run.check,
         engine=run.engine,
         new_pool=run.pool,
+        track=run.track if body is None or body is run.body else None,
     )
 
 

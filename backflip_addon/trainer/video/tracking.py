@@ -5,8 +5,7 @@ The networks know upright persons, so a person is looked for on four turns of th
 backwards with a region that turns along. Which of a frame's candidates is right, and whether it has left and right
 exchanged, a single frame can't say; the cheapest path through all frames does (Viterbi 1967).
 
-Then the person of each frame is looked at again, turned and in a mirror: what several looks agree on is nearer the
-truth.
+Then the person of each frame is looked at again, turned and in a mirror.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One performance filmed by two cameras at the same time, fitted together: what one sees badly the other sees well.
+"""One performance filmed by two cameras at the same time, fitted together.
 
 Each video is fitted by itself first. What lies between the beginnings of both is told, or it is that at which limbs
 rise and fall most alike. The turn about the vertical and the shift that bring one motion onto the other say where the

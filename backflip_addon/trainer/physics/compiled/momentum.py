@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A body in flight: its momentum changes by gravity alone, and its centre of mass goes where that takes it.
 
-The semi-implicit Euler method moves a body on by the speeds of its freedoms, which stand for another momentum in the
-pose they lead to. So the root of a body in flight is put where, and given the speeds with
-which, the whole has come to what it had before the step and gravity. Servos, limits and contacts between parts are
-inside the body and change neither. (In an engine that knows bodies by their links: flight.py.)
+Semi-implicit Euler's speeds stand for another momentum in the pose they lead to. So the root of a body in flight is put
+where, and given the speeds with which, the whole has come to what it had before the step and gravity. Servos, limits
+and contacts between parts are inside the body and change neither. (In an engine that knows bodies by their links:
+flight.py.)
 """
 
 from __future__ import annotations
