@@ -3,7 +3,7 @@
 
 words.json holds "labels" (of panels, buttons and fields: these must fit), "sentences" (tooltips, and what panels say),
 and "parts", of which wording.py puts together what became of a take: each by the English that stands in the code, in
-every language. What Blender itself has a word for is said with that word.
+each of LANGUAGES. What Blender itself has a word for is said with that word.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Messages = dict[tuple[str, str], str]  # (context, English) -> translated, as Bl
 
 def words(language: str) -> dict[str, dict[str, str]]:
     """The "labels", "sentences" and "parts" of a language, by their English."""
-    found: dict[str, dict[str, dict[str, str]]] = json.loads(FILE.read_text(encoding="utf-8"))
-    return {part: {english: said[language] for english, said in own.items()} for part, own in found.items()}
+    found: dict[str, dict[str, list[str]]] = json.loads(FILE.read_text(encoding="utf-8"))
+    which = LANGUAGES.index(language)
+    return {part: {english: said[which] for english, said in own.items()} for part, own in found.items()}
 
 
 def messages(language: str) -> Messages:
