@@ -341,7 +341,7 @@ def test_a_window_that_goes_well_is_left_sooner(cost: float, step: float, rounds
 @pytest.mark.parametrize("flies", [False, True])
 def test_where_it_goes_easily_more_is_performed_at_once_and_no_touchdown_is_passed_by(flies: bool) -> None:
     """Costs as a search tells them of its windows: before a flight only what is quiet is easy."""
-    track = Track(BODY, squatting_hop(), 0.0) if flies else Track(BODY, CROUCH, HOLD)
+    track = Track(BODY, squatting_hop(0.1), 0.0) if flies else Track(BODY, CROUCH, HOLD)
     for cost, easy in ((0.2, True), (1.9, not flies), (2.1, False)):
         search, resumed = (Search(track, Improving(cost, 0.0), QUICK) for _ in range(2))
         search.perform()
@@ -359,7 +359,7 @@ def test_windows_of_what_does_not_fly_and_cheap_ones_are_done_after_fewer_rounds
     flies: bool, cost: float, rounds: int
 ) -> None:
     """Of costs that go on falling by more than a hundredth."""
-    track = Track(BODY, squatting_hop(), 0.0) if flies else Track(BODY, CROUCH, HOLD)
+    track = Track(BODY, squatting_hop(0.1), 0.0) if flies else Track(BODY, CROUCH, HOLD)
     rollouts, shares = Improving(cost, 0.011 * max(cost, 1.0)), []
 
     class WindowsOver(Exception): ...
@@ -374,3 +374,21 @@ def test_windows_of_what_does_not_fly_and_cheap_ones_are_done_after_fewer_rounds
         Search(track, rollouts).perform(tell=tell)
     first, second, third = dict.fromkeys(shares)
     assert (shares.count(first), shares.count(second)) == (SearchSettings().first_rounds, rounds) and third > second
+
+
+def test_long_before_and_after_a_leap_is_planned_as_what_does_not_fly() -> None:
+    """A second of standing, a hop, and standing again: the leap's surroundings are told by hand."""
+    hop = squatting_hop(0.1)
+    waits = np.repeat(np.arange(hop.frames), [96 + 1, *[1] * (hop.frames - 2), 60 + 1])
+    track = Track(BODY, Motion(hop.rate, hop.position[waits], hop.rotations[waits]), 0.0)
+    lows = BODY.lowest_points(track.positions, track.world)[:, track.feet]
+    air = np.flatnonzero((lows > 0.02).all(axis=1))
+    search = Search(track, Improving(1.9, 0.0), QUICK)
+    search.perform()
+    begins = np.cumsum([0, *search.checkpoint()["strides"]])
+    before, near = begins[begins < air[0] - 48], begins[(begins >= air[0] - 45) & (begins < air[-1])]
+    assert set(np.diff(before)) == {6} and set(np.diff(near)) == {3}
+    alone = Track(BODY, hop, 0.0)
+    assert alone.leaps[: alone.landed].all()
+    small = Track(BODY, squatting_hop(0.06), 0.0)
+    assert small.flies and not small.leaps.any(), "its feet are hardly off the floor, for 0.13 s"

@@ -16,6 +16,7 @@ from ...core import metrics, rotations
 from ...core.arrays import Array
 from ...core.body import FEET, Body
 from ...core.constants import FRICTION, GRAVITY
+from ...core.measures.course import phases
 from ...core.motion import Motion
 from ...core.motions.feasible import feasible
 from ...core.motions.feasible_flight import Centroidal, Flight
@@ -34,6 +35,8 @@ LEANS = 0.1  # m from the feet's middle, some half a sole: a capture point furth
 # Body weights that the floor gives in the mean up to a flight that a clip begins with, and the least time for it, s
 MOST_PUSH, PUSH_SECONDS = 4.0, 0.1
 BUILD_UP = 0.2  # s before take-off over which a flight's momentum is built up
+# s that both feet are off the floor at least in a leap, and for which before and after it all is planned as for one
+LEAP, BEFORE_LEAP, AFTER_LEAP = 0.15, 1.6, 0.5
 
 
 class Track:
@@ -41,13 +44,14 @@ class Track:
 
     hold: seconds of it; None: as long as core.metrics asks for. T control steps, boundaries 0 ... T: states (T + 1,),
     positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
-    momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
-    (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end, and nothing but
+    momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting (T +
+    1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end, and nothing but
     feet; past T for a clip that ends in mid-stride. flies: whether a clip that ends standing has both feet off the
-    floor before. leaning (T + 1, 2): the goal's capture point from the middle of its feet, m, where it is LEANS or more
-    away and not both of them rest on the floor; elsewhere 0. controls, control_speeds (T, L, 4), (T, L, 3): joint
-    targets of the control steps without offsets, and their speeds, rad/s. allowed (L,): links that may touch the floor.
-    trust (T + 1, L): how much it counts that a link is off its goal, LOOSE to 1. layout: of its offsets.
+    floor before; leaps (T + 1,): whether it leaps soon, or has just done. leaning (T + 1, 2): the goal's capture point
+    from the middle of its feet, m, where it is LEANS or more away and not both of them rest on the floor; elsewhere 0.
+    controls, control_speeds (T, L, 4), (T, L, 3): joint targets of the control steps without offsets, and their speeds,
+    rad/s. allowed (L,): links that may touch the floor. trust (T + 1, L): how much it counts that a link is off its
+    goal, LOOSE to 1. layout: of its offsets.
     """
 
     def __init__(self, body: Body, reference: Motion, hold: float | None = None, rate: float = CONTROL_RATE) -> None:
@@ -76,6 +80,10 @@ class Track:
         self.resting = lows < metrics.RESTING_HEIGHT
         self.landed = self._last_touchdown() if self.standing else self.steps + 1
         self.flies = self.standing and not self.resting[: self.landed].any(axis=1).all()
+        self.leaps = np.zeros(self.steps + 1, dtype=bool)
+        for first, end in phases(~self.resting.any(axis=1)):
+            if self.standing and end - first >= LEAP * rate:
+                self.leaps[max(first - round(BEFORE_LEAP * rate), 0) : end + round(AFTER_LEAP * rate)] = True
         self.leaning = self.leaning_of(self.positions, self.world, self.centre, self.centre_velocity)
         self.leaning[self.resting.all(axis=1)] = 0.0  # asked to lean as it comes down, a body lands off its balance
         self.allowed = metrics.allowed_contacts(body, reference)

@@ -10,7 +10,7 @@ that is known:
     m <- m + PULL (b - m) + STEP sum u_i (x_i - m) / sum u_i^2
     d <- max(NARROWING d, least)
 
-Only the knots of the present window move. 19 rounds come as far as 32 of the cross-entropy method.
+Only the knots of the present window move.
 """
 
 from __future__ import annotations

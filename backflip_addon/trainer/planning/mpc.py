@@ -184,7 +184,7 @@ class Search:
         sway less, and where a clip is followed easily they are not worth their rollouts. No touchdown is passed by."""
         s, landed = self.settings, self.track.landed
         down = self._onward and first >= self._onward.step + ABSORBED * self.track.rate
-        easy = self.costs[-1] <= (s.quiet if self.track.flies else s.easy)
+        easy = self.costs[-1] <= (s.quiet if self.track.leaps[first] else s.easy)
         if down or easy and not first < landed < first + s.execute_easy:
             return min(s.execute_easy, self.track.steps - first)
         return min(s.execute, self.track.steps - first)
@@ -312,7 +312,7 @@ class Search:
     def _refining(self) -> Refining:
         """How the present window is refined."""
         s = self.settings
-        return s.caught if self._onward else s.refining if self.track.flies else s.grounded
+        return s.caught if self._onward else s.refining if self.track.leaps[self.performed] else s.grounded
 
     def _refine(self, here: States, first: int, tell: Tell | None) -> None:
         """Refine the knots of one window in place, from the present state (no leading axis)."""

@@ -27,13 +27,13 @@ class SearchSettings:
     horizon: int = 24  # 0.8 s: longer than a backflip's flight
     execute: int = 3  # steps performed a window
     execute_easy: int = 6  # the same of a window that is easy, and once a landing is absorbed
-    # Cost up to which a window is easy, in clips that do not fly (Track.flies): more is performed at once after these
+    # Cost up to which a window is easy far from leaps (Track.leaps): more is performed at once after these
     easy: float = 2.0
-    # The same in clips that fly, and cost below which a window is done after few stale rounds
+    # The same near leaps, and cost below which a window is done after few stale rounds
     quiet: float = 0.25
     knot: int = 3  # steps between knots
     refining: Refining = Refining()
-    # The same in clips that do not fly
+    # The same far from leaps
     grounded: Refining = Refining(rounds=12, patience=6)
     # Of a window once the body has come down. Disturbed copies: what slides or sways by a hair is left
     caught: Refining = Refining(copies=2, rounds=16, patience=6)

@@ -39,8 +39,7 @@ class LearningSettings:
     feedback_trials: int = 128  # small disturbances that tell which of two fits is better
     feedback_variations: int = 8  # of the best design of gains, that are tried
     feedback_lands: float = 0.8  # share of small disturbances in which it lands that is enough: nothing is fitted anew
-    # Share below which another fit, or allowing for the weight, does not come to enough: of 2, 28, 54, 64, 65 and 78 %
-    # after a first fit a second one made 3, 28, 57, 80, 82 and 81
+    # Share below which another fit, or allowing for the weight, does not come to enough
     feedback_mends: float = 0.4
     # The iteration after which feedback is fitted for the first time, with a plan, and times that it is at most, after
     # so many iterations each, the feedback so far at work in them
