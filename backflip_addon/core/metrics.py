@@ -418,9 +418,9 @@ def hanging_foot(lows: Array) -> int | None:
 def allowed_contacts(body: Body, reference: Motion) -> BoolArray:
     """Links (L,) that may touch the floor: the feet, and what the reference itself brings there.
 
-    Each link counts for itself: of an arm that the reference puts down on its hand, the hand may touch and the
-    forearm may not. A body that lies, rolls or gets up may touch with all of itself, and with its head where that comes
-    as near.
+    Each link counts for itself: of an arm that the reference puts down on its hand, the hand may touch and the forearm
+    may not. A body that lies, rolls or gets up may touch with all of itself, and with its head where that comes as
+    near.
     """
     positions, orientations = body.forward(reference.position, reference.rotations)
     lows = body.lowest_points(positions, orientations)

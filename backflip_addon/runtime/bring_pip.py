@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Brings pip, as a zip that runs as it is. A program of its own: python bring_pip.py FILE NAME SHA256 INDEX …
 
-The wheel that ensurepip or the
-system holds is taken, else the pip beside Blender's own packages, else the wheel NAME from an INDEX (the address of a
-simple repository, PEP 503, or a folder) that the user has named, and that only with the hash we know. Nothing is made
-in the interpreter's own folder.
+The wheel that ensurepip or the system holds is taken, else the pip beside Blender's own packages, else the wheel NAME
+from an INDEX (the address of a simple repository, PEP 503, or a folder) that the user has named, and that only with the
+hash we know. Nothing is made in the interpreter's own folder.
 
 Exit status 0: FILE is there; 1: it is not, and the last line says why in pip's own words, which
 packages.failure_words() knows.

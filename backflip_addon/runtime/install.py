@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Installing the trainer's Python into a folder of the add-on's own.
 
-Nothing blocks: Installation.begin(), then poll() from a timer. The runtime is built in a folder of the
-installation's own and moved to its name when it has been checked, so that an installed runtime is a whole one. All
-that an installation writes lies in that folder, pip's own temporary files too.
+Nothing blocks: Installation.begin(), then poll() from a timer. The runtime is built in a folder of the installation's
+own and moved to its name when it has been checked, so that an installed runtime is a whole one. All that an
+installation writes lies in that folder, pip's own temporary files too.
 
 The physics needs all packages but the largest, torch; so it is compiled while that one is downloaded.
 """

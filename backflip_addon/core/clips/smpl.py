@@ -3,8 +3,8 @@
 
 The joints turn in poses (F, 72, 156 or 165), or in one array for the root and one for the body: root_orient and
 pose_body, global_orient and body_pose. A turn is a rotation vector or a 3 x 3 matrix, and the joints may have an axis
-of their own: (F, 72), (F, 24, 3), (F, 24, 3, 3). trans (F, 3) holds the root's position in
-metres. Fingers and face are left out.
+of their own: (F, 72), (F, 24, 3), (F, 24, 3, 3). trans (F, 3) holds the root's position in metres. Fingers and face are
+left out.
 """
 
 from __future__ import annotations

@@ -69,16 +69,10 @@ def _rest_speeds(course: Course) -> tuple[float, float]:
 def standing_margin(course: Course) -> float:
     """How far inside the soles that touch the capture point stays in the last STILL_SECONDS, m; negative outside.
 
-    Capture point: centre of mass and its velocity times sqrt(height / g) (Pratt et al. 2006, "Capture point: a step
-    toward humanoid push recovery"). A foot that touches does so with the corners of its sole that are within TOUCH
-    over and SUNK under the floor.
+    A foot that touches does so with the corners of its sole that are within TOUCH over and SUNK under the floor.
     """
-    body = course.body
-    centre, velocity = course.centre, centre_velocity(course)
-    height, gravity = np.maximum(centre[:, 2:], 0.0), course.gravity
-    # On a slope the point is that under the centre of mass along gravity
-    under = centre[:, :2] - height * gravity[:2] / gravity[2]
-    capture = under + velocity[:, :2] * np.sqrt(height / -gravity[2])
+    body, centre = course.body, course.centre
+    capture = capture_point(centre, centre_velocity(course), centre[:, 2:], course.gravity)
     corners, touches = [], []
     for name in FEET:
         own = sole_corners(body, name, course.positions, course.orientations)
@@ -88,6 +82,18 @@ def standing_margin(course: Course) -> float:
     soles, on = np.concatenate(corners, axis=1), np.concatenate(touches, axis=1)
     count = int(np.ceil(STILL_SECONDS * course.rate))
     return float(inside_hulls(soles[-count:, :, :2], on[-count:], capture[-count:]).min())
+
+
+def capture_point(centre: Array, velocity: Array, height: Array, gravity: Array) -> Array:
+    """Where on the floor (N, 2) a body would come to rest: its centre of mass (N, 3) and the velocity of that times
+    sqrt(height / g) (Pratt et al. 2006, "Capture point: a step toward humanoid push recovery").
+
+    height (N, 1): over the floor, m. gravity (3,), or (N, 3): on a slope what counts is what lies under the centre
+    along it.
+    """
+    level, down, high = gravity[..., :2], gravity[..., 2:], np.maximum(height, 0.0)
+    point: Array = centre[:, :2] - high * level / down + velocity[:, :2] * np.sqrt(high / -down)
+    return point
 
 
 def centre_velocity(course: Course) -> Array:

@@ -23,9 +23,9 @@ def flight_errors(course: Course, pushed: int | None = None) -> tuple[float | No
     change as a share of its own magnitude; the worst of all flights, None without one. pushed: a frame in which the
     body is pushed, whose flight obeys that.
 
-    The parabola is the one that the flight itself sets out on: from its first frame, with the velocity that it has
-    over its first START_SECONDS. The angular
-    momentum is that about the centre of mass with the body's own inertia, held against what it is at the start.
+    The parabola is the one that the flight itself sets out on: from its first frame, with the velocity that it has over
+    its first START_SECONDS. The angular momentum is that about the centre of mass with the body's own inertia, held
+    against what it is at the start.
     """
     errors = [
         (_parabola_error(course, start, end), _momentum_change(course, start, end))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nearest motion that a free-flying body could perform.
 
-While nothing touches the floor, the centre of mass is put on
-its parabola and the angular momentum is made constant: joint rotations, take-off and landing poses stay as they are,
-only the root between them changes.
+While nothing touches the floor, the centre of mass is put on its parabola and the angular momentum is made constant:
+joint rotations, take-off and landing poses stay as they are, only the root between them changes.
 """
 
 from __future__ import annotations

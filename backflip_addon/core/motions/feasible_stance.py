@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nearest motion that a floor could carry.
 
-While
-something touches the floor, the body is shifted and turned over its feet, as little and as smoothly as will do, until
-the floor can give what the motion takes: a spline of changes is fitted by sequential quadratic programming. At take-off
-and touchdown the centre of mass has the velocity that the flight needs; its angular momentum comes as near as is worth
-it.
+While something touches the floor, the body is shifted and turned over its feet, as little and as smoothly as will do,
+until the floor can give what the motion takes: a spline of changes is fitted by sequential quadratic programming. At
+take-off and touchdown the centre of mass has the velocity that the flight needs; its angular momentum comes as near as
+is worth it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Soles that rest on the floor, flat: captured feet hover over it, sink into it, and tilt, by a centimetre or two.
 
-A foot that is near the floor, slow and nearly level is
-put down: turned level the shortest way, its lowest point on the floor; knee and hip follow. Flights stay as they are,
-and so does a foot that swings, rolls over its heel or toes, or is put down for a moment.
+A foot that is near the floor, slow and nearly level is put down: turned level the shortest way, its lowest point on the
+floor; knee and hip follow. Flights stay as they are, and so does a foot that swings, rolls over its heel or toes, or is
+put down for a moment.
 """
 
 from __future__ import annotations

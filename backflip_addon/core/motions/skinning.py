@@ -2,8 +2,8 @@
 """A skin, or a body's solid shapes, moved by the body's links: linear blending, all of a frame in one product.
 
 Each point's weights times its place at rest make a row of 4 L numbers, once; a frame's links make 4 L rows of 3. Their
-product is the frame: sum over links of weight (place rotation + shift), as Blender's own linear blending has it
-(Kavan, "Skinning: Real-time Shape Deformation", SIGGRAPH 2014, section 1.1).
+product is the frame: sum over links of weight (place rotation + shift), as Blender's own linear blending has it (Kavan,
+"Skinning: Real-time Shape Deformation", SIGGRAPH 2014, section 1.1).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Feet that stay where they were put down: captured feet glide over the floor, or hover, by centimetres.
 
-A foot that is low is held on the
-floor in one place, the middle of where its sole glides to, for as long as it is low; it may roll from heel to toe. Knee
-and hip follow; where the leg would be too short the heel rises, and what is lacking then the hips come down. A foot
-that goes further is left alone: it swings low, or is meant to slide.
+A foot that is low is held on the floor in one place, the middle of where its sole glides to, for as long as it is low;
+it may roll from heel to toe. Knee and hip follow; where the leg would be too short the heel rises, and what is lacking
+then the hips come down. A foot that goes further is left alone: it swings low, or is meant to slide.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ It stands in T-pose, palms down, facing -Y, its left at +X, its soles on z = 0. 
 of closed shells: hard parts hang on one bone each, the dark rubber of waist, neck and instep is
 shared smoothly between neighbours. Left is coral, right teal: a somersault can be read.
 
-Proportions, as fractions of the standing height: heights of ankle, knee and hip and lengths of hand
-and foot from Drillis & Contini (1966, in Winter, Biomechanics and Motor Control of Human Movement);
-lengths of upper arm, forearm and head from de Leva (1996), Adjustments to Zatsiorsky-Seluyanov's
-segment inertia parameters, J. Biomechanics 29(9). Shoulder and hip joints lie inside the breadths given there.
+Proportions, as fractions of the standing height: heights of ankle, knee and hip and lengths of hand and foot from
+Drillis & Contini (1966, in Winter, Biomechanics and Motor Control of Human Movement); lengths of upper arm, forearm and
+head from de Leva (1996), Adjustments to Zatsiorsky-Seluyanov's segment inertia parameters, J. Biomechanics 29(9).
+Shoulder and hip joints lie inside the breadths given there.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """Many jobs on one cluster: `python -m backflip_addon.trainer.cluster.batch FOLDER ... --cluster ADDRESS`.
 
 Every job is a task with as many cores as it asks for. Its folder travels there as bytes and is trained by a trainer of
-that machine's own; what came of it travels back every few minutes and is written whole. So a machine that is lost
-costs the minutes since; a batch that is begun again goes on with what has not finished.
+that machine's own; what came of it travels back every few minutes and is written whole. So a machine that is lost costs
+the minutes since; a batch that is begun again goes on with what has not finished.
 """
 
 from __future__ import annotations

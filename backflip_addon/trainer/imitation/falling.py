@@ -2,9 +2,9 @@
 """A fall played out: from where a performance is lost, until its body lies still.
 
 How it falls is directed. Tone: from going limp to fighting back to the clip. Reflex: what people's arms, neck and legs
-do in a fall (Hsiao and Robinovitch 1998, "Common protective movements govern unexpected falls from standing height",
-J. Biomech. 31): hands reach for where the body is falling to, the head is kept from the floor, hips and knees give. It
-is a pose chosen by the fall's direction, not learned.
+do in a fall (Hsiao and Robinovitch 1998, "Common protective movements govern unexpected falls from standing height", J.
+Biomech. 31): hands reach for where the body is falling to, the head is kept from the floor, hips and knees give. It is
+a pose chosen by the fall's direction, not learned.
 """
 
 from __future__ import annotations

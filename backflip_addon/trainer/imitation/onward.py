@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The reference from where a body has landed.
 
-What is left of the reference is begun anew, from the pose
-and with the speeds that the body has: whatever it is off decays as a critically damped spring does (an inertial blend;
-Bollo, "Inertialization", GDC 2018), its feet stay where they have come down, and the floor gives what it can, as in any
-reference (core.motions).
+What is left of the reference is begun anew, from the pose and with the speeds that the body has: whatever it is off
+decays as a critically damped spring does (an inertial blend; Bollo, "Inertialization", GDC 2018), its feet stay where
+they have come down, and the floor gives what it can, as in any reference (core.motions).
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class Track:
 
     hold: seconds of it; None: as long as core.metrics asks for. T control steps, boundaries 0 ... T: states (T + 1,),
     positions (T + 1, L, 3), world (T + 1, L, 4): the goals and their link frames, m, world. centre, centre_velocity,
-    momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting (T +
-    1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end, and nothing but
+    momentum (T + 1, 3): of the centre of mass, m and m/s, and about it, kg m^2/s. feet (2,): their links; resting
+    (T + 1, 2): whether each rests on the floor. landed: the step from which on a foot rests to the end, and nothing but
     feet; past T for a clip that ends in mid-stride. flies: whether a clip that ends standing has both feet off the
     floor before; leaps (T + 1,): whether it leaps soon, or has just done. leaning (T + 1, 2): the goal's capture point
     from the middle of its feet, m, where it is LEANS or more away and not both of them rest on the floor; elsewhere 0.

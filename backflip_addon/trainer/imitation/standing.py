@@ -32,20 +32,19 @@ def who_stands(
     bodies: RecordingSimulator,
     which: BoolArray,
     scenes: Sequence[Scene] | None = None,
-    seconds: float = metrics.STANDS_SECONDS,
 ) -> BoolArray:
     """Play the bodies which (N,) on toward the joint targets that were last set; which of them (N,) stand all the
     while, and rest at the end.
 
-    They go on by so many seconds, or to the moment of the fall; nothing is recorded any more. scenes: those they are
-    in; where they are told, who rests surely is played no further.
+    They go on for metrics.STANDS_SECONDS, or to the moment of the fall; nothing is recorded any more. scenes: those
+    they are in; where they are told, who rests surely is played no further.
     """
     feet = [bodies.body.index(name) for name in FEET]
     others = np.ones(len(bodies.body.links), dtype=bool)
     others[feet] = False
     bodies.record(())
     stand, sure, rested = which.copy(), np.zeros(len(which), dtype=bool), np.zeros(len(which), dtype=int)
-    for _ in range(round(seconds * CONTROL_RATE)):
+    for _ in range(round(metrics.STANDS_SECONDS * CONTROL_RATE)):
         bodies.step(stand & ~sure)
         states = bodies.states()
         upright = metrics.root_tilt(states.rotations) < metrics.UPRIGHT
@@ -56,9 +55,7 @@ def who_stands(
             sure |= rested >= SURE_SECONDS * CONTROL_RATE
         if not (stand & ~sure).any():
             return stand
-    state = bodies.states()
-    slow = _slow(state)
-    rests: BoolArray = stand & (sure | slow & bodies.contacts()[:, feet].any(axis=1))
+    rests: BoolArray = stand & (sure | _slow(bodies.states()) & bodies.contacts()[:, feet].any(axis=1))
     return rests
 
 
@@ -81,10 +78,7 @@ def stands_on_soles(body: Body, states: States, scenes: Sequence[Scene], margin:
     """Of which of states (N,) the capture point is so far, m, inside the soles on the floor."""
     now, floors = Figures.of(body, states), np.array([scene.floor for scene in scenes])
     gravity = np.array([scene.gravity for scene in scenes])
-    height = np.maximum(now.centre[:, 2:] - floors[:, None], 0.0)
-    # On a slope the point is that under the centre of mass along gravity
-    under = now.centre[:, :2] - height * gravity[:, :2] / gravity[:, 2:]
-    capture = under + now.velocity[:, :2] * np.sqrt(height / -gravity[:, 2:])
+    capture = balance.capture_point(now.centre, now.velocity, now.centre[:, 2:] - floors[:, None], gravity)
     corners = np.concatenate([balance.sole_corners(body, name, now.positions, now.world) for name in FEET], axis=1)
     on = corners[..., 2] - floors[:, None] < balance.TOUCH
     inside = balance.inside_hulls(corners[..., :2], on, capture) >= margin

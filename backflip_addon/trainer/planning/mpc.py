@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Model predictive control by sampling: from a reference to a performed take, without a network.
 
-Controls are PD targets around the reference (imitation.reference_track). Their offsets are knots on a fixed
-grid, linear between. In each window an evolution strategy (evolution.py) refines the knots of the next horizon steps by
+Controls are PD targets around the reference (imitation.reference_track). Their offsets are knots on a fixed grid,
+linear between. In each window an evolution strategy (evolution.py) refines the knots of the next horizon steps by
 rollouts from the present state in the compiled step; then a few steps are performed and the window moves. The
 performance happens in one world that is only ever stepped forward from frame 0.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A search's story: what its plan so far performs, to the end and into its fall, played beside the search.
 
-It is played in other processes where there are cores for them, which give way to the search. Which takes there are,
-and their numbers, is as if the search had played each itself.
+It is played in other processes where there are cores for them, which give way to the search. Which takes there are, and
+their numbers, is as if the search had played each itself.
 """
 
 from __future__ import annotations

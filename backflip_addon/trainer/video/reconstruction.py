@@ -2,8 +2,8 @@
 """From landmarks to a motion: pose, person and camera of all frames at once, so that they explain what was seen.
 
 Minimised by L-BFGS in four stages: the pose alone; with the person's build and the camera; with the flights that the
-pose so far shows; once more with contacts and flights looked at anew, and an uneven video's times.
-The world: z up, floor at 0, the camera over the origin, looking along +Y.
+pose so far shows; once more with contacts and flights looked at anew, and an uneven video's times. The world: z up,
+floor at 0, the camera over the origin, looking along +Y.
 """
 
 from __future__ import annotations
